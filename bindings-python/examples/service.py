@@ -45,8 +45,13 @@ Reader = Annotated[AsyncCaller, Depends(rk.require_permission("document:read", d
 
 
 @app.post("/login")
-async def login(identifier: Annotated[str, Body()], password: Annotated[str, Body()]) -> SignInResult:
-    return await rk.um.login(identifier, password)
+async def login(
+    somebody: Annotated[AsyncCaller, Depends(rk.anonymous)],
+    identifier: Annotated[str, Body()],
+    password: Annotated[str, Body()],
+    device_token: Annotated[str | None, Body()] = None,
+) -> SignInResult:
+    return await somebody.sessions.login(identifier, password, device_token=device_token)
 
 
 @app.get("/me")

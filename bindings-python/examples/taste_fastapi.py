@@ -10,8 +10,10 @@ app = FastAPI()
 rk = Rolekeep(um, app)
 
 @app.post("/login")
-async def login(email: Annotated[str, Body()], password: Annotated[str, Body()]) -> SignInResult:
-    return await rk.um.login(email, password)
+async def login(
+    you: Annotated[AsyncCaller, Depends(rk.anonymous)], email: Annotated[str, Body()], password: Annotated[str, Body()]
+) -> SignInResult:
+    return await you.sessions.login(email, password)
 
 @app.get("/me")
 async def me(me: Annotated[AsyncCaller, Depends(rk.current_user)]) -> User:

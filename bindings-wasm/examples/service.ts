@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import * as rolekeep from "rolekeep";
 import { assertCan, NotFoundError, type OpenOptions, type Permitted, type Resource, type UserManagement } from "rolekeep";
-import { answerError, callerOf, guarded } from "rolekeep/node";
+import { anonymousOf, answerError, callerOf, guarded } from "rolekeep/node";
 
 const policyToml = `
 [types.document]
@@ -49,7 +49,7 @@ function json(response: ServerResponse, answer: unknown): void {
   response.end(JSON.stringify(answer));
 }
 
-async function body(request: IncomingMessage): Promise<{ identifier: string; password: string }> {
+async function body(request: IncomingMessage): Promise<{ identifier: string; password: string; deviceToken?: string }> {
   let text = "";
   for await (const part of request) text += part;
   return JSON.parse(text);
@@ -62,8 +62,8 @@ export async function service(options: OpenOptions = {}): Promise<{ server: Serv
   const routes: { readonly [route: string]: Handler } = {
     "POST /login": async (request, response) => {
       try {
-        const { identifier, password } = await body(request);
-        json(response, await um.login(identifier, password));
+        const { identifier, password, deviceToken } = await body(request);
+        json(response, await anonymousOf(um, request).sessions.login({ identifier, password, deviceToken }));
       } catch (problem) {
         answerError(response, problem);
       }

@@ -37,12 +37,23 @@ export interface Guard<Q> {
  * The caller of a request: the user of the bearer token, or without a token a caller who is not signed in. Where the socket is that of one
  * of the store's `trustedProxies`, the address is the one that it forwards.
  */
-export async function callerOf(um: UserManagement, { headers, socket }: HttpRequest): Promise<Caller> {
+export async function callerOf(um: UserManagement, request: HttpRequest): Promise<Caller> {
+  const token = /^bearer +(.*)$/i.exec(request.headers.authorization ?? "")?.[1];
+  return token === undefined ? anonymousOf(um, request) : um.authenticate(token.trim(), originOf(request));
+}
+
+/**
+ * A caller who is not signed in, from where the request came, whatever token it has: for `sessions.login`, whose tries are counted by
+ * address.
+ */
+export function anonymousOf(um: UserManagement, request: HttpRequest): Caller {
+  return um.anonymous(originOf(request));
+}
+
+function originOf({ headers, socket }: HttpRequest) {
   const forwarded = headers["x-forwarded-for"];
   const forwardedFor = Array.isArray(forwarded) ? forwarded.join(", ") : forwarded;
-  const request = { ip: socket.remoteAddress, userAgent: headers["user-agent"], forwardedFor };
-  const token = /^bearer +(.*)$/i.exec(headers.authorization ?? "")?.[1];
-  return token === undefined ? um.anonymous(request) : um.authenticate(token.trim(), request);
+  return { ip: socket.remoteAddress, userAgent: headers["user-agent"], forwardedFor };
 }
 
 /**

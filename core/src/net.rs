@@ -24,7 +24,8 @@ impl TrustedProxies {
             let everybody = || "would trust everybody: name the networks of your proxies".to_owned();
             network(text).and_then(|network| if network.prefix_len() == 0 { Err(everybody()) } else { Ok(network) })
         };
-        read_list("trusted_proxies", list, read).map(Self)
+        let list: Vec<String> = list.into_iter().map(|text| text.as_ref().to_owned()).collect();
+        read_list("trusted_proxies", &list, &read).map(Self)
     }
 
     /// The address of the client that sent a request.
@@ -96,8 +97,8 @@ impl Networks {
             })
         };
         let proxies = TrustedProxies(taken(TrustedProxies::read(proxies).map(|trusted| trusted.0)));
-        let allowed = taken(read_list("allowed_networks", allowed, network));
-        let denied = taken(read_list("denied_networks", denied, network));
+        let allowed = taken(read_list("allowed_networks", allowed, &network));
+        let denied = taken(read_list("denied_networks", denied, &network));
         checks.finish_as(Error::config)?;
         Ok(Self { proxies, allowed, denied })
     }
@@ -134,13 +135,13 @@ fn is_private(address: IpAddr) -> bool {
 
 fn read_list(
     field: &str,
-    list: impl IntoIterator<Item: AsRef<str>>,
-    read: impl Fn(&str) -> std::result::Result<IpNet, String>,
+    list: &[String],
+    read: &dyn Fn(&str) -> std::result::Result<IpNet, String>,
 ) -> Result<Vec<IpNet>> {
     let mut checks = Checks::default();
-    let read = list.into_iter().enumerate().filter_map(|(at, text)| {
-        let network = read(text.as_ref())
-            .map_err(|problem| Invalid::new(FieldCode::InvalidFormat, format!("`{}` {problem}", text.as_ref())));
+    let read = list.iter().enumerate().filter_map(|(at, text)| {
+        let wrong = |problem| Invalid::new(FieldCode::InvalidFormat, format!("`{text}` {problem}"));
+        let network = read(text).map_err(wrong);
         checks.field(&format!("{field}[{at}]"), network)
     });
     let networks = read.collect();

@@ -48,12 +48,17 @@ class Rolekeep:
 
         Where the socket is that of one of the store's `trusted_proxies`, the address is the one that it forwards.
         """
-        ip = request.client.host if request.client else None
-        user_agent = request.headers.get("user-agent")
-        forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
         if bearer is None:
-            return self.um.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded)
+            return await self.anonymous(request)
+        ip, user_agent, forwarded = _origin(request)
         return await self.um.authenticate(bearer.credentials, ip=ip, user_agent=user_agent, forwarded_for=forwarded)
+
+    async def anonymous(self, request: Request) -> AsyncCaller:
+        """A caller who is not signed in, from where the request came, whatever token it has: for `sessions.login`, whose tries
+        are counted by address.
+        """
+        ip, user_agent, forwarded = _origin(request)
+        return self.um.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded)
 
     async def current_user(self, request: Request, bearer: _Bearer) -> AsyncCaller:
         """The user of the bearer token; without a valid token the answer is 401."""
@@ -99,6 +104,11 @@ class Rolekeep:
             return me
 
         return permitted
+
+
+def _origin(request: Request) -> tuple[str | None, str | None, str]:
+    ip = request.client.host if request.client else None
+    return ip, request.headers.get("user-agent"), ", ".join(request.headers.getlist("x-forwarded-for"))
 
 
 async def error_response(_: Request, error: Exception) -> JSONResponse:

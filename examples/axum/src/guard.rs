@@ -31,6 +31,9 @@ macro_rules! permissions {
     )*};
 }
 
+/// Nobody in particular, from where the request came: who signs in, whose tries are counted by address and name.
+pub struct Anonymous(pub Caller);
+
 /// The user of the request's bearer token; without a good one the answer is 401. `Option<SignedIn>` is none where
 /// there is no token.
 #[derive(Clone)]
@@ -76,7 +79,18 @@ macro_rules! as_caller {
         }
     )*};
 }
-as_caller!(SignedIn, Allowed<P>, Administrator);
+as_caller!(Anonymous, SignedIn, Allowed<P>, Administrator);
+
+impl<S: Send + Sync> FromRequestParts<S> for Anonymous
+where
+    UserManagement: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        Ok(Self(UserManagement::from_ref(state).anonymous(context(parts))))
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for SignedIn
 where
@@ -150,13 +164,19 @@ async fn signed_in(um: &UserManagement, parts: &mut Parts) -> Result<Option<Sign
     let Some(authorization) = text(header::AUTHORIZATION) else { return Ok(None) };
     let token = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Ok(None) };
+    let me = SignedIn(um.authenticate(token.trim(), context(parts)).await?);
+    parts.extensions.insert(me.clone());
+    Ok(Some(me))
+}
+
+/// What is known of a request.
+fn context(parts: &Parts) -> RequestContext {
     let mut context = RequestContext::default();
     context.ip = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip().to_string());
     // Read where the peer is one of the setting `trusted_proxies`.
     let forwarded = parts.headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("?"));
     context.forwarded_for = Some(forwarded.collect::<Vec<_>>().join(", "));
-    context.user_agent = text(header::USER_AGENT).map(str::to_owned);
-    let me = SignedIn(um.authenticate(token.trim(), context).await?);
-    parts.extensions.insert(me.clone());
-    Ok(Some(me))
+    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    context.user_agent = user_agent.map(str::to_owned);
+    context
 }

@@ -13,10 +13,10 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{delete, get, post},
 };
-use guard::{Administrator, Allowed, Failure, SignedIn};
+use guard::{Administrator, Allowed, Anonymous, Failure, SignedIn};
 use rolekeep::{
-    Error, Page, RequestContext, Resource, UserId, UserManagement,
-    sessions::SignInResult,
+    Error, Page, Resource, UserId, UserManagement,
+    sessions::{Login as SignIn, SignInResult},
     users::{ListUsers, UserView},
 };
 use serde::{Deserialize, Serialize};
@@ -88,10 +88,14 @@ pub fn app(service: Service) -> Router {
 struct Login {
     identifier: String,
     password: String,
+    /// That of the last sign-in on this device.
+    device_token: Option<String>,
 }
 
-async fn login(State(um): State<UserManagement>, Json(login): Json<Login>) -> Result<Json<SignInResult>, Failure> {
-    Ok(Json(um.login(&login.identifier, &login.password, RequestContext::default()).await?))
+async fn login(somebody: Anonymous, Json(given): Json<Login>) -> Result<Json<SignInResult>, Failure> {
+    let mut login = SignIn::new(given.identifier, given.password);
+    login.device_token = given.device_token.map(Into::into);
+    Ok(Json(somebody.sessions().login(login).await?))
 }
 
 async fn me(me: SignedIn) -> Result<Json<UserView>, Failure> {

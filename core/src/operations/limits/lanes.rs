@@ -2,10 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{
-    places::{Place, Turn},
-    quota::Quota,
-};
+use super::{places::Place, quota::Quota};
 use crate::{
     credentials::{device_token, pseudonym},
     model::{
@@ -42,6 +39,8 @@ pub(in crate::operations) struct Try {
     pub(super) known: Option<Side>,
     /// Of all others.
     pub(super) other: Side,
+    /// Whether its password is hashed before those of strangers.
+    is_first: bool,
     /// The address, where it is known.
     address: Option<String>,
 }
@@ -81,14 +80,14 @@ impl Try {
     ) -> Result<Self> {
         let keys = Keys { services };
         let most = i64::from(services.config.lock_after_failures);
-        let Some(quota) = keys.quota() else { return Ok(Self { known: None, other: Side::none(), address: None }) };
+        let Some(quota) = keys.quota() else { return Ok(Self::unlimited()) };
         let counted = |key: String, most: i64| (most > 0).then_some((key, most));
         let (name, token) = match *claimed {
             Claimed::Name(name, token) => (canonical(name), token),
             Claimed::Session(user, session) => {
                 let lane = Lane { key: keys.proof(user)?, quota };
-                let in_a_row = counted(keys.of(&[b"session in a row", session.0.as_bytes()])?, most.min(MOST_OF_ONE));
-                return Ok(Self { known: None, other: Side { lanes: vec![lane], in_a_row }, address: None });
+                let in_a_row = counted(keys.of(&[b"session in a row", session.0.as_bytes()])?, MOST_OF_ONE);
+                return Ok(Self { other: Side { lanes: vec![lane], in_a_row }, is_first: true, ..Self::unlimited() });
             }
         };
         let mut lanes = Vec::new();
@@ -106,23 +105,26 @@ impl Try {
             let in_a_row = counted(keys.of(&[b"device in a row", device.as_bytes()])?, MOST_OF_ONE);
             Ok::<_, crate::Error>(Side { lanes: vec![lane], in_a_row })
         });
-        Ok(Self { known: known.transpose()?, other, address })
+        Ok(Self { is_first: known.is_some(), known: known.transpose()?, other, address })
+    }
+
+    const fn unlimited() -> Self {
+        Self { known: None, other: Side { lanes: Vec::new(), in_a_row: None }, is_first: false, address: None }
     }
 
     /// Whether it comes from a device that is known, or from within a session: such ones are looked at first.
-    pub(in crate::operations) fn is_known(&self) -> bool {
-        self.known.is_some()
+    pub(in crate::operations) const fn is_first(&self) -> bool {
+        self.is_first
     }
 
     /// The keys of all rows that it may need.
     pub(super) fn keys(&self) -> Vec<String> {
-        let sides = [Some(&self.other), self.known.as_ref()].into_iter().flatten();
-        sides
-            .flat_map(|side| {
-                let lanes = side.lanes.iter().map(|lane| lane.key.clone());
-                lanes.chain(side.in_a_row.iter().map(|(key, _)| key.clone()))
-            })
-            .collect()
+        let mut keys = Vec::new();
+        for side in [Some(&self.other), self.known.as_ref()].into_iter().flatten() {
+            side.lanes.iter().for_each(|lane| keys.push(lane.key.clone()));
+            keys.extend(side.in_a_row.as_ref().map(|(key, _)| key.clone()));
+        }
+        keys
     }
 
     /// Takes one of the places that its address has, if that is known.
@@ -130,20 +132,14 @@ impl Try {
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED`
     pub(in crate::operations) fn place(&self, services: &Services) -> Result<Option<Place>> {
-        self.address.as_ref().map(|address| services.places.of_address(address, AT_ONCE)).transpose()
+        self.address.as_ref().map(|address| services.places.take(address, AT_ONCE)).transpose()
     }
 
     /// Waits until no more like it are looked at than there are tries in all.
-    pub(in crate::operations) async fn turn(&self, services: &Services) -> Option<Turn> {
+    pub(in crate::operations) async fn turn(&self, services: &Services) -> Option<Place> {
         // The last is of the name, the device or the user: what an address has in flight is counted apart.
         let lane = self.known.as_ref().unwrap_or(&self.other).lanes.last()?;
-        Some(services.places.turn(&lane.key, lane.quota.count).await)
-    }
-}
-
-impl Side {
-    const fn none() -> Self {
-        Self { lanes: Vec::new(), in_a_row: None }
+        Some(services.places.wait(&lane.key, lane.quota.count).await)
     }
 }
 

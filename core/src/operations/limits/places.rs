@@ -2,7 +2,7 @@
 //! told that there is no room for the answer.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,76 +13,54 @@ use crate::model::error::{Error, Result};
 
 /// The tries that are looked at now, by what they count in.
 #[derive(Clone, Default)]
-pub(crate) struct Places(Arc<Mutex<Held>>);
-
-#[derive(Default)]
-struct Held {
-    addresses: HashMap<String, u32>,
-    turns: HashMap<String, Arc<Semaphore>>,
-}
+pub(crate) struct Places(Arc<Mutex<BTreeMap<String, Arc<Semaphore>>>>);
 
 /// A place that is given back when this is dropped, by whoever goes away as well.
 pub(crate) struct Place {
     of: Places,
-    address: String,
-}
-
-/// A turn, likewise.
-pub(crate) struct Turn {
-    of: Places,
     lane: String,
-    guard: Option<SemaphoreGuardArc>,
+    held: Option<SemaphoreGuardArc>,
 }
 
 impl Places {
-    /// A place of an address, of so many.
+    /// Takes a place of so many in a lane.
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED` where there is none.
-    pub(crate) fn of_address(&self, address: &str, most: u32) -> Result<Place> {
-        let mut held = self.held();
-        let count = held.addresses.entry(address.to_owned()).or_default();
-        if *count >= most {
-            return Err(Error::rate_limited(Duration::from_secs(1)));
-        }
-        *count += 1;
-        Ok(Place { of: self.clone(), address: address.to_owned() })
+    pub(crate) fn take(&self, lane: &str, most: u32) -> Result<Place> {
+        let (semaphore, mut place) = self.place(lane, most);
+        place.held = semaphore.try_acquire_arc();
+        drop(semaphore);
+        if place.held.is_some() { Ok(place) } else { Err(Error::rate_limited(Duration::from_secs(1))) }
     }
 
-    /// Waits for a turn in a lane that looks at so many at a time.
-    pub(crate) async fn turn(&self, lane: &str, most: u32) -> Turn {
-        let turns = || Arc::new(Semaphore::new(most.max(1) as usize));
-        let semaphore = self.held().turns.entry(lane.to_owned()).or_insert_with(turns).clone();
+    /// The same, waiting until there is one.
+    pub(crate) async fn wait(&self, lane: &str, most: u32) -> Place {
         // Dropped while it waits, it leaves nothing either.
-        let mut turn = Turn { of: self.clone(), lane: lane.to_owned(), guard: None };
-        turn.guard = Some(semaphore.acquire_arc().await);
-        turn
+        let (semaphore, mut place) = self.place(lane, most);
+        place.held = Some(semaphore.acquire_arc().await);
+        place
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn place(&self, lane: &str, most: u32) -> (Arc<Semaphore>, Place) {
+        let mut lanes = self.lanes();
+        let new = || Arc::new(Semaphore::new(most.max(1) as usize));
+        let semaphore = lanes.entry(lane.to_owned()).or_insert_with(new).clone();
+        (semaphore, Place { of: self.clone(), lane: lane.to_owned(), held: None })
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Semaphore>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = self.of.held();
-        if let Some(count) = held.addresses.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                held.addresses.remove(&self.address);
-            }
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        drop(self.guard.take());
-        let mut held = self.of.held();
-        // Whoever waits or has a turn holds it as well.
-        if held.turns.get(&self.lane).is_some_and(|turns| Arc::strong_count(turns) == 1) {
-            held.turns.remove(&self.lane);
+        drop(self.held.take());
+        let mut lanes = self.of.lanes();
+        // Whoever waits or has a place holds it as well.
+        if lanes.get(&self.lane).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
+            lanes.remove(&self.lane);
         }
     }
 }
@@ -97,37 +75,32 @@ mod tests {
 
     use super::*;
 
-    fn is_empty(places: &Places) -> bool {
-        let held = places.held();
-        held.addresses.is_empty() && held.turns.is_empty()
-    }
-
     #[test]
     fn aut_12_places_are_given_back() {
         let places = Places::default();
-        let first = places.of_address("a", 2).unwrap();
-        let second = places.of_address("a", 2).unwrap();
-        assert_eq!(places.of_address("a", 2).map(drop).unwrap_err().retry_after(), Some(1));
+        let first = places.take("a", 2).unwrap();
+        let second = places.take("a", 2).unwrap();
+        assert_eq!(places.take("a", 2).map(drop).unwrap_err().retry_after(), Some(1));
         drop(first);
-        drop((places.of_address("a", 2).unwrap(), places.of_address("b", 1).unwrap(), second));
-        assert!(is_empty(&places));
+        drop((places.take("a", 2).unwrap(), places.take("b", 1).unwrap(), second));
+        assert!(places.lanes().is_empty());
     }
 
     #[test]
-    fn aut_12_turns_are_waited_for_and_given_back() {
+    fn aut_12_places_are_waited_for_and_given_back() {
         let places = Places::default();
         let mut context = Context::from_waker(Waker::noop());
-        let mut first = pin!(places.turn("a", 1));
+        let mut first = pin!(places.wait("a", 1));
         let Poll::Ready(held) = first.as_mut().poll(&mut context) else { panic!("it was free") };
-        let mut second = Box::pin(places.turn("a", 1));
-        let mut third = pin!(places.turn("a", 1));
+        let mut second = Box::pin(places.wait("a", 1));
+        let mut third = pin!(places.wait("a", 1));
         assert!(second.as_mut().poll(&mut context).is_pending() && third.as_mut().poll(&mut context).is_pending());
         // One goes away while it waits, and keeps nobody.
         drop(second);
         drop(held);
         let Poll::Ready(held) = third.as_mut().poll(&mut context) else { panic!("it is free again") };
-        assert!(!is_empty(&places));
+        assert_eq!(places.lanes().len(), 1);
         drop(held);
-        assert!(is_empty(&places));
+        assert!(places.lanes().is_empty(), "nothing is left of who was let in, nor of who went away");
     }
 }

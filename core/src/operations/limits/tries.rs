@@ -1,6 +1,6 @@
 //! Letting tries in, and counting them.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use rolekeep_macros::portable_async;
 
@@ -17,10 +17,19 @@ use crate::{
 /// For how long failures in a row are remembered: 180 days.
 const REMEMBERED_SECONDS: i64 = 180 * 24 * 3600;
 
+/// What is counted.
+struct Rows(Vec<Limit>);
+
+impl Rows {
+    fn get(&self, key: &str) -> Option<&Limit> {
+        self.0.iter().find(|row| row.lane == key)
+    }
+}
+
 /// How a try stands in the plan that answers it.
 pub(in crate::operations) struct Standing {
     is_known: bool,
-    rows: HashMap<String, Limit>,
+    rows: Rows,
     next: Vec<i64>,
     /// So many failed in a row that this one is not let in, whatever was typed.
     pub(in crate::operations) is_locked: bool,
@@ -107,24 +116,27 @@ impl Standing {
     }
 }
 
-/// What is counted, by key; of what has expired the row alone.
-async fn rows(reads: Reads<'_>, tried: &Try, now: Time) -> Result<HashMap<String, Limit>> {
+/// Reads what is counted; of what has expired the row alone.
+async fn rows(reads: Reads<'_>, tried: &Try, now: Time) -> Result<Rows> {
     let rows = reads.many::<Limit>(tried.keys().into_iter().map(|key| (key,))).await?;
-    let value = |row: &Limit| if row.expires_at <= now { 0 } else { row.value };
-    Ok(rows.into_iter().map(|row| (row.lane.clone(), Limit { value: value(&row), ..row })).collect())
+    let of_now = |mut row: Limit| {
+        row.value = if row.expires_at <= now { 0 } else { row.value };
+        row
+    };
+    Ok(Rows(rows.into_iter().map(of_now).collect()))
 }
 
 /// What it counts in: a device with which too many failed is not known any more.
-fn side<'t>(tried: &'t Try, rows: &HashMap<String, Limit>) -> &'t Side {
+fn side<'t>(tried: &'t Try, rows: &Rows) -> &'t Side {
     tried.known.as_ref().filter(|known| !is_full(known, rows)).unwrap_or(&tried.other)
 }
 
-fn is_full(side: &Side, rows: &HashMap<String, Limit>) -> bool {
+fn is_full(side: &Side, rows: &Rows) -> bool {
     side.in_a_row.as_ref().is_some_and(|(key, most)| rows.get(key).is_some_and(|row| row.value >= *most))
 }
 
 /// What follows in each lane if the try fails.
-fn next(side: &Side, rows: &HashMap<String, Limit>, now: Time) -> Result<Vec<i64>> {
+fn next(side: &Side, rows: &Rows, now: Time) -> Result<Vec<i64>> {
     let (mut next, mut wait) = (Vec::new(), Duration::ZERO);
     for lane in &side.lanes {
         match lane.quota.take(rows.get(&lane.key).map(|row| row.value), now.as_microsecond()) {

@@ -42,7 +42,7 @@ impl Guess {
         }
         let services = plan.services;
         let _of_address = tried.place(services)?;
-        let place = services.hasher.enter(tried.is_known() || plan.actor.user_id().is_some())?;
+        let place = services.hasher.enter(tried.is_first())?;
         let _turn = tried.turn(services).await;
         require_room(services, tried, services.now()).await?;
         let verified = plan.verify(credential, &self.password, place).await?;
