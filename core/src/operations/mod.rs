@@ -83,8 +83,8 @@ pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync +
     #[doc(hidden)]
     const NEEDS_FRESH: bool = false;
 
-    /// Whether browsers load it on demand: what needs a permission. From the start they have what anybody does with an
-    /// account of its own.
+    /// Whether browsers load it on demand: what needs a permission, and what is seldom done. From the start they have what
+    /// anybody does with an account of its own.
     #[doc(hidden)]
     const IS_DEFERRED: bool = !Self::MAY_BE_OWN && !matches!(Self::ACCESS, Access::Public | Access::SignedIn);
 

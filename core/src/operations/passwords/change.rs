@@ -34,6 +34,7 @@ impl Operation for ChangePassword {
     type Valid = (Guess, Secret);
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
         Ok((Guess::new(self.current_password), self.new_password))

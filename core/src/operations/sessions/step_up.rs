@@ -31,6 +31,7 @@ impl Operation for StepUp {
     type Valid = Guess;
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Guess> {
         Ok(Guess::new(self.password))

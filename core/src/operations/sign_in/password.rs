@@ -29,6 +29,7 @@ impl Operation for ChoosePassword {
     type Valid = Self;
 
     const ACCESS: Access = Access::Public;
+    const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self> {
         Ok(self)
