@@ -93,9 +93,12 @@ pub mod internals {
     };
 }
 
-/// A hook that limits the rate of requests.
-pub mod limit {
-    pub use crate::engine::limit::{Attempt, Limiter};
+/// Limits of failed sign-ins, and a hook that limits the rate of requests.
+pub mod limits {
+    pub use crate::{
+        engine::limit::{Attempt, Limiter},
+        operations::limits::ClearLimits,
+    };
 }
 /// A hook that observes every operation, for metrics and logs.
 pub mod observe {
@@ -122,8 +125,8 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, audit, drones, limits, passwords, permissions, policy, regions, roles, sessions,
-    setup, sign_in, target::schema as library_schema, users,
+    Operation, actor::RequestContext, audit, drones, passwords, permissions, policy, regions, roles, sessions, setup,
+    sign_in, target::schema as library_schema, users,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

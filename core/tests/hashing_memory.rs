@@ -30,7 +30,8 @@ async fn sign_ins(hasher: &Arc<Hasher>, count: usize) {
         let ten = (0..10).map(|at| {
             let (hasher, hash) = (hasher.clone(), (at % 3 > 0).then(|| hash.as_str().into()));
             tokio::spawn(async move {
-                hasher.verify(hash, Vec::new(), &"correct horse battery staple".into()).await.unwrap()
+                let place = hasher.enter(false).unwrap();
+                hasher.verify(hash, Vec::new(), &"correct horse battery staple".into(), place).await.unwrap()
             })
         });
         for one in ten.collect::<Vec<_>>() {

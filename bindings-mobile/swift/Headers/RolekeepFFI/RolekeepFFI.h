@@ -380,6 +380,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_audit(uint64_t ptr, RustCal
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_drones(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_LIMITS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_LIMITS
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_limits(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PASSWORDS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PASSWORDS
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_passwords(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -498,6 +503,21 @@ uint64_t uniffi_rolekeep_mobile_fn_method_drones_unassign(uint64_t ptr, RustBuff
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_DRONES_UPDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_DRONES_UPDATE
 uint64_t uniffi_rolekeep_mobile_fn_method_drones_update(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_LIMITS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_LIMITS
+uint64_t uniffi_rolekeep_mobile_fn_clone_limits(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_LIMITS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_LIMITS
+void uniffi_rolekeep_mobile_fn_free_limits(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_LIMITS_CLEAR
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_LIMITS_CLEAR
+uint64_t uniffi_rolekeep_mobile_fn_method_limits_clear(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_PASSWORDS
@@ -1593,6 +1613,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_drones(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_LIMITS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_LIMITS
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_limits(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PASSWORDS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PASSWORDS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_passwords(void
@@ -1710,6 +1736,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_drones_unassign(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_DRONES_UPDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_DRONES_UPDATE
 uint16_t uniffi_rolekeep_mobile_checksum_method_drones_update(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_LIMITS_CLEAR
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_LIMITS_CLEAR
+uint16_t uniffi_rolekeep_mobile_checksum_method_limits_clear(void
     
 );
 #endif

@@ -947,6 +947,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getDrones()  -> Drones
     
     /**
+     * Limits of failed sign-ins.
+     */
+    func getLimits()  -> Limits
+    
+    /**
      * Passwords: changing one's own, and setting those of others.
      */
     func getPasswords()  -> Passwords
@@ -1299,6 +1304,18 @@ open func getDrones() -> Drones  {
     return try!  FfiConverterTypeDrones_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_drones(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Limits of failed sign-ins.
+     */
+open func getLimits() -> Limits  {
+    return try!  FfiConverterTypeLimits_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_limits(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1809,6 +1826,146 @@ func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
 
 
 /**
+ * Limits of failed sign-ins.
+ */
+public protocol LimitsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+     *
+     * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+     */
+    func clear(input: ClearLimits) async throws 
+    
+}
+/**
+ * Limits of failed sign-ins.
+ */
+open class Limits: LimitsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_limits(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_limits(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+     *
+     * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+     */
+open func clear(input: ClearLimits)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_limits_clear(
+                        self.uniffiCloneHandle(),FfiConverterTypeClearLimits_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeLimits: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Limits
+
+    public static func lift(_ handle: UInt64) throws -> Limits {
+        return Limits(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Limits) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Limits {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Limits, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLimits_lift(_ handle: UInt64) throws -> Limits {
+    return try FfiConverterTypeLimits.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLimits_lower(_ value: Limits) -> UInt64 {
+    return FfiConverterTypeLimits.lower(value)
+}
+
+
+
+
+
+
+/**
  * Passwords: changing one's own, and setting those of others.
  */
 public protocol PasswordsProtocol: AnyObject, Sendable {
@@ -1818,7 +1975,8 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
      *
      * All its sessions end; it goes on in a new one, by the tokens of the answer.
      * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
-     * `UNAUTHORIZED` for a caller without a session.
+     * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+     * after ten in a row.
      */
     func change(input: ChangePassword) async throws  -> Tokens
     
@@ -1908,7 +2066,8 @@ open class Passwords: PasswordsProtocol, @unchecked Sendable {
      *
      * All its sessions end; it goes on in a new one, by the tokens of the answer.
      * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
-     * `UNAUTHORIZED` for a caller without a session.
+     * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+     * after ten in a row.
      */
 open func change(input: ChangePassword)async throws  -> Tokens  {
     return
@@ -4239,7 +4398,8 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      *
      * The answer has the tokens, or names the step that the sign-in owes.
      * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-     * an account that may not sign in; the audit log has the actual reason.
+     * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+     * from the address or by the name, whether or not there is such an account, and when too many wait.
      */
     func login(input: Login) async throws  -> SignInResult
     
@@ -4277,7 +4437,8 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
      *
      * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+     * after too many wrong passwords; the session ends after ten in a row.
      */
     func stepUp(input: StepUp) async throws  -> Tokens
     
@@ -4405,7 +4566,8 @@ open func listOf(input: ListSessionsOf)async throws  -> SessionPage  {
      *
      * The answer has the tokens, or names the step that the sign-in owes.
      * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
-     * an account that may not sign in; the audit log has the actual reason.
+     * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+     * from the address or by the name, whether or not there is such an account, and when too many wait.
      */
 open func login(input: Login)async throws  -> SignInResult  {
     return
@@ -4527,7 +4689,8 @@ open func revokeOthers()async throws   {
      * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
      *
      * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+     * after too many wrong passwords; the session ends after ten in a row.
      */
 open func stepUp(input: StepUp)async throws  -> Tokens  {
     return
@@ -7093,7 +7256,8 @@ func FfiConverterTypeChangeOutcome_lower(_ value: ChangeOutcome) -> RustBuffer {
  *
  * All its sessions end; it goes on in a new one, by the tokens of the answer.
  * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
- * `UNAUTHORIZED` for a caller without a session.
+ * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
+ * after ten in a row.
  */
 public struct ChangePassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -7418,6 +7582,67 @@ func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
 
 
 /**
+ * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+ *
+ * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+ */
+public struct ClearLimits: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid) {
+        self.userId = userId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ClearLimits: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeClearLimits: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ClearLimits {
+        return
+            try ClearLimits(
+                userId: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ClearLimits, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeClearLimits_lift(_ buf: RustBuffer) throws -> ClearLimits {
+    return try FfiConverterTypeClearLimits.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeClearLimits_lower(_ value: ClearLimits) -> RustBuffer {
+    return FfiConverterTypeClearLimits.lower(value)
+}
+
+
+/**
  * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
  * has a safe default. Times are in seconds unless the name says otherwise.
  *
@@ -7533,8 +7758,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let temporaryPasswordSeconds: Int64?
     /**
-     * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
-     * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+     * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
+     * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
+     * any more. Default: none.
      */
     public let passwordPepper: String?
     /**
@@ -7589,6 +7815,33 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
      */
     public let trustedProxies: [String]
+    /**
+     * Addresses and networks from which requests are answered; from all others, and without an address, they are refused
+     * (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+     */
+    public let allowedNetworks: [String]
+    /**
+     * Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none.
+     */
+    public let deniedNetworks: [String]
+    /**
+     * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
+     * `sign_in_seconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
+     * become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
+     * `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lock_after_failures` has
+     * no effect.
+     */
+    public let signInTries: Int64?
+    /**
+     * The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes.
+     */
+    public let signInSeconds: Int64?
+    /**
+     * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
+     * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
+     * password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+     */
+    public let lockAfterFailures: Int64?
     /**
      * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
      */
@@ -7671,8 +7924,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * hours.
          */temporaryPasswordSeconds: Int64? = nil, 
         /**
-         * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password and is kept apart from the storage, so that who
-         * steals that alone guesses nothing. Without it no such password is right any more. Default: none.
+         * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
+         * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
+         * any more. Default: none.
          */passwordPepper: String? = nil, 
         /**
          * Secrets that `password_pepper` was before: sign-ins go on, and each replaces its hash by one of today's.
@@ -7716,6 +7970,28 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
          */trustedProxies: [String] = [], 
         /**
+         * Addresses and networks from which requests are answered; from all others, and without an address, they are refused
+         * (`FORBIDDEN`). Requests of the application itself always are answered. Default: all.
+         */allowedNetworks: [String] = [], 
+        /**
+         * Addresses and networks from which requests are refused, also if they lie in an allowed network. Default: none.
+         */deniedNetworks: [String] = [], 
+        /**
+         * How many failed sign-ins an address (IPv4, or the /64 of IPv6) and an account's name each have within
+         * `sign_in_seconds`; further ones are answered `RATE_LIMIT_EXCEEDED`, whether or not there is such an account. They
+         * become possible again one after the other, not all at once (GCRA). Successful ones do not count. Who gives the
+         * `device_token` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lock_after_failures` has
+         * no effect.
+         */signInTries: Int64? = nil, 
+        /**
+         * The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes.
+         */signInSeconds: Int64? = nil, 
+        /**
+         * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
+         * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
+         * password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+         */lockAfterFailures: Int64? = nil, 
+        /**
          * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
          */signingKey: String? = nil) {
         self.sqlite = sqlite
@@ -7752,6 +8028,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.usersInMemory = usersInMemory
         self.auditDenials = auditDenials
         self.trustedProxies = trustedProxies
+        self.allowedNetworks = allowedNetworks
+        self.deniedNetworks = deniedNetworks
+        self.signInTries = signInTries
+        self.signInSeconds = signInSeconds
+        self.lockAfterFailures = lockAfterFailures
         self.signingKey = signingKey
     }
 
@@ -7827,6 +8108,11 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
                 auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
                 trustedProxies: FfiConverterSequenceString.read(from: &buf), 
+                allowedNetworks: FfiConverterSequenceString.read(from: &buf), 
+                deniedNetworks: FfiConverterSequenceString.read(from: &buf), 
+                signInTries: FfiConverterOptionInt64.read(from: &buf), 
+                signInSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                lockAfterFailures: FfiConverterOptionInt64.read(from: &buf), 
                 signingKey: FfiConverterOptionString.read(from: &buf)
         )
     }
@@ -7866,6 +8152,11 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
         FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
         FfiConverterSequenceString.write(value.trustedProxies, into: &buf)
+        FfiConverterSequenceString.write(value.allowedNetworks, into: &buf)
+        FfiConverterSequenceString.write(value.deniedNetworks, into: &buf)
+        FfiConverterOptionInt64.write(value.signInTries, into: &buf)
+        FfiConverterOptionInt64.write(value.signInSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.lockAfterFailures, into: &buf)
         FfiConverterOptionString.write(value.signingKey, into: &buf)
     }
 }
@@ -12352,7 +12643,8 @@ func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
  *
  * The answer has the tokens, or names the step that the sign-in owes.
  * Errors: `UNAUTHORIZED`, with the same text and after the same time for an unknown account, a wrong password and
- * an account that may not sign in; the audit log has the actual reason.
+ * an account that may not sign in; the audit log has the actual reason. `RATE_LIMIT_EXCEEDED` after too many that failed
+ * from the address or by the name, whether or not there is such an account, and when too many wait.
  */
 public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -12371,6 +12663,11 @@ public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomSt
      * `web`, `ios`, …
      */
     public let platform: String?
+    /**
+     * The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
+     * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+     */
+    public let deviceToken: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -12386,11 +12683,16 @@ public struct Login: Equatable, Hashable, CustomDebugStringConvertible, CustomSt
          */deviceName: String? = nil, 
         /**
          * `web`, `ios`, …
-         */platform: String? = nil) {
+         */platform: String? = nil, 
+        /**
+         * The `device_token` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
+         * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
+         */deviceToken: String? = nil) {
         self.identifier = identifier
         self.password = password
         self.deviceName = deviceName
         self.platform = platform
+        self.deviceToken = deviceToken
     }
 
     
@@ -12434,7 +12736,8 @@ struct FfiConverterTypeLogin: FfiConverterRustBuffer {
                 identifier: FfiConverterString.read(from: &buf), 
                 password: FfiConverterString.read(from: &buf), 
                 deviceName: FfiConverterOptionString.read(from: &buf), 
-                platform: FfiConverterOptionString.read(from: &buf)
+                platform: FfiConverterOptionString.read(from: &buf), 
+                deviceToken: FfiConverterOptionString.read(from: &buf)
         )
     }
 
@@ -12443,6 +12746,7 @@ struct FfiConverterTypeLogin: FfiConverterRustBuffer {
         FfiConverterString.write(value.password, into: &buf)
         FfiConverterOptionString.write(value.deviceName, into: &buf)
         FfiConverterOptionString.write(value.platform, into: &buf)
+        FfiConverterOptionString.write(value.deviceToken, into: &buf)
     }
 }
 
@@ -16683,6 +16987,11 @@ public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, C
      * Until when the challenge is good.
      */
     public let challengeExpiresAt: Timestamp?
+    /**
+     * Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
+     * cookie of its own, the keychain), also after a logout. Good for 180 days.
+     */
+    public let deviceToken: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -16698,11 +17007,16 @@ public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, C
          */challenge: String? = nil, 
         /**
          * Until when the challenge is good.
-         */challengeExpiresAt: Timestamp? = nil) {
+         */challengeExpiresAt: Timestamp? = nil, 
+        /**
+         * Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
+         * cookie of its own, the keychain), also after a logout. Good for 180 days.
+         */deviceToken: String? = nil) {
         self.step = step
         self.tokens = tokens
         self.challenge = challenge
         self.challengeExpiresAt = challengeExpiresAt
+        self.deviceToken = deviceToken
     }
 
     
@@ -16758,7 +17072,8 @@ struct FfiConverterTypeSignInResult: FfiConverterRustBuffer {
                 step: FfiConverterTypeSignInStep.read(from: &buf), 
                 tokens: FfiConverterOptionTypeTokens.read(from: &buf), 
                 challenge: FfiConverterOptionString.read(from: &buf), 
-                challengeExpiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf)
+                challengeExpiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                deviceToken: FfiConverterOptionString.read(from: &buf)
         )
     }
 
@@ -16767,6 +17082,7 @@ struct FfiConverterTypeSignInResult: FfiConverterRustBuffer {
         FfiConverterOptionTypeTokens.write(value.tokens, into: &buf)
         FfiConverterOptionString.write(value.challenge, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.challengeExpiresAt, into: &buf)
+        FfiConverterOptionString.write(value.deviceToken, into: &buf)
     }
 }
 
@@ -17200,7 +17516,8 @@ func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
  * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
  *
  * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session.
+ * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+ * after too many wrong passwords; the session ends after ten in a row.
  */
 public struct StepUp: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -21087,6 +21404,10 @@ public enum Reason: Equatable, Hashable {
      */
     case denied
     /**
+     * Requests from this address are not answered.
+     */
+    case addressDenied
+    /**
      * It does not exist, or the caller may not see it.
      */
     case notFound
@@ -21251,53 +21572,55 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 24: return .denied
         
-        case 25: return .notFound
+        case 25: return .addressDenied
         
-        case 26: return .taken
+        case 26: return .notFound
         
-        case 27: return .alreadyAssigned
+        case 27: return .taken
         
-        case 28: return .versionStale
+        case 28: return .alreadyAssigned
         
-        case 29: return .lastAdministrator
+        case 29: return .versionStale
         
-        case 30: return .inUse
+        case 30: return .lastAdministrator
         
-        case 31: return .builtIn
+        case 31: return .inUse
         
-        case 32: return .wrongStatus
+        case 32: return .builtIn
         
-        case 33: return .contention
+        case 33: return .wrongStatus
         
-        case 34: return .alreadyDone
+        case 34: return .contention
         
-        case 35: return .rateLimited
+        case 35: return .alreadyDone
         
-        case 36: return .hashingQueueFull
+        case 36: return .rateLimited
         
-        case 37: return .storageUnavailable
+        case 37: return .hashingQueueFull
         
-        case 38: return .storageMissing
+        case 38: return .storageUnavailable
         
-        case 39: return .storageReadOnly
+        case 39: return .storageMissing
         
-        case 40: return .storageFull
+        case 40: return .storageReadOnly
         
-        case 41: return .schemaNewer
+        case 41: return .storageFull
         
-        case 42: return .outcomeUnknown
+        case 42: return .schemaNewer
         
-        case 43: return .notLoaded
+        case 43: return .outcomeUnknown
         
-        case 44: return .deferredNotLoaded
+        case 44: return .notLoaded
         
-        case 45: return .rightsStale
+        case 45: return .deferredNotLoaded
         
-        case 46: return .closed
+        case 46: return .rightsStale
         
-        case 47: return .corrupt
+        case 47: return .closed
         
-        case 48: return .`internal`
+        case 48: return .corrupt
+        
+        case 49: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -21403,100 +21726,104 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(24))
         
         
-        case .notFound:
+        case .addressDenied:
             writeInt(&buf, Int32(25))
         
         
-        case .taken:
+        case .notFound:
             writeInt(&buf, Int32(26))
         
         
-        case .alreadyAssigned:
+        case .taken:
             writeInt(&buf, Int32(27))
         
         
-        case .versionStale:
+        case .alreadyAssigned:
             writeInt(&buf, Int32(28))
         
         
-        case .lastAdministrator:
+        case .versionStale:
             writeInt(&buf, Int32(29))
         
         
-        case .inUse:
+        case .lastAdministrator:
             writeInt(&buf, Int32(30))
         
         
-        case .builtIn:
+        case .inUse:
             writeInt(&buf, Int32(31))
         
         
-        case .wrongStatus:
+        case .builtIn:
             writeInt(&buf, Int32(32))
         
         
-        case .contention:
+        case .wrongStatus:
             writeInt(&buf, Int32(33))
         
         
-        case .alreadyDone:
+        case .contention:
             writeInt(&buf, Int32(34))
         
         
-        case .rateLimited:
+        case .alreadyDone:
             writeInt(&buf, Int32(35))
         
         
-        case .hashingQueueFull:
+        case .rateLimited:
             writeInt(&buf, Int32(36))
         
         
-        case .storageUnavailable:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(37))
         
         
-        case .storageMissing:
+        case .storageUnavailable:
             writeInt(&buf, Int32(38))
         
         
-        case .storageReadOnly:
+        case .storageMissing:
             writeInt(&buf, Int32(39))
         
         
-        case .storageFull:
+        case .storageReadOnly:
             writeInt(&buf, Int32(40))
         
         
-        case .schemaNewer:
+        case .storageFull:
             writeInt(&buf, Int32(41))
         
         
-        case .outcomeUnknown:
+        case .schemaNewer:
             writeInt(&buf, Int32(42))
         
         
-        case .notLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(43))
         
         
-        case .deferredNotLoaded:
+        case .notLoaded:
             writeInt(&buf, Int32(44))
         
         
-        case .rightsStale:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(45))
         
         
-        case .closed:
+        case .rightsStale:
             writeInt(&buf, Int32(46))
         
         
-        case .corrupt:
+        case .closed:
             writeInt(&buf, Int32(47))
         
         
-        case .`internal`:
+        case .corrupt:
             writeInt(&buf, Int32(48))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(49))
         
         }
     }
@@ -25125,6 +25452,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 26799) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_limits() != 64994) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_passwords() != 23972) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -25185,7 +25515,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 19923) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 45981) {
+    if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 13902) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 32066) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_expire() != 21325) {
@@ -25287,7 +25620,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_list_of() != 32210) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 43089) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_login() != 27263) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_logout() != 10774) {
@@ -25305,7 +25638,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 49952) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 13269) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {

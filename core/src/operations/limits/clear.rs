@@ -2,7 +2,10 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::lanes::{Keys, canonical};
+use super::{
+    lanes::{Keys, canonical},
+    tries::rows,
+};
 use crate::{
     model::{error::Result, id::UserId, registry::Limit, time::Time, user::User},
     operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services, users::existing},
@@ -40,7 +43,7 @@ impl Operation for ClearLimits {
             let name = canonical(name);
             lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);
         }
-        for row in plan.reads().many::<Limit>(lanes.into_iter().map(|lane| (lane,))).await? {
+        for row in rows(plan.reads(), lanes, plan.now).await?.0 {
             // Kept until its time is over: who read it meanwhile finds it moved.
             plan.follow(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });
         }

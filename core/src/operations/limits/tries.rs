@@ -18,7 +18,7 @@ use crate::{
 const REMEMBERED_SECONDS: i64 = 180 * 24 * 3600;
 
 /// What is counted.
-struct Rows(Vec<Limit>);
+pub(super) struct Rows(pub(super) Vec<Limit>);
 
 impl Rows {
     fn get(&self, key: &str) -> Option<&Limit> {
@@ -57,14 +57,14 @@ pub(in crate::operations) trait Tries {
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
 pub(in crate::operations) async fn require_room(services: &Services, tried: &Try, now: Time) -> Result<()> {
-    let rows = rows(services.reads(), tried, now).await?;
+    let rows = rows(services.reads(), tried.keys(), now).await?;
     next(side(tried, &rows), &rows, now).map(drop)
 }
 
 #[portable_async]
 impl Tries for Plan<'_> {
     async fn standing(&mut self, tried: &Try) -> Result<Standing> {
-        let rows = rows(self.reads(), tried, self.now).await?;
+        let rows = rows(self.reads(), tried.keys(), self.now).await?;
         let side = side(tried, &rows);
         let is_known = tried.known.is_some() && !std::ptr::eq(side, &tried.other);
         let next = next(side, &rows, self.now)?;
@@ -117,8 +117,8 @@ impl Standing {
 }
 
 /// Reads what is counted; of what has expired the row alone.
-async fn rows(reads: Reads<'_>, tried: &Try, now: Time) -> Result<Rows> {
-    let rows = reads.many::<Limit>(tried.keys().into_iter().map(|key| (key,))).await?;
+pub(super) async fn rows(reads: Reads<'_>, keys: Vec<String>, now: Time) -> Result<Rows> {
+    let rows = reads.many::<Limit>(keys.into_iter().map(|key| (key,))).await?;
     let of_now = |mut row: Limit| {
         row.value = if row.expires_at <= now { 0 } else { row.value };
         row

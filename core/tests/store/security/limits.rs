@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use rolekeep::{
     Code, Error, Reason, RequestContext, Result, UserId, UserManagement,
     drones::{CreateDrone, DroneModel},
-    limit::{Attempt, Limiter},
+    limits::{Attempt, Limiter},
     observe::{Asker, Ended, Observer, Request},
     setup::{Seed, SeedUser},
     users::{CreateUser, UpdateUser},
