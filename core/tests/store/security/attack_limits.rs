@@ -1,4 +1,4 @@
-//! A second look at the limits of sign-ins (AUT-12), the lists of networks (AUT-13) and the room for hashing (SEC-15), by
+//! Another look at the limits of sign-ins (AUT-12), the lists of networks (AUT-13) and the room for hashing (SEC-15), by
 //! somebody who wants more guesses than there are, or all of the room.
 
 use std::{sync::Arc, time::Duration};
@@ -7,11 +7,12 @@ use rolekeep::{
     Code, Config, Reason, RequestContext, Result, UserId, UserManagement,
     audit::ListAudit,
     internals::registry::Limit,
+    limits::ClearLimits,
     passwords::{ChangePassword, ExpirePasswords, SetPassword},
-    sessions::{Login, SignInResult, StepUp},
+    sessions::{Login, Refresh, SignInResult, StepUp},
     sign_in::ChoosePassword,
     storage::MemoryStorage,
-    users::{CreateUser, UpdateUser},
+    users::{CreateUser, SuspendUser, UpdateUser},
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, all, policy, signed_in};
@@ -261,7 +262,9 @@ async fn sec_15_one_session_does_not_take_all_places() {
     let all: Vec<_> = (0..80)
         .map(|_| {
             let eve = eve.clone();
-            tokio::spawn(async move { eve.passwords().change(ChangePassword::new(PASSWORD, "short")).await.unwrap_err() })
+            tokio::spawn(
+                async move { eve.passwords().change(ChangePassword::new(PASSWORD, "short")).await.unwrap_err() },
+            )
         })
         .collect();
     let_others_go_on().await;
@@ -321,6 +324,142 @@ async fn sec_15_a_device_that_is_not_known_any_more_comes_with_the_strangers() {
     for one in all {
         one.await.unwrap().unwrap_err();
     }
+}
+
+/// Whoever may set the status of users sets none of an administrator's, and does not give itself any number of tries at
+/// its password.
+#[tokio::test]
+async fn aut_12_who_has_no_say_over_an_administrator_does_not_clear_its_limits() {
+    let stage = Stage::open(Config::new()).await;
+    let (_, root) = signed_in(&stage.um, "root", &["admin"]).await;
+    let (moderator, _) = signed_in(&stage.um, "mod", &["moderator"]).await;
+    let suspended = moderator.users().suspend(SuspendUser::new(root)).await.unwrap_err();
+    assert_eq!(suspended.code(), Code::Forbidden);
+    let mut told = 0;
+    for _ in 0..21 {
+        told += stage.told("root", None, 10).await;
+        if moderator.limits().clear(ClearLimits::new(root)).await.is_err() {
+            break;
+        }
+    }
+    assert!(told <= 100, "{told} guesses at the password of an administrator");
+}
+
+/// A server behind a proxy of the same machine that passes no header on sees one address, that of nobody.
+#[tokio::test]
+async fn aut_12_the_machine_itself_is_no_client() {
+    let stage = Stage::open(Config::new()).await;
+    for at in 0..5 {
+        let request = RequestContext::from_ip("127.0.0.1");
+        sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
+    }
+    let honest = sign_in(&stage.um, RequestContext::from_ip("127.0.0.1"), "ada", PASSWORD, None).await;
+    assert!(honest.is_ok(), "{:?}", honest.err());
+}
+
+/// Behind a translator (RFC 6052) all of IPv4 is in one /64.
+#[tokio::test]
+async fn aut_12_translated_addresses_are_those_of_ipv4() {
+    let stage = Stage::open(Config::new().denied_networks(["203.0.113.0/24".to_owned()])).await;
+    for at in 0..5 {
+        let request = RequestContext::from_ip("64:ff9b::192.0.2.1");
+        sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
+    }
+    let denied = sign_in(&stage.um, RequestContext::from_ip("64:ff9b::203.0.113.1"), "ada", PASSWORD, None).await;
+    let honest = sign_in(&stage.um, RequestContext::from_ip("64:ff9b::198.51.100.7"), "ada", PASSWORD, None).await;
+    let reasons = [denied.err(), honest.err()].map(|error| error.map(|error| error.reason()));
+    assert_eq!(reasons, [Some(Reason::AddressDenied), None]);
+}
+
+/// Where many tries are allowed, those that fail at one address do not keep another user there from signing in.
+#[tokio::test]
+async fn aut_12_failures_of_others_at_an_address_are_no_contention() {
+    let config = Config::new().sign_in_tries(100_000).hashing_memory_kib(7_168).hashing_iterations(5);
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
+    signed_in(&um, "ada", &[]).await;
+    storage.slow_down(15);
+    let others: Vec<_> = (0..15)
+        .map(|at| {
+            let um = um.clone();
+            tokio::spawn(async move {
+                for round in 0.. {
+                    let name = format!("name{at}x{round}");
+                    drop(sign_in(&um, RequestContext::from_ip("192.0.2.1"), &name, WRONG, None).await);
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut refused = Vec::new();
+    for _ in 0..4 {
+        let answer = sign_in(&um, RequestContext::from_ip("192.0.2.1"), "ada", PASSWORD, None).await;
+        refused.extend(answer.err().map(|error| error.reason()));
+    }
+    others.iter().for_each(|other| other.abort());
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// One session that asks without a pause keeps no stranger from signing in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_15_those_who_come_first_leave_room_for_strangers() {
+    let stage = Stage::open(Config::new().hashing_parallel(1)).await;
+    let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
+    let all: Vec<_> = (0..30)
+        .map(|_| {
+            let eve = eve.clone();
+            tokio::spawn(async move {
+                loop {
+                    drop(eve.passwords().change(ChangePassword::new(PASSWORD, "short")).await);
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let started = std::time::Instant::now();
+    let stranger = sign_in(&stage.um, RequestContext::from_ip("192.0.2.9"), "ada", PASSWORD, None);
+    let answer = tokio::time::timeout(Duration::from_secs(5), stranger).await;
+    all.iter().for_each(|one| one.abort());
+    assert!(answer.is_ok_and(|answer| answer.is_ok()), "{:?}", started.elapsed());
+}
+
+/// Who waits for a turn of a name holds no place that others could use: no more of them hash than there are turns.
+#[tokio::test]
+async fn sec_15_who_waits_for_a_turn_holds_no_place() {
+    let stage = Stage::open(Config::new().hashing_parallel(20).hashing_queue(0)).await;
+    signed_in(&stage.um, "eve", &[]).await;
+    let all: Vec<_> = (0..20)
+        .map(|_| {
+            let um = stage.um.clone();
+            let from = RequestContext::from_ip("192.0.2.1");
+            tokio::spawn(async move { sign_in(&um, from, "eve", PASSWORD, None).await.map(drop) })
+        })
+        .collect();
+    let_others_go_on().await;
+    let answer = sign_in(&stage.um, RequestContext::from_ip("192.0.2.9"), "ada", PASSWORD, None).await;
+    for one in all {
+        drop(one.await.unwrap());
+    }
+    assert!(answer.is_ok(), "five hash at a time, of twenty that could: {:?}", answer.err());
+}
+
+/// A try that had room until it was committed is answered the same, and after the same work, whether it was right.
+#[tokio::test]
+async fn sec_1_a_try_without_room_does_the_same_work_whether_it_was_right() {
+    let mut all = Vec::new();
+    for guess in [WRONG, PASSWORD] {
+        let (um, storage) = Interposed::open_as(policy(), |builder| builder).await;
+        signed_in(&um, "ada", &[]).await;
+        let rival = um.clone();
+        storage.before_next_commit(async move {
+            for _ in 0..5 {
+                rival.login("ada", WRONG, RequestContext::default()).await.unwrap_err();
+            }
+        });
+        storage.calls();
+        let refused = um.login("ada", guess, RequestContext::default()).await.unwrap_err();
+        all.push((storage.calls(), refused.reason()));
+    }
+    assert_eq!(all[0], all[1]);
 }
 
 // What the log says.
@@ -402,7 +541,7 @@ async fn sec_1_limits_ask_the_storage_as_often_for_any_name() {
         for at in 0..60 {
             storage.calls();
             let refused = um.login(name, WRONG, RequestContext::default()).await.unwrap_err();
-            calls.push((storage.calls(), refused.reason(), refused.retry_after()));
+            calls.push((storage.calls(), refused.reason(), refused.retry_after().is_some()));
             if at % 7 != 0 {
                 clock.pass(INTERVAL + 1);
             }
@@ -451,5 +590,37 @@ async fn sec_13_device_tokens_are_not_printed() {
     login.device_token = Some(token.as_str().into());
     for text in [format!("{answer:?}"), format!("{login:?}"), format!("{login:#?}")] {
         assert!(!text.contains(&token) && !text.contains(PASSWORD), "{text}");
+    }
+}
+
+/// Whatever a caller asks, it is refused from where nobody is answered.
+#[tokio::test]
+async fn aut_13_every_door_is_shut() {
+    let stage = Stage::open(Config::new().allowed_networks(["10.0.0.0/8".to_owned()])).await;
+    let inside = RequestContext::from_ip("10.0.0.1");
+    let tokens = stage.um.login("ada", PASSWORD, inside.clone()).await.unwrap().done().unwrap();
+    let me = stage.um.authenticate(tokens.access_token.expose(), inside).await.unwrap();
+    let acting = stage.um.acting_as(stage.ada).await.unwrap();
+    for caller in [me, acting] {
+        let outside = caller.with_request(RequestContext::from_ip("192.0.2.1"));
+        for outside in [outside.with_request(RequestContext::default()), outside] {
+            let refusals = [
+                outside.can("user:read", None).map(drop).err(),
+                outside.can_many(&[("user:read", None)]).map(drop).err(),
+                outside.can_somewhere("user:read").map(drop).err(),
+                outside.require("user:read", None).err(),
+                outside.has_role("moderator", None).map(drop).err(),
+                outside.is_administrator().map(drop).err(),
+                outside.explain("user:read", None).map(drop).err(),
+                outside.filter("user:read").map(drop).err(),
+                outside.users().me().await.map(drop).err(),
+                outside.sessions().logout().await.map(drop).err(),
+                outside.sessions().refresh(Refresh::new(tokens.refresh_token.clone())).await.map(drop).err(),
+                outside.sessions().step_up(StepUp::new(PASSWORD)).await.map(drop).err(),
+            ];
+            for (at, refusal) in refusals.into_iter().enumerate() {
+                assert_eq!(refusal.map(|error| error.reason()), Some(Reason::AddressDenied), "{at}");
+            }
+        }
     }
 }
