@@ -4,14 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use rolekeep::{
-    Code, Config, Reason, RequestContext, Result, UserId, UserManagement,
+    ChangeSetId, Code, Config, Reason, RequestContext, Result, UserId, UserManagement,
     audit::ListAudit,
     internals::registry::Limit,
     limits::ClearLimits,
     passwords::{ChangePassword, ExpirePasswords, SetPassword},
     sessions::{Login, Refresh, SignInResult, StepUp},
     sign_in::ChoosePassword,
-    storage::MemoryStorage,
+    storage::{ChangeSet, MemoryStorage, Storage, Write},
     users::{CreateUser, SuspendUser, UpdateUser},
 };
 
@@ -462,6 +462,36 @@ async fn sec_1_a_try_without_room_does_the_same_work_whether_it_was_right() {
     assert_eq!(all[0], all[1]);
 }
 
+/// Whoever has stolen a session does not use up the tries of its owner, who is about to change the password.
+#[tokio::test]
+async fn aut_12_a_session_of_another_does_not_use_up_the_proofs_of_its_owner() {
+    let stage = Stage::open(Config::new()).await;
+    let (owner, _) = signed_in(&stage.um, "mia", &[]).await;
+    let stolen = stage.um.login("mia", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    let thief = stage.um.authenticate(stolen.access_token.expose(), RequestContext::default()).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(thief.sessions().step_up(StepUp::new(WRONG)).await.unwrap_err().code(), Code::Validation);
+    }
+    let changed = owner.passwords().change(ChangePassword::new(PASSWORD, ANOTHER)).await;
+    assert!(changed.is_ok(), "{:?}", changed.err());
+}
+
+/// The two names of an account together are not tried more often in a row than the setting's limit says.
+#[tokio::test]
+async fn aut_12_two_names_of_an_account_are_not_tried_twice_as_often_in_a_row() {
+    let config = Config::new().lock_after_failures(100).hashing_memory_kib(7_168).hashing_iterations(5);
+    let stage = Stage::open(config).await;
+    let mut told = 0;
+    for name in ["ada", "ada@example.org"] {
+        for _ in 0..99 {
+            told += stage.told(name, None, 1).await;
+            stage.clock.pass(INTERVAL);
+        }
+    }
+    let right = sign_in(&stage.um, RequestContext::default(), "ada", PASSWORD, None).await;
+    assert!(right.is_err(), "{told} failures of one account in a row, and the next is looked at");
+}
+
 // What the log says.
 
 /// That a device is not known any more locks no name.
@@ -622,5 +652,22 @@ async fn aut_13_every_door_is_shut() {
                 assert_eq!(refusal.map(|error| error.reason()), Some(Reason::AddressDenied), "{at}");
             }
         }
+    }
+}
+
+/// A count that somebody put into the storage stops nobody's program.
+#[tokio::test]
+async fn sec_14_no_stored_number_overflows() {
+    for value in [i64::MAX, i64::MIN, -1] {
+        let stage = Stage::open(Config::new()).await;
+        stage.told("ada", None, 1).await;
+        let id = ChangeSetId(uuid::Uuid::from_u128(7));
+        let at = rolekeep::environment::Environment::now(&stage.clock);
+        let rows = all::<Limit>(&*stage.storage).await.into_iter();
+        let writes = rows.map(|row| Write::update(&mut Limit { value, ..row })).collect();
+        let set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new() };
+        stage.storage.commit(&set).await.unwrap();
+        drop(sign_in(&stage.um, RequestContext::default(), "ada", WRONG, None).await);
+        drop(sign_in(&stage.um, RequestContext::default(), "ada", PASSWORD, None).await);
     }
 }
