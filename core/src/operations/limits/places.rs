@@ -103,4 +103,21 @@ mod tests {
         drop(held);
         assert!(places.lanes().is_empty(), "nothing is left of who was let in, nor of who went away");
     }
+
+    /// The turn comes, and who waits for it goes away before it hears of that.
+    #[test]
+    fn sec_15_who_goes_away_as_its_turn_comes_leaves_nothing() {
+        let places = Places::default();
+        let mut context = Context::from_waker(Waker::noop());
+        for at in 0..100 {
+            let lane = format!("name{at}");
+            let mut first = Box::pin(places.turn(&lane, 1));
+            let Poll::Ready(held) = first.as_mut().poll(&mut context) else { panic!("it was free") };
+            let mut second = Box::pin(places.turn(&lane, 1));
+            assert!(second.as_mut().poll(&mut context).is_pending());
+            drop(held);
+            drop(second);
+        }
+        assert_eq!(places.held().turns.len(), 0);
+    }
 }

@@ -16,6 +16,7 @@
 //! | SEC-15 | use of memory and time without bound |
 //! | SEC-16 | two who want the same at once |
 
+mod attack_limits;
 mod audit;
 mod authority;
 mod credentials;

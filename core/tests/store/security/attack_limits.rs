@@ -1,0 +1,673 @@
+//! Another look at the limits of sign-ins (AUT-12), the lists of networks (AUT-13) and the room for hashing (SEC-15), by
+//! somebody who wants more guesses than there are, or all of the room.
+
+use std::{sync::Arc, time::Duration};
+
+use rolekeep::{
+    ChangeSetId, Code, Config, Reason, RequestContext, Result, UserId, UserManagement,
+    audit::ListAudit,
+    internals::registry::Limit,
+    limits::ClearLimits,
+    passwords::{ChangePassword, ExpirePasswords, SetPassword},
+    sessions::{Login, Refresh, SignInResult, StepUp},
+    sign_in::ChoosePassword,
+    storage::{ChangeSet, MemoryStorage, Storage, Write},
+    users::{CreateUser, SuspendUser, UpdateUser},
+};
+
+use super::kit::{Ahead, Interposed, PASSWORD, all, policy, signed_in};
+
+const WRONG: &str = "not the password at all";
+const ANOTHER: &str = "quite another pass phrase of hers";
+const INTERVAL: u64 = 180;
+
+struct Stage {
+    um: UserManagement,
+    clock: Ahead,
+    storage: Arc<MemoryStorage>,
+    ada: UserId,
+}
+
+impl Stage {
+    async fn open(config: Config) -> Self {
+        let (clock, storage) = (Ahead::new(), Arc::new(MemoryStorage::new()));
+        let um = store_in(&storage, &clock, config).await;
+        let ada = CreateUser::new("ada@example.org").username("ada").password(PASSWORD);
+        let ada = um.system().users().create(ada).await.unwrap().id;
+        Self { um, clock, storage, ada }
+    }
+
+    /// How many guesses, at most so many, are told to be wrong.
+    async fn told(&self, name: &str, device_token: Option<&str>, most: usize) -> usize {
+        let mut told = 0;
+        for _ in 0..most {
+            let answer = sign_in(&self.um, RequestContext::default(), name, WRONG, device_token).await;
+            match answer.unwrap_err().reason() {
+                Reason::InvalidCredentials => told += 1,
+                Reason::RateLimited => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        told
+    }
+
+    async fn device_token(&self, name: &str) -> String {
+        let answer = self.um.login(name, PASSWORD, RequestContext::default()).await.unwrap();
+        answer.device_token.unwrap().expose().to_owned()
+    }
+
+    async fn audited(&self, action: &str) -> usize {
+        self.um.system().audit().list(ListAudit::new().action(action)).await.unwrap().items.len()
+    }
+}
+
+async fn store_in(storage: &Arc<MemoryStorage>, clock: &Ahead, config: Config) -> UserManagement {
+    let builder = UserManagement::builder().policy(policy()).config(config).environment(clock.clone());
+    builder.storage(storage.clone()).open().await.unwrap()
+}
+
+async fn sign_in(
+    um: &UserManagement,
+    request: RequestContext,
+    name: &str,
+    password: &str,
+    device_token: Option<&str>,
+) -> Result<SignInResult> {
+    let mut login = Login::new(name, password);
+    login.device_token = device_token.map(Into::into);
+    um.anonymous(request).sessions().login(login).await
+}
+
+/// Each spawned task goes on to where it waits for a hash.
+async fn let_others_go_on() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+// More guesses than there are.
+
+/// A right present password with a new one that breaks the rule is told at once, and nothing is committed that needs room:
+/// all guesses that are looked at until the fifth failure is stored are answered.
+#[tokio::test]
+async fn aut_12_a_right_present_password_is_told_only_where_there_is_room() {
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder).await;
+    let (me, _) = signed_in(&um, "ada", &[]).await;
+    storage.slow_down(400);
+    let guesses: Vec<_> = [WRONG; 6]
+        .into_iter()
+        .chain([PASSWORD])
+        .map(|guess| {
+            let me = me.clone();
+            tokio::spawn(async move { me.passwords().change(ChangePassword::new(guess, "short")).await.unwrap_err() })
+        })
+        .collect();
+    let mut told = Vec::new();
+    for guess in guesses {
+        let error = guess.await.unwrap();
+        if error.reason() != Reason::RateLimited {
+            told.push(error.fields().iter().map(|field| field.field.clone()).collect::<Vec<_>>());
+        }
+    }
+    assert!(told.len() <= 5, "{told:?}");
+}
+
+/// Each sign-in makes a device with tries of its own, which outlives the password: who knew an old password has as many
+/// tries of the new one as it signed in before.
+#[tokio::test]
+async fn aut_12_many_devices_are_not_as_many_times_as_many_tries() {
+    let stage = Stage::open(Config::new()).await;
+    let mut tokens = Vec::new();
+    for _ in 0..25 {
+        tokens.push(stage.device_token("ada").await);
+    }
+    stage.um.system().passwords().set(SetPassword::new(stage.ada, ANOTHER).is_temporary(false)).await.unwrap();
+    let mut told = 0;
+    for token in &tokens {
+        told += stage.told("ada", Some(token), 10).await;
+    }
+    assert!(told <= 100, "{told} guesses at one account at one time");
+}
+
+/// A device is known by a name, whoever has the name by now.
+#[tokio::test]
+async fn aut_12_the_device_of_who_had_the_name_before_is_not_known() {
+    let stage = Stage::open(Config::new()).await;
+    let token = stage.device_token("ada").await;
+    let away = UpdateUser::new(stage.ada).username("adelheid");
+    stage.um.system().users().update(away).await.unwrap();
+    let heir = CreateUser::new("heir@example.org").username("ada").password(ANOTHER);
+    stage.um.system().users().create(heir).await.unwrap();
+    assert_eq!(stage.told("ada", None, 10).await, 5);
+    assert_eq!(stage.told("ada", Some(&token), 10).await, 0, "a device on which this account never signed in");
+}
+
+/// Two instances whose clocks differ by more than the time of the setting: what the one stores the other forgets.
+#[tokio::test]
+async fn aut_12_clocks_that_differ_do_not_give_any_number_of_tries() {
+    let config = || Config::new().sign_in_seconds(60);
+    let stage = Stage::open(config()).await;
+    stage.clock.pass(90);
+    let behind = Stage { um: store_in(&stage.storage, &Ahead::new(), config()).await, ..stage };
+    let ahead = store_in(&behind.storage, &behind.clock, config()).await;
+    let ahead = Stage { um: ahead, clock: behind.clock.clone(), storage: behind.storage.clone(), ada: behind.ada };
+    let mut told = 0;
+    for _ in 0..4 {
+        told += ahead.told("ada", None, 10).await;
+        told += behind.told("ada", None, 10).await;
+    }
+    assert!(told <= 10, "{told} within a moment");
+}
+
+/// The challenge of a step that was taken is no way to try passwords.
+#[tokio::test]
+async fn aut_12_a_used_challenge_has_no_more_tries_than_a_name() {
+    let stage = Stage::open(Config::new()).await;
+    stage.um.system().passwords().expire(ExpirePasswords::new().user_ids([stage.ada])).await.unwrap();
+    let challenge = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().challenge.unwrap();
+    let nobody = stage.um.anonymous(RequestContext::default());
+    nobody.sign_in().password(ChoosePassword::new(challenge.clone(), ANOTHER)).await.unwrap().done().unwrap();
+    let mut told = 0;
+    for at in 0..20 {
+        let guess = format!("{WRONG} {at}");
+        let refused = nobody.sign_in().password(ChoosePassword::new(challenge.clone(), guess.as_str())).await;
+        told += usize::from(refused.unwrap_err().reason() == Reason::InvalidToken);
+    }
+    let right = nobody.sign_in().password(ChoosePassword::new(challenge, ANOTHER)).await;
+    let failed = stage.audited("sessions.login_failed").await;
+    assert!(right.is_err(), "the right one is told after {told} wrong ones, of which the log has {failed}");
+}
+
+/// Nor a way to have passwords hashed once it is good for nothing.
+#[tokio::test]
+async fn sec_15_a_challenge_that_is_void_has_nothing_hashed() {
+    let stage = Stage::open(Config::new()).await;
+    stage.um.system().passwords().expire(ExpirePasswords::new().user_ids([stage.ada])).await.unwrap();
+    let challenge = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().challenge.unwrap();
+    let nobody = stage.um.anonymous(RequestContext::default());
+    nobody.sign_in().password(ChoosePassword::new(challenge.clone(), ANOTHER)).await.unwrap().done().unwrap();
+    stage.clock.pass(3600);
+    let hashed = stage.clock.hashed();
+    for _ in 0..10 {
+        nobody.sign_in().password(ChoosePassword::new(challenge.clone(), ANOTHER)).await.unwrap_err();
+    }
+    assert_eq!(stage.clock.hashed(), hashed);
+}
+
+/// The setting was higher when the session began to fail: it ends all the same.
+#[tokio::test]
+async fn aut_12_a_session_that_failed_more_often_than_the_setting_says_ends() {
+    let stage = Stage::open(Config::new().access_token_seconds(36_000)).await;
+    let tokens = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    let fail = async |um: &UserManagement, count: usize| {
+        for _ in 0..count {
+            let me = um.authenticate(tokens.access_token.expose(), RequestContext::default()).await?;
+            assert_eq!(me.sessions().step_up(StepUp::new(WRONG)).await.unwrap_err().code(), Code::Validation);
+            stage.clock.pass(INTERVAL);
+        }
+        Ok::<(), rolekeep::Error>(())
+    };
+    fail(&stage.um, 7).await.unwrap();
+    let stricter = Config::new().access_token_seconds(36_000).lock_after_failures(5);
+    let um = store_in(&stage.storage, &stage.clock, stricter).await;
+    assert!(fail(&um, 20).await.is_err(), "27 failures in a row, and the session goes on");
+}
+
+// Addresses.
+
+/// A link-local address comes with its zone, as Node.js and Python give it.
+#[tokio::test]
+async fn aut_13_a_zone_gets_nobody_around_the_lists() {
+    let stage = Stage::open(Config::new().denied_networks(["fe80::/10".to_owned()])).await;
+    for address in ["fe80::1", "fe80::1%eth0", "[fe80::1%eth0]:443", "fe80::1%2"] {
+        let answer = sign_in(&stage.um, RequestContext::from_ip(address), "ada", PASSWORD, None).await;
+        assert_eq!(answer.err().map(|error| error.reason()), Some(Reason::AddressDenied), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn aut_12_an_address_with_a_zone_has_five_tries() {
+    let stage = Stage::open(Config::new()).await;
+    let mut told = 0;
+    for at in 0..20 {
+        let request = RequestContext::from_ip("fe80::1%eth0");
+        let refused = sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
+        told += usize::from(refused.reason() == Reason::InvalidCredentials);
+    }
+    assert_eq!(told, 5);
+}
+
+/// Where the host names its proxies, another machine of its network is a client, whatever header it sends.
+#[tokio::test]
+async fn aut_12_a_client_of_the_same_network_is_no_proxy_where_proxies_are_named() {
+    let stage = Stage::open(Config::new().trusted_proxies(["10.9.9.9".to_owned()])).await;
+    let mut told = 0;
+    for at in 0..20 {
+        let request = RequestContext::from_ip("10.0.0.66").forwarded_for("192.0.2.1");
+        let refused = sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
+        told += usize::from(refused.reason() == Reason::InvalidCredentials);
+    }
+    assert_eq!(told, 5);
+}
+
+// All of the room.
+
+/// One who is signed in asks for many proofs at a time, all right ones, and so none that count.
+#[tokio::test]
+async fn sec_15_one_session_does_not_take_all_places() {
+    let stage = Stage::open(Config::new().hashing_queue(60)).await;
+    let token = stage.device_token("ada").await;
+    let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
+    let eve = eve.with_request(RequestContext::from_ip("192.0.2.1"));
+    let all: Vec<_> = (0..80)
+        .map(|_| {
+            let eve = eve.clone();
+            tokio::spawn(
+                async move { eve.passwords().change(ChangePassword::new(PASSWORD, "short")).await.unwrap_err() },
+            )
+        })
+        .collect();
+    let_others_go_on().await;
+    let answer = sign_in(&stage.um, RequestContext::from_ip("192.0.2.9"), "ada", PASSWORD, Some(&token)).await;
+    assert!(answer.is_ok(), "{:?}", answer.err());
+    for one in all {
+        one.await.unwrap();
+    }
+}
+
+/// Who registers is a stranger, and comes after those who are known.
+#[tokio::test]
+async fn sec_15_registrations_from_one_address_do_not_take_all_places() {
+    let storage = Arc::new(MemoryStorage::new());
+    let open = policy().role("guest", ["user:create"]).anonymous("guest");
+    let builder = UserManagement::builder().policy(open).config(Config::new().hashing_queue(60));
+    let um = builder.storage(storage).open().await.unwrap();
+    signed_in(&um, "ada", &[]).await;
+    let token = um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().device_token.unwrap();
+    let all: Vec<_> = (0..80)
+        .map(|at| {
+            let eve = um.anonymous(RequestContext::from_ip("192.0.2.1"));
+            let new = CreateUser::new(format!("eve{at}@example.org")).password(PASSWORD);
+            tokio::spawn(async move { eve.users().create(new).await.map(drop).map_err(|error| error.reason()) })
+        })
+        .collect();
+    let_others_go_on().await;
+    let from = RequestContext::from_ip("192.0.2.9");
+    let answer = sign_in(&um, from, "ada", PASSWORD, Some(token.expose())).await;
+    let mut ended = Vec::new();
+    for one in all {
+        ended.push(one.await.unwrap());
+    }
+    assert!(answer.is_ok(), "{:?}; {:?}", answer.err(), ended.first());
+}
+
+/// A device with which too many failed is not known any more: it has no place before strangers, either.
+#[tokio::test]
+async fn sec_15_a_device_that_is_not_known_any_more_comes_with_the_strangers() {
+    let stage = Stage::open(Config::new().hashing_queue(60)).await;
+    let (spent, token) = (stage.device_token("ada").await, stage.device_token("ada").await);
+    for _ in 0..10 {
+        assert_eq!(stage.told("ada", Some(&spent), 1).await, 1);
+        stage.clock.pass(INTERVAL);
+    }
+    let all: Vec<_> = (0..80)
+        .map(|at| {
+            let (um, spent, from) = (stage.um.clone(), spent.clone(), format!("192.0.2.{}", at / 20));
+            tokio::spawn(async move {
+                sign_in(&um, RequestContext::from_ip(from), "ada", WRONG, Some(&spent)).await.map(drop)
+            })
+        })
+        .collect();
+    let_others_go_on().await;
+    let answer = sign_in(&stage.um, RequestContext::from_ip("192.0.2.9"), "ada", PASSWORD, Some(&token)).await;
+    assert!(answer.is_ok(), "{:?}", answer.err());
+    for one in all {
+        one.await.unwrap().unwrap_err();
+    }
+}
+
+/// Whoever may set the status of users sets none of an administrator's, and does not give itself any number of tries at
+/// its password.
+#[tokio::test]
+async fn aut_12_who_has_no_say_over_an_administrator_does_not_clear_its_limits() {
+    let stage = Stage::open(Config::new()).await;
+    let (_, root) = signed_in(&stage.um, "root", &["admin"]).await;
+    let (moderator, _) = signed_in(&stage.um, "mod", &["moderator"]).await;
+    let suspended = moderator.users().suspend(SuspendUser::new(root)).await.unwrap_err();
+    assert_eq!(suspended.code(), Code::Forbidden);
+    let mut told = 0;
+    for _ in 0..21 {
+        told += stage.told("root", None, 10).await;
+        if moderator.limits().clear(ClearLimits::new(root)).await.is_err() {
+            break;
+        }
+    }
+    assert!(told <= 100, "{told} guesses at the password of an administrator");
+}
+
+/// A server behind a proxy of the same machine that passes no header on sees one address, that of nobody.
+#[tokio::test]
+async fn aut_12_the_machine_itself_is_no_client() {
+    let stage = Stage::open(Config::new()).await;
+    for at in 0..5 {
+        let request = RequestContext::from_ip("127.0.0.1");
+        sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
+    }
+    let honest = sign_in(&stage.um, RequestContext::from_ip("127.0.0.1"), "ada", PASSWORD, None).await;
+    assert!(honest.is_ok(), "{:?}", honest.err());
+}
+
+/// Behind a translator (RFC 6052) all of IPv4 is in one /64.
+#[tokio::test]
+async fn aut_12_translated_addresses_are_those_of_ipv4() {
+    let stage = Stage::open(Config::new().denied_networks(["203.0.113.0/24".to_owned()])).await;
+    for at in 0..5 {
+        let request = RequestContext::from_ip("64:ff9b::192.0.2.1");
+        sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
+    }
+    let denied = sign_in(&stage.um, RequestContext::from_ip("64:ff9b::203.0.113.1"), "ada", PASSWORD, None).await;
+    let honest = sign_in(&stage.um, RequestContext::from_ip("64:ff9b::198.51.100.7"), "ada", PASSWORD, None).await;
+    let reasons = [denied.err(), honest.err()].map(|error| error.map(|error| error.reason()));
+    assert_eq!(reasons, [Some(Reason::AddressDenied), None]);
+}
+
+/// Where many tries are allowed, those that fail at one address do not keep another user there from signing in.
+#[tokio::test]
+async fn aut_12_failures_of_others_at_an_address_are_no_contention() {
+    let config = Config::new().sign_in_tries(100_000).hashing_memory_kib(7_168).hashing_iterations(5);
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
+    signed_in(&um, "ada", &[]).await;
+    storage.slow_down(15);
+    let others: Vec<_> = (0..15)
+        .map(|at| {
+            let um = um.clone();
+            tokio::spawn(async move {
+                for round in 0.. {
+                    let name = format!("name{at}x{round}");
+                    drop(sign_in(&um, RequestContext::from_ip("192.0.2.1"), &name, WRONG, None).await);
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut refused = Vec::new();
+    for _ in 0..4 {
+        let answer = sign_in(&um, RequestContext::from_ip("192.0.2.1"), "ada", PASSWORD, None).await;
+        refused.extend(answer.err().map(|error| error.reason()));
+    }
+    others.iter().for_each(|other| other.abort());
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// One session that asks without a pause keeps no stranger from signing in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_15_those_who_come_first_leave_room_for_strangers() {
+    let stage = Stage::open(Config::new().hashing_parallel(1)).await;
+    let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
+    let all: Vec<_> = (0..30)
+        .map(|_| {
+            let eve = eve.clone();
+            tokio::spawn(async move {
+                loop {
+                    drop(eve.passwords().change(ChangePassword::new(PASSWORD, "short")).await);
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let started = std::time::Instant::now();
+    let stranger = sign_in(&stage.um, RequestContext::from_ip("192.0.2.9"), "ada", PASSWORD, None);
+    let answer = tokio::time::timeout(Duration::from_secs(5), stranger).await;
+    all.iter().for_each(|one| one.abort());
+    assert!(answer.is_ok_and(|answer| answer.is_ok()), "{:?}", started.elapsed());
+}
+
+/// Who waits for a turn of a name holds no place that others could use: no more of them hash than there are turns.
+#[tokio::test]
+async fn sec_15_who_waits_for_a_turn_holds_no_place() {
+    let stage = Stage::open(Config::new().hashing_parallel(20).hashing_queue(0)).await;
+    signed_in(&stage.um, "eve", &[]).await;
+    let all: Vec<_> = (0..20)
+        .map(|_| {
+            let um = stage.um.clone();
+            let from = RequestContext::from_ip("192.0.2.1");
+            tokio::spawn(async move { sign_in(&um, from, "eve", PASSWORD, None).await.map(drop) })
+        })
+        .collect();
+    let_others_go_on().await;
+    let answer = sign_in(&stage.um, RequestContext::from_ip("192.0.2.9"), "ada", PASSWORD, None).await;
+    for one in all {
+        drop(one.await.unwrap());
+    }
+    assert!(answer.is_ok(), "five hash at a time, of twenty that could: {:?}", answer.err());
+}
+
+/// A try that had room until it was committed is answered the same, and after the same work, whether it was right.
+#[tokio::test]
+async fn sec_1_a_try_without_room_does_the_same_work_whether_it_was_right() {
+    let mut all = Vec::new();
+    for guess in [WRONG, PASSWORD] {
+        let (um, storage) = Interposed::open_as(policy(), |builder| builder).await;
+        signed_in(&um, "ada", &[]).await;
+        let rival = um.clone();
+        storage.before_next_commit(async move {
+            for _ in 0..5 {
+                rival.login("ada", WRONG, RequestContext::default()).await.unwrap_err();
+            }
+        });
+        storage.calls();
+        let refused = um.login("ada", guess, RequestContext::default()).await.unwrap_err();
+        all.push((storage.calls(), refused.reason()));
+    }
+    assert_eq!(all[0], all[1]);
+}
+
+/// Whoever has stolen a session does not use up the tries of its owner, who is about to change the password.
+#[tokio::test]
+async fn aut_12_a_session_of_another_does_not_use_up_the_proofs_of_its_owner() {
+    let stage = Stage::open(Config::new()).await;
+    let (owner, _) = signed_in(&stage.um, "mia", &[]).await;
+    let stolen = stage.um.login("mia", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    let thief = stage.um.authenticate(stolen.access_token.expose(), RequestContext::default()).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(thief.sessions().step_up(StepUp::new(WRONG)).await.unwrap_err().code(), Code::Validation);
+    }
+    let changed = owner.passwords().change(ChangePassword::new(PASSWORD, ANOTHER)).await;
+    assert!(changed.is_ok(), "{:?}", changed.err());
+}
+
+/// The two names of an account together are not tried more often in a row than the setting's limit says.
+#[tokio::test]
+async fn aut_12_two_names_of_an_account_are_not_tried_twice_as_often_in_a_row() {
+    let config = Config::new().lock_after_failures(100).hashing_memory_kib(7_168).hashing_iterations(5);
+    let stage = Stage::open(config).await;
+    let mut told = 0;
+    for name in ["ada", "ada@example.org"] {
+        for _ in 0..99 {
+            told += stage.told(name, None, 1).await;
+            stage.clock.pass(INTERVAL);
+        }
+    }
+    let right = sign_in(&stage.um, RequestContext::default(), "ada", PASSWORD, None).await;
+    assert!(right.is_err(), "{told} failures of one account in a row, and the next is looked at");
+}
+
+// What the log says.
+
+/// That a device is not known any more locks no name.
+#[tokio::test]
+async fn aut_12_the_log_tells_of_a_locked_name_only_where_one_is() {
+    let stage = Stage::open(Config::new()).await;
+    let token = stage.device_token("ada").await;
+    for _ in 0..10 {
+        assert_eq!(stage.told("ada", Some(&token), 1).await, 1);
+        stage.clock.pass(INTERVAL);
+    }
+    stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    assert_eq!(stage.audited("limits.locked").await, 0);
+}
+
+// What held.
+
+#[tokio::test]
+async fn aut_12_however_a_name_is_spelt_it_is_one() {
+    let stage = Stage::open(Config::new()).await;
+    assert_eq!(stage.told("ada", None, 10).await, 5);
+    for name in ["ADA", "\u{ff41}da", "\u{3000}ada\u{a0}", "\u{1d44e}d\u{1d44e}", "\u{24d0}\u{24d3}\u{24d0}"] {
+        assert_eq!(stage.told(name, None, 1).await, 0, "{name}");
+    }
+    assert_eq!(stage.told("ada@example.org", None, 10).await, 5);
+    for name in ["ada\u{ff20}example.org", "ada@EXAMPLE.org", "ada\u{fe6b}example\u{ff0e}org"] {
+        assert_eq!(stage.told(name, None, 1).await, 0, "{name}");
+    }
+}
+
+/// Callers that go away at any moment leave no place and no turn behind.
+#[tokio::test]
+async fn sec_15_who_goes_away_keeps_no_place() {
+    let stage = Stage::open(Config::new().hashing_queue(20)).await;
+    for micros in (0..60_000).step_by(700) {
+        let request = RequestContext::from_ip("192.0.2.1");
+        let tries = [PASSWORD, WRONG].map(|guess| sign_in(&stage.um, request.clone(), "ada", guess, None));
+        let tries = futures_util::future::join_all(tries);
+        let _ = tokio::time::timeout(Duration::from_micros(micros), tries).await;
+        stage.clock.pass(900);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let all: Vec<_> = (0..20)
+        .map(|_| {
+            let um = stage.um.clone();
+            let request = RequestContext::from_ip("192.0.2.1");
+            tokio::spawn(async move { sign_in(&um, request, "ada", PASSWORD, None).await.map(drop) })
+        })
+        .collect();
+    for one in all {
+        one.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn aut_12_no_setting_and_no_address_overflows() {
+    for (tries, seconds) in [(u32::MAX, 1), (u32::MAX, 86_400), (1, 1), (1, 86_400), (2_000_000, 1)] {
+        let stage = Stage::open(Config::new().sign_in_tries(tries).sign_in_seconds(seconds)).await;
+        for address in ["::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0", "255.255.255.255"] {
+            let request = RequestContext::from_ip(address);
+            let refused = sign_in(&stage.um, request, &format!("{address} x"), WRONG, None).await.unwrap_err();
+            assert_eq!(refused.reason(), Reason::InvalidCredentials, "{tries} in {seconds} s from {address}");
+        }
+        all::<Limit>(&*stage.storage).await;
+    }
+}
+
+/// In each state the storage is asked as often for a name that somebody has as for another.
+#[tokio::test]
+async fn sec_1_limits_ask_the_storage_as_often_for_any_name() {
+    let clock = Ahead::new();
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder.environment(clock.clone())).await;
+    signed_in(&um, "ada", &[]).await;
+    let mut all = Vec::new();
+    for name in ["ada", "nobody"] {
+        let mut calls = Vec::new();
+        for at in 0..60 {
+            storage.calls();
+            let refused = um.login(name, WRONG, RequestContext::default()).await.unwrap_err();
+            calls.push((storage.calls(), refused.reason(), refused.retry_after().is_some()));
+            if at % 7 != 0 {
+                clock.pass(INTERVAL + 1);
+            }
+        }
+        all.push(calls);
+    }
+    assert_eq!(all[0], all[1]);
+}
+
+/// Nothing is told where nothing could be stored.
+#[tokio::test]
+async fn aut_12_a_commit_that_fails_tells_nothing() {
+    let (um, storage) = Interposed::open_as(policy(), |builder| builder).await;
+    let (me, _) = signed_in(&um, "ada", &[]).await;
+    for guess in [WRONG, PASSWORD] {
+        storage.fail_next_commit();
+        let failed = um.login("ada", guess, RequestContext::default()).await.unwrap_err();
+        assert_eq!(failed.reason(), Reason::StorageUnavailable, "{guess}");
+        storage.fail_next_commit();
+        let failed = me.sessions().step_up(StepUp::new(guess)).await.unwrap_err();
+        assert_eq!(failed.reason(), Reason::StorageUnavailable, "{guess}");
+    }
+}
+
+/// Who is signed in has no more tries at others' names, with a key for repeated requests or without.
+#[tokio::test]
+async fn aut_12_a_session_and_a_key_give_no_more_tries() {
+    let stage = Stage::open(Config::new()).await;
+    let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
+    let mut told = 0;
+    for at in 0..20 {
+        let mut request = RequestContext::from_ip("192.0.2.1");
+        request.idempotency_key = (at % 2 == 0).then(|| "the same".to_owned());
+        let refused = eve.with_request(request).sessions().login(Login::new("ada", WRONG)).await.unwrap_err();
+        told += usize::from(refused.reason() == Reason::InvalidCredentials);
+    }
+    assert_eq!(told, 5);
+}
+
+#[tokio::test]
+async fn sec_13_device_tokens_are_not_printed() {
+    let stage = Stage::open(Config::new()).await;
+    let answer = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap();
+    let token = answer.device_token.clone().unwrap().expose().to_owned();
+    let mut login = Login::new("ada", PASSWORD);
+    login.device_token = Some(token.as_str().into());
+    for text in [format!("{answer:?}"), format!("{login:?}"), format!("{login:#?}")] {
+        assert!(!text.contains(&token) && !text.contains(PASSWORD), "{text}");
+    }
+}
+
+/// Whatever a caller asks, it is refused from where nobody is answered.
+#[tokio::test]
+async fn aut_13_every_door_is_shut() {
+    let stage = Stage::open(Config::new().allowed_networks(["10.0.0.0/8".to_owned()])).await;
+    let inside = RequestContext::from_ip("10.0.0.1");
+    let tokens = stage.um.login("ada", PASSWORD, inside.clone()).await.unwrap().done().unwrap();
+    let me = stage.um.authenticate(tokens.access_token.expose(), inside).await.unwrap();
+    let acting = stage.um.acting_as(stage.ada).await.unwrap();
+    for caller in [me, acting] {
+        let outside = caller.with_request(RequestContext::from_ip("192.0.2.1"));
+        for outside in [outside.with_request(RequestContext::default()), outside] {
+            let refusals = [
+                outside.can("user:read", None).map(drop).err(),
+                outside.can_many(&[("user:read", None)]).map(drop).err(),
+                outside.can_somewhere("user:read").map(drop).err(),
+                outside.require("user:read", None).err(),
+                outside.has_role("moderator", None).map(drop).err(),
+                outside.is_administrator().map(drop).err(),
+                outside.explain("user:read", None).map(drop).err(),
+                outside.filter("user:read").map(drop).err(),
+                outside.users().me().await.map(drop).err(),
+                outside.sessions().logout().await.map(drop).err(),
+                outside.sessions().refresh(Refresh::new(tokens.refresh_token.clone())).await.map(drop).err(),
+                outside.sessions().step_up(StepUp::new(PASSWORD)).await.map(drop).err(),
+            ];
+            for (at, refusal) in refusals.into_iter().enumerate() {
+                assert_eq!(refusal.map(|error| error.reason()), Some(Reason::AddressDenied), "{at}");
+            }
+        }
+    }
+}
+
+/// A count that somebody put into the storage stops nobody's program.
+#[tokio::test]
+async fn sec_14_no_stored_number_overflows() {
+    for value in [i64::MAX, i64::MIN, -1] {
+        let stage = Stage::open(Config::new()).await;
+        stage.told("ada", None, 1).await;
+        let id = ChangeSetId(uuid::Uuid::from_u128(7));
+        let at = rolekeep::environment::Environment::now(&stage.clock);
+        let rows = all::<Limit>(&*stage.storage).await.into_iter();
+        let writes = rows.map(|row| Write::update(&mut Limit { value, ..row })).collect();
+        let set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new() };
+        stage.storage.commit(&set).await.unwrap();
+        drop(sign_in(&stage.um, RequestContext::default(), "ada", WRONG, None).await);
+        drop(sign_in(&stage.um, RequestContext::default(), "ada", PASSWORD, None).await);
+    }
+}
