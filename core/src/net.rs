@@ -1,6 +1,6 @@
 //! Where a request came from, behind the host's own proxies, and whether it is answered at all.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -108,14 +108,16 @@ impl Networks {
     pub(crate) fn origin(&self, peer: Option<&str>, forwarded: &str) -> (Option<String>, Origin) {
         let has_lists = !self.allowed.is_empty() || !self.denied.is_empty();
         let Some(peer_address) = peer.and_then(address) else {
-            let is_refused = !self.allowed.is_empty();
+            // What cannot be read may be a denied one.
+            let is_refused = !self.allowed.is_empty() || has_lists && peer.is_some();
             return (peer.map(str::to_owned), Origin { is_refused, ..Origin::default() });
         };
         let client = self.proxies.client(peer_address, forwarded);
-        let is_of_many = !forwarded.trim().is_empty() && is_private(peer_address) && !self.proxies.trusts(peer_address);
+        let is_of_many = self.proxies.0.is_empty() && is_private(peer_address) && !forwarded.trim().is_empty();
         let within = |list: &[IpNet]| list.iter().any(|network| network.contains(&client));
         let is_out = within(&self.denied) || !self.allowed.is_empty() && !within(&self.allowed);
-        let address = (!is_of_many).then_some(client);
+        // The machine itself is a proxy that says nothing, or nobody that needs a limit.
+        let address = (!is_of_many && !client.is_loopback()).then_some(client);
         let origin = Origin { address, is_refused: is_out || has_lists && is_of_many, is_of_many };
         (Some(client.to_string()), origin)
     }
@@ -154,8 +156,20 @@ fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
     let ported = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
-    let found = text.parse::<IpAddr>().ok().or_else(bare).or_else(ported);
-    found.map(|address| address.to_canonical())
+    // A link-local address comes with the zone of the socket.
+    let plain = || text.split_once('%')?.0.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let found = text.parse::<IpAddr>().ok().or_else(bare).or_else(ported).or_else(plain);
+    found.map(|address| translated(address.to_canonical()))
+}
+
+/// The IPv4 address of who comes through a translator (64:ff9b::/96, RFC 6052): all of them are in one network of IPv6.
+fn translated(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            IpAddr::V4(Ipv4Addr::from_bits(v6.to_bits() as u32))
+        }
+        address => address,
+    }
 }
 
 fn network(text: &str) -> std::result::Result<IpNet, String> {

@@ -10,7 +10,8 @@ use crate::{Caller, Result, Uuid};
 
 /// Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
 ///
-/// What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+/// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+/// administrator `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ClearLimits {
     /// The user's id.
@@ -27,7 +28,8 @@ pub struct Limits {
 impl Limits {
     /// Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
     ///
-    /// What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+    /// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+    /// administrator `admin:all`.
     pub async fn clear(&self, input: ClearLimits) -> Result<()> {
         self.caller.run("limits.clear", &input).await
     }

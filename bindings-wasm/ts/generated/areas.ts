@@ -399,7 +399,8 @@ export class Limits {
   /**
    * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
    *
-   * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+   * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+   * administrator `admin:all`.
    */
   clear(input: ClearLimits): Promise<void> {
     return this.#run("limits.clear", input, "ClearLimits", "");

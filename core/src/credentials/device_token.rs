@@ -1,66 +1,50 @@
 //! Device tokens: that somebody signed in as this account from this device before. They let nobody in; they decide which
 //! limit a sign-in counts against, so that strangers who guess at an account do not shut out its owner (V6.1.1).
 //!
-//! A token says which names it is for by their pseudonyms, so that it is checked before anything is read. It holds for
-//! 180 days, also after a change of the password.
+//! A token holds for 180 days, also after a change of the password or of a name.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac;
 use uuid::Uuid;
 
-use crate::model::{error::Result, secret::Secret, time::Time};
+use crate::model::{error::Result, id::UserId, secret::Secret, time::Time};
 
 /// What tokens begin with, by which secret scanners find them.
 const PREFIX: &str = "rkd_";
 /// For so long a device is known: 180 days.
 const SECONDS: i64 = 180 * 24 * 3600;
 
-/// Of a name.
-const NAME_BYTES: usize = 16;
 /// The MAC is cut to so many bytes: 192 bits.
 const TAG_BYTES: usize = 24;
-/// An id, when it was issued, two names.
-const BODY_BYTES: usize = 16 + 8 + 2 * NAME_BYTES;
+/// An id, and when it was issued.
+const BODY_BYTES: usize = 16 + 8;
 const TEXT_BYTES: usize = (BODY_BYTES + TAG_BYTES).div_ceil(3) * 4;
 
-/// Issues a token for an account with these names, in canonical form.
-pub fn issue(key: &[u8], id: Uuid, names: [Option<&str>; 2], now: Time) -> Result<Secret> {
+/// Issues a token for a user.
+pub fn issue(key: &[u8], id: Uuid, user: UserId, now: Time) -> Result<Secret> {
     let mut bytes = id.as_bytes().to_vec();
     bytes.extend(now.as_second().to_be_bytes());
-    for name in names {
-        // No name that is typed is empty.
-        bytes.extend(pseudonym(key, name.unwrap_or_default())?);
-    }
-    let tag = tag(key, &bytes)?.finalize().into_bytes();
+    let tag = tag(key, &bytes, user)?.finalize().into_bytes();
     bytes.extend(tag.iter().take(TAG_BYTES));
     Ok(Secret::from(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))))
 }
 
-/// The id of a token that is good for an account with this name; none for any other text.
-pub fn read(key: &[u8], token: &Secret, name: &str, now: Time) -> Option<Uuid> {
+/// The id of a token that is good for this user; none for any other text.
+pub fn read(key: &[u8], token: &Secret, user: UserId, now: Time) -> Option<Uuid> {
     let text = token.expose().strip_prefix(PREFIX).filter(|text| text.len() <= TEXT_BYTES)?;
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     let (body, given) = bytes.split_first_chunk::<BODY_BYTES>()?;
     if given.len() != TAG_BYTES {
         return None;
     }
-    tag(key, body).ok()?.verify_truncated_left(given).ok()?;
-    let (id, rest) = body.split_first_chunk::<16>()?;
-    let (issued, names) = rest.split_first_chunk::<8>()?;
-    let is_in_time = now.as_second().saturating_sub(i64::from_be_bytes(*issued)) < SECONDS;
-    let name = pseudonym(key, name).ok()?;
-    let is_for = names.chunks_exact(NAME_BYTES).any(|known| known == name);
-    (is_in_time && is_for).then(|| Uuid::from_bytes(*id))
+    tag(key, body, user).ok()?.verify_truncated_left(given).ok()?;
+    let (id, issued) = body.split_first_chunk::<16>()?;
+    let issued = i64::from_be_bytes(issued.try_into().ok()?);
+    (now.as_second().saturating_sub(issued) < SECONDS).then(|| Uuid::from_bytes(*id))
 }
 
-fn tag(key: &[u8], body: &[u8]) -> Result<hmac::Hmac<sha2::Sha256>> {
-    Ok(super::keyed(key)?.chain_update(PREFIX).chain_update(body))
-}
-
-fn pseudonym(key: &[u8], name: &str) -> Result<[u8; NAME_BYTES]> {
-    let mac = super::with_parts(super::keyed(key)?, &[b"name", name.as_bytes()]);
-    let bytes: [u8; 32] = mac.finalize().into_bytes().into();
-    Ok(std::array::from_fn(|at| bytes[at]))
+fn tag(key: &[u8], body: &[u8], user: UserId) -> Result<hmac::Hmac<sha2::Sha256>> {
+    Ok(super::keyed(key)?.chain_update(PREFIX).chain_update(body).chain_update(user.0.as_bytes()))
 }
 
 #[cfg(test)]
@@ -68,28 +52,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sec_7_a_device_token_is_good_for_its_account_and_its_time() {
+    fn sec_7_a_device_token_is_good_for_its_user_and_its_time() {
         let (key, id, now) = ([1; 32], Uuid::from_u128(9), Time::from_second(1_000_000).unwrap());
-        let token = issue(&key, id, [Some("ada@example.org"), Some("ada")], now).unwrap();
-        assert!(token.expose().starts_with(PREFIX) && token.expose().len() <= PREFIX.len() + TEXT_BYTES);
-        assert_eq!(read(&key, &token, "ada", now), Some(id));
-        assert_eq!(read(&key, &token, "ada@example.org", now.plus_seconds(SECONDS - 1)), Some(id));
-        assert_eq!(read(&key, &token, "ada", now.plus_seconds(-3600)), Some(id), "a clock that was set back");
-        assert_eq!(read(&key, &token, "ada", now.plus_seconds(SECONDS)), None);
-        assert_eq!(read(&key, &token, "bob", now), None);
-        assert_eq!(read(&[2; 32], &token, "ada", now), None);
-        let nameless = issue(&key, id, [None, Some("ada")], now).unwrap();
-        assert_eq!(read(&key, &nameless, "", now), Some(id), "and nobody can type that");
+        let [ada, bob] = [1, 2].map(|user| UserId(Uuid::from_u128(user)));
+        let token = issue(&key, id, ada, now).unwrap();
+        assert!(token.expose().starts_with(PREFIX) && token.expose().len() == PREFIX.len() + TEXT_BYTES);
+        assert_eq!(read(&key, &token, ada, now), Some(id));
+        assert_eq!(read(&key, &token, ada, now.plus_seconds(SECONDS - 1)), Some(id));
+        assert_eq!(read(&key, &token, ada, now.plus_seconds(-3600)), Some(id), "a clock that was set back");
+        assert_eq!(read(&key, &token, ada, now.plus_seconds(SECONDS)), None);
+        assert_eq!(read(&key, &token, bob, now), None);
+        assert_eq!(read(&[2; 32], &token, ada, now), None);
         let whole = token.expose();
         for at in 0..whole.len() {
             let mut spoilt = whole.as_bytes().to_vec();
             spoilt[at] = if spoilt[at] == b'A' { b'B' } else { b'A' };
             let spoilt = String::from_utf8(spoilt).unwrap();
-            assert_eq!(read(&key, &spoilt.as_str().into(), "ada", now), None, "{spoilt}");
-            assert_eq!(read(&key, &whole[..at].into(), "ada", now), None, "{at}");
+            assert_eq!(read(&key, &spoilt.as_str().into(), ada, now), None, "{spoilt}");
+            assert_eq!(read(&key, &whole[..at].into(), ada, now), None, "{at}");
         }
         for text in ["", "rkd_", "rkd_AAAA", &format!("{whole}A"), &whole.replace("rkd_", "rkx_")] {
-            assert_eq!(read(&key, &text.into(), "ada", now), None, "{text}");
+            assert_eq!(read(&key, &text.into(), ada, now), None, "{text}");
         }
     }
 }

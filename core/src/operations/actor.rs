@@ -92,11 +92,15 @@ impl RequestContext {
 
     /// This context; fields and values that are not given are taken from `known`.
     pub fn over(self, known: &Self) -> Self {
+        // They go together: what one peer forwards says nothing of another.
+        let (ip, forwarded_for, origin) = match self.ip {
+            Some(ip) => (Some(ip), self.forwarded_for, self.origin),
+            None => (known.ip.clone(), self.forwarded_for.or_else(|| known.forwarded_for.clone()), known.origin),
+        };
         Self {
-            // Whoever gives no address says nothing new of it.
-            origin: if self.ip.is_some() { self.origin } else { known.origin },
-            ip: self.ip.or_else(|| known.ip.clone()),
-            forwarded_for: self.forwarded_for.or_else(|| known.forwarded_for.clone()),
+            ip,
+            forwarded_for,
+            origin,
             user_agent: self.user_agent.or_else(|| known.user_agent.clone()),
             request_id: self.request_id.or_else(|| known.request_id.clone()),
             idempotency_key: self.idempotency_key.or_else(|| known.idempotency_key.clone()),

@@ -71,9 +71,9 @@ impl Hasher {
     }
 
     /// Hashes a new password, one that was checked.
-    pub async fn hash(&self, password: Secret) -> Result<String> {
+    pub async fn hash(&self, password: Secret, is_first: bool) -> Result<String> {
         let (hashing, salt) = (self.hashing.clone(), self.env.random()?);
-        self.run(self.enter(true)?, move |memory| hashing.hash(&password, salt, memory)).await?.0
+        self.run(self.enter(is_first)?, move |memory| hashing.hash(&password, salt, memory)).await?.0
     }
 
     /// Whether it is the password of a stored hash, if there is one, by the same work whatever hash that is. The costs are

@@ -8,12 +8,15 @@ use super::{
 };
 use crate::{
     model::{error::Result, id::UserId, registry::Limit, time::Time, user::User},
-    operations::{Access, Operation, actor::Actor, plan::Plan, reads::Reads, services::Services, users::existing},
+    operations::{
+        Access, Operation, actor::Actor, administrators, plan::Plan, reads::Reads, services::Services, users::existing,
+    },
 };
 
 /// Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
 ///
-/// What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+/// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+/// administrator `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ClearLimits {
@@ -37,8 +40,10 @@ impl Operation for ClearLimits {
     }
 
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
+        // Who may not suspend an administrator may not have its password guessed on, either.
+        administrators::require_may_act_as(plan, user.id).await?;
         let keys = Keys { services: plan.services };
-        let mut lanes = vec![keys.proof(user.id)?];
+        let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
         for name in [&user.email, &user.username].into_iter().flatten() {
             let name = canonical(name);
             lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use uuid::Uuid;
+
 use super::{places::Place, quota::Quota};
 use crate::{
     credentials::{device_token, pseudonym},
@@ -11,7 +13,6 @@ use crate::{
         secret::Secret,
         text,
         time::Time,
-        user::User,
     },
     operations::{actor::Actor, services::Services},
 };
@@ -19,18 +20,22 @@ use crate::{
 /// A network of 2001:db8::/48 is of one customer, who has 65,536 of /64: it has so many times as many tries as one.
 const SITE_TIMES: u32 = 20;
 
-/// So many tries of one address are looked at at a time, however they end.
+/// So many tries of one address, or of one user who is signed in, are looked at at a time, however they end.
 const AT_ONCE: u32 = 20;
 
 /// After so many failures in a row a device is no more known than any other, and a session ends.
 const MOST_OF_ONE: i64 = 10;
 
+/// All known devices of a user together have so many times as many tries as one, as have all its sessions: each sign-in
+/// makes another.
+const TOGETHER_TIMES: u32 = 4;
+
 /// By what somebody claims to be a user.
 pub(in crate::operations) enum Claimed<'c> {
-    /// By a name, on a device.
-    Name(&'c str, Option<&'c Secret>),
-    /// By a session, whose user proves once more who it is.
-    Session(UserId, SessionId),
+    /// By a name, which may be nobody's, and a device.
+    Name(&'c str, Option<UserId>, Option<&'c Secret>),
+    /// By a session, or by a step that was taken, whose user proves once more who it is.
+    Session(UserId, Uuid),
 }
 
 /// A try to prove who one is, and what it counts in.
@@ -39,17 +44,19 @@ pub(in crate::operations) struct Try {
     pub(super) known: Option<Side>,
     /// Of all others.
     pub(super) other: Side,
-    /// Whether its password is hashed before those of strangers.
-    is_first: bool,
-    /// The address, where it is known.
-    address: Option<String>,
+    /// What has [`AT_ONCE`] places: the address, where it is known, or the user.
+    at_once: Option<String>,
 }
 
 /// Lanes that a try counts in together.
+#[derive(Default)]
 pub(super) struct Side {
+    /// The last is of what is tried: a name, a device, a session.
     pub(super) lanes: Vec<Lane>,
-    /// The count of failures in a row, and after how many there is no more trying.
-    pub(super) in_a_row: Option<(String, i64)>,
+    /// Counts of failures in a row, and after how many there is no more trying.
+    pub(super) in_a_row: Vec<(String, i64)>,
+    /// Whether its password is hashed before those of strangers.
+    is_first: bool,
 }
 
 /// So many tries of something.
@@ -64,10 +71,9 @@ pub(super) fn canonical(name: &str) -> String {
 }
 
 /// A token of the device on which a user just signed in.
-pub(in crate::operations) fn new_device_token(services: &Services, user: &User, now: Time) -> Result<Secret> {
-    let names = [&user.email, &user.username].map(|name| name.as_deref().map(canonical));
+pub(in crate::operations) fn new_device_token(services: &Services, user: UserId, now: Time) -> Result<Secret> {
     let id = services.env.new_id::<SessionId>()?.0;
-    device_token::issue(&services.keys.devices[..], id, names.each_ref().map(Option::as_deref), now)
+    device_token::issue(&services.keys.devices[..], id, user, now)
 }
 
 impl Try {
@@ -79,67 +85,77 @@ impl Try {
         now: Time,
     ) -> Result<Self> {
         let keys = Keys { services };
-        let most = i64::from(services.config.lock_after_failures);
-        let Some(quota) = keys.quota() else { return Ok(Self::unlimited()) };
-        let counted = |key: String, most: i64| (most > 0).then_some((key, most));
-        let (name, token) = match *claimed {
-            Claimed::Name(name, token) => (canonical(name), token),
+        let none = Self { known: None, other: Side::default(), at_once: None };
+        let Some(quota) = keys.quota() else { return Ok(none) };
+        let lane = |key: String, times: u32| Lane { key, quota: quota.times(times) };
+        let (name, owner, token) = match *claimed {
+            Claimed::Name(name, owner, token) => (canonical(name), owner, token),
             Claimed::Session(user, session) => {
-                let lane = Lane { key: keys.proof(user)?, quota };
-                let in_a_row = counted(keys.of(&[b"session in a row", session.0.as_bytes()])?, MOST_OF_ONE);
-                return Ok(Self { other: Side { lanes: vec![lane], in_a_row }, is_first: true, ..Self::unlimited() });
+                let of_session = keys.of("session", session.as_bytes())?;
+                let lanes = vec![lane(keys.proof(user)?, TOGETHER_TIMES), lane(of_session, 1)];
+                let in_a_row = vec![(keys.of("session in a row", session.as_bytes())?, MOST_OF_ONE)];
+                let at_once = Some(keys.of("proofs at once", user.0.as_bytes())?);
+                return Ok(Self { other: Side { lanes, in_a_row, is_first: true }, at_once, ..none });
             }
         };
-        let mut lanes = Vec::new();
-        let address = actor.request.origin.address;
-        for (network, times) in address.into_iter().flat_map(networks) {
-            let quota = Quota { count: quota.count.saturating_mul(times), ..quota };
-            lanes.push(Lane { key: keys.of(&[b"address", network.as_bytes()])?, quota });
+        let most = i64::from(services.config.lock_after_failures);
+        let counted = |key: String| (most > 0).then_some((key, most));
+        let mut other = Side::default();
+        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
+            other.lanes.push(lane(keys.of("address", network.as_bytes())?, times));
         }
-        let address = lanes.first().map(|lane| lane.key.clone());
-        lanes.push(Lane { key: keys.name(&name)?, quota });
-        let other = Side { lanes, in_a_row: counted(keys.in_a_row(&name)?, most) };
-        let device = token.and_then(|token| device_token::read(&services.keys.devices[..], token, &name, now));
-        let known = device.map(|device| {
-            let lane = Lane { key: keys.of(&[b"device", device.as_bytes(), name.as_bytes()])?, quota };
-            let in_a_row = counted(keys.of(&[b"device in a row", device.as_bytes()])?, MOST_OF_ONE);
-            Ok::<_, crate::Error>(Side { lanes: vec![lane], in_a_row })
-        });
-        Ok(Self { is_first: known.is_some(), known: known.transpose()?, other, address })
-    }
-
-    const fn unlimited() -> Self {
-        Self { known: None, other: Side { lanes: Vec::new(), in_a_row: None }, is_first: false, address: None }
-    }
-
-    /// Whether it comes from a device that is known, or from within a session: such ones are looked at first.
-    pub(in crate::operations) const fn is_first(&self) -> bool {
-        self.is_first
+        let at_once = other.lanes.first().map(|lane| lane.key.clone());
+        other.lanes.push(lane(keys.name(&name)?, 1));
+        other.in_a_row.extend(counted(keys.in_a_row(&name)?));
+        let device = owner
+            .zip(token)
+            .and_then(|(user, token)| Some((user, device_token::read(&services.keys.devices[..], token, user, now)?)));
+        let mut known = None;
+        if let Some((user, device)) = device {
+            let lanes = vec![lane(keys.devices(user)?, TOGETHER_TIMES), lane(keys.of("device", device.as_bytes())?, 1)];
+            let mut in_a_row = vec![(keys.of("device in a row", device.as_bytes())?, MOST_OF_ONE)];
+            in_a_row.extend(counted(keys.devices_in_a_row(user)?));
+            known = Some(Side { lanes, in_a_row, is_first: true });
+        }
+        Ok(Self { known, other, at_once })
     }
 
     /// The keys of all rows that it may need.
     pub(super) fn keys(&self) -> Vec<String> {
         let mut keys = Vec::new();
-        for side in [Some(&self.other), self.known.as_ref()].into_iter().flatten() {
+        for side in self.sides() {
             side.lanes.iter().for_each(|lane| keys.push(lane.key.clone()));
-            keys.extend(side.in_a_row.as_ref().map(|(key, _)| key.clone()));
+            side.in_a_row.iter().for_each(|(key, _)| keys.push(key.clone()));
         }
         keys
     }
 
-    /// Takes one of the places that its address has, if that is known.
+    pub(super) fn sides(&self) -> impl Iterator<Item = &Side> {
+        [Some(&self.other), self.known.as_ref()].into_iter().flatten()
+    }
+
+    /// Takes one of the places that its address or its user has.
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED`
     pub(in crate::operations) fn place(&self, services: &Services) -> Result<Option<Place>> {
-        self.address.as_ref().map(|address| services.places.take(address, AT_ONCE)).transpose()
+        self.at_once.as_ref().map(|lane| services.places.take(lane, AT_ONCE)).transpose()
+    }
+}
+
+impl Side {
+    pub(in crate::operations) const fn is_first(&self) -> bool {
+        self.is_first
     }
 
-    /// Waits until no more like it are looked at than there are tries in all.
-    pub(in crate::operations) async fn turn(&self, services: &Services) -> Option<Place> {
-        // The last is of the name, the device or the user: what an address has in flight is counted apart.
-        let lane = self.known.as_ref().unwrap_or(&self.other).lanes.last()?;
-        Some(services.places.wait(&lane.key, lane.quota.count).await)
+    /// Waits until no more like it are looked at than there are tries in all; whether it had to.
+    ///
+    /// # Errors
+    /// `RATE_LIMIT_EXCEEDED` where too many wait.
+    pub(in crate::operations) async fn turn(&self, services: &Services) -> Result<Option<(Place, bool)>> {
+        let Some(lane) = self.lanes.last() else { return Ok(None) };
+        let most_waiting = services.config.hashing_queue as usize;
+        services.places.wait(&lane.key, lane.quota.count, most_waiting).await.map(Some)
     }
 }
 
@@ -158,21 +174,31 @@ impl Keys<'_> {
 
     /// The tries of who typed a name.
     pub(super) fn name(&self, canonical: &str) -> Result<String> {
-        self.of(&[b"name", canonical.as_bytes()])
+        self.of("name", canonical.as_bytes())
     }
 
     /// How many of them failed in a row.
     pub(super) fn in_a_row(&self, canonical: &str) -> Result<String> {
-        self.of(&[b"name in a row", canonical.as_bytes()])
+        self.of("name in a row", canonical.as_bytes())
     }
 
     /// The tries of a user who is signed in.
     pub(super) fn proof(&self, user: UserId) -> Result<String> {
-        self.of(&[b"proof", user.0.as_bytes()])
+        self.of("proof", user.0.as_bytes())
     }
 
-    fn of(&self, parts: &[&[u8]]) -> Result<String> {
-        pseudonym(&self.services.keys.limits[..], parts)
+    /// The tries on all known devices of a user.
+    pub(super) fn devices(&self, user: UserId) -> Result<String> {
+        self.of("devices", user.0.as_bytes())
+    }
+
+    /// How many of them failed in a row.
+    pub(super) fn devices_in_a_row(&self, user: UserId) -> Result<String> {
+        self.of("devices in a row", user.0.as_bytes())
+    }
+
+    fn of(&self, kind: &str, of: &[u8]) -> Result<String> {
+        pseudonym(&self.services.keys.limits[..], &[kind.as_bytes(), of])
     }
 }
 

@@ -22,4 +22,4 @@ mod tries;
 pub use clear::ClearLimits;
 pub(super) use lanes::{Claimed, Try, new_device_token};
 pub(super) use places::Places;
-pub(super) use tries::{Tries, require_room};
+pub(super) use tries::{Tries, room};

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,12 +16,19 @@ use crate::model::error::{Error, Result};
 
 /// The tries that are looked at now, by what they count in.
 #[derive(Clone, Default)]
-pub(crate) struct Places(Arc<Mutex<BTreeMap<String, Arc<Semaphore>>>>);
+pub(crate) struct Places(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    lanes: Mutex<BTreeMap<String, Arc<Semaphore>>>,
+    waiting: AtomicUsize,
+}
 
 /// A place that is given back when this is dropped, by whoever goes away as well.
 pub(crate) struct Place {
     of: Places,
     lane: String,
+    semaphore: Option<Arc<Semaphore>>,
     held: Option<SemaphoreGuardArc>,
 }
 
@@ -28,29 +38,37 @@ impl Places {
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED` where there is none.
     pub(crate) fn take(&self, lane: &str, most: u32) -> Result<Place> {
-        let (semaphore, mut place) = self.place(lane, most);
-        place.held = semaphore.try_acquire_arc();
-        drop(semaphore);
-        if place.held.is_some() { Ok(place) } else { Err(Error::rate_limited(Duration::from_secs(1))) }
+        let mut place = self.place(lane, most);
+        place.held = place.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
+        if place.held.is_some() { Ok(place) } else { Err(full()) }
     }
 
-    /// The same, waiting until there is one.
-    pub(crate) async fn wait(&self, lane: &str, most: u32) -> Place {
+    /// The same, waiting until there is one; whether it had to wait.
+    ///
+    /// # Errors
+    /// `RATE_LIMIT_EXCEEDED` where so many wait in all.
+    pub(crate) async fn wait(&self, lane: &str, most: u32, most_waiting: usize) -> Result<(Place, bool)> {
         // Dropped while it waits, it leaves nothing either.
-        let (semaphore, mut place) = self.place(lane, most);
-        place.held = Some(semaphore.acquire_arc().await);
-        place
+        let mut place = self.place(lane, most);
+        place.held = place.semaphore.as_ref().and_then(Semaphore::try_acquire_arc);
+        if place.held.is_some() {
+            return Ok((place, false));
+        }
+        let _waiting = Waiting::new(&self.0.waiting, most_waiting)?;
+        if let Some(semaphore) = &place.semaphore {
+            place.held = Some(semaphore.acquire_arc().await);
+        }
+        Ok((place, true))
     }
 
-    fn place(&self, lane: &str, most: u32) -> (Arc<Semaphore>, Place) {
-        let mut lanes = self.lanes();
+    fn place(&self, lane: &str, most: u32) -> Place {
         let new = || Arc::new(Semaphore::new(most.max(1) as usize));
-        let semaphore = lanes.entry(lane.to_owned()).or_insert_with(new).clone();
-        (semaphore, Place { of: self.clone(), lane: lane.to_owned(), held: None })
+        let semaphore = self.lanes().entry(lane.to_owned()).or_insert_with(new).clone();
+        Place { of: self.clone(), lane: lane.to_owned(), semaphore: Some(semaphore), held: None }
     }
 
     fn lanes(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Semaphore>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,11 +76,32 @@ impl Drop for Place {
     fn drop(&mut self) {
         drop(self.held.take());
         let mut lanes = self.of.lanes();
-        // Whoever waits or has a place holds it as well.
+        self.semaphore = None;
+        // Whoever waits or has a place holds it as well: the last to go takes it along.
         if lanes.get(&self.lane).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
             lanes.remove(&self.lane);
         }
     }
+}
+
+struct Waiting<'w>(&'w AtomicUsize);
+
+impl<'w> Waiting<'w> {
+    fn new(count: &'w AtomicUsize, most: usize) -> Result<Self> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let waiting = Self(count);
+        if before < most { Ok(waiting) } else { Err(full()) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn full() -> Error {
+    Error::rate_limited(Duration::from_secs(1))
 }
 
 #[cfg(test)]
@@ -90,34 +129,37 @@ mod tests {
     fn aut_12_places_are_waited_for_and_given_back() {
         let places = Places::default();
         let mut context = Context::from_waker(Waker::noop());
-        let mut first = pin!(places.wait("a", 1));
-        let Poll::Ready(held) = first.as_mut().poll(&mut context) else { panic!("it was free") };
-        let mut second = Box::pin(places.wait("a", 1));
-        let mut third = pin!(places.wait("a", 1));
+        let mut first = pin!(places.wait("a", 1, 2));
+        let Poll::Ready(Ok((held, false))) = first.as_mut().poll(&mut context) else { panic!("it was free") };
+        let mut second = Box::pin(places.wait("a", 1, 2));
+        let mut third = pin!(places.wait("a", 1, 2));
         assert!(second.as_mut().poll(&mut context).is_pending() && third.as_mut().poll(&mut context).is_pending());
+        let Poll::Ready(Err(full)) = pin!(places.wait("a", 1, 2)).poll(&mut context) else { panic!("two wait") };
+        assert_eq!(full.retry_after(), Some(1));
         // One goes away while it waits, and keeps nobody.
         drop(second);
         drop(held);
-        let Poll::Ready(held) = third.as_mut().poll(&mut context) else { panic!("it is free again") };
+        let Poll::Ready(Ok((held, true))) = third.as_mut().poll(&mut context) else { panic!("it is free again") };
         assert_eq!(places.lanes().len(), 1);
         drop(held);
         assert!(places.lanes().is_empty(), "nothing is left of who was let in, nor of who went away");
+        assert_eq!(places.0.waiting.load(Ordering::Relaxed), 0);
     }
 
-    /// The turn comes, and who waits for it goes away before it hears of that.
+    /// The place is free, and who waits for it goes away before it hears of that.
     #[test]
     fn sec_15_who_goes_away_as_its_turn_comes_leaves_nothing() {
         let places = Places::default();
         let mut context = Context::from_waker(Waker::noop());
         for at in 0..100 {
             let lane = format!("name{at}");
-            let mut first = Box::pin(places.turn(&lane, 1));
-            let Poll::Ready(held) = first.as_mut().poll(&mut context) else { panic!("it was free") };
-            let mut second = Box::pin(places.turn(&lane, 1));
+            let mut first = Box::pin(places.wait(&lane, 1, 2));
+            let Poll::Ready(Ok((held, false))) = first.as_mut().poll(&mut context) else { panic!("it was free") };
+            let mut second = Box::pin(places.wait(&lane, 1, 2));
             assert!(second.as_mut().poll(&mut context).is_pending());
             drop(held);
             drop(second);
         }
-        assert_eq!(places.held().turns.len(), 0);
+        assert!(places.lanes().is_empty());
     }
 }

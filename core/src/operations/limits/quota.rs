@@ -11,6 +11,9 @@ pub struct Quota {
     pub period: i64,
 }
 
+/// So many are not taken while an answer is committed.
+const PLENTY: i64 = 64;
+
 impl Quota {
     /// Takes a place: when the next try comes if all are evenly spread, in microseconds; or after how long there is one.
     pub fn take(self, known: Option<i64>, now: i64) -> Result<i64, Duration> {
@@ -19,6 +22,18 @@ impl Quota {
         let known = known.filter(|known| *known <= latest.saturating_add(self.period));
         let next = known.unwrap_or(now).max(now).saturating_add(self.interval());
         if next > latest { Err(Duration::from_micros((next - latest).unsigned_abs())) } else { Ok(next) }
+    }
+
+    /// So many times as many.
+    pub fn times(self, times: u32) -> Self {
+        Self { count: self.count.saturating_mul(times), ..self }
+    }
+
+    /// Whether so many places are left that those who take some at this moment do not take them all.
+    pub fn has_plenty(self, known: Option<i64>, now: i64) -> bool {
+        let latest = now.saturating_add(self.period);
+        let after = known.unwrap_or(now).max(now).saturating_add(self.interval().saturating_mul(PLENTY));
+        after <= latest && self.interval() > 0
     }
 
     fn interval(self) -> i64 {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rolekeep_macros::portable_async;
 
-use super::lanes::{Side, Try};
+use super::{
+    lanes::{Side, Try},
+    places::Place,
+};
 use crate::{
     model::{
         error::{Error, Result},
@@ -28,7 +31,8 @@ impl Rows {
 
 /// How a try stands in the plan that answers it.
 pub(in crate::operations) struct Standing {
-    is_known: bool,
+    /// It counts for the device alone.
+    pub(in crate::operations) is_known: bool,
     rows: Rows,
     next: Vec<i64>,
     /// So many failed in a row that this one is not let in, whatever was typed.
@@ -45,20 +49,30 @@ pub(in crate::operations) trait Tries {
     /// `RATE_LIMIT_EXCEEDED` where there is no room for an answer any more.
     async fn standing(&mut self, tried: &Try) -> Result<Standing>;
 
-    /// The try failed, and counts. Whether it is the one after which no other is let in.
+    /// The try failed, and counts. Whether so many failed in a row now that no other is let in.
     fn failed(&mut self, tried: &Try, standing: &Standing) -> bool;
 
     /// The try holds: it does not count, and those that failed in a row are forgotten.
     fn held(&mut self, tried: &Try, standing: &Standing);
 }
 
-/// Refuses a try for which there is no room, before anything is hashed.
+/// Refuses a try for which there is no room, before anything is hashed, and waits where too many like it are hashed; whether
+/// it comes before those of strangers.
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
-pub(in crate::operations) async fn require_room(services: &Services, tried: &Try, now: Time) -> Result<()> {
-    let rows = rows(services.reads(), tried.keys(), now).await?;
-    next(side(tried, &rows), &rows, now).map(drop)
+pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Result<(Option<Place>, bool)> {
+    let found = async || {
+        let now = services.now();
+        let rows = rows(services.reads(), tried.keys(), now).await?;
+        let side = side(tried, &rows);
+        next(side, &rows, now).map(|_| side)
+    };
+    let side = found().await?;
+    let Some((turn, has_waited)) = side.turn(services).await? else { return Ok((None, side.is_first())) };
+    // Those before may have used up what there was.
+    let side = if has_waited { found().await? } else { side };
+    Ok((Some(turn), side.is_first()))
 }
 
 #[portable_async]
@@ -78,20 +92,24 @@ impl Tries for Plan<'_> {
             let expires_at = Time::from_microsecond(*next).unwrap_or(self.now);
             standing.write(self, &lane.key, *next, expires_at);
         }
-        let Some((key, most)) = &side.in_a_row else { return false };
-        let count = standing.count(key) + 1;
-        standing.write(self, key, count, self.now.plus_seconds(REMEMBERED_SECONDS));
-        count == *most
+        let mut is_over = false;
+        for (key, most) in &side.in_a_row {
+            let count = standing.count(key).saturating_add(1);
+            standing.write(self, key, count, self.now.plus_seconds(REMEMBERED_SECONDS));
+            is_over |= count >= *most;
+        }
+        is_over
     }
 
     fn held(&mut self, tried: &Try, standing: &Standing) {
         for lane in &standing.side(tried).lanes {
+            let row = standing.rows.get(&lane.key);
             // Whoever fails meanwhile may take the last place.
-            self.rely_on_row::<Limit>(&(lane.key.clone(),), standing.rows.get(&lane.key));
+            if !lane.quota.has_plenty(row.map(|row| row.value), self.now.as_microsecond()) {
+                self.rely_on_row::<Limit>(&(lane.key.clone(),), row);
+            }
         }
-        for (key, _) in
-            [Some(&tried.other), tried.known.as_ref()].into_iter().flatten().filter_map(|side| side.in_a_row.as_ref())
-        {
+        for (key, _) in tried.sides().flat_map(|side| &side.in_a_row) {
             match standing.count(key) {
                 0 => self.rely_on_row::<Limit>(&(key.clone(),), standing.rows.get(key)),
                 _ => standing.write(self, key, 0, self.now),
@@ -132,7 +150,7 @@ fn side<'t>(tried: &'t Try, rows: &Rows) -> &'t Side {
 }
 
 fn is_full(side: &Side, rows: &Rows) -> bool {
-    side.in_a_row.as_ref().is_some_and(|(key, most)| rows.get(key).is_some_and(|row| row.value >= *most))
+    side.in_a_row.iter().any(|(key, most)| rows.get(key).is_some_and(|row| row.value >= *most))
 }
 
 /// What follows in each lane if the try fails.

@@ -44,7 +44,15 @@ impl Operation for ChangePassword {
         let session = own_among_all(plan).await?;
         let failed = "passwords.change_failed";
         let (user, credential) = proved(plan, &session, "current_password", current, failed).await?;
-        let new = chosen(plan, "new_password", new, &user, &credential).await?;
+        let new = match chosen(plan, "new_password", new, &user, &credential).await {
+            Ok(new) => new,
+            Err(error) => {
+                // That the present one is right is an answer, too, and needs room when it is committed.
+                plan.audit(failed, Some(("user", user.id.to_string())), None);
+                plan.refuse(error.clone());
+                return Err(error);
+            }
+        };
         epochs::advance(plan, &user, SessionEnd::CredentialChanged, new).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         renew(plan, user, &session).await

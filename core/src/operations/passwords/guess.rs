@@ -7,7 +7,7 @@ use crate::{
     credentials::hashing::Verified,
     model::{credential::Credential, error::Result, secret::Secret},
     operations::{
-        limits::{Try, require_room},
+        limits::{Try, room},
         plan::Plan,
     },
 };
@@ -41,10 +41,9 @@ impl Guess {
             return Ok(verified.clone());
         }
         let services = plan.services;
-        let _of_address = tried.place(services)?;
-        let place = services.hasher.enter(tried.is_first())?;
-        let _turn = tried.turn(services).await;
-        require_room(services, tried, services.now()).await?;
+        let _place = tried.place(services)?;
+        let (_turn, is_first) = room(services, tried).await?;
+        let place = services.hasher.enter(is_first)?;
         let verified = plan.verify(credential, &self.password, place).await?;
         *known() = Some((hash, verified.clone()));
         Ok(verified)

@@ -46,7 +46,7 @@ pub(super) async fn chosen(
     if before.password_hash.is_some() && is_right(plan, before, password).await? {
         return Err(wrong(field, FieldCode::Disagrees, "must not be the present password"));
     }
-    Ok(Password::Chosen(plan.services.hasher.hash(password.clone()).await?.into()))
+    Ok(Password::Chosen(plan.services.hasher.hash(password.clone(), true).await?.into()))
 }
 
 /// Whether it is the password; where there is none, no password is, after the same work.
@@ -88,7 +88,7 @@ pub(super) async fn proved(
 ) -> Result<(User, Credential)> {
     let user = existing(plan.reads(), session.user_id).await?;
     let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
-    let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, session.id), plan.now)?;
+    let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, session.id.0), plan.now)?;
     let is_right = guess.verify(plan, &tried, Some(&credential)).await?.is_right;
     let standing = plan.standing(&tried).await?;
     if is_right {
@@ -125,7 +125,7 @@ impl Given for Plan<'_> {
         is_temporary: bool,
         action: &str,
     ) -> Result<Option<Time>> {
-        let hash = self.services.hasher.hash(password.clone()).await?.into();
+        let hash = self.services.hasher.hash(password.clone(), true).await?.into();
         let new = if is_temporary { Password::Temporary(hash) } else { Password::Chosen(hash) };
         let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);

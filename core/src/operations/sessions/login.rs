@@ -85,13 +85,13 @@ impl Operation for Login {
 
     async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
         let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
-        let claimed = Claimed::Name(&attempt.identifier, attempt.device_token.as_ref());
-        let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
         let claim = plan.reads().claim(kind, attempt.identifier.trim()).await?;
         // Where nobody has the name, rows are read that nobody has: an answer tells nothing by its time (SEC-1).
         let owner = claim.and_then(|claim| claim.owner.parse::<UserId>().ok());
         let id = owner.unwrap_or(UserId(Uuid::nil()));
+        let claimed = Claimed::Name(&attempt.identifier, owner, attempt.device_token.as_ref());
+        let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let credential = plan.reads().get::<Credential>(&(id,)).await?.filter(|_| owner.is_some());
         let known = credential.as_ref().is_some_and(|one| one.password_hash.is_some());
         let verified = attempt.password.verify(plan, &tried, credential.as_ref()).await?;
@@ -119,7 +119,7 @@ impl Operation for Login {
             // What was typed into the wrong field may be a password: the audit log gets no identifier.
             let target = known_target(plan, attempt).await?;
             let target = target.as_ref().map(|id| ("user", id.clone()));
-            if plan.failed(&tried, &standing) {
+            if plan.failed(&tried, &standing) && !standing.is_known && !standing.is_locked {
                 plan.audit("limits.locked", target.clone(), None);
             }
             plan.audit("sessions.login_failed", target, failure.map(str::to_owned));

@@ -224,9 +224,9 @@ impl Operation for Seed {
             checks.finish()?;
             let password_hash = match seeded.password.clone() {
                 // Once, however often the plan is made anew.
-                Some(password) => {
-                    Some(password_hash.get_or_try_init(|| plan.services.hasher.hash(password)).await?.as_str().into())
-                }
+                Some(password) => Some(
+                    password_hash.get_or_try_init(|| plan.services.hasher.hash(password, true)).await?.as_str().into(),
+                ),
                 None => None,
             };
             let region = seeded.region.clone();

@@ -123,7 +123,7 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Resul
 
 /// The answer of a sign-in that is done.
 async fn signed_in(plan: &Plan<'_>, user: User, session: &Session, activity: &SessionActivity) -> Result<SignInResult> {
-    let device_token = Some(new_device_token(plan.services, &user, plan.now)?);
+    let device_token = Some(new_device_token(plan.services, user.id, plan.now)?);
     let tokens = Some(sessions::tokens(plan, shown(plan, user).await?, session, activity)?);
     Ok(SignInResult { step: SignInStep::Done, tokens, challenge: None, challenge_expires_at: None, device_token })
 }

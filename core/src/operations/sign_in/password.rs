@@ -5,7 +5,13 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{SignInResult, SignInStep, Steps, void};
 use crate::{
     model::{error::Result, secret::Secret, session::SessionEnd, time::Time, user::User},
-    operations::{Access, Operation, epochs, passwords, plan::Plan, services::Services},
+    operations::{
+        Access, Operation, epochs,
+        limits::{Claimed, Tries, Try},
+        passwords::{self, Guess},
+        plan::Plan,
+        services::Services,
+    },
 };
 
 /// Chooses a new password and goes on with the sign-in that owes one.
@@ -40,9 +46,19 @@ impl Operation for ChoosePassword {
         let user: User = plan.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
         let credential = epochs::credential_of(plan, user.id).await?.ok_or_else(void)?;
         if challenge.used_at.is_some() {
+            let answer = plan.answered(&challenge, user.clone()).await?;
             // By the same password, which is the account's by now.
-            let is_same = passwords::is_right(plan, &credential, &step.new_password).await?;
-            return if is_same { plan.answered(&challenge, user).await } else { Err(void()) };
+            let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, challenge.id.0), plan.now)?;
+            let guess = Guess::new(step.new_password.clone());
+            let is_same = guess.verify(plan, &tried, Some(&credential)).await?.is_right;
+            let standing = plan.standing(&tried).await?;
+            if is_same {
+                return Ok(answer);
+            }
+            plan.failed(&tried, &standing);
+            plan.audit("sessions.login_failed", Some(("user", user.id.to_string())), Some("wrong password".to_owned()));
+            plan.refuse(void());
+            return Err(void());
         }
         let is_good = plan.now < challenge.expires_at && challenge.epoch == credential.epoch;
         if !is_good || !user.is_active(plan.now) || !passwords::lets_in(&credential, plan.now) {

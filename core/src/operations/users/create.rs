@@ -185,7 +185,7 @@ impl Operation for CreateUser {
                 None
             }
             (None, Some(hash)) => checks.field("password_hash", hashing::read_foreign(&hash)?),
-            (Some(password), None) if checks.is_empty() => Some(services.hasher.hash(password).await?.into()),
+            (Some(password), None) if checks.is_empty() => Some(services.hasher.hash(password, false).await?.into()),
             _ => None,
         };
         let status = self.status.unwrap_or(UserStatus::Active);

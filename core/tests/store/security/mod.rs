@@ -16,7 +16,6 @@
 //! | SEC-15 | use of memory and time without bound |
 //! | SEC-16 | two who want the same at once |
 
-mod attack_limits;
 mod audit;
 mod authority;
 mod credentials;
@@ -35,3 +34,4 @@ mod rehash;
 mod rights;
 mod timing;
 mod tries;
+mod tries_attacked;

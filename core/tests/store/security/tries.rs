@@ -431,8 +431,9 @@ async fn aut_13_requests_are_answered_from_allowed_networks_alone() {
         (RequestContext::default(), false),
         (from("10.9.9.9").forwarded_for("192.0.2.1"), false),
         (from("10.9.9.9").forwarded_for("10.0.0.7"), true),
-        // It is not known whose address that is.
-        (from("10.0.0.1").forwarded_for("10.0.0.7"), false),
+        // It is none of the proxies that are named, and says so of itself alone.
+        (from("10.0.0.1").forwarded_for("192.0.2.1"), true),
+        (from("fe80::1%eth0"), false),
     ];
     for (request, is_answered) in cases {
         let told = format!("{request:?}");

@@ -23,7 +23,8 @@ class AsyncLimits:
         """Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets
         nobody in any more.
 
-        What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+        What addresses, single devices and sessions have failed is not forgotten. Permission
+        `user:set_status`; for an administrator `admin:all`.
 
         Args:
             user_id: The user's id.

@@ -8,7 +8,8 @@ class BlockingLimits internal constructor(private val area: Limits) {
     /**
      * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
      *
-     * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+     * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+     * administrator `admin:all`.
      */
     fun clear(input: ClearLimits): Unit = await { area.clear(input) }
 }

@@ -142,23 +142,6 @@ async fn aut_12_the_device_of_who_had_the_name_before_is_not_known() {
     assert_eq!(stage.told("ada", Some(&token), 10).await, 0, "a device on which this account never signed in");
 }
 
-/// Two instances whose clocks differ by more than the time of the setting: what the one stores the other forgets.
-#[tokio::test]
-async fn aut_12_clocks_that_differ_do_not_give_any_number_of_tries() {
-    let config = || Config::new().sign_in_seconds(60);
-    let stage = Stage::open(config()).await;
-    stage.clock.pass(90);
-    let behind = Stage { um: store_in(&stage.storage, &Ahead::new(), config()).await, ..stage };
-    let ahead = store_in(&behind.storage, &behind.clock, config()).await;
-    let ahead = Stage { um: ahead, clock: behind.clock.clone(), storage: behind.storage.clone(), ada: behind.ada };
-    let mut told = 0;
-    for _ in 0..4 {
-        told += ahead.told("ada", None, 10).await;
-        told += behind.told("ada", None, 10).await;
-    }
-    assert!(told <= 10, "{told} within a moment");
-}
-
 /// The challenge of a step that was taken is no way to try passwords.
 #[tokio::test]
 async fn aut_12_a_used_challenge_has_no_more_tries_than_a_name() {
@@ -410,6 +393,7 @@ async fn sec_15_those_who_come_first_leave_room_for_strangers() {
             tokio::spawn(async move {
                 loop {
                     drop(eve.passwords().change(ChangePassword::new(PASSWORD, "short")).await);
+                    tokio::task::yield_now().await;
                 }
             })
         })
@@ -442,26 +426,6 @@ async fn sec_15_who_waits_for_a_turn_holds_no_place() {
     assert!(answer.is_ok(), "five hash at a time, of twenty that could: {:?}", answer.err());
 }
 
-/// A try that had room until it was committed is answered the same, and after the same work, whether it was right.
-#[tokio::test]
-async fn sec_1_a_try_without_room_does_the_same_work_whether_it_was_right() {
-    let mut all = Vec::new();
-    for guess in [WRONG, PASSWORD] {
-        let (um, storage) = Interposed::open_as(policy(), |builder| builder).await;
-        signed_in(&um, "ada", &[]).await;
-        let rival = um.clone();
-        storage.before_next_commit(async move {
-            for _ in 0..5 {
-                rival.login("ada", WRONG, RequestContext::default()).await.unwrap_err();
-            }
-        });
-        storage.calls();
-        let refused = um.login("ada", guess, RequestContext::default()).await.unwrap_err();
-        all.push((storage.calls(), refused.reason()));
-    }
-    assert_eq!(all[0], all[1]);
-}
-
 /// Whoever has stolen a session does not use up the tries of its owner, who is about to change the password.
 #[tokio::test]
 async fn aut_12_a_session_of_another_does_not_use_up_the_proofs_of_its_owner() {
@@ -474,22 +438,6 @@ async fn aut_12_a_session_of_another_does_not_use_up_the_proofs_of_its_owner() {
     }
     let changed = owner.passwords().change(ChangePassword::new(PASSWORD, ANOTHER)).await;
     assert!(changed.is_ok(), "{:?}", changed.err());
-}
-
-/// The two names of an account together are not tried more often in a row than the setting's limit says.
-#[tokio::test]
-async fn aut_12_two_names_of_an_account_are_not_tried_twice_as_often_in_a_row() {
-    let config = Config::new().lock_after_failures(100).hashing_memory_kib(7_168).hashing_iterations(5);
-    let stage = Stage::open(config).await;
-    let mut told = 0;
-    for name in ["ada", "ada@example.org"] {
-        for _ in 0..99 {
-            told += stage.told(name, None, 1).await;
-            stage.clock.pass(INTERVAL);
-        }
-    }
-    let right = sign_in(&stage.um, RequestContext::default(), "ada", PASSWORD, None).await;
-    assert!(right.is_err(), "{told} failures of one account in a row, and the next is looked at");
 }
 
 // What the log says.
