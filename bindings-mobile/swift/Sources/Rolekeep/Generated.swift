@@ -1833,7 +1833,8 @@ public protocol LimitsProtocol: AnyObject, Sendable {
     /**
      * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
      *
-     * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+     * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+     * administrator `admin:all`.
      */
     func clear(input: ClearLimits) async throws 
     
@@ -1897,7 +1898,8 @@ open class Limits: LimitsProtocol, @unchecked Sendable {
     /**
      * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
      *
-     * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+     * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+     * administrator `admin:all`.
      */
 open func clear(input: ClearLimits)async throws   {
     return
@@ -7584,7 +7586,8 @@ func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
 /**
  * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
  *
- * What addresses and devices have failed is not forgotten. Permission `user:set_status`.
+ * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
+ * administrator `admin:all`.
  */
 public struct ClearLimits: Equatable, Hashable {
     /**
@@ -7839,7 +7842,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
      * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-     * password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+     * password. Default: 50, which is the most: NIST SP 800-63B-4, 3.2.2, has 100 for an
+     * account, which may have two names; 0: never.
      */
     public let lockAfterFailures: Int64?
     /**
@@ -7989,7 +7993,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
          * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-         * password. Default: 50, at most 100 (NIST SP 800-63B-4, 3.2.2); 0: never.
+         * password. Default: 50, which is the most: NIST SP 800-63B-4, 3.2.2, has 100 for an
+         * account, which may have two names; 0: never.
          */lockAfterFailures: Int64? = nil, 
         /**
          * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
@@ -25515,7 +25520,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 19923) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 13902) {
+    if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 56751) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 32066) {

@@ -48,7 +48,7 @@ impl Operation for ChangePassword {
             Ok(new) => new,
             Err(error) => {
                 // That the present one is right is an answer, too, and needs room when it is committed.
-                plan.audit(failed, Some(("user", user.id.to_string())), None);
+                plan.audit("passwords.change_refused", Some(("user", user.id.to_string())), None);
                 plan.refuse(error.clone());
                 return Err(error);
             }
