@@ -211,8 +211,8 @@ pub struct Config {
     pub sign_in_seconds: Option<i64>,
     /// After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
     /// `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-    /// password. Default: 50, which is the most: NIST SP 800-63B-4, 3.2.2, has 100 for an
-    /// account, which may have two names; 0: never.
+    /// password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
+    /// by NIST SP 800-63B-4, 3.2.2; 0: never.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_after_failures: Option<i64>,

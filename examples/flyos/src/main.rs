@@ -16,7 +16,7 @@ use std::{
 };
 
 use clap::Parser;
-use rolekeep::{Code, Error, Policy, Reason, Result, UserManagement};
+use rolekeep::{Code, Config, Error, Policy, Reason, Result, UserManagement};
 
 use crate::{passwords::Passwords, report::Restart};
 
@@ -75,7 +75,9 @@ async fn run(arguments: Arguments) -> Result<bool> {
         (None, false) => Passwords::generate(&seed)?,
     };
 
-    let um = UserManagement::builder().policy(policy).sqlite(&file).open().await?;
+    // Each run has sign-ins that are refused, and it is run again and again.
+    let config = Config::new().sign_in_tries(100);
+    let um = UserManagement::builder().policy(policy).sqlite(&file).config(config).open().await?;
     if arguments.after_restart {
         let restart = story::after_restart(&um, &seed, &passwords).await?;
         um.close().await?;

@@ -85,7 +85,8 @@ impl Try {
         now: Time,
     ) -> Result<Self> {
         let keys = Keys { services };
-        let none = Self { known: None, other: Side::default(), at_once: None };
+        let is_first = matches!(claimed, Claimed::Session(..));
+        let none = Self { known: None, other: Side { is_first, ..Side::default() }, at_once: None };
         let Some(quota) = keys.quota() else { return Ok(none) };
         let lane = |key: String, times: u32| Lane { key, quota: quota.times(times) };
         let (name, owner, token) = match *claimed {
@@ -95,7 +96,7 @@ impl Try {
                 let lanes = vec![lane(keys.proof(user)?, TOGETHER_TIMES), lane(of_session, 1)];
                 let in_a_row = vec![(keys.of("session in a row", session.as_bytes())?, MOST_OF_ONE)];
                 let at_once = Some(keys.of("proofs at once", user.0.as_bytes())?);
-                return Ok(Self { other: Side { lanes, in_a_row, is_first: true }, at_once, ..none });
+                return Ok(Self { other: Side { lanes, in_a_row, is_first }, at_once, ..none });
             }
         };
         let most = i64::from(services.config.lock_after_failures);
@@ -107,11 +108,11 @@ impl Try {
         let at_once = other.lanes.first().map(|lane| lane.key.clone());
         other.lanes.push(lane(keys.name(&name)?, 1));
         other.in_a_row.extend(counted(keys.in_a_row(&name)?));
-        let device = owner
-            .zip(token)
-            .and_then(|(user, token)| Some((user, device_token::read(&services.keys.devices[..], token, user, now)?)));
+        // A token is looked at also where nobody has the name; none was issued for nobody.
+        let user = owner.unwrap_or(UserId(Uuid::nil()));
+        let device = token.and_then(|token| device_token::read(&services.keys.devices[..], token, user, now));
         let mut known = None;
-        if let Some((user, device)) = device {
+        if let Some(device) = device {
             let lanes = vec![lane(keys.devices(user)?, TOGETHER_TIMES), lane(keys.of("device", device.as_bytes())?, 1)];
             let mut in_a_row = vec![(keys.of("device in a row", device.as_bytes())?, MOST_OF_ONE)];
             in_a_row.extend(counted(keys.devices_in_a_row(user)?));

@@ -34,4 +34,3 @@ mod rehash;
 mod rights;
 mod timing;
 mod tries;
-mod tries_attacked;

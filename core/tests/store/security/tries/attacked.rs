@@ -4,79 +4,21 @@
 use std::{sync::Arc, time::Duration};
 
 use rolekeep::{
-    ChangeSetId, Code, Config, Reason, RequestContext, Result, UserId, UserManagement,
-    audit::ListAudit,
+    ChangeSetId, Code, Config, Reason, RequestContext, UserManagement,
     internals::registry::Limit,
     limits::ClearLimits,
     passwords::{ChangePassword, ExpirePasswords, SetPassword},
-    sessions::{Login, Refresh, SignInResult, StepUp},
+    sessions::{Login, StepUp},
     sign_in::ChoosePassword,
     storage::{ChangeSet, MemoryStorage, Storage, Write},
     users::{CreateUser, SuspendUser, UpdateUser},
 };
 
-use super::kit::{Ahead, Interposed, PASSWORD, all, policy, signed_in};
+use super::super::kit::{Ahead, Interposed, PASSWORD, all, policy, signed_in};
 
-const WRONG: &str = "not the password at all";
+use super::{INTERVAL, Stage, WRONG, sign_in, store_in};
+
 const ANOTHER: &str = "quite another pass phrase of hers";
-const INTERVAL: u64 = 180;
-
-struct Stage {
-    um: UserManagement,
-    clock: Ahead,
-    storage: Arc<MemoryStorage>,
-    ada: UserId,
-}
-
-impl Stage {
-    async fn open(config: Config) -> Self {
-        let (clock, storage) = (Ahead::new(), Arc::new(MemoryStorage::new()));
-        let um = store_in(&storage, &clock, config).await;
-        let ada = CreateUser::new("ada@example.org").username("ada").password(PASSWORD);
-        let ada = um.system().users().create(ada).await.unwrap().id;
-        Self { um, clock, storage, ada }
-    }
-
-    /// How many guesses, at most so many, are told to be wrong.
-    async fn told(&self, name: &str, device_token: Option<&str>, most: usize) -> usize {
-        let mut told = 0;
-        for _ in 0..most {
-            let answer = sign_in(&self.um, RequestContext::default(), name, WRONG, device_token).await;
-            match answer.unwrap_err().reason() {
-                Reason::InvalidCredentials => told += 1,
-                Reason::RateLimited => break,
-                other => panic!("{other:?}"),
-            }
-        }
-        told
-    }
-
-    async fn device_token(&self, name: &str) -> String {
-        let answer = self.um.login(name, PASSWORD, RequestContext::default()).await.unwrap();
-        answer.device_token.unwrap().expose().to_owned()
-    }
-
-    async fn audited(&self, action: &str) -> usize {
-        self.um.system().audit().list(ListAudit::new().action(action)).await.unwrap().items.len()
-    }
-}
-
-async fn store_in(storage: &Arc<MemoryStorage>, clock: &Ahead, config: Config) -> UserManagement {
-    let builder = UserManagement::builder().policy(policy()).config(config).environment(clock.clone());
-    builder.storage(storage.clone()).open().await.unwrap()
-}
-
-async fn sign_in(
-    um: &UserManagement,
-    request: RequestContext,
-    name: &str,
-    password: &str,
-    device_token: Option<&str>,
-) -> Result<SignInResult> {
-    let mut login = Login::new(name, password);
-    login.device_token = device_token.map(Into::into);
-    um.anonymous(request).sessions().login(login).await
-}
 
 /// Each spawned task goes on to where it waits for a hash.
 async fn let_others_go_on() {
@@ -198,41 +140,6 @@ async fn aut_12_a_session_that_failed_more_often_than_the_setting_says_ends() {
 
 // Addresses.
 
-/// A link-local address comes with its zone, as Node.js and Python give it.
-#[tokio::test]
-async fn aut_13_a_zone_gets_nobody_around_the_lists() {
-    let stage = Stage::open(Config::new().denied_networks(["fe80::/10".to_owned()])).await;
-    for address in ["fe80::1", "fe80::1%eth0", "[fe80::1%eth0]:443", "fe80::1%2"] {
-        let answer = sign_in(&stage.um, RequestContext::from_ip(address), "ada", PASSWORD, None).await;
-        assert_eq!(answer.err().map(|error| error.reason()), Some(Reason::AddressDenied), "{address}");
-    }
-}
-
-#[tokio::test]
-async fn aut_12_an_address_with_a_zone_has_five_tries() {
-    let stage = Stage::open(Config::new()).await;
-    let mut told = 0;
-    for at in 0..20 {
-        let request = RequestContext::from_ip("fe80::1%eth0");
-        let refused = sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
-        told += usize::from(refused.reason() == Reason::InvalidCredentials);
-    }
-    assert_eq!(told, 5);
-}
-
-/// Where the host names its proxies, another machine of its network is a client, whatever header it sends.
-#[tokio::test]
-async fn aut_12_a_client_of_the_same_network_is_no_proxy_where_proxies_are_named() {
-    let stage = Stage::open(Config::new().trusted_proxies(["10.9.9.9".to_owned()])).await;
-    let mut told = 0;
-    for at in 0..20 {
-        let request = RequestContext::from_ip("10.0.0.66").forwarded_for("192.0.2.1");
-        let refused = sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
-        told += usize::from(refused.reason() == Reason::InvalidCredentials);
-    }
-    assert_eq!(told, 5);
-}
-
 // All of the room.
 
 /// One who is signed in asks for many proofs at a time, all right ones, and so none that count.
@@ -326,32 +233,6 @@ async fn aut_12_who_has_no_say_over_an_administrator_does_not_clear_its_limits()
         }
     }
     assert!(told <= 100, "{told} guesses at the password of an administrator");
-}
-
-/// A server behind a proxy of the same machine that passes no header on sees one address, that of nobody.
-#[tokio::test]
-async fn aut_12_the_machine_itself_is_no_client() {
-    let stage = Stage::open(Config::new()).await;
-    for at in 0..5 {
-        let request = RequestContext::from_ip("127.0.0.1");
-        sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
-    }
-    let honest = sign_in(&stage.um, RequestContext::from_ip("127.0.0.1"), "ada", PASSWORD, None).await;
-    assert!(honest.is_ok(), "{:?}", honest.err());
-}
-
-/// Behind a translator (RFC 6052) all of IPv4 is in one /64.
-#[tokio::test]
-async fn aut_12_translated_addresses_are_those_of_ipv4() {
-    let stage = Stage::open(Config::new().denied_networks(["203.0.113.0/24".to_owned()])).await;
-    for at in 0..5 {
-        let request = RequestContext::from_ip("64:ff9b::192.0.2.1");
-        sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
-    }
-    let denied = sign_in(&stage.um, RequestContext::from_ip("64:ff9b::203.0.113.1"), "ada", PASSWORD, None).await;
-    let honest = sign_in(&stage.um, RequestContext::from_ip("64:ff9b::198.51.100.7"), "ada", PASSWORD, None).await;
-    let reasons = [denied.err(), honest.err()].map(|error| error.map(|error| error.reason()));
-    assert_eq!(reasons, [Some(Reason::AddressDenied), None]);
 }
 
 /// Where many tries are allowed, those that fail at one address do not keep another user there from signing in.
@@ -568,38 +449,6 @@ async fn sec_13_device_tokens_are_not_printed() {
     login.device_token = Some(token.as_str().into());
     for text in [format!("{answer:?}"), format!("{login:?}"), format!("{login:#?}")] {
         assert!(!text.contains(&token) && !text.contains(PASSWORD), "{text}");
-    }
-}
-
-/// Whatever a caller asks, it is refused from where nobody is answered.
-#[tokio::test]
-async fn aut_13_every_door_is_shut() {
-    let stage = Stage::open(Config::new().allowed_networks(["10.0.0.0/8".to_owned()])).await;
-    let inside = RequestContext::from_ip("10.0.0.1");
-    let tokens = stage.um.login("ada", PASSWORD, inside.clone()).await.unwrap().done().unwrap();
-    let me = stage.um.authenticate(tokens.access_token.expose(), inside).await.unwrap();
-    let acting = stage.um.acting_as(stage.ada).await.unwrap();
-    for caller in [me, acting] {
-        let outside = caller.with_request(RequestContext::from_ip("192.0.2.1"));
-        for outside in [outside.with_request(RequestContext::default()), outside] {
-            let refusals = [
-                outside.can("user:read", None).map(drop).err(),
-                outside.can_many(&[("user:read", None)]).map(drop).err(),
-                outside.can_somewhere("user:read").map(drop).err(),
-                outside.require("user:read", None).err(),
-                outside.has_role("moderator", None).map(drop).err(),
-                outside.is_administrator().map(drop).err(),
-                outside.explain("user:read", None).map(drop).err(),
-                outside.filter("user:read").map(drop).err(),
-                outside.users().me().await.map(drop).err(),
-                outside.sessions().logout().await.map(drop).err(),
-                outside.sessions().refresh(Refresh::new(tokens.refresh_token.clone())).await.map(drop).err(),
-                outside.sessions().step_up(StepUp::new(PASSWORD)).await.map(drop).err(),
-            ];
-            for (at, refusal) in refusals.into_iter().enumerate() {
-                assert_eq!(refusal.map(|error| error.reason()), Some(Reason::AddressDenied), "{at}");
-            }
-        }
     }
 }
 
