@@ -8,11 +8,10 @@ um = rolekeep.open(roles={"editor": ["document:edit"]}, permissions=["document:d
 um.system.users.create("ada@example.org", password="correct horse battery staple", roles=["editor"])
 app = FastAPI()
 rk = Rolekeep(um, app)
+Text = Annotated[str, Body()]
 
 @app.post("/login")
-async def login(
-    you: Annotated[AsyncCaller, Depends(rk.anonymous)], email: Annotated[str, Body()], password: Annotated[str, Body()]
-) -> SignInResult:
+async def login(you: Annotated[AsyncCaller, Depends(rk.anonymous)], email: Text, password: Text) -> SignInResult:
     return await you.sessions.login(email, password)
 
 @app.get("/me")
