@@ -7842,8 +7842,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
      * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-     * password. Default: 50, which is the most: NIST SP 800-63B-4, 3.2.2, has 100 for an
-     * account, which may have two names; 0: never.
+     * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
+     * by NIST SP 800-63B-4, 3.2.2; 0: never.
      */
     public let lockAfterFailures: Int64?
     /**
@@ -7993,8 +7993,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
          * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
-         * password. Default: 50, which is the most: NIST SP 800-63B-4, 3.2.2, has 100 for an
-         * account, which may have two names; 0: never.
+         * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
+         * by NIST SP 800-63B-4, 3.2.2; 0: never.
          */lockAfterFailures: Int64? = nil, 
         /**
          * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
