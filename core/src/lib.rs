@@ -38,7 +38,7 @@
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
 //!   evaluates it.
 //! - [`Error`] has a [`Code`] and a more specific [`Reason`] for programs, and a message for people.
-//! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`] and [`limit`] are hooks
+//! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`] and [`limits`] have hooks
 //!   for metrics and rate limits, [`environment`] is the source of time and randomness.
 //!
 //! # Features

@@ -38,7 +38,7 @@ pub struct Attempt<'r> {
 ///
 /// ```
 /// # use std::{sync::atomic::{AtomicU32, Ordering}, time::Duration};
-/// use rolekeep::{Error, Reason, RequestContext, Result, UserManagement, limit::{Attempt, Limiter}};
+/// use rolekeep::{Error, Reason, RequestContext, Result, UserManagement, limits::{Attempt, Limiter}};
 ///
 /// /// Allows this many logins in all.
 /// struct SignIns(AtomicU32);
