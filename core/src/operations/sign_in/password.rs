@@ -53,6 +53,7 @@ impl Operation for ChoosePassword {
             let is_same = guess.verify(plan, &tried, Some(&credential)).await?.is_right;
             let standing = plan.standing(&tried).await?;
             if is_same {
+                plan.held(&tried, &standing);
                 return Ok(answer);
             }
             plan.failed(&tried, &standing);

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rolekeep::{
-    ChangeSetId, Code, Config, Reason, RequestContext, UserManagement,
+    Caller, ChangeSetId, Code, Config, Reason, RequestContext, Secret, UserManagement,
     internals::registry::Limit,
     limits::ClearLimits,
     passwords::{ChangePassword, ExpirePasswords, SetPassword},
@@ -84,14 +84,20 @@ async fn aut_12_the_device_of_who_had_the_name_before_is_not_known() {
     assert_eq!(stage.told("ada", Some(&token), 10).await, 0, "a device on which this account never signed in");
 }
 
-/// The challenge of a step that was taken is no way to try passwords.
-#[tokio::test]
-async fn aut_12_a_used_challenge_has_no_more_tries_than_a_name() {
-    let stage = Stage::open(Config::new()).await;
+/// Somebody whose sign-in owed another password, which was chosen by the challenge of that step.
+async fn used_challenge(stage: &Stage) -> (Caller, Secret) {
     stage.um.system().passwords().expire(ExpirePasswords::new().user_ids([stage.ada])).await.unwrap();
     let challenge = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().challenge.unwrap();
     let nobody = stage.um.anonymous(RequestContext::default());
     nobody.sign_in().password(ChoosePassword::new(challenge.clone(), ANOTHER)).await.unwrap().done().unwrap();
+    (nobody, challenge)
+}
+
+/// The challenge of a step that was taken is no way to try passwords.
+#[tokio::test]
+async fn aut_12_a_used_challenge_has_no_more_tries_than_a_name() {
+    let stage = Stage::open(Config::new()).await;
+    let (nobody, challenge) = used_challenge(&stage).await;
     let mut told = 0;
     for at in 0..20 {
         let guess = format!("{WRONG} {at}");
@@ -107,10 +113,7 @@ async fn aut_12_a_used_challenge_has_no_more_tries_than_a_name() {
 #[tokio::test]
 async fn sec_15_a_challenge_that_is_void_has_nothing_hashed() {
     let stage = Stage::open(Config::new()).await;
-    stage.um.system().passwords().expire(ExpirePasswords::new().user_ids([stage.ada])).await.unwrap();
-    let challenge = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().challenge.unwrap();
-    let nobody = stage.um.anonymous(RequestContext::default());
-    nobody.sign_in().password(ChoosePassword::new(challenge.clone(), ANOTHER)).await.unwrap().done().unwrap();
+    let (nobody, challenge) = used_challenge(&stage).await;
     stage.clock.pass(3600);
     let hashed = stage.clock.hashed();
     for _ in 0..10 {
