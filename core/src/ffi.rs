@@ -12,7 +12,7 @@ use crate::{
     engine::{Running, Steps, WhoKind},
     model::{
         decode::{self, decode_within},
-        deferred::Deferred,
+        deferred::{Deferred, IS_PAGE},
         error::{Error, ForHost, Reason, Result},
         input::{Limits, read},
     },
@@ -105,6 +105,10 @@ fn start<O, const DEFERRED: bool>(caller: &Caller, operation: &str, input: &str)
 where
     O: Operation + Listed<Output: serde::Serialize>,
 {
+    if O::IS_OF_SERVERS && IS_PAGE {
+        let message = format!("{operation} is not offered in a web page; ask a server");
+        return Err(Error::new(Reason::NotOffered, message));
+    }
     match (O::IS_DEFERRED, DEFERRED) {
         (true, false) => BEGIN_DEFERRED.get()?(caller, operation, input),
         (false, true) => Err(unknown(operation)),

@@ -31,15 +31,15 @@
 //!   user that the application vouches for ([`acting_as`](UserManagement::acting_as), and
 //!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
-//!   [`sessions`], [`sign_in`], [`passwords`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
+//!   [`sessions`], [`sign_in`], [`passwords`], [`verification`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
 //!   [`audit`], [`setup`]. It also answers checks about itself, such as [`can`](Caller::can) and
 //!   [`require`](Caller::require), without I/O;
 //!   [`UserManagement::check`] is about any user.
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
 //!   evaluates it.
 //! - [`Error`] has a [`Code`] and a more specific [`Reason`] for programs, and a message for people.
-//! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`] and [`limits`] have hooks
-//!   for metrics and rate limits, [`environment`] is the source of time and randomness.
+//! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`], [`limits`] and [`notices`] have
+//!   hooks for metrics, rate limits and mail, [`environment`] is the source of time and randomness.
 //!
 //! # Features
 //! | feature | enables |
@@ -86,7 +86,7 @@ pub mod ffi;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::model::{credential, decode, drone, input, noun, policy, record, region, registry, session, user};
+    pub use crate::model::{credential, decode, drone, input, link, notice, noun, policy, record, region, registry, session, user};
     pub use crate::{
         credentials::hashing,
         operations::{hasher, target},
@@ -99,6 +99,10 @@ pub mod limits {
         engine::limit::{Attempt, Limiter},
         operations::limits::ClearLimits,
     };
+}
+/// A hook that sends notices by mail.
+pub mod notices {
+    pub use crate::operations::notices::{Delivery, Notice, NoticeKind, Notifier};
 }
 /// A hook that observes every operation, for metrics and logs.
 pub mod observe {
@@ -115,7 +119,7 @@ pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
-    id::{AuditId, ChangeSetId, DroneId, RegionId, SessionId, UserId},
+    id::{AuditId, ChangeSetId, DroneId, NoticeId, RegionId, SessionId, UserId},
     page::{Page, Paged},
     patch::{Change, Patch},
     report::Report,
@@ -126,7 +130,7 @@ pub use model::{
 pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, audit, drones, passwords, permissions, policy, regions, roles, sessions, setup,
-    sign_in, target::schema as library_schema, users,
+    sign_in, target::schema as library_schema, users, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

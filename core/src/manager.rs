@@ -17,6 +17,7 @@ use crate::{
     operations::{
         actor::RequestContext,
         hasher::Hasher,
+        notices::Notifier,
         policy::{self, open::Given},
         reads::Reads,
         services::Services,
@@ -135,6 +136,13 @@ impl Builder {
         self
     }
 
+    /// Sends notices by mail; without one, operations that need it are refused with [`Reason::NotOffered`], and nobody is
+    /// told of what happens to an account.
+    pub fn notifier(mut self, notifier: impl Notifier) -> Self {
+        self.hooks.notifier = Some(Arc::new(notifier));
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -161,11 +169,12 @@ impl Builder {
         };
         let hasher = Hasher::new(env.clone(), &config)?;
         let keys = signing_keys(&config, &*storage, &env).await?;
-        let services = Services::new(storage, env, config, hasher, keys)?;
+        let services = Services::new(storage, env, config, hasher, keys, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
         engine.spawn_poll();
+        engine.spawn_deliveries();
         Ok(UserManagement { engine })
     }
 }

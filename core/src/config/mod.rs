@@ -17,6 +17,7 @@ use crate::{
         error::{Error, Result},
         input::{self, Limits},
         secret::Secret,
+        text,
     },
     net::Networks,
     rules::Policy,
@@ -34,6 +35,8 @@ const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
 const MAX_HASHING_KIB: i64 = hashing::MOST.0 as i64;
 /// Of an issuer and of an audience: every token carries both, and tokens have at most 4,096 bytes.
 const MAX_NAME_BYTES: usize = 512;
+/// Of a page that links lead to.
+const MAX_URL_BYTES: usize = 1024;
 
 /// Users have numbers of 32 bits there.
 const MAX_USERS_IN_MEMORY: i64 = 1 << 30;
@@ -204,6 +207,12 @@ pub struct Config {
     /// by NIST SP 800-63B-4, 3.2.2; 0: never.
     #[input(default = 30)]
     pub lock_after_failures: u32,
+    /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
+    /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
+    /// `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+    pub link_url: Option<String>,
+    /// The name of the application, which stands below notices, 1 to 100 characters. Default: none.
+    pub application_name: Option<String>,
     /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
     pub signing_key: Option<Secret>,
 }
@@ -265,6 +274,8 @@ impl Config {
                 checks.error(field, Invalid::new(FieldCode::OutOfRange, message));
             }
         }
+        checks.optional("link_url", self.link_url.as_deref(), page);
+        checks.optional("application_name", self.application_name.as_deref(), |name| text::name(name, 100));
         if self.exclusive && self.sqlite.is_none() {
             checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
         }
@@ -316,4 +327,15 @@ impl Config {
 pub(crate) fn read<T: FromJson>(text: &str) -> Result<T> {
     let limits = Limits { bytes: 2 * Limits::ROWS.bytes, ..Limits::ROWS };
     Ok(decode::decode_within(input::read(text, limits)?, limits)?)
+}
+
+/// An absolute URL to whose end a fragment is added.
+fn page(url: &str) -> Result<(), Invalid> {
+    let unfit = |letter: char| !letter.is_ascii_graphic() || matches!(letter, '#' | '<' | '>' | '"');
+    let is_absolute = url.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+    if is_absolute && url.len() <= MAX_URL_BYTES && !url.contains(unfit) {
+        return Ok(());
+    }
+    let message = format!("must be an absolute URL without `#`, of at most {MAX_URL_BYTES} bytes");
+    Err(Invalid::new(FieldCode::InvalidFormat, message))
 }

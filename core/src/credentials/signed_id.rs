@@ -1,4 +1,4 @@
-//! Ids that only we can make: what a challenge hands out for its next step. The id finds the row, the MAC proves that we made
+//! Ids that only we can make: what a challenge hands out for its next step, and the secrets of links that are mailed. The id finds the row, the MAC proves that we made
 //! it, for this purpose and for what the row says; so the storage keeps no secret of it.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -21,6 +21,10 @@ const TEXT_BYTES: usize = (16 + TAG_BYTES).div_ceil(3) * 4;
 pub enum Purpose {
     /// The next step of a sign-in.
     Challenge,
+    /// A new password.
+    Reset,
+    /// The proof of an address.
+    Verification,
 }
 
 impl Purpose {
@@ -28,6 +32,8 @@ impl Purpose {
     const fn prefix(self) -> &'static str {
         match self {
             Purpose::Challenge => "rkx_",
+            Purpose::Reset => "rkp_",
+            Purpose::Verification => "rkv_",
         }
     }
 }

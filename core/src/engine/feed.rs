@@ -244,6 +244,7 @@ impl Engine {
     /// # Errors
     /// Where a policy that was changed cannot be read: this must be heard again.
     async fn hear(&self, touched: &[Touched]) -> Result<()> {
+        self.deliveries.hear(touched);
         let outdated = self.outdate(touched);
         let renewed = match touched.iter().any(|row| is_policy(&row.table, &row.key)) {
             true => self.renew_policy().await,
@@ -255,6 +256,7 @@ impl Engine {
 
     /// A part of the feed is gone: anything may have been written.
     async fn hear_of_gap(&self) -> Result<()> {
+        self.deliveries.wake();
         let outdated = Outdated { users: self.principals.outdate_all(), sessions: self.sessions.outdate_all() };
         let renewed = self.renew_policy().await;
         self.renew(outdated).await;

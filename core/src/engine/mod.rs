@@ -4,6 +4,7 @@
 pub(crate) mod around;
 mod authorize;
 pub(crate) mod cache;
+mod deliveries;
 mod denials;
 mod feed;
 pub(crate) mod limit;
@@ -32,6 +33,7 @@ use crate::{
     operations::{
         Operation,
         actor::{Actor, RequestContext},
+        notices::Notifier,
         plan::Plan,
         policy::state::PolicyState,
         services::Services,
@@ -40,6 +42,7 @@ use crate::{
     storage::{ChangeSet, CommitError, Committed},
 };
 use cache::Cache;
+use deliveries::Deliveries;
 use denials::{Denials, Refusal};
 use feed::{Confirmed, Unheard};
 use once::Once;
@@ -99,6 +102,7 @@ pub(crate) struct Engine {
     #[cfg(feature = "tracing")]
     has_warned: AtomicBool,
     hooks: Hooks,
+    deliveries: Deliveries,
     denials: Denials,
     looks: rights::Looks,
 }
@@ -108,6 +112,7 @@ pub(crate) struct Engine {
 pub(crate) struct Hooks {
     pub(crate) observer: Option<Arc<dyn around::Observer>>,
     pub(crate) limiter: Option<Arc<dyn limit::Limiter>>,
+    pub(crate) notifier: Option<Arc<dyn Notifier>>,
 }
 
 impl Engine {
@@ -130,6 +135,7 @@ impl Engine {
             #[cfg(feature = "tracing")]
             has_warned: AtomicBool::new(false),
             hooks,
+            deliveries: Deliveries::default(),
             denials: Denials::default(),
             looks: rights::Looks::default(),
         }
@@ -240,7 +246,7 @@ impl Engine {
         let _turn = if is_alone { None } else { self.turn().await };
         let (next, now) = (plan.next_policy(), plan.now);
         let id = self.services.env.new_id()?;
-        let committed = match plan.into_change_set(listed.name, listed.access, id) {
+        let committed = match plan.into_change_set(Some(listed.name), listed.access, id) {
             Ok(mut change_set) => {
                 change_set.writes.extend(once.map(|once| once.write(id, now)));
                 self.commit(change_set, next).await
@@ -280,6 +286,7 @@ impl Engine {
                 Ok(committed) => committed,
             };
             engine.hear_own(unheard.touched(), next).await;
+            engine.deliveries.hear(unheard.touched());
             engine.advance(committed.position);
             unheard.settle();
             engine.tidy_now_and_then(committed.position);

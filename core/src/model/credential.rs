@@ -28,6 +28,8 @@ pub struct Credential {
     pub must_change: bool,
     /// From when on a password that somebody else set lets nobody in any more.
     pub temporary_until: Option<Time>,
+    /// When an address of the account was proved first.
+    pub address_proved_at: Option<Time>,
     /// Moves with each event after which nothing that was proved before counts: challenges of an earlier epoch are dead.
     pub epoch: i64,
     /// The row's version.
@@ -44,6 +46,7 @@ impl Credential {
             set_at: None,
             must_change: false,
             temporary_until: None,
+            address_proved_at: None,
             epoch: 1,
             version: 0,
         }
@@ -82,6 +85,8 @@ pub struct Challenge {
     pub device_name: Option<String>,
     /// `web`, `ios`, …: as the application gave it.
     pub platform: Option<String>,
+    /// Whether it was a known device.
+    pub is_known_device: bool,
     /// When it was made.
     #[record(given)]
     pub created_at: Time,

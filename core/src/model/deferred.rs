@@ -6,6 +6,9 @@ use super::error::{Error, Reason, Result};
 
 const NOT_LOADED: &str = "this needs a part of the package that is loaded on demand: await `preload()` before";
 
+/// Whether this is the wasm of web pages: what only servers do is left out of it.
+pub(crate) const IS_PAGE: bool = cfg!(all(feature = "deferred", target_arch = "wasm32"));
+
 /// A function that is there from the start or, in wasm with the feature `deferred`, once it was loaded.
 ///
 /// With that feature who calls it refers to this slot alone, so that the function, and what only it needs, can be left
@@ -17,8 +20,7 @@ pub(crate) struct Deferred<F> {
 
 impl<F: Copy> Deferred<F> {
     pub(crate) const fn new(function: F) -> Self {
-        let from_the_start =
-            if cfg!(all(feature = "deferred", target_arch = "wasm32")) { None } else { Some(function) };
+        let from_the_start = if IS_PAGE { None } else { Some(function) };
         Self { from_the_start, loaded: OnceLock::new() }
     }
 

@@ -91,6 +91,10 @@ ids! {
     SessionId;
     /// The id of one step that a sign-in owes.
     ChallengeId;
+    /// The id of one link that was mailed.
+    LinkId;
+    /// The id of one notice.
+    NoticeId;
     /// The id of one identity that an account stands for.
     IdentityId;
     /// An audit entry's id.

@@ -11,6 +11,8 @@ pub mod id;
 pub mod identity;
 pub mod input;
 pub mod ip;
+pub mod link;
+pub mod notice;
 pub mod noun;
 pub mod page;
 pub mod patch;

@@ -100,6 +100,8 @@ pub enum Reason {
     DeferredNotLoaded,
     /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
     RightsStale,
+    /// The operation is not offered here: it needs a notifier, or a server.
+    NotOffered,
     /// The store was closed.
     Closed,
     /// The storage contains something that this library did not write.
@@ -155,6 +157,7 @@ impl Reason {
             | Reason::NotLoaded
             | Reason::DeferredNotLoaded
             | Reason::RightsStale
+            | Reason::NotOffered
             | Reason::Closed => Code::Unavailable,
             Reason::Corrupt | Reason::Internal => Code::Internal,
         }

@@ -1,9 +1,9 @@
 //! Events after which nothing counts that was proved before: sessions end, steps that a sign-in still owes are void. Each
 //! moves the epoch of the account's credential, and whatever rests on that checks it in its own commit.
 
-use super::{passwords::Hashes, plan::Plan, sessions};
+use super::{notices, passwords::Hashes, plan::Plan, sessions};
 use crate::model::{
-    credential::Credential, error::Result, id::UserId, secret::Secret, session::SessionEnd, user::User,
+    credential::Credential, error::Result, id::UserId, notice::NoticeKind, secret::Secret, session::SessionEnd, user::User,
 };
 
 /// What such an event makes of the password.
@@ -34,6 +34,9 @@ pub(super) async fn advance(
         plan.check(user);
     }
     let mut after = before.clone().unwrap_or_else(|| Credential::none(user.id));
+    if !matches!(password, Password::Kept) {
+        notices::tell(plan, NoticeKind::PasswordChanged, user)?;
+    }
     password.put_into(&mut after, plan).await?;
     after.epoch += 1;
     let after = plan.follow(before.as_ref(), after);

@@ -12,7 +12,9 @@ pub mod drones;
 pub(crate) mod epochs;
 pub mod hasher;
 pub mod limits;
+mod links;
 pub mod listing;
+pub mod notices;
 pub mod passwords;
 pub mod permissions;
 pub mod plan;
@@ -30,6 +32,7 @@ pub mod sign_in;
 pub mod target;
 pub mod upkeep;
 pub mod users;
+pub mod verification;
 
 use std::fmt::Debug;
 
@@ -87,6 +90,10 @@ pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync +
     /// anybody does with an account of its own.
     #[doc(hidden)]
     const IS_DEFERRED: bool = !Self::MAY_BE_OWN && !matches!(Self::ACCESS, Access::Public | Access::SignedIn);
+
+    /// Whether web pages do not offer it: it is of no use where the user has the storage.
+    #[doc(hidden)]
+    const IS_OF_SERVERS: bool = false;
 
     /// The account that the input names to be let in by it, as it was typed and unproved: tries are counted by it.
     #[doc(hidden)]
@@ -218,9 +225,16 @@ macro_rules! operation_list {
             /// Passwords: changing one's own, and setting those of others.
             passwords: Passwords {
                 fn change(ChangePassword) -> Tokens;
+                fn forgot(ForgotPassword);
+                fn reset(ResetPassword) -> PasswordReset;
                 fn set(SetPassword);
                 fn set_temporary(SetTemporaryPassword) -> TemporaryPassword;
                 fn expire(ExpirePasswords);
+            }
+            /// Proving that an account's e-mail address is its user's.
+            verification: Verification {
+                fn send() = SendVerification;
+                fn confirm(ConfirmVerification) -> Confirmation;
             }
             /// Limits of failed sign-ins.
             limits: Limits {

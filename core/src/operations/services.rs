@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     credentials::keys::Keys,
     environment::Env,
-    model::{error::Result, time::Time},
+    model::{deferred::IS_PAGE, error::Result, time::Time},
     net::Networks,
     rules::RuleSet,
     storage::Storage,
@@ -32,14 +32,28 @@ pub struct Services {
     pub(crate) networks: Networks,
     /// The tries that are looked at now.
     pub(crate) places: Places,
+    /// Whether there is somebody who sends notices.
+    is_notifying: bool,
 }
 
 impl Services {
     /// A store whose policy is not read yet.
-    pub fn new(storage: Arc<dyn Storage>, env: Env, config: Config, hasher: Hasher, keys: Keys) -> Result<Self> {
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        env: Env,
+        config: Config,
+        hasher: Hasher,
+        keys: Keys,
+        is_notifying: bool,
+    ) -> Result<Self> {
         let networks = config.networks()?;
         let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
-        Ok(Self { storage, env, config, policy, hasher, keys, networks, places })
+        Ok(Self { storage, env, config, policy, hasher, keys, networks, places, is_notifying })
+    }
+
+    /// Whether there is somebody who sends notices; never in a page.
+    pub fn has_notifier(&self) -> bool {
+        !IS_PAGE && self.is_notifying
     }
 
     /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.

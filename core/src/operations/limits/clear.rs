@@ -42,17 +42,23 @@ impl Operation for ClearLimits {
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
         // Who may not suspend an administrator may not have its password guessed on, either.
         administrators::require_may_act_as(plan, user.id).await?;
-        let keys = Keys { services: plan.services };
-        let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
-        for name in [&user.email, &user.username].into_iter().flatten() {
-            let name = canonical(name);
-            lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);
-        }
-        for row in rows(plan.reads(), lanes, plan.now).await?.0 {
-            // Kept until its time is over: who read it meanwhile finds it moved.
-            plan.follow(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });
-        }
+        forget(plan, &user).await?;
         plan.audit("limits.clear", Some(("user", user.id.to_string())), None);
         Ok(())
     }
+}
+
+/// Plans that a user's failed sign-ins are forgotten.
+pub(in crate::operations) async fn forget(plan: &mut Plan<'_>, user: &User) -> Result<()> {
+    let keys = Keys { services: plan.services };
+    let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
+    for name in [&user.email, &user.username].into_iter().flatten() {
+        let name = canonical(name);
+        lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);
+    }
+    for row in rows(plan.reads(), lanes, plan.now).await?.0 {
+        // Kept until its time is over: who read it meanwhile finds it moved.
+        plan.follow(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });
+    }
+    Ok(())
 }

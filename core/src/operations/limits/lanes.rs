@@ -76,7 +76,19 @@ pub(in crate::operations) fn new_device_token(services: &Services, user: UserId,
     device_token::issue(&services.keys.devices[..], id, user, now)
 }
 
+/// The device that a token is of, if it is good for this user. One is looked at also where nobody has the name; none was
+/// issued for nobody.
+pub(super) fn known_device(services: &Services, user: Option<UserId>, token: Option<&Secret>, now: Time) -> Option<Uuid> {
+    let user = user.unwrap_or(UserId(Uuid::nil()));
+    token.and_then(|token| device_token::read(&services.keys.devices[..], token, user, now))
+}
+
 impl Try {
+    /// What counts in these lanes alone.
+    pub(super) const fn of(side: Side) -> Self {
+        Self { known: None, other: side, at_once: None }
+    }
+
     /// The try of somebody who claims to be a user.
     pub(in crate::operations) fn new(
         services: &Services,
@@ -86,7 +98,7 @@ impl Try {
     ) -> Result<Self> {
         let keys = Keys { services };
         let is_first = matches!(claimed, Claimed::Session(..));
-        let none = Self { known: None, other: Side { is_first, ..Side::default() }, at_once: None };
+        let none = Self::of(Side { is_first, ..Side::default() });
         let Some(quota) = keys.quota() else { return Ok(none) };
         let lane = |key: String, times: u32| Lane { key, quota: quota.times(times) };
         let (name, owner, token) = match *claimed {
@@ -108,11 +120,9 @@ impl Try {
         let at_once = other.lanes.first().map(|lane| lane.key.clone());
         other.lanes.push(lane(keys.name(&name)?, 1));
         other.in_a_row.extend(counted(keys.in_a_row(&name)?));
-        // A token is looked at also where nobody has the name; none was issued for nobody.
         let user = owner.unwrap_or(UserId(Uuid::nil()));
-        let device = token.and_then(|token| device_token::read(&services.keys.devices[..], token, user, now));
         let mut known = None;
-        if let Some(device) = device {
+        if let Some(device) = known_device(services, owner, token, now) {
             let lanes = vec![lane(keys.devices(user)?, TOGETHER_TIMES), lane(keys.of("device", device.as_bytes())?, 1)];
             let mut in_a_row = vec![(keys.of("device in a row", device.as_bytes())?, MOST_OF_ONE)];
             in_a_row.extend(counted(keys.devices_in_a_row(user)?));
@@ -198,14 +208,14 @@ impl Keys<'_> {
         self.of("devices in a row", user.0.as_bytes())
     }
 
-    fn of(&self, kind: &str, of: &[u8]) -> Result<String> {
+    pub(super) fn of(&self, kind: &str, of: &[u8]) -> Result<String> {
         pseudonym(&self.services.keys.limits[..], &[kind.as_bytes(), of])
     }
 }
 
 /// The networks that tries from an address count for, and how many times as many tries each has as an address: what one
 /// customer has of IPv6 is a network, of IPv4 an address.
-fn networks(address: IpAddr) -> Vec<(String, u32)> {
+pub(super) fn networks(address: IpAddr) -> Vec<(String, u32)> {
     match address {
         IpAddr::V4(address) => vec![(address.to_string(), 1)],
         IpAddr::V6(address) => {

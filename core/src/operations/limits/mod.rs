@@ -9,10 +9,12 @@
 //! |---|---|
 //! | `quota` | how many in which time (GCRA), pure |
 //! | `lanes` | what a try counts in |
+//! | `asks` | what asking for mail counts in |
 //! | `tries` | letting tries in, and counting them |
 //! | `places` | how many are looked at now, on this instance |
 //! | `clear` | the operation `limits.clear` |
 
+mod asks;
 mod clear;
 mod lanes;
 mod places;
@@ -20,6 +22,7 @@ mod quota;
 mod tries;
 
 pub use clear::ClearLimits;
+pub(super) use clear::forget;
 pub(super) use lanes::{Claimed, Try, new_device_token};
 pub(super) use places::Places;
 pub(super) use tries::{Tries, room};

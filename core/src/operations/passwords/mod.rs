@@ -1,13 +1,15 @@
-//! Passwords (AUT-2, 8): changing one's own, and setting somebody else's.
+//! Passwords (AUT-2, 7, 8): changing one's own, replacing one that was forgotten, and setting somebody else's.
 
 mod change;
 mod costs;
+mod forgot;
 mod guess;
 mod manage;
 
 pub use super::sessions::Tokens;
 pub use change::ChangePassword;
 pub(super) use costs::{Hashes, unused as unused_costs};
+pub use forgot::{ForgotPassword, PasswordReset, ResetPassword};
 pub(super) use guess::Guess;
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
 

@@ -167,13 +167,13 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// The commit, with the operation's own audit entries.
+    /// The commit, with the audit entries of the operation, where it is one, and what else the log is told.
     ///
     /// # Errors
     /// [`CommitError::Stale`] where a row moved between two reads of it, so that the plan is to be made anew.
     pub fn into_change_set(
         mut self,
-        operation: &str,
+        operation: Option<&str>,
         access: Access,
         id: ChangeSetId,
     ) -> Result<ChangeSet, CommitError> {
@@ -196,11 +196,11 @@ impl<'a> Plan<'a> {
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
         }
         if let Some(planned) = self.unguarded() {
-            let message = format!("{operation} writes {} without the guard of its user", planned.table.name);
+            let message = format!("{} is written without the guard of its user", planned.table.name);
             return Err(Error::new(Reason::Internal, message).into());
         }
         if let Some(planned) = self.unjoined() {
-            let message = format!("{operation} writes {} without joining what it belongs to", planned.table.name);
+            let message = format!("{} is written without joining what it belongs to", planned.table.name);
             return Err(Error::new(Reason::Internal, message).into());
         }
         if let Some(Check { table, key, .. }) = self.torn.as_ref().or_else(|| self.overtaken()) {
@@ -210,7 +210,7 @@ impl<'a> Plan<'a> {
         self.checks.retain(|row, _| !self.writes.contains_key(row));
         let env = &self.services.env;
         let mut audit = Vec::new();
-        if !self.writes.is_empty() && self.refusal.is_none() {
+        if let Some(operation) = operation.filter(|_| !self.writes.is_empty() && self.refusal.is_none()) {
             self.tell_of_writes(operation);
         }
         for event in std::mem::take(&mut self.events) {

@@ -144,7 +144,7 @@ async fn import(
     }
     let next = plan.next_policy();
     let is_news = next.is_some() && actor.policy.version > 0;
-    let mut change_set = plan.into_change_set("policy.import", Access::System, services.env.new_id()?)?;
+    let mut change_set = plan.into_change_set(Some("policy.import"), Access::System, services.env.new_id()?)?;
     if !is_news {
         // What a store begins with, and what was noted of the host's policy, changed nothing.
         change_set.audit.clear();

@@ -6,11 +6,11 @@ use uuid::Uuid;
 use super::Device;
 use crate::{
     model::{
-        check::{Checks, Invalid},
+        check::Checks,
         credential::Credential,
-        decode::FieldCode,
         error::{Error, Reason, Result},
         id::UserId,
+        notice::NoticeKind,
         secret::Secret,
         text,
         time::Time,
@@ -19,10 +19,12 @@ use crate::{
     operations::{
         Access, Operation,
         limits::{Claimed, Tries, Try},
+        notices,
         passwords::{self, Guess},
         plan::Plan,
         services::Services,
         sign_in::{self, SignInResult},
+        users::{check_identifier, owner_of},
     },
 };
 
@@ -70,12 +72,7 @@ impl Operation for Login {
 
     async fn validate(self, _: &Services, _: Time) -> Result<Attempt> {
         let mut checks = Checks::default();
-        if self.identifier.trim().is_empty() {
-            checks.error("identifier", Invalid::new(FieldCode::TooShort, "must not be empty"));
-        } else if self.identifier.len() > text::MAX_BYTES {
-            let message = format!("must have at most {} bytes", text::MAX_BYTES);
-            checks.error("identifier", Invalid::new(FieldCode::TooLong, message));
-        }
+        check_identifier(&mut checks, &self.identifier);
         let device_name = checks.optional("device_name", self.device_name.as_deref(), |name| text::name(name, 100));
         let platform = checks.optional("platform", self.platform.as_deref(), |name| text::name(name, 50));
         checks.finish()?;
@@ -85,10 +82,8 @@ impl Operation for Login {
 
     async fn plan(attempt: &Attempt, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
         let refused = || Error::new(Reason::InvalidCredentials, "the name or the password is wrong");
-        let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
-        let claim = plan.reads().claim(kind, attempt.identifier.trim()).await?;
         // Where nobody has the name, rows are read that nobody has: an answer tells nothing by its time (SEC-1).
-        let owner = claim.and_then(|claim| claim.owner.parse::<UserId>().ok());
+        let owner = owner_of(plan.reads(), &attempt.identifier).await?;
         let id = owner.unwrap_or(UserId(Uuid::nil()));
         let claimed = Claimed::Name(&attempt.identifier, owner, attempt.device_token.as_ref());
         let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
@@ -117,23 +112,19 @@ impl Operation for Login {
         };
         let Some(user) = user.filter(|_| failure.is_none()) else {
             // What was typed into the wrong field may be a password: the audit log gets no identifier.
-            let target = known_target(plan, attempt).await?;
-            let target = target.as_ref().map(|id| ("user", id.clone()));
+            let target = owner.map(|id| ("user", id.to_string()));
             if plan.failed(&tried, &standing) && !standing.is_known && !standing.is_locked {
                 plan.audit("limits.locked", target.clone(), None);
+                notices::tell_by_name(plan, NoticeKind::SignInLocked, &attempt.identifier)?;
             }
             plan.audit("sessions.login_failed", target, failure.map(str::to_owned));
             plan.refuse(refused());
             return Err(refused());
         };
         plan.held(&tried, &standing);
-        let device = Device { name: attempt.device_name.clone(), platform: attempt.platform.clone() };
+        let (name, platform) = (attempt.device_name.clone(), attempt.platform.clone());
+        let device = Device { name, platform, is_known: standing.is_known };
         let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
         sign_in::go_on(plan, user, &credential, device).await
     }
-}
-
-async fn known_target(plan: &Plan<'_>, attempt: &Attempt) -> Result<Option<String>> {
-    let kind = if attempt.identifier.contains('@') { "email" } else { "username" };
-    Ok(plan.reads().claim(kind, attempt.identifier.trim()).await?.map(|claim| claim.owner))
 }

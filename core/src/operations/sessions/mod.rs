@@ -7,6 +7,7 @@ mod revoke;
 mod step_up;
 mod view;
 
+pub(super) use super::limits::new_device_token;
 pub use super::sign_in::{SignInResult, SignInStep};
 pub use crate::model::session::SessionEnd;
 pub use inspect::{InspectToken, TokenInspection, TokenProblem};
@@ -134,6 +135,8 @@ pub(crate) struct Device {
     pub name: Option<String>,
     /// `web`, `ios`, …
     pub platform: Option<String>,
+    /// Whether its user has signed in there before.
+    pub is_known: bool,
 }
 
 /// Plans a session of somebody who has just proved who it is, by a sign-in or once more.
@@ -211,7 +214,7 @@ fn ended() -> Error {
 /// Plans that the caller, who has just proved again who it is, goes on in a new session: no token outlives a proof
 /// (V7.2.4).
 pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session) -> Result<Tokens> {
-    let device = Device { name: before.device_name.clone(), platform: before.platform.clone() };
+    let device = Device { name: before.device_name.clone(), platform: before.platform.clone(), is_known: true };
     let (session, activity) = begin(plan, user.id, device, false).await?;
     tokens(plan, shown(plan, user).await?, &session, &activity)
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{
     limits::new_device_token,
+    notices,
     plan::Plan,
     services::Services,
     sessions::{self, Device, Tokens, require_alive},
@@ -24,11 +25,12 @@ use crate::{
         credential::{Challenge, Credential},
         error::{Error, Reason, Result},
         id::ChallengeId,
+        notice::NoticeKind,
         registry::Guard,
         secret::Secret,
         session::{Session, SessionActivity},
         time::Time,
-        user::User,
+        user::{User, UserActivity},
     },
 };
 
@@ -92,6 +94,7 @@ pub(super) async fn go_on(
         epoch: credential.epoch,
         device_name: device.name,
         platform: device.platform,
+        is_known_device: device.is_known,
         created_at: plan.now,
         expires_at: plan.now.plus_seconds(CHALLENGE_SECONDS),
         used_at: None,
@@ -116,6 +119,10 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Resul
     // Whoever suspends the user meanwhile wins: no session is left over.
     plan.rely_on(&Guard::of_user(user.id)).await?;
     sessions::make_room(plan, user.id).await?;
+    let seen: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
+    if !device.is_known && seen.is_some_and(|seen| seen.last_login().is_some()) {
+        notices::tell(plan, NoticeKind::NewDevice, &user)?;
+    }
     let (session, activity) = sessions::begin(plan, user.id, device, true).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
     signed_in(plan, user, &session, &activity).await
@@ -164,7 +171,8 @@ impl Steps for Plan<'_> {
     }
 
     async fn take(&mut self, challenge: &Challenge, user: User, credential: &Credential) -> Result<SignInResult> {
-        let device = Device { name: challenge.device_name.clone(), platform: challenge.platform.clone() };
+        let (name, platform) = (challenge.device_name.clone(), challenge.platform.clone());
+        let device = Device { name, platform, is_known: challenge.is_known_device };
         let answer = go_on(self, user, credential, device).await?;
         let session_id = answer.tokens.as_ref().map(|tokens| tokens.session_id);
         self.follow(Some(challenge), Challenge { used_at: Some(self.now), session_id, ..challenge.clone() });

@@ -19,6 +19,7 @@ pub use delete::DeleteUser;
 pub use identity::ExternalIdentity;
 pub use list::{ListUsers, UserSort};
 pub use read::{FindUser, GetUser, Me};
+pub(super) use read::{check_identifier, owner_of};
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
 pub use view::UserView;
 pub(super) use view::shown;

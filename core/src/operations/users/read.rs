@@ -5,7 +5,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{ExternalIdentity, UserView, existing, shown};
 use crate::{
     model::{
-        check::wrong,
+        check::{Checks, Invalid, wrong},
         decode::FieldCode,
         error::{Error, Result},
         id::UserId,
@@ -100,6 +100,22 @@ async fn owner(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<UserId
         return Ok(None);
     }
     Ok(reads.claim(kind, name).await?.and_then(|claim| claim.owner.parse().ok()))
+}
+
+/// The user who has a name to sign in with: an e-mail address or a username.
+pub(in crate::operations) async fn owner_of(reads: Reads<'_>, identifier: &str) -> Result<Option<UserId>> {
+    let kind = if identifier.contains('@') { "email" } else { "username" };
+    owner(reads, kind, identifier.trim()).await
+}
+
+/// Notes what is wrong with a name to sign in with: it need not be anybody's.
+pub(in crate::operations) fn check_identifier(checks: &mut Checks, identifier: &str) {
+    if identifier.trim().is_empty() {
+        checks.error("identifier", Invalid::new(FieldCode::TooShort, "must not be empty"));
+    } else if identifier.len() > text::MAX_BYTES {
+        let message = format!("must have at most {} bytes", text::MAX_BYTES);
+        checks.error("identifier", Invalid::new(FieldCode::TooLong, message));
+    }
 }
 
 /// Gets the caller's own account.

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0006_credentials.sql"),
     include_str!("../../../migrations/sqlite/0007_hash_costs.sql"),
     include_str!("../../../migrations/sqlite/0008_limits.sql"),
+    include_str!("../../../migrations/sqlite/0009_notices.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -1,0 +1,175 @@
+//! Giving notices to the application's notifier: in the background, after the commit of what they tell of.
+//!
+//! A notice is leased by a commit, so that one instance at a time gives it out; one that ends without a word leaves it to
+//! the next when the lease runs out. Nothing is looked for while nothing waits.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use futures_channel::mpsc;
+use futures_util::{FutureExt, StreamExt, future, stream};
+
+use super::Engine;
+use crate::{
+    model::{
+        deferred::IS_PAGE,
+        error::Result,
+        notice::PendingNotice,
+        record::Record,
+    },
+    operations::{
+        Access,
+        actor::{Actor, ActorKind},
+        notices::{self, Delivery, Given, Notifier},
+        plan::Plan,
+    },
+    storage::{CommitError, Touched},
+};
+
+/// So many are given out at a time.
+const AT_ONCE: usize = 4;
+/// So many are read at a time.
+const BATCH: u64 = 32;
+/// A notifier that does not answer for so long has failed.
+const TIMEOUT_MILLIS: u64 = 30_000;
+/// A storage that failed is asked again after so long.
+const FAILED_MILLIS: u64 = 10_000;
+/// Nobody sleeps for longer: the clock may be set.
+const LONGEST_MILLIS: u64 = 3_600_000;
+
+/// Wakes who gives notices out.
+#[derive(Default)]
+pub(super) struct Deliveries(Mutex<Option<mpsc::Sender<()>>>);
+
+impl Deliveries {
+    /// Rows were written, here or elsewhere.
+    pub(super) fn hear(&self, touched: &[Touched]) {
+        if !IS_PAGE && touched.iter().any(|row| row.table == PendingNotice::TABLE.name) {
+            self.wake();
+        }
+    }
+
+    /// There may be something to give out.
+    pub(super) fn wake(&self) {
+        if let Some(sender) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            // Where it is full, who gives out is awake already.
+            let _ = sender.try_send(());
+        }
+    }
+
+    fn wakes(&self) -> mpsc::Receiver<()> {
+        let (sender, receiver) = mpsc::channel(1);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
+    }
+}
+
+impl Engine {
+    /// Starts giving notices out, where there is a notifier.
+    pub(crate) fn spawn_deliveries(self: &Arc<Self>) {
+        if IS_PAGE {
+            return;
+        }
+        if let Some(notifier) = self.hooks.notifier.clone() {
+            let wakes = self.deliveries.wakes();
+            self.services.env.spawn(Box::pin(deliver(Arc::downgrade(self), notifier, wakes)));
+        }
+    }
+
+    /// Gives out all that is due; for how long there is nothing more to do.
+    async fn deliver_due(self: &Arc<Self>, notifier: &dyn Notifier) -> Result<Option<u64>> {
+        loop {
+            let services = &self.services;
+            let due = notices::due(services.reads(), services.now(), BATCH).await?;
+            if due.is_empty() {
+                let Some(next) = notices::next_due(services.reads()).await? else { return Ok(None) };
+                let micros = next.as_microsecond().saturating_sub(services.now().as_microsecond()).max(0);
+                // Not too early, or it would not be due.
+                return Ok(Some(micros.unsigned_abs() / 1000 + 1));
+            }
+            let given = stream::iter(due).map(|row| self.deliver(notifier, row)).buffer_unordered(AT_ONCE);
+            let results: Vec<Result<()>> = given.collect().await;
+            results.into_iter().collect::<Result<()>>()?;
+        }
+    }
+
+    async fn deliver(self: &Arc<Self>, notifier: &dyn Notifier, row: PendingNotice) -> Result<()> {
+        if self.require_open().is_err() {
+            return Ok(());
+        }
+        let Some(given) = self.lease(&row).await? else { return Ok(()) };
+        let sent = AssertUnwindSafe(notifier.send(&given.notice)).catch_unwind();
+        let slept = self.services.env.sleep(TIMEOUT_MILLIS);
+        let delivery = match future::select(Box::pin(sent), slept).await {
+            future::Either::Left((Ok(Ok(delivery)), _)) => Some(delivery),
+            future::Either::Left(_) | future::Either::Right(_) => None,
+        };
+        self.settle(&given, delivery).await
+    }
+
+    /// The notice, if it is this instance that gives it out.
+    async fn lease(self: &Arc<Self>, row: &PendingNotice) -> Result<Option<Given>> {
+        let actor = self.nobody();
+        let mut plan = Plan::new(&self.services, &actor, self.services.now());
+        let given = notices::give(&mut plan, row).await?;
+        // Where it is not known whether it is leased, it is given out when the lease is over, if there is one.
+        Ok(if self.commit_plan(plan).await? { given } else { None })
+    }
+
+    async fn settle(self: &Arc<Self>, given: &Given, delivery: Option<Delivery>) -> Result<()> {
+        let actor = self.nobody();
+        let mut plan = Plan::new(&self.services, &actor, self.services.now());
+        notices::settle(&mut plan, given, delivery)?;
+        // Where that fails it comes again: once more rather than never.
+        self.commit_plan(plan).await.map(drop)
+    }
+
+    /// The library, on behalf of nobody.
+    fn nobody(&self) -> Actor {
+        Actor { kind: ActorKind::System, request: Arc::default(), policy: self.services.policy() }
+    }
+
+    /// Whether it is committed for sure.
+    async fn commit_plan(self: &Arc<Self>, plan: Plan<'_>) -> Result<bool> {
+        let id = self.services.env.new_id()?;
+        let committed = match plan.into_change_set(None, Access::System, id) {
+            Ok(change_set) => self.commit(change_set, None).await,
+            Err(error) => Err(error),
+        };
+        match committed {
+            Ok(_) => Ok(true),
+            Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(false),
+            Err(CommitError::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// Gives notices out until the store is closed or nobody holds it any more.
+async fn deliver(engine: Weak<Engine>, notifier: Arc<dyn Notifier>, mut wakes: mpsc::Receiver<()>) {
+    loop {
+        let Some(here) = engine.upgrade() else { return };
+        if here.require_open().is_err() {
+            return;
+        }
+        let pause = match here.deliver_due(&*notifier).await {
+            Ok(None) => None,
+            Ok(Some(millis)) => Some(millis.min(LONGEST_MILLIS)),
+            Err(_) => Some(FAILED_MILLIS),
+        };
+        let slept = pause.map(|millis| here.services.env.sleep(millis));
+        drop(here);
+        let woken = wakes.next();
+        let is_there = match slept {
+            None => woken.await.is_some(),
+            Some(slept) => match future::select(woken, slept).await {
+                future::Either::Left((woken, _)) => woken.is_some(),
+                future::Either::Right(_) => true,
+            },
+        };
+        if !is_there {
+            return;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Notices: what a store has the application tell somebody by mail.
+
+use rolekeep_macros::{Describe, Word};
+use serde::Serialize;
+
+use super::{
+    id::{LinkId, NoticeId, UserId},
+    record::Record,
+    secret::Secret,
+    time::Time,
+    user::User,
+};
+
+/// What a notice is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum NoticeKind {
+    /// Somebody asked for a link to choose a new password: `passwords.forgot`. Has a token, for `passwords.reset`.
+    PasswordReset,
+    /// The same, of an account that has no password and signs in at another issuer.
+    SignInElsewhere,
+    /// The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
+    /// `verification.confirm`.
+    Verification,
+    /// The password was changed, reset or set.
+    PasswordChanged,
+    /// Somebody signed in on a device that is not known.
+    NewDevice,
+    /// So many sign-ins by a name of the account failed in a row that it lets in known devices alone.
+    SignInLocked,
+}
+
+/// What the application is to send to somebody.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct Notice {
+    /// Its id. A notice that comes again has the same: what was sent already need not be sent again.
+    pub id: NoticeId,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// The e-mail address that it goes to.
+    pub address: String,
+    /// Whose account it is about.
+    pub user_id: UserId,
+    /// A subject in English, the same for all of a kind.
+    pub subject: String,
+    /// The text in English, plain: with the link where there is one, else with the token.
+    pub text: Secret,
+    /// What the operation of the link takes, good once.
+    pub token: Option<Secret>,
+    /// The application's page with the token behind `#`, where the configuration has a `link_url`.
+    pub link: Option<Secret>,
+    /// Until when the token is good.
+    pub expires_at: Option<Time>,
+    /// When it happened, or was asked for.
+    pub at: Time,
+    /// The address that the request came from.
+    pub ip: Option<String>,
+    /// The program that it came from, as that called itself: not to be shown as if it were true.
+    pub user_agent: Option<String>,
+}
+
+/// A notice that was not sent yet.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "notices", key(id), index(user_id), index(due_at), index(expires_at), sync = site_local, resource = none)]
+#[record(audit = none("what it tells of is told"))]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = day(expires_at))]
+pub struct PendingNotice {
+    /// Its id.
+    #[record(given)]
+    pub id: NoticeId,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// Whose account it is about; none: of whom this is the name.
+    pub user_id: Option<UserId>,
+    /// What somebody typed, who may have no account: looked up when the notice is sent.
+    pub identifier: Option<String>,
+    /// Where it goes; none: to the account's address when it is sent.
+    pub address: Option<String>,
+    /// The link in it, once there is one.
+    pub link_id: Option<LinkId>,
+    /// The address that the request came from.
+    pub ip: Option<String>,
+    /// The program that it came from.
+    pub user_agent: Option<String>,
+    /// When it happened, or was asked for.
+    #[record(given)]
+    pub at: Time,
+    /// When it is to be sent, or sent again if it is not known to have been.
+    pub due_at: Time,
+    /// From when on it is not sent any more.
+    pub expires_at: Time,
+    /// How often it was given to the application.
+    pub tries: i64,
+    /// The row's version.
+    pub version: i64,
+}

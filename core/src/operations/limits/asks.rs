@@ -1,0 +1,46 @@
+//! Asking for mail.
+
+use super::{
+    lanes::{Claimed, Keys, Lane, Side, Try, canonical, known_device, networks},
+    quota::Quota,
+};
+use crate::{
+    model::{error::Result, notice::NoticeKind, time::Time},
+    operations::{actor::Actor, services::Services},
+};
+
+/// Of an address, whatever it asks for.
+const OF_ADDRESS: Quota = Quota { count: 10, period: HOUR };
+/// Of a name or a user, by kind: not twice in a minute, and so many in an hour.
+const OF_ONE: [Quota; 2] = [Quota { count: 1, period: HOUR / 60 }, Quota { count: 5, period: HOUR }];
+const HOUR: i64 = 3600 * 1_000_000;
+
+impl Try {
+    /// Asking for mail of a kind. Each counts, also where nobody has the name; a known device has its own.
+    pub(in crate::operations) fn asking(
+        services: &Services,
+        actor: &Actor,
+        kind: NoticeKind,
+        claimed: &Claimed<'_>,
+        now: Time,
+    ) -> Result<Self> {
+        let keys = Keys { services };
+        let mut side = Side::default();
+        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
+            let key = keys.of("asks of address", network.as_bytes())?;
+            side.lanes.push(Lane { key, quota: OF_ADDRESS.times(times) });
+        }
+        let (whose, id) = match *claimed {
+            Claimed::Name(name, owner, token) => match known_device(services, owner, token, now) {
+                Some(device) => ("device", device.as_bytes().to_vec()),
+                None => ("name", canonical(name).into_bytes()),
+            },
+            Claimed::Session(user, _) => ("user", user.0.as_bytes().to_vec()),
+        };
+        for quota in OF_ONE {
+            let key = keys.of(&format!("asks for {kind} in {} by {whose}", quota.period), &id)?;
+            side.lanes.push(Lane { key, quota });
+        }
+        Ok(Self::of(side))
+    }
+}

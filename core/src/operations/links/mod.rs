@@ -1,0 +1,141 @@
+//! Links that are mailed (AUT-7): each good once, for its purpose, its address and its time.
+//!
+//! A link's secret is an id and a MAC over what its row says, so that the storage keeps nothing that would serve a thief of
+//! it, and who asks again is mailed the same.
+
+use crate::{
+    credentials::signed_id::{self, Purpose},
+    model::{
+        credential::Credential,
+        error::{Error, Reason, Result},
+        id::LinkId,
+        link::{OneTimeLink, LinkPurpose},
+        predicate::Predicate,
+        secret::Secret,
+        text,
+        time::Time,
+        user::User,
+    },
+    operations::{epochs, plan::Plan, services::Services},
+};
+
+impl LinkPurpose {
+    /// How long such a link is good, in seconds (NIST SP 800-63B-4, 4.2.1.2; ASVS 6.4.1).
+    const fn seconds(self) -> i64 {
+        match self {
+            Self::Reset => 3600,
+            Self::Verification => 24 * 3600,
+        }
+    }
+
+    /// What its secret is good for.
+    const fn signed(self) -> Purpose {
+        match self {
+            Self::Reset => Purpose::Reset,
+            Self::Verification => Purpose::Verification,
+        }
+    }
+
+    /// Whether it is dead once the credential's epoch moves. What proves an address is not ended by the first sign-in.
+    const fn ends_with_epoch(self) -> bool {
+        match self {
+            Self::Reset => true,
+            Self::Verification => false,
+        }
+    }
+}
+
+impl OneTimeLink {
+    /// What is mailed of it, and handed back.
+    pub(super) fn secret(&self, services: &Services) -> Result<Secret> {
+        let epoch = self.epoch.to_be_bytes();
+        signed_id::issue(&services.keys.signed_ids[..], self.purpose.signed(), self.id.0, &self.bound(&epoch))
+    }
+
+    /// What its MAC holds beside its purpose and its id.
+    fn bound<'l>(&'l self, epoch: &'l [u8]) -> [&'l [u8]; 3] {
+        [self.user_id.0.as_bytes(), self.address.as_bytes(), epoch]
+    }
+
+    /// Whether it is good at this time for an account as it is now.
+    pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, now: Time) -> bool {
+        let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epoch_of(credential);
+        self.used_at.is_none()
+            && now < self.expires_at
+            && is_of_epoch
+            && user.is_active(now)
+            && user.email.as_deref().map(text::canonical).as_deref() == Some(&self.address)
+    }
+}
+
+fn epoch_of(credential: Option<&Credential>) -> i64 {
+    credential.map_or_else(|| Credential::none(crate::UserId(uuid::Uuid::nil())).epoch, |credential| credential.epoch)
+}
+
+/// A link that is good, and the account that it is about. Whoever uses it up writes its row, and with it the credential or
+/// relies on that.
+pub(super) struct Opened {
+    pub(super) link: OneTimeLink,
+    pub(super) user: User,
+    pub(super) credential: Option<Credential>,
+}
+
+/// The account's link of a purpose to mail: a new one; the one that was mailed last, while it has half of its life left.
+/// So who asks in somebody's place neither ends what that one was mailed nor starves it.
+pub(super) async fn of(
+    plan: &mut Plan<'_>,
+    user: &User,
+    credential: Option<&Credential>,
+    purpose: LinkPurpose,
+) -> Result<Option<OneTimeLink>> {
+    let Some(address) = user.email.as_deref().map(text::canonical) else { return Ok(None) };
+    let known: Vec<OneTimeLink> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+    let half = plan.now.plus_seconds(purpose.seconds() / 2);
+    let is_fresh = |link: &&OneTimeLink| {
+        link.purpose == purpose && link.expires_at > half && link.is_good(user, credential, plan.now)
+    };
+    if let Some(link) = known.iter().filter(is_fresh).max_by_key(|link| link.expires_at) {
+        return Ok(Some(link.clone()));
+    }
+    // Deleted with its user, whoever deletes that meanwhile.
+    plan.check(user);
+    let link = OneTimeLink {
+        id: plan.services.env.new_id()?,
+        user_id: user.id,
+        purpose,
+        address,
+        epoch: epoch_of(credential),
+        created_at: plan.now,
+        expires_at: plan.now.plus_seconds(purpose.seconds()),
+        used_at: None,
+        version: 0,
+    };
+    Ok(Some(plan.follow(None, link)))
+}
+
+/// Opens a link by what was mailed.
+///
+/// # Errors
+/// `UNAUTHORIZED`, the same whatever is wrong with it.
+pub(super) async fn open(plan: &Plan<'_>, purpose: LinkPurpose, secret: &Secret) -> Result<Opened> {
+    let id = LinkId(signed_id::read(purpose.signed(), secret).map_err(|_| void())?);
+    let link: OneTimeLink = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
+    let (key, epoch) = (&plan.services.keys.signed_ids[..], link.epoch.to_be_bytes());
+    signed_id::verify(key, purpose.signed(), secret, &link.bound(&epoch)).map_err(|_| void())?;
+    let user: User = plan.reads().get(&(link.user_id,)).await?.ok_or_else(void)?;
+    let credential = epochs::credential_of(plan, user.id).await?;
+    let is_good = link.purpose == purpose && link.is_good(&user, credential.as_ref(), plan.now);
+    if is_good { Ok(Opened { link, user, credential }) } else { Err(void()) }
+}
+
+impl Opened {
+    /// Plans that it was used.
+    pub(super) fn use_up(&self, plan: &mut Plan<'_>) {
+        plan.follow(Some(&self.link), OneTimeLink { used_at: Some(plan.now), ..self.link.clone() });
+    }
+}
+
+/// One answer for whatever makes a link void.
+fn void() -> Error {
+    Error::new(Reason::InvalidToken, "the link is not valid (any more); ask for another one")
+}

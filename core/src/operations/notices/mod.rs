@@ -1,0 +1,129 @@
+//! Notices: what the application tells somebody by mail (AUT-7), kept with what they tell of and sent after.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `notifier` | the trait that the application implements |
+//! | `send` | a notice on its way: found whom it is for, given out, settled |
+//! | `text` | its words |
+
+mod notifier;
+mod send;
+mod text;
+
+pub use crate::model::notice::{Notice, NoticeKind};
+pub use notifier::{Delivery, Notifier};
+pub(crate) use send::{Given, due, give, next_due, settle};
+
+use std::time::Duration;
+
+use super::{
+    limits::{Claimed, Tries, Try},
+    plan::Plan,
+};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        id::UserId,
+        notice::PendingNotice,
+        predicate::Predicate,
+        secret::Secret,
+        user::User,
+    },
+};
+
+/// A notice is not sent any more after so long.
+const KEPT_SECONDS: i64 = 24 * 3600;
+/// Nobody may ask for mail while so many notices wait.
+const MOST_WAITING: i64 = 10_000;
+
+impl PendingNotice {
+    /// A notice of this kind to be sent at once.
+    fn new(plan: &Plan<'_>, kind: NoticeKind) -> Result<Self> {
+        Ok(Self {
+            id: plan.services.env.new_id()?,
+            kind,
+            user_id: None,
+            identifier: None,
+            address: None,
+            link_id: None,
+            ip: plan.actor.request.ip.clone(),
+            user_agent: plan.actor.request.user_agent.clone(),
+            at: plan.now,
+            due_at: plan.now,
+            expires_at: plan.now.plus_seconds(KEPT_SECONDS),
+            tries: 0,
+            version: 0,
+        })
+    }
+}
+
+/// Plans that a user is told of something, where there is a notifier and an address.
+pub(super) fn tell(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if !plan.services.has_notifier() || user.email.is_none() {
+        return Ok(());
+    }
+    // Deleted with its user, whoever deletes that meanwhile.
+    plan.check(user);
+    let notice = PendingNotice::new(plan, kind)?;
+    plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
+    Ok(())
+}
+
+/// Plans that whoever has a name is told of something, so that it is the same where nobody has it.
+pub(super) fn tell_by_name(plan: &mut Plan<'_>, kind: NoticeKind, name: &str) -> Result<()> {
+    if plan.services.has_notifier() {
+        let notice = PendingNotice::new(plan, kind)?;
+        plan.follow(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
+    }
+    Ok(())
+}
+
+/// Refuses what is of no use where nothing is mailed.
+///
+/// # Errors
+/// [`Reason::NotOffered`]
+pub(super) fn require_notifier(plan: &Plan<'_>) -> Result<()> {
+    if plan.services.has_notifier() {
+        return Ok(());
+    }
+    Err(Error::new(Reason::NotOffered, "this is done by mail, and the store was opened without a notifier"))
+}
+
+/// Plans a mail to whoever has a name, known or not: both take the same path, until the notice is sent.
+///
+/// # Errors
+/// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
+pub(super) async fn ask_by_name(
+    plan: &mut Plan<'_>,
+    kind: NoticeKind,
+    name: &str,
+    owner: Option<UserId>,
+    device_token: Option<&Secret>,
+) -> Result<()> {
+    let notice = asked(plan, kind, &Claimed::Name(name, owner, device_token)).await?;
+    plan.follow(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
+    Ok(())
+}
+
+/// Plans a mail to a user who asks for it, signed in.
+///
+/// # Errors
+/// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
+pub(super) async fn ask_for_oneself(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    let notice = asked(plan, kind, &Claimed::Session(user.id, user.id.0)).await?;
+    plan.check(user);
+    plan.follow(None, PendingNotice { user_id: Some(user.id), ..notice });
+    Ok(())
+}
+
+/// A notice that somebody asks for, counted.
+async fn asked(plan: &mut Plan<'_>, kind: NoticeKind, claimed: &Claimed<'_>) -> Result<PendingNotice> {
+    require_notifier(plan)?;
+    let tried = Try::asking(plan.services, plan.actor, kind, claimed, plan.now)?;
+    let standing = plan.standing(&tried).await?;
+    plan.failed(&tried, &standing);
+    if plan.reads().count::<PendingNotice>(Predicate::Always).await? >= MOST_WAITING {
+        return Err(Error::rate_limited(Duration::from_secs(60)));
+    }
+    PendingNotice::new(plan, kind)
+}

@@ -1,0 +1,185 @@
+//! A notice on its way: it is leased to one instance, given to the notifier, and settled.
+
+use std::time::Duration;
+
+use super::{Delivery, Notice, NoticeKind, text};
+use crate::{
+    model::{
+        error::Result,
+        identity::Identity,
+        link::{OneTimeLink, LinkPurpose},
+        notice::PendingNotice,
+        predicate::{Comparison, Predicate},
+        record::Record,
+        secret::Secret,
+        time::Time,
+        user::{User, UserStatus},
+        value::Value,
+    },
+    operations::{epochs, links, plan::Plan, reads::Reads, users},
+    storage::{Direction, Order, Query, Window},
+};
+
+/// Who does not hear for so long of what it gave out gives it out again: the time that a notifier has, and as much again.
+const LEASE_SECONDS: i64 = 60;
+/// A notice that failed comes again after so long at first, each time after twice as long, and at last after so long.
+const RETRY_SECONDS: (u64, u64) = (10, 3600);
+
+/// A notice that is given to the notifier, and its row.
+pub(crate) struct Given {
+    pub(crate) notice: Notice,
+    row: PendingNotice,
+}
+
+/// The notices that are to be sent by now, the first ones first.
+pub(crate) async fn due(reads: Reads<'_>, now: Time, most: u64) -> Result<Vec<PendingNotice>> {
+    let is_due = Predicate::Compare("due_at".into(), Comparison::LessOrEqual, Value::Time(now.as_microsecond()));
+    first(reads, is_due, most).await
+}
+
+/// When the next one is to be sent.
+pub(crate) async fn next_due(reads: Reads<'_>) -> Result<Option<Time>> {
+    Ok(first(reads, Predicate::Always, 1).await?.first().map(|notice| notice.due_at))
+}
+
+async fn first(reads: Reads<'_>, filter: Predicate, most: u64) -> Result<Vec<PendingNotice>> {
+    let order = vec![Order { column: "due_at".into(), direction: Direction::Ascending }];
+    let window = Window { limit: Some(most), ..Window::default() };
+    reads.query(&Query { order, window, ..Query::of(PendingNotice::TABLE, filter) }).await
+}
+
+/// Plans that a notice is given out: for so long nobody else does. None: it is of nobody, or of no use any more, and goes.
+pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Given>> {
+    let found = if plan.now < row.expires_at { found(plan, row).await? } else { None };
+    let Some((user, kind, link)) = found else {
+        if row.user_id.is_some() {
+            told(plan, row, "it was not sent in time, or is of no use any more");
+        }
+        plan.follow_delete(row);
+        return Ok(None);
+    };
+    let Some(address) = row.address.clone().or_else(|| user.email.clone()) else {
+        plan.follow_delete(row);
+        return Ok(None);
+    };
+    plan.check(&user);
+    let after = PendingNotice {
+        kind,
+        user_id: Some(user.id),
+        identifier: None,
+        address: Some(address.clone()),
+        link_id: link.as_ref().map(|link| link.id),
+        due_at: plan.now.plus_seconds(LEASE_SECONDS),
+        expires_at: link.as_ref().map_or(row.expires_at, |link| link.expires_at),
+        tries: row.tries.saturating_add(1),
+        ..row.clone()
+    };
+    let row = plan.follow(Some(row), after);
+    let config = &plan.services.config;
+    let token = link.as_ref().map(|link| link.secret(plan.services)).transpose()?;
+    let page = token.as_ref().zip(config.link_url.as_ref());
+    let opened: Option<Secret> = page.map(|(token, page)| format!("{page}#{}", token.expose()).into());
+    let told = text::Told {
+        application: config.application_name.as_deref(),
+        at: row.at,
+        ip: row.ip.as_deref(),
+        link: opened.as_ref().or(token.as_ref()).zip(link.as_ref().map(|link| link.expires_at)),
+    };
+    let notice = Notice {
+        id: row.id,
+        kind,
+        address,
+        user_id: user.id,
+        subject: text::subject(kind).to_owned(),
+        text: text::text(kind, &told),
+        token,
+        link: opened,
+        expires_at: link.map(|link| link.expires_at),
+        at: row.at,
+        ip: row.ip.clone(),
+        user_agent: row.user_agent.clone(),
+    };
+    Ok(Some(Given { notice, row }))
+}
+
+/// Whose a notice is, what is mailed, and the link in it. None where there is nobody to tell.
+async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User, NoticeKind, Option<OneTimeLink>)>> {
+    let id = match (row.user_id, &row.identifier) {
+        (Some(id), _) => Some(id),
+        (None, Some(name)) => users::owner_of(plan.reads(), name).await?,
+        (None, None) => None,
+    };
+    let Some(id) = id else { return Ok(None) };
+    let user = plan.reads().get::<User>(&(id,)).await?.filter(|user| user.status != UserStatus::Deleted);
+    let Some(user) = user else { return Ok(None) };
+    let purpose = match row.kind {
+        NoticeKind::PasswordReset => LinkPurpose::Reset,
+        NoticeKind::Verification if user.email_verified => return Ok(None),
+        NoticeKind::Verification => LinkPurpose::Verification,
+        NoticeKind::SignInElsewhere
+        | NoticeKind::PasswordChanged
+        | NoticeKind::NewDevice
+        | NoticeKind::SignInLocked => return Ok(Some((user, row.kind, None))),
+    };
+    if !user.is_active(plan.now) {
+        return Ok(None);
+    }
+    let credential = epochs::credential_of(plan, user.id).await?;
+    if let Some(link) = row.link_id {
+        let link = plan.reads().get::<OneTimeLink>(&(link,)).await?;
+        let good = link.filter(|link| link.is_good(&user, credential.as_ref(), plan.now));
+        return Ok(good.map(|link| (user, row.kind, Some(link))));
+    }
+    if purpose == LinkPurpose::Reset
+        && credential.as_ref().is_none_or(|one| one.password_hash.is_none())
+        && plan.reads().count::<Identity>(Predicate::equals("user_id", user.id.0)).await? > 0
+    {
+        return Ok(Some((user, NoticeKind::SignInElsewhere, None)));
+    }
+    let link = links::of(plan, &user, credential.as_ref(), purpose).await?;
+    Ok(link.map(|link| (user, row.kind, Some(link))))
+}
+
+/// Plans what follows from what a notifier answered; nothing: it failed.
+pub(crate) fn settle(plan: &mut Plan<'_>, given: &Given, delivery: Option<Delivery>) -> Result<()> {
+    let row = &given.row;
+    let wait = match delivery {
+        Some(Delivery::Sent) => {
+            plan.follow_delete(row);
+            return Ok(());
+        }
+        Some(Delivery::Refused) => {
+            told(plan, row, "the notifier refused it");
+            plan.follow_delete(row);
+            return Ok(());
+        }
+        Some(Delivery::RetryAfter(wait)) => {
+            wait.clamp(Duration::from_secs(1), Duration::from_secs(RETRY_SECONDS.1))
+        }
+        None => {
+            let doublings = u32::try_from(row.tries.clamp(1, 20)).unwrap_or(1) - 1;
+            let seconds = RETRY_SECONDS.0.saturating_mul(1 << doublings).min(RETRY_SECONDS.1);
+            // So that what failed together does not come again together: up to a quarter more.
+            let [random] = plan.services.env.random()?;
+            Duration::from_millis(seconds * 1000 + seconds * u64::from(random))
+        }
+    };
+    let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+    let due = Time::from_microsecond(plan.now.as_microsecond().saturating_add(micros));
+    match due.ok().filter(|due| *due < row.expires_at) {
+        Some(due_at) => {
+            plan.follow(Some(row), PendingNotice { due_at, ..row.clone() });
+        }
+        None => {
+            told(plan, row, "it could not be sent in time");
+            plan.follow_delete(row);
+        }
+    }
+    Ok(())
+}
+
+/// Plans that the audit log hears of a notice that is not sent.
+fn told(plan: &mut Plan<'_>, row: &PendingNotice, why: &str) {
+    let user = row.user_id.map(|user| ("user", user.to_string()));
+    plan.audit("notices.failed", user, Some(format!("{}: {why}", row.kind)));
+}

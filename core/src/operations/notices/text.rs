@@ -1,0 +1,87 @@
+//! The words of notices, in English and plain text. Nothing that somebody typed stands in them: who asks could write to
+//! others by our hand.
+
+use super::NoticeKind;
+use crate::model::{secret::Secret, time::Time};
+
+/// What stands in a notice beside its words.
+pub(super) struct Told<'n> {
+    pub(super) application: Option<&'n str>,
+    pub(super) at: Time,
+    pub(super) ip: Option<&'n str>,
+    /// The link, or the token where there is no page, and until when it is good.
+    pub(super) link: Option<(&'n Secret, Time)>,
+}
+
+/// The same for all notices of a kind.
+pub(super) const fn subject(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::PasswordReset => "Choose a new password",
+        NoticeKind::SignInElsewhere => "How to sign in",
+        NoticeKind::Verification => "Confirm your e-mail address",
+        NoticeKind::PasswordChanged => "Your password was changed",
+        NoticeKind::NewDevice => "A sign-in on a new device",
+        NoticeKind::SignInLocked => "Somebody tries to sign in to your account",
+    }
+}
+
+const fn about(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::PasswordReset => {
+            "Somebody, probably you, asked to choose a new password for your account. Open this to do so:"
+        }
+        NoticeKind::SignInElsewhere => {
+            "Somebody, probably you, asked to choose a new password for your account. It has none: sign in the way you \
+             did before, through the service that you signed up with."
+        }
+        NoticeKind::Verification => "Open this to confirm that this e-mail address is yours:",
+        NoticeKind::PasswordChanged => "The password of your account was changed, and all other sessions have ended.",
+        NoticeKind::NewDevice => "Somebody signed in to your account on a device that was not used for it before.",
+        NoticeKind::SignInLocked => {
+            "So many sign-ins to your account have failed in a row that only devices that you have used before are let in."
+        }
+    }
+}
+
+/// What to do if it was not asked for by who reads it.
+const fn otherwise(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::PasswordReset | NoticeKind::SignInElsewhere => {
+            "If it was not you, there is nothing to do: your account is as it was."
+        }
+        NoticeKind::Verification => "If you do not have an account with us, there is nothing to do.",
+        NoticeKind::PasswordChanged | NoticeKind::NewDevice => {
+            "If it was not you, choose a new password at once: ask for a link by \"Forgot your password?\"."
+        }
+        NoticeKind::SignInLocked => {
+            "To sign in on another device, choose a new password: ask for a link by \"Forgot your password?\"."
+        }
+    }
+}
+
+/// The text.
+pub(super) fn text(kind: NoticeKind, told: &Told<'_>) -> Secret {
+    let mut text = String::from("Hello,\n\n");
+    text.push_str(about(kind));
+    text.push('\n');
+    if let Some((link, until)) = told.link {
+        text.push_str(&format!("\n{}\n\nIt can be used once, until {}.\n", link.expose(), minute(until)));
+    }
+    text.push_str(&format!("\n{}\n\nTime: {}\n", otherwise(kind), minute(told.at)));
+    if let Some(ip) = told.ip {
+        text.push_str(&format!("Address: {ip}\n"));
+    }
+    if let Some(application) = told.application {
+        text.push_str(&format!("\n{application}\n"));
+    }
+    text.into()
+}
+
+/// A time to the minute, in UTC.
+fn minute(time: Time) -> String {
+    let text = time.to_string();
+    match text.get(..16) {
+        Some(minute) => format!("{} UTC", minute.replace('T', " ")),
+        None => text,
+    }
+}

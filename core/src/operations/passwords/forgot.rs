@@ -1,0 +1,142 @@
+//! Choosing a new password by a link that is mailed.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::chosen;
+use crate::{
+    model::{
+        check::Checks,
+        credential::Credential,
+        error::Result,
+        identity::Identity,
+        link::LinkPurpose,
+        notice::NoticeKind,
+        registry::Claim,
+        secret::Secret,
+        session::SessionEnd,
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation, epochs, limits, links, notices,
+        plan::Plan,
+        services::Services,
+        sessions,
+        users::{check_identifier, owner_of},
+        verification,
+    },
+};
+
+/// Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+///
+/// The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+/// typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+/// that signs in at another issuer is told so instead.
+/// Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+/// that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ForgotPassword {
+    /// The e-mail address or username, whatever the case.
+    pub identifier: String,
+    /// The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
+    /// account too often.
+    pub device_token: Option<Secret>,
+}
+
+/// Sets a new password by the token of a `password_reset`.
+///
+/// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+/// proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+/// have registered the address.
+/// Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+/// is the present one; the token stays good then.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ResetPassword {
+    /// The token that was mailed.
+    pub token: Secret,
+    /// The new password.
+    pub new_password: Secret,
+}
+
+/// The answer to a reset.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct PasswordReset {
+    /// What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+    pub device_token: Secret,
+}
+
+#[portable_async]
+impl Operation for ForgotPassword {
+    type Target = ();
+    type Valid = Self;
+
+    const ACCESS: Access = Access::Public;
+    const IS_OF_SERVERS: bool = true;
+
+    fn account(&self) -> Option<&str> {
+        Some(&self.identifier)
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        let mut checks = Checks::default();
+        check_identifier(&mut checks, &self.identifier);
+        checks.finish()?;
+        Ok(self)
+    }
+
+    async fn plan(asked: &Self, (): (), plan: &mut Plan<'_>) -> Result<()> {
+        // Only a token says for whom; so nothing is read that depends on whether there is such an account.
+        let owner = match &asked.device_token {
+            Some(_) => owner_of(plan.reads(), &asked.identifier).await?,
+            None => None,
+        };
+        let kind = NoticeKind::PasswordReset;
+        notices::ask_by_name(plan, kind, &asked.identifier, owner, asked.device_token.as_ref()).await?;
+        plan.audit("passwords.forgot", None, None);
+        Ok(())
+    }
+}
+
+#[portable_async]
+impl Operation for ResetPassword {
+    type Target = ();
+    type Valid = Self;
+
+    const ACCESS: Access = Access::Public;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        Ok(self)
+    }
+
+    async fn plan(reset: &Self, (): (), plan: &mut Plan<'_>) -> Result<PasswordReset> {
+        let opened = links::open(plan, LinkPurpose::Reset, &reset.token).await?;
+        let before = opened.credential.clone().unwrap_or_else(|| Credential::none(opened.user.id));
+        let new = chosen(plan, "new_password", &reset.new_password, &opened.user, &before).await?;
+        opened.use_up(plan);
+        let user = &opened.user;
+        if before.address_proved_at.is_none() {
+            unlink_all(plan, user).await?;
+        }
+        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new).await?;
+        verification::prove(plan, user, Some(credential)).await?;
+        // Whoever has the mail is not kept out by those who guess (V6.1.1).
+        limits::forget(plan, user).await?;
+        plan.audit("passwords.reset", Some(("user", user.id.to_string())), None);
+        Ok(PasswordReset { device_token: sessions::new_device_token(plan.services, user.id, plan.now)? })
+    }
+}
+
+/// Plans that an account stands for nobody at other issuers any more: whoever has its address did not link them.
+async fn unlink_all(plan: &mut Plan<'_>, user: &User) -> Result<()> {
+    let identities: Vec<Identity> = plan.owned("user_id", &user.id.into()).await?;
+    for identity in identities {
+        plan.release(Claim::IDENTITY, &Identity::name(&identity.issuer, &identity.subject), user.id).await?;
+        plan.follow_delete(&identity);
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Proving that an account's e-mail address is its user's (AUT-7).
+//!
+//! A link proves that somebody reads the address, not that it is who made the account: that one may have mistyped it, or
+//! meant to be there first. So it counts together with the account's password or a session, and otherwise leads to a new
+//! password, which voids what was set before.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{
+    Access, Operation, epochs,
+    limits::{Claimed, Tries, Try},
+    links, notices,
+    passwords::Guess,
+    plan::Plan,
+    services::Services,
+    users::existing,
+};
+use crate::model::{
+    credential::Credential,
+    error::{Error, Reason, Result},
+    identity::Identity,
+    link::{OneTimeLink, LinkPurpose},
+    notice::NoticeKind,
+    predicate::Predicate,
+    secret::Secret,
+    time::Time,
+    user::User,
+};
+
+/// Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+///
+/// The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+/// Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
+/// within an hour, `UNAVAILABLE` where the store has no notifier.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct SendVerification {}
+
+/// Proves an account's e-mail address by the token of a `verification`.
+///
+/// The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
+/// as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
+/// `passwords.reset`, unless the account has no password and signs in at another issuer.
+/// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
+/// many wrong passwords.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ConfirmVerification {
+    /// The token that was mailed.
+    pub token: Secret,
+    /// The account's password, of a caller who is not signed in.
+    pub password: Option<Secret>,
+}
+
+/// The answer to a confirmation.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct Confirmation {
+    /// Whether the address counts as proved.
+    pub is_verified: bool,
+    /// What `passwords.reset` takes instead, which proves the address, too.
+    pub reset_token: Option<Secret>,
+}
+
+#[portable_async]
+impl Operation for SendVerification {
+    type Target = ();
+    type Valid = ();
+
+    const ACCESS: Access = Access::SignedIn;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
+        notices::require_notifier(plan)?;
+        let user = existing(plan.reads(), plan.actor.signed_in()?.id).await?;
+        if user.email.is_none() {
+            return Err(Error::new(Reason::WrongStatus, "the account has no e-mail address"));
+        }
+        if user.email_verified {
+            return Ok(());
+        }
+        notices::ask_for_oneself(plan, NoticeKind::Verification, &user).await?;
+        plan.audit("verification.send", Some(("user", user.id.to_string())), None);
+        Ok(())
+    }
+}
+
+#[portable_async]
+impl Operation for ConfirmVerification {
+    type Target = ();
+    type Valid = (Secret, Option<Guess>);
+
+    const ACCESS: Access = Access::Public;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        Ok((self.token, self.password.map(Guess::new)))
+    }
+
+    async fn plan((token, password): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Confirmation> {
+        let opened = links::open(plan, LinkPurpose::Verification, token).await?;
+        let (user, credential) = (&opened.user, opened.credential.as_ref());
+        let target = Some(("user", user.id.to_string()));
+        let is_proved = match password {
+            _ if plan.actor.user_id() == Some(user.id) => true,
+            Some(guess) => {
+                let claimed = Claimed::Session(user.id, opened.link.id.0);
+                let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
+                let is_right = guess.verify(plan, &tried, credential).await?.is_right;
+                let standing = plan.standing(&tried).await?;
+                if !is_right {
+                    plan.failed(&tried, &standing);
+                    plan.audit("verification.failed", target, Some("wrong password".to_owned()));
+                    let wrong = Error::new(Reason::InvalidCredentials, "the password is wrong");
+                    plan.refuse(wrong.clone());
+                    return Err(wrong);
+                }
+                plan.held(&tried, &standing);
+                true
+            }
+            None => false,
+        };
+        if is_proved {
+            opened.use_up(plan);
+            prove(plan, user, opened.credential.clone()).await?;
+            plan.audit("verification.confirm", target, None);
+            return Ok(Confirmation { is_verified: true, reset_token: None });
+        }
+        let is_elsewhere = credential.is_none_or(|one| one.password_hash.is_none())
+            && plan.reads().count::<Identity>(Predicate::equals("user_id", user.id.0)).await? > 0;
+        if is_elsewhere {
+            return Ok(Confirmation { is_verified: false, reset_token: None });
+        }
+        let link: Option<OneTimeLink> = links::of(plan, user, credential, LinkPurpose::Reset).await?;
+        let reset_token = link.map(|link| link.secret(plan.services)).transpose()?;
+        plan.audit("verification.reset", target, None);
+        Ok(Confirmation { is_verified: false, reset_token })
+    }
+}
+
+/// Plans that a user's address is proved. Relies on the credential that is given, or that there is none.
+pub(super) async fn prove(plan: &mut Plan<'_>, user: &User, credential: Option<Credential>) -> Result<()> {
+    // Conditions may read it.
+    plan.move_authority(user.id).await?;
+    let proved = User { email_verified: true, updated_at: plan.now, ..user.clone() };
+    plan.follow(Some(user), proved);
+    let known = credential.unwrap_or_else(|| Credential::none(user.id));
+    if known.address_proved_at.is_none() {
+        let before = epochs::credential_of(plan, user.id).await?;
+        plan.follow(before.as_ref(), Credential { address_proved_at: Some(plan.now), ..known });
+    } else {
+        plan.check(&known);
+    }
+    Ok(())
+}
