@@ -1,5 +1,6 @@
 //! What the bindings call: the name of an operation or of a question and JSON in, JSON out.
 
+mod delivery;
 mod filters;
 pub mod packed;
 mod questions;
@@ -19,6 +20,7 @@ use crate::{
     operations::{self, Access, Listed, Operation},
 };
 
+pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 pub use questions::{QUESTIONS, ask, can, check, consult, resource};
 pub use rules_config::RulesConfig;
@@ -77,6 +79,7 @@ macro_rules! dispatch {
             // What the hand-written parts of a binding speak of.
             crate::config::Config::describe(&mut types);
             RulesConfig::describe(&mut types);
+            operations::notices::Notice::describe(&mut types);
             crate::rules::PrincipalData::describe(&mut types);
             SqlTable::describe(&mut types);
             SqlFilter::describe(&mut types);

@@ -86,7 +86,9 @@ pub mod ffi;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::model::{credential, decode, drone, input, link, notice, noun, policy, record, region, registry, session, user};
+    pub use crate::model::{
+        credential, decode, drone, input, link, notice, noun, policy, record, region, registry, session, user,
+    };
     pub use crate::{
         credentials::hashing,
         operations::{hasher, target},

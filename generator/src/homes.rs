@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use rolekeep::describe::{Catalogue, Shape, TypeRef, TypeShape};
 
 /// What stands beside the areas: its home, what it is about, and the types that hold all others of it.
-const BESIDE: [(&str, &str, &[&str]); 4] = [
+const BESIDE: [(&str, &str, &[&str]); 5] = [
     ("errors", "What errors tell.", &["Code", "FieldError", "Reason"]),
     ("rules", "Rules without accounts.", &["PrincipalData", "RulesConfig"]),
+    ("notices", "What an application sends by mail.", &["Notice"]),
     ("config", "How a store is opened.", &["Config"]),
     ("sql", "Rules as conditions of a host's own queries.", &["FilteredRows", "SqlFilter", "SqlTable"]),
 ];

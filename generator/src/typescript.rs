@@ -280,13 +280,14 @@ fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
 
 /// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
-    const MORE: [&str; 10] = [
+    const MORE: [&str; 11] = [
         "Config",
         "RulesConfig",
         "PrincipalData",
         "SqlTable",
         "SqlFilter",
         "Explanation",
+        "Notice",
         "Code",
         "Reason",
         "FieldError",

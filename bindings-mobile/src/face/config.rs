@@ -216,6 +216,16 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_after_failures: Option<i64>,
+    /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
+    /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
+    /// `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_url: Option<String>,
+    /// The name of the application, which stands below notices, 1 to 100 characters. Default: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_name: Option<String>,
     /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -244,6 +244,9 @@ pub enum Reason {
     /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
     #[serde(rename = "rights_stale")]
     RightsStale,
+    /// The operation is not offered here: it needs a notifier, or a server.
+    #[serde(rename = "not_offered")]
+    NotOffered,
     /// The store was closed.
     #[serde(rename = "closed")]
     Closed,

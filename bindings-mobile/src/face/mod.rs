@@ -9,6 +9,7 @@ mod drones;
 mod errors;
 mod generic;
 mod limits;
+mod notices;
 mod passwords;
 mod permissions;
 mod policy;
@@ -20,6 +21,7 @@ mod setup;
 mod sign_in;
 mod sql;
 mod users;
+mod verification;
 
 use std::sync::Arc;
 
@@ -32,6 +34,7 @@ pub use drones::*;
 pub use errors::*;
 pub use generic::*;
 pub use limits::*;
+pub use notices::*;
 pub use passwords::*;
 pub use permissions::*;
 pub use policy::*;
@@ -43,6 +46,7 @@ pub use setup::*;
 pub use sign_in::*;
 pub use sql::*;
 pub use users::*;
+pub use verification::*;
 
 #[uniffi::export]
 impl Caller {
@@ -64,6 +68,11 @@ impl Caller {
     /// Passwords: changing one's own, and setting those of others.
     pub fn get_passwords(self: Arc<Self>) -> Arc<Passwords> {
         Arc::new(Passwords { caller: self })
+    }
+
+    /// Proving that an account's e-mail address is its user's.
+    pub fn get_verification(self: Arc<Self>) -> Arc<Verification> {
+        Arc::new(Verification { caller: self })
     }
 
     /// Limits of failed sign-ins.

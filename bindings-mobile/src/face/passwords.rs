@@ -37,6 +37,52 @@ pub struct ExpirePasswords {
     pub user_ids: Vec<Uuid>,
 }
 
+/// Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+///
+/// The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+/// typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+/// that signs in at another issuer is told so instead.
+/// Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+/// that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct ForgotPassword {
+    /// The e-mail address or username, whatever the case.
+    pub identifier: String,
+    /// The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
+    /// account too often.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
+}
+hidden!(ForgotPassword);
+
+/// The answer to a reset.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct PasswordReset {
+    /// What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+    pub device_token: String,
+}
+hidden!(PasswordReset);
+
+/// Sets a new password by the token of a `password_reset`.
+///
+/// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+/// proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+/// have registered the address.
+/// Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+/// is the present one; the token stays good then.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct ResetPassword {
+    /// The token that was mailed.
+    pub token: String,
+    /// The new password.
+    pub new_password: String,
+}
+hidden!(ResetPassword);
+
 /// Sets a user's password.
 ///
 /// Only the application itself may, with `system`. All sessions of the user end.
@@ -92,6 +138,28 @@ impl Passwords {
     /// after ten in a row.
     pub async fn change(&self, input: ChangePassword) -> Result<Tokens> {
         self.caller.run("passwords.change", &input).await
+    }
+
+    /// Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+    ///
+    /// The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+    /// typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+    /// that signs in at another issuer is told so instead.
+    /// Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+    /// that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+    pub async fn forgot(&self, input: ForgotPassword) -> Result<()> {
+        self.caller.run("passwords.forgot", &input).await
+    }
+
+    /// Sets a new password by the token of a `password_reset`.
+    ///
+    /// All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+    /// proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+    /// have registered the address.
+    /// Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+    /// is the present one; the token stays good then.
+    pub async fn reset(&self, input: ResetPassword) -> Result<PasswordReset> {
+        self.caller.run("passwords.reset", &input).await
     }
 
     /// Sets a user's password.

@@ -53,6 +53,8 @@ def open(
     sign_in_tries: int | None = None,
     sign_in_seconds: int | None = None,
     lock_after_failures: int | None = None,
+    link_url: str | None = None,
+    application_name: str | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> UserManagement:
@@ -148,6 +150,12 @@ def open(
             nobody has tried for 180 days. Who tries is told the same as with a wrong password.
             Default: 30, at most 33: an account with two names and known devices has as many three
             times, and 100 in all by NIST SP 800-63B-4, 3.2.2; 0: never.
+        link_url: The page of the application that links in notices lead to, an absolute URL without
+            `#`: the token follows behind one, so that it reaches no server by being opened. What a
+            token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
+            `verification.confirm`. Default: none; notices have tokens alone.
+        application_name: The name of the application, which stands below notices, 1 to 100
+            characters. Default: none.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -192,6 +200,8 @@ def open(
         "sign_in_tries": sign_in_tries,
         "sign_in_seconds": sign_in_seconds,
         "lock_after_failures": lock_after_failures,
+        "link_url": link_url,
+        "application_name": application_name,
         "signing_key": signing_key,
     }
     return UserManagement(start(config, persister).wait())
@@ -238,6 +248,8 @@ def open_async(
     sign_in_tries: int | None = None,
     sign_in_seconds: int | None = None,
     lock_after_failures: int | None = None,
+    link_url: str | None = None,
+    application_name: str | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
 ) -> Opening:
@@ -333,6 +345,12 @@ def open_async(
             nobody has tried for 180 days. Who tries is told the same as with a wrong password.
             Default: 30, at most 33: an account with two names and known devices has as many three
             times, and 100 in all by NIST SP 800-63B-4, 3.2.2; 0: never.
+        link_url: The page of the application that links in notices lead to, an absolute URL without
+            `#`: the token follows behind one, so that it reaches no server by being opened. What a
+            token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
+            `verification.confirm`. Default: none; notices have tokens alone.
+        application_name: The name of the application, which stands below notices, 1 to 100
+            characters. Default: none.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
@@ -377,6 +395,8 @@ def open_async(
         "sign_in_tries": sign_in_tries,
         "sign_in_seconds": sign_in_seconds,
         "lock_after_failures": lock_after_failures,
+        "link_url": link_url,
+        "application_name": application_name,
         "signing_key": signing_key,
     }
     return Opening(start(config, persister))

@@ -12,6 +12,8 @@ import type {
   ChangePassword,
   ChoosePassword,
   ClearLimits,
+  ConfirmVerification,
+  Confirmation,
   CreateDrone,
   CreatePermission,
   CreateRegion,
@@ -35,6 +37,7 @@ import type {
   Explanation,
   ExportPolicy,
   FindUser,
+  ForgotPassword,
   GetDrone,
   GetOutcome,
   GetPermission,
@@ -57,6 +60,7 @@ import type {
   ListUsers,
   Login,
   Page,
+  PasswordReset,
   Permission,
   PolicyChange,
   PolicyFile,
@@ -66,6 +70,7 @@ import type {
   Refresh,
   Region,
   ReplaceUser,
+  ResetPassword,
   RevokeAdmin,
   RevokeAllSessions,
   RevokeSession,
@@ -361,6 +366,30 @@ export class Passwords {
     return this.#run("passwords.change", input, "ChangePassword", "Tokens");
   }
   /**
+   * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+   *
+   * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+   * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+   * that signs in at another issuer is told so instead.
+   * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+   * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+   */
+  forgot(input: ForgotPassword): Promise<void> {
+    return this.#run("passwords.forgot", input, "ForgotPassword", "");
+  }
+  /**
+   * Sets a new password by the token of a `password_reset`.
+   *
+   * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+   * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+   * have registered the address.
+   * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+   * is the present one; the token stays good then.
+   */
+  reset(input: ResetPassword): Promise<PasswordReset> {
+    return this.#run("passwords.reset", input, "ResetPassword", "PasswordReset");
+  }
+  /**
    * Sets a user's password.
    *
    * Only the application itself may, with `system`. All sessions of the user end.
@@ -386,6 +415,37 @@ export class Passwords {
    */
   expire(input: ExpirePasswords = {}): Promise<void> {
     return this.#run("passwords.expire", input, "ExpirePasswords", "");
+  }
+}
+
+/** Proving that an account's e-mail address is its user's. */
+export class Verification {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+   *
+   * The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+   * Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
+   * within an hour, `UNAVAILABLE` where the store has no notifier.
+   */
+  send(): Promise<void> {
+    return this.#run("verification.send", {}, "SendVerification", "");
+  }
+  /**
+   * Proves an account's e-mail address by the token of a `verification`.
+   *
+   * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
+   * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
+   * `passwords.reset`, unless the account has no password and signs in at another issuer.
+   * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
+   * many wrong passwords.
+   */
+  confirm(input: ConfirmVerification): Promise<Confirmation> {
+    return this.#run("verification.confirm", input, "ConfirmVerification", "Confirmation");
   }
 }
 
@@ -837,6 +897,10 @@ export abstract class Areas extends Asker {
   /** Passwords: changing one's own, and setting those of others. */
   get passwords(): Passwords {
     return new Passwords(this.run);
+  }
+  /** Proving that an account's e-mail address is its user's. */
+  get verification(): Verification {
+    return new Verification(this.run);
   }
   /** Limits of failed sign-ins. */
   get limits(): Limits {

@@ -13,12 +13,7 @@ use futures_util::{FutureExt, StreamExt, future, stream};
 
 use super::Engine;
 use crate::{
-    model::{
-        deferred::IS_PAGE,
-        error::Result,
-        notice::PendingNotice,
-        record::Record,
-    },
+    model::{deferred::IS_PAGE, error::Result, notice::PendingNotice, record::Record},
     operations::{
         Access,
         actor::{Actor, ActorKind},

@@ -3,7 +3,8 @@
 
 use super::{notices, passwords::Hashes, plan::Plan, sessions};
 use crate::model::{
-    credential::Credential, error::Result, id::UserId, notice::NoticeKind, secret::Secret, session::SessionEnd, user::User,
+    credential::Credential, error::Result, id::UserId, notice::NoticeKind, secret::Secret, session::SessionEnd,
+    user::User,
 };
 
 /// What such an event makes of the password.

@@ -14,6 +14,9 @@ extension Caller {
     /// Passwords: changing one's own, and setting those of others.
     public var passwords: Passwords { getPasswords() }
 
+    /// Proving that an account's e-mail address is its user's.
+    public var verification: Verification { getVerification() }
+
     /// Limits of failed sign-ins.
     public var limits: Limits { getLimits() }
 

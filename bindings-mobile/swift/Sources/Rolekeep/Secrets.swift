@@ -15,7 +15,22 @@ extension Config: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+extension ConfirmVerification: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension Confirmation: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension CreateUser: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension ForgotPassword: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
@@ -30,7 +45,22 @@ extension Login: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+extension Notice: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension PasswordReset: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension Refresh: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension ResetPassword: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

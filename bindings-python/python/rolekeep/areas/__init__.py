@@ -15,6 +15,7 @@ from .blocking import (
     Setup,
     SignIn,
     Users,
+    Verification,
 )
 from .aio import (
     AsyncAreas,
@@ -30,6 +31,7 @@ from .aio import (
     AsyncSetup,
     AsyncSignIn,
     AsyncUsers,
+    AsyncVerification,
 )
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "AsyncSetup",
     "AsyncSignIn",
     "AsyncUsers",
+    "AsyncVerification",
     "Audit",
     "Drones",
     "Limits",
@@ -59,4 +62,5 @@ __all__ = [
     "Setup",
     "SignIn",
     "Users",
+    "Verification",
 ]

@@ -24,6 +24,10 @@ from .errors import (
 from .rules import (
     AssignedRole,
 )
+from .notices import (
+    Notice,
+    NoticeKind,
+)
 from .config import (
     AuditDenials,
 )
@@ -46,7 +50,11 @@ from .sessions import (
     TokenProblem,
 )
 from .passwords import (
+    PasswordReset,
     TemporaryPassword,
+)
+from .verification import (
+    Confirmation,
 )
 from .roles import (
     DeletedRole,
@@ -116,6 +124,7 @@ __all__ = [
     "ChangeKind",
     "ChangeOutcome",
     "Code",
+    "Confirmation",
     "DecisionAnswer",
     "DecisionChange",
     "DeletedPermission",
@@ -135,7 +144,10 @@ __all__ = [
     "IdStorage",
     "ImportedPolicy",
     "NewGrant",
+    "Notice",
+    "NoticeKind",
     "Page",
+    "PasswordReset",
     "Permission",
     "PolicyChange",
     "PolicyChangeKind",

@@ -185,6 +185,8 @@ class Reason(Word):
     """The change feed could not be read in time, so the rights in memory may be out of date; or a row
     filter has expired.
     """
+    NOT_OFFERED = "not_offered"
+    """The operation is not offered here: it needs a notifier, or a server."""
     CLOSED = "closed"
     """The store was closed."""
     CORRUPT = "corrupt"

@@ -8,6 +8,16 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordReset:
+    """The answer to a reset."""
+
+    device_token: str = field(repr=False)
+    """What the next sign-in on this device gives, as the `device_token` of a
+    `SignInResult`(crate::sign_in::SignInResult).
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TemporaryPassword:
     """A password that was generated for somebody."""
 

@@ -168,6 +168,14 @@ export interface Config {
    * by NIST SP 800-63B-4, 3.2.2; 0: never.
    */
   readonly lockAfterFailures?: number | undefined;
+  /**
+   * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
+   * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
+   * `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+   */
+  readonly linkUrl?: string | undefined;
+  /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */
+  readonly applicationName?: string | undefined;
   /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
   readonly signingKey?: string | undefined;
 }

@@ -164,6 +164,8 @@ export type Reason =
   | "deferred_not_loaded"
   /** The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired. */
   | "rights_stale"
+  /** The operation is not offered here: it needs a notifier, or a server. */
+  | "not_offered"
   /** The store was closed. */
   | "closed"
   /** The storage contains something that this library did not write. */

@@ -29,6 +29,47 @@ export interface ExpirePasswords {
 }
 
 /**
+ * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+ *
+ * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+ * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+ * that signs in at another issuer is told so instead.
+ * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+ * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+ */
+export interface ForgotPassword {
+  /** The e-mail address or username, whatever the case. */
+  readonly identifier: string;
+  /**
+   * The `deviceToken` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
+   * account too often.
+   */
+  readonly deviceToken?: string | undefined;
+}
+
+/** The answer to a reset. */
+export interface PasswordReset {
+  /** What the next sign-in on this device gives, as the `deviceToken` of a `SignInResult`(crate::sign_in::SignInResult). */
+  readonly deviceToken: string;
+}
+
+/**
+ * Sets a new password by the token of a `password_reset`.
+ *
+ * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+ * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+ * have registered the address.
+ * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+ * is the present one; the token stays good then.
+ */
+export interface ResetPassword {
+  /** The token that was mailed. */
+  readonly token: string;
+  /** The new password. */
+  readonly newPassword: string;
+}
+
+/**
  * Sets a user's password.
  *
  * Only the application itself may, with `system`. All sessions of the user end.

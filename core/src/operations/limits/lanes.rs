@@ -78,7 +78,12 @@ pub(in crate::operations) fn new_device_token(services: &Services, user: UserId,
 
 /// The device that a token is of, if it is good for this user. One is looked at also where nobody has the name; none was
 /// issued for nobody.
-pub(super) fn known_device(services: &Services, user: Option<UserId>, token: Option<&Secret>, now: Time) -> Option<Uuid> {
+pub(super) fn known_device(
+    services: &Services,
+    user: Option<UserId>,
+    token: Option<&Secret>,
+    now: Time,
+) -> Option<Uuid> {
     let user = user.unwrap_or(UserId(Uuid::nil()));
     token.and_then(|token| device_token::read(&services.keys.devices[..], token, user, now))
 }

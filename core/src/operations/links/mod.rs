@@ -9,7 +9,7 @@ use crate::{
         credential::Credential,
         error::{Error, Reason, Result},
         id::LinkId,
-        link::{OneTimeLink, LinkPurpose},
+        link::{LinkPurpose, OneTimeLink},
         predicate::Predicate,
         secret::Secret,
         text,

@@ -20,15 +20,13 @@ use super::{
     limits::{Claimed, Tries, Try},
     plan::Plan,
 };
-use crate::{
-    model::{
-        error::{Error, Reason, Result},
-        id::UserId,
-        notice::PendingNotice,
-        predicate::Predicate,
-        secret::Secret,
-        user::User,
-    },
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::UserId,
+    notice::PendingNotice,
+    predicate::Predicate,
+    secret::Secret,
+    user::User,
 };
 
 /// A notice is not sent any more after so long.

@@ -7,7 +7,7 @@ use crate::{
     model::{
         error::Result,
         identity::Identity,
-        link::{OneTimeLink, LinkPurpose},
+        link::{LinkPurpose, OneTimeLink},
         notice::PendingNotice,
         predicate::{Comparison, Predicate},
         record::Record,
@@ -153,9 +153,7 @@ pub(crate) fn settle(plan: &mut Plan<'_>, given: &Given, delivery: Option<Delive
             plan.follow_delete(row);
             return Ok(());
         }
-        Some(Delivery::RetryAfter(wait)) => {
-            wait.clamp(Duration::from_secs(1), Duration::from_secs(RETRY_SECONDS.1))
-        }
+        Some(Delivery::RetryAfter(wait)) => wait.clamp(Duration::from_secs(1), Duration::from_secs(RETRY_SECONDS.1)),
         None => {
             let doublings = u32::try_from(row.tries.clamp(1, 20)).unwrap_or(1) - 1;
             let seconds = RETRY_SECONDS.0.saturating_mul(1 << doublings).min(RETRY_SECONDS.1);

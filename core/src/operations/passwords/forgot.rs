@@ -6,17 +6,8 @@ use serde::Serialize;
 use super::chosen;
 use crate::{
     model::{
-        check::Checks,
-        credential::Credential,
-        error::Result,
-        identity::Identity,
-        link::LinkPurpose,
-        notice::NoticeKind,
-        registry::Claim,
-        secret::Secret,
-        session::SessionEnd,
-        time::Time,
-        user::User,
+        check::Checks, credential::Credential, error::Result, identity::Identity, link::LinkPurpose,
+        notice::NoticeKind, registry::Claim, secret::Secret, session::SessionEnd, time::Time, user::User,
     },
     operations::{
         Access, Operation, epochs, limits, links, notices,

@@ -20,7 +20,7 @@ use crate::model::{
     credential::Credential,
     error::{Error, Reason, Result},
     identity::Identity,
-    link::{OneTimeLink, LinkPurpose},
+    link::{LinkPurpose, OneTimeLink},
     notice::NoticeKind,
     predicate::Predicate,
     secret::Secret,

@@ -31,9 +31,13 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
     "sign_in.password" -> writeSignInResult(me.signIn.password(readChoosePassword(input)))
     "passwords.change" -> writeTokens(me.passwords.change(readChangePassword(input)))
+    "passwords.forgot" -> me.passwords.forgot(readForgotPassword(input)).let { JsonNull }
+    "passwords.reset" -> writePasswordReset(me.passwords.reset(readResetPassword(input)))
     "passwords.set" -> me.passwords.set(readSetPassword(input)).let { JsonNull }
     "passwords.set_temporary" -> writeTemporaryPassword(me.passwords.setTemporary(readSetTemporaryPassword(input)))
     "passwords.expire" -> me.passwords.expire(readExpirePasswords(input)).let { JsonNull }
+    "verification.send" -> input.record().let { me.verification.send() }.let { JsonNull }
+    "verification.confirm" -> writeConfirmation(me.verification.confirm(readConfirmVerification(input)))
     "limits.clear" -> me.limits.clear(readClearLimits(input)).let { JsonNull }
     "roles.create" -> writeRole(me.roles.create(readCreateRole(input)))
     "roles.list" -> writeRolePage(me.roles.list(readListRoles(input)))
@@ -312,6 +316,20 @@ fun readChangePassword(from: JsonElement) = from.record("current_password", "new
     )
 }
 
+fun readForgotPassword(from: JsonElement) = from.record("identifier", "device_token").let { it ->
+    ForgotPassword(
+        identifier = it.required("identifier") { readString(it) },
+        deviceToken = it.optional("device_token") { readString(it) },
+    )
+}
+
+fun readResetPassword(from: JsonElement) = from.record("token", "new_password").let { it ->
+    ResetPassword(
+        token = it.required("token") { readString(it) },
+        newPassword = it.required("new_password") { readString(it) },
+    )
+}
+
 fun readSetPassword(from: JsonElement) = from.record("user_id", "password", "is_temporary").let { it ->
     SetPassword(
         userId = it.required("user_id") { readId(it) },
@@ -329,6 +347,13 @@ fun readSetTemporaryPassword(from: JsonElement) = from.record("user_id").let { i
 fun readExpirePasswords(from: JsonElement) = from.record("user_ids").let { it ->
     ExpirePasswords(
         userIds = it.list("user_ids") { readId(it) },
+    )
+}
+
+fun readConfirmVerification(from: JsonElement) = from.record("token", "password").let { it ->
+    ConfirmVerification(
+        token = it.required("token") { readString(it) },
+        password = it.optional("password") { readString(it) },
     )
 }
 
@@ -719,7 +744,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "lock_after_failures", "signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "lock_after_failures", "link_url", "application_name", "signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -760,6 +785,8 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         signInTries = it.optional("sign_in_tries") { readInt(it) },
         signInSeconds = it.optional("sign_in_seconds") { readInt(it) },
         lockAfterFailures = it.optional("lock_after_failures") { readInt(it) },
+        linkUrl = it.optional("link_url") { readString(it) },
+        applicationName = it.optional("application_name") { readString(it) },
         signingKey = it.optional("signing_key") { readString(it) },
     )
 }
@@ -953,9 +980,18 @@ fun writeSession(from: Session) = json(
     "is_current" to writeBool(from.isCurrent),
 )
 
+fun writePasswordReset(from: PasswordReset) = json(
+    "device_token" to writeString(from.deviceToken),
+)
+
 fun writeTemporaryPassword(from: TemporaryPassword) = json(
     "password" to writeString(from.password),
     "expires_at" to writeTime(from.expiresAt),
+)
+
+fun writeConfirmation(from: Confirmation) = json(
+    "is_verified" to writeBool(from.isVerified),
+    "reset_token" to from.resetToken?.let { writeString(it) },
 )
 
 fun writeRole(from: Role) = json(
@@ -1371,6 +1407,30 @@ fun writeSeedResult(from: SeedResult) = json(
     "drones_created" to writeInt(from.dronesCreated),
 )
 
+fun writeNotice(from: Notice) = json(
+    "id" to writeId(from.id),
+    "kind" to writeNoticeKind(from.kind),
+    "address" to writeString(from.address),
+    "user_id" to writeId(from.userId),
+    "subject" to writeString(from.subject),
+    "text" to writeString(from.text),
+    "token" to from.token?.let { writeString(it) },
+    "link" to from.link?.let { writeString(it) },
+    "expires_at" to from.expiresAt?.let { writeTime(it) },
+    "at" to writeTime(from.at),
+    "ip" to from.ip?.let { writeString(it) },
+    "user_agent" to from.userAgent?.let { writeString(it) },
+)
+
+fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
+    NoticeKind.PASSWORD_RESET -> "password_reset"
+    NoticeKind.SIGN_IN_ELSEWHERE -> "sign_in_elsewhere"
+    NoticeKind.VERIFICATION -> "verification"
+    NoticeKind.PASSWORD_CHANGED -> "password_changed"
+    NoticeKind.NEW_DEVICE -> "new_device"
+    NoticeKind.SIGN_IN_LOCKED -> "sign_in_locked"
+})
+
 fun writeSqlFilter(from: SqlFilter) = json(
     "rows" to writeFilteredRows(from.rows),
     "sql" to writeString(from.sql),
@@ -1460,6 +1520,7 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.NOT_LOADED -> "not_loaded"
     Reason.DEFERRED_NOT_LOADED -> "deferred_not_loaded"
     Reason.RIGHTS_STALE -> "rights_stale"
+    Reason.NOT_OFFERED -> "not_offered"
     Reason.CLOSED -> "closed"
     Reason.CORRUPT -> "corrupt"
     Reason.INTERNAL -> "internal"

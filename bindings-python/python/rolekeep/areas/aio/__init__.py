@@ -8,6 +8,7 @@ from .users import AsyncUsers
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
 from .passwords import AsyncPasswords
+from .verification import AsyncVerification
 from .limits import AsyncLimits
 from .roles import AsyncRoles
 from .permissions import AsyncPermissions
@@ -31,6 +32,7 @@ __all__ = [
     "AsyncSetup",
     "AsyncSignIn",
     "AsyncUsers",
+    "AsyncVerification",
 ]
 
 
@@ -58,6 +60,11 @@ class AsyncAreas:
     def passwords(self: AsyncFfi) -> AsyncPasswords:
         """Passwords: changing one's own, and setting those of others."""
         return AsyncPasswords(self)
+
+    @property
+    def verification(self: AsyncFfi) -> AsyncVerification:
+        """Proving that an account's e-mail address is its user's."""
+        return AsyncVerification(self)
 
     @property
     def limits(self: AsyncFfi) -> AsyncLimits:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from ..._codec import decode
-from ...records import TemporaryPassword, Tokens
+from ...records import PasswordReset, TemporaryPassword, Tokens
 from .._ffi import AsyncFfi
 
 
@@ -40,6 +40,49 @@ class AsyncPasswords:
             "current_password": current_password,
             "new_password": new_password,
         }))
+
+    async def forgot(
+        self,
+        identifier: str,
+        *,
+        device_token: str | None = None,
+    ) -> None:
+        """Mails a link by which a forgotten password is replaced: a notice of the kind
+        `password_reset`.
+
+        The answer is the same whether or not there is such an account. The link goes to the
+        account's address, not to what was typed, and is good for an hour and once. Who asks again
+        soon is mailed the same link. An account without a password that signs in at another issuer
+        is told so instead.
+        Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an
+        hour, and for an address that asks more than ten times within an hour; `UNAVAILABLE` where
+        the store has no notifier.
+
+        Args:
+            identifier: The e-mail address or username, whatever the case.
+            device_token: The `device_token` of an earlier sign-in on this device, if there was one:
+                it may ask even if others have asked for the account too often.
+        """
+        await self._caller.call("passwords.forgot", {"identifier": identifier, "device_token": device_token})
+
+    async def reset(
+        self,
+        token: str,
+        new_password: str,
+    ) -> PasswordReset:
+        """Sets a new password by the token of a `password_reset`.
+
+        All sessions of the user end, and nobody is signed in: sign in with the new password. The
+        account's address counts as proved. If it never was before, identities that the account
+        stands for at other issuers are unlinked: somebody else may have registered the address.
+        Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a
+        password that breaks the rule or is the present one; the token stays good then.
+
+        Args:
+            token: The token that was mailed.
+            new_password: The new password.
+        """
+        return decode(PasswordReset, await self._caller.call("passwords.reset", {"token": token, "new_password": new_password}))
 
     async def set(
         self,

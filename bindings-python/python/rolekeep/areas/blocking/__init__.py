@@ -8,6 +8,7 @@ from .users import Users
 from .sessions import Sessions
 from .sign_in import SignIn
 from .passwords import Passwords
+from .verification import Verification
 from .limits import Limits
 from .roles import Roles
 from .permissions import Permissions
@@ -31,6 +32,7 @@ __all__ = [
     "Setup",
     "SignIn",
     "Users",
+    "Verification",
 ]
 
 
@@ -58,6 +60,11 @@ class Areas:
     def passwords(self: Ffi) -> Passwords:
         """Passwords: changing one's own, and setting those of others."""
         return Passwords(self)
+
+    @property
+    def verification(self: Ffi) -> Verification:
+        """Proving that an account's e-mail address is its user's."""
+        return Verification(self)
 
     @property
     def limits(self: Ffi) -> Limits:

@@ -15,6 +15,9 @@ val Caller.signIn: SignIn get() = getSignIn()
 /** Passwords: changing one's own, and setting those of others. */
 val Caller.passwords: Passwords get() = getPasswords()
 
+/** Proving that an account's e-mail address is its user's. */
+val Caller.verification: Verification get() = getVerification()
+
 /** Limits of failed sign-ins. */
 val Caller.limits: Limits get() = getLimits()
 

@@ -17,6 +17,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Passwords: changing one's own, and setting those of others. */
     fun passwords() = BlockingPasswords(areas.getPasswords())
 
+    /** Proving that an account's e-mail address is its user's. */
+    fun verification() = BlockingVerification(areas.getVerification())
+
     /** Limits of failed sign-ins. */
     fun limits() = BlockingLimits(areas.getLimits())
 

@@ -44,6 +44,8 @@ class ConfigBuilder() {
     private var signInTries: Long? = null
     private var signInSeconds: Long? = null
     private var lockAfterFailures: Long? = null
+    private var linkUrl: String? = null
+    private var applicationName: String? = null
     private var signingKey: String? = null
 
     /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
@@ -222,8 +224,18 @@ class ConfigBuilder() {
      */
     fun lockAfterFailures(value: Long?) = apply { lockAfterFailures = value }
 
+    /**
+     * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
+     * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
+     * `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+     */
+    fun linkUrl(value: String?) = apply { linkUrl = value }
+
+    /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */
+    fun applicationName(value: String?) = apply { applicationName = value }
+
     /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
     fun signingKey(value: String?) = apply { signingKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, lockAfterFailures = lockAfterFailures, signingKey = signingKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey)
 }

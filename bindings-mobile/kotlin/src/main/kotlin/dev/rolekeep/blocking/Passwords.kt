@@ -17,6 +17,28 @@ class BlockingPasswords internal constructor(private val area: Passwords) {
     fun change(input: ChangePassword): Tokens = await { area.change(input) }
 
     /**
+     * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+     *
+     * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+     * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+     * that signs in at another issuer is told so instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+     * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+     */
+    fun forgot(input: ForgotPassword): Unit = await { area.forgot(input) }
+
+    /**
+     * Sets a new password by the token of a `password_reset`.
+     *
+     * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+     * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+     * have registered the address.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+     * is the present one; the token stays good then.
+     */
+    fun reset(input: ResetPassword): PasswordReset = await { area.reset(input) }
+
+    /**
      * Sets a user's password.
      *
      * Only the application itself may, with `system`. All sessions of the user end.
@@ -50,6 +72,19 @@ class ExpirePasswordsBuilder() {
     fun userIds(value: List<UUID>) = apply { userIds = value }
 
     fun build() = ExpirePasswords(userIds = userIds)
+}
+
+/** Makes a [ForgotPassword]; what is not set is left out. */
+class ForgotPasswordBuilder(private val identifier: String) {
+    private var deviceToken: String? = null
+
+    /**
+     * The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
+     * account too often.
+     */
+    fun deviceToken(value: String?) = apply { deviceToken = value }
+
+    fun build() = ForgotPassword(identifier = identifier, deviceToken = deviceToken)
 }
 
 /** Makes a [SetPassword]; what is not set is left out. */
