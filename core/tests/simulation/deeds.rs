@@ -16,6 +16,7 @@ use rolekeep::{
 use crate::{
     history::{Answer, Floors, History, PERMISSIONS},
     identities::Known,
+    notices,
     world::World,
 };
 
@@ -66,6 +67,8 @@ pub struct Stage {
     /// Requests that were sent under a key.
     pub keyed: RefCell<Vec<Keyed>>,
     pub identities: Known,
+    /// What was mailed.
+    pub sent: Arc<notices::Sent>,
     /// How many answers were compared.
     pub answers: Cell<u64>,
     /// Whether somebody signs in and changes passwords.
@@ -399,6 +402,7 @@ pub async fn settle(stage: Rc<Stage>) {
         }
     }
     stage.require_found().await;
+    stage.require_sent().await;
     match system.audit().verify().await {
         Ok(found) if found.is_whole => {}
         other => stage.break_law(format!("the audit log: {other:?}")),

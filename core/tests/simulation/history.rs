@@ -1,11 +1,15 @@
 //! What was so after each commit, found in the rows by the shortest way: the reference of the laws.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use rolekeep::{
-    ChangeSetId, SessionId, UserId, Value,
+    ChangeSetId, SessionId, Time, UserId, Value,
     internals::{
         credential::Credential,
+        notice::PendingNotice,
         policy::RoleRow,
         record::Record,
         registry::DoneRequest,
@@ -17,7 +21,11 @@ use rolekeep::{
     users::UserStatus,
 };
 
-use crate::{common::block_on, world::TaskId};
+use crate::{
+    common::block_on,
+    notices::{Sent, Told},
+    world::TaskId,
+};
 
 /// What a caller may hear when it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,8 +86,15 @@ impl Floors {
 #[derive(Default)]
 pub struct History {
     pub moments: Vec<Moment>,
-    /// Who tried to sign in, when, and whether it failed, in the order in which that was committed.
-    tries: Vec<(String, i64, bool)>,
+    /// Who tried to sign in, when, and whether it failed, in the order in which that was committed; none: what failed before
+    /// is forgotten.
+    tries: Vec<(String, i64, Option<bool>)>,
+    told: Told,
+    sent: Arc<Sent>,
+    /// When those notices are due that wait.
+    due: Vec<Time>,
+    /// The first notice that went without a word.
+    pub untold: Option<String>,
 }
 
 /// The time of sign-ins that fail, in seconds: more than any step of a clock.
@@ -97,8 +112,8 @@ fn all<R: Record>(memory: &MemoryStorage) -> Vec<R> {
 }
 
 impl History {
-    pub fn begin(memory: &MemoryStorage) -> Self {
-        let mut history = Self::default();
+    pub fn begin(memory: &MemoryStorage, sent: Arc<Sent>) -> Self {
+        let mut history = Self { sent, ..Self::default() };
         let position = block_on(memory.position()).unwrap();
         history.moments.push(Moment::now(memory, position, None, None));
         history
@@ -118,11 +133,17 @@ impl History {
         let is_note = change_set.writes.iter().all(|write| write.table.name == SessionActivity::TABLE.name);
         let owner = Some(owner).filter(|_| !is_note);
         self.moments.push(Moment::now(memory, position, owner, Some(change_set)));
+        let untold = self.told.record(change_set, &self.sent);
+        self.untold = self.untold.take().or(untold);
+        self.due = all::<PendingNotice>(memory).into_iter().map(|notice| notice.due_at).collect();
         for entry in &change_set.audit {
-            let is_failure = entry.action == "sessions.login_failed";
-            if is_failure || entry.action == "sessions.login" {
-                self.tries.push((entry.target_id.clone().unwrap(), change_set.at.as_microsecond(), is_failure));
-            }
+            let is_failure = match entry.action.as_str() {
+                "sessions.login_failed" => Some(true),
+                "sessions.login" => Some(false),
+                "passwords.reset" => None,
+                _ => continue,
+            };
+            self.tries.push((entry.target_id.clone().unwrap(), change_set.at.as_microsecond(), is_failure));
         }
     }
 
@@ -132,6 +153,10 @@ impl History {
         let interval = period / i64::from(tries);
         let mut arrivals: BTreeMap<&str, i64> = BTreeMap::new();
         self.tries.iter().find_map(|(user, at, is_failure)| {
+            let Some(is_failure) = is_failure else {
+                arrivals.remove(user.as_str());
+                return None;
+            };
             let next = arrivals.get(user.as_str()).map_or(*at, |known| *at.max(known)) + interval;
             if next > at + period {
                 return Some(format!(
@@ -143,6 +168,11 @@ impl History {
             }
             None
         })
+    }
+
+    /// How many notices wait that are due.
+    pub fn due(&self, now: Time) -> usize {
+        self.due.iter().filter(|due| **due <= now).count()
     }
 
     pub fn newest(&self) -> u64 {

@@ -10,6 +10,7 @@ mod common;
 mod deeds;
 mod history;
 mod identities;
+mod notices;
 mod passwords;
 mod storage;
 mod world;
@@ -102,13 +103,14 @@ fn play(seed: u64) -> Result<u64, String> {
     let beginning = beginning();
     let world = World::new(seed);
     let memory = Arc::new(beginning.memory.fork().unwrap());
-    let history = Arc::new(Mutex::new(History::begin(&memory)));
+    let sent = Arc::new(notices::Sent::default());
+    let history = Arc::new(Mutex::new(History::begin(&memory, sent.clone())));
     let mut executor = Executor::new(world.clone());
 
     let count = 1 + (seed % 3).min(1) as usize;
     let (users, sign_ins) = (beginning.users.clone(), beginning.sign_ins.clone());
     let opening = {
-        let (world, memory, history) = (world.clone(), memory.clone(), history.clone());
+        let (world, memory, history, sent) = (world.clone(), memory.clone(), history.clone(), sent.clone());
         async move {
             let mut instances = Vec::new();
             for _ in 0..count {
@@ -119,7 +121,8 @@ fn play(seed: u64) -> Result<u64, String> {
                     is_shared: count > 1,
                 };
                 let builder = UserManagement::builder().storage(Arc::new(storage)).config(config(tries(seed)));
-                let um = builder.environment(Outside(world.clone())).open().await.unwrap();
+                let post = notices::Post { world: world.clone(), sent: sent.clone() };
+                let um = builder.environment(Outside(world.clone())).notifier(post).open().await.unwrap();
                 let mut held = Vec::new();
                 for user in &users {
                     let caller = um.acting_as(*user).await.unwrap();
@@ -144,6 +147,7 @@ fn play(seed: u64) -> Result<u64, String> {
                 unknown: RefCell::default(),
                 keyed: RefCell::default(),
                 identities: identities::Known::default(),
+                sent,
                 answers: Cell::new(0),
                 proves: seed.is_multiple_of(PROVING),
             }
@@ -156,8 +160,13 @@ fn play(seed: u64) -> Result<u64, String> {
         executor.start(deeds::live(stage.clone(), 1 + world.below(5)), turns);
     }
     let ended = executor.run().and_then(|()| calmly(&mut executor, deeds::settle(stage.clone())));
-    let broken =
-        stage.broken.borrow_mut().take().or(ended.err()).or_else(|| stage.history.lock().unwrap().overrun(tries(seed)));
+    let broken = stage
+        .broken
+        .borrow_mut()
+        .take()
+        .or(ended.err())
+        .or_else(|| stage.history.lock().unwrap().overrun(tries(seed)))
+        .or_else(|| stage.history.lock().unwrap().untold.clone());
     match broken {
         Some(law) => Err(format!("{law}\n{}", world.trace())),
         None => Ok(stage.answers.get()),

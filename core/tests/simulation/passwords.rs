@@ -42,7 +42,7 @@ impl Stage {
         let number = world.below(self.users.len());
         let (user, password) = (self.users[number], *world.pick(&PASSWORDS));
         let (task, begin) = (world.current(), self.newest());
-        let (deed, result) = match world.below(4) {
+        let (deed, result) = match world.below(6) {
             0 => {
                 world.tell(|| format!("instance {at}: set the password of {user} to {password}"));
                 let set = SetPassword::new(user, password).is_temporary(false);
@@ -57,6 +57,7 @@ impl Stage {
                 let changed = held.caller.passwords().change(ChangePassword::new(current, password)).await;
                 return self.require_changed("change", task, begin, held.user, password, 1, changed.map(drop));
             }
+            2 | 3 => return self.use_links(at, password).await,
             _ => {
                 world.tell(|| format!("instance {at}: {user} signs in by {password}"));
                 let name = format!("user{number}@example.org");
@@ -97,7 +98,7 @@ impl Stage {
 
     /// A password that was changed is the account's, and no session is left but, where its owner changed it, the new one.
     #[allow(clippy::too_many_arguments, reason = "what a deed was, and what came of it")]
-    fn require_changed(
+    pub fn require_changed(
         &self,
         deed: &str,
         task: TaskId,

@@ -78,6 +78,11 @@ impl World {
         self.inner.lock().unwrap()
     }
 
+    /// What clocks show.
+    pub fn now(&self) -> Time {
+        Time::from_microsecond(self.lock().wall).unwrap()
+    }
+
     pub fn below(&self, end: usize) -> usize {
         self.lock().random.usize(..end)
     }
@@ -178,7 +183,7 @@ pub struct Outside(pub Arc<World>);
 
 impl Environment for Outside {
     fn now(&self) -> Time {
-        Time::from_microsecond(self.0.lock().wall).unwrap()
+        self.0.now()
     }
 
     fn elapsed(&self) -> Duration {

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use super::{
     costs::{Counted, Tally},
+    mails::Mails,
     matching::difference,
     scenario::{Scenario, Step, Store},
     typed,
@@ -62,6 +63,7 @@ pub async fn play(scenario: &Scenario, backend: Backend) -> Outcome {
 struct Player {
     um: UserManagement,
     store: Store,
+    mails: Mails,
     callers: BTreeMap<String, Caller>,
     saved: BTreeMap<String, Json>,
     backend: Backend,
@@ -73,7 +75,8 @@ struct Player {
 impl Player {
     async fn new(store: &Store, backend: Backend) -> Result<Self, Error> {
         let folder = (!matches!(backend, Backend::Memory)).then(|| tempfile::tempdir().unwrap());
-        let um = open(&store.settings, &backend, folder.as_ref()).await?;
+        let mails = Mails::default();
+        let um = open(store, &mails, &backend, folder.as_ref()).await?;
         match store.seed.as_deref() {
             None => {}
             Some("flyos") => {
@@ -84,6 +87,7 @@ impl Player {
         Ok(Self {
             um,
             store: store.clone(),
+            mails,
             callers: BTreeMap::new(),
             saved: BTreeMap::new(),
             backend,
@@ -170,6 +174,9 @@ impl Player {
             let opened = builder(self.filled(settings))?.open().await?;
             opened.close().await?;
             return Ok((Json::Null, None));
+        }
+        if let Some(kind) = &step.mail {
+            return Ok((self.mails.take(kind, step.to.as_ref().expect("a mail goes `to` somebody")).await, None));
         }
         if let Some(seconds) = step.wait {
             tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
@@ -271,7 +278,7 @@ impl Player {
     async fn reopen(&mut self) -> Result<(), Error> {
         self.um.close().await?;
         self.callers.clear();
-        self.um = open(&self.store.settings, &self.backend, self.folder.as_ref()).await?;
+        self.um = open(&self.store, &self.mails, &self.backend, self.folder.as_ref()).await?;
         Ok(())
     }
 
@@ -313,14 +320,16 @@ impl Player {
 }
 
 async fn open(
-    settings: &Map<String, Json>,
+    store: &Store,
+    mails: &Mails,
     backend: &Backend,
     folder: Option<&TempDir>,
 ) -> Result<UserManagement, Error> {
     // The least that is allowed: a scenario does not wait for passwords.
     let mut all = json!({"hashing_memory_kib": 7168, "hashing_iterations": 5});
-    all.as_object_mut().unwrap().extend(settings.clone());
+    all.as_object_mut().unwrap().extend(store.settings.clone());
     let builder = builder(all)?;
+    let builder = if store.notifier { builder.notifier(mails.clone()) } else { builder };
     let builder = match (backend, folder.map(|folder| folder.path().join("store.db"))) {
         // Which guards a row's members have hangs on their ids.
         (Backend::Counted(_), Some(file)) => {
@@ -403,6 +412,7 @@ fn told(step: &Step) -> String {
         (None, None) if step.authenticate.is_some() => "authenticate".to_owned(),
         (None, None) if step.act_as.is_some() => "act_as".to_owned(),
         (None, None) if step.act_as_identity.is_some() => "act_as_identity".to_owned(),
+        (None, None) if step.mail.is_some() => "mail".to_owned(),
         (None, None) if step.open.is_some() => "open".to_owned(),
         (None, None) if step.together.is_some() => "together".to_owned(),
         (None, None) => "a step without a name".to_owned(),

@@ -37,6 +37,8 @@ pub struct Store {
     #[serde(default)]
     pub settings: Map<String, Json>,
     pub seed: Option<String>,
+    #[serde(default)]
+    pub notifier: bool,
 }
 
 /// A step as written. Which of its first keys is there says what is done.
@@ -64,6 +66,7 @@ pub struct Step {
     pub position: Option<bool>,
     pub reopen: Option<bool>,
     pub open: Option<Json>,
+    pub mail: Option<String>,
     pub wait: Option<f64>,
     pub together: Option<Vec<Step>>,
 
@@ -74,6 +77,7 @@ pub struct Step {
     #[serde(default)]
     pub raw: bool,
     pub name: Option<String>,
+    pub to: Option<String>,
     pub request: Option<Json>,
     pub resource: Option<Json>,
     pub user: Option<Json>,

@@ -42,8 +42,9 @@ typed! {
     }
     sign_in { password(ChoosePassword) }
     passwords {
-        change(ChangePassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
+        change(ChangePassword), forgot(ForgotPassword), reset(ResetPassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
     }
+    verification { send(), confirm(ConfirmVerification) }
     limits { clear(ClearLimits) }
     roles {
         create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
