@@ -20,6 +20,7 @@ mod dropped;
 mod filters;
 mod guarded_attributes;
 mod idle;
+mod mails;
 mod policy_dry_run;
 mod policy_open;
 mod policy_shared;

@@ -4,7 +4,6 @@
 //! `ROLEKEEP_SCENARIO=text` plays only those whose name holds the text, and then writes no result.
 
 mod costs;
-mod mails;
 mod matching;
 mod player;
 mod scenario;

@@ -17,12 +17,11 @@ use tempfile::TempDir;
 
 use super::{
     costs::{Counted, Tally},
-    mails::Mails,
     matching::difference,
     scenario::{Scenario, Step, Store},
     typed,
 };
-use crate::seeded::SeededWorld;
+use crate::{mails::Mails, seeded::SeededWorld};
 
 /// Where a scenario's store is kept.
 #[derive(Clone)]
@@ -176,7 +175,8 @@ impl Player {
             return Ok((Json::Null, None));
         }
         if let Some(kind) = &step.mail {
-            return Ok((self.mails.take(kind, step.to.as_ref().expect("a mail goes `to` somebody")).await, None));
+            let notice = self.mails.take(kind, step.to.as_ref().expect("a mail goes `to` somebody")).await;
+            return Ok((json!(notice), None));
         }
         if let Some(seconds) = step.wait {
             tokio::time::sleep(Duration::from_secs_f64(seconds)).await;

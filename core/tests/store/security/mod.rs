@@ -25,6 +25,7 @@ mod hashes;
 mod input;
 mod kit;
 mod limits;
+mod links;
 mod matrix;
 mod once;
 mod policy;
