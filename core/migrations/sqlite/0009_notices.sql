@@ -1,5 +1,20 @@
--- Notices and links by mail; since when an account's address is proved, and whether a sign-in comes from a known device;
+-- Notices and links by mail; names that are held for who had them; since when an account's address is proved, and whether a sign-in comes from a known device;
 -- never changed once released.
+
+ALTER TABLE "claims" RENAME TO "claims_for_ever";
+DROP INDEX "claims_by_owner";
+CREATE TABLE "claims" (
+  "kind" TEXT NOT NULL,
+  "name" TEXT NOT NULL,
+  "owner" TEXT NOT NULL,
+  "held_until" INTEGER,
+  "version" INTEGER NOT NULL,
+  PRIMARY KEY ("kind", "name")
+) STRICT, WITHOUT ROWID;
+INSERT INTO "claims" SELECT "kind", "name", "owner", NULL, "version" FROM "claims_for_ever";
+DROP TABLE "claims_for_ever";
+CREATE INDEX "claims_by_owner" ON "claims" ("owner", "kind", "name");
+CREATE INDEX "claims_by_held_until" ON "claims" ("held_until", "kind", "name");
 
 CREATE TABLE "links" (
   "id" TEXT NOT NULL,

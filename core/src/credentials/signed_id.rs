@@ -25,6 +25,10 @@ pub enum Purpose {
     Reset,
     /// The proof of an address.
     Verification,
+    /// A change of address.
+    EmailChange,
+    /// Undoing one.
+    EmailRevert,
 }
 
 impl Purpose {
@@ -34,6 +38,8 @@ impl Purpose {
             Purpose::Challenge => "rkx_",
             Purpose::Reset => "rkp_",
             Purpose::Verification => "rkv_",
+            Purpose::EmailChange => "rke_",
+            Purpose::EmailRevert => "rku_",
         }
     }
 }

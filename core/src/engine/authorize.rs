@@ -40,19 +40,6 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
     }
 }
 
-/// For so long a proof of who somebody is counts as fresh, in seconds (V7.5.3).
-const FRESH_SECONDS: i64 = 5 * 60;
-
-/// Whether the caller has proved of late who it is; one that the application vouches for has proved nothing.
-pub(super) fn fresh(plan: &Plan<'_>) -> Result<()> {
-    let ActorKind::User(user) = &plan.actor.kind else { return Ok(()) };
-    // By a clock that was set back nobody knows how old the proof is; that of another instance may be ahead a little.
-    let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
-    let is_fresh = user.authenticated_at.is_some_and(|at| at <= latest && plan.now < at.plus_seconds(FRESH_SECONDS));
-    let stale = || Error::new(Reason::StepUpRequired, "prove again who you are, by `sessions.step_up`");
-    if is_fresh { Ok(()) } else { Err(stale()) }
-}
-
 /// Operations whose access depends on the target are asked again once it is known.
 fn own_things(plan: &Plan<'_>, may_be_own: bool) -> bool {
     may_be_own && plan.actor.signed_in().is_ok()
@@ -99,10 +86,10 @@ fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
     // What goes is in nobody's reach.
     let Some(after) = &change.after else { return false };
     let before = change.before.as_ref();
-    // What the library itself fills in a new row is no caller's choice.
+    // What the library itself fills in a new row, or found out, is no caller's choice.
     let is_given = |at: usize| matches!(after.table.columns[at].upkeep, Upkeep::Given | Upkeep::Kept);
     let differs = |at: usize| match before {
-        Some(before) => before.row.0[at] != after.row.0[at],
+        Some(before) => before.row.0[at] != after.row.0[at] && !(change.is_established && is_given(at)),
         None => !after.row.0[at].is_null() && !is_given(at),
     };
     let columns = after.table.columns.iter().enumerate();

@@ -36,6 +36,7 @@ use crate::{
         notices::Notifier,
         plan::Plan,
         policy::state::PolicyState,
+        rights::require_fresh,
         services::Services,
     },
     rules::PrincipalCache,
@@ -207,7 +208,7 @@ impl Engine {
         let listed = steps.listed();
         authorize::somewhere(plan, listed.access, listed.may_be_own)?;
         if listed.needs_fresh {
-            authorize::fresh(plan)?;
+            require_fresh(plan)?;
         }
         let asked = steps.load(plan).await?;
         if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aut_7_a_notifier_of_another_language_answers_in_few_ways() {
+    fn aut_9_a_notifier_of_another_language_answers_in_few_ways() {
         assert_eq!(delivery("null"), Ok(Delivery::Sent));
         assert_eq!(delivery("\"sent\""), Ok(Delivery::Sent));
         assert_eq!(delivery("\"refused\""), Ok(Delivery::Refused));

@@ -22,7 +22,7 @@ pub struct OneTimeLink {
     pub user_id: UserId,
     /// What it is good for.
     pub purpose: LinkPurpose,
-    /// The address that it was mailed to, in canonical form.
+    /// The address that it is about.
     pub address: String,
     /// The credential's epoch when it was made.
     pub epoch: i64,
@@ -44,4 +44,8 @@ pub enum LinkPurpose {
     Reset,
     /// Proving that one has the address.
     Verification,
+    /// Changing the account's address to this one.
+    EmailChange,
+    /// Changing it back to this one.
+    EmailRevert,
 }

@@ -22,6 +22,13 @@ pub enum NoticeKind {
     /// The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
     /// `verification.confirm`.
     Verification,
+    /// The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
+    /// `email.confirm`.
+    EmailChange,
+    /// Somebody asked to change its address to this one, which another account has: it is told to that one.
+    AddressTaken,
+    /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
+    EmailChanged,
     /// The password was changed, reset or set.
     PasswordChanged,
     /// Somebody signed in on a device that is not known.

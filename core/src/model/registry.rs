@@ -11,8 +11,8 @@ use super::{
 
 /// That a unique name belongs to somebody: how uniqueness works on every backend and across sites.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "claims", key(kind, name), index(owner), sync = replicated, resource = none)]
-#[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = kept)]
+#[record(table = "claims", key(kind, name), index(owner), index(held_until), sync = replicated, resource = none)]
+#[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
     /// What is unique: `username`, `email`, `identity`, `drone`, `region`.
     pub kind: String,
@@ -20,6 +20,8 @@ pub struct Claim {
     pub name: String,
     /// The id of the row that has it.
     pub owner: String,
+    /// The row has it no more, and may take it back until then, which nobody else may.
+    pub held_until: Option<Time>,
     /// The row's version.
     pub version: i64,
 }
@@ -27,6 +29,11 @@ pub struct Claim {
 impl Claim {
     /// Names that other issuers give ([`Identity::name`](super::identity::Identity::name)).
     pub const IDENTITY: &'static str = "identity";
+
+    /// Whether anybody may take it: nobody has it, and the time in which its last owner may take it back is over.
+    pub fn is_free(&self, now: Time) -> bool {
+        self.held_until.is_some_and(|until| until <= now)
+    }
 
     /// The form of a name that decides whether two are the same: an issuer's byte by byte, ours whatever the case.
     pub fn canonical(kind: &str, name: &str) -> String {

@@ -24,6 +24,8 @@ pub(crate) struct TargetChange {
     pub(crate) after: Option<TargetRow>,
     /// The guarded relations that change.
     pub(crate) relations: Vec<&'static str>,
+    /// What the library itself fills in was found out by the operation.
+    pub(crate) is_established: bool,
 }
 
 /// The changes of a plan, and the unwritten rows whose relations change: what is decided about them
@@ -66,7 +68,7 @@ pub(super) async fn of(
                 checks.push(Check { table: owner, key: owner.key_of(&row), expected: Some(owner.version_of(&row)) });
                 let target = TargetRow { kind, table: owner, row };
                 let (before, after) = (Some(target.clone()), Some(target));
-                changes.push(TargetChange { before, after, relations: vec![name] });
+                changes.push(TargetChange { before, after, relations: vec![name], is_established: false });
             }
         }
     }
@@ -80,5 +82,5 @@ fn change(planned: &Planned) -> Option<TargetChange> {
         Some(TargetRow { kind, table: planned.table, row })
     };
     let (before, after) = (target(&planned.before), target(&planned.after));
-    Some(TargetChange { before, after, relations: Vec::new() })
+    Some(TargetChange { before, after, relations: Vec::new(), is_established: planned.is_established })
 }

@@ -9,6 +9,7 @@ pub mod administrators;
 pub mod audit;
 pub(crate) mod changes;
 pub mod drones;
+pub mod email;
 pub(crate) mod epochs;
 pub mod hasher;
 pub mod limits;
@@ -235,6 +236,12 @@ macro_rules! operation_list {
             verification: Verification {
                 fn send() = SendVerification;
                 fn confirm(ConfirmVerification) -> Confirmation;
+            }
+            /// Changing one's own e-mail address.
+            email: Email {
+                fn change(ChangeEmail);
+                fn confirm(ConfirmEmail) -> Tokens;
+                fn revert(RevertEmail);
             }
             /// Limits of failed sign-ins.
             limits: Limits {

@@ -112,9 +112,10 @@ impl<'a> Reads<'a> {
         }
     }
 
-    /// Who has a unique name.
+    /// Who has a unique name; who had it and may take it back does not.
     pub async fn claim(&self, kind: &str, name: &str) -> Result<Option<Claim>> {
-        self.get(&(kind.to_owned(), Claim::canonical(kind, name))).await
+        let claim: Option<Claim> = self.get(&(kind.to_owned(), Claim::canonical(kind, name))).await?;
+        Ok(claim.filter(|claim| claim.held_until.is_none()))
     }
 
     /// A guard's version.

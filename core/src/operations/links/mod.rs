@@ -1,4 +1,4 @@
-//! Links that are mailed (AUT-7): each good once, for its purpose, its address and its time.
+//! Links that are mailed (AUT-9): each good once, for its purpose, its address and its time.
 //!
 //! A link's secret is an id and a MAC over what its row says, so that the storage keeps nothing that would serve a thief of
 //! it, and who asks again is mailed the same.
@@ -23,8 +23,9 @@ impl LinkPurpose {
     /// How long such a link is good, in seconds (NIST SP 800-63B-4, 4.2.1.2; ASVS 6.4.1).
     const fn seconds(self) -> i64 {
         match self {
-            Self::Reset => 3600,
+            Self::Reset | Self::EmailChange => 3600,
             Self::Verification => 24 * 3600,
+            Self::EmailRevert => 7 * 24 * 3600,
         }
     }
 
@@ -33,14 +34,25 @@ impl LinkPurpose {
         match self {
             Self::Reset => Purpose::Reset,
             Self::Verification => Purpose::Verification,
+            Self::EmailChange => Purpose::EmailChange,
+            Self::EmailRevert => Purpose::EmailRevert,
         }
     }
 
-    /// Whether it is dead once the credential's epoch moves. What proves an address is not ended by the first sign-in.
+    /// Whether it is dead once the credential's epoch moves. What proves an address is not ended by the first sign-in, and
+    /// what undoes a change not by whoever made it.
     const fn ends_with_epoch(self) -> bool {
         match self {
-            Self::Reset => true,
-            Self::Verification => false,
+            Self::Reset | Self::EmailChange => true,
+            Self::Verification | Self::EmailRevert => false,
+        }
+    }
+
+    /// Whether it is about the address that the account has.
+    const fn is_of_present_address(self) -> bool {
+        match self {
+            Self::Reset | Self::Verification => true,
+            Self::EmailChange | Self::EmailRevert => false,
         }
     }
 }
@@ -60,11 +72,12 @@ impl OneTimeLink {
     /// Whether it is good at this time for an account as it is now.
     pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, now: Time) -> bool {
         let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epoch_of(credential);
+        let is_of_address = || user.email.as_deref().map(text::canonical) == Some(text::canonical(&self.address));
         self.used_at.is_none()
             && now < self.expires_at
             && is_of_epoch
             && user.is_active(now)
-            && user.email.as_deref().map(text::canonical).as_deref() == Some(&self.address)
+            && (!self.purpose.is_of_present_address() || is_of_address())
     }
 }
 
@@ -87,30 +100,42 @@ pub(super) async fn of(
     user: &User,
     credential: Option<&Credential>,
     purpose: LinkPurpose,
-) -> Result<Option<OneTimeLink>> {
-    let Some(address) = user.email.as_deref().map(text::canonical) else { return Ok(None) };
+    address: &str,
+) -> Result<OneTimeLink> {
     let known: Vec<OneTimeLink> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
     let half = plan.now.plus_seconds(purpose.seconds() / 2);
     let is_fresh = |link: &&OneTimeLink| {
-        link.purpose == purpose && link.expires_at > half && link.is_good(user, credential, plan.now)
+        let is_same = link.purpose == purpose && text::canonical(&link.address) == text::canonical(address);
+        is_same && link.expires_at > half && link.is_good(user, credential, plan.now)
     };
     if let Some(link) = known.iter().filter(is_fresh).max_by_key(|link| link.expires_at) {
-        return Ok(Some(link.clone()));
+        return Ok(link.clone());
     }
+    make(plan, user, epoch_of(credential), purpose, address)
+}
+
+/// Plans a new link.
+pub(super) fn make(
+    plan: &mut Plan<'_>,
+    user: &User,
+    epoch: i64,
+    purpose: LinkPurpose,
+    address: &str,
+) -> Result<OneTimeLink> {
     // Deleted with its user, whoever deletes that meanwhile.
     plan.check(user);
     let link = OneTimeLink {
         id: plan.services.env.new_id()?,
         user_id: user.id,
         purpose,
-        address,
-        epoch: epoch_of(credential),
+        address: address.to_owned(),
+        epoch,
         created_at: plan.now,
         expires_at: plan.now.plus_seconds(purpose.seconds()),
         used_at: None,
         version: 0,
     };
-    Ok(Some(plan.follow(None, link)))
+    Ok(plan.follow(None, link))
 }
 
 /// Opens a link by what was mailed.
@@ -136,6 +161,6 @@ impl Opened {
 }
 
 /// One answer for whatever makes a link void.
-fn void() -> Error {
+pub(super) fn void() -> Error {
     Error::new(Reason::InvalidToken, "the link is not valid (any more); ask for another one")
 }

@@ -1,4 +1,4 @@
-//! Notices: what the application tells somebody by mail (AUT-7), kept with what they tell of and sent after.
+//! Notices: what the application tells somebody by mail (AUT-9), kept with what they tell of and sent after.
 //!
 //! | file | holds |
 //! |---|---|
@@ -23,6 +23,7 @@ use super::{
 use crate::model::{
     error::{Error, Reason, Result},
     id::UserId,
+    link::OneTimeLink,
     notice::PendingNotice,
     predicate::Predicate,
     secret::Secret,
@@ -67,6 +68,18 @@ pub(super) fn tell(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result
     Ok(())
 }
 
+/// The same with a link in it, to the address that the link is about.
+pub(super) fn tell_by_link(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, link: OneTimeLink) -> Result<()> {
+    if !plan.services.has_notifier() {
+        return Ok(());
+    }
+    plan.check(user);
+    let notice = PendingNotice::new(plan, kind)?;
+    let (user_id, address, link_id) = (Some(user.id), Some(link.address), Some(link.id));
+    plan.follow(None, PendingNotice { user_id, address, link_id, ..notice });
+    Ok(())
+}
+
 /// Plans that whoever has a name is told of something, so that it is the same where nobody has it.
 pub(super) fn tell_by_name(plan: &mut Plan<'_>, kind: NoticeKind, name: &str) -> Result<()> {
     if plan.services.has_notifier() {
@@ -103,14 +116,19 @@ pub(super) async fn ask_by_name(
     Ok(())
 }
 
-/// Plans a mail to a user who asks for it, signed in.
+/// Plans a mail to a user who asks for it, signed in: to the account's address, unless it is about another one.
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
-pub(super) async fn ask_for_oneself(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+pub(super) async fn ask_for_oneself(
+    plan: &mut Plan<'_>,
+    kind: NoticeKind,
+    user: &User,
+    address: Option<&String>,
+) -> Result<()> {
     let notice = asked(plan, kind, &Claimed::Session(user.id, user.id.0)).await?;
     plan.check(user);
-    plan.follow(None, PendingNotice { user_id: Some(user.id), ..notice });
+    plan.follow(None, PendingNotice { user_id: Some(user.id), address: address.cloned(), ..notice });
     Ok(())
 }
 

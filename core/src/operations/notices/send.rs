@@ -6,12 +6,13 @@ use super::{Delivery, Notice, NoticeKind, text};
 use crate::{
     model::{
         error::Result,
-        identity::Identity,
+        id::UserId,
         link::{LinkPurpose, OneTimeLink},
         notice::PendingNotice,
         predicate::{Comparison, Predicate},
         record::Record,
         secret::Secret,
+        text::canonical,
         time::Time,
         user::{User, UserStatus},
         value::Value,
@@ -112,32 +113,44 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
     let Some(id) = id else { return Ok(None) };
     let user = plan.reads().get::<User>(&(id,)).await?.filter(|user| user.status != UserStatus::Deleted);
     let Some(user) = user else { return Ok(None) };
-    let purpose = match row.kind {
-        NoticeKind::PasswordReset => LinkPurpose::Reset,
+    let (purpose, address) = match row.kind {
+        NoticeKind::PasswordReset => (LinkPurpose::Reset, &user.email),
         NoticeKind::Verification if user.email_verified => return Ok(None),
-        NoticeKind::Verification => LinkPurpose::Verification,
+        NoticeKind::Verification => (LinkPurpose::Verification, &user.email),
+        NoticeKind::EmailChange => (LinkPurpose::EmailChange, &row.address),
+        NoticeKind::EmailChanged if row.link_id.is_some() => (LinkPurpose::EmailRevert, &row.address),
         NoticeKind::SignInElsewhere
+        | NoticeKind::AddressTaken
+        | NoticeKind::EmailChanged
         | NoticeKind::PasswordChanged
         | NoticeKind::NewDevice
         | NoticeKind::SignInLocked => return Ok(Some((user, row.kind, None))),
     };
-    if !user.is_active(plan.now) {
-        return Ok(None);
-    }
+    let Some(address) = address.clone().filter(|_| user.is_active(plan.now)) else { return Ok(None) };
     let credential = epochs::credential_of(plan, user.id).await?;
     if let Some(link) = row.link_id {
         let link = plan.reads().get::<OneTimeLink>(&(link,)).await?;
         let good = link.filter(|link| link.is_good(&user, credential.as_ref(), plan.now));
         return Ok(good.map(|link| (user, row.kind, Some(link))));
     }
-    if purpose == LinkPurpose::Reset
-        && credential.as_ref().is_none_or(|one| one.password_hash.is_none())
-        && plan.reads().count::<Identity>(Predicate::equals("user_id", user.id.0)).await? > 0
-    {
-        return Ok(Some((user, NoticeKind::SignInElsewhere, None)));
+    match purpose {
+        LinkPurpose::Reset if users::is_elsewhere(plan, user.id, credential.as_ref()).await? => {
+            return Ok(Some((user, NoticeKind::SignInElsewhere, None)));
+        }
+        LinkPurpose::EmailChange => {
+            if let Some(other) = plan.holder("email", &address).await?.filter(|other| *other != user.id.to_string()) {
+                // Its owner is told, who asked is not.
+                let owner = other.parse::<UserId>().ok();
+                let Some(owner) = owner else { return Ok(None) };
+                let owner: Option<User> = plan.reads().get(&(owner,)).await?;
+                let has_it = |owner: &User| owner.email.as_deref().map(canonical) == Some(canonical(&address));
+                return Ok(owner.filter(has_it).map(|owner| (owner, NoticeKind::AddressTaken, None)));
+            }
+        }
+        LinkPurpose::Reset | LinkPurpose::Verification | LinkPurpose::EmailRevert => {}
     }
-    let link = links::of(plan, &user, credential.as_ref(), purpose).await?;
-    Ok(link.map(|link| (user, row.kind, Some(link))))
+    let link = links::of(plan, &user, credential.as_ref(), purpose, &address).await?;
+    Ok(Some((user, row.kind, Some(link))))
 }
 
 /// Plans what follows from what a notifier answered; nothing: it failed.

@@ -19,13 +19,16 @@ pub(super) const fn subject(kind: NoticeKind) -> &'static str {
         NoticeKind::PasswordReset => "Choose a new password",
         NoticeKind::SignInElsewhere => "How to sign in",
         NoticeKind::Verification => "Confirm your e-mail address",
+        NoticeKind::EmailChange => "Confirm your new e-mail address",
+        NoticeKind::AddressTaken => "Your e-mail address is in use",
+        NoticeKind::EmailChanged => "Your e-mail address was changed",
         NoticeKind::PasswordChanged => "Your password was changed",
         NoticeKind::NewDevice => "A sign-in on a new device",
         NoticeKind::SignInLocked => "Somebody tries to sign in to your account",
     }
 }
 
-const fn about(kind: NoticeKind) -> &'static str {
+const fn about(kind: NoticeKind, has_link: bool) -> &'static str {
     match kind {
         NoticeKind::PasswordReset => {
             "Somebody, probably you, asked to choose a new password for your account. Open this to do so:"
@@ -35,6 +38,15 @@ const fn about(kind: NoticeKind) -> &'static str {
              did before, through the service that you signed up with."
         }
         NoticeKind::Verification => "Open this to confirm that this e-mail address is yours:",
+        NoticeKind::EmailChange => "Open this, signed in to your account, to use this e-mail address for it:",
+        NoticeKind::AddressTaken => {
+            "Somebody, perhaps you, asked to use this e-mail address for another account. Yours has it, and keeps it."
+        }
+        NoticeKind::EmailChanged if has_link => {
+            "The e-mail address of your account was changed to another one. If it was not you, open this to change it back, and \
+             choose a new password then:"
+        }
+        NoticeKind::EmailChanged => "The e-mail address of your account was changed.",
         NoticeKind::PasswordChanged => "The password of your account was changed, and all other sessions have ended.",
         NoticeKind::NewDevice => "Somebody signed in to your account on a device that was not used for it before.",
         NoticeKind::SignInLocked => {
@@ -49,7 +61,11 @@ const fn otherwise(kind: NoticeKind) -> &'static str {
         NoticeKind::PasswordReset | NoticeKind::SignInElsewhere => {
             "If it was not you, there is nothing to do: your account is as it was."
         }
-        NoticeKind::Verification => "If you do not have an account with us, there is nothing to do.",
+        NoticeKind::AddressTaken => "There is nothing to do.",
+        NoticeKind::EmailChanged => "If it was you, there is nothing to do; if not, ask for help where you signed up.",
+        NoticeKind::Verification | NoticeKind::EmailChange => {
+            "If you do not have an account with us, there is nothing to do."
+        }
         NoticeKind::PasswordChanged | NoticeKind::NewDevice => {
             "If it was not you, choose a new password at once: ask for a link by \"Forgot your password?\"."
         }
@@ -62,14 +78,14 @@ const fn otherwise(kind: NoticeKind) -> &'static str {
 /// The text.
 pub(super) fn text(kind: NoticeKind, told: &Told<'_>) -> Secret {
     let mut text = String::from("Hello,\n\n");
-    text.push_str(about(kind));
+    text.push_str(about(kind, told.link.is_some()));
     text.push('\n');
     if let Some((link, until)) = told.link {
         text.push_str(&format!("\n{}\n\nIt can be used once, until {}.\n", link.expose(), minute(until)));
     }
     text.push_str(&format!("\n{}\n\nTime: {}\n", otherwise(kind), minute(told.at)));
     if let Some(ip) = told.ip {
-        text.push_str(&format!("Address: {ip}\n"));
+        text.push_str(&format!("IP address: {ip}\n"));
     }
     if let Some(application) = told.application {
         text.push_str(&format!("\n{application}\n"));

@@ -6,15 +6,15 @@ use serde::Serialize;
 use super::chosen;
 use crate::{
     model::{
-        check::Checks, credential::Credential, error::Result, identity::Identity, link::LinkPurpose,
-        notice::NoticeKind, registry::Claim, secret::Secret, session::SessionEnd, time::Time, user::User,
+        check::Checks, credential::Credential, error::Result, link::LinkPurpose, notice::NoticeKind, secret::Secret,
+        session::SessionEnd, time::Time,
     },
     operations::{
         Access, Operation, epochs, limits, links, notices,
         plan::Plan,
         services::Services,
         sessions,
-        users::{check_identifier, owner_of},
+        users::{check_identifier, owner_of, unlink_since},
         verification,
     },
 };
@@ -56,7 +56,7 @@ pub struct ResetPassword {
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PasswordReset {
-    /// What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
     pub device_token: Secret,
 }
 
@@ -111,7 +111,7 @@ impl Operation for ResetPassword {
         opened.use_up(plan);
         let user = &opened.user;
         if before.address_proved_at.is_none() {
-            unlink_all(plan, user).await?;
+            unlink_since(plan, user.id, Time::MIN).await?;
         }
         let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new).await?;
         verification::prove(plan, user, Some(credential)).await?;
@@ -120,14 +120,4 @@ impl Operation for ResetPassword {
         plan.audit("passwords.reset", Some(("user", user.id.to_string())), None);
         Ok(PasswordReset { device_token: sessions::new_device_token(plan.services, user.id, plan.now)? })
     }
-}
-
-/// Plans that an account stands for nobody at other issuers any more: whoever has its address did not link them.
-async fn unlink_all(plan: &mut Plan<'_>, user: &User) -> Result<()> {
-    let identities: Vec<Identity> = plan.owned("user_id", &user.id.into()).await?;
-    for identity in identities {
-        plan.release(Claim::IDENTITY, &Identity::name(&identity.issuer, &identity.subject), user.id).await?;
-        plan.follow_delete(&identity);
-    }
-    Ok(())
 }

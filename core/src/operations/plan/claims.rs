@@ -6,6 +6,7 @@ use crate::model::{
     id::UserId,
     record::{Key, Record},
     registry::{Claim, Guard},
+    time::Time,
 };
 
 impl Plan<'_> {
@@ -74,15 +75,38 @@ impl Plan<'_> {
     /// Takes a unique name, or says which field names a taken one.
     pub async fn claim(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
         let owner = owner.to_string();
-        let claim = Claim { kind: kind.to_owned(), name: Claim::canonical(kind, name), owner, version: 0 };
+        let name = Claim::canonical(kind, name);
+        let claim = Claim { kind: kind.to_owned(), name, owner, held_until: None, version: 0 };
         match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
-            Some(existing) if existing.owner == claim.owner => Ok(()),
+            Some(existing) if existing.owner == claim.owner && existing.held_until.is_none() => Ok(()),
+            Some(existing) if existing.owner == claim.owner || existing.is_free(self.now) => {
+                let version = existing.version;
+                self.write(Some(&existing), Claim { version, ..claim }, None);
+                Ok(())
+            }
             Some(_) => Err(Error::taken(kind)),
             None => {
                 self.write(None, claim, None);
                 Ok(())
             }
         }
+    }
+
+    /// The row that has a unique name, or may take it back.
+    pub async fn holder(&self, kind: &'static str, name: &str) -> Result<Option<String>> {
+        let claim: Option<Claim> = self.reads().get(&(kind.to_owned(), Claim::canonical(kind, name))).await?;
+        Ok(claim.filter(|claim| !claim.is_free(self.now)).map(|claim| claim.owner))
+    }
+
+    /// Lets a unique name go that its owner may take back for so long, which nobody else may.
+    pub async fn hold(&mut self, kind: &'static str, name: &str, owner: impl ToString, until: Time) -> Result<()> {
+        let key = (kind.to_owned(), Claim::canonical(kind, name));
+        if let Some(claim) = self.reads().get::<Claim>(&key).await?
+            && claim.owner == owner.to_string()
+        {
+            self.write(Some(&claim.clone()), Claim { held_until: Some(until), ..claim }, None);
+        }
+        Ok(())
     }
 
     /// Lets a unique name go.

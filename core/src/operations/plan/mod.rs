@@ -76,6 +76,8 @@ pub(super) struct Planned {
     pub(super) after: Option<Row>,
     /// What the caller itself asked for, as opposed to what follows from it: its permission is for that.
     pub(super) asked: Option<&'static str>,
+    /// What the library itself fills in was found out by the operation: it is no caller's choice.
+    pub(super) is_established: bool,
 }
 
 /// What the audit log is told beside the operation itself.

@@ -30,6 +30,16 @@ impl Plan<'_> {
         self.write(before, after, None)
     }
 
+    /// The same of a row in which the library fills in what the operation found out, such as that an address was proved: the
+    /// rules are not asked whether the caller may choose that.
+    pub fn establish<R: Record>(&mut self, before: &R, after: R) -> R {
+        let after = self.follow(Some(before), after);
+        if let Some(slot) = self.writes.get_mut(&(R::TABLE.name, after.key())) {
+            slot.is_established = true;
+        }
+        after
+    }
+
     /// Deletes a row, following from what was asked.
     pub fn follow_delete<R: Record>(&mut self, record: &R) {
         self.remove(record, None);
@@ -51,7 +61,14 @@ impl Plan<'_> {
     ) -> i64 {
         let expected = before.as_ref().map(|before| table.version_of(before));
         let key = (table.name, table.key_of(&after));
-        let slot = self.writes.entry(key).or_insert_with(|| Planned { table, expected, before, after: None, asked });
+        let slot = self.writes.entry(key).or_insert_with(|| Planned {
+            table,
+            expected,
+            before,
+            after: None,
+            asked,
+            is_established: false,
+        });
         // A row that one plan writes twice moves its version once.
         let version = slot.expected.map_or(1, |version| version + 1);
         after.0[table.version] = Value::Int(version);
@@ -68,7 +85,14 @@ impl Plan<'_> {
         let expected = Some(table.version_of(&row));
         let key = (table.name, table.key_of(&row));
         let slot = self.writes.entry(key);
-        let slot = slot.or_insert_with(|| Planned { table, expected, before: Some(row), after: None, asked });
+        let slot = slot.or_insert_with(|| Planned {
+            table,
+            expected,
+            before: Some(row),
+            after: None,
+            asked,
+            is_established: false,
+        });
         slot.after = None;
         slot.asked = slot.asked.or(asked);
     }

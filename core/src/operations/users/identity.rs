@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::{
     model::{
-        check::Checks, error::Result, id::UserId, identity::Identity, predicate::Predicate, registry::Claim, text,
-        value::Value,
+        check::Checks, credential::Credential, error::Result, id::UserId, identity::Identity, predicate::Predicate,
+        registry::Claim, text, time::Time, value::Value,
     },
     operations::{plan::Plan, reads::Reads},
 };
@@ -54,6 +54,26 @@ impl From<Identity> for ExternalIdentity {
     fn from(identity: Identity) -> Self {
         Self { issuer: identity.issuer, subject: identity.subject }
     }
+}
+
+/// Whether an account has no password, and signs in at another issuer.
+pub(in crate::operations) async fn is_elsewhere(
+    plan: &Plan<'_>,
+    user: UserId,
+    credential: Option<&Credential>,
+) -> Result<bool> {
+    let has_password = credential.is_some_and(|credential| credential.password_hash.is_some());
+    Ok(!has_password && plan.reads().count::<Identity>(Predicate::equals("user_id", user.0)).await? > 0)
+}
+
+/// Plans that an account stands for nobody at other issuers any more, but those that were linked before a moment.
+pub(in crate::operations) async fn unlink_since(plan: &mut Plan<'_>, user: UserId, since: Time) -> Result<()> {
+    let identities: Vec<Identity> = plan.owned("user_id", &user.into()).await?;
+    for identity in identities.into_iter().filter(|identity| identity.linked_at >= since) {
+        plan.release(Claim::IDENTITY, &Identity::name(&identity.issuer, &identity.subject), user).await?;
+        plan.follow_delete(&identity);
+    }
+    Ok(())
 }
 
 /// Plans that a new account stands for an identity, or says that another one does.

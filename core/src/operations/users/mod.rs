@@ -17,6 +17,7 @@ pub use create::CreateUser;
 pub(super) use create::{NewUser, check_roles, insert};
 pub use delete::DeleteUser;
 pub use identity::ExternalIdentity;
+pub(super) use identity::{is_elsewhere, unlink_since};
 pub use list::{ListUsers, UserSort};
 pub use read::{FindUser, GetUser, Me};
 pub(super) use read::{check_identifier, owner_of};

@@ -1,4 +1,4 @@
-//! Proving that an account's e-mail address is its user's (AUT-7).
+//! Proving that an account's e-mail address is its user's (AUT-9).
 //!
 //! A link proves that somebody reads the address, not that it is who made the account: that one may have mistyped it, or
 //! meant to be there first. So it counts together with the account's password or a session, and otherwise leads to a new
@@ -14,15 +14,13 @@ use super::{
     passwords::Guess,
     plan::Plan,
     services::Services,
-    users::existing,
+    users::{existing, is_elsewhere},
 };
 use crate::model::{
     credential::Credential,
     error::{Error, Reason, Result},
-    identity::Identity,
-    link::{LinkPurpose, OneTimeLink},
+    link::LinkPurpose,
     notice::NoticeKind,
-    predicate::Predicate,
     secret::Secret,
     time::Time,
     user::User,
@@ -84,7 +82,7 @@ impl Operation for SendVerification {
         if user.email_verified {
             return Ok(());
         }
-        notices::ask_for_oneself(plan, NoticeKind::Verification, &user).await?;
+        notices::ask_for_oneself(plan, NoticeKind::Verification, &user, None).await?;
         plan.audit("verification.send", Some(("user", user.id.to_string())), None);
         Ok(())
     }
@@ -131,15 +129,12 @@ impl Operation for ConfirmVerification {
             plan.audit("verification.confirm", target, None);
             return Ok(Confirmation { is_verified: true, reset_token: None });
         }
-        let is_elsewhere = credential.is_none_or(|one| one.password_hash.is_none())
-            && plan.reads().count::<Identity>(Predicate::equals("user_id", user.id.0)).await? > 0;
-        if is_elsewhere {
+        if is_elsewhere(plan, user.id, credential).await? {
             return Ok(Confirmation { is_verified: false, reset_token: None });
         }
-        let link: Option<OneTimeLink> = links::of(plan, user, credential, LinkPurpose::Reset).await?;
-        let reset_token = link.map(|link| link.secret(plan.services)).transpose()?;
+        let link = links::of(plan, user, credential, LinkPurpose::Reset, &opened.link.address).await?;
         plan.audit("verification.reset", target, None);
-        Ok(Confirmation { is_verified: false, reset_token })
+        Ok(Confirmation { is_verified: false, reset_token: Some(link.secret(plan.services)?) })
     }
 }
 
@@ -148,7 +143,7 @@ pub(super) async fn prove(plan: &mut Plan<'_>, user: &User, credential: Option<C
     // Conditions may read it.
     plan.move_authority(user.id).await?;
     let proved = User { email_verified: true, updated_at: plan.now, ..user.clone() };
-    plan.follow(Some(user), proved);
+    plan.establish(user, proved);
     let known = credential.unwrap_or_else(|| Credential::none(user.id));
     if known.address_proved_at.is_none() {
         let before = epochs::credential_of(plan, user.id).await?;

@@ -45,6 +45,7 @@ typed! {
         change(ChangePassword), forgot(ForgotPassword), reset(ResetPassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
     }
     verification { send(), confirm(ConfirmVerification) }
+    email { change(ChangeEmail), confirm(ConfirmEmail), revert(RevertEmail) }
     limits { clear(ClearLimits) }
     roles {
         create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),

@@ -1,6 +1,7 @@
-//! Links by mail (AUT-7): who may use them, until when, and what else is void then; and that notices come to those whom
+//! Links by mail (AUT-9): who may use them, until when, and what else is void then; and that notices come to those whom
 //! they are for, whatever becomes of the mail.
 
+mod email;
 mod reset;
 mod sending;
 mod verification;

@@ -11,7 +11,7 @@ use rolekeep::{
 use super::*;
 
 #[tokio::test]
-async fn aut_7_a_link_is_good_once_and_for_an_hour() {
+async fn aut_9_a_link_is_good_once_and_for_an_hour() {
     let stage = Stage::open().await;
     let token = stage.token().await;
     stage.clock.pass(HOUR - 60);

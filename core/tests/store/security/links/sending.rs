@@ -43,7 +43,7 @@ impl Stage {
 
 /// What cannot be sent comes again, the same, and nobody who asked hears of it.
 #[tokio::test]
-async fn aut_7_what_fails_comes_again() {
+async fn aut_9_what_fails_comes_again() {
     let stage = Stage::open().await;
     stage.mails.answer([Answer::Fails, Answer::Panics, Answer::Says(Delivery::RetryAfter(Duration::from_secs(90)))]);
     stage.forgot("ada").await.unwrap();
@@ -80,7 +80,7 @@ async fn ops_5_a_lease_runs_out() {
 }
 
 #[tokio::test]
-async fn aut_7_what_is_refused_or_too_late_is_told_in_the_log() {
+async fn aut_9_what_is_refused_or_too_late_is_told_in_the_log() {
     let stage = Stage::open().await;
     stage.mails.answer([Answer::Says(Delivery::Refused), Answer::Fails]);
     stage.forgot("ada").await.unwrap();
@@ -97,7 +97,7 @@ async fn aut_7_what_is_refused_or_too_late_is_told_in_the_log() {
 
 /// What waits is sent by whoever opens the store next.
 #[tokio::test]
-async fn aut_7_what_waits_outlives_its_instance() {
+async fn aut_9_what_waits_outlives_its_instance() {
     let stage = Stage::open().await;
     stage.mails.answer([Answer::Fails]);
     stage.forgot("ada").await.unwrap();
@@ -113,7 +113,7 @@ async fn aut_7_what_waits_outlives_its_instance() {
 
 /// Of a user who is gone nobody is told, and nothing is left.
 #[tokio::test]
-async fn aut_7_notices_go_with_their_user() {
+async fn aut_9_notices_go_with_their_user() {
     let stage = Stage::open().await;
     stage.mails.answer([Answer::Fails]);
     stage.forgot("ada").await.unwrap();

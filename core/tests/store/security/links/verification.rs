@@ -58,7 +58,7 @@ async fn sec_10_who_registers_anothers_address_is_out_once_that_one_comes() {
 }
 
 #[tokio::test]
-async fn aut_7_the_first_sign_in_does_not_end_what_proves_the_address() {
+async fn aut_9_the_first_sign_in_does_not_end_what_proves_the_address() {
     let stage = Stage::open().await;
     let token = stage.proof(stage.ada, ADA).await;
     let set = rolekeep::passwords::SetPassword::new(stage.ada, NEW).is_temporary(false);
@@ -90,7 +90,7 @@ async fn aut_12_passwords_by_a_link_are_counted() {
 
 /// Another address is not proved by what was mailed to the one before.
 #[tokio::test]
-async fn aut_7_a_proof_is_of_its_address() {
+async fn aut_9_a_proof_is_of_its_address() {
     let stage = Stage::open().await;
     let token = stage.proof(stage.ada, ADA).await;
     let other = rolekeep::users::UpdateUser::new(stage.ada).email("ada@example.com");

@@ -1,0 +1,136 @@
+//! Asking for another address, and proving that one has it.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        credential::Credential,
+        decode::FieldCode,
+        error::Result,
+        link::{LinkPurpose, OneTimeLink},
+        notice::NoticeKind,
+        secret::Secret,
+        session::SessionEnd,
+        text,
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation,
+        epochs::{self, Password},
+        links, notices,
+        plan::Plan,
+        services::Services,
+        sessions::{Tokens, own_among_all, renew},
+        users::existing,
+    },
+};
+
+/// Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+///
+/// Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
+/// link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
+/// five minutes.
+/// Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
+/// minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ChangeEmail {
+    /// The new address.
+    pub email: String,
+}
+
+/// Changes the caller's address by the token of an `email_change`.
+///
+/// The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
+/// proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
+/// can undo the change for seven days by `email.revert`; nobody else may have it in that time.
+/// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
+/// if another account has taken the address meanwhile.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ConfirmEmail {
+    /// The token that was mailed.
+    pub token: Secret,
+}
+
+#[portable_async]
+impl Operation for ChangeEmail {
+    type Target = ();
+    type Valid = String;
+
+    const ACCESS: Access = Access::SignedIn;
+    const NEEDS_FRESH: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<String> {
+        let mut checks = Checks::default();
+        let email = checks.field("email", text::email(&self.email));
+        checks.finish()?;
+        Ok(email.unwrap_or_default())
+    }
+
+    async fn plan(email: &String, (): (), plan: &mut Plan<'_>) -> Result<()> {
+        notices::require_notifier(plan)?;
+        let user = existing(plan.reads(), plan.actor.signed_in()?.id).await?;
+        if user.email.as_ref() == Some(email) {
+            let mut checks = Checks::default();
+            checks.error("email", Invalid::new(FieldCode::Disagrees, "must not be the present address"));
+            checks.finish()?;
+        }
+        notices::ask_for_oneself(plan, NoticeKind::EmailChange, &user, Some(email)).await?;
+        plan.audit("email.change", Some(("user", user.id.to_string())), None);
+        Ok(())
+    }
+}
+
+#[portable_async]
+impl Operation for ConfirmEmail {
+    type Target = ();
+    type Valid = Secret;
+
+    const ACCESS: Access = Access::SignedIn;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Secret> {
+        Ok(self.token)
+    }
+
+    async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
+        let session = own_among_all(plan).await?;
+        let opened = links::open(plan, LinkPurpose::EmailChange, token).await?;
+        if opened.user.id != session.user_id {
+            return Err(links::void());
+        }
+        opened.use_up(plan);
+        let user = changed(plan, &opened.user, &opened.link.address).await?;
+        undoable(plan, &opened.user, &opened.link).await?;
+        notices::tell(plan, NoticeKind::EmailChanged, &user)?;
+        plan.audit("email.confirm", Some(("user", user.id.to_string())), None);
+        renew(plan, user, &session).await
+    }
+}
+
+/// Plans that a user has proved another address, after which nothing counts that was proved before.
+pub(super) async fn changed(plan: &mut Plan<'_>, before: &User, address: &str) -> Result<User> {
+    // Conditions may read it.
+    plan.move_authority(before.id).await?;
+    plan.claim("email", address, before.id).await?;
+    let email = Some(address.to_owned());
+    let user = plan.establish(before, User { email, email_verified: true, updated_at: plan.now, ..before.clone() });
+    let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept).await?;
+    if credential.address_proved_at.is_none() {
+        plan.follow(Some(&credential), Credential { address_proved_at: Some(plan.now), ..credential.clone() });
+    }
+    Ok(user)
+}
+
+/// Plans that the former address can undo it, and is nobody else's until then.
+async fn undoable(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<()> {
+    let is_other = |address: &&String| text::canonical(address) != text::canonical(&by.address);
+    let Some(former) = before.email.as_ref().filter(is_other) else { return Ok(()) };
+    let link = links::make(plan, before, by.epoch, LinkPurpose::EmailRevert, former)?;
+    plan.hold("email", former, before.id, link.expires_at).await?;
+    notices::tell_by_link(plan, NoticeKind::EmailChanged, before, link)
+}
