@@ -1,6 +1,6 @@
 //! Rolekeep for Kotlin and Swift.
 //!
-//! The hand-written parts open a store, check, and let a host keep the data itself; operations and
+//! The hand-written parts open a store, check, and let a host keep the data and send the mail itself; operations and
 //! records are generated into `face/`. All of it goes through the core's `ffi` module.
 
 #![allow(clippy::result_large_err, reason = "uniffi takes an error as it is, not boxed")]
@@ -10,6 +10,7 @@ mod direct;
 mod error;
 mod face;
 mod manager;
+mod notifier;
 mod persister;
 mod rules;
 mod runtime;
@@ -20,6 +21,7 @@ pub use caller::{Caller, Check, RequestContext, Resource};
 pub use error::RolekeepError;
 pub use face::*;
 pub use manager::{Circumstances, UserCheck, UserManagement};
+pub use notifier::{Delivery, Notifier, NotifierError};
 pub use persister::{Batch, Loaded, Persisted, Persister, PersisterError, RowChange};
 pub use rules::{Principal, Rules};
 pub use types::{CalendarDate, JsonText, Timestamp, Uuid};

@@ -13,7 +13,8 @@ use crate::{
     direct,
     error::RolekeepError,
     face::{Config, Explanation, SignInResult},
-    persister::{Host, Persister},
+    notifier::{self, Notifier},
+    persister::{self, Persister},
     runtime::run,
     types::{JsonText, Uuid, mirror},
 };
@@ -62,15 +63,25 @@ pub struct UserCheck {
 impl UserManagement {
     /// Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
     ///
+    /// The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
+    /// (`NOT_OFFERED`), and nobody is told of what happens to an account.
+    ///
     /// Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
     /// and `UNAVAILABLE` where the storage cannot be used.
-    #[uniffi::constructor(default(persister = None, config))]
-    pub async fn open(config: Config, persister: Option<Arc<dyn Persister>>) -> Result<Arc<Self>> {
+    #[uniffi::constructor(default(persister = None, notifier = None, config))]
+    pub async fn open(
+        config: Config,
+        persister: Option<Arc<dyn Persister>>,
+        notifier: Option<Arc<dyn Notifier>>,
+    ) -> Result<Arc<Self>> {
         let json = serde_json::to_string(&config).map_err(|_| RolekeepError::fault("config cannot be written"))?;
         run(async move {
             let mut builder = rolekeep::UserManagement::builder().config(rolekeep::Config::from_json(&json)?);
             if let Some(persister) = persister {
-                builder = builder.persister(Host::new(persister));
+                builder = builder.persister(persister::Host::new(persister));
+            }
+            if let Some(notifier) = notifier {
+                builder = builder.notifier(notifier::Host(notifier));
             }
             Ok(Arc::new(Self { store: builder.open().await?, number: OnceLock::new() }))
         })

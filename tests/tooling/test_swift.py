@@ -20,7 +20,7 @@ def undeclared(program: str) -> set[str]:
     """Types, members and labels that the package does not have."""
     text = re.sub(r"\\\(|\\\.", ".", program)
     text = re.sub(r'"[^"\n]*"', '""', text)
-    types = {name for name in re.findall(r"\b[A-Z]\w+", text) if not re.search(rf"\b(?:class|struct|enum|case) {name}\b", DECLARED)}
+    types = {name for name in re.findall(r"\b[A-Z]\w+", text) if not re.search(rf"\b(?:class|struct|enum|protocol|case) {name}\b", DECLARED + text)}
     labels = {name for name in re.findall(r"[(,] ?([a-z]\w*): ", text) if not re.search(rf"[(,]\s*`?{name}`?(?: \w+)?: ", DECLARED)}
     members = {
         name for name in re.findall(r"\.([a-z]\w*)\b", text) if not re.search(rf"\b(?:func|var|let|case|,) `?{name}\b|, {name}\(", DECLARED)

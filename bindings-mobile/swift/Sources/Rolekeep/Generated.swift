@@ -996,6 +996,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
      */
     func getUsers()  -> Users
     
+    /**
+     * Proving that an account's e-mail address is its user's.
+     */
+    func getVerification()  -> Verification
+    
 }
 /**
  * Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
@@ -1424,6 +1429,18 @@ open func getUsers() -> Users  {
     return try!  FfiConverterTypeUsers_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_users(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Proving that an account's e-mail address is its user's.
+     */
+open func getVerification() -> Verification  {
+    return try!  FfiConverterTypeVerification_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_verification(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1968,6 +1985,258 @@ func FfiConverterTypeLimits_lower(_ value: Limits) -> UInt64 {
 
 
 /**
+ * Sends notices to people by mail: the library has no mail client of its own.
+ *
+ * A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so that no
+ * failure of mail reaches who asked. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
+ * given again, with the same id and token, after ten seconds at first and an hour at last, until its token expires, at
+ * most for a day. The library does not log what was thrown.
+ *
+ * Up to four calls run at a time, on threads that must not be blocked: `Dispatchers.Default` in Kotlin, the global executor in
+ * Swift. One that takes more than 30 seconds is cancelled.
+ */
+public protocol Notifier: AnyObject, Sendable {
+    
+    /**
+     * Sends a notice; it is `Sent` only once it is durably on its way.
+     */
+    func send(notice: Notice) async throws  -> Delivery
+    
+}
+/**
+ * Sends notices to people by mail: the library has no mail client of its own.
+ *
+ * A notice is stored in the same commit as what it tells of, and is given to the notifier of one instance after it, so that no
+ * failure of mail reaches who asked. If `send` throws or takes more than 30 seconds, or its process ends, the notice is
+ * given again, with the same id and token, after ten seconds at first and an hour at last, until its token expires, at
+ * most for a day. The library does not log what was thrown.
+ *
+ * Up to four calls run at a time, on threads that must not be blocked: `Dispatchers.Default` in Kotlin, the global executor in
+ * Swift. One that takes more than 30 seconds is cancelled.
+ */
+open class NotifierImpl: Notifier, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_notifier(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_notifier(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Sends a notice; it is `Sent` only once it is durably on its way.
+     */
+open func send(notice: Notice)async throws  -> Delivery  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_notifier_send(
+                        self.uniffiCloneHandle(),FfiConverterTypeNotice_lower(notice)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeDelivery_lift,
+            errorHandler: FfiConverterTypeNotifierError_lift
+        )
+}
+    
+
+    
+}
+
+
+
+// Put the implementation in a struct so we don't pollute the top-level namespace
+fileprivate struct UniffiCallbackInterfaceNotifier {
+
+    // Create the VTable using a series of closures.
+    // Swift automatically converts these into C callback functions.
+    //
+    // Store the vtable directly.
+    static let vtable: UniffiVTableCallbackInterfaceNotifier = UniffiVTableCallbackInterfaceNotifier(
+        uniffiFree: { (uniffiHandle: UInt64) -> () in
+            do {
+                try FfiConverterTypeNotifier.handleMap.remove(handle: uniffiHandle)
+            } catch {
+                print("Uniffi callback interface Notifier: handle missing in uniffiFree")
+            }
+        },
+        uniffiClone: { (uniffiHandle: UInt64) -> UInt64 in
+            do {
+                return try FfiConverterTypeNotifier.handleMap.clone(handle: uniffiHandle)
+            } catch {
+                fatalError("Uniffi callback interface Notifier: handle missing in uniffiClone")
+            }
+        },
+        send: { (
+            uniffiHandle: UInt64,
+            notice: RustBuffer,
+            uniffiFutureCallback: @escaping UniffiForeignFutureCompleteRustBuffer,
+            uniffiCallbackData: UInt64,
+            uniffiOutDroppedCallback: UnsafeMutablePointer<UniffiForeignFutureDroppedCallbackStruct>
+        ) in
+            let makeCall = {
+                () async throws -> Delivery in
+                guard let uniffiObj = try? FfiConverterTypeNotifier.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try await uniffiObj.send(
+                     notice: try FfiConverterTypeNotice_lift(notice)
+                )
+            }
+
+            let uniffiHandleSuccess = { (returnValue: Delivery) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: FfiConverterTypeDelivery_lower(returnValue),
+                        callStatus: RustCallStatus()
+                    )
+                )
+            }
+            let uniffiHandleError = { (statusCode, errorBuf) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultRustBuffer(
+                        returnValue: RustBuffer.empty(),
+                        callStatus: RustCallStatus(code: statusCode, errorBuf: errorBuf)
+                    )
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall: makeCall,
+                handleSuccess: uniffiHandleSuccess,
+                handleError: uniffiHandleError,
+                lowerError: FfiConverterTypeNotifierError_lower,
+                droppedCallback: uniffiOutDroppedCallback
+            )
+        }
+    )
+
+    // Rust stores this pointer for future callback invocations, so it must live
+    // for the process lifetime (not just for the init function call).
+    //
+    // `nonisolated(unsafe)` is needed under Swift 6 strict concurrency.
+    // This is safe because the pointee is initialized once during static init
+    // and never mutated by either side of the FFI.  Its fields are C function pointers.
+    nonisolated(unsafe) static let vtablePtr: UnsafePointer<UniffiVTableCallbackInterfaceNotifier> = {
+        let ptr = UnsafeMutablePointer<UniffiVTableCallbackInterfaceNotifier>.allocate(capacity: 1)
+        ptr.initialize(to: vtable)
+        return UnsafePointer(ptr)
+    }()
+}
+
+private func uniffiCallbackInitNotifier() {
+    uniffi_rolekeep_mobile_fn_init_callback_vtable_notifier(UniffiCallbackInterfaceNotifier.vtablePtr)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNotifier: FfiConverter {
+    fileprivate static let handleMap = UniffiHandleMap<Notifier>()
+
+    typealias FfiType = UInt64
+    typealias SwiftType = Notifier
+
+    public static func lift(_ handle: UInt64) throws -> Notifier {
+        if ((handle & 1) == 0) {
+            // Rust-generated handle, construct a new class that uses the handle to implement the
+            // interface
+            return NotifierImpl(unsafeFromHandle: handle)
+        } else {
+            // Swift-generated handle, get the object from the handle map
+            return try handleMap.remove(handle: handle)
+        }
+    }
+
+    public static func lower(_ value: Notifier) -> UInt64 {
+         if let rustImpl = value as? NotifierImpl {
+             // Rust-implemented object.  Clone the handle and return it
+            return rustImpl.uniffiCloneHandle()
+         } else {
+            // Swift object, generate a new vtable handle and return that.
+            return handleMap.insert(obj: value)
+         }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Notifier {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Notifier, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNotifier_lift(_ handle: UInt64) throws -> Notifier {
+    return try FfiConverterTypeNotifier.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNotifier_lower(_ value: Notifier) -> UInt64 {
+    return FfiConverterTypeNotifier.lower(value)
+}
+
+
+
+
+
+
+/**
  * Passwords: changing one's own, and setting those of others.
  */
 public protocol PasswordsProtocol: AnyObject, Sendable {
@@ -1989,6 +2258,28 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
      * (NIST SP 800-63B-4, 3.1.1.2).
      */
     func expire(input: ExpirePasswords) async throws 
+    
+    /**
+     * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+     *
+     * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+     * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+     * that signs in at another issuer is told so instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+     * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+     */
+    func forgot(input: ForgotPassword) async throws 
+    
+    /**
+     * Sets a new password by the token of a `password_reset`.
+     *
+     * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+     * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+     * have registered the address.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+     * is the present one; the token stays good then.
+     */
+    func reset(input: ResetPassword) async throws  -> PasswordReset
     
     /**
      * Sets a user's password.
@@ -2105,6 +2396,56 @@ open func expire(input: ExpirePasswords = ExpirePasswords())async throws   {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
             liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+     *
+     * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+     * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+     * that signs in at another issuer is told so instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+     * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+     */
+open func forgot(input: ForgotPassword)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_forgot(
+                        self.uniffiCloneHandle(),FfiConverterTypeForgotPassword_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Sets a new password by the token of a `password_reset`.
+     *
+     * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+     * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+     * have registered the address.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+     * is the present one; the token stays good then.
+     */
+open func reset(input: ResetPassword)async throws  -> PasswordReset  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_reset(
+                        self.uniffiCloneHandle(),FfiConverterTypeResetPassword_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePasswordReset_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -5212,14 +5553,17 @@ open class UserManagement: UserManagementProtocol, @unchecked Sendable {
     /**
      * Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
      *
+     * The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
+     * (`NOT_OFFERED`), and nobody is told of what happens to an account.
+     *
      * Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
      * and `UNAVAILABLE` where the storage cannot be used.
      */
-public static func `open`(config: Config = Config(), persister: Persister? = nil)async throws  -> UserManagement  {
+public static func `open`(config: Config = Config(), persister: Persister? = nil, notifier: Notifier? = nil)async throws  -> UserManagement  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
-                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister)
+                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
@@ -6079,6 +6423,186 @@ func FfiConverterTypeUsers_lift(_ handle: UInt64) throws -> Users {
 #endif
 func FfiConverterTypeUsers_lower(_ value: Users) -> UInt64 {
     return FfiConverterTypeUsers.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Proving that an account's e-mail address is its user's.
+ */
+public protocol VerificationProtocol: AnyObject, Sendable {
+    
+    /**
+     * Proves an account's e-mail address by the token of a `verification`.
+     *
+     * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
+     * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
+     * `passwords.reset`, unless the account has no password and signs in at another issuer.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
+     * many wrong passwords.
+     */
+    func confirm(input: ConfirmVerification) async throws  -> Confirmation
+    
+    /**
+     * Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+     *
+     * The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+     * Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
+     * within an hour, `UNAVAILABLE` where the store has no notifier.
+     */
+    func send() async throws 
+    
+}
+/**
+ * Proving that an account's e-mail address is its user's.
+ */
+open class Verification: VerificationProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_verification(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_verification(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Proves an account's e-mail address by the token of a `verification`.
+     *
+     * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
+     * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
+     * `passwords.reset`, unless the account has no password and signs in at another issuer.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
+     * many wrong passwords.
+     */
+open func confirm(input: ConfirmVerification)async throws  -> Confirmation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_verification_confirm(
+                        self.uniffiCloneHandle(),FfiConverterTypeConfirmVerification_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeConfirmation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Mails the caller a link that proves its e-mail address: a notice of the kind `verification`.
+     *
+     * The link is good for a day. Nothing is mailed if the address is proved already. Who asks again soon is mailed the same link.
+     * Errors: `CONFLICT` for an account without an address, `RATE_LIMIT_EXCEEDED` for asking twice within a minute or six times
+     * within an hour, `UNAVAILABLE` where the store has no notifier.
+     */
+open func send()async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_verification_send(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeVerification: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Verification
+
+    public static func lift(_ handle: UInt64) throws -> Verification {
+        return Verification(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Verification) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Verification {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Verification, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeVerification_lift(_ handle: UInt64) throws -> Verification {
+    return try FfiConverterTypeVerification.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeVerification_lower(_ value: Verification) -> UInt64 {
+    return FfiConverterTypeVerification.lower(value)
 }
 
 
@@ -7847,6 +8371,16 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let lockAfterFailures: Int64?
     /**
+     * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
+     * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
+     * `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+     */
+    public let linkUrl: String?
+    /**
+     * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
+     */
+    public let applicationName: String?
+    /**
      * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
      */
     public let signingKey: String?
@@ -7997,6 +8531,14 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * by NIST SP 800-63B-4, 3.2.2; 0: never.
          */lockAfterFailures: Int64? = nil, 
         /**
+         * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
+         * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
+         * `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+         */linkUrl: String? = nil, 
+        /**
+         * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
+         */applicationName: String? = nil, 
+        /**
          * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
          */signingKey: String? = nil) {
         self.sqlite = sqlite
@@ -8038,6 +8580,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.signInTries = signInTries
         self.signInSeconds = signInSeconds
         self.lockAfterFailures = lockAfterFailures
+        self.linkUrl = linkUrl
+        self.applicationName = applicationName
         self.signingKey = signingKey
     }
 
@@ -8118,6 +8662,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 signInTries: FfiConverterOptionInt64.read(from: &buf), 
                 signInSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 lockAfterFailures: FfiConverterOptionInt64.read(from: &buf), 
+                linkUrl: FfiConverterOptionString.read(from: &buf), 
+                applicationName: FfiConverterOptionString.read(from: &buf), 
                 signingKey: FfiConverterOptionString.read(from: &buf)
         )
     }
@@ -8162,6 +8708,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.signInTries, into: &buf)
         FfiConverterOptionInt64.write(value.signInSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.lockAfterFailures, into: &buf)
+        FfiConverterOptionString.write(value.linkUrl, into: &buf)
+        FfiConverterOptionString.write(value.applicationName, into: &buf)
         FfiConverterOptionString.write(value.signingKey, into: &buf)
     }
 }
@@ -8179,6 +8727,194 @@ func FfiConverterTypeConfig_lift(_ buf: RustBuffer) throws -> Config {
 #endif
 func FfiConverterTypeConfig_lower(_ value: Config) -> RustBuffer {
     return FfiConverterTypeConfig.lower(value)
+}
+
+
+/**
+ * Proves an account's e-mail address by the token of a `verification`.
+ *
+ * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
+ * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
+ * `passwords.reset`, unless the account has no password and signs in at another issuer.
+ * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
+ * many wrong passwords.
+ */
+public struct ConfirmVerification: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The token that was mailed.
+     */
+    public let token: String
+    /**
+     * The account's password, of a caller who is not signed in.
+     */
+    public let password: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The token that was mailed.
+         */token: String, 
+        /**
+         * The account's password, of a caller who is not signed in.
+         */password: String? = nil) {
+        self.token = token
+        self.password = password
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmverification_uniffi_trait_debug(
+            FfiConverterTypeConfirmVerification_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmverification_uniffi_trait_display(
+            FfiConverterTypeConfirmVerification_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ConfirmVerification: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConfirmVerification: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ConfirmVerification {
+        return
+            try ConfirmVerification(
+                token: FfiConverterString.read(from: &buf), 
+                password: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ConfirmVerification, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+        FfiConverterOptionString.write(value.password, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmVerification_lift(_ buf: RustBuffer) throws -> ConfirmVerification {
+    return try FfiConverterTypeConfirmVerification.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmVerification_lower(_ value: ConfirmVerification) -> RustBuffer {
+    return FfiConverterTypeConfirmVerification.lower(value)
+}
+
+
+/**
+ * The answer to a confirmation.
+ */
+public struct Confirmation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * Whether the address counts as proved.
+     */
+    public let isVerified: Bool
+    /**
+     * What `passwords.reset` takes instead, which proves the address, too.
+     */
+    public let resetToken: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether the address counts as proved.
+         */isVerified: Bool, 
+        /**
+         * What `passwords.reset` takes instead, which proves the address, too.
+         */resetToken: String? = nil) {
+        self.isVerified = isVerified
+        self.resetToken = resetToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmation_uniffi_trait_debug(
+            FfiConverterTypeConfirmation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmation_uniffi_trait_display(
+            FfiConverterTypeConfirmation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension Confirmation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConfirmation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Confirmation {
+        return
+            try Confirmation(
+                isVerified: FfiConverterBool.read(from: &buf), 
+                resetToken: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Confirmation, into buf: inout [UInt8]) {
+        FfiConverterBool.write(value.isVerified, into: &buf)
+        FfiConverterOptionString.write(value.resetToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmation_lift(_ buf: RustBuffer) throws -> Confirmation {
+    return try FfiConverterTypeConfirmation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmation_lower(_ value: Confirmation) -> RustBuffer {
+    return FfiConverterTypeConfirmation.lower(value)
 }
 
 
@@ -10732,6 +11468,105 @@ func FfiConverterTypeFindUser_lower(_ value: FindUser) -> RustBuffer {
 
 
 /**
+ * Mails a link by which a forgotten password is replaced: a notice of the kind `password_reset`.
+ *
+ * The answer is the same whether or not there is such an account. The link goes to the account's address, not to what was
+ * typed, and is good for an hour and once. Who asks again soon is mailed the same link. An account without a password
+ * that signs in at another issuer is told so instead.
+ * Errors: `RATE_LIMIT_EXCEEDED` for the same name twice within a minute or six times within an hour, and for an address
+ * that asks more than ten times within an hour; `UNAVAILABLE` where the store has no notifier.
+ */
+public struct ForgotPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The e-mail address or username, whatever the case.
+     */
+    public let identifier: String
+    /**
+     * The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
+     * account too often.
+     */
+    public let deviceToken: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The e-mail address or username, whatever the case.
+         */identifier: String, 
+        /**
+         * The `device_token` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
+         * account too often.
+         */deviceToken: String? = nil) {
+        self.identifier = identifier
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_forgotpassword_uniffi_trait_debug(
+            FfiConverterTypeForgotPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_forgotpassword_uniffi_trait_display(
+            FfiConverterTypeForgotPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ForgotPassword: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeForgotPassword: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ForgotPassword {
+        return
+            try ForgotPassword(
+                identifier: FfiConverterString.read(from: &buf), 
+                deviceToken: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ForgotPassword, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.identifier, into: &buf)
+        FfiConverterOptionString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeForgotPassword_lift(_ buf: RustBuffer) throws -> ForgotPassword {
+    return try FfiConverterTypeForgotPassword.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeForgotPassword_lower(_ value: ForgotPassword) -> RustBuffer {
+    return FfiConverterTypeForgotPassword.lower(value)
+}
+
+
+/**
  * Gets a drone.
  *
  * Permission `drone:read`.
@@ -12853,6 +13688,278 @@ func FfiConverterTypeNewGrant_lower(_ value: NewGrant) -> RustBuffer {
 
 
 /**
+ * What the application is to send to somebody.
+ */
+public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * Its id. A notice that comes again has the same: what was sent already need not be sent again.
+     */
+    public let id: Uuid
+    /**
+     * What it is about.
+     */
+    public let kind: NoticeKind
+    /**
+     * The e-mail address that it goes to.
+     */
+    public let address: String
+    /**
+     * Whose account it is about.
+     */
+    public let userId: Uuid
+    /**
+     * A subject in English, the same for all of a kind.
+     */
+    public let subject: String
+    /**
+     * The text in English, plain: with the link where there is one, else with the token.
+     */
+    public let text: String
+    /**
+     * What the operation of the link takes, good once.
+     */
+    public let token: String?
+    /**
+     * The application's page with the token behind `#`, where the configuration has a `link_url`.
+     */
+    public let link: String?
+    /**
+     * Until when the token is good.
+     */
+    public let expiresAt: Timestamp?
+    /**
+     * When it happened, or was asked for.
+     */
+    public let at: Timestamp
+    /**
+     * The address that the request came from.
+     */
+    public let ip: String?
+    /**
+     * The program that it came from, as that called itself: not to be shown as if it were true.
+     */
+    public let userAgent: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its id. A notice that comes again has the same: what was sent already need not be sent again.
+         */id: Uuid, 
+        /**
+         * What it is about.
+         */kind: NoticeKind, 
+        /**
+         * The e-mail address that it goes to.
+         */address: String, 
+        /**
+         * Whose account it is about.
+         */userId: Uuid, 
+        /**
+         * A subject in English, the same for all of a kind.
+         */subject: String, 
+        /**
+         * The text in English, plain: with the link where there is one, else with the token.
+         */text: String, 
+        /**
+         * What the operation of the link takes, good once.
+         */token: String? = nil, 
+        /**
+         * The application's page with the token behind `#`, where the configuration has a `link_url`.
+         */link: String? = nil, 
+        /**
+         * Until when the token is good.
+         */expiresAt: Timestamp? = nil, 
+        /**
+         * When it happened, or was asked for.
+         */at: Timestamp, 
+        /**
+         * The address that the request came from.
+         */ip: String? = nil, 
+        /**
+         * The program that it came from, as that called itself: not to be shown as if it were true.
+         */userAgent: String? = nil) {
+        self.id = id
+        self.kind = kind
+        self.address = address
+        self.userId = userId
+        self.subject = subject
+        self.text = text
+        self.token = token
+        self.link = link
+        self.expiresAt = expiresAt
+        self.at = at
+        self.ip = ip
+        self.userAgent = userAgent
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_notice_uniffi_trait_debug(
+            FfiConverterTypeNotice_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_notice_uniffi_trait_display(
+            FfiConverterTypeNotice_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension Notice: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNotice: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Notice {
+        return
+            try Notice(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                kind: FfiConverterTypeNoticeKind.read(from: &buf), 
+                address: FfiConverterString.read(from: &buf), 
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                subject: FfiConverterString.read(from: &buf), 
+                text: FfiConverterString.read(from: &buf), 
+                token: FfiConverterOptionString.read(from: &buf), 
+                link: FfiConverterOptionString.read(from: &buf), 
+                expiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                at: FfiConverterTypeTimestamp.read(from: &buf), 
+                ip: FfiConverterOptionString.read(from: &buf), 
+                userAgent: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Notice, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterTypeNoticeKind.write(value.kind, into: &buf)
+        FfiConverterString.write(value.address, into: &buf)
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.subject, into: &buf)
+        FfiConverterString.write(value.text, into: &buf)
+        FfiConverterOptionString.write(value.token, into: &buf)
+        FfiConverterOptionString.write(value.link, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.expiresAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.at, into: &buf)
+        FfiConverterOptionString.write(value.ip, into: &buf)
+        FfiConverterOptionString.write(value.userAgent, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNotice_lift(_ buf: RustBuffer) throws -> Notice {
+    return try FfiConverterTypeNotice.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNotice_lower(_ value: Notice) -> RustBuffer {
+    return FfiConverterTypeNotice.lower(value)
+}
+
+
+/**
+ * The answer to a reset.
+ */
+public struct PasswordReset: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+     */
+    public let deviceToken: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+         */deviceToken: String) {
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_passwordreset_uniffi_trait_debug(
+            FfiConverterTypePasswordReset_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_passwordreset_uniffi_trait_display(
+            FfiConverterTypePasswordReset_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension PasswordReset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePasswordReset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PasswordReset {
+        return
+            try PasswordReset(
+                deviceToken: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PasswordReset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasswordReset_lift(_ buf: RustBuffer) throws -> PasswordReset {
+    return try FfiConverterTypePasswordReset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasswordReset_lower(_ value: PasswordReset) -> RustBuffer {
+    return FfiConverterTypePasswordReset.lower(value)
+}
+
+
+/**
  * A permission.
  */
 public struct Permission: Equatable, Hashable {
@@ -14701,6 +15808,103 @@ func FfiConverterTypeRequestContext_lift(_ buf: RustBuffer) throws -> RequestCon
 #endif
 func FfiConverterTypeRequestContext_lower(_ value: RequestContext) -> RustBuffer {
     return FfiConverterTypeRequestContext.lower(value)
+}
+
+
+/**
+ * Sets a new password by the token of a `password_reset`.
+ *
+ * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
+ * proved. If it never was before, identities that the account stands for at other issuers are unlinked: somebody else may
+ * have registered the address.
+ * Errors: `UNAUTHORIZED` for a token that is not good (any more), `VALIDATION_ERROR` for a password that breaks the rule or
+ * is the present one; the token stays good then.
+ */
+public struct ResetPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The token that was mailed.
+     */
+    public let token: String
+    /**
+     * The new password.
+     */
+    public let newPassword: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The token that was mailed.
+         */token: String, 
+        /**
+         * The new password.
+         */newPassword: String) {
+        self.token = token
+        self.newPassword = newPassword
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_resetpassword_uniffi_trait_debug(
+            FfiConverterTypeResetPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_resetpassword_uniffi_trait_display(
+            FfiConverterTypeResetPassword_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ResetPassword: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeResetPassword: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ResetPassword {
+        return
+            try ResetPassword(
+                token: FfiConverterString.read(from: &buf), 
+                newPassword: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ResetPassword, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+        FfiConverterString.write(value.newPassword, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeResetPassword_lift(_ buf: RustBuffer) throws -> ResetPassword {
+    return try FfiConverterTypeResetPassword.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeResetPassword_lower(_ value: ResetPassword) -> RustBuffer {
+    return FfiConverterTypeResetPassword.lower(value)
 }
 
 
@@ -20207,6 +21411,97 @@ func FfiConverterTypeDecisionAnswer_lower(_ value: DecisionAnswer) -> RustBuffer
 
 
 /**
+ * What became of a notice.
+ */
+
+public enum Delivery: Equatable, Hashable {
+    
+    /**
+     * It is on its way.
+     */
+    case sent
+    /**
+     * Not now: it is to be given again later.
+     */
+    case retryAfter(
+        /**
+         * After so many seconds, an hour at most; fewer than 0 count as a failure.
+         */seconds: Int64
+    )
+    /**
+     * It never will be: there is no such address, or the application does not send this kind.
+     */
+    case refused
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension Delivery: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDelivery: FfiConverterRustBuffer {
+    typealias SwiftType = Delivery
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Delivery {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .sent
+        
+        case 2: return .retryAfter(seconds: try FfiConverterInt64.read(from: &buf)
+        )
+        
+        case 3: return .refused
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: Delivery, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .sent:
+            writeInt(&buf, Int32(1))
+        
+        
+        case let .retryAfter(seconds):
+            writeInt(&buf, Int32(2))
+            FfiConverterInt64.write(seconds, into: &buf)
+            
+        
+        case .refused:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDelivery_lift(_ buf: RustBuffer) throws -> Delivery {
+    return try FfiConverterTypeDelivery.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDelivery_lower(_ value: Delivery) -> RustBuffer {
+    return FfiConverterTypeDelivery.lower(value)
+}
+
+
+
+/**
  * A drone's model.
  */
 
@@ -20857,6 +22152,206 @@ func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
 
 
 /**
+ * What a notice is about.
+ */
+
+public enum NoticeKind: Equatable, Hashable {
+    
+    /**
+     * Somebody asked for a link to choose a new password: `passwords.forgot`. Has a token, for `passwords.reset`.
+     */
+    case passwordReset
+    /**
+     * The same, of an account that has no password and signs in at another issuer.
+     */
+    case signInElsewhere
+    /**
+     * The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
+     * `verification.confirm`.
+     */
+    case verification
+    /**
+     * The password was changed, reset or set.
+     */
+    case passwordChanged
+    /**
+     * Somebody signed in on a device that is not known.
+     */
+    case newDevice
+    /**
+     * So many sign-ins by a name of the account failed in a row that it lets in known devices alone.
+     */
+    case signInLocked
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension NoticeKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
+    typealias SwiftType = NoticeKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NoticeKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .passwordReset
+        
+        case 2: return .signInElsewhere
+        
+        case 3: return .verification
+        
+        case 4: return .passwordChanged
+        
+        case 5: return .newDevice
+        
+        case 6: return .signInLocked
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: NoticeKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .passwordReset:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .signInElsewhere:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .verification:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .passwordChanged:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .newDevice:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .signInLocked:
+            writeInt(&buf, Int32(6))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNoticeKind_lift(_ buf: RustBuffer) throws -> NoticeKind {
+    return try FfiConverterTypeNoticeKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNoticeKind_lower(_ value: NoticeKind) -> RustBuffer {
+    return FfiConverterTypeNoticeKind.lower(value)
+}
+
+
+
+/**
+ * What a notifier may throw when it cannot send now; anything else that it throws counts as `Failed`.
+ */
+public 
+enum NotifierError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
+
+    
+    
+    /**
+     * It could not be sent; the notice is given again later.
+     */
+    case Failed(
+        /**
+         * In words, without secrets.
+         */detail: String
+    )
+
+    
+
+    
+
+    
+    public var errorDescription: String? {
+        String(reflecting: self)
+    }
+    
+}
+
+#if compiler(>=6)
+extension NotifierError: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNotifierError: FfiConverterRustBuffer {
+    typealias SwiftType = NotifierError
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NotifierError {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        
+
+        
+        case 1: return .Failed(
+            detail: try FfiConverterString.read(from: &buf)
+            )
+
+         default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: NotifierError, into buf: inout [UInt8]) {
+        switch value {
+
+        
+
+        
+        
+        case let .Failed(detail):
+            writeInt(&buf, Int32(1))
+            FfiConverterString.write(detail, into: &buf)
+            
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNotifierError_lift(_ buf: RustBuffer) throws -> NotifierError {
+    return try FfiConverterTypeNotifierError.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNotifierError_lower(_ value: NotifierError) -> RustBuffer {
+    return FfiConverterTypeNotifierError.lower(value)
+}
+
+
+/**
  * What became of a batch.
  */
 
@@ -21497,6 +22992,10 @@ public enum Reason: Equatable, Hashable {
      */
     case rightsStale
     /**
+     * The operation is not offered here: it needs a notifier, or a server.
+     */
+    case notOffered
+    /**
      * The store was closed.
      */
     case closed
@@ -21621,11 +23120,13 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 46: return .rightsStale
         
-        case 47: return .closed
+        case 47: return .notOffered
         
-        case 48: return .corrupt
+        case 48: return .closed
         
-        case 49: return .`internal`
+        case 49: return .corrupt
+        
+        case 50: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -21819,16 +23320,20 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(46))
         
         
-        case .closed:
+        case .notOffered:
             writeInt(&buf, Int32(47))
         
         
-        case .corrupt:
+        case .closed:
             writeInt(&buf, Int32(48))
         
         
-        case .`internal`:
+        case .corrupt:
             writeInt(&buf, Int32(49))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(50))
         
         }
     }
@@ -23400,6 +24905,30 @@ fileprivate struct FfiConverterOptionString: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterString.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeNotifier: FfiConverterRustBuffer {
+    typealias SwiftType = Notifier?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeNotifier.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeNotifier.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -25487,6 +27016,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 65499) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_verification() != 13667) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 37393) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -25527,6 +27059,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_expire() != 21325) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_forgot() != 29650) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_reset() != 58477) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_set() != 56824) {
@@ -25697,6 +27235,12 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_update() != 63697) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 14972) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_verification_send() != 11305) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 13791) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -25737,6 +27281,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_system() != 8326) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_notifier_send() != 27665) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_persister_load() != 45824) {
@@ -25790,13 +27337,14 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_rules_principal() != 26405) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 27296) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 9495) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_rules_compile() != 17709) {
         return InitializationResult.apiChecksumMismatch
     }
 
+    uniffiCallbackInitNotifier()
     uniffiCallbackInitPersister()
     return InitializationResult.ok
 }()

@@ -7,8 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rolekeep.Batch;
 import dev.rolekeep.Check;
+import dev.rolekeep.Delivery;
 import dev.rolekeep.ExternalIdentity;
+import dev.rolekeep.ForgotPassword;
 import dev.rolekeep.Loaded;
+import dev.rolekeep.Notice;
+import dev.rolekeep.NoticeKind;
 import dev.rolekeep.Persisted;
 import dev.rolekeep.Reason;
 import dev.rolekeep.RequestContext;
@@ -20,6 +24,7 @@ import dev.rolekeep.StringPatch;
 import dev.rolekeep.UserCheck;
 import dev.rolekeep.blocking.AssignedRoleBuilder;
 import dev.rolekeep.blocking.BlockingCaller;
+import dev.rolekeep.blocking.BlockingNotifier;
 import dev.rolekeep.blocking.BlockingPersister;
 import dev.rolekeep.blocking.CreateUserBuilder;
 import dev.rolekeep.blocking.ListUsersBuilder;
@@ -29,6 +34,7 @@ import dev.rolekeep.blocking.RulesConfigBuilder;
 import dev.rolekeep.blocking.ConfigBuilder;
 import dev.rolekeep.blocking.SqlTableBuilder;
 import dev.rolekeep.blocking.UpdateUserBuilder;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
@@ -37,6 +43,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -148,6 +157,30 @@ class JavaTest {
         }
         try (var um = RolekeepBlocking.open(settings().build(), persister)) {
             assertEquals(ada, um.actingAs(ada).users().me().getId());
+        }
+    }
+
+    @Test
+    void aNotifierInJava() throws Exception {
+        var kept = new LinkedBlockingQueue<Notice>();
+        var known = ConcurrentHashMap.<UUID>newKeySet();
+        try (var um = RolekeepBlocking.open(settings().build(), notice -> {
+            kept.put(notice);
+            return known.add(notice.getId()) ? new Delivery.RetryAfter(1) : Delivery.Sent.INSTANCE;
+        })) {
+            um.system().users().create(new CreateUserBuilder("ada@example.org").password("correct horse battery ada").build());
+            um.anonymous().passwords().forgot(new ForgotPassword("ada@example.org", null));
+            var first = kept.poll(10, TimeUnit.SECONDS);
+            assertEquals(NoticeKind.PASSWORD_RESET, first.getKind());
+            assertEquals("ada@example.org", first.getAddress());
+            assertNull(first.getLink());
+            assertTrue(first.getText().contains(first.getToken()));
+            var second = kept.poll(10, TimeUnit.SECONDS);
+            assertEquals(List.of(first.getId(), first.getToken()), List.of(second.getId(), second.getToken()));
+        }
+        BlockingNotifier broken = notice -> { throw new IOException("a checked exception, as mail libraries throw"); };
+        try (var um = RolekeepBlocking.open(settings().build(), null, broken)) {
+            assertEquals(0, um.system().users().list().getTotal());
         }
     }
 

@@ -12,6 +12,7 @@ class Player(private val store: JsonObject, private val folder: File) {
     private lateinit var um: UserManagement
     private val callers = mutableMapOf<String, Caller>()
     private val saved = mutableMapOf<String, JsonElement>()
+    private val mailbox = Mailbox()
 
     suspend fun play(steps: List<JsonObject>) {
         um = open(settings())
@@ -68,6 +69,7 @@ class Player(private val store: JsonObject, private val folder: File) {
             return JsonNull
         }
         step["open"]?.let { UserManagement.open(readConfig(filled(it))).shutdown(); return JsonNull }
+        text("mail")?.let { kind -> return writeNotice(mailbox.take { writeNoticeKind(it.kind) == writeString(kind) && it.address == filled(step.getValue("to")).jsonPrimitive.content }) }
         step["wait"]?.let { delay((it.jsonPrimitive.double * 1000).toLong()); return JsonNull }
         step["reopen"]?.let {
             um.shutdown()
@@ -138,8 +140,10 @@ class Player(private val store: JsonObject, private val folder: File) {
 
     private fun settings() = JsonObject(quickJson + (store["settings"]?.jsonObject ?: emptyMap()))
 
-    private suspend fun open(settings: JsonObject) =
-        UserManagement.open(readConfig(settings).copy(sqlite = folder.resolve("store.db").path))
+    private suspend fun open(settings: JsonObject): UserManagement {
+        val hasNotifier = store["notifier"]?.jsonPrimitive?.boolean == true
+        return UserManagement.open(readConfig(settings).copy(sqlite = folder.resolve("store.db").path), notifier = mailbox.takeIf { hasNotifier })
+    }
 
     private fun resourceOf(written: JsonObject) = resource(
         written.getValue("type").jsonPrimitive.content,

@@ -3,6 +3,7 @@ package dev.rolekeep.blocking
 import dev.rolekeep.*
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.runInterruptible
 import kotlinx.coroutines.withContext
 import java.util.UUID
 import java.util.concurrent.CancellationException
@@ -83,13 +84,23 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
         /**
          * Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
          *
+         * @param notifier sends mail. Without one, what is done by mail, such as `passwords().forgot`, throws
+         *   [RolekeepException.Unavailable] with the reason `NOT_OFFERED`, and nobody is told of what happens to an account.
          * @throws RolekeepException.Validation for config or a policy that are not valid.
          * @throws RolekeepException.Unavailable where the storage cannot be used.
          */
         @JvmStatic
         @JvmOverloads
-        fun open(config: Config = Config(), persister: BlockingPersister? = null): RolekeepBlocking =
-            RolekeepBlocking(await { UserManagement.open(config, persister?.let(::Adapter)) })
+        fun open(
+            config: Config = Config(),
+            persister: BlockingPersister? = null,
+            notifier: BlockingNotifier? = null,
+        ): RolekeepBlocking =
+            RolekeepBlocking(await { UserManagement.open(config, persister?.let(::Adapter), notifier?.let(::NotifierAdapter)) })
+
+        /** Opens a store in memory or in the SQLite file of the config, with a notifier that sends mail. */
+        @JvmStatic
+        fun open(config: Config, notifier: BlockingNotifier): RolekeepBlocking = open(config, null, notifier)
 
         /** Compiles a policy without a store. */
         @JvmStatic
@@ -189,6 +200,35 @@ private class Adapter(private val to: BlockingPersister) : Persister {
     override suspend fun forget(ids: List<String>) = withContext(Dispatchers.IO) { to.forget(ids) }
 
     override fun isShared() = to.isShared()
+}
+
+/**
+ * Sends mail, as [Notifier] describes it; up to four calls run at a time, on threads that may be blocked. One that takes more
+ * than 30 seconds is interrupted.
+ *
+ * ```java
+ * var config = new ConfigBuilder().sqlite("app.db").linkUrl("https://app.example.org/account").build();
+ * var um = RolekeepBlocking.open(config, notice -> {
+ *     mailer.send(notice.getAddress(), notice.getSubject(), notice.getText());
+ *     return Delivery.Sent.INSTANCE;
+ * });
+ * ```
+ */
+fun interface BlockingNotifier {
+    /**
+     * Sends a notice; it is [Delivery.Sent] only once it is durably on its way.
+     *
+     * @throws Exception any; the notice is given again later. So it is after null.
+     */
+    @Throws(Exception::class)
+    fun send(notice: Notice): Delivery
+}
+
+internal class NotifierAdapter(private val to: BlockingNotifier) : Notifier {
+    override suspend fun send(notice: Notice): Delivery = runInterruptible(Dispatchers.IO) {
+        // Java may answer null, whatever the type says.
+        to.send(notice) as Delivery? ?: throw NotifierException.Failed("the notifier answered null")
+    }
 }
 
 internal fun <T> await(run: suspend () -> T): T = try {
