@@ -9,10 +9,11 @@ use crate::{
         error::Result,
         link::{LinkPurpose, OneTimeLink},
         notice::NoticeKind,
-        predicate::Predicate,
+        predicate::{Comparison, Predicate},
         secret::Secret,
         time::Time,
         user::User,
+        value::Value,
     },
     operations::{Access, Operation, epochs, links, notices, plan::Plan, services::Services, users::unlink_since},
 };
@@ -71,11 +72,13 @@ impl Operation for RevertEmail {
 
 /// Plans that the changes after one are undone with it: their links are void, and their addresses are free.
 async fn undo_later(plan: &mut Plan<'_>, user: &User, link: &OneTimeLink) -> Result<()> {
-    let links: Vec<OneTimeLink> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
-    let is_later = |other: &&OneTimeLink| {
-        other.purpose == LinkPurpose::EmailRevert && other.used_at.is_none() && other.created_at > link.created_at
-    };
-    for later in links.iter().filter(is_later) {
+    let later = Predicate::all([
+        Predicate::equals("user_id", user.id.0),
+        Predicate::equals("purpose", link.purpose.as_str()),
+        Predicate::Compare("created_at".into(), Comparison::Greater, Value::Time(link.created_at.as_microsecond())),
+    ]);
+    let links: Vec<OneTimeLink> = plan.reads().all(later).await?;
+    for later in links.iter().filter(|link| link.used_at.is_none()) {
         plan.release("email", &later.address, user.id).await?;
         plan.follow(Some(later), OneTimeLink { used_at: Some(plan.now), ..later.clone() });
     }

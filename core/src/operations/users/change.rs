@@ -13,11 +13,13 @@ use crate::{
         check::{Checks, wrong},
         decode::FieldCode,
         drone::{Drone, DroneAssignment},
-        error::Result,
+        error::{Error, Reason, Result},
         id::UserId,
         identity::Identity,
+        notice::NoticeKind,
         patch::Patch,
         predicate::Predicate,
+        session::SessionEnd,
         text,
         time::Time,
         user::User,
@@ -26,6 +28,8 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
+        epochs::{self, Password},
+        notices,
         plan::{Plan, expect_version},
         reads::Reads,
         rights,
@@ -37,7 +41,11 @@ use crate::{
 /// another issuer.
 ///
 /// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+/// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
+/// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
+/// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+/// more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+/// notifier. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateUser {
@@ -245,11 +253,15 @@ impl ValidChange {
             return Ok(before);
         }
         let email = |user: &User| user.email.as_deref().map(text::canonical);
-        if email(&after) != email(&before) {
+        let has_moved = email(&after) != email(&before);
+        if has_moved {
             after.email_verified = false;
         }
         after.updated_at = plan.now;
         rights::require_after(plan, "user:update", &after).await?;
+        if has_moved {
+            require_may_redirect(plan, before.id).await?;
+        }
         // Before its drones are read, so that none comes or goes unseen; names and address may be read by
         // conditions as well as the region.
         plan.move_authority(before.id).await?;
@@ -266,8 +278,28 @@ impl ValidChange {
         if after.region_id != before.region_id {
             drop_drones_elsewhere(&after, plan).await?;
         }
+        if has_moved && plan.actor.user_id() != Some(before.id) {
+            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept).await?;
+            notices::tell(plan, NoticeKind::EmailChanged, &before)?;
+            notices::tell(plan, NoticeKind::EmailChanged, &after)?;
+        }
         Ok(plan.update(&before, after))
     }
+}
+
+/// Whoever has an account's address can choose its password: changing it is acting as the user.
+async fn require_may_redirect(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
+    if plan.actor.user_id() != Some(user) {
+        administrators::require_may_give_all_of(plan, user).await?;
+        return rights::require_fresh(plan);
+    }
+    if plan.services.has_notifier() {
+        return Err(Error::new(
+            Reason::Denied,
+            "your own address is changed by `email.change`, which proves that it is yours",
+        ));
+    }
+    Ok(())
 }
 
 /// An account has an e-mail address or stands for somebody, as when it was made.

@@ -19,7 +19,6 @@ pub enum Deed {
         region: Patch<usize>,
         full_name: Patch<String>,
         display_name: Patch<String>,
-        email: Option<String>,
     },
     CreateUser {
         email: String,
@@ -90,22 +89,14 @@ impl Deed {
         let code = |choices: &mut Choices| if choices.once_in(2) { "prime".to_owned() } else { format!("code-{step}") };
         match choices.below(36) {
             0..=5 => {
-                let mut deed = (None, None, None, None);
+                let mut deed = (None, None, None);
                 match choices.below(6) {
                     0..=2 => deed.0 = Some(some_region(choices)),
                     3 => deed.1 = Some(word(choices)),
-                    4 => deed.2 = Some(word(choices)),
-                    _ => deed.3 = Some(format!("step{step}@example.org")),
+                    _ => deed.2 = Some(word(choices)),
                 }
                 let user = any(choices);
-                Self::UpdateUser {
-                    user,
-                    is_whole: false,
-                    region: deed.0,
-                    full_name: deed.1,
-                    display_name: deed.2,
-                    email: deed.3,
-                }
+                Self::UpdateUser { user, is_whole: false, region: deed.0, full_name: deed.1, display_name: deed.2 }
             }
             6 | 7 => Self::UpdateUser {
                 user: any(choices),
@@ -113,7 +104,6 @@ impl Deed {
                 region: Some(some_region(choices)),
                 full_name: Some(word(choices)),
                 display_name: Some(word(choices)),
-                email: None,
             },
             8 => Self::CreateUser {
                 email: format!("step{step}@example.org"),
@@ -179,13 +169,12 @@ impl Deed {
         let mut put = |key: &str, value: Json| drop(with.insert(key.to_owned(), value));
         let row = |row: Option<Row>| row.map_or(Json::Null, Row::input);
         let operation = match self {
-            Self::UpdateUser { user, is_whole, region, full_name, display_name, email } => {
+            Self::UpdateUser { user, is_whole, region, full_name, display_name } => {
                 put("id", Row::User(*user).input());
                 if *is_whole {
                     let email = world.users[*user].as_ref().map_or("gone@example.org", |user| &user.email);
                     put("email", email.into());
                 }
-                email.iter().for_each(|email| put("email", email.as_str().into()));
                 full_name.iter().for_each(|name| put("full_name", json!(name)));
                 display_name.iter().for_each(|name| put("display_name", json!(name)));
                 region.iter().for_each(|at| put("region", row(at.map(Row::Region))));
@@ -315,14 +304,13 @@ impl Deed {
         // What an input names must be there, as far as the caller knows.
         let named = |row: Row| if world.is_there(row) && sees(row) { Ok(()) } else { Err("VALIDATION_ERROR") };
         match self {
-            Self::UpdateUser { user: at, is_whole: _, region, full_name, display_name, email } => {
+            Self::UpdateUser { user: at, is_whole: _, region, full_name, display_name } => {
                 region.iter().flatten().try_for_each(|at| named(Row::Region(*at)))?;
                 let user = next.users[*at].as_mut().unwrap();
                 let before = user.clone();
                 full_name.iter().for_each(|name| user.full_name.clone_from(name));
                 display_name.iter().for_each(|name| user.display_name.clone_from(name));
                 region.iter().for_each(|region| user.region = *region);
-                email.iter().for_each(|email| user.email.clone_from(email));
                 if *user == before {
                     return Ok(next);
                 }

@@ -26,8 +26,8 @@ async fn sec_10_a_stronger_account_is_not_taken_over_by_its_names() {
     let um = store(policy()).await;
     let root = user(&um, "root", &["admin"]).await;
     let plain = user(&um, "plain", &[]).await;
-    let (moderator, own) = caller(&um, "moderator", &["moderator"]).await;
-    let (admin, _) = caller(&um, "admin", &["admin"]).await;
+    let (moderator, own) = signed_in(&um, "moderator", &["moderator"]).await;
+    let (admin, _) = signed_in(&um, "admin", &["admin"]).await;
     let users = moderator.users();
     let changes =
         [|id| UpdateUser::new(id).email("thief@example.org"), |id: UserId| UpdateUser::new(id).username("thief")];
@@ -36,6 +36,12 @@ async fn sec_10_a_stronger_account_is_not_taken_over_by_its_names() {
         assert!(users.update(change(plain.id)).await.is_ok());
     }
     assert!(users.update(UpdateUser::new(own).email("me@example.org")).await.is_ok());
+    // Whoever has an address can choose the password.
+    let clerk = user(&um, "clerk", &["clerk"]).await;
+    let thief = |id| UpdateUser::new(id).email("other@example.org");
+    assert_eq!(users.update(thief(clerk.id)).await.unwrap_err().code(), Code::Forbidden);
+    let (vouched, _) = caller(&um, "vouched", &["moderator"]).await;
+    assert_eq!(vouched.users().update(thief(plain.id)).await.unwrap_err().reason(), Reason::StepUpRequired);
     assert!(admin.users().update(UpdateUser::new(root.id).email("root2@example.org")).await.is_ok());
 }
 

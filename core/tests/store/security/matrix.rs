@@ -15,16 +15,28 @@ use serde_json::{Value, json};
 use super::kit::{PASSWORD, signed_in};
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 5] =
-    ["audit.outcome", "sessions.login", "sessions.refresh", "sign_in.password", "sessions.inspect"];
+const PUBLIC: [&str; 9] = [
+    "audit.outcome",
+    "sessions.login",
+    "sessions.refresh",
+    "sign_in.password",
+    "sessions.inspect",
+    "passwords.forgot",
+    "passwords.reset",
+    "verification.confirm",
+    "email.revert",
+];
 /// Any user may ask for these about itself; none of them says anything about others.
-const OWN: [&str; 8] = [
+const OWN: [&str; 11] = [
     "users.me",
     "sessions.logout",
     "sessions.list",
     "sessions.revoke_others",
     "sessions.step_up",
     "passwords.change",
+    "verification.send",
+    "email.change",
+    "email.confirm",
     "roles.mine",
     "permissions.mine",
 ];
@@ -92,6 +104,8 @@ impl World {
             "sign_in.password" => json!({"challenge": "rkx_AAAA", "new_password": PASSWORD}),
             "sessions.inspect" => json!({ "token": self.refresh_token }),
             "passwords.change" => json!({"current_password": PASSWORD, "new_password": "another horse battery"}),
+            "email.change" => json!({"email": "other@example.org"}),
+            "email.confirm" => json!({"token": "rke_AAAA"}),
             "passwords.set" => json!({"user_id": victim, "password": "another horse battery"}),
             "passwords.set_temporary" => json!({ "user_id": victim }),
             "passwords.expire" => json!({ "user_ids": [victim] }),

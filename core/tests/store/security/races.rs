@@ -336,7 +336,7 @@ async fn sec_6_who_is_appointed_meanwhile_is_beyond_a_moderator() {
             });
             let answer = match deed {
                 "suspend" => me.users().suspend(SuspendUser::new(eve)).await.map(drop),
-                "update" => me.users().update(UpdateUser::new(eve).email("me@example.org")).await.map(drop),
+                "update" => me.users().update(UpdateUser::new(eve).username("mine")).await.map(drop),
                 "delete" => me.users().delete(eve).await,
                 _ => me.sessions().revoke_all(RevokeAllSessions::new().user_id(eve)).await,
             };

@@ -11,7 +11,7 @@ use rolekeep::{
 };
 use uuid::Uuid;
 
-use super::kit::{caller, policy, store, user};
+use super::kit::{caller, policy, signed_in, store, user};
 
 fn nobody() -> UserId {
     UserId(Uuid::from_u128(0xff))
@@ -200,7 +200,7 @@ async fn sec_9_a_taken_name_is_told_to_who_may_have_it() {
     "#;
     let um = store(Policy::from_toml(text).unwrap()).await;
     let system = um.system();
-    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    let (clerk, _) = signed_in(&um, "clerk", &["clerk"]).await;
     system.users().create(CreateUser::new("taken@example.org").username("taken")).await.unwrap();
     system.regions().create(CreateRegion::new("taken", "Taken")).await.unwrap();
     system.drones().create(CreateDrone::new("taken", DroneModel::Mq5)).await.unwrap();
