@@ -91,16 +91,20 @@ impl Tally {
 pub struct Counted {
     sqlite: SqliteStorage,
     file: PathBuf,
+    /// One call at a time, so that what is given out in the background is not counted with it.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Counted {
     pub async fn open(file: PathBuf) -> Result<Self> {
         statements::watch();
-        Ok(Self { sqlite: SqliteStorage::open(SqliteOptions::new(&file)).await?, file })
+        let sqlite = SqliteStorage::open(SqliteOptions::new(&file)).await?;
+        Ok(Self { sqlite, file, turn: tokio::sync::Mutex::default() })
     }
 
     /// An answer, and how many statements SQLite ran for it.
     async fn run<T>(&self, call: impl Future<Output = T>) -> (T, usize) {
+        let _turn = self.turn.lock().await;
         let before = statements::count(&self.file);
         let answer = call.await;
         (answer, statements::count(&self.file) - before)
