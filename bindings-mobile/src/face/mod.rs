@@ -6,6 +6,7 @@ mod audit;
 mod common;
 mod config;
 mod drones;
+mod email;
 mod errors;
 mod generic;
 mod limits;
@@ -31,6 +32,7 @@ pub use audit::*;
 pub use common::*;
 pub use config::*;
 pub use drones::*;
+pub use email::*;
 pub use errors::*;
 pub use generic::*;
 pub use limits::*;
@@ -73,6 +75,11 @@ impl Caller {
     /// Proving that an account's e-mail address is its user's.
     pub fn get_verification(self: Arc<Self>) -> Arc<Verification> {
         Arc::new(Verification { caller: self })
+    }
+
+    /// Changing one's own e-mail address.
+    pub fn get_email(self: Arc<Self>) -> Arc<Email> {
+        Arc::new(Email { caller: self })
     }
 
     /// Limits of failed sign-ins.

@@ -61,6 +61,16 @@ pub enum NoticeKind {
     /// `verification.confirm`.
     #[serde(rename = "verification")]
     Verification,
+    /// The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
+    /// `email.confirm`.
+    #[serde(rename = "email_change")]
+    EmailChange,
+    /// Somebody asked to change its address to this one, which another account has: it is told to that one.
+    #[serde(rename = "address_taken")]
+    AddressTaken,
+    /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
+    #[serde(rename = "email_changed")]
+    EmailChanged,
     /// The password was changed, reset or set.
     #[serde(rename = "password_changed")]
     PasswordChanged,

@@ -61,7 +61,7 @@ hidden!(ForgotPassword);
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct PasswordReset {
-    /// What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
     pub device_token: String,
 }
 hidden!(PasswordReset);

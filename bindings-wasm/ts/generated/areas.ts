@@ -8,10 +8,12 @@ import type {
   AuditEntry,
   AuditReport,
   BanUser,
+  ChangeEmail,
   ChangeOutcome,
   ChangePassword,
   ChoosePassword,
   ClearLimits,
+  ConfirmEmail,
   ConfirmVerification,
   Confirmation,
   CreateDrone,
@@ -71,6 +73,7 @@ import type {
   Region,
   ReplaceUser,
   ResetPassword,
+  RevertEmail,
   RevokeAdmin,
   RevokeAllSessions,
   RevokeSession,
@@ -156,7 +159,11 @@ export class Users {
    * another issuer.
    *
    * Permission `user:update` before and after the change; the region and whatever else the policy's
-   * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
+   * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
+   * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+   * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+   * notifier. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateUser): Promise<User> {
     return this.#run("users.update", input, "UpdateUser", "User");
@@ -446,6 +453,50 @@ export class Verification {
    */
   confirm(input: ConfirmVerification): Promise<Confirmation> {
     return this.#run("verification.confirm", input, "ConfirmVerification", "Confirmation");
+  }
+}
+
+/** Changing one's own e-mail address. */
+export class Email {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+   *
+   * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
+   * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
+   * five minutes.
+   * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
+   * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+   */
+  change(input: ChangeEmail): Promise<void> {
+    return this.#run("email.change", input, "ChangeEmail", "");
+  }
+  /**
+   * Changes the caller's address by the token of an `email_change`.
+   *
+   * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
+   * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
+   * can undo the change for seven days by `email.revert`; nobody else may have it in that time.
+   * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
+   * if another account has taken the address meanwhile.
+   */
+  confirm(input: ConfirmEmail): Promise<Tokens> {
+    return this.#run("email.confirm", input, "ConfirmEmail", "Tokens");
+  }
+  /**
+   * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
+   * `email_changed`.
+   *
+   * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
+   * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+   * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+   */
+  revert(input: RevertEmail): Promise<void> {
+    return this.#run("email.revert", input, "RevertEmail", "");
   }
 }
 
@@ -901,6 +952,10 @@ export abstract class Areas extends Asker {
   /** Proving that an account's e-mail address is its user's. */
   get verification(): Verification {
     return new Verification(this.run);
+  }
+  /** Changing one's own e-mail address. */
+  get email(): Email {
+    return new Email(this.run);
   }
   /** Limits of failed sign-ins. */
   get limits(): Limits {

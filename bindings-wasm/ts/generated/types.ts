@@ -11,6 +11,7 @@ export type * from "./types/sessions.js";
 export type * from "./types/sign_in.js";
 export type * from "./types/passwords.js";
 export type * from "./types/verification.js";
+export type * from "./types/email.js";
 export type * from "./types/limits.js";
 export type * from "./types/roles.js";
 export type * from "./types/permissions.js";

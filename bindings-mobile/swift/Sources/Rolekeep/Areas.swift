@@ -17,6 +17,9 @@ extension Caller {
     /// Proving that an account's e-mail address is its user's.
     public var verification: Verification { getVerification() }
 
+    /// Changing one's own e-mail address.
+    public var email: Email { getEmail() }
+
     /// Limits of failed sign-ins.
     public var limits: Limits { getLimits() }
 

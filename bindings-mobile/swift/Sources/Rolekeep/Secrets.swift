@@ -15,6 +15,11 @@ extension Config: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+extension ConfirmEmail: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension ConfirmVerification: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
@@ -61,6 +66,11 @@ extension Refresh: CustomReflectable {
 }
 
 extension ResetPassword: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension RevertEmail: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

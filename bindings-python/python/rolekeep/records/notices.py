@@ -53,6 +53,18 @@ class NoticeKind(Word):
     """The owner asked for a link to prove that it has the address: `verification.send`. Has a token,
     for `verification.confirm`.
     """
+    EMAIL_CHANGE = "email_change"
+    """The owner asked to change the account's address to the one that this goes to: `email.change`.
+    Has a token, for `email.confirm`.
+    """
+    ADDRESS_TAKEN = "address_taken"
+    """Somebody asked to change its address to this one, which another account has: it is told to that
+    one.
+    """
+    EMAIL_CHANGED = "email_changed"
+    """The account's address was changed. To the former address it has a token, for `email.revert`, if
+    its user changed it.
+    """
     PASSWORD_CHANGED = "password_changed"
     """The password was changed, reset or set."""
     NEW_DEVICE = "new_device"

@@ -12,9 +12,7 @@ class PasswordReset:
     """The answer to a reset."""
 
     device_token: str = field(repr=False)
-    """What the next sign-in on this device gives, as the `device_token` of a
-    `SignInResult`(crate::sign_in::SignInResult).
-    """
+    """What the next sign-in on this device gives, as the `device_token` of an earlier sign-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,12 @@ export type NoticeKind =
   | "sign_in_elsewhere"
   /** The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for `verification.confirm`. */
   | "verification"
+  /** The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for `email.confirm`. */
+  | "email_change"
+  /** Somebody asked to change its address to this one, which another account has: it is told to that one. */
+  | "address_taken"
+  /** The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it. */
+  | "email_changed"
   /** The password was changed, reset or set. */
   | "password_changed"
   /** Somebody signed in on a device that is not known. */

@@ -49,7 +49,7 @@ export interface ForgotPassword {
 
 /** The answer to a reset. */
 export interface PasswordReset {
-  /** What the next sign-in on this device gives, as the `deviceToken` of a `SignInResult`(crate::sign_in::SignInResult). */
+  /** What the next sign-in on this device gives, as the `deviceToken` of an earlier sign-in. */
   readonly deviceToken: string;
 }
 

@@ -38,6 +38,9 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "passwords.expire" -> me.passwords.expire(readExpirePasswords(input)).let { JsonNull }
     "verification.send" -> input.record().let { me.verification.send() }.let { JsonNull }
     "verification.confirm" -> writeConfirmation(me.verification.confirm(readConfirmVerification(input)))
+    "email.change" -> me.email.change(readChangeEmail(input)).let { JsonNull }
+    "email.confirm" -> writeTokens(me.email.confirm(readConfirmEmail(input)))
+    "email.revert" -> me.email.revert(readRevertEmail(input)).let { JsonNull }
     "limits.clear" -> me.limits.clear(readClearLimits(input)).let { JsonNull }
     "roles.create" -> writeRole(me.roles.create(readCreateRole(input)))
     "roles.list" -> writeRolePage(me.roles.list(readListRoles(input)))
@@ -354,6 +357,24 @@ fun readConfirmVerification(from: JsonElement) = from.record("token", "password"
     ConfirmVerification(
         token = it.required("token") { readString(it) },
         password = it.optional("password") { readString(it) },
+    )
+}
+
+fun readChangeEmail(from: JsonElement) = from.record("email").let { it ->
+    ChangeEmail(
+        email = it.required("email") { readString(it) },
+    )
+}
+
+fun readConfirmEmail(from: JsonElement) = from.record("token").let { it ->
+    ConfirmEmail(
+        token = it.required("token") { readString(it) },
+    )
+}
+
+fun readRevertEmail(from: JsonElement) = from.record("token").let { it ->
+    RevertEmail(
+        token = it.required("token") { readString(it) },
     )
 }
 
@@ -1426,6 +1447,9 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.PASSWORD_RESET -> "password_reset"
     NoticeKind.SIGN_IN_ELSEWHERE -> "sign_in_elsewhere"
     NoticeKind.VERIFICATION -> "verification"
+    NoticeKind.EMAIL_CHANGE -> "email_change"
+    NoticeKind.ADDRESS_TAKEN -> "address_taken"
+    NoticeKind.EMAIL_CHANGED -> "email_changed"
     NoticeKind.PASSWORD_CHANGED -> "password_changed"
     NoticeKind.NEW_DEVICE -> "new_device"
     NoticeKind.SIGN_IN_LOCKED -> "sign_in_locked"

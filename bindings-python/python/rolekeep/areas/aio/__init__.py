@@ -9,6 +9,7 @@ from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
 from .passwords import AsyncPasswords
 from .verification import AsyncVerification
+from .email import AsyncEmail
 from .limits import AsyncLimits
 from .roles import AsyncRoles
 from .permissions import AsyncPermissions
@@ -22,6 +23,7 @@ __all__ = [
     "AsyncAreas",
     "AsyncAudit",
     "AsyncDrones",
+    "AsyncEmail",
     "AsyncLimits",
     "AsyncPasswords",
     "AsyncPermissions",
@@ -65,6 +67,11 @@ class AsyncAreas:
     def verification(self: AsyncFfi) -> AsyncVerification:
         """Proving that an account's e-mail address is its user's."""
         return AsyncVerification(self)
+
+    @property
+    def email(self: AsyncFfi) -> AsyncEmail:
+        """Changing one's own e-mail address."""
+        return AsyncEmail(self)
 
     @property
     def limits(self: AsyncFfi) -> AsyncLimits:

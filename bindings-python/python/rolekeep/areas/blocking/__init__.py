@@ -9,6 +9,7 @@ from .sessions import Sessions
 from .sign_in import SignIn
 from .passwords import Passwords
 from .verification import Verification
+from .email import Email
 from .limits import Limits
 from .roles import Roles
 from .permissions import Permissions
@@ -22,6 +23,7 @@ __all__ = [
     "Areas",
     "Audit",
     "Drones",
+    "Email",
     "Limits",
     "Passwords",
     "Permissions",
@@ -65,6 +67,11 @@ class Areas:
     def verification(self: Ffi) -> Verification:
         """Proving that an account's e-mail address is its user's."""
         return Verification(self)
+
+    @property
+    def email(self: Ffi) -> Email:
+        """Changing one's own e-mail address."""
+        return Email(self)
 
     @property
     def limits(self: Ffi) -> Limits:

@@ -244,7 +244,11 @@ class Users:
         Permission `user:update` before and after the change; the region and whatever else the
         policy's conditions read need `user:set_authority` as well, the account of an administrator
         `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies
-        them. Errors: `CONFLICT` if `expected_version` is stale.
+        them. Whoever has an address can choose the password, so that changing somebody else's needs
+        a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user
+        with more than the default roles; it ends all sessions of the user. One's own is changed by
+        `email.change`, where the store has a notifier. Errors: `CONFLICT` if `expected_version` is
+        stale.
 
         Args:
             id: The user's id.

@@ -18,6 +18,9 @@ val Caller.passwords: Passwords get() = getPasswords()
 /** Proving that an account's e-mail address is its user's. */
 val Caller.verification: Verification get() = getVerification()
 
+/** Changing one's own e-mail address. */
+val Caller.email: Email get() = getEmail()
+
 /** Limits of failed sign-ins. */
 val Caller.limits: Limits get() = getLimits()
 

@@ -20,6 +20,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Proving that an account's e-mail address is its user's. */
     fun verification() = BlockingVerification(areas.getVerification())
 
+    /** Changing one's own e-mail address. */
+    fun email() = BlockingEmail(areas.getEmail())
+
     /** Limits of failed sign-ins. */
     fun limits() = BlockingLimits(areas.getLimits())
 
