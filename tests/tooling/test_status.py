@@ -94,6 +94,16 @@ class Status(unittest.TestCase):
         self.run_status()
         self.assertEqual(self.run_status("--check"), (0, ""))
 
+    def test_a_page_leaves_out_what_mails(self) -> None:
+        mails = {"name": "four", "covers": ["USR-1"], "store": {"notifier": True}, "steps": [{"mail": "password_reset"}]}
+        self.scenarios([*SCENARIOS, mails])
+        self.result("chromium", ["one", "two"])
+        self.run_status()
+        self.assertEqual(self.run_status("--check"), (0, ""))
+        self.result("node", ["one", "two"])
+        self.run_status()
+        self.assertEqual(self.run_status("--check"), (1, "node: not played: users: four\n"))
+
     def test_what_failed_was_not_played_or_is_gone_is_told(self) -> None:
         self.result("python", ["one", "gone"], ["three"])
         self.run_status()
