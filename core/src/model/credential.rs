@@ -53,6 +53,13 @@ impl Credential {
     }
 }
 
+impl Credential {
+    /// The same account's, which has no password any more.
+    pub fn without_password(self) -> Self {
+        Self { password_hash: None, hash_cost: None, set_at: None, must_change: false, temporary_until: None, ..self }
+    }
+}
+
 /// A cost that stored hashes have, or had a moment ago. Every sign-in does the work of all.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "hash_costs", key(cost), sync = replicated, resource = none)]

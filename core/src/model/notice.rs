@@ -33,6 +33,8 @@ pub enum NoticeKind {
     PasswordChanged,
     /// Somebody signed in on a device that is not known.
     NewDevice,
+    /// A session was ended, as one of its refresh tokens was used a second time: somebody copied it.
+    SessionReused,
     /// So many sign-ins by a name of the account failed in a row that it lets in known devices alone.
     SignInLocked,
 }

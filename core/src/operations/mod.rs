@@ -231,6 +231,8 @@ macro_rules! operation_list {
                 fn set(SetPassword);
                 fn set_temporary(SetTemporaryPassword) -> TemporaryPassword;
                 fn expire(ExpirePasswords);
+                fn costs() -> Vec<PasswordCost> = ListPasswordCosts;
+                fn retire(RetirePasswords) -> RetiredPasswords;
             }
             /// Proving that an account's e-mail address is its user's.
             verification: Verification {

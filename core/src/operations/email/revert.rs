@@ -5,7 +5,6 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::change::changed;
 use crate::{
     model::{
-        credential::Credential,
         error::Result,
         link::{LinkPurpose, OneTimeLink},
         notice::NoticeKind,
@@ -55,14 +54,7 @@ impl Operation for RevertEmail {
         let user = changed(plan, before, &link.address).await?;
         unlink_since(plan, user.id, link.created_at).await?;
         if let Some(credential) = epochs::credential_of(plan, user.id).await? {
-            let none = Credential {
-                hash_cost: None,
-                set_at: None,
-                must_change: false,
-                temporary_until: None,
-                ..credential.clone()
-            };
-            plan.follow(Some(&credential), Credential { password_hash: None, ..none });
+            plan.follow(Some(&credential), credential.clone().without_password());
         }
         notices::tell(plan, NoticeKind::PasswordReset, &user)?;
         plan.audit("email.revert", Some(("user", user.id.to_string())), None);

@@ -124,6 +124,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
         | NoticeKind::EmailChanged
         | NoticeKind::PasswordChanged
         | NoticeKind::NewDevice
+        | NoticeKind::SessionReused
         | NoticeKind::SignInLocked => return Ok(Some((user, row.kind, None))),
     };
     let Some(address) = address.clone().filter(|_| user.is_active(plan.now)) else { return Ok(None) };

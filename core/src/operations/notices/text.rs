@@ -24,6 +24,7 @@ pub(super) const fn subject(kind: NoticeKind) -> &'static str {
         NoticeKind::EmailChanged => "Your e-mail address was changed",
         NoticeKind::PasswordChanged => "Your password was changed",
         NoticeKind::NewDevice => "A sign-in on a new device",
+        NoticeKind::SessionReused => "A session of your account was ended",
         NoticeKind::SignInLocked => "Somebody tries to sign in to your account",
     }
 }
@@ -49,6 +50,9 @@ const fn about(kind: NoticeKind, has_link: bool) -> &'static str {
         NoticeKind::EmailChanged => "The e-mail address of your account was changed.",
         NoticeKind::PasswordChanged => "The password of your account was changed, and all other sessions have ended.",
         NoticeKind::NewDevice => "Somebody signed in to your account on a device that was not used for it before.",
+        NoticeKind::SessionReused => {
+            "Two devices used the same session of your account, as if somebody had copied it. It has ended on both."
+        }
         NoticeKind::SignInLocked => {
             "So many sign-ins to your account have failed in a row that only devices that you have used before are let in."
         }
@@ -66,7 +70,7 @@ const fn otherwise(kind: NoticeKind) -> &'static str {
         NoticeKind::Verification | NoticeKind::EmailChange => {
             "If you do not have an account with us, there is nothing to do."
         }
-        NoticeKind::PasswordChanged | NoticeKind::NewDevice => {
+        NoticeKind::PasswordChanged | NoticeKind::NewDevice | NoticeKind::SessionReused => {
             "If it was not you, choose a new password at once: ask for a link by \"Forgot your password?\"."
         }
         NoticeKind::SignInLocked => {

@@ -95,14 +95,19 @@ impl Hashes for Plan<'_> {
 }
 
 /// All costs that stored hashes have.
-async fn known(reads: Reads<'_>) -> Result<Vec<String>> {
+pub(super) async fn known(reads: Reads<'_>) -> Result<Vec<String>> {
     let rows = reads.rows_where(HashCost::TABLE, Predicate::Always).await?;
     Ok(rows.into_iter().filter_map(|row| HashCost::from_row(row).ok()).map(|known| known.cost).collect())
 }
 
-async fn accounts(reads: Reads<'_>, cost: &str) -> Result<i64> {
-    let of_cost = Predicate::Compare("hash_cost".into(), Comparison::Equal, Value::Text(cost.to_owned()));
-    reads.count::<Credential>(of_cost).await
+/// How many accounts have a hash of a cost.
+pub(super) async fn accounts(reads: Reads<'_>, cost: &str) -> Result<i64> {
+    reads.count::<Credential>(of_cost(cost)).await
+}
+
+/// Which those are.
+pub(super) fn of_cost(cost: &str) -> Predicate {
+    Predicate::Compare("hash_cost".into(), Comparison::Equal, Value::Text(cost.to_owned()))
 }
 
 /// The costs that no hash has any more, to be forgotten.

@@ -5,6 +5,7 @@ mod costs;
 mod forgot;
 mod guess;
 mod manage;
+mod retire;
 
 pub use super::sessions::Tokens;
 pub use change::ChangePassword;
@@ -12,6 +13,7 @@ pub(super) use costs::{Hashes, unused as unused_costs};
 pub use forgot::{ForgotPassword, PasswordReset, ResetPassword};
 pub(super) use guess::Guess;
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
+pub use retire::{ListPasswordCosts, PasswordCost, RetirePasswords, RetiredPasswords};
 
 use rolekeep_macros::portable_async;
 

@@ -7,12 +7,13 @@ use crate::{
     credentials::refresh_token,
     model::{
         error::{Error, Reason, Result},
+        notice::NoticeKind,
         secret::Secret,
         session::{SessionActivity, SessionEnd},
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, plan::Plan, services::Services, users::shown},
+    operations::{Access, Operation, notices, plan::Plan, services::Services, users::shown},
 };
 
 /// Exchanges a refresh token for the next pair of tokens.
@@ -69,6 +70,7 @@ impl Operation for Refresh {
         // The MAC proves that we made it: an older one came back. Thief and owner cannot be told apart.
         let detail = format!("refresh token {} of session {} was used again", claim.generation, session.id);
         plan.audit("sessions.refresh_reuse", Some(("user", user.id.to_string())), Some(detail));
+        notices::tell(plan, NoticeKind::SessionReused, &user)?;
         end(plan, session, SessionEnd::RefreshReuse);
         plan.refuse(invalid());
         Err(invalid())

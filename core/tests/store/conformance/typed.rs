@@ -42,7 +42,7 @@ typed! {
     }
     sign_in { password(ChoosePassword) }
     passwords {
-        change(ChangePassword), forgot(ForgotPassword), reset(ResetPassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords),
+        change(ChangePassword), forgot(ForgotPassword), reset(ResetPassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords), costs(), retire(RetirePasswords),
     }
     verification { send(), confirm(ConfirmVerification) }
     email { change(ChangeEmail), confirm(ConfirmEmail), revert(RevertEmail) }

@@ -41,7 +41,7 @@ const OWN: [&str; 11] = [
     "permissions.mine",
 ];
 /// The host alone.
-const SYSTEM: [&str; 3] = ["passwords.set", "passwords.expire", "setup.seed"];
+const SYSTEM: [&str; 5] = ["passwords.set", "passwords.expire", "passwords.costs", "passwords.retire", "setup.seed"];
 
 /// A store with somebody's things in it.
 struct World {
@@ -108,6 +108,8 @@ impl World {
             "email.confirm" => json!({"token": "rke_AAAA"}),
             "passwords.set" => json!({"user_id": victim, "password": "another horse battery"}),
             "passwords.set_temporary" => json!({ "user_id": victim }),
+            "passwords.costs" => json!({}),
+            "passwords.retire" => json!({ "cost": "bcrypt$c=12" }),
             "passwords.expire" => json!({ "user_ids": [victim] }),
             "sessions.revoke" => json!({ "id": self.session }),
             "roles.get" => json!({"name": "admin"}),
