@@ -2,7 +2,9 @@
 
 mod answer;
 mod errors;
+mod host;
 mod mapping;
+mod notifier;
 mod persister;
 mod process;
 mod rules;

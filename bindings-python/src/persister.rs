@@ -9,7 +9,7 @@ use rolekeep::{
     storage::{Batch, Loaded, Persisted, Persister},
 };
 
-use crate::{errors, process};
+use crate::{errors, host, process};
 
 /// Speaks with `rolekeep._persister.Host`, which takes and gives JSON text.
 pub struct Host {
@@ -24,16 +24,14 @@ impl Host {
         Ok(Self { host: Arc::new(host.clone_ref(py)), is_shared })
     }
 
-    /// Asks on a thread that may block: the host's code may take its time.
     async fn ask(&self, method: &'static str, argument: String) -> Result<String> {
-        let host = self.host.clone();
-        let asked = tokio::task::spawn_blocking(move || {
-            process::attach(|py| {
-                let answer = host.call_method1(py, method, (argument,));
-                answer.and_then(|answer| answer.extract(py)).map_err(|exception| errors::of_host(py, &exception))
-            })
-        });
-        asked.await.ok().flatten().unwrap_or_else(|| Err(errors::ended()))
+        match host::ask(&self.host, method, argument, ()).await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(exception)) => {
+                Err(process::attach(|py| errors::of_host(py, &exception)).unwrap_or_else(errors::ended))
+            }
+            None => Err(errors::ended()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     answer::{Answer, at_once},
     errors::{ended, raise, text},
     mapping,
+    notifier::Mailer,
     persister::Host,
     process::{self, PerProcess, Process},
 };
@@ -28,6 +29,7 @@ struct Kept {
 struct Plan {
     config: String,
     host: Option<Py<PyAny>>,
+    mailer: Option<Py<PyAny>>,
     /// Nothing but memory holds it: a child goes on with its copy.
     is_in_memory: bool,
 }
@@ -38,6 +40,10 @@ impl Plan {
         if let Some(host) = &self.host {
             let host = process::attach(|py| Host::new(py, host)).unwrap_or_else(|| Err(ended()))?;
             builder = builder.persister(host);
+        }
+        if let Some(mailer) = &self.mailer {
+            let mailer = process::attach(|py| mailer.clone_ref(py)).ok_or_else(ended)?;
+            builder = builder.notifier(Mailer::new(mailer));
         }
         builder.open().await
     }
@@ -66,8 +72,8 @@ impl Store {
     }
 
     #[staticmethod]
-    fn _open(config: String, host: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
-        let plan = Plan { config, host, is_in_memory };
+    fn _open(config: String, host: Option<Py<PyAny>>, mailer: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
+        let plan = Plan { config, host, mailer, is_in_memory };
         Answer::new(is_in_memory, async move {
             let slot = PerProcess::new(plan.open().await?);
             Ok(Store(Arc::new(Kept { plan, slot })))

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
 import rolekeep
+from mails import AsyncOutbox, Outbox
 from rolekeep import RolekeepError, _store
 from rolekeep._codec import encode
 
@@ -61,6 +62,7 @@ class Player:
         self.saved: dict[str, Any] = {}
         self.callers: dict[str, Any] = {}
         self.um: Any = None
+        self.outbox = (AsyncOutbox() if is_async else Outbox()) if scenario.store.get("notifier") else None
 
     async def play(self) -> None:
         self.um = await self.open(self.settings)
@@ -79,9 +81,10 @@ class Player:
     async def open(self, settings: dict[str, Any]) -> Any:
         known = inspect.signature(rolekeep.open).parameters.keys()
         if settings.keys() <= known:
-            return await rolekeep.open_async(**settings) if self.is_async else rolekeep.open(**settings)
+            given = settings | {"notifier": self.outbox}
+            return await rolekeep.open_async(**given) if self.is_async else rolekeep.open(**given)
         # What no caller can say with keyword arguments.
-        return rolekeep.UserManagement(_store.start(settings, None).wait())
+        return rolekeep.UserManagement(_store.start(settings, None, self.outbox).wait())
 
     async def step(self, step: dict[str, Any]) -> None:
         try:
@@ -152,6 +155,8 @@ class Player:
                 return self.um.position
             case {"together": steps}:
                 return await asyncio.gather(*map(self.apart, steps))
+            case {"mail": kind, "to": address}:
+                return await self.mail(kind, address)
             case {"wait": seconds}:
                 await asyncio.sleep(seconds)
             case {"reopen": True}:
@@ -163,6 +168,14 @@ class Player:
             case _:
                 raise NotImplementedError(f"no such step: {step}")
         return None
+
+    async def mail(self, kind: str, address: str) -> Any:
+        assert self.outbox is not None, "the store has no notifier"
+        for _ in range(1_000):
+            if (notice := self.outbox.take(kind, address)) is not None:
+                return notice
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"no {kind} to {address} came in 20 seconds")
 
     async def apart(self, step: dict[str, Any]) -> Any:
         """A step beside others: a task of this loop, or a thread."""

@@ -48,4 +48,4 @@ chmodSync(at("dist/cli.cjs"), 0o755);
 
 // The types are CommonJS, which modules of both kinds may import, so that there is one class of each name.
 writeFileSync(at("dist/types/package.json"), '{ "type": "commonjs" }\n');
-for (const entry of ["index", "node", "rules/index"]) writeFileSync(at(`dist/types/${entry}.d.mts`), 'export * from "./' + entry.split("/").at(-1) + '.js";\n');
+for (const entry of ["index", "index.node", "node", "rules/index"]) writeFileSync(at(`dist/types/${entry}.d.mts`), 'export * from "./' + entry.split("/").at(-1) + '.js";\n');

@@ -9,6 +9,8 @@ mod command;
 mod deferred;
 mod environment;
 mod error;
+#[cfg(feature = "node")]
+mod notifier;
 mod packed;
 #[cfg(not(feature = "rules"))]
 mod persister;

@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use js_sys::Promise;
-use rolekeep::{Config, Error, Reason, Result, UserId, UserManagement, ffi};
+use rolekeep::{Builder, Config, Error, Reason, Result, UserId, UserManagement, ffi};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -23,12 +23,26 @@ pub struct StoreFfi {
 /// Opens a store: config as JSON, and a persister or undefined.
 #[wasm_bindgen(unchecked_return_type = "Promise<StoreFfi>")]
 pub fn open(config: String, persister: JsValue) -> Promise {
+    open_with(config, persister, |builder| builder)
+}
+
+/// The same, with what sends notices. Web pages send none, so that nothing of it is in their wasm.
+#[cfg(feature = "node")]
+#[wasm_bindgen(js_name = openInNode, unchecked_return_type = "Promise<StoreFfi>")]
+pub fn open_in_node(config: String, persister: JsValue, send: Option<js_sys::Function>) -> Promise {
+    open_with(config, persister, |builder| match send {
+        Some(send) => builder.notifier(crate::notifier::JsNotifier(send)),
+        None => builder,
+    })
+}
+
+fn open_with(config: String, persister: JsValue, more: impl FnOnce(Builder) -> Builder + 'static) -> Promise {
     promise(async move {
         let mut builder = UserManagement::builder().config(Config::from_json(&config)?).environment(JsEnvironment);
         if !persister.is_undefined() && !persister.is_null() {
             builder = builder.persister(JsPersister::new(persister)?);
         }
-        Ok(StoreFfi { store: builder.open().await? })
+        Ok(StoreFfi { store: more(builder).open().await? })
     })
 }
 

@@ -1,11 +1,25 @@
+import { mailer, type Notifier } from "./notifier.js";
 import { read } from "./read.node.js";
 import init, * as functions from "./rolekeep_node.js";
 import { openOn, type OpenOptions, type UserManagement } from "./store.js";
 import { wasmFile } from "./wasm.node.js";
 
 export * from "./api.js";
+export type { Delivery, Notifier } from "./notifier.js";
+
+/** The settings of a store on a server. Everything has a safe default. */
+export interface ServerOptions extends OpenOptions {
+  /**
+   * Sends notices to people. Without one nobody is told of anything, and what is done by mail, such as
+   * `passwords.forgot`, is `UNAVAILABLE`.
+   */
+  readonly notifier?: Notifier | undefined;
+}
 
 /** Opens a store: in memory and with the policy `standard`, unless told otherwise. */
-export function open(options?: OpenOptions): Promise<UserManagement> {
-  return openOn({ wasm: wasmFile(), init, functions, read }, options);
+export async function open(options: ServerOptions = {}): Promise<UserManagement> {
+  const { notifier, ...anywhere } = options;
+  const send = notifier == null ? undefined : mailer(notifier);
+  const open: typeof functions.open = (config, persister) => functions.openInNode(config, persister, send);
+  return openOn({ wasm: wasmFile(), init, functions: { ...functions, open }, read }, anywhere);
 }

@@ -38,8 +38,9 @@ const MAX_USERS = 100_000;
 export async function openOn(platform: Platform<Functions>, options: OpenOptions = {}): Promise<UserManagement> {
   const { persister, wasm, deferredWasm, ...config } = options;
   const json = toJson(config, "Config");
-  const functions = await store.load(platform, { wasm, deferredWasm });
-  const native = await store.asking(() => functions.open(json, persister));
+  await store.load(platform, { wasm, deferredWasm });
+  // Not that of whoever was first, which in Node has another notifier.
+  const native = await store.asking(() => platform.functions.open(json, persister));
   // A failure will show when the store is asked.
   persister?.watch?.(() => void native.refresh().catch(() => {}));
   return new UserManagement(native);

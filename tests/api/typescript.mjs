@@ -10,10 +10,14 @@ const folder = join(root, "bindings-wasm");
 const require = createRequire(join(folder, "package.json"));
 const { Extractor, ExtractorConfig } = require("@microsoft/api-extractor");
 
-/** Where the types of each entry are, of those in `exports` that have any. */
-const entries = Object.entries(JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).exports)
-  .filter(([, to]) => to.types !== undefined)
-  .map(([name, to]) => ({ name: name.replace(/^\./, "rolekeep"), file: to.types.require.replace("./dist/types/", "") }));
+/** Where the types of each entry are, of those in `exports` that have any; Node may have others, which add to them. */
+const entries = Object.entries(JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).exports).flatMap(([path, to]) => {
+  const name = path.replace(/^\./, "rolekeep");
+  const types = to?.types ?? to?.default?.types;
+  const file = ({ require }) => require.replace("./dist/types/", "");
+  if (types === undefined) return [];
+  return [{ name, file: file(types) }, ...(to.node?.types ? [{ name: `${name}, in Node`, file: file(to.node.types), adds: true }] : [])];
+});
 
 const out = join(root, "target/api/typescript");
 rmSync(out, { recursive: true, force: true });
@@ -30,8 +34,9 @@ const tsconfig = {
 // What a signature names must be there to import. `rolekeep/node` adds to `rolekeep`, whose types it takes from there.
 const missing = [];
 const withOthersTypes = new Set(["rolekeep/node"]);
-for (const { name, file } of entries) {
-  const report = `${name.replace("/", "-")}.api.md`;
+let before = [];
+for (const { name, file, adds } of entries) {
+  const report = `${name.replace(/\W+/g, "-")}.api.md`;
   const configObject = {
     projectFolder: out,
     mainEntryPointFilePath: join(out, file),
@@ -51,7 +56,9 @@ for (const { name, file } of entries) {
     },
   });
   console.log(`// ${name}`);
-  console.log(declarations(readFileSync(join(out, "report", report), "utf8")));
+  const whole = declarations(readFileSync(join(out, "report", report), "utf8")).split(/\n(?=\S)(?!\})/);
+  console.log((adds ? whole.filter((one) => !before.includes(one)) : whole).join("\n"));
+  before = whole;
 }
 if (missing.length > 0) {
   console.error(missing.join("\n"));

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import json
-import os
-import threading
 from collections.abc import Awaitable
 from typing import Any, Literal, Protocol, TypedDict
+
+from ._loop import OwnLoop
 
 
 class RowChange(TypedDict):
@@ -86,13 +84,13 @@ class Host:
 
     def __init__(self, persister: Persister) -> None:
         self._persister = persister
-        self._loop: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._loop = OwnLoop("rolekeep-persister")
 
     def load(self, since: str) -> str:
-        return json.dumps(self._wait(self._persister.load(int(since))))
+        return json.dumps(self._loop.wait(self._persister.load(int(since))))
 
     def persist(self, batch: str) -> str:
-        return json.dumps(self._wait(self._persister.persist(json.loads(batch))))
+        return json.dumps(self._loop.wait(self._persister.persist(json.loads(batch))))
 
     def is_shared(self) -> bool:
         return bool(getattr(self._persister, "is_shared", True))
@@ -100,38 +98,12 @@ class Host:
     def forget(self, ids: str) -> str:
         forget = getattr(self._persister, "forget", None)
         if forget is not None:
-            self._wait(forget(json.loads(ids)))
+            self._loop.wait(forget(json.loads(ids)))
         return ""
 
     def close(self, _: str) -> str:
         close = getattr(self._persister, "close", None)
         if close is not None:
-            self._wait(close())
-        if self._loop is not None and self._loop[0] == os.getpid():
-            loop, self._loop = self._loop[1], None
-            loop.call_soon_threadsafe(loop.stop)
+            self._loop.wait(close())
+        self._loop.stop()
         return ""
-
-    def _wait(self, answer: Any) -> Any:
-        if not inspect.isawaitable(answer):
-            return answer
-
-        async def awaited() -> Any:
-            return await answer
-
-        return asyncio.run_coroutine_threadsafe(awaited(), self._own_loop()).result()
-
-    def _own_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of this process, for a thread does not survive a fork. One call comes at a time."""
-        process = os.getpid()
-        if self._loop is None or self._loop[0] != process:
-            self._loop = (process, asyncio.new_event_loop())
-            threading.Thread(target=_serve, args=self._loop[1:], name="rolekeep-persister", daemon=True).start()
-        return self._loop[1]
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()

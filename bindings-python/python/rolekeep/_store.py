@@ -9,6 +9,7 @@ from uuid import UUID
 from . import _rolekeep
 from ._ask import Asker, Resource, named, required, several
 from ._codec import decode, encode
+from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
 from .records import Explanation, SignInResult
@@ -18,10 +19,14 @@ UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
 """A user's id, a permission, and optionally a resource."""
 
 
-def start(config: dict[str, object], persister: Persister | None) -> _rolekeep.Answer[_rolekeep.Store]:
+def start(
+    config: dict[str, object], persister: Persister | None, notifier: Notifier | None = None
+) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
     is_in_memory = persister is None and config.get("sqlite") is None
-    return _rolekeep.Store._open(encode(config), None if persister is None else Host(persister), is_in_memory)
+    host = None if persister is None else Host(persister)
+    mailer = None if notifier is None else Mailer(notifier)
+    return _rolekeep.Store._open(encode(config), host, mailer, is_in_memory)
 
 
 def _request(

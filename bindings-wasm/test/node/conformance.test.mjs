@@ -9,6 +9,7 @@ import { filePersister } from "rolekeep/node";
 
 import { matches } from "../shared/matching.mjs";
 import { playAll } from "../shared/player.mjs";
+import { Outbox } from "./outbox.mjs";
 import { report, scenarioFiles, tables } from "./scenarios.mjs";
 
 test("conformance: every scenario, on files", async () => {
@@ -16,7 +17,7 @@ test("conformance: every scenario, on files", async () => {
     const path = mkdtempSync(join(tmpdir(), "rolekeep-"));
     return { persister: () => filePersister(path), remove: () => rmSync(path, { recursive: true }) };
   };
-  report("node", await playAll(scenarioFiles(), { open, place, ...tables() }));
+  report("node", await playAll(scenarioFiles(), { open, place, outbox: () => new Outbox(), ...tables() }));
 });
 
 test("conformance: the player tells what differs", () => {

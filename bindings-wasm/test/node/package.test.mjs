@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -11,10 +10,8 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 
 import { ENTRIES, WASM } from "../../scripts/files.mjs";
-import { here, text } from "./support.mjs";
+import { compile, here, text } from "./support.mjs";
 
-const tsc = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
-const compile = (...parameters) => spawnSync(process.execPath, [tsc, ...parameters], { cwd: here, encoding: "utf8" });
 const manifest = JSON.parse(text("bindings-wasm/package.json"));
 
 /**
@@ -27,16 +24,16 @@ const RULES_LIMIT = 150 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
 const DEFERRED_LIMIT = 452 * 1024;
 
-const HOMES = ["audit", "common", "config", "drones", "errors", "limits", "passwords", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sign_in", "sql", "users"];
+const HOMES = ["audit", "common", "config", "drones", "errors", "limits", "notices", "passwords", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sign_in", "sql", "users", "verification"];
 /** What pages and Workers load, module by module. */
 const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "sign-in", "store", "wasm"];
-/** What else has types: the entry `rolekeep/node`. */
-const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "guarded", "node"];
+/** What else has types: what Node has of its own. */
+const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "guarded", "index.node", "node", "notifier"];
 const FILES = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
   ...MODULES.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`]),
   ...TYPED.map((name) => `dist/types/${name}.d.ts`),
-  ...["index", "node", "rules/index"].map((name) => `dist/types/${name}.d.mts`), "dist/types/package.json",
+  ...["index", "index.node", "node", "rules/index"].map((name) => `dist/types/${name}.d.mts`), "dist/types/package.json",
   ...WASM.filter((name) => name !== "rolekeep_node.js").map((name) => `dist/${name}`),
   "dist/rolekeep.cjs", "dist/rolekeep.cjs.map", "dist/cli.cjs", ...ENTRIES.flatMap((name) => [`dist/${name}.cjs`, `dist/${name}.mjs`]),
 ];

@@ -22,7 +22,7 @@ function core() {
     .map(([, , attributes, kind, rust, body = ""]) => ({ kind, rust, name: /^#\[describe\(name = "(\w+)"/m.exec(attributes)?.[1] ?? rust, body }));
   const table = text("docs/operations.md");
   // What the operations take and answer, what that holds, and what the hand-written parts speak of.
-  const open = ["Config", "RulesConfig", "PrincipalData", "SqlTable", "SqlColumn", "SqlFilter", "Code", "Reason", "Problem", "FieldError", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
+  const open = ["Config", "RulesConfig", "PrincipalData", "SqlTable", "SqlColumn", "SqlFilter", "Code", "Reason", "Problem", "FieldError", "Notice", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
   const reached = new Set();
   for (let name; (name = open.pop()) !== undefined; ) {
     if (reached.has(name)) continue;

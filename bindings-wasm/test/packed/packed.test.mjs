@@ -90,7 +90,8 @@ test("what exports name is there", () => {
   const manifest = JSON.parse(readFileSync(join(app, "node_modules/rolekeep/package.json"), "utf8"));
   const paths = (entry) => (entry === null ? [] : typeof entry === "string" ? [entry] : Object.values(entry).flatMap(paths));
   for (const path of [...paths(manifest.exports), ...Object.values(manifest.bin)]) assert.ok(existsSync(join(app, "node_modules/rolekeep", path)), path);
-  for (const [name, entry] of Object.entries(manifest.exports)) if (entry.types) assert.equal(Object.keys(entry)[0], "types", name);
+  const objects = (entry) => (entry === null || typeof entry !== "object" ? [] : [entry, ...Object.values(entry).flatMap(objects)]);
+  for (const entry of objects(manifest.exports)) if (entry.types) assert.equal(Object.keys(entry)[0], "types", JSON.stringify(entry));
 });
 
 for (const [module, resolution, file] of [

@@ -7,12 +7,14 @@ const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter)
 
 /**
  * `world`: { open, place(): somewhere new, of which persister() gives the same each time and remove() gets rid;
- *   records, operations: the generated tables; seed: the FlyOS seed }
+ *   records, operations: the generated tables; seed: the FlyOS seed; outbox(): a new `Outbox`, where there are notifiers }
  */
 export async function playAll(files, world) {
   const passed = [];
   const failed = [];
-  const whole = files.flatMap(({ name, file }) => file.scenarios.map((scenario) => ({ full: `${name}: ${scenario.name}`, scenario: { ...scenario, store: scenario.store ?? file.store ?? {} } })));
+  const whole = files
+    .flatMap(({ name, file }) => file.scenarios.map((scenario) => ({ full: `${name}: ${scenario.name}`, scenario: { ...scenario, store: scenario.store ?? file.store ?? {} } })))
+    .filter(({ scenario }) => world.outbox || !scenario.store.notifier);
   const playOne = async ({ full, scenario }) => {
     try {
       await play(scenario, world);
@@ -46,11 +48,12 @@ async function play(scenario, world) {
 
 class Player {
   constructor(scenario, world, place) {
-    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, isSeeded: false });
+    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, isSeeded: false, outbox: scenario.store.notifier ? world.outbox() : undefined });
   }
 
   async open() {
-    this.um = await this.world.open({ ...this.settings(this.scenario.store.settings ?? {}), persister: this.place.persister() });
+    const settings = this.settings(this.scenario.store.settings ?? {});
+    this.um = await this.world.open({ ...settings, persister: this.place.persister(), ...(this.outbox && { notifier: this.outbox }) });
     // For explanations, which cannot wait for it.
     await this.um.preload();
     this.callers = {};
@@ -103,6 +106,7 @@ class Player {
     if (step.act_as !== undefined) return void (this.callers[step.name] = await this.um.actingAs(this.filled(step.act_as)));
     if (step.act_as_identity !== undefined) return void (this.callers[step.name] = await this.um.actingAsIdentity(this.filled(step.act_as_identity)));
     if (step.open !== undefined) return void (await (await this.world.open(this.settings(this.filled(step.open)))).close());
+    if (step.mail !== undefined) return this.fromFace(await this.outbox.take(step.mail, this.filled(step.to)), "Notice");
     if (step.wait !== undefined) return new Promise((done) => setTimeout(done, step.wait * 1000));
     if (step.can !== undefined) return this.caller(step).can(step.can, resource);
     if (step.require !== undefined) return this.caller(step).require(step.require, resource) ?? null;
