@@ -5,7 +5,7 @@ import type { Notice } from "./generated/types.js";
 /**
  * What became of a notice. Nothing or `sent`: it is durably on its way. `refused`: it never will be, for example because
  * there is no such address; the audit log says so, and the notice is gone. `retryAfter`: not now; it is to be given again
- * after so many seconds, 1 at least and 3,600 at most.
+ * after so many seconds, 1 at least and 3,600 at most. Anything else counts as `sent`, and is told to `console.error`.
  */
 export type Delivery = void | undefined | "sent" | "refused" | { readonly retryAfter: number };
 
@@ -53,5 +53,9 @@ function plain(delivery: Delivery): string {
   if (delivery === undefined || delivery === "sent" || delivery === "refused") return JSON.stringify(delivery ?? "sent");
   const { retryAfter } = Object(delivery);
   if (Number.isFinite(retryAfter) && retryAfter >= 0) return JSON.stringify(retryAfter);
-  throw new TypeError('a notifier answers nothing, "sent", "refused" or { retryAfter: seconds }');
+  const told = 'a notifier answers nothing, "sent", "refused" or { retryAfter: seconds }';
+  if (retryAfter !== undefined) throw new TypeError(told);
+  // By then the mail is out, as a rule; `return transport.sendMail(…)` must not send it again and again.
+  console.error(`rolekeep: ${told}; anything else counts as "sent"`);
+  return JSON.stringify("sent");
 }

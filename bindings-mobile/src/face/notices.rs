@@ -77,6 +77,9 @@ pub enum NoticeKind {
     /// Somebody signed in on a device that is not known.
     #[serde(rename = "new_device")]
     NewDevice,
+    /// A session was ended, as one of its refresh tokens was used a second time: somebody copied it.
+    #[serde(rename = "session_reused")]
+    SessionReused,
     /// So many sign-ins by a name of the account failed in a row that it lets in known devices alone.
     #[serde(rename = "sign_in_locked")]
     SignInLocked,

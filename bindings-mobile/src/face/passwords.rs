@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::Tokens;
+use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
 
@@ -57,6 +58,17 @@ pub struct ForgotPassword {
 }
 hidden!(ForgotPassword);
 
+/// A cost of stored hashes.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PasswordCost {
+    /// The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`.
+    pub cost: String,
+    /// How many accounts have such a hash.
+    pub users: i64,
+    /// Whether hashes that are made now have it.
+    pub is_current: bool,
+}
+
 /// The answer to a reset.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
@@ -82,6 +94,28 @@ pub struct ResetPassword {
     pub new_password: String,
 }
 hidden!(ResetPassword);
+
+/// Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+///
+/// For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+/// others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+/// left. Sessions go on. A user without an e-mail address needs another one to set a password.
+/// Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+/// one that no stored hash has.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RetirePasswords {
+    /// The cost, as `passwords.costs` tells it.
+    pub cost: String,
+}
+
+/// What came of retiring.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RetiredPasswords {
+    /// How many passwords ended.
+    pub retired: i64,
+    /// How many such hashes are left.
+    pub left: i64,
+}
 
 /// Sets a user's password.
 ///
@@ -185,5 +219,24 @@ impl Passwords {
     #[uniffi::method(default(input))]
     pub async fn expire(&self, input: ExpirePasswords) -> Result<()> {
         self.caller.run("passwords.expire", &input).await
+    }
+
+    /// Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
+    /// another cost, has come.
+    ///
+    /// Only the application itself may, with `system`.
+    pub async fn costs(&self) -> Result<Vec<PasswordCost>> {
+        self.caller.run("passwords.costs", &Nothing {}).await
+    }
+
+    /// Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+    ///
+    /// For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+    /// others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+    /// left. Sessions go on. A user without an e-mail address needs another one to set a password.
+    /// Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+    /// one that no stored hash has.
+    pub async fn retire(&self, input: RetirePasswords) -> Result<RetiredPasswords> {
+        self.caller.run("passwords.retire", &input).await
     }
 }

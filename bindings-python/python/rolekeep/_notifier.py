@@ -23,6 +23,8 @@ Delivery = Union[Literal["sent", "refused"], timedelta, None]
 - `None` or `"sent"`: it is durably on its way.
 - `"refused"`: it never will be, for example because there is no such address. The audit log says so, and the notice is gone.
 - a `timedelta`: not now; it is to be given again after that time, a second at least and an hour at most.
+
+Anything else counts as `"sent"`, with a warning to the logger `rolekeep`.
 """
 
 
@@ -91,4 +93,8 @@ def _plain(delivery: object) -> object:
         return delivery.total_seconds()
     if delivery in (None, "sent", "refused"):
         return delivery
-    raise TypeError(f"a notifier answers None, 'sent', 'refused' or a positive timedelta, not {delivery!r}")
+    if isinstance(delivery, timedelta):
+        raise ValueError(f"a notifier answers no time before now: {delivery!r}")
+    # By then the mail is out, as a rule; `return server.send_message(mail)` must not send it again and again.
+    LOG.warning("a notifier answers None, 'sent', 'refused' or a timedelta; %r counts as 'sent'", delivery)
+    return "sent"

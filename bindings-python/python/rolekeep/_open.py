@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 
 from ._codec import EMPTY
+from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
 from .records import AuditDenials
@@ -57,6 +58,7 @@ def open(
     application_name: str | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
+    notifier: Notifier | None = None,
 ) -> UserManagement:
     """Opens a store for blocking code; use it with `with`, or `close` it.
 
@@ -159,6 +161,8 @@ def open(
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
+        notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
+            and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -204,7 +208,7 @@ def open(
         "application_name": application_name,
         "signing_key": signing_key,
     }
-    return UserManagement(start(config, persister).wait())
+    return UserManagement(start(config, persister, notifier).wait())
 
 
 def open_async(
@@ -252,6 +256,7 @@ def open_async(
     application_name: str | None = None,
     signing_key: str | None = None,
     persister: Persister | None = None,
+    notifier: Notifier | None = None,
 ) -> Opening:
     """Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.
 
@@ -354,6 +359,8 @@ def open_async(
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
             and kept in the storage.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
+        notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
+            and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -399,4 +406,4 @@ def open_async(
         "application_name": application_name,
         "signing_key": signing_key,
     }
-    return Opening(start(config, persister))
+    return Opening(start(config, persister, notifier))

@@ -117,9 +117,11 @@ test("answers", async (t) => {
     for (const given of [answer, Promise.resolve(answer)]) assert.deepEqual(JSON.parse(await mailer({ send: () => given })(NOTICE)), wanted);
   }
   assert.deepEqual(told, []);
-  const others = [null, true, false, 5, 0, "later", "", [], {}, { retryAfter: -1 }, { retryAfter: NaN }, { retryAfter: Infinity }, { retryAfter: "5" }];
-  for (const given of others) await assert.rejects(mailer({ send: () => given })(NOTICE), /retryAfter: seconds/, inspect(given));
-  assert.equal(told.length, others.length);
+  const times = [{ retryAfter: -1 }, { retryAfter: NaN }, { retryAfter: Infinity }, { retryAfter: "5" }];
+  for (const given of times) await assert.rejects(mailer({ send: () => given })(NOTICE), /retryAfter: seconds/, inspect(given));
+  const others = [null, true, false, 5, 0, "later", "", [], {}];
+  for (const given of others) assert.equal(await mailer({ send: () => given })(NOTICE), '"sent"', inspect(given));
+  assert.equal(told.length, times.length + others.length);
 });
 
 test("what is no notifier is refused", async () => {

@@ -62,6 +62,7 @@ import type {
   ListUsers,
   Login,
   Page,
+  PasswordCost,
   PasswordReset,
   Permission,
   PolicyChange,
@@ -73,6 +74,8 @@ import type {
   Region,
   ReplaceUser,
   ResetPassword,
+  RetirePasswords,
+  RetiredPasswords,
   RevertEmail,
   RevokeAdmin,
   RevokeAllSessions,
@@ -422,6 +425,27 @@ export class Passwords {
    */
   expire(input: ExpirePasswords = {}): Promise<void> {
     return this.#run("passwords.expire", input, "ExpirePasswords", "");
+  }
+  /**
+   * Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
+   * another cost, has come.
+   *
+   * Only the application itself may, with `system`.
+   */
+  costs(): Promise<readonly PasswordCost[]> {
+    return this.#run("passwords.costs", {}, "ListPasswordCosts", "PasswordCost[]");
+  }
+  /**
+   * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+   *
+   * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+   * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+   * left. Sessions go on. A user without an e-mail address needs another one to set a password.
+   * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+   * one that no stored hash has.
+   */
+  retire(input: RetirePasswords): Promise<RetiredPasswords> {
+    return this.#run("passwords.retire", input, "RetirePasswords", "RetiredPasswords");
   }
 }
 

@@ -4,12 +4,13 @@
 //! the next when the lease runs out. Nothing is looked for while nothing waits.
 
 use std::{
+    collections::BTreeSet,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use futures_channel::mpsc;
-use futures_util::{FutureExt, StreamExt, future, stream};
+use futures_util::{FutureExt, StreamExt, future, stream::FuturesUnordered};
 
 use super::Engine;
 use crate::{
@@ -25,8 +26,6 @@ use crate::{
 
 /// So many are given out at a time.
 const AT_ONCE: usize = 4;
-/// So many are read at a time.
-const BATCH: u64 = 32;
 /// A notifier that does not answer for so long has failed.
 const TIMEOUT_MILLIS: u64 = 30_000;
 /// A storage that failed is asked again after so long.
@@ -74,26 +73,61 @@ impl Engine {
     }
 
     /// Gives out all that is due; for how long there is nothing more to do.
-    async fn deliver_due(self: &Arc<Self>, notifier: &dyn Notifier) -> Result<Option<u64>> {
+    ///
+    /// # Errors
+    /// Where the storage failed: what was under way is done, and nothing new was begun.
+    async fn deliver_due(
+        self: &Arc<Self>,
+        notifier: &dyn Notifier,
+        wakes: &mut mpsc::Receiver<()>,
+    ) -> Result<Option<u64>> {
+        let services = &self.services;
+        let (mut running, mut under_way) = (FuturesUnordered::new(), BTreeSet::new());
+        let mut failed = None;
         loop {
-            let services = &self.services;
-            let due = notices::due(services.reads(), services.now(), BATCH).await?;
-            if due.is_empty() {
-                let Some(next) = notices::next_due(services.reads()).await? else { return Ok(None) };
-                let micros = next.as_microsecond().saturating_sub(services.now().as_microsecond()).max(0);
-                // Not too early, or it would not be due.
-                return Ok(Some(micros.unsigned_abs() / 1000 + 1));
+            let free = AT_ONCE - running.len();
+            if free > 0 && failed.is_none() && self.require_open().is_ok() {
+                // Those under way may not be leased yet.
+                match notices::due(services.reads(), services.now(), 2 * AT_ONCE as u64).await {
+                    Ok(due) => {
+                        let new = due.into_iter().filter(|row| !under_way.contains(&row.id)).take(free);
+                        for row in new.collect::<Vec<_>>() {
+                            under_way.insert(row.id);
+                            running.push(async move { (row.id, self.deliver(notifier, row).await) });
+                        }
+                    }
+                    Err(error) => failed = Some(error),
+                }
             }
-            let given = stream::iter(due).map(|row| self.deliver(notifier, row)).buffer_unordered(AT_ONCE);
-            let results: Vec<Result<()>> = given.collect().await;
-            results.into_iter().collect::<Result<()>>()?;
+            if running.is_empty() {
+                return match failed {
+                    Some(error) => Err(error),
+                    None => self.until_next().await,
+                };
+            }
+            // What comes while there is room does not wait for those that are slow.
+            let is_full = running.len() == AT_ONCE || failed.is_some();
+            let ended = match future::select(running.next(), wakes.next()).await {
+                future::Either::Left((ended, _)) => ended,
+                future::Either::Right(_) if !is_full => None,
+                future::Either::Right((_, running)) => running.await,
+            };
+            if let Some((id, result)) = ended {
+                under_way.remove(&id);
+                failed = failed.or(result.err());
+            }
         }
     }
 
+    /// How many milliseconds it is until a notice is due; none: none waits.
+    async fn until_next(&self) -> Result<Option<u64>> {
+        let Some(next) = notices::next_due(self.services.reads()).await? else { return Ok(None) };
+        let micros = next.as_microsecond().saturating_sub(self.services.now().as_microsecond()).max(0);
+        // Not too early, or it would not be due.
+        Ok(Some(micros.unsigned_abs() / 1000 + 1))
+    }
+
     async fn deliver(self: &Arc<Self>, notifier: &dyn Notifier, row: PendingNotice) -> Result<()> {
-        if self.require_open().is_err() {
-            return Ok(());
-        }
         let Some(given) = self.lease(&row).await? else { return Ok(()) };
         let sent = AssertUnwindSafe(notifier.send(&given.notice)).catch_unwind();
         let slept = self.services.env.sleep(TIMEOUT_MILLIS);
@@ -148,7 +182,7 @@ async fn deliver(engine: Weak<Engine>, notifier: Arc<dyn Notifier>, mut wakes: m
         if here.require_open().is_err() {
             return;
         }
-        let pause = match here.deliver_due(&*notifier).await {
+        let pause = match here.deliver_due(&*notifier, &mut wakes).await {
             Ok(None) => None,
             Ok(Some(millis)) => Some(millis.min(LONGEST_MILLIS)),
             Err(_) => Some(FAILED_MILLIS),

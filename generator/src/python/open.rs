@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 
 from ._codec import EMPTY
+from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
 "#;
@@ -44,31 +45,39 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
         "open",
         "UserManagement",
         "Opens a store for blocking code; use it with `with`, or `close` it.",
-        "UserManagement(start(config, persister).wait())",
+        "UserManagement(start(config, persister, notifier).wait())",
         config,
     );
     let asynchronous = function(
         "open_async",
         "Opening",
         "Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.",
-        "Opening(start(config, persister))",
+        "Opening(start(config, persister, notifier))",
         config,
     );
     format!("{HEAD}{}{blocking}{asynchronous}", words(config))
 }
 
 fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldShape]) -> String {
-    let persister = FieldShape {
-        name: "persister",
-        about: "A storage of the host's own, instead of SQLite; see `Persister`.",
-        ty: TypeRef::Optional(Box::new(TypeRef::Named("Persister".to_owned()))),
-        is_positional: false,
-    };
-    let shown: Vec<FieldShape> = config.iter().cloned().chain([persister]).collect();
+    let persister =
+        object("persister", "Persister", "A storage of the host's own, instead of SQLite; see `Persister`.");
+    let notifier = object(
+        "notifier",
+        "Notifier",
+        "Sends notices to people; see `Notifier`. Without one nobody is told of anything, and what is done by mail, such \
+         as `passwords.forgot`, answers `UNAVAILABLE`.",
+    );
+    let shown: Vec<FieldShape> = config.iter().cloned().chain([persister, notifier]).collect();
     let about = docstring(&format!("{about}\n\n{ERRORS}"), &shown, "    ");
     let parameters = parameters(&shown, "    ").replace("sqlite: str |", "sqlite: str | PathLike[str] |");
     let given = given(config, "    ");
     format!(
         "\n\ndef {name}(\n{parameters}) -> {answer}:\n{about}    config: dict[str, object] = {given}\n    return {body}\n"
     )
+}
+
+/// An object of the host's.
+fn object(name: &'static str, protocol: &str, about: &'static str) -> FieldShape {
+    let ty = TypeRef::Optional(Box::new(TypeRef::Named(protocol.to_owned())));
+    FieldShape { name, about, ty, is_positional: false }
 }

@@ -50,7 +50,9 @@ from .sessions import (
     TokenProblem,
 )
 from .passwords import (
+    PasswordCost,
     PasswordReset,
+    RetiredPasswords,
     TemporaryPassword,
 )
 from .verification import (
@@ -147,6 +149,7 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "Page",
+    "PasswordCost",
     "PasswordReset",
     "Permission",
     "PolicyChange",
@@ -163,6 +166,7 @@ __all__ = [
     "Region",
     "RegionStatus",
     "RemovedGrant",
+    "RetiredPasswords",
     "Role",
     "RoleAssignment",
     "RoleDetails",

@@ -69,5 +69,7 @@ class NoticeKind(Word):
     """The password was changed, reset or set."""
     NEW_DEVICE = "new_device"
     """Somebody signed in on a device that is not known."""
+    SESSION_REUSED = "session_reused"
+    """A session was ended, as one of its refresh tokens was used a second time: somebody copied it."""
     SIGN_IN_LOCKED = "sign_in_locked"
     """So many sign-ins by a name of the account failed in a row that it lets in known devices alone."""

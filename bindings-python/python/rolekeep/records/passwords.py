@@ -8,11 +8,33 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordCost:
+    """A cost of stored hashes."""
+
+    cost: str
+    """The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`."""
+    users: int
+    """How many accounts have such a hash."""
+    is_current: bool
+    """Whether hashes that are made now have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordReset:
     """The answer to a reset."""
 
     device_token: str = field(repr=False)
     """What the next sign-in on this device gives, as the `device_token` of an earlier sign-in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetiredPasswords:
+    """What came of retiring."""
+
+    retired: int
+    """How many passwords ended."""
+    left: int
+    """How many such hashes are left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

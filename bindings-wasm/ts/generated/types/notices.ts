@@ -48,5 +48,7 @@ export type NoticeKind =
   | "password_changed"
   /** Somebody signed in on a device that is not known. */
   | "new_device"
+  /** A session was ended, as one of its refresh tokens was used a second time: somebody copied it. */
+  | "session_reused"
   /** So many sign-ins by a name of the account failed in a row that it lets in known devices alone. */
   | "sign_in_locked";

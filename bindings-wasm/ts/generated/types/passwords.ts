@@ -47,6 +47,16 @@ export interface ForgotPassword {
   readonly deviceToken?: string | undefined;
 }
 
+/** A cost of stored hashes. */
+export interface PasswordCost {
+  /** The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`. */
+  readonly cost: string;
+  /** How many accounts have such a hash. */
+  readonly users: number;
+  /** Whether hashes that are made now have it. */
+  readonly isCurrent: boolean;
+}
+
 /** The answer to a reset. */
 export interface PasswordReset {
   /** What the next sign-in on this device gives, as the `deviceToken` of an earlier sign-in. */
@@ -67,6 +77,28 @@ export interface ResetPassword {
   readonly token: string;
   /** The new password. */
   readonly newPassword: string;
+}
+
+/**
+ * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+ *
+ * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+ * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+ * left. Sessions go on. A user without an e-mail address needs another one to set a password.
+ * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+ * one that no stored hash has.
+ */
+export interface RetirePasswords {
+  /** The cost, as `passwords.costs` tells it. */
+  readonly cost: string;
+}
+
+/** What came of retiring. */
+export interface RetiredPasswords {
+  /** How many passwords ended. */
+  readonly retired: number;
+  /** How many such hashes are left. */
+  readonly left: number;
 }
 
 /**

@@ -36,6 +36,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "passwords.set" -> me.passwords.set(readSetPassword(input)).let { JsonNull }
     "passwords.set_temporary" -> writeTemporaryPassword(me.passwords.setTemporary(readSetTemporaryPassword(input)))
     "passwords.expire" -> me.passwords.expire(readExpirePasswords(input)).let { JsonNull }
+    "passwords.costs" -> writeList(input.record().let { me.passwords.costs() }) { writePasswordCost(it) }
+    "passwords.retire" -> writeRetiredPasswords(me.passwords.retire(readRetirePasswords(input)))
     "verification.send" -> input.record().let { me.verification.send() }.let { JsonNull }
     "verification.confirm" -> writeConfirmation(me.verification.confirm(readConfirmVerification(input)))
     "email.change" -> me.email.change(readChangeEmail(input)).let { JsonNull }
@@ -350,6 +352,12 @@ fun readSetTemporaryPassword(from: JsonElement) = from.record("user_id").let { i
 fun readExpirePasswords(from: JsonElement) = from.record("user_ids").let { it ->
     ExpirePasswords(
         userIds = it.list("user_ids") { readId(it) },
+    )
+}
+
+fun readRetirePasswords(from: JsonElement) = from.record("cost").let { it ->
+    RetirePasswords(
+        cost = it.required("cost") { readString(it) },
     )
 }
 
@@ -1010,6 +1018,17 @@ fun writeTemporaryPassword(from: TemporaryPassword) = json(
     "expires_at" to writeTime(from.expiresAt),
 )
 
+fun writePasswordCost(from: PasswordCost) = json(
+    "cost" to writeString(from.cost),
+    "users" to writeInt(from.users),
+    "is_current" to writeBool(from.isCurrent),
+)
+
+fun writeRetiredPasswords(from: RetiredPasswords) = json(
+    "retired" to writeInt(from.retired),
+    "left" to writeInt(from.left),
+)
+
 fun writeConfirmation(from: Confirmation) = json(
     "is_verified" to writeBool(from.isVerified),
     "reset_token" to from.resetToken?.let { writeString(it) },
@@ -1452,6 +1471,7 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.EMAIL_CHANGED -> "email_changed"
     NoticeKind.PASSWORD_CHANGED -> "password_changed"
     NoticeKind.NEW_DEVICE -> "new_device"
+    NoticeKind.SESSION_REUSED -> "session_reused"
     NoticeKind.SIGN_IN_LOCKED -> "sign_in_locked"
 })
 

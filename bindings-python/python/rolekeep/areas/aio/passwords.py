@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from uuid import UUID
 
 from ..._codec import decode
-from ...records import PasswordReset, TemporaryPassword, Tokens
+from ...records import PasswordCost, PasswordReset, RetiredPasswords, TemporaryPassword, Tokens
 from .._ffi import AsyncFfi
 
 
@@ -138,3 +139,30 @@ class AsyncPasswords:
                 does not exist is `RESOURCE_NOT_FOUND`.
         """
         await self._caller.call("passwords.expire", {"user_ids": user_ids})
+
+    async def costs(self) -> builtins.list[PasswordCost]:
+        """Tells what the stored passwords' hashes cost, and how many there are of each: how far the
+        move from another system, or to another cost, has come.
+
+        Only the application itself may, with `system`.
+        """
+        return decode(builtins.list[PasswordCost], await self._caller.call("passwords.costs"))
+
+    async def retire(
+        self,
+        cost: str,
+    ) -> RetiredPasswords:
+        """Ends the passwords whose hashes have a cost: their users choose new ones by
+        `passwords.forgot`.
+
+        For hashes of another system whose users have not signed in for long: a thief of the storage
+        would guess them more easily than others, and every sign-in does the work of each cost that
+        is stored. At most 500 at a time; ask again while the answer has some left. Sessions go on.
+        A user without an e-mail address needs another one to set a password. Only the application
+        itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made
+        now, and for one that no stored hash has.
+
+        Args:
+            cost: The cost, as `passwords.costs` tells it.
+        """
+        return decode(RetiredPasswords, await self._caller.call("passwords.retire", {"cost": cost}))

@@ -61,6 +61,21 @@ async fn aut_9_what_fails_comes_again() {
     assert_eq!((stage.mails.left(), stage.told("notices.failed").await), (0, 0));
 }
 
+/// What hangs holds up nobody else, as long as not all places are taken.
+#[tokio::test]
+async fn sec_15_a_slow_notice_holds_up_no_other() {
+    let stage = Stage::open().await;
+    stage.um.system().users().create(CreateUser::new("bob@example.org").password(PASSWORD)).await.unwrap();
+    stage.mails.answer([Answer::Hangs]);
+    stage.forgot("ada").await.unwrap();
+    stage.mails.take("password_reset", ADA).await;
+    for _ in 0..3 {
+        stage.forgot("bob@example.org").await.unwrap();
+        stage.mails.take("password_reset", "bob@example.org").await;
+        stage.clock.pass(61);
+    }
+}
+
 /// Who dies with a notice in its hands leaves it to the next.
 #[tokio::test]
 async fn ops_5_a_lease_runs_out() {

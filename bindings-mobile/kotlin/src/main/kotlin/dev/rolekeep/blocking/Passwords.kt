@@ -62,6 +62,25 @@ class BlockingPasswords internal constructor(private val area: Passwords) {
      */
     @JvmOverloads
     fun expire(input: ExpirePasswords = ExpirePasswords()): Unit = await { area.expire(input) }
+
+    /**
+     * Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
+     * another cost, has come.
+     *
+     * Only the application itself may, with `system`.
+     */
+    fun costs(): List<PasswordCost> = await { area.costs() }
+
+    /**
+     * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+     *
+     * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+     * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+     * left. Sessions go on. A user without an e-mail address needs another one to set a password.
+     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+     * one that no stored hash has.
+     */
+    fun retire(input: RetirePasswords): RetiredPasswords = await { area.retire(input) }
 }
 
 /** Makes a [ExpirePasswords]; what is not set is left out. */
