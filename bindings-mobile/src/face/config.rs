@@ -209,6 +209,21 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in_seconds: Option<i64>,
+    /// How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
+    /// ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
+    /// storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
+    /// limited. Default: 0, any number; 100 is usual for a public API.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<i64>,
+    /// How many operations that read a user may ask for in an hour, likewise. Default: 0, any number.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads_per_hour: Option<i64>,
+    /// How many operations that write a user may ask for in an hour, likewise. Default: 0, any number.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes_per_hour: Option<i64>,
     /// After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
     /// `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
     /// password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all

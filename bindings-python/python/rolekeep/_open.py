@@ -53,6 +53,9 @@ def open(
     denied_networks: Sequence[str] = (),
     sign_in_tries: int | None = None,
     sign_in_seconds: int | None = None,
+    requests_per_minute: int | None = None,
+    reads_per_hour: int | None = None,
+    writes_per_hour: int | None = None,
     lock_after_failures: int | None = None,
     link_url: str | None = None,
     application_name: str | None = None,
@@ -147,6 +150,16 @@ def open(
             number, and `lock_after_failures` has no effect.
         sign_in_seconds: The time of `sign_in_tries`, in seconds, at most a day. Default: 15
             minutes.
+        requests_per_minute: How many requests a minute a user has, and an address (IPv4, or the /64
+            of IPv6) that nobody is signed in from; further ones are answered `RATE_LIMIT_EXCEEDED`.
+            They become possible again one after the other (GCRA). Instances that share a storage
+            share the number, and each takes a tenth of it at a time. Checks (`can`) and the
+            application itself are not limited. Default: 0, any number; 100 is usual for a public
+            API.
+        reads_per_hour: How many operations that read a user may ask for in an hour, likewise.
+            Default: 0, any number.
+        writes_per_hour: How many operations that write a user may ask for in an hour, likewise.
+            Default: 0, any number.
         lock_after_failures: After how many failed sign-ins in a row a name lets nobody in any more,
             until somebody signs in by it with a `device_token`, `limits.clear` is asked for, or
             nobody has tried for 180 days. Who tries is told the same as with a wrong password.
@@ -203,6 +216,9 @@ def open(
         "denied_networks": denied_networks,
         "sign_in_tries": sign_in_tries,
         "sign_in_seconds": sign_in_seconds,
+        "requests_per_minute": requests_per_minute,
+        "reads_per_hour": reads_per_hour,
+        "writes_per_hour": writes_per_hour,
         "lock_after_failures": lock_after_failures,
         "link_url": link_url,
         "application_name": application_name,
@@ -251,6 +267,9 @@ def open_async(
     denied_networks: Sequence[str] = (),
     sign_in_tries: int | None = None,
     sign_in_seconds: int | None = None,
+    requests_per_minute: int | None = None,
+    reads_per_hour: int | None = None,
+    writes_per_hour: int | None = None,
     lock_after_failures: int | None = None,
     link_url: str | None = None,
     application_name: str | None = None,
@@ -345,6 +364,16 @@ def open_async(
             number, and `lock_after_failures` has no effect.
         sign_in_seconds: The time of `sign_in_tries`, in seconds, at most a day. Default: 15
             minutes.
+        requests_per_minute: How many requests a minute a user has, and an address (IPv4, or the /64
+            of IPv6) that nobody is signed in from; further ones are answered `RATE_LIMIT_EXCEEDED`.
+            They become possible again one after the other (GCRA). Instances that share a storage
+            share the number, and each takes a tenth of it at a time. Checks (`can`) and the
+            application itself are not limited. Default: 0, any number; 100 is usual for a public
+            API.
+        reads_per_hour: How many operations that read a user may ask for in an hour, likewise.
+            Default: 0, any number.
+        writes_per_hour: How many operations that write a user may ask for in an hour, likewise.
+            Default: 0, any number.
         lock_after_failures: After how many failed sign-ins in a row a name lets nobody in any more,
             until somebody signs in by it with a `device_token`, `limits.clear` is asked for, or
             nobody has tried for 180 days. Who tries is told the same as with a wrong password.
@@ -401,6 +430,9 @@ def open_async(
         "denied_networks": denied_networks,
         "sign_in_tries": sign_in_tries,
         "sign_in_seconds": sign_in_seconds,
+        "requests_per_minute": requests_per_minute,
+        "reads_per_hour": reads_per_hour,
+        "writes_per_hour": writes_per_hour,
         "lock_after_failures": lock_after_failures,
         "link_url": link_url,
         "application_name": application_name,

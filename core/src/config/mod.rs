@@ -201,6 +201,18 @@ pub struct Config {
     /// The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes.
     #[input(default = 15 * 60)]
     pub sign_in_seconds: i64,
+    /// How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
+    /// ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
+    /// storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
+    /// limited. Default: 0, any number; 100 is usual for a public API.
+    #[input(default = 0)]
+    pub requests_per_minute: u32,
+    /// How many operations that read a user may ask for in an hour, likewise. Default: 0, any number.
+    #[input(default = 0)]
+    pub reads_per_hour: u32,
+    /// How many operations that write a user may ask for in an hour, likewise. Default: 0, any number.
+    #[input(default = 0)]
+    pub writes_per_hour: u32,
     /// After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
     /// `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
     /// password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all

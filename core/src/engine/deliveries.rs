@@ -156,12 +156,12 @@ impl Engine {
     }
 
     /// The library, on behalf of nobody.
-    fn nobody(&self) -> Actor {
+    pub(super) fn nobody(&self) -> Actor {
         Actor { kind: ActorKind::System, request: Arc::default(), policy: self.services.policy() }
     }
 
     /// Whether it is committed for sure.
-    async fn commit_plan(self: &Arc<Self>, plan: Plan<'_>) -> Result<bool> {
+    pub(super) async fn commit_plan(self: &Arc<Self>, plan: Plan<'_>) -> Result<bool> {
         let id = self.services.env.new_id()?;
         let committed = match plan.into_change_set(None, Access::System, id) {
             Ok(change_set) => self.commit(change_set, None).await,

@@ -9,6 +9,7 @@ mod denials;
 mod feed;
 pub(crate) mod limit;
 mod once;
+mod rates;
 mod rights;
 mod steps;
 mod turn;
@@ -47,6 +48,7 @@ use deliveries::Deliveries;
 use denials::{Denials, Refusal};
 use feed::{Confirmed, Unheard};
 use once::Once;
+use rates::Rates;
 pub use rights::UsersInMemory;
 pub(crate) use rights::{Live, Loaded, Who, WhoKind, WhoSession};
 use steps::Entry;
@@ -104,6 +106,7 @@ pub(crate) struct Engine {
     has_warned: AtomicBool,
     hooks: Hooks,
     deliveries: Deliveries,
+    rates: Rates,
     denials: Denials,
     looks: rights::Looks,
 }
@@ -137,6 +140,7 @@ impl Engine {
             has_warned: AtomicBool::new(false),
             hooks,
             deliveries: Deliveries::default(),
+            rates: Rates::default(),
             denials: Denials::default(),
             looks: rights::Looks::default(),
         }
@@ -170,6 +174,7 @@ impl Engine {
     async fn try_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps, refusal: &mut Refusal) -> Result<()> {
         self.require_open()?;
         let listed = steps.listed();
+        self.admit(who, listed).await?;
         let mut once = Once::of(who, steps)?;
         // Nobody waits for who has not signed in: it may be waiting for its password to be hashed.
         let patience = if matches!(who.kind, WhoKind::Anonymous) { ATTEMPTS } else { PATIENCE };

@@ -12,6 +12,7 @@
 //! | `asks` | what asking for mail counts in |
 //! | `tries` | letting tries in, and counting them |
 //! | `places` | how many are looked at now, on this instance |
+//! | `rates` | requests a minute, reads and writes an hour |
 //! | `clear` | the operation `limits.clear` |
 
 mod asks;
@@ -19,10 +20,12 @@ mod clear;
 mod lanes;
 mod places;
 mod quota;
+mod rates;
 mod tries;
 
 pub use clear::ClearLimits;
 pub(super) use clear::forget;
 pub(super) use lanes::{Claimed, Try, new_device_token};
 pub(super) use places::Places;
+pub(crate) use rates::{Rate, rates, take_some};
 pub(super) use tries::{Tries, room};

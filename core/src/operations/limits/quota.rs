@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// So many tries in a time: all of them at once, and then one each time that a part of the time has passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     /// How many; at least one.
     pub count: u32,

@@ -4,6 +4,7 @@
 mod attacked;
 mod limits;
 mod networks;
+mod rates;
 
 use std::sync::Arc;
 

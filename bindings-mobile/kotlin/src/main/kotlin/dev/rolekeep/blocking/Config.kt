@@ -43,6 +43,9 @@ class ConfigBuilder() {
     private var deniedNetworks: List<String> = emptyList()
     private var signInTries: Long? = null
     private var signInSeconds: Long? = null
+    private var requestsPerMinute: Long? = null
+    private var readsPerHour: Long? = null
+    private var writesPerHour: Long? = null
     private var lockAfterFailures: Long? = null
     private var linkUrl: String? = null
     private var applicationName: String? = null
@@ -217,6 +220,20 @@ class ConfigBuilder() {
     fun signInSeconds(value: Long?) = apply { signInSeconds = value }
 
     /**
+     * How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
+     * ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
+     * storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
+     * limited. Default: 0, any number; 100 is usual for a public API.
+     */
+    fun requestsPerMinute(value: Long?) = apply { requestsPerMinute = value }
+
+    /** How many operations that read a user may ask for in an hour, likewise. Default: 0, any number. */
+    fun readsPerHour(value: Long?) = apply { readsPerHour = value }
+
+    /** How many operations that write a user may ask for in an hour, likewise. Default: 0, any number. */
+    fun writesPerHour(value: Long?) = apply { writesPerHour = value }
+
+    /**
      * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
      * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
      * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
@@ -237,5 +254,5 @@ class ConfigBuilder() {
     /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
     fun signingKey(value: String?) = apply { signingKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey)
 }

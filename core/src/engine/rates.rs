@@ -1,0 +1,105 @@
+//! How many requests a minute, reads and writes an hour somebody has (AUT-12): settings, off unless they are set.
+//!
+//! Instances that share a storage share the numbers. So that not every request is a commit, an instance takes a tenth of the
+//! places at a time; those that it has not used by the time in which as many come anew are lost.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{Engine, Who, WhoKind, steps::Entry};
+use crate::{
+    model::{
+        error::{Error, Result},
+        time::Time,
+    },
+    operations::{
+        limits::{Rate, rates, take_some},
+        plan::Plan,
+    },
+};
+
+/// Of the places so many times fewer are taken at a time.
+const PARTS: u32 = 10;
+/// Whoever is overtaken so often is refused.
+const ATTEMPTS: usize = 8;
+/// So many callers are remembered; those whose places are over go first.
+const REMEMBERED: usize = 100_000;
+
+/// The places that this instance has taken and not used yet.
+#[derive(Default)]
+pub(super) struct Rates(Mutex<HashMap<Rate, Taken>>);
+
+struct Taken {
+    left: u32,
+    until: Time,
+}
+
+impl Rates {
+    fn all(&self) -> MutexGuard<'_, HashMap<Rate, Taken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Uses a place that was taken before, if there is one.
+    fn use_one(&self, rate: &Rate, now: Time) -> bool {
+        let mut all = self.all();
+        let Some(taken) = all.get_mut(rate).filter(|taken| taken.left > 0 && now < taken.until) else { return false };
+        taken.left -= 1;
+        true
+    }
+
+    /// Remembers places that were taken, but for the one that is used at once.
+    fn keep(&self, rate: &Rate, count: u32, now: Time) {
+        let mut all = self.all();
+        if all.len() >= REMEMBERED {
+            all.retain(|_, taken| taken.left > 0 && now < taken.until);
+        }
+        if count > 1 && all.len() < REMEMBERED {
+            let interval = rate.quota.period / i64::from(rate.quota.count.max(1));
+            let until = now.as_microsecond().saturating_add(interval.saturating_mul(count.into()));
+            let until = Time::from_microsecond(until).unwrap_or(now);
+            all.insert(rate.clone(), Taken { left: count - 1, until });
+        }
+    }
+}
+
+impl Engine {
+    /// Refuses a request where its caller has no room for it, before anything is read for it.
+    ///
+    /// # Errors
+    /// `RATE_LIMIT_EXCEEDED`, and those of the storage.
+    pub(super) async fn admit(self: &Arc<Self>, who: &Who, listed: Entry) -> Result<()> {
+        let user = match who.kind {
+            WhoKind::System => return Ok(()),
+            WhoKind::Anonymous => None,
+            WhoKind::User { id, .. } => Some(id),
+        };
+        for rate in rates(&self.services, user, who.request.origin.address, listed.is_read) {
+            if !self.rates.use_one(&rate, self.services.now()) {
+                self.take(&rate).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(self: &Arc<Self>, rate: &Rate) -> Result<()> {
+        let actor = self.nobody();
+        for attempt in 0..ATTEMPTS {
+            let now = self.services.now();
+            let mut plan = Plan::new(&self.services, &actor, now);
+            let count = take_some(&mut plan, rate, (rate.quota.count / PARTS).max(1)).await?;
+            if self.commit_plan(plan).await? {
+                self.rates.keep(rate, count, now);
+                return Ok(());
+            }
+            // Another request of the same caller was first, and may have taken enough for both.
+            self.services.env.sleep(attempt as u64).await;
+            if self.rates.use_one(rate, self.services.now()) {
+                return Ok(());
+            }
+        }
+        Err(Error::rate_limited(Duration::from_secs(1)))
+    }
+}

@@ -1,0 +1,98 @@
+//! Requests a minute, reads and writes an hour.
+
+use rolekeep::{Caller, users::UpdateUser};
+
+use super::*;
+
+/// How many requests are answered, of so many that come one after the other.
+async fn answered(caller: &Caller, most: usize) -> usize {
+    for count in 0..most {
+        if let Err(error) = caller.users().me().await {
+            limited(error);
+            return count;
+        }
+    }
+    most
+}
+
+#[tokio::test]
+async fn aut_12_a_user_has_so_many_requests_a_minute() {
+    let stage = Stage::open(Config::new().requests_per_minute(10)).await;
+    let bob = stage.um.system().users().create(CreateUser::new("bob@example.org")).await.unwrap().id;
+    let [ada, also, bob] = [stage.ada, stage.ada, bob].map(|user| stage.um.acting_as(user));
+    let (ada, also, bob) = (ada.await.unwrap(), also.await.unwrap(), bob.await.unwrap());
+    assert_eq!(answered(&ada, 100).await, 10);
+    assert_eq!(answered(&also, 100).await, 0, "by whatever session");
+    assert!(ada.can("user:read", None).is_ok(), "checks are not limited");
+    assert_eq!(answered(&bob, 8).await, 8);
+    for _ in 0..100 {
+        stage.um.system().audit().verify().await.unwrap();
+    }
+    stage.clock.pass(6);
+    assert_eq!(answered(&ada, 100).await, 1);
+    stage.clock.pass(30);
+    assert_eq!(answered(&ada, 100).await, 5);
+    stage.clock.pass(600);
+    assert_eq!(answered(&ada, 100).await, 10);
+}
+
+#[tokio::test]
+async fn aut_12_reads_and_writes_are_counted_apart() {
+    let stage = Stage::open(Config::new().reads_per_hour(30).writes_per_hour(5)).await;
+    let admin = CreateUser::new("root@example.org").roles(["admin"]);
+    let admin = stage.um.system().users().create(admin).await.unwrap().id;
+    let admin = stage.um.acting_as(admin).await.unwrap();
+    let mut written = 0;
+    for at in 0..20 {
+        let change = UpdateUser::new(stage.ada).full_name(format!("Ada {at}"));
+        match admin.users().update(change).await {
+            Ok(_) => written += 1,
+            Err(error) => drop(limited(error)),
+        }
+    }
+    assert_eq!((written, answered(&admin, 100).await), (5, 30));
+    stage.clock.pass(12 * 60);
+    admin.users().update(UpdateUser::new(stage.ada).full_name("Ada")).await.unwrap();
+    assert_eq!(answered(&admin, 100).await, 6);
+}
+
+#[tokio::test]
+async fn aut_12_who_is_not_signed_in_is_counted_by_address() {
+    let stage = Stage::open(Config::new().requests_per_minute(10).sign_in_tries(0)).await;
+    let told = async |address: &str| {
+        for count in 0..20 {
+            let refused = stage.sign_in(address, Login::new("nobody", WRONG)).await.unwrap_err();
+            if refused.reason() == Reason::RateLimited {
+                return count;
+            }
+        }
+        20
+    };
+    assert_eq!(told("192.0.2.1").await, 10);
+    assert_eq!(told("2001:db8:1:2::1").await, 10);
+    assert_eq!(told("2001:db8:1:2::2").await, 0, "the same network");
+    assert_eq!(told("").await, 20, "nothing is known of it");
+}
+
+/// All at once on several instances: never more than there are, and no place that is taken is lost to all.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_16_instances_share_the_places() {
+    let config = || Config::new().reads_per_hour(100).signing_key("k".repeat(32));
+    let stage = Stage::open(config()).await;
+    let mut asking = Vec::new();
+    for _ in 0..3 {
+        let um = store_in(&stage.storage, &stage.clock, config()).await;
+        let me = um.acting_as(stage.ada).await.unwrap();
+        for _ in 0..60 {
+            let (um, me) = (um.clone(), me.clone());
+            asking.push(tokio::spawn(async move {
+                let answer = me.users().me().await;
+                drop(um);
+                answer.is_ok()
+            }));
+        }
+    }
+    let answered = futures_util::future::join_all(asking).await.into_iter().filter(|is_ok| *is_ok.as_ref().unwrap());
+    let answered = answered.count();
+    assert!((80..=100).contains(&answered), "{answered}");
+}
