@@ -32,7 +32,7 @@ async fn sec_6_a_link_ends_with_the_epoch_it_was_made_in() {
     for event in 0..5 {
         let token = stage.token().await;
         match event {
-            0 => drop(system.passwords().set(SetPassword::new(stage.ada, PASSWORD)).await.unwrap()),
+            0 => system.passwords().set(SetPassword::new(stage.ada, PASSWORD)).await.unwrap(),
             1 => {
                 system.users().deactivate(DeactivateUser::new(stage.ada)).await.unwrap();
                 void(stage.reset(&token).await);
@@ -50,7 +50,7 @@ async fn sec_6_a_link_ends_with_the_epoch_it_was_made_in() {
                 // The address is what it was when it was mailed.
                 stage.clock.pass(HOUR);
             }
-            _ => drop(system.users().delete(DeleteUser::new(stage.ada)).await.unwrap()),
+            _ => system.users().delete(DeleteUser::new(stage.ada)).await.unwrap(),
         }
         void(stage.reset(&token).await);
         stage.clock.pass(HOUR);
