@@ -2,6 +2,7 @@
 //! they are for, whatever becomes of the mail.
 
 mod email;
+mod found;
 mod reset;
 mod sending;
 mod verification;
