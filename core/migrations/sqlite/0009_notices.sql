@@ -38,6 +38,7 @@ CREATE TABLE "notices" (
   "identifier" TEXT,
   "address" TEXT,
   "link_id" TEXT,
+  "epoch" INTEGER,
   "ip" TEXT,
   "user_agent" TEXT,
   "at" INTEGER NOT NULL,
@@ -81,7 +82,7 @@ CREATE TABLE "challenges" (
   "epoch" INTEGER NOT NULL,
   "device_name" TEXT,
   "platform" TEXT,
-  "is_known_device" INTEGER NOT NULL,
+  "is_known_device" INTEGER,
   "created_at" INTEGER NOT NULL,
   "expires_at" INTEGER NOT NULL,
   "used_at" INTEGER,
@@ -90,7 +91,7 @@ CREATE TABLE "challenges" (
   PRIMARY KEY ("id")
 ) STRICT, WITHOUT ROWID;
 INSERT INTO "challenges"
-  SELECT "id", "user_id", "step", "epoch", "device_name", "platform", 1, "created_at", "expires_at", "used_at", "session_id",
+  SELECT "id", "user_id", "step", "epoch", "device_name", "platform", NULL, "created_at", "expires_at", "used_at", "session_id",
     "version"
   FROM "challenges_before_devices";
 DROP TABLE "challenges_before_devices";

@@ -1,7 +1,8 @@
 //! Giving notices to the application's notifier: in the background, after the commit of what they tell of.
 //!
 //! A notice is leased by a commit, so that one instance at a time gives it out; one that ends without a word leaves it to
-//! the next when the lease runs out. Nothing is looked for while nothing waits.
+//! the next when the lease runs out. Nothing is looked for while nothing waits. A store that nobody holds any more gives out
+//! what is due, and ends then.
 
 use std::{
     collections::BTreeSet,
@@ -10,11 +11,12 @@ use std::{
 };
 
 use futures_channel::mpsc;
-use futures_util::{FutureExt, StreamExt, future, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future};
 
 use super::Engine;
 use crate::{
-    model::{deferred::IS_PAGE, error::Result, notice::PendingNotice, record::Record},
+    environment::Task,
+    model::{deferred::IS_PAGE, error::Result, id::NoticeId, notice::PendingNotice, record::Record},
     operations::{
         Access,
         actor::{Actor, ActorKind},
@@ -72,51 +74,13 @@ impl Engine {
         }
     }
 
-    /// Gives out all that is due; for how long there is nothing more to do.
-    ///
-    /// # Errors
-    /// Where the storage failed: what was under way is done, and nothing new was begun.
-    async fn deliver_due(
-        self: &Arc<Self>,
-        notifier: &dyn Notifier,
-        wakes: &mut mpsc::Receiver<()>,
-    ) -> Result<Option<u64>> {
-        let services = &self.services;
-        let (mut running, mut under_way) = (FuturesUnordered::new(), BTreeSet::new());
-        let mut failed = None;
-        loop {
-            let free = AT_ONCE - running.len();
-            if free > 0 && failed.is_none() && self.require_open().is_ok() {
-                // Those under way may not be leased yet.
-                match notices::due(services.reads(), services.now(), 2 * AT_ONCE as u64).await {
-                    Ok(due) => {
-                        let new = due.into_iter().filter(|row| !under_way.contains(&row.id)).take(free);
-                        for row in new.collect::<Vec<_>>() {
-                            under_way.insert(row.id);
-                            running.push(async move { (row.id, self.deliver(notifier, row).await) });
-                        }
-                    }
-                    Err(error) => failed = Some(error),
-                }
-            }
-            if running.is_empty() {
-                return match failed {
-                    Some(error) => Err(error),
-                    None => self.until_next().await,
-                };
-            }
-            // What comes while there is room does not wait for those that are slow.
-            let is_full = running.len() == AT_ONCE || failed.is_some();
-            let ended = match future::select(running.next(), wakes.next()).await {
-                future::Either::Left((ended, _)) => ended,
-                future::Either::Right(_) if !is_full => None,
-                future::Either::Right((_, running)) => running.await,
-            };
-            if let Some((id, result)) = ended {
-                under_way.remove(&id);
-                failed = failed.or(result.err());
-            }
+    /// Notices that are due, beside those under way, which may not be leased yet.
+    async fn due(&self, under_way: &BTreeSet<NoticeId>, most: usize) -> Result<Vec<PendingNotice>> {
+        if most == 0 {
+            return Ok(Vec::new());
         }
+        let due = notices::due(self.services.reads(), self.services.now(), 2 * AT_ONCE as u64).await?;
+        Ok(due.into_iter().filter(|row| !under_way.contains(&row.id)).take(most).collect())
     }
 
     /// How many milliseconds it is until a notice is due; none: none waits.
@@ -129,7 +93,8 @@ impl Engine {
 
     async fn deliver(self: &Arc<Self>, notifier: &dyn Notifier, row: PendingNotice) -> Result<()> {
         let Some(given) = self.lease(&row).await? else { return Ok(()) };
-        let sent = AssertUnwindSafe(notifier.send(&given.notice)).catch_unwind();
+        // Asked within, since it may panic before there is anything to wait for.
+        let sent = AssertUnwindSafe(async { notifier.send(&given.notice).await }).catch_unwind();
         let slept = self.services.env.sleep(TIMEOUT_MILLIS);
         let delivery = match future::select(Box::pin(sent), slept).await {
             future::Either::Left((Ok(Ok(delivery)), _)) => Some(delivery),
@@ -175,30 +140,67 @@ impl Engine {
     }
 }
 
-/// Gives notices out until the store is closed or nobody holds it any more.
+/// Gives notices out until the store is closed or nobody holds it any more; those that are given out then come to their end.
 async fn deliver(engine: Weak<Engine>, notifier: Arc<dyn Notifier>, mut wakes: mpsc::Receiver<()>) {
+    let (done, mut ended) = mpsc::unbounded();
+    let mut under_way = BTreeSet::new();
+    let mut has_failed = false;
     loop {
         let Some(here) = engine.upgrade() else { return };
         if here.require_open().is_err() {
             return;
         }
-        let pause = match here.deliver_due(&*notifier, &mut wakes).await {
-            Ok(None) => None,
-            Ok(Some(millis)) => Some(millis.min(LONGEST_MILLIS)),
-            Err(_) => Some(FAILED_MILLIS),
+        // After a failure what is under way ends first.
+        let due = match has_failed {
+            true => Ok(Vec::new()),
+            false => here.due(&under_way, AT_ONCE - under_way.len()).await,
         };
-        let slept = pause.map(|millis| here.services.env.sleep(millis));
-        drop(here);
-        let woken = wakes.next();
-        let is_there = match slept {
-            None => woken.await.is_some(),
-            Some(slept) => match future::select(woken, slept).await {
-                future::Either::Left((woken, _)) => woken.is_some(),
-                future::Either::Right(_) => true,
-            },
-        };
-        if !is_there {
-            return;
+        has_failed |= due.is_err();
+        for row in due.unwrap_or_default() {
+            under_way.insert(row.id);
+            let (engine, notifier, done) = (here.clone(), notifier.clone(), done.clone());
+            // A task for each, so that what one of them holds of the storage is not waited for by who lets it go on.
+            here.services.env.spawn(Box::pin(async move {
+                let (id, result) = (row.id, engine.deliver(&*notifier, row).await);
+                drop(engine);
+                // Nobody may be waiting any more.
+                let _ = done.unbounded_send((id, result.is_err()));
+            }));
         }
+        if under_way.is_empty() {
+            let pause = if has_failed { Ok(Some(FAILED_MILLIS)) } else { here.until_next().await };
+            let pause = pause.unwrap_or(Some(FAILED_MILLIS));
+            let slept = pause.map(|millis| here.services.env.sleep(millis.min(LONGEST_MILLIS)));
+            drop(here);
+            has_failed = false;
+            if !woken(&mut wakes, slept).await {
+                return;
+            }
+            continue;
+        }
+        drop(here);
+        // What comes while there is room does not wait for those that are slow.
+        let has_room = under_way.len() < AT_ONCE && !has_failed;
+        let one = match future::select(ended.next(), wakes.next()).await {
+            future::Either::Left((one, _)) => one,
+            future::Either::Right(_) if has_room => None,
+            future::Either::Right((_, ended)) => ended.await,
+        };
+        if let Some((id, is_failure)) = one {
+            under_way.remove(&id);
+            has_failed |= is_failure;
+        }
+    }
+}
+
+/// Waits until there may be something to do; false: nobody is left to wake.
+async fn woken(wakes: &mut mpsc::Receiver<()>, slept: Option<Task>) -> bool {
+    let woken = wakes.next();
+    match slept {
+        None => woken.await.is_some(),
+        Some(slept) => match future::select(woken, slept).await {
+            future::Either::Left((woken, _)) => woken.is_some(),
+            future::Either::Right(_) => true,
+        },
     }
 }

@@ -98,6 +98,8 @@ impl Drop for Unheard {
         if self.touched.iter().any(|row| is_policy(&row.table, &row.key)) {
             self.engine.doubts.fetch_add(1, Ordering::AcqRel);
         }
+        // Whoever waits for such rows looks at what became of them.
+        self.engine.deliveries.hear(&self.touched);
         drop(self.engine.outdate(&self.touched));
     }
 }

@@ -92,8 +92,8 @@ pub struct Challenge {
     pub device_name: Option<String>,
     /// `web`, `ios`, …: as the application gave it.
     pub platform: Option<String>,
-    /// Whether it was a known device.
-    pub is_known_device: bool,
+    /// Whether it was a known device; none: nobody asked yet when it was made.
+    pub is_known_device: Option<bool>,
     /// When it was made.
     #[record(given)]
     pub created_at: Time,

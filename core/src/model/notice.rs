@@ -88,6 +88,8 @@ pub struct PendingNotice {
     pub address: Option<String>,
     /// The link in it, once there is one.
     pub link_id: Option<LinkId>,
+    /// The credential's epoch in which it was asked for, where another one voids it.
+    pub epoch: Option<i64>,
     /// The address that the request came from.
     pub ip: Option<String>,
     /// The program that it came from.

@@ -45,7 +45,7 @@ pub struct ChangeEmail {
 ///
 /// The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
 /// proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
-/// can undo the change for seven days by `email.revert`; nobody else may have it in that time.
+/// can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
 /// if another account has taken the address meanwhile.
 #[derive(Clone, Debug, Input, Describe)]
@@ -79,7 +79,9 @@ impl Operation for ChangeEmail {
             checks.error("email", Invalid::new(FieldCode::Disagrees, "must not be the present address"));
             checks.finish()?;
         }
-        notices::ask_for_oneself(plan, NoticeKind::EmailChange, &user, Some(email)).await?;
+        let credential = epochs::credential_of(plan, user.id).await?;
+        let other = (email, links::epoch_of(credential.as_ref()));
+        notices::ask_for_oneself(plan, NoticeKind::EmailChange, &user, Some(other)).await?;
         plan.audit("email.change", Some(("user", user.id.to_string())), None);
         Ok(())
     }
@@ -104,8 +106,10 @@ impl Operation for ConfirmEmail {
             return Err(links::void());
         }
         opened.use_up(plan);
-        let user = changed(plan, &opened.user, &opened.link.address).await?;
-        undoable(plan, &opened.user, &opened.link).await?;
+        let (user, _) = changed(plan, &opened.user, &opened.link.address).await?;
+        if !undoable(plan, &opened.user, &opened.link).await? {
+            notices::tell(plan, NoticeKind::EmailChanged, &opened.user)?;
+        }
         notices::tell(plan, NoticeKind::EmailChanged, &user)?;
         plan.audit("email.confirm", Some(("user", user.id.to_string())), None);
         renew(plan, user, &session).await
@@ -113,24 +117,31 @@ impl Operation for ConfirmEmail {
 }
 
 /// Plans that a user has proved another address, after which nothing counts that was proved before.
-pub(super) async fn changed(plan: &mut Plan<'_>, before: &User, address: &str) -> Result<User> {
+pub(super) async fn changed(plan: &mut Plan<'_>, before: &User, address: &str) -> Result<(User, Credential)> {
     // Conditions may read it.
     plan.move_authority(before.id).await?;
     plan.claim("email", address, before.id).await?;
     let email = Some(address.to_owned());
     let user = plan.establish(before, User { email, email_verified: true, updated_at: plan.now, ..before.clone() });
-    let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept).await?;
+    let mut credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept).await?;
     if credential.address_proved_at.is_none() {
-        plan.follow(Some(&credential), Credential { address_proved_at: Some(plan.now), ..credential.clone() });
+        let proved = Credential { address_proved_at: Some(plan.now), ..credential.clone() };
+        credential = plan.follow(Some(&credential), proved);
     }
-    Ok(user)
+    Ok((user, credential))
 }
 
-/// Plans that the former address can undo it, and is nobody else's until then.
-async fn undoable(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<()> {
+/// Plans that the former address can undo it, and is nobody else's until then; whether it can. One that was never proved may
+/// have been mistyped: whoever has it gets no account by that.
+async fn undoable(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<bool> {
     let is_other = |address: &&String| text::canonical(address) != text::canonical(&by.address);
-    let Some(former) = before.email.as_ref().filter(is_other) else { return Ok(()) };
+    let Some(former) = before.email.as_ref().filter(is_other) else { return Ok(false) };
+    if !before.email_verified {
+        plan.release("email", former, before.id).await?;
+        return Ok(false);
+    }
     let link = links::make(plan, before, by.epoch, LinkPurpose::EmailRevert, former)?;
     plan.hold("email", former, before.id, link.expires_at).await?;
-    notices::tell_by_link(plan, NoticeKind::EmailChanged, before, link)
+    notices::tell_by_link(plan, NoticeKind::EmailChanged, before, link)?;
+    Ok(true)
 }

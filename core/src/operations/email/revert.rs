@@ -8,13 +8,13 @@ use crate::{
         error::Result,
         link::{LinkPurpose, OneTimeLink},
         notice::NoticeKind,
-        predicate::{Comparison, Predicate},
+        predicate::Predicate,
         secret::Secret,
+        text,
         time::Time,
         user::User,
-        value::Value,
     },
-    operations::{Access, Operation, epochs, links, notices, plan::Plan, services::Services, users::unlink_since},
+    operations::{Access, Operation, links, notices, plan::Plan, services::Services, users::unlink_since},
 };
 
 /// Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
@@ -46,33 +46,59 @@ impl Operation for RevertEmail {
         let opened = links::open(plan, LinkPurpose::EmailRevert, token).await?;
         opened.use_up(plan);
         let (before, link) = (&opened.user, &opened.link);
-        undo_later(plan, before, link).await?;
+        let others = changes_of(plan, before, |epoch| Predicate::equals("epoch", epoch).negate(), link.epoch).await?;
+        undo(plan, before, &others, link.epoch).await?;
         notices::tell(plan, NoticeKind::EmailChanged, before)?;
-        if let Some(email) = &before.email {
-            plan.release("email", email, before.id).await?;
-        }
-        let user = changed(plan, before, &link.address).await?;
+        let (user, credential) = changed(plan, before, &link.address).await?;
         unlink_since(plan, user.id, link.created_at).await?;
-        if let Some(credential) = epochs::credential_of(plan, user.id).await? {
-            plan.follow(Some(&credential), credential.clone().without_password());
-        }
-        notices::tell(plan, NoticeKind::PasswordReset, &user)?;
+        let epoch = credential.epoch;
+        plan.follow(Some(&credential), credential.clone().without_password());
+        let reset = links::make(plan, &user, epoch, LinkPurpose::Reset, &link.address)?;
+        notices::tell_by_link(plan, NoticeKind::PasswordReset, &user, reset)?;
         plan.audit("email.revert", Some(("user", user.id.to_string())), None);
         Ok(())
     }
 }
 
-/// Plans that the changes after one are undone with it: their links are void, and their addresses are free.
-async fn undo_later(plan: &mut Plan<'_>, user: &User, link: &OneTimeLink) -> Result<()> {
-    let later = Predicate::all([
-        Predicate::equals("user_id", user.id.0),
-        Predicate::equals("purpose", link.purpose.as_str()),
-        Predicate::Compare("created_at".into(), Comparison::Greater, Value::Time(link.created_at.as_microsecond())),
-    ]);
-    let links: Vec<OneTimeLink> = plan.reads().all(later).await?;
-    for later in links.iter().filter(|link| link.used_at.is_none()) {
-        plan.release("email", &later.address, user.id).await?;
-        plan.follow(Some(later), OneTimeLink { used_at: Some(plan.now), ..later.clone() });
+/// Plans that nobody undoes the changes of a user's address any more: somebody else has changed it since.
+pub(in crate::operations) async fn settle(plan: &mut Plan<'_>, user: &User) -> Result<()> {
+    let all = changes_of(plan, user, |_| Predicate::Always, 0).await?;
+    for change in &all {
+        plan.release_held("email", &change.address, user.id).await?;
+        use_up(plan, change);
     }
     Ok(())
+}
+
+/// What undoes changes of a user's address still.
+async fn changes_of(
+    plan: &Plan<'_>,
+    user: &User,
+    which: impl FnOnce(i64) -> Predicate,
+    epoch: i64,
+) -> Result<Vec<OneTimeLink>> {
+    let of_user = Predicate::equals("user_id", user.id.0);
+    let purpose = Predicate::equals("purpose", LinkPurpose::EmailRevert.as_str());
+    let links: Vec<OneTimeLink> = plan.reads().all(Predicate::all([of_user, purpose, which(epoch)])).await?;
+    Ok(links.into_iter().filter(|link| link.used_at.is_none() && plan.now < link.expires_at).collect())
+}
+
+/// Plans that the changes from an epoch on are undone: their links are void, and their addresses and the present one are free, but
+/// for those that an earlier change can be undone to. Each change has an epoch of its own, whatever the clocks say.
+async fn undo(plan: &mut Plan<'_>, user: &User, changes: &[OneTimeLink], from: i64) -> Result<()> {
+    let (later, earlier): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.epoch > from);
+    let addresses = later.iter().map(|change| &change.address).chain(&user.email);
+    for address in addresses {
+        let is_same = |change: &&&OneTimeLink| text::canonical(&change.address) == text::canonical(address);
+        match earlier.iter().filter(is_same).map(|change| change.expires_at).max() {
+            Some(until) => plan.hold("email", address, user.id, until).await?,
+            None => plan.release("email", address, user.id).await?,
+        }
+    }
+    later.into_iter().for_each(|change| use_up(plan, change));
+    Ok(())
+}
+
+fn use_up(plan: &mut Plan<'_>, link: &OneTimeLink) {
+    plan.follow(Some(link), OneTimeLink { used_at: Some(plan.now), ..link.clone() });
 }

@@ -5,7 +5,7 @@ use super::{
     quota::Quota,
 };
 use crate::{
-    model::{error::Result, notice::NoticeKind, time::Time},
+    model::{error::Result, id::UserId, notice::NoticeKind, time::Time},
     operations::{actor::Actor, services::Services},
 };
 
@@ -16,12 +16,14 @@ const OF_ONE: [Quota; 2] = [Quota { count: 1, period: HOUR / 60 }, Quota { count
 const HOUR: i64 = 3600 * 1_000_000;
 
 impl Try {
-    /// Asking for mail of a kind. Each counts, also where nobody has the name; a known device has its own.
+    /// Asking for mail of a kind. Each counts, also where nobody has the name; a known device has its own. Whoever asks that an
+    /// address be mailed counts for that one, too.
     pub(in crate::operations) fn asking(
         services: &Services,
         actor: &Actor,
         kind: NoticeKind,
         claimed: &Claimed<'_>,
+        to: Option<&str>,
         now: Time,
     ) -> Result<Self> {
         let keys = Keys { services };
@@ -37,10 +39,22 @@ impl Try {
             },
             Claimed::Session(user, _) => ("user", user.0.as_bytes().to_vec()),
         };
-        for quota in OF_ONE {
-            let key = keys.of(&format!("asks for {kind} in {} by {whose}", quota.period), &id)?;
-            side.lanes.push(Lane { key, quota });
+        let to = to.map(|address| ("to", canonical(address).into_bytes()));
+        for (whose, id) in [Some((whose, id)), to].into_iter().flatten() {
+            for quota in OF_ONE {
+                let key = keys.of(&format!("asks for {kind} in {} by {whose}", quota.period), &id)?;
+                side.lanes.push(Lane { key, quota });
+            }
         }
+        Ok(Self::of(side))
+    }
+
+    /// Telling a user of something that may come often.
+    pub(in crate::operations) fn telling(services: &Services, kind: NoticeKind, user: UserId) -> Result<Self> {
+        let key = Keys { services }.of(&format!("told of {kind}"), user.0.as_bytes())?;
+        let [_, quota] = OF_ONE;
+        let mut side = Side::default();
+        side.lanes.push(Lane { key, quota });
         Ok(Self::of(side))
     }
 }

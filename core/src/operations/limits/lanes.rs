@@ -88,6 +88,16 @@ pub(super) fn known_device(
     token.and_then(|token| device_token::read(&services.keys.devices[..], token, user, now))
 }
 
+/// Whether somebody has signed in as this user on the device that a token is of.
+pub(in crate::operations) fn knows(
+    services: &Services,
+    user: Option<UserId>,
+    token: Option<&Secret>,
+    now: Time,
+) -> bool {
+    known_device(services, user, token, now).is_some()
+}
+
 impl Try {
     /// What counts in these lanes alone.
     pub(super) const fn of(side: Side) -> Self {

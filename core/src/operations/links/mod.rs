@@ -78,10 +78,11 @@ impl OneTimeLink {
             && is_of_epoch
             && user.is_active(now)
             && (!self.purpose.is_of_present_address() || is_of_address())
+            && !(self.purpose == LinkPurpose::Verification && user.email_verified)
     }
 }
 
-fn epoch_of(credential: Option<&Credential>) -> i64 {
+pub(super) fn epoch_of(credential: Option<&Credential>) -> i64 {
     credential.map_or_else(|| Credential::none(crate::UserId(uuid::Uuid::nil())).epoch, |credential| credential.epoch)
 }
 

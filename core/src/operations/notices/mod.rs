@@ -14,7 +14,7 @@ pub use crate::model::notice::{Notice, NoticeKind};
 pub use notifier::{Delivery, Notifier};
 pub(crate) use send::{Given, due, give, next_due, settle};
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use super::{
     limits::{Claimed, Tries, Try},
@@ -28,6 +28,7 @@ use crate::model::{
     predicate::Predicate,
     secret::Secret,
     user::User,
+    value::Value,
 };
 
 /// A notice is not sent any more after so long.
@@ -45,7 +46,9 @@ impl PendingNotice {
             identifier: None,
             address: None,
             link_id: None,
-            ip: plan.actor.request.ip.clone(),
+            epoch: None,
+            // What is no address is what somebody typed.
+            ip: plan.actor.request.ip.clone().filter(|ip| ip.parse::<IpAddr>().is_ok()),
             user_agent: plan.actor.request.user_agent.clone(),
             at: plan.now,
             due_at: plan.now,
@@ -54,6 +57,25 @@ impl PendingNotice {
             version: 0,
         })
     }
+}
+
+/// What somebody asks for.
+const ASKED: [NoticeKind; 3] = [NoticeKind::PasswordReset, NoticeKind::Verification, NoticeKind::EmailChange];
+
+/// The notices of some kinds.
+fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
+    Predicate::In("kind".into(), Predicate::set(kinds.iter().map(|kind| Value::from(kind.as_str()))))
+}
+
+/// The same as [`tell`] of what may come often: a few times an hour, and no more.
+pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if plan.services.has_notifier() {
+        let tried = Try::telling(plan.services, kind, user.id)?;
+        let Ok(standing) = plan.standing(&tried).await else { return Ok(()) };
+        plan.failed(&tried, &standing);
+        tell(plan, kind, user)?;
+    }
+    Ok(())
 }
 
 /// Plans that a user is told of something, where there is a notifier and an address.
@@ -111,12 +133,12 @@ pub(super) async fn ask_by_name(
     owner: Option<UserId>,
     device_token: Option<&Secret>,
 ) -> Result<()> {
-    let notice = asked(plan, kind, &Claimed::Name(name, owner, device_token)).await?;
+    let notice = asked(plan, kind, &Claimed::Name(name, owner, device_token), None).await?;
     plan.follow(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
     Ok(())
 }
 
-/// Plans a mail to a user who asks for it, signed in: to the account's address, unless it is about another one.
+/// Plans a mail to a user who asks for it, signed in: to the account's address, or to another one, in this epoch alone.
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
@@ -124,21 +146,28 @@ pub(super) async fn ask_for_oneself(
     plan: &mut Plan<'_>,
     kind: NoticeKind,
     user: &User,
-    address: Option<&String>,
+    other: Option<(&String, i64)>,
 ) -> Result<()> {
-    let notice = asked(plan, kind, &Claimed::Session(user.id, user.id.0)).await?;
+    let address = other.map(|(address, _)| address.clone());
+    let notice = asked(plan, kind, &Claimed::Session(user.id, user.id.0), address.as_deref()).await?;
     plan.check(user);
-    plan.follow(None, PendingNotice { user_id: Some(user.id), address: address.cloned(), ..notice });
+    let epoch = other.map(|(_, epoch)| epoch);
+    plan.follow(None, PendingNotice { user_id: Some(user.id), address, epoch, ..notice });
     Ok(())
 }
 
 /// A notice that somebody asks for, counted.
-async fn asked(plan: &mut Plan<'_>, kind: NoticeKind, claimed: &Claimed<'_>) -> Result<PendingNotice> {
+async fn asked(
+    plan: &mut Plan<'_>,
+    kind: NoticeKind,
+    claimed: &Claimed<'_>,
+    address: Option<&str>,
+) -> Result<PendingNotice> {
     require_notifier(plan)?;
-    let tried = Try::asking(plan.services, plan.actor, kind, claimed, plan.now)?;
+    let tried = Try::asking(plan.services, plan.actor, kind, claimed, address, plan.now)?;
     let standing = plan.standing(&tried).await?;
     plan.failed(&tried, &standing);
-    if plan.reads().count::<PendingNotice>(Predicate::Always).await? >= MOST_WAITING {
+    if plan.reads().count::<PendingNotice>(of_kinds(&ASKED)).await? >= MOST_WAITING {
         return Err(Error::rate_limited(Duration::from_secs(60)));
     }
     PendingNotice::new(plan, kind)

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Delivery, Notice, NoticeKind, text};
+use super::{Delivery, Notice, NoticeKind, of_kinds, text};
 use crate::{
     model::{
+        credential::Credential,
         error::Result,
         id::UserId,
         link::{LinkPurpose, OneTimeLink},
@@ -26,6 +27,13 @@ const LEASE_SECONDS: i64 = 60;
 /// A notice that failed comes again after so long at first, each time after twice as long, and at last after so long.
 const RETRY_SECONDS: (u64, u64) = (10, 3600);
 
+/// For so long a notice is one instance's. Each time that nothing is heard of it twice as long, to an hour: whoever ends while it
+/// sends must not send it again and again.
+fn lease_seconds(tries: i64) -> i64 {
+    let doublings = u32::try_from(tries.clamp(0, 6)).unwrap_or_default();
+    (LEASE_SECONDS << doublings).min(3600)
+}
+
 /// A notice that is given to the notifier, and its row.
 pub(crate) struct Given {
     pub(crate) notice: Notice,
@@ -44,6 +52,8 @@ pub(crate) async fn next_due(reads: Reads<'_>) -> Result<Option<Time>> {
 }
 
 async fn first(reads: Reads<'_>, filter: Predicate, most: u64) -> Result<Vec<PendingNotice>> {
+    // Kinds of another version of this library are left to it.
+    let filter = filter.and(of_kinds(NoticeKind::ALL));
     let order = vec![Order { column: "due_at".into(), direction: Direction::Ascending }];
     let window = Window { limit: Some(most), ..Window::default() };
     reads.query(&Query { order, window, ..Query::of(PendingNotice::TABLE, filter) }).await
@@ -53,13 +63,15 @@ async fn first(reads: Reads<'_>, filter: Predicate, most: u64) -> Result<Vec<Pen
 pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Given>> {
     let found = if plan.now < row.expires_at { found(plan, row).await? } else { None };
     let Some((user, kind, link)) = found else {
-        if row.user_id.is_some() {
-            told(plan, row, "it was not sent in time, or is of no use any more");
+        if row.user_id.is_some() && plan.now >= row.expires_at {
+            told(plan, row, "it was not sent in time");
         }
         plan.follow_delete(row);
         return Ok(None);
     };
-    let Some(address) = row.address.clone().or_else(|| user.email.clone()) else {
+    // A link goes to the address that it is about, whatever the account's is by now.
+    let of_link = link.as_ref().map(|link| link.address.clone());
+    let Some(address) = of_link.or_else(|| row.address.clone()).or_else(|| user.email.clone()) else {
         plan.follow_delete(row);
         return Ok(None);
     };
@@ -70,8 +82,8 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         identifier: None,
         address: Some(address.clone()),
         link_id: link.as_ref().map(|link| link.id),
-        due_at: plan.now.plus_seconds(LEASE_SECONDS),
-        expires_at: link.as_ref().map_or(row.expires_at, |link| link.expires_at),
+        due_at: plan.now.plus_seconds(lease_seconds(row.tries)),
+        expires_at: link.as_ref().map_or(row.expires_at, |link| link.expires_at.min(row.expires_at)),
         tries: row.tries.saturating_add(1),
         ..row.clone()
     };
@@ -127,13 +139,23 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
         | NoticeKind::SessionReused
         | NoticeKind::SignInLocked => return Ok(Some((user, row.kind, None))),
     };
-    let Some(address) = address.clone().filter(|_| user.is_active(plan.now)) else { return Ok(None) };
+    let Some(address) = address.clone() else { return Ok(None) };
     let credential = epochs::credential_of(plan, user.id).await?;
     if let Some(link) = row.link_id {
         let link = plan.reads().get::<OneTimeLink>(&(link,)).await?;
-        let good = link.filter(|link| link.is_good(&user, credential.as_ref(), plan.now));
-        return Ok(good.map(|link| (user, row.kind, Some(link))));
+        // Who may not sign in now may come back while it is good.
+        let is_good = |link: &OneTimeLink| {
+            link.is_good(&user, credential.as_ref(), plan.now)
+                || purpose == LinkPurpose::EmailRevert && link.used_at.is_none()
+        };
+        return Ok(link.filter(is_good).map(|link| (user, row.kind, Some(link))));
     }
+    let is_of_epoch = row.epoch.is_none_or(|epoch| epoch == links::epoch_of(credential.as_ref()));
+    if !is_of_epoch || !user.is_active(plan.now) {
+        return Ok(None);
+    }
+    // What the link is bound to is so when it is made.
+    plan.rely_on_row::<Credential>(&(user.id,), credential.as_ref());
     match purpose {
         LinkPurpose::Reset if users::is_elsewhere(plan, user.id, credential.as_ref()).await? => {
             return Ok(Some((user, NoticeKind::SignInElsewhere, None)));
@@ -145,6 +167,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
                 let Some(owner) = owner else { return Ok(None) };
                 let owner: Option<User> = plan.reads().get(&(owner,)).await?;
                 let has_it = |owner: &User| owner.email.as_deref().map(canonical) == Some(canonical(&address));
+                let owner = owner.filter(|owner| owner.status != UserStatus::Deleted);
                 return Ok(owner.filter(has_it).map(|owner| (owner, NoticeKind::AddressTaken, None)));
             }
         }

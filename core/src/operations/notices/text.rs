@@ -60,12 +60,13 @@ const fn about(kind: NoticeKind, has_link: bool) -> &'static str {
 }
 
 /// What to do if it was not asked for by who reads it.
-const fn otherwise(kind: NoticeKind) -> &'static str {
+const fn otherwise(kind: NoticeKind, has_link: bool) -> &'static str {
     match kind {
         NoticeKind::PasswordReset | NoticeKind::SignInElsewhere => {
             "If it was not you, there is nothing to do: your account is as it was."
         }
         NoticeKind::AddressTaken => "There is nothing to do.",
+        NoticeKind::EmailChanged if has_link => "If it was you, there is nothing to do.",
         NoticeKind::EmailChanged => "If it was you, there is nothing to do; if not, ask for help where you signed up.",
         NoticeKind::Verification | NoticeKind::EmailChange => {
             "If you do not have an account with us, there is nothing to do."
@@ -87,7 +88,7 @@ pub(super) fn text(kind: NoticeKind, told: &Told<'_>) -> Secret {
     if let Some((link, until)) = told.link {
         text.push_str(&format!("\n{}\n\nIt can be used once, until {}.\n", link.expose(), minute(until)));
     }
-    text.push_str(&format!("\n{}\n\nTime: {}\n", otherwise(kind), minute(told.at)));
+    text.push_str(&format!("\n{}\n\nTime: {}\n", otherwise(kind, told.link.is_some()), minute(told.at)));
     if let Some(ip) = told.ip {
         text.push_str(&format!("IP address: {ip}\n"));
     }

@@ -3,14 +3,16 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::chosen;
+use super::{check, chosen};
 use crate::{
     model::{
         check::Checks, credential::Credential, error::Result, link::LinkPurpose, notice::NoticeKind, secret::Secret,
         session::SessionEnd, time::Time,
     },
     operations::{
-        Access, Operation, epochs, limits, links, notices,
+        Access, Operation, epochs,
+        limits::{self, Claimed, Tries, Try},
+        links, notices,
         plan::Plan,
         services::Services,
         sessions,
@@ -107,7 +109,21 @@ impl Operation for ResetPassword {
     async fn plan(reset: &Self, (): (), plan: &mut Plan<'_>) -> Result<PasswordReset> {
         let opened = links::open(plan, LinkPurpose::Reset, &reset.token).await?;
         let before = opened.credential.clone().unwrap_or_else(|| Credential::none(opened.user.id));
-        let new = chosen(plan, "new_password", &reset.new_password, &opened.user, &before).await?;
+        // Of the rule it is told at once; what is hashed counts where it is not taken.
+        check(plan.services.config.password_rule(), "new_password", &reset.new_password, &opened.user)?;
+        let claimed = Claimed::Session(opened.user.id, opened.link.id.0);
+        let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
+        let standing = plan.standing(&tried).await?;
+        let _place = tried.place(plan.services)?;
+        let new = match chosen(plan, "new_password", &reset.new_password, &opened.user, &before).await {
+            Ok(new) => new,
+            Err(error) => {
+                plan.failed(&tried, &standing);
+                plan.audit("passwords.reset_refused", Some(("user", opened.user.id.to_string())), None);
+                plan.refuse(error.clone());
+                return Err(error);
+            }
+        };
         opened.use_up(plan);
         let user = &opened.user;
         if before.address_proved_at.is_none() {

@@ -120,6 +120,16 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// Lets a unique name go that its owner had and could take back.
+    pub async fn release_held(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+        let key = (kind.to_owned(), Claim::canonical(kind, name));
+        let claim = self.reads().get::<Claim>(&key).await?;
+        if let Some(claim) = claim.filter(|claim| claim.held_until.is_some() && claim.owner == owner.to_string()) {
+            self.remove(&claim, None);
+        }
+        Ok(())
+    }
+
     /// Exchanges a unique name, if it changed.
     pub async fn rename(
         &mut self,

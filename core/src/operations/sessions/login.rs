@@ -18,7 +18,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        limits::{Claimed, Tries, Try},
+        limits::{self, Claimed, Tries, Try},
         notices,
         passwords::{self, Guess},
         plan::Plan,
@@ -123,7 +123,8 @@ impl Operation for Login {
         };
         plan.held(&tried, &standing);
         let (name, platform) = (attempt.device_name.clone(), attempt.platform.clone());
-        let device = Device { name, platform, is_known: standing.is_known };
+        let is_known = limits::knows(plan.services, owner, attempt.device_token.as_ref(), plan.now);
+        let device = Device { name, platform, is_known };
         let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
         sign_in::go_on(plan, user, &credential, device).await
     }

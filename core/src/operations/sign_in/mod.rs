@@ -94,7 +94,7 @@ pub(super) async fn go_on(
         epoch: credential.epoch,
         device_name: device.name,
         platform: device.platform,
-        is_known_device: device.is_known,
+        is_known_device: Some(device.is_known),
         created_at: plan.now,
         expires_at: plan.now.plus_seconds(CHALLENGE_SECONDS),
         used_at: None,
@@ -121,7 +121,7 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Resul
     sessions::make_room(plan, user.id).await?;
     let seen: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
     if !device.is_known && seen.is_some_and(|seen| seen.last_login().is_some()) {
-        notices::tell(plan, NoticeKind::NewDevice, &user)?;
+        notices::tell_sometimes(plan, NoticeKind::NewDevice, &user).await?;
     }
     let (session, activity) = sessions::begin(plan, user.id, device, true).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
@@ -172,7 +172,7 @@ impl Steps for Plan<'_> {
 
     async fn take(&mut self, challenge: &Challenge, user: User, credential: &Credential) -> Result<SignInResult> {
         let (name, platform) = (challenge.device_name.clone(), challenge.platform.clone());
-        let device = Device { name, platform, is_known: challenge.is_known_device };
+        let device = Device { name, platform, is_known: challenge.is_known_device != Some(false) };
         let answer = go_on(self, user, credential, device).await?;
         let session_id = answer.tokens.as_ref().map(|tokens| tokens.session_id);
         self.follow(Some(challenge), Challenge { used_at: Some(self.now), session_id, ..challenge.clone() });

@@ -27,7 +27,7 @@ use crate::{
     operations::{
         Access, Operation,
         actor::Actor,
-        administrators,
+        administrators, email,
         epochs::{self, Password},
         notices,
         plan::{Plan, expect_version},
@@ -252,8 +252,8 @@ impl ValidChange {
         if after == before {
             return Ok(before);
         }
-        let email = |user: &User| user.email.as_deref().map(text::canonical);
-        let has_moved = email(&after) != email(&before);
+        let address = |user: &User| user.email.as_deref().map(text::canonical);
+        let has_moved = address(&after) != address(&before);
         if has_moved {
             after.email_verified = false;
         }
@@ -268,7 +268,7 @@ impl ValidChange {
         if before.email.is_some() && after.email.is_none() {
             require_identity(before.id, plan).await?;
         }
-        let names = |user: &User| (email(user), user.username.as_deref().map(text::canonical));
+        let names = |user: &User| (address(user), user.username.as_deref().map(text::canonical));
         if names(&after) != names(&before) {
             let [old, new] = [&before, &after].map(|user| (user.email.as_deref(), user.username.as_deref()));
             plan.look_up(&[("email", old.0), ("email", new.0), ("username", old.1), ("username", new.1)]).await?;
@@ -279,6 +279,8 @@ impl ValidChange {
             drop_drones_elsewhere(&after, plan).await?;
         }
         if has_moved && plan.actor.user_id() != Some(before.id) {
+            // Nor is it undone by who changed it before.
+            email::settle(plan, &before).await?;
             epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept).await?;
             notices::tell(plan, NoticeKind::EmailChanged, &before)?;
             notices::tell(plan, NoticeKind::EmailChanged, &after)?;

@@ -11,7 +11,7 @@ use super::{
     Access, Operation, epochs,
     limits::{Claimed, Tries, Try},
     links, notices,
-    passwords::Guess,
+    passwords::{Guess, lets_in},
     plan::Plan,
     services::Services,
     users::{existing, is_elsewhere},
@@ -39,7 +39,7 @@ pub struct SendVerification {}
 ///
 /// The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
 /// as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-/// `passwords.reset`, unless the account has no password and signs in at another issuer.
+/// `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
 /// many wrong passwords.
 #[derive(Clone, Debug, Input, Describe)]
@@ -109,10 +109,14 @@ impl Operation for ConfirmVerification {
             Some(guess) => {
                 let claimed = Claimed::Session(user.id, opened.link.id.0);
                 let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
-                let is_right = guess.verify(plan, &tried, credential).await?.is_right;
+                let lets_in = credential.is_some_and(|credential| lets_in(credential, plan.now));
+                let is_right = guess.verify(plan, &tried, credential).await?.is_right && lets_in;
                 let standing = plan.standing(&tried).await?;
                 if !is_right {
-                    plan.failed(&tried, &standing);
+                    if plan.failed(&tried, &standing) {
+                        // So many in a row: the link is no way to guess on.
+                        opened.use_up(plan);
+                    }
                     plan.audit("verification.failed", target, Some("wrong password".to_owned()));
                     let wrong = Error::new(Reason::InvalidCredentials, "the password is wrong");
                     plan.refuse(wrong.clone());
@@ -129,7 +133,9 @@ impl Operation for ConfirmVerification {
             plan.audit("verification.confirm", target, None);
             return Ok(Confirmation { is_verified: true, reset_token: None });
         }
-        if is_elsewhere(plan, user.id, credential).await? {
+        // What was mailed before the password was changed proves the address still, and does not change it again.
+        let is_of_epoch = opened.link.epoch == links::epoch_of(credential);
+        if !is_of_epoch || is_elsewhere(plan, user.id, credential).await? {
             return Ok(Confirmation { is_verified: false, reset_token: None });
         }
         let link = links::of(plan, user, credential, LinkPurpose::Reset, &opened.link.address).await?;

@@ -21,6 +21,10 @@ impl Stage {
     /// Ada's address becomes another; what undoes it.
     async fn change(&self, from: &str, to: &str) -> Secret {
         self.clock.pass(HOUR);
+        if !self.is_verified(self.ada).await {
+            let token = self.proof(self.ada, from).await;
+            assert!(self.confirm(&token, Some(PASSWORD)).await.unwrap().is_none());
+        }
         let me = self.signed_in(PASSWORD).await;
         me.email().change(ChangeEmail::new(to)).await.unwrap();
         let token = self.mails.take("email_change", to).await.token.unwrap();

@@ -1,8 +1,8 @@
 //! Links by mail (AUT-9): who may use them, until when, and what else is void then; and that notices come to those whom
 //! they are for, whatever becomes of the mail.
 
+mod attacked;
 mod email;
-mod found;
 mod reset;
 mod sending;
 mod verification;

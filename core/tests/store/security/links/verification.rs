@@ -10,13 +10,13 @@ use super::*;
 
 impl Stage {
     /// The token that a user is mailed who asks.
-    async fn proof(&self, user: UserId, address: &str) -> Secret {
+    pub(super) async fn proof(&self, user: UserId, address: &str) -> Secret {
         let me = self.um.acting_as(user).await.unwrap();
         me.verification().send().await.unwrap();
         self.mails.take("verification", address).await.token.unwrap()
     }
 
-    async fn confirm(&self, token: &Secret, password: Option<&str>) -> Result<Option<Secret>> {
+    pub(super) async fn confirm(&self, token: &Secret, password: Option<&str>) -> Result<Option<Secret>> {
         let mut confirm = ConfirmVerification::new(token.clone());
         confirm.password = password.map(Into::into);
         let answer = self.um.anonymous(RequestContext::default()).verification().confirm(confirm).await?;
@@ -24,7 +24,7 @@ impl Stage {
         Ok(answer.reset_token)
     }
 
-    async fn is_verified(&self, user: UserId) -> bool {
+    pub(super) async fn is_verified(&self, user: UserId) -> bool {
         self.um.system().users().get(GetUser::new(user)).await.unwrap().email_verified
     }
 }

@@ -1,5 +1,5 @@
-//! What an attack on links and notices found: each of these fails until it is mended. Here what the thief gains; in
-//! `operator` what happens to whoever runs it.
+//! Attacks on links and notices that were tried: here what a thief would gain, in `operator` what would happen to whoever
+//! runs it.
 
 mod operator;
 
@@ -37,9 +37,14 @@ async fn asked(stage: &Stage, me: &Caller, to: &str) -> Secret {
     stage.mails.take("email_change", to).await.token.unwrap()
 }
 
-/// The address of an account becomes another; what undoes it.
+/// The address of an account, which is proved, becomes another; what undoes it.
 async fn moved(stage: &Stage, name: &str, from: &str, to: &str) -> Secret {
     stage.clock.pass(HOUR);
+    let user = signed_in(&stage.um, name, PASSWORD).await.users().me().await.unwrap();
+    if !user.email_verified {
+        let token = proof(stage, user.id, from).await;
+        confirmed(stage, &token, Some(PASSWORD)).await.unwrap();
+    }
     let me = signed_in(&stage.um, name, PASSWORD).await;
     let token = asked(stage, &me, to).await;
     me.email().confirm(ConfirmEmail::new(token)).await.unwrap();
@@ -137,7 +142,7 @@ async fn hold_up(stage: &Stage, gate: &Gate) {
 /// The thief had the addresses in the middle. Both changes are undone, the later one first; the link to a new password that
 /// the first undoing mails to the thief's address is for the account as it is when it is sent.
 #[tokio::test]
-async fn found_a_reset_of_a_revert_goes_to_the_address_that_was_left() {
+async fn sec_10_a_reset_of_a_revert_goes_to_the_address_that_was_left() {
     let (stage, gate) = gated().await;
     let first = moved(&stage, "ada", ADA, OTHER).await;
     let second = moved(&stage, "ada", OTHER, THIRD).await;
@@ -155,7 +160,7 @@ async fn found_a_reset_of_a_revert_goes_to_the_address_that_was_left() {
 
 /// The administrator gives the account its address back; what undoes the thief's second change is the thief's still.
 #[tokio::test]
-async fn found_an_undo_outlives_what_an_administrator_does() {
+async fn sec_10_an_undo_outlives_what_an_administrator_does() {
     let stage = Stage::open().await;
     moved(&stage, "ada", ADA, OTHER).await;
     let second = moved(&stage, "ada", OTHER, THIRD).await;
@@ -169,7 +174,7 @@ async fn found_an_undo_outlives_what_an_administrator_does() {
 /// What proves an address chooses passwords for a day, as often as one likes, also after its owner chose one and proved the
 /// address by that.
 #[tokio::test]
-async fn found_a_proof_of_an_address_chooses_passwords_again_and_again() {
+async fn sec_10_a_proof_of_an_address_chooses_passwords_again_and_again() {
     let stage = Stage::open().await;
     let seen = proof(&stage, stage.ada, ADA).await;
     let own = stage.token().await;
@@ -184,7 +189,7 @@ async fn found_a_proof_of_an_address_chooses_passwords_again_and_again() {
 
 /// The same after the proof was used by the account's owner: another that was mailed beside it goes on.
 #[tokio::test]
-async fn found_a_second_proof_outlives_the_first() {
+async fn sec_10_a_second_proof_outlives_the_first() {
     let stage = Stage::open().await;
     let seen = proof(&stage, stage.ada, ADA).await;
     stage.clock.pass(13 * HOUR);
@@ -197,14 +202,21 @@ async fn found_a_second_proof_outlives_the_first() {
 /// Somebody registers another's address, links an identity and moves on; the owner of the address, told of it, takes the
 /// account over, and the thief is let in by the identity still.
 #[tokio::test]
-async fn found_an_identity_linked_before_survives_the_owner_of_the_address() {
+async fn sec_10_an_identity_linked_before_survives_the_owner_of_the_address() {
     let stage = Stage::open().await;
     let thief = ExternalIdentity::new("https://login.example.org", "thief");
     let new = CreateUser::new(BOB).password(PASSWORD).identity(thief);
     let bob = stage.um.system().users().create(new).await.unwrap().id;
-    let undo = moved(&stage, BOB, BOB, "thief@example.org").await;
-    // An undo that is refused would do, too.
-    let Ok(()) = reverted(&stage, &undo).await else { return };
+    let me = signed_in(&stage.um, BOB, PASSWORD).await;
+    let token = asked(&stage, &me, "thief@example.org").await;
+    me.email().confirm(ConfirmEmail::new(token)).await.unwrap();
+    // An address that was never proved undoes nothing, and is free.
+    let told = stage.mails.take("email_changed", BOB).await;
+    let Some(undo) = told.token else {
+        stage.um.system().users().create(CreateUser::new(BOB)).await.unwrap();
+        return;
+    };
+    reverted(&stage, &undo).await.unwrap();
     assert_eq!(address_of(&stage, bob).await, BOB);
     let elsewhere = stage.um.acting_as_identity("https://login.example.org", "thief").await;
     assert!(elsewhere.is_err(), "the thief is let in");
@@ -212,7 +224,7 @@ async fn found_an_identity_linked_before_survives_the_owner_of_the_address() {
 
 /// An account that signs in at another issuer as well is mailed that it has no password, and no link to choose one.
 #[tokio::test]
-async fn found_a_revert_mails_no_reset_where_there_is_an_identity() {
+async fn sec_10_a_revert_mails_no_reset_where_there_is_an_identity() {
     let stage = Stage::open().await;
     let identity = ExternalIdentity::new("https://login.example.org", "bob");
     let new = CreateUser::new(BOB).password(PASSWORD).identity(identity);
@@ -225,7 +237,7 @@ async fn found_a_revert_mails_no_reset_where_there_is_an_identity() {
 
 /// Who mistyped its address at first and corrected that loses the account to whoever has the mistyped one.
 #[tokio::test]
-async fn found_a_mistyped_address_takes_the_account() {
+async fn sec_10_a_mistyped_address_takes_the_account() {
     let stage = Stage::open().await;
     assert!(!stage.um.system().users().get(GetUser::new(stage.ada)).await.unwrap().email_verified);
     stage.clock.pass(HOUR);
@@ -240,9 +252,10 @@ async fn found_a_mistyped_address_takes_the_account() {
 
 /// The clock of the second change is behind that of the first: it is not undone with it.
 #[tokio::test]
-async fn found_a_clock_that_was_set_back_hides_a_later_change() {
+async fn sec_10_a_clock_that_was_set_back_hides_a_later_change() {
     let stage = Stage::open().await;
-    stage.clock.pass(HOUR);
+    let token = proof(&stage, stage.ada, ADA).await;
+    confirmed(&stage, &token, Some(PASSWORD)).await.unwrap();
     let me = signed_in(&stage.um, "ada", PASSWORD).await;
     let token = asked(&stage, &me, OTHER).await;
     stage.clock.pass(600);
@@ -261,7 +274,7 @@ async fn found_a_clock_that_was_set_back_hides_a_later_change() {
 
 /// There, back and there again: undoing the way back frees the address that the first undoing gives back.
 #[tokio::test]
-async fn found_undoing_frees_an_address_that_is_held_by_an_earlier_change() {
+async fn sec_10_undoing_frees_an_address_that_is_held_by_an_earlier_change() {
     let stage = Stage::open().await;
     let first = moved(&stage, "ada", ADA, OTHER).await;
     let second = moved(&stage, "ada", OTHER, ADA).await;
@@ -274,7 +287,7 @@ async fn found_undoing_frees_an_address_that_is_held_by_an_earlier_change() {
 
 /// Asked for by a session that the owner has ended meanwhile: the mail is for the epoch that began after.
 #[tokio::test]
-async fn found_a_change_asked_for_before_an_epoch_is_good_after_it() {
+async fn sec_10_a_change_asked_for_before_an_epoch_is_good_after_it() {
     let (stage, gate) = gated().await;
     let thief = signed_in(&stage.um, "ada", PASSWORD).await;
     hold_up(&stage, &gate).await;
@@ -288,7 +301,7 @@ async fn found_a_change_asked_for_before_an_epoch_is_good_after_it() {
 
 /// Guesses by a link end no link, and lock nothing: N 3.2.2 has a hundred in all.
 #[tokio::test]
-async fn found_a_proof_lets_one_guess_without_end() {
+async fn sec_10_a_proof_lets_one_guess_without_end() {
     let stage = Stage::open().await;
     let token = proof(&stage, stage.ada, ADA).await;
     let mut told = 0;
@@ -304,7 +317,7 @@ async fn found_a_proof_lets_one_guess_without_end() {
 
 /// A link of one's own keeps the processors busy: no limit counts what a reset hashes.
 #[tokio::test]
-async fn found_a_reset_hashes_without_limit() {
+async fn sec_10_a_reset_hashes_without_limit() {
     let stage = Stage::open().await;
     let token = stage.token().await;
     let before = stage.clock.hashed();
@@ -318,7 +331,7 @@ async fn found_a_reset_hashes_without_limit() {
 
 /// A password that was for some days lets nobody in any more, but proves an address.
 #[tokio::test]
-async fn found_a_temporary_password_that_ran_out_proves_an_address() {
+async fn sec_10_a_temporary_password_that_ran_out_proves_an_address() {
     let stage = Stage::open().await;
     stage.um.system().passwords().set(SetPassword::new(stage.ada, NEW).is_temporary(true)).await.unwrap();
     stage.clock.pass(30 * DAY);
@@ -329,7 +342,7 @@ async fn found_a_temporary_password_that_ran_out_proves_an_address() {
 
 /// Ten accounts of one thief fill one mailbox, whether or not anybody has an account by it.
 #[tokio::test]
-async fn found_many_accounts_fill_one_mailbox() {
+async fn sec_10_many_accounts_fill_one_mailbox() {
     let stage = Stage::open().await;
     for at in 0..10 {
         let name = format!("thief{at}@example.com");
@@ -346,7 +359,7 @@ async fn found_many_accounts_fill_one_mailbox() {
 
 /// Who has the password fills the mailbox, and the table so far that nobody else may ask: sign-ins that hold are not limited.
 #[tokio::test]
-async fn found_sign_ins_fill_the_mailbox() {
+async fn sec_10_sign_ins_fill_the_mailbox() {
     let stage = Stage::open().await;
     for _ in 0..25 {
         assert!(stage.signs_in(PASSWORD).await);
@@ -357,7 +370,7 @@ async fn found_sign_ins_fill_the_mailbox() {
 
 /// What a header says stands in the mail to somebody else, where the application gives it on unread.
 #[tokio::test]
-async fn found_what_somebody_typed_stands_in_a_mail() {
+async fn sec_10_what_somebody_typed_stands_in_a_mail() {
     let stage = Stage::open().await;
     let typed = RequestContext::from_ip("none. Call +1 555 0100 or see https://evil.example");
     stage.um.anonymous(typed).passwords().forgot(ForgotPassword::new("ada")).await.unwrap();
@@ -367,7 +380,7 @@ async fn found_what_somebody_typed_stands_in_a_mail() {
 
 /// Of an account that is gone nobody is told, but of this: "yours has it, and keeps it".
 #[tokio::test]
-async fn found_who_was_deleted_is_mailed() {
+async fn sec_10_who_was_deleted_is_mailed() {
     let stage = Stage::open().await;
     let bob = with_password(&stage.um, BOB).await;
     stage.um.system().users().delete(DeleteUser::new(bob)).await.unwrap();
