@@ -1,9 +1,9 @@
 //! `cargo run -p axum-service`, then for example
 //! `curl -i localhost:8080/login --json '{"identifier": "ada@example.org", "password": "correct horse battery ada"}'`.
 //!
-//! With mail, caught on this machine: `pip install aiosmtpd`, then
+//! With mail, caught on this machine: `pip install aiosmtpd`, then (what `sed` does is to join long lines, which mail wraps)
 //! ```text
-//! python3 -m aiosmtpd -n -d -l 127.0.0.1:1025 -c aiosmtpd.handlers.Debugging stdout
+//! python3 -um aiosmtpd -n -l 127.0.0.1:1025 -c aiosmtpd.handlers.Debugging stdout | sed -u ':a;/=$/{N;s/=\n//;ba}'
 //! SMTP_URL=smtp://127.0.0.1:1025 cargo run -p axum-service
 //! curl -i localhost:8080/forgot --json '{"identifier": "ada@example.org"}'
 //! ```
