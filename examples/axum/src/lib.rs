@@ -1,6 +1,8 @@
 //! A service on axum: users sign in, and read, change and throw away documents as far as they may.
 
+pub mod account;
 pub mod guard;
+pub mod mail;
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +13,10 @@ use axum::{
     Json, Router,
     extract::{FromRef, Path, State},
     middleware::from_fn_with_state,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use guard::{Administrator, Allowed, Anonymous, Failure, SignedIn};
+use mail::{Language, Languages};
 use rolekeep::{
     Error, Page, Resource, UserId, UserManagement,
     sessions::{Login as SignIn, SignInResult},
@@ -51,6 +54,8 @@ pub struct Service {
     pub um: UserManagement,
     /// By number.
     pub documents: Arc<Mutex<BTreeMap<u32, Document>>>,
+    /// In which language each user gets mail.
+    pub languages: Languages,
 }
 
 impl FromRef<Service> for UserManagement {
@@ -75,11 +80,13 @@ pub fn app(service: Service) -> Router {
     Router::new()
         .route("/login", post(login))
         .route("/me", get(me))
+        .route("/me/language", put(read_mail_in))
         .route("/greeting", get(greeting))
         .route("/documents", get(list))
         .route("/documents/{number}", get(read).put(change))
         .route("/users", get(users))
         .merge(cleaning)
+        .merge(account::routes())
         .with_state(service)
 }
 
@@ -100,6 +107,16 @@ async fn login(somebody: Anonymous, Json(given): Json<Login>) -> Result<Json<Sig
 
 async fn me(me: SignedIn) -> Result<Json<UserView>, Failure> {
     Ok(Json(me.users().me().await?))
+}
+
+async fn read_mail_in(
+    me: SignedIn,
+    State(service): State<Service>,
+    Json(language): Json<Language>,
+) -> Result<Json<()>, Failure> {
+    let user = me.users().me().await?.id;
+    service.languages.lock().unwrap_or_else(PoisonError::into_inner).insert(user, language);
+    Ok(Json(()))
 }
 
 async fn greeting(me: Option<SignedIn>) -> Result<String, Failure> {

@@ -1,15 +1,34 @@
 //! `cargo run -p axum-service`, then for example
 //! `curl -i localhost:8080/login --json '{"identifier": "ada@example.org", "password": "correct horse battery ada"}'`.
+//!
+//! With mail, caught on this machine: `pip install aiosmtpd`, then (what `sed` does is to join long lines, which mail wraps)
+//! ```text
+//! python3 -um aiosmtpd -n -l 127.0.0.1:1025 -c aiosmtpd.handlers.Debugging stdout | sed -u ':a;/=$/{N;s/=\n//;ba}'
+//! SMTP_URL=smtp://127.0.0.1:1025 cargo run -p axum-service
+//! curl -i localhost:8080/forgot --json '{"identifier": "ada@example.org"}'
+//! ```
+//! and open the link in the mail. A real server is `SMTP_URL=smtps://user:password@mail.example.org`, and
+//! `MAIL_FROM='Documents <documents@example.org>'` is from whom; [`axum_service::mail`] has the rest.
 
-use std::{collections::BTreeMap, error::Error, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, env, error::Error, net::SocketAddr, sync::Arc};
 
-use axum_service::{Document, Service, app};
-use rolekeep::{Policy, UserManagement, users::CreateUser};
+use axum_service::{
+    Document, Service, app,
+    mail::{Languages, Mailer},
+};
+use rolekeep::{Config, Policy, UserManagement, users::CreateUser};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let policy = Policy::from_toml(include_str!("../policy.toml"))?;
-    let um = UserManagement::builder().policy(policy).open().await?;
+    let config = Config::new().link_url("http://localhost:8080/account");
+    let mut builder = UserManagement::builder().policy(policy).config(config);
+    let languages = Languages::default();
+    if let Ok(server) = env::var("SMTP_URL") {
+        let from = env::var("MAIL_FROM").unwrap_or_else(|_| "Documents <documents@example.org>".to_owned());
+        builder = builder.notifier(Mailer::new(&server, &from, languages.clone())?);
+    }
+    let um = builder.open().await?;
     let mut documents = BTreeMap::new();
     for (number, (name, role)) in (1..).zip([("ada", "author"), ("lin", "librarian"), ("root", "admin")]) {
         let new = CreateUser::new(format!("{name}@example.org")).password(format!("correct horse battery {name}"));
@@ -17,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let text = format!("what {name} wrote");
         documents.insert(number, Document { owner_id: user.id, is_published: number == 3, text });
     }
-    let service = Service { um, documents: Arc::new(documents.into()) };
+    let service = Service { um, documents: Arc::new(documents.into()), languages };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 8080)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app(service).into_make_service_with_connect_info::<SocketAddr>()).await?;

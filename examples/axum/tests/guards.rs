@@ -1,18 +1,21 @@
 //! The service for real: a socket, tokens, and somebody who asks by HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
 
+mod service;
+
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::Request,
 };
-use axum_service::{Document, Service, app, guard::SignedIn};
+use axum_service::{Document, Service, guard::SignedIn, mail::Languages};
 use rolekeep::{
     Config, Policy, Time, UserId, UserManagement, audit::ListAudit, roles::AssignRole, sessions::RevokeAllSessions,
     users::CreateUser,
 };
 use serde_json::{Value as Json, json};
+use service::Answer;
 
 /// How long an access token is good for here.
 const TOKEN_SECONDS: i64 = 4;
@@ -21,13 +24,6 @@ struct World {
     um: UserManagement,
     base: String,
     ada: UserId,
-}
-
-/// A request's answer: its status, the header `WWW-Authenticate`, and its JSON.
-struct Answer {
-    status: u16,
-    challenge: Option<String>,
-    body: Json,
 }
 
 impl World {
@@ -45,36 +41,16 @@ impl World {
         }
         let document = |owner: UserId, is_published| Document { owner_id: owner, is_published, text: "…".to_owned() };
         let documents = [(1, document(users[0], false)), (2, document(users[1], false)), (3, document(users[1], true))];
-        let service =
-            Service { um: um.clone(), documents: std::sync::Arc::new(std::sync::Mutex::new(documents.into())) };
+        let documents = std::sync::Arc::new(std::sync::Mutex::new(documents.into()));
+        let service = Service { um: um.clone(), documents, languages: Languages::default() };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let app = app(service).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        service::serve(listener, service);
         Self { um, base, ada: users[0] }
     }
 
     async fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<Json>) -> Answer {
-        let (url, method) = (format!("{}{path}", self.base), method.to_owned());
-        let authorization =
-            token.map(|token| if token.contains(' ') { token.to_owned() } else { format!("Bearer {token}") });
-        // The client blocks; the server must not wait for it.
-        tokio::task::spawn_blocking(move || {
-            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let mut request = ureq::http::Request::builder().method(method.as_str()).uri(url);
-            if let Some(authorization) = authorization {
-                request = request.header("authorization", authorization);
-            }
-            let text = body.map(|body| body.to_string()).unwrap_or_default();
-            let request = request.header("content-type", "application/json").body(text).unwrap();
-            let mut response = agent.run(request).unwrap();
-            let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
-            let text = response.body_mut().read_to_string().unwrap();
-            let body = serde_json::from_str(&text).unwrap_or(Json::String(text));
-            Answer { status: response.status().as_u16(), challenge, body }
-        })
-        .await
-        .unwrap()
+        service::ask(format!("{}{path}", self.base), method, token, body, &[]).await
     }
 
     async fn get(&self, path: &str, token: &str) -> Answer {
@@ -95,7 +71,7 @@ fn password(name: &str) -> String {
 
 fn assert_refused(answer: &Answer, status: u16, code: &str, reason: &str) {
     assert_eq!((answer.status, &answer.body["code"], &answer.body["reason"]), (status, &json!(code), &json!(reason)));
-    assert_eq!(answer.challenge.as_deref(), (status == 401).then_some("Bearer"), "{}", answer.body);
+    assert_eq!(answer.header("www-authenticate"), (status == 401).then_some("Bearer"), "{}", answer.body);
     assert!(answer.body["message"].as_str().is_some_and(|text| text.len() > 5), "{}", answer.body);
     assert!(answer.body["fields"].is_array());
 }
