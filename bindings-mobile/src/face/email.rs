@@ -27,7 +27,7 @@ pub struct ChangeEmail {
 ///
 /// The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
 /// proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
-/// can undo the change for seven days by `email.revert`; nobody else may have it in that time.
+/// can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
 /// if another account has taken the address meanwhile.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -75,7 +75,7 @@ impl Email {
     ///
     /// The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
     /// proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
-    /// can undo the change for seven days by `email.revert`; nobody else may have it in that time.
+    /// can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
     /// Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
     /// if another account has taken the address meanwhile.
     pub async fn confirm(&self, input: ConfirmEmail) -> Result<Tokens> {

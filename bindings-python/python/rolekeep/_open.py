@@ -168,7 +168,8 @@ def open(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`. Default: none; notices have tokens alone.
+            `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default:
+            none; notices have tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
@@ -382,7 +383,8 @@ def open_async(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`. Default: none; notices have tokens alone.
+            `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default:
+            none; notices have tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
         signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made

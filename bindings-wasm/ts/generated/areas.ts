@@ -471,7 +471,7 @@ export class Verification {
    *
    * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
    * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-   * `passwords.reset`, unless the account has no password and signs in at another issuer.
+   * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
    * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
    * many wrong passwords.
    */
@@ -504,7 +504,7 @@ export class Email {
    *
    * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
    * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
-   * can undo the change for seven days by `email.revert`; nobody else may have it in that time.
+   * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
    * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
    * if another account has taken the address meanwhile.
    */

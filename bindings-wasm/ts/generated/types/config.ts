@@ -182,7 +182,7 @@ export interface Config {
   /**
    * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
    * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-   * `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+   * `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
    */
   readonly linkUrl?: string | undefined;
   /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */

@@ -44,7 +44,7 @@ class AsyncEmail:
         The caller is signed in as the user who asked, so that somebody whose address was mistyped
         gets no account. The address counts as proved. All sessions end; the caller goes on in a new
         one, by the tokens of the answer. The former address is told and can undo the change for
-        seven days by `email.revert`; nobody else may have it in that time.
+        seven days by `email.revert`, if it was proved; nobody else may have it in that time.
         Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a
         session, `DUPLICATE_RESOURCE` if another account has taken the address meanwhile.
 

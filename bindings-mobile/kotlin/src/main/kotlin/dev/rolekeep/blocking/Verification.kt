@@ -19,7 +19,7 @@ class BlockingVerification internal constructor(private val area: Verification) 
      *
      * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
      * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-     * `passwords.reset`, unless the account has no password and signs in at another issuer.
+     * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
      * many wrong passwords.
      */
