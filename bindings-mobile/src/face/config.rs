@@ -212,7 +212,7 @@ pub struct Config {
     /// How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
     /// ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
     /// storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
-    /// limited. Default: 0, any number; 100 is usual for a public API.
+    /// limited, nor is anybody in a web page's own store. Default: 0, any number; 100 is usual for a public API.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<i64>,

@@ -154,8 +154,8 @@ def open(
             of IPv6) that nobody is signed in from; further ones are answered `RATE_LIMIT_EXCEEDED`.
             They become possible again one after the other (GCRA). Instances that share a storage
             share the number, and each takes a tenth of it at a time. Checks (`can`) and the
-            application itself are not limited. Default: 0, any number; 100 is usual for a public
-            API.
+            application itself are not limited, nor is anybody in a web page's own store. Default:
+            0, any number; 100 is usual for a public API.
         reads_per_hour: How many operations that read a user may ask for in an hour, likewise.
             Default: 0, any number.
         writes_per_hour: How many operations that write a user may ask for in an hour, likewise.
@@ -369,8 +369,8 @@ def open_async(
             of IPv6) that nobody is signed in from; further ones are answered `RATE_LIMIT_EXCEEDED`.
             They become possible again one after the other (GCRA). Instances that share a storage
             share the number, and each takes a tenth of it at a time. Checks (`can`) and the
-            application itself are not limited. Default: 0, any number; 100 is usual for a public
-            API.
+            application itself are not limited, nor is anybody in a web page's own store. Default:
+            0, any number; 100 is usual for a public API.
         reads_per_hour: How many operations that read a user may ask for in an hour, likewise.
             Default: 0, any number.
         writes_per_hour: How many operations that write a user may ask for in an hour, likewise.

@@ -12,6 +12,7 @@ use std::{
 use super::{Engine, Who, WhoKind, steps::Entry};
 use crate::{
     model::{
+        deferred::IS_PAGE,
         error::{Error, Result},
         time::Time,
     },
@@ -71,6 +72,10 @@ impl Engine {
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED`, and those of the storage.
     pub(super) async fn admit(self: &Arc<Self>, who: &Who, listed: Entry) -> Result<()> {
+        // Whoever has the browser has the storage.
+        if IS_PAGE {
+            return Ok(());
+        }
         let user = match who.kind {
             WhoKind::System => return Ok(()),
             WhoKind::Anonymous => None,
