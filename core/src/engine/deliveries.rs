@@ -42,13 +42,16 @@ pub(super) struct Deliveries(Mutex<Option<mpsc::Sender<()>>>);
 impl Deliveries {
     /// Rows were written, here or elsewhere.
     pub(super) fn hear(&self, touched: &[Touched]) {
-        if !IS_PAGE && touched.iter().any(|row| row.table == PendingNotice::TABLE.name) {
+        if touched.iter().any(|row| row.table == PendingNotice::TABLE.name) {
             self.wake();
         }
     }
 
     /// There may be something to give out.
     pub(super) fn wake(&self) {
+        if IS_PAGE {
+            return;
+        }
         if let Some(sender) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             // Where it is full, who gives out is awake already.
             let _ = sender.try_send(());
