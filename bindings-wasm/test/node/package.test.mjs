@@ -16,13 +16,13 @@ const manifest = JSON.parse(text("bindings-wasm/package.json"));
 
 /**
  * Bytes after gzip that a page loads at first, at most: 450 KiB with the 62 operations there were, what `scripts/wasm-bytes`
- * allows each since, and 2 KiB for what came without an operation; docs/decisions/007 says what they are.
+ * allows each since, and 5 KiB for what came without an operation; docs/decisions/007 says what they are.
  */
-const LIMIT = 452 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
+const LIMIT = 455 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
 /** The same of `rolekeep/rules`. */
 const RULES_LIMIT = 150 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
-const DEFERRED_LIMIT = 452 * 1024;
+const DEFERRED_LIMIT = 455 * 1024;
 
 const HOMES = ["audit", "common", "config", "drones", "errors", "limits", "notices", "passwords", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sign_in", "sql", "users", "verification"];
 /** What pages and Workers load, module by module. */

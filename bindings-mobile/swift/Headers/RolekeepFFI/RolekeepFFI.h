@@ -395,6 +395,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_audit(uint64_t ptr, RustCal
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_drones(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_EMAIL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_EMAIL
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_email(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_LIMITS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_LIMITS
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_limits(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -525,6 +530,31 @@ uint64_t uniffi_rolekeep_mobile_fn_method_drones_unassign(uint64_t ptr, RustBuff
 uint64_t uniffi_rolekeep_mobile_fn_method_drones_update(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_EMAIL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_EMAIL
+uint64_t uniffi_rolekeep_mobile_fn_clone_email(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_EMAIL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_EMAIL
+void uniffi_rolekeep_mobile_fn_free_email(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_CHANGE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_CHANGE
+uint64_t uniffi_rolekeep_mobile_fn_method_email_change(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_CONFIRM
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_CONFIRM
+uint64_t uniffi_rolekeep_mobile_fn_method_email_confirm(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_REVERT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_REVERT
+uint64_t uniffi_rolekeep_mobile_fn_method_email_revert(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_LIMITS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_LIMITS
 uint64_t uniffi_rolekeep_mobile_fn_clone_limits(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -555,6 +585,11 @@ void uniffi_rolekeep_mobile_fn_free_passwords(uint64_t handle, RustCallStatus *_
 uint64_t uniffi_rolekeep_mobile_fn_method_passwords_change(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_COSTS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_COSTS
+uint64_t uniffi_rolekeep_mobile_fn_method_passwords_costs(uint64_t ptr
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_EXPIRE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_EXPIRE
 uint64_t uniffi_rolekeep_mobile_fn_method_passwords_expire(uint64_t ptr, RustBuffer input
@@ -568,6 +603,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_passwords_forgot(uint64_t ptr, RustBuf
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_RESET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_RESET
 uint64_t uniffi_rolekeep_mobile_fn_method_passwords_reset(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_RETIRE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_RETIRE
+uint64_t uniffi_rolekeep_mobile_fn_method_passwords_retire(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PASSWORDS_SET
@@ -1215,6 +1255,26 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_config_uniffi_trait_debug(RustBuffer
 RustBuffer uniffi_rolekeep_mobile_fn_method_config_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEMAIL_UNIFFI_TRAIT_DEBUG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEMAIL_UNIFFI_TRAIT_DEBUG
+RustBuffer uniffi_rolekeep_mobile_fn_method_confirmemail_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEMAIL_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEMAIL_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_rolekeep_mobile_fn_method_confirmemail_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REVERTEMAIL_UNIFFI_TRAIT_DEBUG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REVERTEMAIL_UNIFFI_TRAIT_DEBUG
+RustBuffer uniffi_rolekeep_mobile_fn_method_revertemail_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REVERTEMAIL_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REVERTEMAIL_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_rolekeep_mobile_fn_method_revertemail_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_NOTICE_UNIFFI_TRAIT_DEBUG
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_NOTICE_UNIFFI_TRAIT_DEBUG
 RustBuffer uniffi_rolekeep_mobile_fn_method_notice_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
@@ -1743,6 +1803,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_drones(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_EMAIL
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_EMAIL
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_email(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_LIMITS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_LIMITS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_limits(void
@@ -1875,6 +1941,24 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_drones_update(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_CHANGE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_CHANGE
+uint16_t uniffi_rolekeep_mobile_checksum_method_email_change(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_CONFIRM
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_CONFIRM
+uint16_t uniffi_rolekeep_mobile_checksum_method_email_confirm(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_REVERT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_REVERT
+uint16_t uniffi_rolekeep_mobile_checksum_method_email_revert(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_LIMITS_CLEAR
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_LIMITS_CLEAR
 uint16_t uniffi_rolekeep_mobile_checksum_method_limits_clear(void
@@ -1884,6 +1968,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_limits_clear(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_CHANGE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_CHANGE
 uint16_t uniffi_rolekeep_mobile_checksum_method_passwords_change(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_COSTS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_COSTS
+uint16_t uniffi_rolekeep_mobile_checksum_method_passwords_costs(void
     
 );
 #endif
@@ -1902,6 +1992,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_passwords_forgot(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_RESET
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_RESET
 uint16_t uniffi_rolekeep_mobile_checksum_method_passwords_reset(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_RETIRE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PASSWORDS_RETIRE
+uint16_t uniffi_rolekeep_mobile_checksum_method_passwords_retire(void
     
 );
 #endif

@@ -947,6 +947,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getDrones()  -> Drones
     
     /**
+     * Changing one's own e-mail address.
+     */
+    func getEmail()  -> Email
+    
+    /**
      * Limits of failed sign-ins.
      */
     func getLimits()  -> Limits
@@ -1309,6 +1314,18 @@ open func getDrones() -> Drones  {
     return try!  FfiConverterTypeDrones_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_drones(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Changing one's own e-mail address.
+     */
+open func getEmail() -> Email  {
+    return try!  FfiConverterTypeEmail_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_email(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1843,6 +1860,224 @@ func FfiConverterTypeDrones_lower(_ value: Drones) -> UInt64 {
 
 
 /**
+ * Changing one's own e-mail address.
+ */
+public protocol EmailProtocol: AnyObject, Sendable {
+    
+    /**
+     * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+     *
+     * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
+     * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
+     * five minutes.
+     * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
+     * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+     */
+    func change(input: ChangeEmail) async throws 
+    
+    /**
+     * Changes the caller's address by the token of an `email_change`.
+     *
+     * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
+     * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
+     * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
+     * if another account has taken the address meanwhile.
+     */
+    func confirm(input: ConfirmEmail) async throws  -> Tokens
+    
+    /**
+     * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
+     * `email_changed`.
+     *
+     * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
+     * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+     */
+    func revert(input: RevertEmail) async throws 
+    
+}
+/**
+ * Changing one's own e-mail address.
+ */
+open class Email: EmailProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_email(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_email(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+     *
+     * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
+     * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
+     * five minutes.
+     * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
+     * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+     */
+open func change(input: ChangeEmail)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_email_change(
+                        self.uniffiCloneHandle(),FfiConverterTypeChangeEmail_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the caller's address by the token of an `email_change`.
+     *
+     * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
+     * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
+     * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
+     * if another account has taken the address meanwhile.
+     */
+open func confirm(input: ConfirmEmail)async throws  -> Tokens  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_email_confirm(
+                        self.uniffiCloneHandle(),FfiConverterTypeConfirmEmail_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTokens_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
+     * `email_changed`.
+     *
+     * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
+     * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+     */
+open func revert(input: RevertEmail)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_email_revert(
+                        self.uniffiCloneHandle(),FfiConverterTypeRevertEmail_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEmail: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Email
+
+    public static func lift(_ handle: UInt64) throws -> Email {
+        return Email(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Email) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Email {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Email, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEmail_lift(_ handle: UInt64) throws -> Email {
+    return try FfiConverterTypeEmail.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEmail_lower(_ value: Email) -> UInt64 {
+    return FfiConverterTypeEmail.lower(value)
+}
+
+
+
+
+
+
+/**
  * Limits of failed sign-ins.
  */
 public protocol LimitsProtocol: AnyObject, Sendable {
@@ -2252,6 +2487,14 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
     func change(input: ChangePassword) async throws  -> Tokens
     
     /**
+     * Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
+     * another cost, has come.
+     *
+     * Only the application itself may, with `system`.
+     */
+    func costs() async throws  -> [PasswordCost]
+    
+    /**
      * Makes passwords expire: the next sign-in with one must choose another.
      *
      * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
@@ -2280,6 +2523,17 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
      * is the present one; the token stays good then.
      */
     func reset(input: ResetPassword) async throws  -> PasswordReset
+    
+    /**
+     * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+     *
+     * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+     * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+     * left. Sessions go on. A user without an e-mail address needs another one to set a password.
+     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+     * one that no stored hash has.
+     */
+    func retire(input: RetirePasswords) async throws  -> RetiredPasswords
     
     /**
      * Sets a user's password.
@@ -2379,6 +2633,28 @@ open func change(input: ChangePassword)async throws  -> Tokens  {
 }
     
     /**
+     * Tells what the stored passwords' hashes cost, and how many there are of each: how far the move from another system, or to
+     * another cost, has come.
+     *
+     * Only the application itself may, with `system`.
+     */
+open func costs()async throws  -> [PasswordCost]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_costs(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypePasswordCost.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Makes passwords expire: the next sign-in with one must choose another.
      *
      * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
@@ -2446,6 +2722,31 @@ open func reset(input: ResetPassword)async throws  -> PasswordReset  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypePasswordReset_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+     *
+     * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+     * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+     * left. Sessions go on. A user without an e-mail address needs another one to set a password.
+     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+     * one that no stored hash has.
+     */
+open func retire(input: RetirePasswords)async throws  -> RetiredPasswords  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_passwords_retire(
+                        self.uniffiCloneHandle(),FfiConverterTypeRetirePasswords_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeRetiredPasswords_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -5998,7 +6299,11 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * another issuer.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
+     * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
+     * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+     * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+     * notifier. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateUser) async throws  -> User
     
@@ -6362,7 +6667,11 @@ open func suspend(input: SuspendUser)async throws  -> User  {
      * another issuer.
      *
      * Permission `user:update` before and after the change; the region and whatever else the policy's
-     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+     * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
+     * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
+     * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+     * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+     * notifier. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateUser)async throws  -> User  {
     return
@@ -6440,7 +6749,7 @@ public protocol VerificationProtocol: AnyObject, Sendable {
      *
      * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
      * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-     * `passwords.reset`, unless the account has no password and signs in at another issuer.
+     * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
      * many wrong passwords.
      */
@@ -6517,7 +6826,7 @@ open class Verification: VerificationProtocol, @unchecked Sendable {
      *
      * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
      * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
-     * `passwords.reset`, unless the account has no password and signs in at another issuer.
+     * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
      * many wrong passwords.
      */
@@ -7709,6 +8018,71 @@ func FfiConverterTypeChainFault_lower(_ value: ChainFault) -> RustBuffer {
 
 
 /**
+ * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
+ *
+ * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
+ * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
+ * five minutes.
+ * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
+ * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
+ */
+public struct ChangeEmail: Equatable, Hashable {
+    /**
+     * The new address.
+     */
+    public let email: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The new address.
+         */email: String) {
+        self.email = email
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ChangeEmail: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeChangeEmail: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangeEmail {
+        return
+            try ChangeEmail(
+                email: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ChangeEmail, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.email, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangeEmail_lift(_ buf: RustBuffer) throws -> ChangeEmail {
+    return try FfiConverterTypeChangeEmail.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangeEmail_lower(_ value: ChangeEmail) -> RustBuffer {
+    return FfiConverterTypeChangeEmail.lower(value)
+}
+
+
+/**
  * The outcome of a change whose answer was lost.
  */
 public struct ChangeOutcome: Equatable, Hashable {
@@ -8364,6 +8738,21 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let signInSeconds: Int64?
     /**
+     * How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
+     * ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
+     * storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
+     * limited, nor is anybody in a web page's own store. Default: 0, any number; 100 is usual for a public API.
+     */
+    public let requestsPerMinute: Int64?
+    /**
+     * How many operations that read a user may ask for in an hour, likewise. Default: 0, any number.
+     */
+    public let readsPerHour: Int64?
+    /**
+     * How many operations that write a user may ask for in an hour, likewise. Default: 0, any number.
+     */
+    public let writesPerHour: Int64?
+    /**
      * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
      * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
      * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
@@ -8373,7 +8762,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
      * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+     * `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
      */
     public let linkUrl: String?
     /**
@@ -8525,6 +8914,18 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The time of `sign_in_tries`, in seconds, at most a day. Default: 15 minutes.
          */signInSeconds: Int64? = nil, 
         /**
+         * How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
+         * ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
+         * storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
+         * limited, nor is anybody in a web page's own store. Default: 0, any number; 100 is usual for a public API.
+         */requestsPerMinute: Int64? = nil, 
+        /**
+         * How many operations that read a user may ask for in an hour, likewise. Default: 0, any number.
+         */readsPerHour: Int64? = nil, 
+        /**
+         * How many operations that write a user may ask for in an hour, likewise. Default: 0, any number.
+         */writesPerHour: Int64? = nil, 
+        /**
          * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
          * `device_token`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
          * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
@@ -8533,7 +8934,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
          * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-         * `passwords.reset`, `rkv_` for `verification.confirm`. Default: none; notices have tokens alone.
+         * `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
          */linkUrl: String? = nil, 
         /**
          * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
@@ -8579,6 +8980,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.deniedNetworks = deniedNetworks
         self.signInTries = signInTries
         self.signInSeconds = signInSeconds
+        self.requestsPerMinute = requestsPerMinute
+        self.readsPerHour = readsPerHour
+        self.writesPerHour = writesPerHour
         self.lockAfterFailures = lockAfterFailures
         self.linkUrl = linkUrl
         self.applicationName = applicationName
@@ -8661,6 +9065,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 deniedNetworks: FfiConverterSequenceString.read(from: &buf), 
                 signInTries: FfiConverterOptionInt64.read(from: &buf), 
                 signInSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                requestsPerMinute: FfiConverterOptionInt64.read(from: &buf), 
+                readsPerHour: FfiConverterOptionInt64.read(from: &buf), 
+                writesPerHour: FfiConverterOptionInt64.read(from: &buf), 
                 lockAfterFailures: FfiConverterOptionInt64.read(from: &buf), 
                 linkUrl: FfiConverterOptionString.read(from: &buf), 
                 applicationName: FfiConverterOptionString.read(from: &buf), 
@@ -8707,6 +9114,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterSequenceString.write(value.deniedNetworks, into: &buf)
         FfiConverterOptionInt64.write(value.signInTries, into: &buf)
         FfiConverterOptionInt64.write(value.signInSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.requestsPerMinute, into: &buf)
+        FfiConverterOptionInt64.write(value.readsPerHour, into: &buf)
+        FfiConverterOptionInt64.write(value.writesPerHour, into: &buf)
         FfiConverterOptionInt64.write(value.lockAfterFailures, into: &buf)
         FfiConverterOptionString.write(value.linkUrl, into: &buf)
         FfiConverterOptionString.write(value.applicationName, into: &buf)
@@ -8731,11 +9141,98 @@ func FfiConverterTypeConfig_lower(_ value: Config) -> RustBuffer {
 
 
 /**
+ * Changes the caller's address by the token of an `email_change`.
+ *
+ * The caller is signed in as the user who asked, so that somebody whose address was mistyped gets no account. The address counts as
+ * proved. All sessions end; the caller goes on in a new one, by the tokens of the answer. The former address is told and
+ * can undo the change for seven days by `email.revert`, if it was proved; nobody else may have it in that time.
+ * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a caller without a session, `DUPLICATE_RESOURCE`
+ * if another account has taken the address meanwhile.
+ */
+public struct ConfirmEmail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The token that was mailed.
+     */
+    public let token: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The token that was mailed.
+         */token: String) {
+        self.token = token
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmemail_uniffi_trait_debug(
+            FfiConverterTypeConfirmEmail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmemail_uniffi_trait_display(
+            FfiConverterTypeConfirmEmail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ConfirmEmail: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConfirmEmail: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ConfirmEmail {
+        return
+            try ConfirmEmail(
+                token: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ConfirmEmail, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmEmail_lift(_ buf: RustBuffer) throws -> ConfirmEmail {
+    return try FfiConverterTypeConfirmEmail.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmEmail_lower(_ value: ConfirmEmail) -> RustBuffer {
+    return FfiConverterTypeConfirmEmail.lower(value)
+}
+
+
+/**
  * Proves an account's e-mail address by the token of a `verification`.
  *
  * The token alone proves that somebody reads the address, who need not be the one that made the account. So the caller is signed in
  * as the user, or gives the account's password. Otherwise nothing changes and the answer has a token for
- * `passwords.reset`, unless the account has no password and signs in at another issuer.
+ * `passwords.reset`, unless the password was changed since, or the account has none and signs in at another issuer.
  * Errors: `UNAUTHORIZED` for a token that is not good (any more) and for a wrong password, `RATE_LIMIT_EXCEEDED` after too
  * many wrong passwords.
  */
@@ -13879,11 +14376,90 @@ func FfiConverterTypeNotice_lower(_ value: Notice) -> RustBuffer {
 
 
 /**
+ * A cost of stored hashes.
+ */
+public struct PasswordCost: Equatable, Hashable {
+    /**
+     * The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`.
+     */
+    public let cost: String
+    /**
+     * How many accounts have such a hash.
+     */
+    public let users: Int64
+    /**
+     * Whether hashes that are made now have it.
+     */
+    public let isCurrent: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`.
+         */cost: String, 
+        /**
+         * How many accounts have such a hash.
+         */users: Int64, 
+        /**
+         * Whether hashes that are made now have it.
+         */isCurrent: Bool) {
+        self.cost = cost
+        self.users = users
+        self.isCurrent = isCurrent
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PasswordCost: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePasswordCost: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PasswordCost {
+        return
+            try PasswordCost(
+                cost: FfiConverterString.read(from: &buf), 
+                users: FfiConverterInt64.read(from: &buf), 
+                isCurrent: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PasswordCost, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.cost, into: &buf)
+        FfiConverterInt64.write(value.users, into: &buf)
+        FfiConverterBool.write(value.isCurrent, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasswordCost_lift(_ buf: RustBuffer) throws -> PasswordCost {
+    return try FfiConverterTypePasswordCost.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasswordCost_lower(_ value: PasswordCost) -> RustBuffer {
+    return FfiConverterTypePasswordCost.lower(value)
+}
+
+
+/**
  * The answer to a reset.
  */
 public struct PasswordReset: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+     * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
      */
     public let deviceToken: String
 
@@ -13891,7 +14467,7 @@ public struct PasswordReset: Equatable, Hashable, CustomDebugStringConvertible, 
     // declare one manually.
     public init(
         /**
-         * What the next sign-in on this device gives, as the `device_token` of a [`SignInResult`](crate::sign_in::SignInResult).
+         * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
          */deviceToken: String) {
         self.deviceToken = deviceToken
     }
@@ -15974,6 +16550,226 @@ func FfiConverterTypeResource_lift(_ buf: RustBuffer) throws -> Resource {
 #endif
 func FfiConverterTypeResource_lower(_ value: Resource) -> RustBuffer {
     return FfiConverterTypeResource.lower(value)
+}
+
+
+/**
+ * Ends the passwords whose hashes have a cost: their users choose new ones by `passwords.forgot`.
+ *
+ * For hashes of another system whose users have not signed in for long: a thief of the storage would guess them more easily than
+ * others, and every sign-in does the work of each cost that is stored. At most 500 at a time; ask again while the answer has some
+ * left. Sessions go on. A user without an e-mail address needs another one to set a password.
+ * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` for the cost of hashes that are made now, and for
+ * one that no stored hash has.
+ */
+public struct RetirePasswords: Equatable, Hashable {
+    /**
+     * The cost, as `passwords.costs` tells it.
+     */
+    public let cost: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The cost, as `passwords.costs` tells it.
+         */cost: String) {
+        self.cost = cost
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RetirePasswords: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRetirePasswords: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RetirePasswords {
+        return
+            try RetirePasswords(
+                cost: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RetirePasswords, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.cost, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRetirePasswords_lift(_ buf: RustBuffer) throws -> RetirePasswords {
+    return try FfiConverterTypeRetirePasswords.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRetirePasswords_lower(_ value: RetirePasswords) -> RustBuffer {
+    return FfiConverterTypeRetirePasswords.lower(value)
+}
+
+
+/**
+ * What came of retiring.
+ */
+public struct RetiredPasswords: Equatable, Hashable {
+    /**
+     * How many passwords ended.
+     */
+    public let retired: Int64
+    /**
+     * How many such hashes are left.
+     */
+    public let left: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How many passwords ended.
+         */retired: Int64, 
+        /**
+         * How many such hashes are left.
+         */left: Int64) {
+        self.retired = retired
+        self.left = left
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RetiredPasswords: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRetiredPasswords: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RetiredPasswords {
+        return
+            try RetiredPasswords(
+                retired: FfiConverterInt64.read(from: &buf), 
+                left: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RetiredPasswords, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.retired, into: &buf)
+        FfiConverterInt64.write(value.left, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRetiredPasswords_lift(_ buf: RustBuffer) throws -> RetiredPasswords {
+    return try FfiConverterTypeRetiredPasswords.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRetiredPasswords_lower(_ value: RetiredPasswords) -> RustBuffer {
+    return FfiConverterTypeRetiredPasswords.lower(value)
+}
+
+
+/**
+ * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
+ * `email_changed`.
+ *
+ * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
+ * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+ * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
+ */
+public struct RevertEmail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The token that was mailed.
+     */
+    public let token: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The token that was mailed.
+         */token: String) {
+        self.token = token
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_revertemail_uniffi_trait_debug(
+            FfiConverterTypeRevertEmail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_revertemail_uniffi_trait_display(
+            FfiConverterTypeRevertEmail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension RevertEmail: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRevertEmail: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevertEmail {
+        return
+            try RevertEmail(
+                token: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RevertEmail, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevertEmail_lift(_ buf: RustBuffer) throws -> RevertEmail {
+    return try FfiConverterTypeRevertEmail.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevertEmail_lower(_ value: RevertEmail) -> RustBuffer {
+    return FfiConverterTypeRevertEmail.lower(value)
 }
 
 
@@ -19961,7 +20757,11 @@ func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
  * another issuer.
  *
  * Permission `user:update` before and after the change; the region and whatever else the policy's
- * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies them. Errors: `CONFLICT` if `expected_version` is stale.
+ * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
+ * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
+ * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+ * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+ * notifier. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateUser: Equatable, Hashable {
     /**
@@ -22171,6 +22971,19 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case verification
     /**
+     * The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
+     * `email.confirm`.
+     */
+    case emailChange
+    /**
+     * Somebody asked to change its address to this one, which another account has: it is told to that one.
+     */
+    case addressTaken
+    /**
+     * The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
+     */
+    case emailChanged
+    /**
      * The password was changed, reset or set.
      */
     case passwordChanged
@@ -22178,6 +22991,10 @@ public enum NoticeKind: Equatable, Hashable {
      * Somebody signed in on a device that is not known.
      */
     case newDevice
+    /**
+     * A session was ended, as one of its refresh tokens was used a second time: somebody copied it.
+     */
+    case sessionReused
     /**
      * So many sign-ins by a name of the account failed in a row that it lets in known devices alone.
      */
@@ -22209,11 +23026,19 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
         
         case 3: return .verification
         
-        case 4: return .passwordChanged
+        case 4: return .emailChange
         
-        case 5: return .newDevice
+        case 5: return .addressTaken
         
-        case 6: return .signInLocked
+        case 6: return .emailChanged
+        
+        case 7: return .passwordChanged
+        
+        case 8: return .newDevice
+        
+        case 9: return .sessionReused
+        
+        case 10: return .signInLocked
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -22235,16 +23060,32 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(3))
         
         
-        case .passwordChanged:
+        case .emailChange:
             writeInt(&buf, Int32(4))
         
         
-        case .newDevice:
+        case .addressTaken:
             writeInt(&buf, Int32(5))
         
         
-        case .signInLocked:
+        case .emailChanged:
             writeInt(&buf, Int32(6))
+        
+        
+        case .passwordChanged:
+            writeInt(&buf, Int32(7))
+        
+        
+        case .newDevice:
+            writeInt(&buf, Int32(8))
+        
+        
+        case .sessionReused:
+            writeInt(&buf, Int32(9))
+        
+        
+        case .signInLocked:
+            writeInt(&buf, Int32(10))
         
         }
     }
@@ -25934,6 +26775,31 @@ fileprivate struct FfiConverterSequenceTypeNewGrant: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypePasswordCost: FfiConverterRustBuffer {
+    typealias SwiftType = [PasswordCost]
+
+    public static func write(_ value: [PasswordCost], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePasswordCost.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PasswordCost] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PasswordCost]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePasswordCost.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypePermission: FfiConverterRustBuffer {
     typealias SwiftType = [Permission]
 
@@ -26986,6 +27852,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 26799) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_email() != 8463) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_limits() != 64994) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -27052,10 +27921,22 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 19923) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_email_change() != 61938) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_email_confirm() != 49174) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 9230) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 56751) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 32066) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_costs() != 10534) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_expire() != 21325) {
@@ -27065,6 +27946,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_reset() != 58477) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_retire() != 10540) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_set() != 56824) {
@@ -27232,10 +28116,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 63697) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 33112) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 14972) {
+    if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 2025) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_verification_send() != 11305) {
