@@ -207,6 +207,10 @@ async fn a_changed_address_is_told_to_both_and_undone() {
     world.seconds.fetch_add(301, Ordering::Relaxed);
     assert_eq!(refusal(&world.post("/email", Some(&ada), to.clone()).await), (401, "step_up_required"));
     let ada = world.token("ada").await;
+    // An address that was proved can undo what follows.
+    assert_eq!(world.post("/verification", Some(&ada), json!({})).await.status, 200);
+    let proof = json!({"token": world.catcher.mail("ada@example.org", "Is this your address?").await.token()});
+    assert_eq!(world.post("/verification/confirm", Some(&ada), proof).await.status, 200);
     let asked = world.post("/email", Some(&ada), to).await;
     assert_eq!(asked.status, 200, "{}", asked.body);
     let mail = world.catcher.mail("ada@example.net", "Confirm your new address").await;
