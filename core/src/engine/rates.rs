@@ -24,6 +24,8 @@ use crate::{
 
 /// Of the places so many times fewer are taken at a time.
 const PARTS: u32 = 10;
+/// So many at most, also of a number that is none.
+const MOST: u32 = 1_000;
 /// Whoever is overtaken so often is refused.
 const ATTEMPTS: usize = 8;
 /// So many callers are remembered; those whose places are over go first.
@@ -51,13 +53,19 @@ impl Rates {
         true
     }
 
-    /// Remembers places that were taken, but for the one that is used at once.
-    fn keep(&self, rate: &Rate, count: u32, now: Time) {
+    /// How many places to take at a time: one where no more callers can be remembered.
+    fn part(&self, rate: &Rate, now: Time) -> u32 {
         let mut all = self.all();
         if all.len() >= REMEMBERED {
             all.retain(|_, taken| taken.left > 0 && now < taken.until);
         }
-        if count > 1 && all.len() < REMEMBERED {
+        if all.len() < REMEMBERED { (rate.quota.count / PARTS).clamp(1, MOST) } else { 1 }
+    }
+
+    /// Remembers places that were taken, but for the one that is used at once.
+    fn keep(&self, rate: &Rate, count: u32, now: Time) {
+        if count > 1 {
+            let mut all = self.all();
             let interval = rate.quota.period / i64::from(rate.quota.count.max(1));
             let until = now.as_microsecond().saturating_add(interval.saturating_mul(count.into()));
             let until = Time::from_microsecond(until).unwrap_or(now);
@@ -94,7 +102,7 @@ impl Engine {
         for attempt in 0..ATTEMPTS {
             let now = self.services.now();
             let mut plan = Plan::new(&self.services, &actor, now);
-            let count = take_some(&mut plan, rate, (rate.quota.count / PARTS).max(1)).await?;
+            let count = take_some(&mut plan, rate, self.rates.part(rate, now)).await?;
             if self.commit_plan(plan).await? {
                 self.rates.keep(rate, count, now);
                 return Ok(());

@@ -37,6 +37,9 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// The epoch of an account that has no credential yet.
+    pub const FIRST_EPOCH: i64 = 1;
+
     /// Of an account that has no password.
     pub fn none(user_id: UserId) -> Self {
         Self {
@@ -47,7 +50,7 @@ impl Credential {
             must_change: false,
             temporary_until: None,
             address_proved_at: None,
-            epoch: 1,
+            epoch: Self::FIRST_EPOCH,
             version: 0,
         }
     }

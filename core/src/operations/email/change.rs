@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use crate::{
     model::{
-        check::{Checks, Invalid},
+        check::{Checks, wrong},
         credential::Credential,
         decode::FieldCode,
         error::Result,
@@ -75,9 +75,7 @@ impl Operation for ChangeEmail {
         notices::require_notifier(plan)?;
         let user = existing(plan.reads(), plan.actor.signed_in()?.id).await?;
         if user.email.as_ref() == Some(email) {
-            let mut checks = Checks::default();
-            checks.error("email", Invalid::new(FieldCode::Disagrees, "must not be the present address"));
-            checks.finish()?;
+            return Err(wrong("email", FieldCode::Disagrees, "must not be the present address"));
         }
         let credential = epochs::credential_of(plan, user.id).await?;
         let other = (email, links::epoch_of(credential.as_ref()));
@@ -105,7 +103,7 @@ impl Operation for ConfirmEmail {
         if opened.user.id != session.user_id {
             return Err(links::void());
         }
-        opened.use_up(plan);
+        opened.link.use_up(plan);
         let (user, _) = changed(plan, &opened.user, &opened.link.address).await?;
         if !undoable(plan, &opened.user, &opened.link).await? {
             notices::tell(plan, NoticeKind::EmailChanged, &opened.user)?;

@@ -45,9 +45,9 @@ impl Operation for RevertEmail {
 
     async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<()> {
         let opened = links::open(plan, LinkPurpose::EmailRevert, token).await?;
-        opened.use_up(plan);
+        opened.link.use_up(plan);
         let (before, link) = (&opened.user, &opened.link);
-        let others = changes_of(plan, before, |epoch| Predicate::equals("epoch", epoch).negate(), link.epoch).await?;
+        let others = changes_of(plan, before, Predicate::equals("epoch", link.epoch).negate()).await?;
         undo(plan, before, &others, link.epoch).await?;
         notices::tell(plan, NoticeKind::EmailChanged, before)?;
         let (user, credential) = changed(plan, before, &link.address).await?;
@@ -67,24 +67,19 @@ pub(in crate::operations) async fn settle(plan: &mut Plan<'_>, user: &User) -> R
     if IS_PAGE {
         return Ok(());
     }
-    let all = changes_of(plan, user, |_| Predicate::Always, 0).await?;
+    let all = changes_of(plan, user, Predicate::Always).await?;
     for change in &all {
         plan.release_held("email", &change.address, user.id).await?;
-        use_up(plan, change);
+        change.use_up(plan);
     }
     Ok(())
 }
 
 /// What undoes changes of a user's address still.
-async fn changes_of(
-    plan: &Plan<'_>,
-    user: &User,
-    which: impl FnOnce(i64) -> Predicate,
-    epoch: i64,
-) -> Result<Vec<OneTimeLink>> {
+async fn changes_of(plan: &Plan<'_>, user: &User, which: Predicate) -> Result<Vec<OneTimeLink>> {
     let of_user = Predicate::equals("user_id", user.id.0);
     let purpose = Predicate::equals("purpose", LinkPurpose::EmailRevert.as_str());
-    let links: Vec<OneTimeLink> = plan.reads().all(Predicate::all([of_user, purpose, which(epoch)])).await?;
+    let links: Vec<OneTimeLink> = plan.reads().all(Predicate::all([of_user, purpose, which])).await?;
     Ok(links.into_iter().filter(|link| link.used_at.is_none() && plan.now < link.expires_at).collect())
 }
 
@@ -100,10 +95,6 @@ async fn undo(plan: &mut Plan<'_>, user: &User, changes: &[OneTimeLink], from: i
             None => plan.release("email", address, user.id).await?,
         }
     }
-    later.into_iter().for_each(|change| use_up(plan, change));
+    later.into_iter().for_each(|change| change.use_up(plan));
     Ok(())
-}
-
-fn use_up(plan: &mut Plan<'_>, link: &OneTimeLink) {
-    plan.follow(Some(link), OneTimeLink { used_at: Some(plan.now), ..link.clone() });
 }

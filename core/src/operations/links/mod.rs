@@ -80,10 +80,16 @@ impl OneTimeLink {
             && (!self.purpose.is_of_present_address() || is_of_address())
             && !(self.purpose == LinkPurpose::Verification && user.email_verified)
     }
+
+    /// Plans that it is good no more.
+    pub(super) fn use_up(&self, plan: &mut Plan<'_>) {
+        plan.follow(Some(self), Self { used_at: Some(plan.now), ..self.clone() });
+    }
 }
 
+/// The epoch that links are made in.
 pub(super) fn epoch_of(credential: Option<&Credential>) -> i64 {
-    credential.map_or_else(|| Credential::none(crate::UserId(uuid::Uuid::nil())).epoch, |credential| credential.epoch)
+    credential.map_or(Credential::FIRST_EPOCH, |credential| credential.epoch)
 }
 
 /// A link that is good, and the account that it is about. Whoever uses it up writes its row, and with it the credential or
@@ -152,13 +158,6 @@ pub(super) async fn open(plan: &Plan<'_>, purpose: LinkPurpose, secret: &Secret)
     let credential = epochs::credential_of(plan, user.id).await?;
     let is_good = link.purpose == purpose && link.is_good(&user, credential.as_ref(), plan.now);
     if is_good { Ok(Opened { link, user, credential }) } else { Err(void()) }
-}
-
-impl Opened {
-    /// Plans that it was used.
-    pub(super) fn use_up(&self, plan: &mut Plan<'_>) {
-        plan.follow(Some(&self.link), OneTimeLink { used_at: Some(plan.now), ..self.link.clone() });
-    }
 }
 
 /// One answer for whatever makes a link void.

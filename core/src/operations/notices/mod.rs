@@ -71,7 +71,10 @@ fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
 pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
     if plan.services.has_notifier() {
         let tried = Try::telling(plan.services, kind, user.id)?;
-        let Ok(standing) = plan.standing(&tried).await else { return Ok(()) };
+        let standing = match plan.standing(&tried).await {
+            Err(error) if error.reason() == Reason::RateLimited => return Ok(()),
+            standing => standing?,
+        };
         plan.failed(&tried, &standing);
         tell(plan, kind, user)?;
     }

@@ -124,7 +124,7 @@ impl Operation for ResetPassword {
                 return Err(error);
             }
         };
-        opened.use_up(plan);
+        opened.link.use_up(plan);
         let user = &opened.user;
         if before.address_proved_at.is_none() {
             unlink_since(plan, user.id, Time::MIN).await?;

@@ -115,7 +115,7 @@ impl Operation for ConfirmVerification {
                 if !is_right {
                     if plan.failed(&tried, &standing) {
                         // So many in a row: the link is no way to guess on.
-                        opened.use_up(plan);
+                        opened.link.use_up(plan);
                     }
                     plan.audit("verification.failed", target, Some("wrong password".to_owned()));
                     let wrong = Error::new(Reason::InvalidCredentials, "the password is wrong");
@@ -128,7 +128,7 @@ impl Operation for ConfirmVerification {
             None => false,
         };
         if is_proved {
-            opened.use_up(plan);
+            opened.link.use_up(plan);
             prove(plan, user, opened.credential.clone()).await?;
             plan.audit("verification.confirm", target, None);
             return Ok(Confirmation { is_verified: true, reset_token: None });
