@@ -31,7 +31,7 @@
 //!   user that the application vouches for ([`acting_as`](UserManagement::acting_as), and
 //!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
-//!   [`sessions`], [`sign_in`], [`passwords`], [`verification`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
+//!   [`sessions`], [`sign_in`], [`factors`], [`passwords`], [`verification`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
 //!   [`audit`], [`setup`]. It also answers checks about itself, such as [`can`](Caller::can) and
 //!   [`require`](Caller::require), without I/O;
 //!   [`UserManagement::check`] is about any user.
@@ -87,7 +87,7 @@ pub mod ffi;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::model::{
-        credential, decode, drone, input, link, notice, noun, policy, record, region, registry, session, user,
+        credential, decode, drone, factor, input, link, notice, noun, policy, record, region, registry, session, user,
     };
     pub use crate::{
         credentials::hashing,
@@ -116,12 +116,12 @@ pub mod observe {
 
 pub use caller::{All, Caller, CallerFilter, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
-pub use config::{AuditDenials, Config};
+pub use config::{AuditDenials, Config, SecondFactor};
 pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
-    id::{AuditId, ChangeSetId, DroneId, NoticeId, RegionId, SessionId, UserId},
+    id::{AuditId, ChangeSetId, DroneId, FactorId, NoticeId, RegionId, SessionId, UserId},
     page::{Page, Paged},
     patch::{Change, Patch},
     report::Report,
@@ -131,7 +131,7 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, audit, drones, email, passwords, permissions, policy, regions, roles, sessions,
+    Operation, actor::RequestContext, audit, drones, email, factors, passwords, permissions, policy, regions, roles, sessions,
     setup, sign_in, target::schema as library_schema, users, verification,
 };
 pub use rules::{

@@ -44,6 +44,9 @@ const MAX_USERS_IN_MEMORY: i64 = 1 << 30;
 /// The feed tells other instances of changes, and what became of a commit whose answer was lost.
 const MIN_FEED_TIME: i64 = 3600;
 
+/// So many characters will do beside a second factor.
+const SHORT_PASSWORD: u32 = 8;
+
 /// Which refused operations the audit log tells of, as `access.denied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
@@ -55,6 +58,19 @@ pub enum AuditDenials {
     Writes,
     /// Those that would have read something, too.
     All,
+}
+
+/// Who has a second factor beside the password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum SecondFactor {
+    /// Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing.
+    Off,
+    /// Who adds one, and who holds a role that needs one.
+    #[default]
+    Optional,
+    /// Everybody.
+    Required,
 }
 
 /// Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
@@ -137,6 +153,10 @@ pub struct Config {
     /// Default: false.
     #[input(default = false)]
     pub password_composition: bool,
+    /// Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
+    /// password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+    #[input(default = SecondFactor::Optional)]
+    pub second_factor: SecondFactor,
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     pub password_context_words: Vec<String>,
     /// How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
@@ -313,6 +333,11 @@ impl Config {
         policy_of(files, roles, permissions, Policy::preset)
     }
 
+    /// Whether a password has fewer characters than the only factor has to have.
+    pub(crate) fn is_short(&self, password: &Secret) -> bool {
+        self.password_rule(false).is_short(password)
+    }
+
     pub(crate) fn networks(&self) -> Result<Networks> {
         Networks::read(&self.trusted_proxies, &self.allowed_networks, &self.denied_networks)
     }
@@ -325,9 +350,11 @@ impl Config {
         }
     }
 
-    pub(crate) fn password_rule(&self) -> PasswordRule<'_> {
+    /// What a password must be, as the only factor or beside a second one that is demanded.
+    pub(crate) fn password_rule(&self, has_second: bool) -> PasswordRule<'_> {
+        let min_length = self.password_min_length;
         PasswordRule {
-            min_length: self.password_min_length,
+            min_length: if has_second { min_length.min(SHORT_PASSWORD) } else { min_length },
             max_length: self.password_max_length,
             composition: self.password_composition,
             context_words: &self.password_context_words,

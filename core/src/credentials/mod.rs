@@ -5,9 +5,11 @@ mod common_passwords;
 pub mod device_token;
 pub mod hashing;
 pub mod keys;
+pub mod letters;
 pub mod password_rule;
 pub mod refresh_token;
 pub mod signed_id;
+pub mod totp;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};

@@ -45,6 +45,12 @@ impl PasswordRule<'_> {
         Ok(Ok(()))
     }
 
+    /// Whether it has fewer characters than the rule asks for; not of one that is too long to be looked at.
+    pub(crate) fn is_short(&self, password: &Secret) -> bool {
+        let raw = password.expose();
+        raw.len() <= MAX_BYTES && unicode::nfc(raw).chars().count() < self.min_length as usize
+    }
+
     /// Checks its length and letters; the password in NFC.
     fn check_form(&self, password: &Secret) -> Result<String, Invalid> {
         let raw = password.expose();

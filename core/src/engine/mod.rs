@@ -213,7 +213,7 @@ impl Engine {
         let listed = steps.listed();
         authorize::somewhere(plan, listed.access, listed.may_be_own)?;
         if listed.needs_fresh {
-            require_fresh(plan)?;
+            require_fresh(plan).await?;
         }
         let asked = steps.load(plan).await?;
         if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {

@@ -27,7 +27,7 @@ use crate::{
         policy::state::PolicyState,
         principals, sessions,
     },
-    rules::{Outdated, Pin, Principal, Rights, RuleSet, StoredPrincipal, Ticket},
+    rules::{Outdated, Pin, Principal, Rights, RuleSet, SessionFacts, StoredPrincipal, Ticket},
     storage::{ChangeSet, Write},
 };
 
@@ -103,6 +103,13 @@ pub struct UsersInMemory {
 pub(crate) struct Live {
     pub(crate) session: Session,
     pub(crate) activity: SessionActivity,
+}
+
+impl Live {
+    /// What it says of who asks by it.
+    fn facts(&self) -> SessionFacts {
+        sessions::facts(&self.session)
+    }
 }
 
 impl Engine {
@@ -279,7 +286,7 @@ impl Engine {
             }
             WhoKind::User { id, session, .. } => (*id, session),
         };
-        let (mut session_version, mut authenticated_at) = (None, None);
+        let mut came_by = None;
         if let Some(session) = session {
             let live = match session.slot.get() {
                 Some(live) => Some(live),
@@ -287,18 +294,21 @@ impl Engine {
             };
             let live = self.require_session(id, session, live, self.services.now())?;
             self.note_use(&live).await;
-            session_version = Some(live.session.version);
-            authenticated_at = Some(live.session.authenticated_at);
+            came_by = Some(live);
         }
         let loaded = self.rights(id).await?.filter(|loaded| loaded.principal.is_active());
         let loaded = loaded.ok_or_else(|| inactive(session.as_ref()))?;
         let authority = Some(loaded.principal.version()).filter(|version| *version > 0);
+        let principal = match &came_by {
+            Some(live) => loaded.policy.rules.in_session(&loaded.principal, live.facts()).into_owned(),
+            None => loaded.principal,
+        };
         let user = SignedIn {
             id,
             session: session.as_ref().map(|session| session.id),
-            session_version,
-            authenticated_at,
-            principal: Arc::new(loaded.principal),
+            session_version: came_by.as_ref().map(|live| live.session.version),
+            proved: came_by.as_ref().map(|live| live.facts()),
+            principal: Arc::new(principal),
             authority,
         };
         Ok((ActorKind::User(user), loaded.policy))
@@ -337,12 +347,20 @@ impl Engine {
             WhoKind::User { id, pin, session } => (*id, pin, session),
         };
         self.require_fresh(clock)?;
+        let mut facts = None;
         if let Some(session) = session {
-            self.require_session(id, session, Some(session.slot.get().ok_or_else(not_loaded)?), clock.now())?;
+            let live = session.slot.get().ok_or_else(not_loaded)?;
+            facts = Some(self.require_session(id, session, Some(live), clock.now())?.facts());
         }
         let answer = self.principals.with_rights(|rights| {
             let principal = rights.pinned(pin).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
-            if principal.is_active() { ask(rights.rules(), principal) } else { Err(inactive(session.as_ref())) }
+            if !principal.is_active() {
+                return Err(inactive(session.as_ref()));
+            }
+            match facts {
+                Some(facts) => ask(rights.rules(), &rights.rules().in_session(principal, facts)),
+                None => ask(rights.rules(), principal),
+            }
         });
         answer.map(Some)
     }

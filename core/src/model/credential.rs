@@ -4,6 +4,7 @@ use rolekeep_macros::{Describe, Word};
 
 use super::{
     id::{ChallengeId, SessionId, UserId},
+    proof::Proofs,
     record::Record,
     secret::Secret,
     time::Time,
@@ -28,6 +29,10 @@ pub struct Credential {
     pub must_change: bool,
     /// From when on a password that somebody else set lets nobody in any more.
     pub temporary_until: Option<Time>,
+    /// Whether it is too short to be the only factor: good as long as a second one is demanded (NIST SP 800-63B-4, 3.1.1.2).
+    pub is_short: Option<bool>,
+    /// Since when the account has a second factor, without which nobody signs in any more.
+    pub second_factor_since: Option<Time>,
     /// When an address of the account was proved first.
     pub address_proved_at: Option<Time>,
     /// Moves with each event after which nothing that was proved before counts: challenges of an earlier epoch are dead.
@@ -49,6 +54,8 @@ impl Credential {
             set_at: None,
             must_change: false,
             temporary_until: None,
+            is_short: None,
+            second_factor_since: None,
             address_proved_at: None,
             epoch: Self::FIRST_EPOCH,
             version: 0,
@@ -59,7 +66,9 @@ impl Credential {
 impl Credential {
     /// The same account's, which has no password any more.
     pub fn without_password(self) -> Self {
-        Self { password_hash: None, hash_cost: None, set_at: None, must_change: false, temporary_until: None, ..self }
+        let (password_hash, hash_cost) = (None, None);
+        let (set_at, must_change, temporary_until, is_short) = (None, false, None, None);
+        Self { password_hash, hash_cost, set_at, must_change, temporary_until, is_short, ..self }
     }
 }
 
@@ -76,7 +85,8 @@ pub struct HashCost {
     pub version: i64,
 }
 
-/// A sign-in whose first proof held and that owes another step.
+/// What somebody has to answer next: a sign-in whose first proof held and that owes another step, or a user who adds a second
+/// factor.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "challenges", key(id), index(user_id), index(expires_at), sync = site_local, resource = none)]
 #[record(audit = none("the sign-in that it belongs to tells of itself"))]
@@ -85,12 +95,18 @@ pub struct Challenge {
     /// Its id.
     #[record(given)]
     pub id: ChallengeId,
-    /// Who signs in.
+    /// Who has to.
     pub user_id: UserId,
-    /// The step that it is for.
-    pub step: SignInStep,
+    /// What it is for.
+    pub step: ChallengePurpose,
     /// The credential's epoch when it was made.
     pub epoch: i64,
+    /// What was proved before; none: the password.
+    pub proofs: Option<Proofs>,
+    /// The seed of the authenticator app that is being added.
+    pub seed: Option<Secret>,
+    /// How many wrong answers it has had.
+    pub failures: Option<i64>,
     /// The user's name for the device.
     pub device_name: Option<String>,
     /// `web`, `ios`, …: as the application gave it.
@@ -110,12 +126,31 @@ pub struct Challenge {
     pub version: i64,
 }
 
+/// What a challenge is for; none passes for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word)]
+pub enum ChallengePurpose {
+    /// The step of a new password.
+    Password,
+    /// The step of the second factor.
+    Factor,
+    /// The step of adding the second factor that is demanded.
+    Enrol,
+    /// Adding a second factor, signed in.
+    AddFactor,
+}
+
 /// What a sign-in owes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum SignInStep {
     /// Nothing: the user is signed in.
     Done,
-    /// A new password, by `sign_in.password`: the present one was set by somebody else, or has expired.
+    /// The second factor, by `sign_in.factor`.
+    Factor,
+    /// A new password, by `sign_in.password`: the present one was set by somebody else, has expired, or is too short to be the
+    /// only factor.
     Password,
+    /// A second factor, which is demanded of the user and which the account does not have yet: `sign_in.enrol_start`, then
+    /// `sign_in.enrol`.
+    Enrol,
 }

@@ -93,6 +93,8 @@ ids! {
     ChallengeId;
     /// The id of one link that was mailed.
     LinkId;
+    /// A second factor.
+    FactorId;
     /// The id of one notice.
     NoticeId;
     /// The id of one identity that an account stands for.

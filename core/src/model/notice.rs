@@ -29,6 +29,16 @@ pub enum NoticeKind {
     AddressTaken,
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
     EmailChanged,
+    /// A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved.
+    FactorAdded,
+    /// A second factor was removed, or all were by somebody else.
+    FactorRemoved,
+    /// New recovery codes were made.
+    RecoveryCodesMade,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
+    /// Somebody gave the right password and then five wrong codes in a row.
+    FactorFailed,
     /// The password was changed, reset or set.
     PasswordChanged,
     /// Somebody signed in on a device that is not known.

@@ -43,6 +43,8 @@ pub struct RoleRow {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
+    /// Whether it allows nothing to who has not proved a second factor; none: no.
+    pub needs_second_factor: Option<bool>,
     /// Its direct juniors.
     pub inherits: Document<Vec<String>>,
     /// Its own grants.
@@ -124,6 +126,8 @@ pub struct RoleForm {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
+    /// Whether it allows nothing to who has not proved a second factor.
+    pub needs_second_factor: bool,
     /// Its direct juniors.
     pub inherits: Vec<String>,
     /// Its own grants.
@@ -157,6 +161,7 @@ impl RoleRow {
             name: name.to_owned(),
             description: None,
             is_default: false,
+            needs_second_factor: None,
             inherits: Document::default(),
             grants: Document::default(),
             max_holders: None,
@@ -170,11 +175,12 @@ impl RoleRow {
 
     /// The same role saying something else from now on.
     pub fn with(&self, form: RoleForm, now: Time) -> Self {
-        let RoleForm { description, is_default, inherits, grants, max_holders, grantable_by } = form;
+        let RoleForm { description, is_default, needs_second_factor, inherits, grants, max_holders, grantable_by } = form;
         Self {
             name: self.name.clone(),
             description,
             is_default,
+            needs_second_factor: needs_second_factor.then_some(true),
             inherits: Document(inherits),
             grants: Document(grants),
             max_holders: max_holders.map(i64::from),
@@ -190,6 +196,7 @@ impl RoleRow {
         RoleForm {
             description: self.description.clone(),
             is_default: self.is_default,
+            needs_second_factor: self.needs_second_factor == Some(true),
             inherits: self.inherits.0.clone(),
             grants: self.grants.0.clone(),
             max_holders: self.max_holders.and_then(|holders| u32::try_from(holders).ok()),

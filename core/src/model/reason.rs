@@ -74,6 +74,10 @@ pub enum Reason {
     BuiltIn,
     /// The account's status does not allow this change.
     WrongStatus,
+    /// The account has to have a second factor, and this is its last one.
+    SecondFactorRequired,
+    /// There are as many of these as there may be.
+    LimitReached,
     /// Other requests kept writing the same rows; try again.
     Contention,
     /// A request with this idempotency key was already done, by the change of the error's `change_id`; it was not repeated.
@@ -145,6 +149,8 @@ impl Reason {
             | Reason::InUse
             | Reason::BuiltIn
             | Reason::WrongStatus
+            | Reason::SecondFactorRequired
+            | Reason::LimitReached
             | Reason::Contention
             | Reason::AlreadyDone => Code::Conflict,
             Reason::RateLimited | Reason::HashingQueueFull => Code::RateLimited,

@@ -4,6 +4,7 @@ use rolekeep_macros::{Describe, Word};
 
 use super::{
     id::{SessionId, UserId},
+    proof::Proofs,
     record::Record,
     secret::Secret,
     time::Time,
@@ -36,6 +37,8 @@ pub struct Session {
     /// When its user last proved who it is.
     #[record(given)]
     pub authenticated_at: Time,
+    /// By what its user proved who it is; none: the password.
+    pub proofs: Option<Proofs>,
     /// When it ends at the latest (absolute timeout).
     pub expires_at: Time,
     /// When it was ended.
@@ -56,7 +59,7 @@ pub enum SessionEnd {
     Revoked,
     /// The account is no longer active.
     UserInactive,
-    /// The password was changed or set.
+    /// The password or a second factor was changed or set, or the address.
     CredentialChanged,
     /// Its user proved again who it is, and goes on in another session.
     Renewed,

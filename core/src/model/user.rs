@@ -22,6 +22,7 @@ use super::{
     update = "Change a user's data",
     delete = "Delete users",
     set_password = "Set temporary passwords",
+    reset_factors = "Remove the second factors of users who have lost them",
     set_status = "Activate, deactivate, suspend, ban and lift",
     set_admin = "Make and unmake administrators"
 ))]

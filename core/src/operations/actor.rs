@@ -8,10 +8,9 @@ use crate::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
         text,
-        time::Time,
     },
     net::{Networks, Origin},
-    rules::{Context, Principal},
+    rules::{Context, Principal, SessionFacts},
 };
 
 /// So many characters of an address are kept: an IPv6 address with a zone has fewer.
@@ -53,8 +52,8 @@ pub struct SignedIn {
     pub session: Option<SessionId>,
     /// That session's version when it was looked at.
     pub session_version: Option<i64>,
-    /// When it last proved who it is; none: the host speaks for it.
-    pub authenticated_at: Option<Time>,
+    /// When and by what its session proved who it is; none: the host speaks for it.
+    pub(crate) proved: Option<SessionFacts>,
     /// Its rights.
     pub principal: Arc<Principal>,
     /// The version of its guard when its rights were read; none: there was no guard row yet.

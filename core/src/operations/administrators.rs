@@ -119,15 +119,17 @@ pub async fn require_may_give_all_of(plan: &mut Plan<'_>, user: UserId) -> Resul
     if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
         return Ok(());
     }
+    if has_more_than_defaults(plan, user).await? { plan.require_administrator() } else { Ok(()) }
+}
+
+/// Whether a user holds more than every account gets.
+pub async fn has_more_than_defaults(plan: &mut Plan<'_>, user: UserId) -> Result<bool> {
     // Before its roles are read, so that it gets none unseen.
     plan.rely_on(&Guard::of_user(user)).await?;
     let defaults = plan.rules().default_roles();
     let held = assignments_of(plan, user).await?;
     let is_more = |held: &RoleAssignment| held.scope != GLOBAL || !defaults.contains(&held.role.as_str());
-    if held.iter().any(|held| is_more(held) && !has_ended(held, plan.now)) {
-        return plan.require_administrator();
-    }
-    Ok(())
+    Ok(held.iter().any(|held| is_more(held) && !has_ended(held, plan.now)))
 }
 
 /// Whether the time of an assignment is over.

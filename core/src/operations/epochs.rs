@@ -11,8 +11,12 @@ use crate::model::{
 pub(super) enum Password {
     /// It stays.
     Kept,
-    /// Its user chose this one, by its hash.
-    Chosen(Secret),
+    /// Its user chose this one.
+    Chosen {
+        hash: Secret,
+        /// It is good beside a second factor alone.
+        is_short: bool,
+    },
     /// Somebody else chose this one, by its hash: for a time, and for the next sign-in.
     Temporary(Secret),
 }
@@ -48,16 +52,17 @@ pub(super) async fn advance(
 impl Password {
     /// Changes a credential accordingly.
     pub(super) async fn put_into(self, credential: &mut Credential, plan: &mut Plan<'_>) -> Result<()> {
-        let (hash, is_temporary) = match self {
+        let (hash, is_temporary, is_short) = match self {
             Self::Kept => return Ok(()),
-            Self::Chosen(hash) => (hash, false),
-            Self::Temporary(hash) => (hash, true),
+            Self::Chosen { hash, is_short } => (hash, false, is_short),
+            Self::Temporary(hash) => (hash, true, false),
         };
         let until = plan.now.plus_seconds(plan.services.config.temporary_password_seconds);
         credential.hash_cost = Some(plan.keep_cost(&hash).await?);
         credential.password_hash = Some(hash);
         credential.set_at = Some(plan.now);
         credential.must_change = is_temporary;
+        credential.is_short = is_short.then_some(true);
         credential.temporary_until = is_temporary.then_some(until);
         Ok(())
     }

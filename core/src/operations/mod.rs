@@ -11,6 +11,7 @@ pub(crate) mod changes;
 pub mod drones;
 pub mod email;
 pub(crate) mod epochs;
+pub mod factors;
 pub mod hasher;
 pub mod limits;
 mod links;
@@ -221,7 +222,19 @@ macro_rules! operation_list {
             }
             /// The steps of a sign-in after the first.
             sign_in: SignIn {
+                fn factor(ProveFactor) -> SignInResult;
                 fn password(ChoosePassword) -> SignInResult;
+                fn enrol_start(StartEnrol) -> FactorSetup;
+                fn enrol(Enrol) -> SignInResult;
+            }
+            /// Second factors: one's own, and resetting those of others.
+            factors: Factors {
+                fn list() -> FactorList = ListFactors;
+                fn add_start() -> FactorSetup = StartFactor;
+                fn add(AddFactor) -> AddedFactor;
+                fn remove(RemoveFactor) -> Tokens;
+                fn recovery_codes() -> RecoveryCodes = MakeRecoveryCodes;
+                fn reset_of(ResetFactorsOf);
             }
             /// Passwords: changing one's own, and setting those of others.
             passwords: Passwords {

@@ -2,6 +2,7 @@
 
 use super::{
     actor::ActorKind,
+    epochs,
     plan::Plan,
     target::{ResourceRecord, TargetRow},
 };
@@ -10,14 +11,23 @@ use crate::model::error::{Error, Reason, Result};
 /// For so long a proof of who somebody is counts as fresh, in seconds (V7.5.3).
 const FRESH_SECONDS: i64 = 5 * 60;
 
-/// Whether the caller has proved of late who it is; one that the application vouches for has proved nothing.
-pub(crate) fn require_fresh(plan: &Plan<'_>) -> Result<()> {
+/// Whether the caller has proved of late who it is, by a second factor, too, where its account has one; one that the application
+/// vouches for has proved nothing.
+pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     let ActorKind::User(user) = &plan.actor.kind else { return Ok(()) };
     // By a clock that was set back nobody knows how old the proof is; that of another instance may be ahead a little.
     let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
-    let is_fresh = user.authenticated_at.is_some_and(|at| at <= latest && plan.now < at.plus_seconds(FRESH_SECONDS));
     let stale = || Error::new(Reason::StepUpRequired, "prove again who you are, by `sessions.step_up`");
-    if is_fresh { Ok(()) } else { Err(stale()) }
+    let proved = user.proved.ok_or_else(stale)?;
+    let at = proved.authenticated_at;
+    if at > latest || plan.now >= at.plus_seconds(FRESH_SECONDS) {
+        return Err(stale());
+    }
+    let has_factor = async || {
+        let credential = epochs::credential_of(plan, user.id).await?;
+        Ok::<_, Error>(credential.is_some_and(|credential| credential.second_factor_since.is_some()))
+    };
+    if proved.proofs.are_two_factors() || !has_factor().await? { Ok(()) } else { Err(stale()) }
 }
 
 /// Refuses a row that the caller may not have as it will be. The engine asks again, about all rows; here it is

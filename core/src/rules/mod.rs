@@ -39,6 +39,7 @@ pub use explain::{
 };
 pub use filter::RowFilter;
 pub use policy::{Effect, Policy, Role};
+pub(crate) use principal::SessionFacts;
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
 pub use resource::{Context, Resource};
 pub use scope::{NoScope, Scope, tree::ScopeTree};

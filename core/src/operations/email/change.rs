@@ -22,7 +22,7 @@ use crate::{
         links, notices,
         plan::Plan,
         services::Services,
-        sessions::{Tokens, own_among_all, renew},
+        sessions::{Tokens, facts, own_among_all, renew},
         users::existing,
     },
 };
@@ -110,7 +110,8 @@ impl Operation for ConfirmEmail {
         }
         notices::tell(plan, NoticeKind::EmailChanged, &user)?;
         plan.audit("email.confirm", Some(("user", user.id.to_string())), None);
-        renew(plan, user, &session).await
+        let proved = facts(&session);
+        renew(plan, user, &session, proved).await
     }
 }
 

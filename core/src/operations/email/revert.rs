@@ -15,14 +15,16 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, links, notices, plan::Plan, services::Services, users::unlink_since},
+    operations::{
+        Access, Operation, factors, links, notices, plan::Plan, services::Services, users::unlink_since,
+    },
 };
 
 /// Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-/// `email_changed`.
+/// `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
 ///
-/// For who did not make that change: the account has the former address again, all its sessions end, its password is void,
-/// identities that were linked since are unlinked, and a link to choose a new password is mailed.
+/// For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
+/// were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -49,7 +51,13 @@ impl Operation for RevertEmail {
         let (before, link) = (&opened.user, &opened.link);
         let others = changes_of(plan, before, Predicate::equals("epoch", link.epoch).negate()).await?;
         undo(plan, before, &others, link.epoch).await?;
-        notices::tell(plan, NoticeKind::EmailChanged, before)?;
+        let is_same = before.email.as_deref().map(text::canonical) == Some(text::canonical(&link.address));
+        if !is_same {
+            notices::tell(plan, NoticeKind::EmailChanged, before)?;
+        }
+        if factors::end_since(plan, before, link.created_at).await? {
+            notices::tell(plan, NoticeKind::FactorRemoved, before)?;
+        }
         let (user, credential) = changed(plan, before, &link.address).await?;
         unlink_since(plan, user.id, link.created_at).await?;
         let epoch = credential.epoch;

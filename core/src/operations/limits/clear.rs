@@ -52,6 +52,7 @@ impl Operation for ClearLimits {
 pub(in crate::operations) async fn forget(plan: &mut Plan<'_>, user: &User) -> Result<()> {
     let keys = Keys { services: plan.services };
     let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
+    lanes.extend([keys.factor(user.id, true)?, keys.factor(user.id, false)?].into_iter().flatten());
     for name in [&user.email, &user.username].into_iter().flatten() {
         let name = canonical(name);
         lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);

@@ -30,6 +30,13 @@ const MOST_OF_ONE: i64 = 10;
 /// makes another.
 const TOGETHER_TIMES: u32 = 4;
 
+/// So many codes of a second factor may be wrong in a day: who types them has the password.
+const FACTOR_OF_DAY: u32 = 20;
+const DAY: i64 = 24 * 3600 * 1_000_000;
+
+/// After so many in a row its user is told.
+const FACTOR_IN_A_ROW: i64 = 5;
+
 /// By what somebody claims to be a user.
 pub(in crate::operations) enum Claimed<'c> {
     /// By a name, which may be nobody's, and a device.
@@ -146,6 +153,16 @@ impl Try {
         Ok(Self { known, other, at_once })
     }
 
+    /// A try at the second factor of a user whose first one is proved, on a device that is known or not.
+    pub(in crate::operations) fn factor(services: &Services, user: UserId, is_known: bool) -> Result<Self> {
+        let keys = Keys { services };
+        let Some(quota) = keys.quota() else { return Ok(Self::of(Side::default())) };
+        let [tries, of_day, in_a_row] = keys.factor(user, is_known)?;
+        let day = Quota { count: FACTOR_OF_DAY, period: DAY };
+        let lanes = vec![Lane { key: tries, quota }, Lane { key: of_day, quota: day }];
+        Ok(Self::of(Side { lanes, in_a_row: vec![(in_a_row, FACTOR_IN_A_ROW)], is_first: true }))
+    }
+
     /// The keys of all rows that it may need.
     pub(super) fn keys(&self) -> Vec<String> {
         let mut keys = Vec::new();
@@ -211,6 +228,12 @@ impl Keys<'_> {
     /// The tries of a user who is signed in.
     pub(super) fn proof(&self, user: UserId) -> Result<String> {
         self.of("proof", user.0.as_bytes())
+    }
+
+    /// The tries at a user's second factor, on known devices or on others: of a while, of a day, in a row.
+    pub(super) fn factor(&self, user: UserId, is_known: bool) -> Result<[String; 3]> {
+        let of = |kind: &str| self.of(if is_known { "known factor" } else { "factor" }, &[kind.as_bytes(), user.0.as_bytes()].concat());
+        Ok([of("while")?, of("day")?, of("in a row")?])
     }
 
     /// The tries on all known devices of a user.

@@ -130,10 +130,17 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
         NoticeKind::Verification if user.email_verified => return Ok(None),
         NoticeKind::Verification => (LinkPurpose::Verification, &user.email),
         NoticeKind::EmailChange => (LinkPurpose::EmailChange, &row.address),
-        NoticeKind::EmailChanged if row.link_id.is_some() => (LinkPurpose::EmailRevert, &row.address),
+        NoticeKind::EmailChanged | NoticeKind::FactorAdded if row.link_id.is_some() => {
+            (LinkPurpose::EmailRevert, &row.address)
+        }
         NoticeKind::SignInElsewhere
         | NoticeKind::AddressTaken
         | NoticeKind::EmailChanged
+        | NoticeKind::FactorAdded
+        | NoticeKind::FactorRemoved
+        | NoticeKind::RecoveryCodesMade
+        | NoticeKind::RecoveryCodeUsed
+        | NoticeKind::FactorFailed
         | NoticeKind::PasswordChanged
         | NoticeKind::NewDevice
         | NoticeKind::SessionReused

@@ -22,6 +22,11 @@ pub(super) const fn subject(kind: NoticeKind) -> &'static str {
         NoticeKind::EmailChange => "Confirm your new e-mail address",
         NoticeKind::AddressTaken => "Your e-mail address is in use",
         NoticeKind::EmailChanged => "Your e-mail address was changed",
+        NoticeKind::FactorAdded => "A second factor was added to your account",
+        NoticeKind::FactorRemoved => "A second factor was removed from your account",
+        NoticeKind::RecoveryCodesMade => "Your account has new recovery codes",
+        NoticeKind::RecoveryCodeUsed => "A recovery code of your account was used",
+        NoticeKind::FactorFailed => "Somebody knows your password",
         NoticeKind::PasswordChanged => "Your password was changed",
         NoticeKind::NewDevice => "A sign-in on a new device",
         NoticeKind::SessionReused => "A session of your account was ended",
@@ -48,6 +53,19 @@ const fn about(kind: NoticeKind, has_link: bool) -> &'static str {
              choose a new password then:"
         }
         NoticeKind::EmailChanged => "The e-mail address of your account was changed.",
+        NoticeKind::FactorAdded if has_link => {
+            "An authenticator app was added to your account: signing in asks for a code of it from now on. If it was not you, open this \
+             to remove it, and choose a new password then:"
+        }
+        NoticeKind::FactorAdded => {
+            "An authenticator app was added to your account: signing in asks for a code of it from now on."
+        }
+        NoticeKind::FactorRemoved => "An authenticator app was removed from your account.",
+        NoticeKind::RecoveryCodesMade => "New recovery codes were made for your account. Those before are void.",
+        NoticeKind::RecoveryCodeUsed => "A recovery code of your account was used in place of its second factor.",
+        NoticeKind::FactorFailed => {
+            "Somebody gave the password of your account and then five wrong codes in a row, and was not let in."
+        }
         NoticeKind::PasswordChanged => "The password of your account was changed, and all other sessions have ended.",
         NoticeKind::NewDevice => "Somebody signed in to your account on a device that was not used for it before.",
         NoticeKind::SessionReused => {
@@ -66,12 +84,19 @@ const fn otherwise(kind: NoticeKind, has_link: bool) -> &'static str {
             "If it was not you, there is nothing to do: your account is as it was."
         }
         NoticeKind::AddressTaken => "There is nothing to do.",
-        NoticeKind::EmailChanged if has_link => "If it was you, there is nothing to do.",
+        NoticeKind::EmailChanged | NoticeKind::FactorAdded if has_link => "If it was you, there is nothing to do.",
         NoticeKind::EmailChanged => "If it was you, there is nothing to do; if not, ask for help where you signed up.",
         NoticeKind::Verification | NoticeKind::EmailChange => {
             "If you do not have an account with us, there is nothing to do."
         }
-        NoticeKind::PasswordChanged | NoticeKind::NewDevice | NoticeKind::SessionReused => {
+        NoticeKind::PasswordChanged
+        | NoticeKind::NewDevice
+        | NoticeKind::SessionReused
+        | NoticeKind::FactorAdded
+        | NoticeKind::FactorRemoved
+        | NoticeKind::RecoveryCodesMade
+        | NoticeKind::RecoveryCodeUsed
+        | NoticeKind::FactorFailed => {
             "If it was not you, choose a new password at once: ask for a link by \"Forgot your password?\"."
         }
         NoticeKind::SignInLocked => {

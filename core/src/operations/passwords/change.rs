@@ -4,13 +4,14 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{Guess, chosen, proved};
 use crate::{
-    model::{error::Result, secret::Secret, session::SessionEnd, time::Time},
+    model::{error::Result, proof::Proof, secret::Secret, session::SessionEnd, time::Time},
     operations::{
         Access, Operation, epochs,
         plan::Plan,
         services::Services,
-        sessions::{Tokens, own_among_all, renew},
+        sessions::{Tokens, facts, own_among_all, renew},
     },
+    rules::SessionFacts,
 };
 
 /// Changes the caller's own password.
@@ -55,6 +56,11 @@ impl Operation for ChangePassword {
         };
         epochs::advance(plan, &user, SessionEnd::CredentialChanged, new).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
-        renew(plan, user, &session).await
+        // A password alone makes nothing fresh where there is a second factor.
+        let proved = match credential.second_factor_since {
+            None => SessionFacts { authenticated_at: plan.now, proofs: Proof::Password.into() },
+            Some(_) => facts(&session),
+        };
+        renew(plan, user, &session, proved).await
     }
 }

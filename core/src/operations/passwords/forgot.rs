@@ -10,7 +10,7 @@ use crate::{
         session::SessionEnd, time::Time,
     },
     operations::{
-        Access, Operation, epochs,
+        Access, Operation, administrators, epochs, factors,
         limits::{self, Claimed, Tries, Try},
         links, notices,
         plan::Plan,
@@ -110,7 +110,7 @@ impl Operation for ResetPassword {
         let opened = links::open(plan, LinkPurpose::Reset, &reset.token).await?;
         let before = opened.credential.clone().unwrap_or_else(|| Credential::none(opened.user.id));
         // Of the rule it is told at once; what is hashed counts where it is not taken.
-        check(plan.services.config.password_rule(), "new_password", &reset.new_password, &opened.user)?;
+        check(plan, "new_password", &reset.new_password, &opened.user).await?;
         let claimed = Claimed::Session(opened.user.id, opened.link.id.0);
         let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let standing = plan.standing(&tried).await?;
@@ -128,6 +128,10 @@ impl Operation for ResetPassword {
         let user = &opened.user;
         if before.address_proved_at.is_none() {
             unlink_since(plan, user.id, Time::MIN).await?;
+            // A mistyped address inherits no authority.
+            if !administrators::has_more_than_defaults(plan, user.id).await? {
+                factors::end_all(plan, user).await?;
+            }
         }
         let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new).await?;
         verification::prove(plan, user, Some(credential)).await?;

@@ -105,7 +105,7 @@ impl Operation for SetPassword {
     }
 
     async fn plan((password, is_temporary): &Self::Valid, user: User, plan: &mut Plan<'_>) -> Result<()> {
-        check(plan.services.config.password_rule(), "password", password, &user)?;
+        check(plan, "password", password, &user).await?;
         plan.given(&user, password, *is_temporary, "passwords.set").await.map(drop)
     }
 }

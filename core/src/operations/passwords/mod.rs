@@ -19,12 +19,13 @@ use rolekeep_macros::portable_async;
 
 use super::{
     epochs::{self, Password},
+    factors,
     limits::{Claimed, Tries, Try},
     plan::Plan,
     sessions,
 };
 use crate::{
-    credentials::password_rule::PasswordRule,
+    credentials::letters,
     model::{
         check::{Checks, wrong},
         credential::Credential,
@@ -46,11 +47,12 @@ pub(super) async fn chosen(
     user: &User,
     before: &Credential,
 ) -> Result<Password> {
-    check(plan.services.config.password_rule(), field, password, user)?;
+    let is_short = check(plan, field, password, user).await?;
     if before.password_hash.is_some() && is_right(plan, before, password).await? {
         return Err(wrong(field, FieldCode::Disagrees, "must not be the present password"));
     }
-    Ok(Password::Chosen(plan.services.hasher.hash(password.clone(), true).await?.into()))
+    let hash = plan.services.hasher.hash(password.clone(), true).await?.into();
+    Ok(Password::Chosen { hash, is_short })
 }
 
 /// Whether it is the password; where there is none, no password is, after the same work.
@@ -59,13 +61,17 @@ pub(super) async fn is_right(plan: &Plan<'_>, credential: &Credential, password:
     Ok(plan.verify(Some(credential), password, place).await?.is_right)
 }
 
-/// Checks a password against the rule and the names of its user.
-fn check(rule: PasswordRule<'_>, field: &str, password: &Secret, user: &User) -> Result<()> {
+/// Checks a password against the rule and the names of its user; whether it is good beside a second factor alone, which the
+/// user has to have.
+async fn check(plan: &Plan<'_>, field: &str, password: &Secret, user: &User) -> Result<bool> {
+    let config = &plan.services.config;
+    let is_short = config.is_short(password) && factors::are_demanded(plan, user.id).await?;
     let names = [&user.email, &user.username, &user.full_name];
     let names: Vec<&str> = names.into_iter().filter_map(Option::as_deref).collect();
     let mut checks = Checks::default();
-    checks.field(field, rule.check(password, &names)?);
-    checks.finish()
+    checks.field(field, config.password_rule(is_short).check(password, &names)?);
+    checks.finish()?;
+    Ok(is_short)
 }
 
 /// Plans the hash of today in place of one of another form or cost, where a sign-in made one.
@@ -129,34 +135,16 @@ impl Given for Plan<'_> {
         is_temporary: bool,
         action: &str,
     ) -> Result<Option<Time>> {
+        let is_short = self.services.config.is_short(password);
         let hash = self.services.hasher.hash(password.clone(), true).await?.into();
-        let new = if is_temporary { Password::Temporary(hash) } else { Password::Chosen(hash) };
+        let new = if is_temporary { Password::Temporary(hash) } else { Password::Chosen { hash, is_short } };
         let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);
         Ok(credential.temporary_until)
     }
 }
 
-/// A password that nobody chose: 100 bits, in letters and digits that are not taken for one another.
+/// A password that nobody chose: 100 bits.
 fn generated(random: [u8; 20]) -> Secret {
-    // Crockford's base32, without the letters that read as digits.
-    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let letter = |byte: &u8| char::from(LETTERS[usize::from(byte % 32)]);
-    let groups = random.chunks(5).map(|group| group.iter().map(letter).collect::<String>());
-    groups.collect::<Vec<_>>().join("-").into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn aut_2_a_generated_password_has_all_its_bits() {
-        let password = generated(std::array::from_fn(|at| at as u8 * 13));
-        assert_eq!(password.expose().len(), 23);
-        let mut all: Vec<String> = (0..=255).map(|byte| generated([byte; 20]).expose().to_owned()).collect();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), 32);
-    }
+    letters::grouped(&random, 5)
 }

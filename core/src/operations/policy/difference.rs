@@ -129,7 +129,7 @@ fn parts(rows: &StoredPolicy) -> Parts {
 }
 
 fn role(form: RoleForm) -> Map<String, Json> {
-    let RoleForm { description, is_default, inherits, grants, max_holders, grantable_by } = form;
+    let RoleForm { description, is_default, needs_second_factor, inherits, grants, max_holders, grantable_by } = form;
     let grant = |grant: &StoredGrant| {
         let effect = if grant.is_deny { "deny " } else { "" };
         let when = grant.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default();
@@ -138,6 +138,7 @@ fn role(form: RoleForm) -> Map<String, Json> {
     said([
         ("description", description.map_or(Json::Null, Json::from)),
         ("is_default", if is_default { Json::Bool(true) } else { Json::Null }),
+        ("needs_second_factor", if needs_second_factor { Json::Bool(true) } else { Json::Null }),
         ("inherits", Json::from(inherits)),
         ("grants", Json::from(grants.iter().map(grant).collect::<Vec<_>>())),
         ("max_holders", max_holders.map_or(Json::Null, Json::from)),

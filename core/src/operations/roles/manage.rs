@@ -71,6 +71,8 @@ pub struct RoleView {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
+    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    pub needs_second_factor: bool,
     /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
@@ -95,6 +97,8 @@ pub struct RoleDetails {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
+    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    pub needs_second_factor: bool,
     /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
@@ -160,6 +164,8 @@ pub struct CreateRole {
     pub description: Option<String>,
     /// Whether every new account gets it; no if not given.
     pub is_default: Option<bool>,
+    /// Whether it allows something to those alone who have proved a second factor; no if not given.
+    pub needs_second_factor: Option<bool>,
     /// The roles that it inherits.
     pub inherits: Vec<String>,
     /// Its own grants.
@@ -181,6 +187,9 @@ pub struct UpdateRole {
     pub description: Patch<String>,
     /// Whether every new account gets it.
     pub is_default: Change<bool>,
+    /// Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
+    /// too, whatever is said here.
+    pub needs_second_factor: Change<bool>,
     /// The roles that it inherits.
     pub inherits: Change<Vec<String>>,
     /// Its own grants.
@@ -222,14 +231,15 @@ pub(in crate::operations) fn shown(grants: &[StoredGrant]) -> Vec<RoleGrant> {
 }
 
 fn view(policy: &PolicyState, row: &RoleRow) -> RoleView {
-    view_as(row, policy.rules.administrator_roles().contains(&row.name.as_str()))
+    view_as(policy, row, policy.rules.administrator_roles().contains(&row.name.as_str()))
 }
 
-fn view_as(row: &RoleRow, is_administrator: bool) -> RoleView {
+fn view_as(policy: &PolicyState, row: &RoleRow, is_administrator: bool) -> RoleView {
     RoleView {
         name: row.name.clone(),
         description: row.description.clone(),
         is_default: row.is_default,
+        needs_second_factor: policy.rules.second_factor_demanded_by(&row.name),
         is_administrator,
         inherits: row.inherits.0.clone(),
         grants: shown(&row.grants.0),
@@ -253,12 +263,23 @@ fn details(policy: &PolicyState, row: &RoleRow) -> RoleDetails {
             RoleAnswer::Denied => {}
         }
     }
-    let RoleView { name, description, is_default, is_administrator, inherits, grants, created_at, updated_at, version } =
-        view(policy, row);
+    let RoleView {
+        name,
+        description,
+        is_default,
+        needs_second_factor,
+        is_administrator,
+        inherits,
+        grants,
+        created_at,
+        updated_at,
+        version,
+    } = view(policy, row);
     RoleDetails {
         name,
         description,
         is_default,
+        needs_second_factor,
         is_administrator,
         inherits,
         grants,
@@ -291,7 +312,7 @@ impl Operation for ListRoles {
         let administrators: HashSet<&str> = policy.rules.administrator_roles().into_iter().collect();
         let rows = policy.rows.roles.values().map(|row| (vec![Value::Text(row.name.clone())], row));
         let page = listing::page_in_memory(request, "roles+name", Direction::Ascending, rows)?;
-        Ok(page.map(|row| view_as(row, administrators.contains(row.name.as_str()))))
+        Ok(page.map(|row| view_as(policy, row, administrators.contains(row.name.as_str()))))
     }
 }
 
@@ -329,6 +350,7 @@ impl Operation for CreateRole {
         let form = RoleForm {
             description,
             is_default: self.is_default.unwrap_or(false),
+            needs_second_factor: self.needs_second_factor.unwrap_or(false),
             inherits: self.inherits,
             grants: stored(self.grants),
             ..RoleForm::default()
@@ -379,6 +401,7 @@ impl Operation for UpdateRole {
         let form = RoleForm {
             description: change.description.clone().apply(form.description),
             is_default: change.is_default.clone().apply(form.is_default),
+            needs_second_factor: change.needs_second_factor.clone().apply(form.needs_second_factor),
             inherits: change.inherits.clone().apply(form.inherits),
             grants,
             ..form

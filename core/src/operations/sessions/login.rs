@@ -11,6 +11,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         notice::NoticeKind,
+        proof::Proof,
         secret::Secret,
         text,
         time::Time,
@@ -126,6 +127,6 @@ impl Operation for Login {
         let is_known = limits::knows(plan.services, owner, attempt.device_token.as_ref(), plan.now);
         let device = Device { name, platform, is_known };
         let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
-        sign_in::go_on(plan, user, &credential, device).await
+        sign_in::go_on(plan, user, &credential, device, Proof::Password.into()).await
     }
 }

@@ -32,12 +32,14 @@ use crate::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
         predicate::{Comparison, Predicate},
+        proof::Proof,
         secret::Secret,
         session::{Session, SessionActivity},
         time::Time,
         user::{User, UserActivity},
         value::Value,
     },
+    rules::SessionFacts,
 };
 
 impl Visible for Session {
@@ -139,11 +141,12 @@ pub(crate) struct Device {
     pub is_known: bool,
 }
 
-/// Plans a session of somebody who has just proved who it is, by a sign-in or once more.
+/// Plans a session of somebody who has proved who it is, by a sign-in or once more.
 pub(crate) async fn begin(
     plan: &mut Plan<'_>,
     user: UserId,
     device: Device,
+    proved: SessionFacts,
     is_sign_in: bool,
 ) -> Result<(Session, SessionActivity)> {
     // Beside the account: its version stays, and whatever is known of what it may do.
@@ -161,7 +164,8 @@ pub(crate) async fn begin(
         ip: plan.actor.request.ip.clone(),
         user_agent: plan.actor.request.user_agent.clone(),
         created_at: plan.now,
-        authenticated_at: plan.now,
+        authenticated_at: proved.authenticated_at,
+        proofs: Some(proved.proofs),
         expires_at: plan.now.plus_seconds(plan.services.config.session_seconds),
         ended_at: None,
         end_reason: None,
@@ -211,11 +215,22 @@ fn ended() -> Error {
     Error::new(Reason::SessionEnded, "the session has ended; sign in again")
 }
 
-/// Plans that the caller, who has just proved again who it is, goes on in a new session: no token outlives a proof
-/// (V7.2.4).
-pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session) -> Result<Tokens> {
+/// What a session says of its user.
+pub(crate) fn facts(session: &Session) -> SessionFacts {
+    // Those from before there was more than one way were begun by the password.
+    let proofs = session.proofs.unwrap_or_else(|| Proof::Password.into());
+    SessionFacts { authenticated_at: session.authenticated_at, proofs }
+}
+
+/// Plans that the caller goes on in a new session, by what it has proved now or before: no token outlives a proof (V7.2.4).
+pub(crate) async fn renew(
+    plan: &mut Plan<'_>,
+    user: User,
+    before: &Session,
+    proved: SessionFacts,
+) -> Result<Tokens> {
     let device = Device { name: before.device_name.clone(), platform: before.platform.clone(), is_known: true };
-    let (session, activity) = begin(plan, user.id, device, false).await?;
+    let (session, activity) = begin(plan, user.id, device, proved, false).await?;
     tokens(plan, shown(plan, user).await?, &session, &activity)
 }
 

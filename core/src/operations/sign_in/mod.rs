@@ -3,15 +3,21 @@
 //! `sessions.login` takes the first proof. What is owed next the answer names, with a challenge that the operation of that
 //! step takes. A challenge is good once, for its step, for ten minutes, and in the credential's epoch alone.
 
+mod enrol;
+mod factor;
 mod password;
 
 pub use crate::model::credential::SignInStep;
+pub use enrol::{Enrol, StartEnrol};
+pub use factor::ProveFactor;
 pub use password::ChoosePassword;
 
 use rolekeep_macros::{Describe, portable_async};
 use serde::Serialize;
 
+pub use super::factors::FactorSetup;
 use super::{
+    factors,
     limits::new_device_token,
     notices,
     plan::Plan,
@@ -22,20 +28,22 @@ use super::{
 use crate::{
     credentials::signed_id::{self, Purpose},
     model::{
-        credential::{Challenge, Credential},
+        credential::{Challenge, ChallengePurpose, Credential},
         error::{Error, Reason, Result},
         id::ChallengeId,
         notice::NoticeKind,
+        proof::{Proof, Proofs},
         registry::Guard,
         secret::Secret,
         session::{Session, SessionActivity},
         time::Time,
         user::{User, UserActivity},
     },
+    rules::SessionFacts,
 };
 
-/// How long a challenge is good, in seconds (V6.5.5).
-const CHALLENGE_SECONDS: i64 = 10 * 60;
+/// After so many wrong answers a challenge is void.
+const MOST_FAILURES: i64 = 5;
 
 /// The answer to a step of a sign-in: the tokens, or what is owed next.
 #[derive(Clone, Debug, Serialize, Describe)]
@@ -52,6 +60,11 @@ pub struct SignInResult {
     /// Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
     /// cookie of its own, the keychain), also after a logout. Good for 180 days.
     pub device_token: Option<Secret>,
+    /// For the step `factor`: by what the account's user can prove it.
+    pub offers: Vec<Proof>,
+    /// After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+    /// shown again.
+    pub recovery_codes: Vec<Secret>,
 }
 
 impl SignInResult {
@@ -70,9 +83,29 @@ pub fn step_needed() -> Error {
     Error::new(Reason::StepNeeded, "the sign-in is not done: its answer names the step that is owed")
 }
 
-/// What an account owes whose first proof held.
-fn owed(credential: &Credential) -> Option<SignInStep> {
-    credential.must_change.then_some(SignInStep::Password)
+/// What an account owes whose user has proved so much.
+async fn owed(
+    plan: &Plan<'_>,
+    user: &User,
+    credential: &Credential,
+    proofs: Proofs,
+) -> Result<Option<(SignInStep, ChallengePurpose)>> {
+    let has_factor = credential.second_factor_since.is_some();
+    if has_factor && !proofs.are_two_factors() {
+        return Ok(Some((SignInStep::Factor, ChallengePurpose::Factor)));
+    }
+    if credential.must_change {
+        return Ok(Some((SignInStep::Password, ChallengePurpose::Password)));
+    }
+    let is_short = credential.is_short == Some(true);
+    if has_factor && !is_short {
+        return Ok(None);
+    }
+    let are_demanded = factors::are_demanded(plan, user.id).await?;
+    if is_short && !are_demanded {
+        return Ok(Some((SignInStep::Password, ChallengePurpose::Password)));
+    }
+    Ok((are_demanded && !has_factor).then_some((SignInStep::Enrol, ChallengePurpose::Enrol)))
 }
 
 /// Plans what follows a proof that held: the challenge of the next step, or the session.
@@ -81,28 +114,20 @@ pub(super) async fn go_on(
     user: User,
     credential: &Credential,
     device: Device,
+    proofs: Proofs,
 ) -> Result<SignInResult> {
     // Whoever changes what was proved meanwhile wins.
     plan.check(credential);
-    let Some(step) = owed(credential) else {
-        return begin_session(plan, user, device).await;
+    let Some((step, purpose)) = owed(plan, &user, credential, proofs).await? else {
+        return begin_session(plan, user, device, proofs).await;
     };
     let challenge = Challenge {
-        id: plan.services.env.new_id()?,
-        user_id: user.id,
-        step,
-        epoch: credential.epoch,
+        proofs: Some(proofs),
         device_name: device.name,
         platform: device.platform,
         is_known_device: Some(device.is_known),
-        created_at: plan.now,
-        expires_at: plan.now.plus_seconds(CHALLENGE_SECONDS),
-        used_at: None,
-        session_id: None,
-        version: 0,
+        ..challenge(plan, &user, credential.epoch, purpose)?
     };
-    // Deleted with its user, whoever deletes that meanwhile.
-    plan.check(&user);
     let challenge = plan.follow(None, challenge);
     plan.audit("sessions.login_step", Some(("user", user.id.to_string())), Some(format!("owes {step}")));
     Ok(SignInResult {
@@ -111,11 +136,44 @@ pub(super) async fn go_on(
         challenge: Some(challenge.sign(plan.services)?),
         challenge_expires_at: Some(challenge.expires_at),
         device_token: None,
+        offers: match step {
+            SignInStep::Factor => vec![Proof::Totp, Proof::RecoveryCode],
+            SignInStep::Done | SignInStep::Password | SignInStep::Enrol => Vec::new(),
+        },
+        recovery_codes: Vec::new(),
+    })
+}
+
+/// A challenge of a user, not planned yet.
+pub(super) fn challenge(
+    plan: &mut Plan<'_>,
+    user: &User,
+    epoch: i64,
+    step: ChallengePurpose,
+) -> Result<Challenge> {
+    // Deleted with its user, whoever deletes that meanwhile.
+    plan.check(user);
+    Ok(Challenge {
+        id: plan.services.env.new_id()?,
+        user_id: user.id,
+        step,
+        epoch,
+        proofs: None,
+        seed: None,
+        failures: None,
+        device_name: None,
+        platform: None,
+        is_known_device: None,
+        created_at: plan.now,
+        expires_at: plan.now.plus_seconds(factors::PURPOSE_SECONDS),
+        used_at: None,
+        session_id: None,
+        version: 0,
     })
 }
 
 /// Plans the session that a sign-in ends with.
-async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Result<SignInResult> {
+async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device, proofs: Proofs) -> Result<SignInResult> {
     // Whoever suspends the user meanwhile wins: no session is left over.
     plan.rely_on(&Guard::of_user(user.id)).await?;
     sessions::make_room(plan, user.id).await?;
@@ -123,7 +181,8 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Resul
     if !device.is_known && seen.is_some_and(|seen| seen.last_login().is_some()) {
         notices::tell_sometimes(plan, NoticeKind::NewDevice, &user).await?;
     }
-    let (session, activity) = sessions::begin(plan, user.id, device, true).await?;
+    let proved = SessionFacts { authenticated_at: plan.now, proofs };
+    let (session, activity) = sessions::begin(plan, user.id, device, proved, true).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
     signed_in(plan, user, &session, &activity).await
 }
@@ -132,13 +191,27 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device) -> Resul
 async fn signed_in(plan: &Plan<'_>, user: User, session: &Session, activity: &SessionActivity) -> Result<SignInResult> {
     let device_token = Some(new_device_token(plan.services, user.id, plan.now)?);
     let tokens = Some(sessions::tokens(plan, shown(plan, user).await?, session, activity)?);
-    Ok(SignInResult { step: SignInStep::Done, tokens, challenge: None, challenge_expires_at: None, device_token })
+    Ok(SignInResult {
+        step: SignInStep::Done,
+        tokens,
+        challenge: None,
+        challenge_expires_at: None,
+        device_token,
+        offers: Vec::new(),
+        recovery_codes: Vec::new(),
+    })
 }
 
 impl Challenge {
     /// What is handed out for it.
-    fn sign(&self, services: &Services) -> Result<Secret> {
+    pub(super) fn sign(&self, services: &Services) -> Result<Secret> {
         signed_id::issue(&services.keys.signed_ids[..], Purpose::Challenge, self.id.0, &self.bound())
+    }
+
+    /// Whether it can be answered in this epoch at this time.
+    pub(super) fn is_open(&self, epoch: i64, now: Time) -> bool {
+        let is_spent = self.used_at.is_some() || self.failures.is_some_and(|failures| failures >= MOST_FAILURES);
+        !is_spent && now < self.expires_at && self.epoch == epoch
     }
 
     /// What its signature holds beside its id.
@@ -150,12 +223,18 @@ impl Challenge {
 /// What all steps begin and end with.
 // Behind a box, so that it is there once, and not in each step.
 #[portable_async]
-trait Steps {
-    /// Finds the challenge that was handed out for a step; used or expired ones, too.
-    async fn challenge_for(&self, step: SignInStep, text: &Secret) -> Result<Challenge>;
+pub(super) trait Steps {
+    /// Finds the challenge that was handed out for this; used or expired ones, too.
+    async fn challenge_for(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge>;
 
-    /// Takes the step of a challenge, and goes on with the sign-in.
-    async fn take(&mut self, challenge: &Challenge, user: User, credential: &Credential) -> Result<SignInResult>;
+    /// Takes the step of a challenge, which proves something more or nothing, and goes on with the sign-in.
+    async fn take(
+        &mut self,
+        challenge: &Challenge,
+        user: User,
+        credential: &Credential,
+        proof: Option<Proof>,
+    ) -> Result<SignInResult>;
 
     /// The answer of a step that was taken a moment ago, for who did not get it: for as long as its session lasts.
     async fn answered(&self, challenge: &Challenge, user: User) -> Result<SignInResult>;
@@ -163,17 +242,25 @@ trait Steps {
 
 #[portable_async]
 impl Steps for Plan<'_> {
-    async fn challenge_for(&self, step: SignInStep, text: &Secret) -> Result<Challenge> {
+    async fn challenge_for(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
         let id = ChallengeId(signed_id::read(Purpose::Challenge, text)?);
         let challenge: Challenge = self.reads().get(&(id,)).await?.ok_or_else(void)?;
         signed_id::verify(&self.services.keys.signed_ids[..], Purpose::Challenge, text, &challenge.bound())?;
-        if challenge.step == step { Ok(challenge) } else { Err(void()) }
+        if challenge.step == purpose { Ok(challenge) } else { Err(void()) }
     }
 
-    async fn take(&mut self, challenge: &Challenge, user: User, credential: &Credential) -> Result<SignInResult> {
+    async fn take(
+        &mut self,
+        challenge: &Challenge,
+        user: User,
+        credential: &Credential,
+        proof: Option<Proof>,
+    ) -> Result<SignInResult> {
+        let proofs = challenge.proofs.unwrap_or_else(|| Proof::Password.into());
+        let proofs = proof.map_or(proofs, |proof| proofs.with(proof));
         let (name, platform) = (challenge.device_name.clone(), challenge.platform.clone());
         let device = Device { name, platform, is_known: challenge.is_known_device != Some(false) };
-        let answer = go_on(self, user, credential, device).await?;
+        let answer = go_on(self, user, credential, device, proofs).await?;
         let session_id = answer.tokens.as_ref().map(|tokens| tokens.session_id);
         self.follow(Some(challenge), Challenge { used_at: Some(self.now), session_id, ..challenge.clone() });
         Ok(answer)
@@ -192,6 +279,6 @@ impl Steps for Plan<'_> {
 }
 
 /// One answer for whatever makes a challenge void.
-fn void() -> Error {
+pub(super) fn void() -> Error {
     Error::new(Reason::InvalidToken, "the challenge is not valid; sign in again")
 }

@@ -2,9 +2,11 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{SignInResult, SignInStep, Steps, void};
+use super::{SignInResult, Steps, void};
 use crate::{
-    model::{error::Result, secret::Secret, session::SessionEnd, time::Time, user::User},
+    model::{
+        credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time, user::User,
+    },
     operations::{
         Access, Operation, epochs,
         limits::{Claimed, Tries, Try},
@@ -42,7 +44,7 @@ impl Operation for ChoosePassword {
     }
 
     async fn plan(step: &Self, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
-        let challenge = plan.challenge_for(SignInStep::Password, &step.challenge).await?;
+        let challenge = plan.challenge_for(ChallengePurpose::Password, &step.challenge).await?;
         let user: User = plan.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
         let credential = epochs::credential_of(plan, user.id).await?.ok_or_else(void)?;
         if challenge.used_at.is_some() {
@@ -61,13 +63,12 @@ impl Operation for ChoosePassword {
             plan.refuse(void());
             return Err(void());
         }
-        let is_good = plan.now < challenge.expires_at && challenge.epoch == credential.epoch;
-        if !is_good || !user.is_active(plan.now) || !passwords::lets_in(&credential, plan.now) {
+        if !challenge.is_open(credential.epoch, plan.now) || !user.is_active(plan.now) || !passwords::lets_in(&credential, plan.now) {
             return Err(void());
         }
         let new = passwords::chosen(plan, "new_password", &step.new_password, &user, &credential).await?;
         let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, new).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
-        plan.take(&challenge, user, &credential).await
+        plan.take(&challenge, user, &credential, None).await
     }
 }

@@ -293,7 +293,7 @@ impl ValidChange {
 async fn require_may_redirect(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     if plan.actor.user_id() != Some(user) {
         administrators::require_may_give_all_of(plan, user).await?;
-        return rights::require_fresh(plan);
+        return rights::require_fresh(plan).await;
     }
     if plan.services.has_notifier() {
         return Err(Error::new(

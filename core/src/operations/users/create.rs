@@ -7,6 +7,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{ExternalIdentity, UserView, identity, region_named};
 use crate::{
+    config::SecondFactor,
     credentials::hashing,
     model::{
         check::{Checks, Invalid},
@@ -95,6 +96,8 @@ pub struct Fields {
     pub(crate) last_name: Option<String>,
     pub(crate) phone: Option<String>,
     pub(crate) birth_date: Option<Date>,
+    /// The password is good beside a second factor alone.
+    pub(crate) is_password_short: bool,
 }
 
 impl CreateUser {
@@ -126,11 +129,13 @@ impl CreateUser {
             last_name: checks.optional("last_name", self.last_name.as_deref(), |name| text::name(name, 100)),
             phone: checks.optional("phone", self.phone.as_deref(), text::phone),
             birth_date: checks.optional("birth_date", self.birth_date, |date| not_future(date, now)),
+            is_password_short: self.password.as_ref().is_some_and(|password| services.config.is_short(password)),
         };
         if let Some(password) = &self.password {
             let names = [self.email.as_deref(), self.username.as_deref(), self.full_name.as_deref()];
             let names: Vec<&str> = names.into_iter().flatten().filter(|name| name.len() <= text::MAX_BYTES).collect();
-            checks.field("password", services.config.password_rule().check(password, &names)?);
+            let rule = services.config.password_rule(services.config.second_factor == SecondFactor::Required);
+            checks.field("password", rule.check(password, &names)?);
         }
         if !matches!(self.status, None | Some(UserStatus::Active | UserStatus::Inactive)) {
             checks.error("status", Invalid::new(FieldCode::UnknownValue, "a new user is active or inactive"));
@@ -271,7 +276,9 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         }
         let mut credential = Credential::none(id);
         // Whoever creates an account for somebody knows its password.
-        let password = if plan.actor.is_system() { Password::Chosen(hash) } else { Password::Temporary(hash) };
+        let is_short = new.fields.is_password_short;
+        let password =
+            if plan.actor.is_system() { Password::Chosen { hash, is_short } } else { Password::Temporary(hash) };
         password.put_into(&mut credential, plan).await?;
         plan.follow(None, credential);
     }

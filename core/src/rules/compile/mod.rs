@@ -114,6 +114,8 @@ impl Checked {
             numbers: Arc::default(),
             marks: Box::default(),
             administrators: Box::default(),
+            second_factors: Box::default(),
+            reads_session: false,
             anonymous: hierarchy.anonymous,
         };
         rules.mark();

@@ -70,6 +70,10 @@ pub struct RuleSet {
     pub(in crate::rules) marks: Box<[Mark]>,
     /// The roles that hold `admin:all`: few, sorted.
     pub(in crate::rules) administrators: Box<[u32]>,
+    /// The roles that need a second factor, or inherit one that does: few, sorted.
+    pub(in crate::rules) second_factors: Box<[u32]>,
+    /// Whether conditions read what a session says of who asks.
+    pub(in crate::rules) reads_session: bool,
     pub(in crate::rules) anonymous: Option<RoleId>,
 }
 
@@ -172,6 +176,8 @@ pub struct RoleInfo {
     pub inherits: Vec<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
+    /// Whether it allows nothing to who has not proved a second factor, as it says itself or by a role that it inherits.
+    pub needs_second_factor: bool,
     /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
     /// Its own grants, as text: `drone:read when …`, `deny user:delete`.
@@ -293,6 +299,7 @@ impl RuleSet {
             description: role.source.description.clone(),
             inherits: role.inherits.iter().map(|junior| self.role_name(*junior).to_owned()).collect(),
             is_default: role.source.is_default,
+            needs_second_factor: self.needs_second_factor(role.id),
             is_administrator: role.is_administrator,
             grants: role.own_grants().map(|grant| OwnGrant::text(&grant)).collect(),
         })
@@ -418,6 +425,12 @@ impl RuleSet {
         }
         self.marks = marks;
         self.administrators = self.roles.iter().filter(|role| role.is_administrator).map(|role| role.id).collect();
+        let says = |role: &CompiledRole| !role.is_gone && role.source.needs_second_factor;
+        let own: Box<[u32]> = self.roles.iter().filter(|role| says(role)).map(|role| role.id).collect();
+        let inherits = |role: &&Arc<CompiledRole>| own.iter().any(|junior| role.has_junior(*junior));
+        self.second_factors = self.roles.iter().filter(inherits).map(|role| role.id).collect();
+        let slots = self.shared.symbols.session;
+        self.reads_session = slots.is_some_and(|slots| slots.iter().any(|slot| self.reads.principal.contains(slot)));
     }
 }
 

@@ -39,6 +39,8 @@ pub(in crate::rules) struct Symbols {
     pub(in crate::rules) type_ids: HashMap<String, u32>,
     /// `id`, `verified`, then the other attributes of the type `user`.
     pub(in crate::rules) principal: Vec<Attribute>,
+    /// The places of `authenticated_at` and `factors` among them, where sessions are ours.
+    pub(in crate::rules) session: Option<[u32; 2]>,
     pub(in crate::rules) context: Vec<Attribute>,
     pub(in crate::rules) kinds: Vec<ScopeKind>,
     /// Permissions of every action, whatever the type.
@@ -174,6 +176,18 @@ impl Symbols {
         // Relations of accounts are not in a principal's facts.
         let own = own.into_iter().filter(|one| !matches!(one.stored, Some(Stored::Link(_))));
         self.principal = always.into_iter().chain(own.cloned()).collect();
+        // Where accounts are ours, so are sessions.
+        if self.type_named(USER).is_some_and(|user| user.table.is_some()) {
+            let session = [("authenticated_at", Base::Time.one()), ("factors", Base::String.set())];
+            self.session = Some(session.map(|(name, ty)| {
+                if self.principal.iter().any(|one| one.name == name) {
+                    let message = format!("`principal.{name}` is what the session says");
+                    diagnostics.add(span_of(policy, name), message);
+                }
+                self.principal.push(Attribute::new(name, ty, true));
+                place(self.principal.len() - 1)
+            }));
+        }
     }
 
     pub(in crate::rules) fn type_named(&self, name: &str) -> Option<&ResourceType> {

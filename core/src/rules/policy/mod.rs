@@ -112,6 +112,7 @@ pub struct Role {
     pub(in crate::rules) inherits: Vec<Text>,
     pub(in crate::rules) grants: Vec<Grant>,
     pub(in crate::rules) is_default: bool,
+    pub(in crate::rules) needs_second_factor: bool,
     pub(in crate::rules) max_holders: Option<u32>,
     pub(in crate::rules) grantable_by: Vec<Text>,
 }
@@ -129,6 +130,7 @@ impl Role {
             inherits: Vec::new(),
             grants: Vec::new(),
             is_default: false,
+            needs_second_factor: false,
             max_holders: None,
             grantable_by: Vec::new(),
         }
@@ -169,6 +171,13 @@ impl Role {
     /// Every new account gets the role.
     pub fn by_default(mut self) -> Self {
         self.is_default = true;
+        self
+    }
+
+    /// Lets the role allow something to those alone who have proved a second factor. What it denies, it denies to all. A
+    /// role that inherits this one needs a second factor, too.
+    pub fn second_factor(mut self) -> Self {
+        self.needs_second_factor = true;
         self
     }
 

@@ -176,6 +176,7 @@ impl RoleForm {
         Self {
             description: role.description.clone(),
             is_default: role.is_default,
+            needs_second_factor: role.needs_second_factor,
             inherits: names(&role.inherits),
             grants: role.grants.iter().map(grant).collect(),
             max_holders: role.max_holders,
@@ -199,6 +200,7 @@ impl Role {
             inherits: texts(form.inherits),
             grants: form.grants.into_iter().map(grant).collect(),
             is_default: form.is_default,
+            needs_second_factor: form.needs_second_factor,
             max_holders: form.max_holders,
             grantable_by: texts(form.grantable_by),
         }

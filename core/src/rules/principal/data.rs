@@ -42,6 +42,8 @@ pub struct PrincipalData {
     pub status: Option<String>,
     /// Read as `principal.verified`; true if not given.
     pub verified: Option<bool>,
+    /// Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+    pub second_factor: Option<bool>,
     /// Read as `principal.NAME`; the policy declares them for the type `user`.
     pub attributes: BTreeMap<String, Value>,
     /// The user's own roles. The name alone stands for a role that is held everywhere and always.
@@ -173,7 +175,11 @@ impl RuleSet {
             self.assign(&format!("groups.{}", shown(group)), roles, Some(group), &mut stored, &mut checks);
         }
         checks.finish()?;
-        Ok(self.resolve_stored(stored))
+        let principal = self.resolve_stored(stored);
+        match data.second_factor {
+            Some(true) => Ok(principal),
+            _ => Ok(self.by_one_factor(&principal).into_owned()),
+        }
     }
 
     fn identify(&self, PrincipalId(given): &PrincipalId, stored: &mut StoredPrincipal, checks: &mut Checks) {

@@ -6,11 +6,13 @@
 //! | `stored` | what is stored about an account |
 //! | `assignments` | the roles that it holds, with where and when |
 //! | `builder` | principals of accounts, sessions, API keys, chains and of those who are not signed in |
+//! | `session` | what a session says of who asks by it |
 //! | `supposed` | what an explanation supposes that one has |
 
 mod assignments;
 mod builder;
 mod data;
+mod session;
 mod stored;
 mod supposed;
 
@@ -38,6 +40,7 @@ use crate::rules::{
 use assignments::Note;
 pub(super) use assignments::{Assignment, RoleAssignment};
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
+pub(crate) use session::SessionFacts;
 pub use stored::{StoredAssignment, StoredPrincipal};
 
 /// Plain roles that need no look elsewhere.

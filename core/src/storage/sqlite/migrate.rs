@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0007_hash_costs.sql"),
     include_str!("../../../migrations/sqlite/0008_limits.sql"),
     include_str!("../../../migrations/sqlite/0009_notices.sql"),
+    include_str!("../../../migrations/sqlite/0010_factors.sql"),
 ];
 
 /// The table that says which of them a file has seen.

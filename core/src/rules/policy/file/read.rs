@@ -12,7 +12,7 @@ const POLICY: &[&str] =
     &["$schema", "description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
 const SCOPE: &[&str] = &["attribute", "parent"];
 const TYPE: &[&str] = &["attributes"];
-const ROLE: &[&str] = &["description", "inherits", "default", "max_holders", "grantable_by", "allow", "deny"];
+const ROLE: &[&str] = &["description", "inherits", "default", "second_factor", "max_holders", "grantable_by", "allow", "deny"];
 const GRANT: &[&str] = &["permission", "when"];
 
 /// What the copies of a policy's conditions may take, in bytes: a condition is written once for many permissions.
@@ -93,7 +93,8 @@ impl Reader<'_> {
             ("description", _) => role.description = reader.string(node),
             ("inherits", _) => role.inherits = reader.texts(node),
             ("default", Tree::Bool(is_default)) => role.is_default = *is_default,
-            ("default", _) => reader.wrong(&node, "true or false"),
+            ("second_factor", Tree::Bool(is_needed)) => role.needs_second_factor = *is_needed,
+            ("default" | "second_factor", _) => reader.wrong(&node, "true or false"),
             ("max_holders", Tree::Int(holders @ 1..=0xFFFF_FFFF)) => role.max_holders = u32::try_from(*holders).ok(),
             ("max_holders", _) => reader.wrong(&node, "a whole number of 1 or more"),
             ("grantable_by", _) => role.grantable_by = reader.texts(node),

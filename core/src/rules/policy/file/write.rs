@@ -96,6 +96,7 @@ fn role(role: &Role) -> Tree {
         ("description", role.description.as_deref().map(text)),
         ("inherits", texts(&role.inherits)),
         ("default", role.is_default.then_some(Tree::Bool(true))),
+        ("second_factor", role.needs_second_factor.then_some(Tree::Bool(true))),
         ("max_holders", role.max_holders.map(|holders| Tree::Int(holders.into()))),
         ("grantable_by", texts(&role.grantable_by)),
         ("allow", grants(role, Effect::Allow)),

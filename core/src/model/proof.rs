@@ -1,0 +1,110 @@
+//! What somebody proved who it is by.
+
+use std::fmt;
+
+use rolekeep_macros::{Describe, Word};
+
+use super::{
+    record::{Field, Kind},
+    value::Value,
+};
+
+/// A way to prove who one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum Proof {
+    /// The account's password.
+    Password,
+    /// A code of an authenticator app (TOTP, RFC 6238).
+    Totp,
+    /// One of the codes that are kept for when the app is lost.
+    RecoveryCode,
+}
+
+/// A set of proofs.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Proofs(u8);
+
+impl Proofs {
+    /// With one more.
+    pub const fn with(self, proof: Proof) -> Self {
+        Self(self.0 | 1 << proof as u8)
+    }
+
+    /// Those of one or the other.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// In the order in which they are declared.
+    pub fn iter(self) -> impl Iterator<Item = Proof> {
+        Proof::ALL.iter().copied().filter(move |proof| self.has(*proof))
+    }
+
+    const fn has(self, proof: Proof) -> bool {
+        self.0 & 1 << proof as u8 != 0
+    }
+
+    /// Whether they are two factors (AAL 2 of NIST SP 800-63B-4, 2.2): something that one knows and something that one has.
+    pub const fn are_two_factors(self) -> bool {
+        self.has(Proof::Password) && (self.has(Proof::Totp) || self.has(Proof::RecoveryCode))
+    }
+}
+
+impl From<Proof> for Proofs {
+    fn from(proof: Proof) -> Self {
+        Self::default().with(proof)
+    }
+}
+
+/// Words with a space between them.
+impl fmt::Display for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, proof) in self.iter().enumerate() {
+            write!(f, "{}{proof}", if at > 0 { " " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{self}}}")
+    }
+}
+
+impl Field for Proofs {
+    const KIND: Kind = Kind::Text;
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        let add = |all: Self, word: &str| Some(all.with(word.parse().ok()?));
+        value.as_text()?.split_whitespace().try_fold(Self::default(), add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aut_10_two_factors_are_of_two_kinds() {
+        let of = |proofs: &[Proof]| proofs.iter().fold(Proofs::default(), |all, proof| all.with(*proof));
+        for (proofs, are_two) in [
+            (vec![], false),
+            (vec![Proof::Password], false),
+            (vec![Proof::Totp], false),
+            (vec![Proof::RecoveryCode, Proof::Totp], false),
+            (vec![Proof::Totp, Proof::Password], true),
+            (vec![Proof::Password, Proof::RecoveryCode], true),
+        ] {
+            assert_eq!(of(&proofs).are_two_factors(), are_two, "{proofs:?}");
+            assert_eq!(Proofs::from_value(of(&proofs).to_value()), Some(of(&proofs)));
+        }
+        assert_eq!(of(&[Proof::Totp, Proof::Password]).to_string(), "password totp");
+        assert_eq!(Proofs::from_value(Value::Text("password sms".into())), None);
+    }
+}

@@ -1,0 +1,132 @@
+//! Recovery codes: each stands in for a second factor that is lost, once.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::require_offered;
+use crate::{
+    credentials::letters,
+    model::{
+        error::{Error, Reason, Result},
+        factor::RecoveryCode,
+        id::UserId,
+        notice::NoticeKind,
+        predicate::Predicate,
+        secret::Secret,
+        time::Time,
+    },
+    operations::{Access, Operation, epochs, notices, plan::Plan, services::Services, sessions::own, users::existing},
+};
+
+/// How many there are.
+const COUNT: usize = 10;
+/// How many letters each has: 120 bits, so that a fast hash will do (V6.5.2).
+const LETTERS: usize = 24;
+
+/// Makes new recovery codes for the caller's account; those before are void.
+///
+/// It needs a sign-in or `sessions.step_up` within the last five minutes.
+/// Errors: `CONFLICT` for an account without a second factor.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct MakeRecoveryCodes {}
+
+/// Codes that stand in for a second factor that is lost.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct RecoveryCodes {
+    /// Ten codes, each good once, to be kept where the second factor is not. They are not shown again.
+    pub codes: Vec<Secret>,
+}
+
+#[portable_async]
+impl Operation for MakeRecoveryCodes {
+    type Target = ();
+    type Valid = ();
+
+    const ACCESS: Access = Access::SignedIn;
+    const NEEDS_FRESH: bool = true;
+    const IS_DEFERRED: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<RecoveryCodes> {
+        require_offered(plan)?;
+        let user = existing(plan.reads(), own(plan).await?.user_id).await?;
+        let credential = epochs::credential_of(plan, user.id).await?;
+        let credential = credential.filter(|credential| credential.second_factor_since.is_some());
+        let Some(credential) = credential else {
+            return Err(Error::new(Reason::WrongStatus, "the account has no second factor"));
+        };
+        // Whoever removes the last factor meanwhile removes these, too.
+        plan.check(&credential);
+        plan.check(&user);
+        let codes = renewed(plan, user.id).await?;
+        notices::tell(plan, NoticeKind::RecoveryCodesMade, &user)?;
+        plan.audit("factors.recovery_codes", Some(("user", user.id.to_string())), None);
+        Ok(RecoveryCodes { codes })
+    }
+}
+
+/// Plans new codes in the place of those that there are.
+pub(super) async fn renewed(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Secret>> {
+    end(plan, user).await?;
+    let mut codes = Vec::with_capacity(COUNT);
+    for _ in 0..COUNT {
+        let random: [u8; LETTERS] = plan.services.env.random()?;
+        let code = letters::grouped(&random, 4);
+        let hash = hash(user, &code).ok_or_else(|| Error::new(Reason::Internal, "a code cannot be read"))?;
+        plan.follow(None, RecoveryCode { user_id: user, hash, used_at: None, version: 0 });
+        codes.push(code);
+    }
+    Ok(codes)
+}
+
+/// Plans that there are none any more.
+pub(super) async fn end(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
+    for code in of(plan, user).await? {
+        plan.follow_delete(&code);
+    }
+    Ok(())
+}
+
+/// How many can be used still.
+pub(super) async fn count_left(plan: &Plan<'_>, user: UserId) -> Result<i64> {
+    let left = of(plan, user).await?.iter().filter(|code| code.used_at.is_none()).count();
+    Ok(i64::try_from(left).unwrap_or(i64::MAX))
+}
+
+async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RecoveryCode>> {
+    plan.reads().all(Predicate::equals("user_id", user.0)).await
+}
+
+/// Plans the use of a code, if it is one that was not used.
+pub(super) async fn use_up(plan: &mut Plan<'_>, user: UserId, typed: &Secret) -> Result<bool> {
+    let code = found(plan, user, typed).await?.filter(|code| code.used_at.is_none());
+    if let Some(code) = &code {
+        plan.follow(Some(code), RecoveryCode { used_at: Some(plan.now), ..code.clone() });
+    }
+    Ok(code.is_some())
+}
+
+/// Whether it is the code that was used at that moment.
+pub(super) async fn was_used(plan: &Plan<'_>, user: UserId, typed: &Secret, used_at: Time) -> Result<bool> {
+    Ok(found(plan, user, typed).await?.is_some_and(|code| code.used_at == Some(used_at)))
+}
+
+async fn found(plan: &Plan<'_>, user: UserId, typed: &Secret) -> Result<Option<RecoveryCode>> {
+    match hash(user, typed) {
+        Some(hash) => plan.reads().get(&(user, hash)).await,
+        None => Ok(None),
+    }
+}
+
+/// How a code is stored; none: it is none.
+fn hash(user: UserId, typed: &Secret) -> Option<String> {
+    let letters = letters::meant(typed, LETTERS)?;
+    let hash = Sha256::new().chain_update(user.0.as_bytes()).chain_update(letters.expose()).finalize();
+    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,142 @@
+//! Removing second factors: one's own, and those of somebody who has lost them.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{are_demanded, of, recovery};
+use crate::{
+    model::{
+        credential::Credential,
+        error::{Error, Reason, Result},
+        factor::{Factor, FactorState},
+        id::{FactorId, UserId},
+        notice::NoticeKind,
+        session::SessionEnd,
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation,
+        actor::Actor,
+        administrators,
+        epochs::{self, Password},
+        notices,
+        plan::Plan,
+        reads::Reads,
+        services::Services,
+        sessions::{Tokens, facts, own_among_all, renew},
+        users::existing,
+    },
+};
+
+/// Removes a second factor of the caller's account; with the last one, its recovery codes.
+///
+/// All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
+/// last five minutes.
+/// Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct RemoveFactor {
+    /// The factor's id.
+    pub id: FactorId,
+}
+
+/// Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+///
+/// All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+/// Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
+/// what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ResetFactorsOf {
+    /// The user's id.
+    pub user_id: UserId,
+}
+
+#[portable_async]
+impl Operation for RemoveFactor {
+    type Target = ();
+    type Valid = FactorId;
+
+    const ACCESS: Access = Access::SignedIn;
+    const NEEDS_FRESH: bool = true;
+    const IS_DEFERRED: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<FactorId> {
+        Ok(self.id)
+    }
+
+    async fn plan(id: &FactorId, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
+        let session = own_among_all(plan).await?;
+        let user = existing(plan.reads(), session.user_id).await?;
+        let known = of(plan, user.id).await?;
+        let (going, staying): (Vec<_>, Vec<_>) = known.into_iter().partition(|(factor, _)| factor.id == *id);
+        if going.is_empty() {
+            return Err(Error::not_found("factor"));
+        }
+        if staying.is_empty() && are_demanded(plan, user.id).await? {
+            let message = "the account has to have a second factor; add another one first";
+            return Err(Error::new(Reason::SecondFactorRequired, message));
+        }
+        end(plan, &user, going, staying.is_empty()).await?;
+        notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
+        plan.audit("factors.remove", Some(("user", user.id.to_string())), None);
+        let proved = facts(&session);
+        renew(plan, user, &session, proved).await
+    }
+}
+
+#[portable_async]
+impl Operation for ResetFactorsOf {
+    type Target = User;
+    type Valid = ();
+
+    const ACCESS: Access = Access::Permission("user:reset_factors");
+    const NEEDS_FRESH: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.user_id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
+        administrators::require_may_give_all_of(plan, user.id).await?;
+        if end_all(plan, &user).await? {
+            notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
+            plan.audit("factors.reset_of", Some(("user", user.id.to_string())), None);
+        }
+        Ok(())
+    }
+}
+
+/// Plans that a user has no second factor any more; whether there was one.
+pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: &User) -> Result<bool> {
+    end_since(plan, user, Time::MIN).await
+}
+
+/// Plans that those are gone that were added since a moment; whether there was one.
+pub(in crate::operations) async fn end_since(plan: &mut Plan<'_>, user: &User, since: Time) -> Result<bool> {
+    let known = of(plan, user.id).await?;
+    let (going, staying): (Vec<_>, Vec<_>) = known.into_iter().partition(|(factor, _)| factor.added_at >= since);
+    if going.is_empty() {
+        return Ok(false);
+    }
+    end(plan, user, going, staying.is_empty()).await?;
+    Ok(true)
+}
+
+/// Plans that these are gone, after which nothing counts that was proved before.
+async fn end(plan: &mut Plan<'_>, user: &User, going: Vec<(Factor, FactorState)>, are_all: bool) -> Result<()> {
+    for (factor, state) in going {
+        plan.follow_delete(&state);
+        plan.follow_delete(&factor);
+    }
+    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept).await?;
+    if are_all {
+        recovery::end(plan, user.id).await?;
+        plan.follow(Some(&advanced), Credential { second_factor_since: None, ..advanced.clone() });
+    }
+    Ok(())
+}
