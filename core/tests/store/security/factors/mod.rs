@@ -1,0 +1,144 @@
+//! Second factors (AUT-10): nobody gets past one, a code counts once, and what is asked of whom.
+
+mod app;
+mod demanded;
+mod recovery;
+mod removed;
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use rolekeep::{
+    Caller, Config, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
+    factors::{AddFactor, AddedFactor},
+    sessions::Tokens,
+    sign_in::{ProveFactor, SignInResult, SignInStep},
+    storage::MemoryStorage,
+    users::CreateUser,
+};
+use sha1::Sha1;
+
+use super::kit::{Ahead, PASSWORD, policy};
+use crate::mails::Mails;
+
+const ADA: &str = "ada@example.org";
+
+/// An authenticator app: not the library's own arithmetic.
+#[derive(Clone)]
+struct App {
+    seed: Vec<u8>,
+    clock: Ahead,
+}
+
+impl App {
+    /// As it is typed in by hand.
+    fn new(secret: &Secret, clock: &Ahead) -> Self {
+        let mut bits = String::new();
+        for letter in secret.expose().bytes() {
+            let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|one| *one == letter).unwrap();
+            bits.push_str(&format!("{value:05b}"));
+        }
+        let bytes = bits.as_bytes().chunks_exact(8);
+        let seed = bytes.map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap()).collect();
+        Self { seed, clock: clock.clone() }
+    }
+
+    /// The code of a step from now.
+    fn code_at(&self, step: i64) -> Secret {
+        let step = self.clock.now().as_second() / 30 + step;
+        let hash = Hmac::<Sha1>::new_from_slice(&self.seed).unwrap().chain_update(step.to_be_bytes());
+        let hash = hash.finalize().into_bytes();
+        let at = usize::from(hash[19] & 15);
+        let number = u32::from_be_bytes(hash[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+        format!("{:06}", number % 1_000_000).into()
+    }
+
+    fn code(&self) -> Secret {
+        self.code_at(0)
+    }
+
+    /// A code that is none of the app's.
+    fn wrong(&self) -> Secret {
+        let good: Vec<Secret> = (-3..=3).map(|step| self.code_at(step)).collect();
+        (0..).map(|code| Secret::from(format!("{code:06}"))).find(|code| !good.contains(code)).unwrap()
+    }
+}
+
+/// A store with Ada in it, which mails.
+struct Stage {
+    um: UserManagement,
+    clock: Ahead,
+    storage: Arc<MemoryStorage>,
+    mails: Mails,
+    ada: UserId,
+}
+
+impl Stage {
+    async fn open() -> Self {
+        Self::with(policy(), Config::new()).await
+    }
+
+    async fn with(policy: Policy, config: Config) -> Self {
+        let (clock, storage, mails) = (Ahead::new(), Arc::new(MemoryStorage::new()), Mails::default());
+        let builder = UserManagement::builder().storage(storage.clone()).policy(policy).environment(clock.clone());
+        let um = builder.config(config.signing_key("k".repeat(32))).notifier(mails.clone()).open().await.unwrap();
+        let ada = um.system().users().create(CreateUser::new(ADA).username("ada").password(PASSWORD)).await.unwrap().id;
+        Self { um, clock, storage, mails, ada }
+    }
+
+    fn nobody(&self) -> Caller {
+        self.um.anonymous(RequestContext::default())
+    }
+
+    async fn login(&self) -> SignInResult {
+        self.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap()
+    }
+
+    async fn with_tokens(&self, tokens: &Tokens) -> Caller {
+        self.um.authenticate(tokens.access_token.expose(), RequestContext::default()).await.unwrap()
+    }
+
+    /// Ada, signed in by the password alone.
+    async fn ada(&self) -> Caller {
+        let tokens = self.login().await.done().unwrap();
+        self.with_tokens(&tokens).await
+    }
+
+    /// Adds an app to Ada's account; she goes on signed in.
+    async fn enrolled(&self) -> (App, Caller, AddedFactor) {
+        let me = self.ada().await;
+        let (app, added) = self.added(&me).await;
+        let me = self.with_tokens(&added.tokens).await;
+        // The next code is another one.
+        self.clock.pass(60);
+        (app, me, added)
+    }
+
+    /// Ada, signed in by both factors.
+    async fn ada_by(&self, code: &Secret) -> Caller {
+        let tokens = self.signed_in_by(code).await.unwrap();
+        self.with_tokens(&tokens).await
+    }
+
+    async fn added(&self, me: &Caller) -> (App, AddedFactor) {
+        let setup = me.factors().add_start().await.unwrap();
+        let app = App::new(&setup.secret, &self.clock);
+        let added = me.factors().add(AddFactor::new(setup.challenge, app.code())).await.unwrap();
+        (app, added)
+    }
+
+    async fn prove(&self, challenge: &Secret, code: &Secret) -> Result<SignInResult> {
+        self.nobody().sign_in().factor(ProveFactor::new(challenge.clone(), code.clone())).await
+    }
+
+    /// Ada signs in by both factors.
+    async fn signed_in_by(&self, code: &Secret) -> Result<Tokens> {
+        let owed = self.login().await;
+        assert_eq!(owed.step, SignInStep::Factor);
+        self.prove(&owed.challenge.unwrap(), code).await?.done()
+    }
+}
+
+fn reason<T>(answer: Result<T>) -> Reason {
+    answer.err().expect("it is refused").reason()
+}
