@@ -33,5 +33,6 @@ mod races;
 mod reach;
 mod rehash;
 mod rights;
+mod standards;
 mod timing;
 mod tries;
