@@ -182,4 +182,36 @@ mod tests {
         let other = Key::new(&[8; 32]);
         assert_eq!(reason(&other, token.expose(), 1000), Reason::InvalidToken);
     }
+
+    /// As a fault of ours, or somebody else who has the key, could make them.
+    #[test]
+    fn sec_4_claims_under_a_right_mac_are_each_there_once_and_of_their_type() {
+        let key = key();
+        let with = |claims: &str| {
+            let message = format!("{}.{}", key.header(), BASE64_URL_SAFE_NO_PAD.encode(claims));
+            let tag = key.mac(&message).unwrap().finalize().into_bytes();
+            format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+        };
+        let good = serde_json::to_string(&claims()).unwrap();
+        assert_eq!(key.verify(&with(&good), "rolekeep", "app", at(1000), 60), Ok(claims()));
+        let twice = |claim: &str| good.replace('{', &format!("{{{claim},"));
+        let odd = [
+            twice(r#""exp":9999"#),
+            twice(r#""aud":"other""#),
+            twice(r#""sub":"00000000-0000-0000-0000-000000000009""#),
+            good.replace(r#""exp":1900,"#, ""),
+            good.replace("1900", "\"1900\""),
+            good.replace("1900", "1900.5"),
+            good.replace("1900", "null"),
+            good.replace("1900", "99999999999999999999"),
+            good.replace(r#""app""#, r#"["app"]"#),
+            format!("{good} trailing"),
+            "[".repeat(2000),
+            String::new(),
+        ];
+        for claims in odd {
+            assert_ne!(claims, good);
+            assert_eq!(reason(&key, &with(&claims), 1000), Reason::InvalidToken, "{claims}");
+        }
+    }
 }

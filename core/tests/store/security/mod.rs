@@ -15,6 +15,8 @@
 //! | SEC-14 | hostile input of every kind and size |
 //! | SEC-15 | use of memory and time without bound |
 //! | SEC-16 | two who want the same at once |
+//!
+//! `v…` and `n_…` are rows of OWASP ASVS 5.0.0 and NIST SP 800-63B-4; docs/security-status.md says what shows each.
 
 mod audit;
 mod authority;
@@ -33,5 +35,6 @@ mod races;
 mod reach;
 mod rehash;
 mod rights;
+mod standards;
 mod timing;
 mod tries;

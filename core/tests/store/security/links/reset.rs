@@ -1,12 +1,13 @@
 //! New passwords by links.
 
 use rolekeep::{
-    Code, FieldCode, RequestContext,
+    Code, FieldCode, RequestContext, ffi,
     passwords::{ForgotPassword, SetPassword},
-    sessions::{Login, RevokeAllSessions},
+    sessions::{ListSessionsOf, Login, RevokeAllSessions},
     storage::{Predicate, Query, Storage, tables},
     users::{ActivateUser, CreateUser, DeactivateUser, DeleteUser, SuspendUser, UpdateUser},
 };
+use serde_json::json;
 
 use super::*;
 
@@ -180,6 +181,27 @@ async fn aut_2_a_bad_new_password_uses_nothing_up() {
         assert_eq!(error.fields()[0].code, code);
     }
     stage.reset(&token).await.unwrap();
+}
+
+/// A mail alone lets nobody in: it leads to a new password, which is what signs in (N 3.1.3.1).
+#[tokio::test]
+async fn n_3_1_3_1_what_is_mailed_signs_nobody_in() {
+    let stage = Stage::open().await;
+    let anonymous = stage.um.anonymous(RequestContext::default());
+    let answered = async |operation: &str, input: serde_json::Value| {
+        let answer = ffi::call(&anonymous, operation, &input.to_string()).await.unwrap();
+        serde_json::from_str::<serde_json::Map<_, _>>(&answer).unwrap()
+    };
+    let proof = stage.proof(stage.ada, ADA).await;
+    let proved = answered("verification.confirm", json!({ "token": proof.expose() })).await;
+    assert_eq!(proved.keys().collect::<Vec<_>>(), ["is_verified", "reset_token"]);
+    let token = stage.token().await;
+    let reset = answered("passwords.reset", json!({ "token": token.expose(), "new_password": NEW })).await;
+    assert_eq!(reset.keys().collect::<Vec<_>>(), ["device_token"]);
+    let device = reset["device_token"].as_str().unwrap();
+    assert!(stage.um.authenticate(device, RequestContext::default()).await.is_err());
+    let sessions = stage.um.system().sessions().list_of(ListSessionsOf::new(stage.ada)).await.unwrap();
+    assert!(sessions.items.is_empty());
 }
 
 /// Two who use one link at once: one of them is let in.
