@@ -131,8 +131,8 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, audit, drones, email, factors, passwords, permissions, policy, regions, roles, sessions,
-    setup, sign_in, target::schema as library_schema, users, verification,
+    Operation, actor::RequestContext, audit, drones, email, factors, passwords, permissions, policy, regions, roles,
+    sessions, setup, sign_in, target::schema as library_schema, users, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

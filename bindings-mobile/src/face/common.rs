@@ -61,6 +61,23 @@ pub struct ExternalIdentity {
     pub subject: String,
 }
 
+/// What an authenticator app is set up by. Nothing changes before a code of it is given back.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct FactorSetup {
+    /// What is given back together with a code of the app; good once.
+    pub challenge: String,
+    /// The key to type into an app that cannot scan: base32.
+    pub secret: String,
+    /// The same as an `otpauth:` URI, which opens an app on the same device.
+    pub uri: String,
+    /// The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere.
+    pub qr_svg: String,
+    /// Until when the challenge is good.
+    pub expires_at: Timestamp,
+}
+hidden!(FactorSetup);
+
 /// A grant to add to a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct NewGrant {
@@ -75,6 +92,20 @@ pub struct NewGrant {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+}
+
+/// A way to prove who one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum Proof {
+    /// The account's password.
+    #[serde(rename = "password")]
+    Password,
+    /// A code of an authenticator app (TOTP, RFC 6238).
+    #[serde(rename = "totp")]
+    Totp,
+    /// One of the codes that are kept for when the app is lost.
+    #[serde(rename = "recovery_code")]
+    RecoveryCode,
 }
 
 /// A grant of a role.
@@ -114,6 +145,13 @@ pub struct SignInResult {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
+    /// For the step `factor`: by what the account's user can prove it.
+    #[uniffi(default)]
+    pub offers: Vec<Proof>,
+    /// After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+    /// shown again.
+    #[uniffi(default)]
+    pub recovery_codes: Vec<String>,
 }
 hidden!(SignInResult);
 
@@ -123,9 +161,17 @@ pub enum SignInStep {
     /// Nothing: the user is signed in.
     #[serde(rename = "done")]
     Done,
-    /// A new password, by `sign_in.password`: the present one was set by somebody else, or has expired.
+    /// The second factor, by `sign_in.factor`.
+    #[serde(rename = "factor")]
+    Factor,
+    /// A new password, by `sign_in.password`: the present one was set by somebody else, has expired, or is too short to be the
+    /// only factor.
     #[serde(rename = "password")]
     Password,
+    /// A second factor, which is demanded of the user and which the account does not have yet: `sign_in.enrol_start`, then
+    /// `sign_in.enrol`.
+    #[serde(rename = "enrol")]
+    Enrol,
 }
 
 /// The tokens of a session that was begun or goes on.

@@ -126,6 +126,11 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_composition: Option<bool>,
+    /// Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
+    /// password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     #[uniffi(default)]
     pub password_context_words: Vec<String>,
@@ -247,3 +252,17 @@ pub struct Config {
     pub signing_key: Option<String>,
 }
 hidden!(Config);
+
+/// Who has a second factor beside the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum SecondFactor {
+    /// Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing.
+    #[serde(rename = "off")]
+    Off,
+    /// Who adds one, and who holds a role that needs one.
+    #[serde(rename = "optional")]
+    Optional,
+    /// Everybody.
+    #[serde(rename = "required")]
+    Required,
+}

@@ -205,6 +205,12 @@ pub enum Reason {
     /// The account's status does not allow this change.
     #[serde(rename = "wrong_status")]
     WrongStatus,
+    /// The account has to have a second factor, and this is its last one.
+    #[serde(rename = "second_factor_required")]
+    SecondFactorRequired,
+    /// There are as many of these as there may be.
+    #[serde(rename = "limit_reached")]
+    LimitReached,
     /// Other requests kept writing the same rows; try again.
     #[serde(rename = "contention")]
     Contention,

@@ -8,6 +8,7 @@ mod config;
 mod drones;
 mod email;
 mod errors;
+mod factors;
 mod generic;
 mod limits;
 mod notices;
@@ -34,6 +35,7 @@ pub use config::*;
 pub use drones::*;
 pub use email::*;
 pub use errors::*;
+pub use factors::*;
 pub use generic::*;
 pub use limits::*;
 pub use notices::*;
@@ -65,6 +67,11 @@ impl Caller {
     /// The steps of a sign-in after the first.
     pub fn get_sign_in(self: Arc<Self>) -> Arc<SignIn> {
         Arc::new(SignIn { caller: self })
+    }
+
+    /// Second factors: one's own, and resetting those of others.
+    pub fn get_factors(self: Arc<Self>) -> Arc<Factors> {
+        Arc::new(Factors { caller: self })
     }
 
     /// Passwords: changing one's own, and setting those of others.

@@ -71,6 +71,21 @@ pub enum NoticeKind {
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
     #[serde(rename = "email_changed")]
     EmailChanged,
+    /// A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved.
+    #[serde(rename = "factor_added")]
+    FactorAdded,
+    /// A second factor was removed, or all were by somebody else.
+    #[serde(rename = "factor_removed")]
+    FactorRemoved,
+    /// New recovery codes were made.
+    #[serde(rename = "recovery_codes_made")]
+    RecoveryCodesMade,
+    /// A recovery code was used.
+    #[serde(rename = "recovery_code_used")]
+    RecoveryCodeUsed,
+    /// Somebody gave the right password and then five wrong codes in a row.
+    #[serde(rename = "factor_failed")]
+    FactorFailed,
     /// The password was changed, reset or set.
     #[serde(rename = "password_changed")]
     PasswordChanged,

@@ -54,6 +54,10 @@ pub struct CreateRole {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_default: Option<bool>,
+    /// Whether it allows something to those alone who have proved a second factor; no if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_second_factor: Option<bool>,
     /// The roles that it inherits.
     #[uniffi(default)]
     pub inherits: Vec<String>,
@@ -156,6 +160,8 @@ pub struct Role {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
+    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    pub needs_second_factor: bool,
     /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
@@ -212,6 +218,8 @@ pub struct RoleDetails {
     pub description: Option<String>,
     /// Whether every new account gets it.
     pub is_default: bool,
+    /// Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+    pub needs_second_factor: bool,
     /// Whether it grants `admin:all`, itself or by a role that it inherits.
     pub is_administrator: bool,
     /// The roles that it inherits directly.
@@ -269,6 +277,11 @@ pub struct UpdateRole {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_default: Option<bool>,
+    /// Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
+    /// too, whatever is said here.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_second_factor: Option<bool>,
     /// The roles that it inherits.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

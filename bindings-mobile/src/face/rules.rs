@@ -40,6 +40,10 @@ pub struct PrincipalData {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
+    /// Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<bool>,
     /// Read as `principal.NAME`; the policy declares them for the type `user`.
     #[uniffi(default)]
     pub attributes: HashMap<String, JsonText>,

@@ -158,14 +158,19 @@ pub struct Session {
 
 /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
 ///
-/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-/// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-/// after too many wrong passwords; the session ends after ten in a row.
+/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
+/// a second factor is asked for it, too.
+/// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+/// after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct StepUp {
     /// The password.
     pub password: String,
+    /// Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 hidden!(StepUp);
 
@@ -243,9 +248,10 @@ impl Sessions {
 
     /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
     ///
-    /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-    /// Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-    /// after too many wrong passwords; the session ends after ten in a row.
+    /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
+    /// a second factor is asked for it, too.
+    /// Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+    /// after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
     pub async fn step_up(&self, input: StepUp) -> Result<Tokens> {
         self.caller.run("sessions.step_up", &input).await
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::SignInResult;
+use super::common::{FactorSetup, SignInResult};
 use crate::types::hidden;
 use crate::{Caller, Result};
 
@@ -26,6 +26,53 @@ pub struct ChoosePassword {
 }
 hidden!(ChoosePassword);
 
+/// Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+///
+/// With an account's first second factor come ten recovery codes. All other sessions of the user end.
+/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct Enrol {
+    /// The challenge of the sign-in.
+    pub challenge: String,
+    /// The six digits that the app shows.
+    pub code: String,
+    /// The user's name for it, at most 100 characters: "Phone".
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+hidden!(Enrol);
+
+/// Proves the second factor, and goes on with the sign-in that owes it.
+///
+/// A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+/// answer was lost.
+/// Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+/// (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct ProveFactor {
+    /// The challenge of the sign-in.
+    pub challenge: String,
+    /// The six digits that the authenticator app shows, or a recovery code.
+    pub code: String,
+}
+hidden!(ProveFactor);
+
+/// Begins to add the authenticator app that a sign-in owes.
+///
+/// Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+/// the same.
+/// Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct StartEnrol {
+    /// The challenge of the sign-in.
+    pub challenge: String,
+}
+hidden!(StartEnrol);
+
 /// The steps of a sign-in after the first.
 #[derive(uniffi::Object)]
 pub struct SignIn {
@@ -34,6 +81,16 @@ pub struct SignIn {
 
 #[uniffi::export]
 impl SignIn {
+    /// Proves the second factor, and goes on with the sign-in that owes it.
+    ///
+    /// A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+    /// answer was lost.
+    /// Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+    /// (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+    pub async fn factor(&self, input: ProveFactor) -> Result<SignInResult> {
+        self.caller.run("sign_in.factor", &input).await
+    }
+
     /// Chooses a new password and goes on with the sign-in that owes one.
     ///
     /// A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
@@ -42,5 +99,22 @@ impl SignIn {
     /// rule or is the present one.
     pub async fn password(&self, input: ChoosePassword) -> Result<SignInResult> {
         self.caller.run("sign_in.password", &input).await
+    }
+
+    /// Begins to add the authenticator app that a sign-in owes.
+    ///
+    /// Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+    /// the same.
+    /// Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+    pub async fn enrol_start(&self, input: StartEnrol) -> Result<FactorSetup> {
+        self.caller.run("sign_in.enrol_start", &input).await
+    }
+
+    /// Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+    ///
+    /// With an account's first second factor come ten recovery codes. All other sessions of the user end.
+    /// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+    pub async fn enrol(&self, input: Enrol) -> Result<SignInResult> {
+        self.caller.run("sign_in.enrol", &input).await
     }
 }

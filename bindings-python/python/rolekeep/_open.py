@@ -10,7 +10,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
-from .records import AuditDenials
+from .records import AuditDenials, SecondFactor
 
 
 def open(
@@ -35,6 +35,7 @@ def open(
     password_min_length: int | None = None,
     password_max_length: int | None = None,
     password_composition: bool | None = None,
+    second_factor: SecondFactor | None = None,
     password_context_words: Sequence[str] = (),
     temporary_password_seconds: int | None = None,
     password_pepper: str | None = None,
@@ -103,6 +104,9 @@ def open(
             128; at least 64, at most 512.
         password_composition: Whether a password must mix upper and lower case letters, digits and
             others, which NIST advises against. Default: false.
+        second_factor: Who has to have a second factor beside the password. Who has to and has none
+            adds it when it signs in next; with one a password of 8 characters will do (NIST SP
+            800-63B-4, 3.1.1.2). Default: `optional`.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
@@ -199,6 +203,7 @@ def open(
         "password_min_length": password_min_length,
         "password_max_length": password_max_length,
         "password_composition": password_composition,
+        "second_factor": second_factor,
         "password_context_words": password_context_words,
         "temporary_password_seconds": temporary_password_seconds,
         "password_pepper": password_pepper,
@@ -250,6 +255,7 @@ def open_async(
     password_min_length: int | None = None,
     password_max_length: int | None = None,
     password_composition: bool | None = None,
+    second_factor: SecondFactor | None = None,
     password_context_words: Sequence[str] = (),
     temporary_password_seconds: int | None = None,
     password_pepper: str | None = None,
@@ -318,6 +324,9 @@ def open_async(
             128; at least 64, at most 512.
         password_composition: Whether a password must mix upper and lower case letters, digits and
             others, which NIST advises against. Default: false.
+        second_factor: Who has to have a second factor beside the password. Who has to and has none
+            adds it when it signs in next; with one a password of 8 characters will do (NIST SP
+            800-63B-4, 3.1.1.2). Default: `optional`.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
@@ -414,6 +423,7 @@ def open_async(
         "password_min_length": password_min_length,
         "password_max_length": password_max_length,
         "password_composition": password_composition,
+        "second_factor": second_factor,
         "password_context_words": password_context_words,
         "temporary_password_seconds": temporary_password_seconds,
         "password_pepper": password_pepper,

@@ -3,6 +3,8 @@ import { Asker } from "../ask.js";
 import { allRows } from "../pages.js";
 import type {
   ActivateUser,
+  AddFactor,
+  AddedFactor,
   AssignDrone,
   AssignRole,
   AuditEntry,
@@ -34,10 +36,13 @@ import type {
   DryRun,
   DryRunPolicy,
   EffectiveGrant,
+  Enrol,
   ExpirePasswords,
   ExplainPermission,
   Explanation,
   ExportPolicy,
+  FactorList,
+  FactorSetup,
   FindUser,
   ForgotPassword,
   GetDrone,
@@ -69,10 +74,14 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
+  ProveFactor,
   ReassignDrone,
+  RecoveryCodes,
   Refresh,
   Region,
+  RemoveFactor,
   ReplaceUser,
+  ResetFactorsOf,
   ResetPassword,
   RetirePasswords,
   RetiredPasswords,
@@ -89,6 +98,7 @@ import type {
   SetPassword,
   SetTemporaryPassword,
   SignInResult,
+  StartEnrol,
   StepUp,
   SuspendUser,
   TemporaryPassword,
@@ -289,9 +299,10 @@ export class Sessions {
   /**
    * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
    *
-   * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-   * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-   * after too many wrong passwords; the session ends after ten in a row.
+   * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
+   * a second factor is asked for it, too.
+   * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+   * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
    */
   stepUp(input: StepUp): Promise<Tokens> {
     return this.#run("sessions.step_up", input, "StepUp", "Tokens");
@@ -345,6 +356,17 @@ export class SignIn {
     this.#run = run;
   }
   /**
+   * Proves the second factor, and goes on with the sign-in that owes it.
+   *
+   * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+   * answer was lost.
+   * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+   * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+   */
+  factor(input: ProveFactor): Promise<SignInResult> {
+    return this.#run("sign_in.factor", input, "ProveFactor", "SignInResult");
+  }
+  /**
    * Chooses a new password and goes on with the sign-in that owes one.
    *
    * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
@@ -354,6 +376,88 @@ export class SignIn {
    */
   password(input: ChoosePassword): Promise<SignInResult> {
     return this.#run("sign_in.password", input, "ChoosePassword", "SignInResult");
+  }
+  /**
+   * Begins to add the authenticator app that a sign-in owes.
+   *
+   * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+   * the same.
+   * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+   */
+  enrolStart(input: StartEnrol): Promise<FactorSetup> {
+    return this.#run("sign_in.enrol_start", input, "StartEnrol", "FactorSetup");
+  }
+  /**
+   * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+   *
+   * With an account's first second factor come ten recovery codes. All other sessions of the user end.
+   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+   */
+  enrol(input: Enrol): Promise<SignInResult> {
+    return this.#run("sign_in.enrol", input, "Enrol", "SignInResult");
+  }
+}
+
+/** Second factors: one's own, and resetting those of others. */
+export class Factors {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /** Lists the caller's own second factors. */
+  list(): Promise<FactorList> {
+    return this.#run("factors.list", {}, "ListFactors", "FactorList");
+  }
+  /**
+   * Begins to add an authenticator app to the caller's account.
+   *
+   * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+   * `sessions.step_up` within the last five minutes.
+   * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+   * configuration has no second factors.
+   */
+  addStart(): Promise<FactorSetup> {
+    return this.#run("factors.add_start", {}, "StartFactor", "FactorSetup");
+  }
+  /**
+   * Adds an authenticator app to the caller's account, by a code that it shows.
+   *
+   * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
+   * answer. With an account's first second factor come ten recovery codes.
+   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+   */
+  add(input: AddFactor): Promise<AddedFactor> {
+    return this.#run("factors.add", input, "AddFactor", "AddedFactor");
+  }
+  /**
+   * Removes a second factor of the caller's account; with the last one, its recovery codes.
+   *
+   * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
+   * last five minutes.
+   * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+   */
+  remove(input: RemoveFactor): Promise<Tokens> {
+    return this.#run("factors.remove", input, "RemoveFactor", "Tokens");
+  }
+  /**
+   * Makes new recovery codes for the caller's account; those before are void.
+   *
+   * It needs a sign-in or `sessions.step_up` within the last five minutes.
+   * Errors: `CONFLICT` for an account without a second factor.
+   */
+  recoveryCodes(): Promise<RecoveryCodes> {
+    return this.#run("factors.recovery_codes", {}, "MakeRecoveryCodes", "RecoveryCodes");
+  }
+  /**
+   * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+   *
+   * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+   * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
+   * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+   */
+  resetOf(input: ResetFactorsOf): Promise<void> {
+    return this.#run("factors.reset_of", input, "ResetFactorsOf", "");
   }
 }
 
@@ -513,10 +617,10 @@ export class Email {
   }
   /**
    * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-   * `email_changed`.
+   * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
    *
-   * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
-   * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+   * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
+   * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
    * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
    */
   revert(input: RevertEmail): Promise<void> {
@@ -968,6 +1072,10 @@ export abstract class Areas extends Asker {
   /** The steps of a sign-in after the first. */
   get signIn(): SignIn {
     return new SignIn(this.run);
+  }
+  /** Second factors: one's own, and resetting those of others. */
+  get factors(): Factors {
+    return new Factors(this.run);
   }
   /** Passwords: changing one's own, and setting those of others. */
   get passwords(): Passwords {

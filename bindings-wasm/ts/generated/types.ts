@@ -9,6 +9,7 @@ export type * from "./types/sql.js";
 export type * from "./types/users.js";
 export type * from "./types/sessions.js";
 export type * from "./types/sign_in.js";
+export type * from "./types/factors.js";
 export type * from "./types/passwords.js";
 export type * from "./types/verification.js";
 export type * from "./types/email.js";

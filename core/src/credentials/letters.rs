@@ -45,10 +45,13 @@ mod tests {
         let random: [u8; 24] = std::array::from_fn(|at| at as u8 * 7);
         let written = grouped(&random, 4);
         let plain = written.expose().replace('-', "");
-        for typed in [plain.clone(), plain.to_uppercase(), written.expose().replace('-', " "), plain.replace('0', "O")] {
+        for typed in [plain.clone(), plain.to_uppercase(), written.expose().replace('-', " "), plain.replace('0', "O")]
+        {
             assert_eq!(meant(&typed.as_str().into(), 24).unwrap().expose(), plain, "{typed}");
         }
-        for typed in ["", &plain[1..], &format!("{plain}0"), &plain.replace('0', "u"), &plain.replace('0', "ö"), &" ".repeat(60)] {
+        for typed in
+            ["", &plain[1..], &format!("{plain}0"), &plain.replace('0', "u"), &plain.replace('0', "ö"), &" ".repeat(60)]
+        {
             assert!(meant(&typed.into(), 24).is_none(), "{typed}");
         }
     }

@@ -136,7 +136,8 @@ mod tests {
     fn aut_10_codes_are_those_of_rfc_4226() {
         let seed = seed(b"12345678901234567890");
         let codes: Vec<String> = (0..10).map(|step| shown(code(&seed, step).unwrap())).collect();
-        let vectors = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
+        let vectors =
+            ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
         assert_eq!(codes, vectors);
     }
 
@@ -176,7 +177,9 @@ mod tests {
     #[test]
     fn aut_10_what_is_typed_is_six_digits_with_spaces() {
         assert_eq!(digits(&" 123 456".into()), Some(*b"123456"));
-        for typed in ["", "12345", "1234567", "12345a", "１２３４５６", "123-456", "      123456 ", "123456            "] {
+        for typed in
+            ["", "12345", "1234567", "12345a", "１２３４５６", "123-456", "      123456 ", "123456            "]
+        {
             assert_eq!(digits(&typed.into()), None, "{typed}");
         }
     }

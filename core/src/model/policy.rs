@@ -175,7 +175,8 @@ impl RoleRow {
 
     /// The same role saying something else from now on.
     pub fn with(&self, form: RoleForm, now: Time) -> Self {
-        let RoleForm { description, is_default, needs_second_factor, inherits, grants, max_holders, grantable_by } = form;
+        let RoleForm { description, is_default, needs_second_factor, inherits, grants, max_holders, grantable_by } =
+            form;
         Self {
             name: self.name.clone(),
             description,

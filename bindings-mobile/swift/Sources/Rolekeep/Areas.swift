@@ -11,6 +11,9 @@ extension Caller {
     /// The steps of a sign-in after the first.
     public var signIn: SignIn { getSignIn() }
 
+    /// Second factors: one's own, and resetting those of others.
+    public var factors: Factors { getFactors() }
+
     /// Passwords: changing one's own, and setting those of others.
     public var passwords: Passwords { getPasswords() }
 

@@ -7,7 +7,9 @@ from .common import (
     DroneStatus,
     Effect,
     ExternalIdentity,
+    FactorSetup,
     NewGrant,
+    Proof,
     RoleGrant,
     SignInResult,
     SignInStep,
@@ -30,6 +32,7 @@ from .notices import (
 )
 from .config import (
     AuditDenials,
+    SecondFactor,
 )
 from .sql import (
     FilteredRows,
@@ -48,6 +51,13 @@ from .sessions import (
     Session,
     TokenInspection,
     TokenProblem,
+)
+from .factors import (
+    AddedFactor,
+    Factor,
+    FactorKind,
+    FactorList,
+    RecoveryCodes,
 )
 from .passwords import (
     PasswordCost,
@@ -116,6 +126,7 @@ from .setup import (
 )
 
 __all__ = [
+    "AddedFactor",
     "AssignedRole",
     "AssignmentTrace",
     "AuditDenials",
@@ -139,6 +150,10 @@ __all__ = [
     "EffectiveGrant",
     "Explanation",
     "ExternalIdentity",
+    "Factor",
+    "FactorKind",
+    "FactorList",
+    "FactorSetup",
     "FieldCode",
     "FieldError",
     "FilteredRows",
@@ -161,8 +176,10 @@ __all__ = [
     "PolicySummary",
     "PolicyValidation",
     "Problem",
+    "Proof",
     "ProposedChange",
     "Reason",
+    "RecoveryCodes",
     "Region",
     "RegionStatus",
     "RemovedGrant",
@@ -172,6 +189,7 @@ __all__ = [
     "RoleDetails",
     "RoleEdit",
     "RoleGrant",
+    "SecondFactor",
     "SeedDrone",
     "SeedRegion",
     "SeedResult",

@@ -61,6 +61,24 @@ class ExternalIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FactorSetup:
+    """What an authenticator app is set up by. Nothing changes before a code of it is given back."""
+
+    challenge: str = field(repr=False)
+    """What is given back together with a code of the app; good once."""
+    secret: str = field(repr=False)
+    """The key to type into an app that cannot scan: base32."""
+    uri: str = field(repr=False)
+    """The same as an `otpauth:` URI, which opens an app on the same device."""
+    qr_svg: str = field(repr=False)
+    """The URI as a QR code: an SVG document of its own, black on white, which is shown and kept
+    nowhere.
+    """
+    expires_at: datetime
+    """Until when the challenge is good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewGrant:
     """A grant to add to a role."""
 
@@ -72,6 +90,17 @@ class NewGrant:
     """Whether it allows or denies; it allows if not given."""
     when: str | None = None
     """The condition under which it applies; always if not given."""
+
+
+class Proof(Word):
+    """A way to prove who one is."""
+
+    PASSWORD = "password"
+    """The account's password."""
+    TOTP = "totp"
+    """A code of an authenticator app (TOTP, RFC 6238)."""
+    RECOVERY_CODE = "recovery_code"
+    """One of the codes that are kept for when the app is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +133,12 @@ class SignInResult(SignInBase):
     """Once the user is signed in: what the next sign-in on this device gives, to keep where the device
     keeps it (a cookie of its own, the keychain), also after a logout. Good for 180 days.
     """
+    offers: builtins.list[Proof] = field(default_factory=builtins.list)
+    """For the step `factor`: by what the account's user can prove it."""
+    recovery_codes: builtins.list[str] = field(default_factory=builtins.list, repr=False)
+    """After the step `enrol`: codes that stand in for the second factor, each once, to be kept where
+    it is not. They are not shown again.
+    """
 
 
 class SignInStep(Word):
@@ -111,8 +146,16 @@ class SignInStep(Word):
 
     DONE = "done"
     """Nothing: the user is signed in."""
+    FACTOR = "factor"
+    """The second factor, by `sign_in.factor`."""
     PASSWORD = "password"
-    """A new password, by `sign_in.password`: the present one was set by somebody else, or has expired."""
+    """A new password, by `sign_in.password`: the present one was set by somebody else, has expired, or
+    is too short to be the only factor.
+    """
+    ENROL = "enrol"
+    """A second factor, which is demanded of the user and which the account does not have yet:
+    `sign_in.enrol_start`, then `sign_in.enrol`.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,3 +15,14 @@ class AuditDenials(Word):
     """Those that would have written something."""
     ALL = "all"
     """Those that would have read something, too."""
+
+
+class SecondFactor(Word):
+    """Who has a second factor beside the password."""
+
+    OFF = "off"
+    """Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing."""
+    OPTIONAL = "optional"
+    """Who adds one, and who holds a role that needs one."""
+    REQUIRED = "required"
+    """Everybody."""

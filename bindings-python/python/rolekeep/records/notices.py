@@ -65,6 +65,18 @@ class NoticeKind(Word):
     """The account's address was changed. To the former address it has a token, for `email.revert`, if
     its user changed it.
     """
+    FACTOR_ADDED = "factor_added"
+    """A second factor was added. With the account's first one it has a token, for `email.revert`, if
+    the address was proved.
+    """
+    FACTOR_REMOVED = "factor_removed"
+    """A second factor was removed, or all were by somebody else."""
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    """New recovery codes were made."""
+    RECOVERY_CODE_USED = "recovery_code_used"
+    """A recovery code was used."""
+    FACTOR_FAILED = "factor_failed"
+    """Somebody gave the right password and then five wrong codes in a row."""
     PASSWORD_CHANGED = "password_changed"
     """The password was changed, reset or set."""
     NEW_DEVICE = "new_device"

@@ -31,6 +31,10 @@ class Role:
     """What it is for."""
     is_default: bool
     """Whether every new account gets it."""
+    needs_second_factor: bool
+    """Whether it allows something to those alone who have proved a second factor, as it says itself or
+    by a role that it inherits.
+    """
     is_administrator: bool
     """Whether it grants `admin:all`, itself or by a role that it inherits."""
     inherits: builtins.list[str] = field(default_factory=builtins.list)
@@ -79,6 +83,10 @@ class RoleDetails:
     """What it is for."""
     is_default: bool
     """Whether every new account gets it."""
+    needs_second_factor: bool
+    """Whether it allows something to those alone who have proved a second factor, as it says itself or
+    by a role that it inherits.
+    """
     is_administrator: bool
     """Whether it grants `admin:all`, itself or by a role that it inherits."""
     inherits: builtins.list[str] = field(default_factory=builtins.list)

@@ -46,6 +46,20 @@ export interface ExternalIdentity {
   readonly subject: string;
 }
 
+/** What an authenticator app is set up by. Nothing changes before a code of it is given back. */
+export interface FactorSetup {
+  /** What is given back together with a code of the app; good once. */
+  readonly challenge: string;
+  /** The key to type into an app that cannot scan: base32. */
+  readonly secret: string;
+  /** The same as an `otpauth:` URI, which opens an app on the same device. */
+  readonly uri: string;
+  /** The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere. */
+  readonly qrSvg: string;
+  /** Until when the challenge is good. */
+  readonly expiresAt: Date;
+}
+
 /** A grant to add to a role. */
 export interface NewGrant {
   /**
@@ -58,6 +72,15 @@ export interface NewGrant {
   /** The condition under which it applies; always if not given. */
   readonly when?: string | undefined;
 }
+
+/** A way to prove who one is. */
+export type Proof =
+  /** The account's password. */
+  | "password"
+  /** A code of an authenticator app (TOTP, RFC 6238). */
+  | "totp"
+  /** One of the codes that are kept for when the app is lost. */
+  | "recovery_code";
 
 /** A grant of a role. */
 export interface RoleGrant {
@@ -87,6 +110,13 @@ export interface SignInResult {
    * cookie of its own, the keychain), also after a logout. Good for 180 days.
    */
   readonly deviceToken: string | null;
+  /** For the step `factor`: by what the account's user can prove it. */
+  readonly offers: readonly Proof[];
+  /**
+   * After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+   * shown again.
+   */
+  readonly recoveryCodes: readonly string[];
   /** The tokens; throws an `UnauthorizedError` with the reason `step_needed` if a step is owed. */
   done(): Tokens;
 }
@@ -95,8 +125,12 @@ export interface SignInResult {
 export type SignInStep =
   /** Nothing: the user is signed in. */
   | "done"
-  /** A new password, by `sign_in.password`: the present one was set by somebody else, or has expired. */
-  | "password";
+  /** The second factor, by `sign_in.factor`. */
+  | "factor"
+  /** A new password, by `sign_in.password`: the present one was set by somebody else, has expired, or is too short to be the only factor. */
+  | "password"
+  /** A second factor, which is demanded of the user and which the account does not have yet: `sign_in.enrol_start`, then `sign_in.enrol`. */
+  | "enrol";
 
 /** The tokens of a session that was begun or goes on. */
 export interface Tokens {

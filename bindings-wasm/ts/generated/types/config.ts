@@ -89,6 +89,11 @@ export interface Config {
    * Default: false.
    */
   readonly passwordComposition?: boolean | undefined;
+  /**
+   * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
+   * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+   */
+  readonly secondFactor?: SecondFactor | undefined;
   /** Words that a password must not be built from, beside the account's own names: the service's name. */
   readonly passwordContextWords?: readonly string[] | undefined;
   /**
@@ -190,3 +195,12 @@ export interface Config {
   /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
   readonly signingKey?: string | undefined;
 }
+
+/** Who has a second factor beside the password. */
+export type SecondFactor =
+  /** Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing. */
+  | "off"
+  /** Who adds one, and who holds a role that needs one. */
+  | "optional"
+  /** Everybody. */
+  | "required";

@@ -138,6 +138,10 @@ export type Reason =
   | "built_in"
   /** The account's status does not allow this change. */
   | "wrong_status"
+  /** The account has to have a second factor, and this is its last one. */
+  | "second_factor_required"
+  /** There are as many of these as there may be. */
+  | "limit_reached"
   /** Other requests kept writing the same rows; try again. */
   | "contention"
   /** A request with this idempotency key was already done, by the change of the error's `changeId`; it was not repeated. */

@@ -44,6 +44,16 @@ export type NoticeKind =
   | "address_taken"
   /** The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it. */
   | "email_changed"
+  /** A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved. */
+  | "factor_added"
+  /** A second factor was removed, or all were by somebody else. */
+  | "factor_removed"
+  /** New recovery codes were made. */
+  | "recovery_codes_made"
+  /** A recovery code was used. */
+  | "recovery_code_used"
+  /** Somebody gave the right password and then five wrong codes in a row. */
+  | "factor_failed"
   /** The password was changed, reset or set. */
   | "password_changed"
   /** Somebody signed in on a device that is not known. */

@@ -37,6 +37,8 @@ export interface CreateRole {
   readonly description?: string | undefined;
   /** Whether every new account gets it; no if not given. */
   readonly isDefault?: boolean | undefined;
+  /** Whether it allows something to those alone who have proved a second factor; no if not given. */
+  readonly needsSecondFactor?: boolean | undefined;
   /** The roles that it inherits. */
   readonly inherits?: readonly string[] | undefined;
   /** Its own grants. */
@@ -116,6 +118,8 @@ export interface Role {
   readonly description: string | null;
   /** Whether every new account gets it. */
   readonly isDefault: boolean;
+  /** Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits. */
+  readonly needsSecondFactor: boolean;
   /** Whether it grants `admin:all`, itself or by a role that it inherits. */
   readonly isAdministrator: boolean;
   /** The roles that it inherits directly. */
@@ -160,6 +164,8 @@ export interface RoleDetails {
   readonly description: string | null;
   /** Whether every new account gets it. */
   readonly isDefault: boolean;
+  /** Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits. */
+  readonly needsSecondFactor: boolean;
   /** Whether it grants `admin:all`, itself or by a role that it inherits. */
   readonly isAdministrator: boolean;
   /** The roles that it inherits directly. */
@@ -207,6 +213,11 @@ export interface UpdateRole {
   readonly description?: string | null | undefined;
   /** Whether every new account gets it. */
   readonly isDefault?: boolean | undefined;
+  /**
+   * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
+   * too, whatever is said here.
+   */
+  readonly needsSecondFactor?: boolean | undefined;
   /** The roles that it inherits. */
   readonly inherits?: readonly string[] | undefined;
   /** Its own grants. */

@@ -24,6 +24,8 @@ export interface PrincipalData {
   readonly status?: string | undefined;
   /** Read as `principal.verified`; true if not given. */
   readonly verified?: boolean | undefined;
+  /** Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without. */
+  readonly secondFactor?: boolean | undefined;
   /** Read as `principal.NAME`; the policy declares them for the type `user`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The user's own roles. The name alone stands for a role that is held everywhere and always. */

@@ -119,13 +119,16 @@ export interface Session {
 /**
  * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
  *
- * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
- * after too many wrong passwords; the session ends after ten in a row.
+ * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
+ * a second factor is asked for it, too.
+ * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+ * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
  */
 export interface StepUp {
   /** The password. */
   readonly password: string;
+  /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
+  readonly code?: string | undefined;
 }
 
 /** What an access token is good for. */

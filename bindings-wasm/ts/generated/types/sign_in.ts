@@ -16,3 +16,45 @@ export interface ChoosePassword {
   /** The new password. */
   readonly newPassword: string;
 }
+
+/**
+ * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+ *
+ * With an account's first second factor come ten recovery codes. All other sessions of the user end.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+ */
+export interface Enrol {
+  /** The challenge of the sign-in. */
+  readonly challenge: string;
+  /** The six digits that the app shows. */
+  readonly code: string;
+  /** The user's name for it, at most 100 characters: "Phone". */
+  readonly name?: string | undefined;
+}
+
+/**
+ * Proves the second factor, and goes on with the sign-in that owes it.
+ *
+ * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+ * answer was lost.
+ * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+ * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+ */
+export interface ProveFactor {
+  /** The challenge of the sign-in. */
+  readonly challenge: string;
+  /** The six digits that the authenticator app shows, or a recovery code. */
+  readonly code: string;
+}
+
+/**
+ * Begins to add the authenticator app that a sign-in owes.
+ *
+ * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+ * the same.
+ * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+ */
+export interface StartEnrol {
+  /** The challenge of the sign-in. */
+  readonly challenge: string;
+}

@@ -15,9 +15,7 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{
-        Access, Operation, factors, links, notices, plan::Plan, services::Services, users::unlink_since,
-    },
+    operations::{Access, Operation, factors, links, notices, plan::Plan, services::Services, users::unlink_since},
 };
 
 /// Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with

@@ -186,8 +186,7 @@ pub(in crate::operations) async fn enrol(
     let epoch = links::epoch_of(before.as_ref());
     let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept).await?;
     let since = advanced.second_factor_since.unwrap_or(plan.now);
-    let credential =
-        plan.follow(Some(&advanced), Credential { second_factor_since: Some(since), ..advanced.clone() });
+    let credential = plan.follow(Some(&advanced), Credential { second_factor_since: Some(since), ..advanced.clone() });
     let is_first = known.is_empty();
     let recovery_codes = if is_first { recovery::renewed(plan, user.id).await? } else { Vec::new() };
     // Whoever has the password alone may be the one that adds the first: the account's owner can undo it.

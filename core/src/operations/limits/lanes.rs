@@ -232,7 +232,9 @@ impl Keys<'_> {
 
     /// The tries at a user's second factor, on known devices or on others: of a while, of a day, in a row.
     pub(super) fn factor(&self, user: UserId, is_known: bool) -> Result<[String; 3]> {
-        let of = |kind: &str| self.of(if is_known { "known factor" } else { "factor" }, &[kind.as_bytes(), user.0.as_bytes()].concat());
+        let of = |kind: &str| {
+            self.of(if is_known { "known factor" } else { "factor" }, &[kind.as_bytes(), user.0.as_bytes()].concat())
+        };
         Ok([of("while")?, of("day")?, of("in a row")?])
     }
 

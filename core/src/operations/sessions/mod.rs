@@ -223,12 +223,7 @@ pub(crate) fn facts(session: &Session) -> SessionFacts {
 }
 
 /// Plans that the caller goes on in a new session, by what it has proved now or before: no token outlives a proof (V7.2.4).
-pub(crate) async fn renew(
-    plan: &mut Plan<'_>,
-    user: User,
-    before: &Session,
-    proved: SessionFacts,
-) -> Result<Tokens> {
+pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session, proved: SessionFacts) -> Result<Tokens> {
     let device = Device { name: before.device_name.clone(), platform: before.platform.clone(), is_known: true };
     let (session, activity) = begin(plan, user.id, device, proved, false).await?;
     tokens(plan, shown(plan, user).await?, &session, &activity)

@@ -4,10 +4,15 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{Tokens, end, own, renew};
 use crate::{
-    model::{error::Result, proof::{Proof, Proofs}, secret::Secret, session::SessionEnd, time::Time},
+    model::{
+        error::Result,
+        proof::{Proof, Proofs},
+        secret::Secret,
+        session::SessionEnd,
+        time::Time,
+    },
     operations::{
-        Access, Operation,
-        factors,
+        Access, Operation, factors,
         passwords::{self, Guess},
         plan::Plan,
         services::Services,
@@ -44,7 +49,8 @@ impl Operation for StepUp {
 
     async fn plan((password, code): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own(plan).await?;
-        let (user, credential) = passwords::proved(plan, &session, "password", password, "sessions.step_up_failed").await?;
+        let (user, credential) =
+            passwords::proved(plan, &session, "password", password, "sessions.step_up_failed").await?;
         let mut proofs = Proofs::from(Proof::Password);
         if credential.second_factor_since.is_some() {
             proofs = proofs.with(factors::proved_again(plan, &user, code.as_ref()).await?);

@@ -145,12 +145,7 @@ pub(super) async fn go_on(
 }
 
 /// A challenge of a user, not planned yet.
-pub(super) fn challenge(
-    plan: &mut Plan<'_>,
-    user: &User,
-    epoch: i64,
-    step: ChallengePurpose,
-) -> Result<Challenge> {
+pub(super) fn challenge(plan: &mut Plan<'_>, user: &User, epoch: i64, step: ChallengePurpose) -> Result<Challenge> {
     // Deleted with its user, whoever deletes that meanwhile.
     plan.check(user);
     Ok(Challenge {

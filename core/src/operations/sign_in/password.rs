@@ -4,9 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{SignInResult, Steps, void};
 use crate::{
-    model::{
-        credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time, user::User,
-    },
+    model::{credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time, user::User},
     operations::{
         Access, Operation, epochs,
         limits::{Claimed, Tries, Try},
@@ -63,7 +61,10 @@ impl Operation for ChoosePassword {
             plan.refuse(void());
             return Err(void());
         }
-        if !challenge.is_open(credential.epoch, plan.now) || !user.is_active(plan.now) || !passwords::lets_in(&credential, plan.now) {
+        if !challenge.is_open(credential.epoch, plan.now)
+            || !user.is_active(plan.now)
+            || !passwords::lets_in(&credential, plan.now)
+        {
             return Err(void());
         }
         let new = passwords::chosen(plan, "new_password", &step.new_password, &user, &credential).await?;

@@ -23,6 +23,7 @@ mod authority;
 mod credentials;
 mod denials;
 mod escalation;
+mod factors;
 mod hashes;
 mod input;
 mod kit;

@@ -29,7 +29,16 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.revoke" -> me.sessions.revoke(readRevokeSession(input)).let { JsonNull }
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
+    "sign_in.factor" -> writeSignInResult(me.signIn.factor(readProveFactor(input)))
     "sign_in.password" -> writeSignInResult(me.signIn.password(readChoosePassword(input)))
+    "sign_in.enrol_start" -> writeFactorSetup(me.signIn.enrolStart(readStartEnrol(input)))
+    "sign_in.enrol" -> writeSignInResult(me.signIn.enrol(readEnrol(input)))
+    "factors.list" -> writeFactorList(input.record().let { me.factors.list() })
+    "factors.add_start" -> writeFactorSetup(input.record().let { me.factors.addStart() })
+    "factors.add" -> writeAddedFactor(me.factors.add(readAddFactor(input)))
+    "factors.remove" -> writeTokens(me.factors.remove(readRemoveFactor(input)))
+    "factors.recovery_codes" -> writeRecoveryCodes(input.record().let { me.factors.recoveryCodes() })
+    "factors.reset_of" -> me.factors.resetOf(readResetFactorsOf(input)).let { JsonNull }
     "passwords.change" -> writeTokens(me.passwords.change(readChangePassword(input)))
     "passwords.forgot" -> me.passwords.forgot(readForgotPassword(input)).let { JsonNull }
     "passwords.reset" -> writePasswordReset(me.passwords.reset(readResetPassword(input)))
@@ -272,9 +281,10 @@ fun readInspectToken(from: JsonElement) = from.record("token").let { it ->
     )
 }
 
-fun readStepUp(from: JsonElement) = from.record("password").let { it ->
+fun readStepUp(from: JsonElement) = from.record("password", "code").let { it ->
     StepUp(
         password = it.required("password") { readString(it) },
+        code = it.optional("code") { readString(it) },
     )
 }
 
@@ -307,10 +317,51 @@ fun readRevokeAllSessions(from: JsonElement) = from.record("user_id").let { it -
     )
 }
 
+fun readProveFactor(from: JsonElement) = from.record("challenge", "code").let { it ->
+    ProveFactor(
+        challenge = it.required("challenge") { readString(it) },
+        code = it.required("code") { readString(it) },
+    )
+}
+
 fun readChoosePassword(from: JsonElement) = from.record("challenge", "new_password").let { it ->
     ChoosePassword(
         challenge = it.required("challenge") { readString(it) },
         newPassword = it.required("new_password") { readString(it) },
+    )
+}
+
+fun readStartEnrol(from: JsonElement) = from.record("challenge").let { it ->
+    StartEnrol(
+        challenge = it.required("challenge") { readString(it) },
+    )
+}
+
+fun readEnrol(from: JsonElement) = from.record("challenge", "code", "name").let { it ->
+    Enrol(
+        challenge = it.required("challenge") { readString(it) },
+        code = it.required("code") { readString(it) },
+        name = it.optional("name") { readString(it) },
+    )
+}
+
+fun readAddFactor(from: JsonElement) = from.record("challenge", "code", "name").let { it ->
+    AddFactor(
+        challenge = it.required("challenge") { readString(it) },
+        code = it.required("code") { readString(it) },
+        name = it.optional("name") { readString(it) },
+    )
+}
+
+fun readRemoveFactor(from: JsonElement) = from.record("id").let { it ->
+    RemoveFactor(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readResetFactorsOf(from: JsonElement) = from.record("user_id").let { it ->
+    ResetFactorsOf(
+        userId = it.required("user_id") { readId(it) },
     )
 }
 
@@ -392,11 +443,12 @@ fun readClearLimits(from: JsonElement) = from.record("user_id").let { it ->
     )
 }
 
-fun readCreateRole(from: JsonElement) = from.record("name", "description", "is_default", "inherits", "grants").let { it ->
+fun readCreateRole(from: JsonElement) = from.record("name", "description", "is_default", "needs_second_factor", "inherits", "grants").let { it ->
     CreateRole(
         name = it.required("name") { readString(it) },
         description = it.optional("description") { readString(it) },
         isDefault = it.optional("is_default") { readBool(it) },
+        needsSecondFactor = it.optional("needs_second_factor") { readBool(it) },
         inherits = it.list("inherits") { readString(it) },
         grants = it.list("grants") { readNewGrant(it) },
     )
@@ -430,12 +482,13 @@ fun readGetRole(from: JsonElement) = from.record("name").let { it ->
     )
 }
 
-fun readUpdateRole(from: JsonElement) = from.record("name", "expected_version", "description", "is_default", "inherits", "grants").let { it ->
+fun readUpdateRole(from: JsonElement) = from.record("name", "expected_version", "description", "is_default", "needs_second_factor", "inherits", "grants").let { it ->
     UpdateRole(
         name = it.required("name") { readString(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
         description = it.patch("description", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         isDefault = it.change("is_default") { readBool(it) },
+        needsSecondFactor = it.change("needs_second_factor") { readBool(it) },
         inherits = it.change("inherits") { it.elements { readString(it) } },
         grants = it.change("grants") { it.elements { readNewGrant(it) } },
     )
@@ -773,7 +826,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -795,6 +848,7 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         passwordMinLength = it.optional("password_min_length") { readInt(it) },
         passwordMaxLength = it.optional("password_max_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
+        secondFactor = it.optional("second_factor") { readSecondFactor(it) },
         passwordContextWords = it.list("password_context_words") { readString(it) },
         temporaryPasswordSeconds = it.optional("temporary_password_seconds") { readInt(it) },
         passwordPepper = it.optional("password_pepper") { readString(it) },
@@ -821,6 +875,13 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         applicationName = it.optional("application_name") { readString(it) },
         signingKey = it.optional("signing_key") { readString(it) },
     )
+}
+
+fun readSecondFactor(from: JsonElement) = when (val word = readString(from)) {
+    "off" -> SecondFactor.OFF
+    "optional" -> SecondFactor.OPTIONAL
+    "required" -> SecondFactor.REQUIRED
+    else -> throw Inexpressible("$word is no SecondFactor")
 }
 
 fun readAuditDenials(from: JsonElement) = when (val word = readString(from)) {
@@ -885,11 +946,12 @@ fun readRulesConfig(from: JsonElement) = from.record("preset", "policy_toml", "p
     )
 }
 
-fun readPrincipalData(from: JsonElement) = from.record("id", "status", "verified", "attributes", "roles", "groups").let { it ->
+fun readPrincipalData(from: JsonElement) = from.record("id", "status", "verified", "second_factor", "attributes", "roles", "groups").let { it ->
     PrincipalData(
         id = it.required("id") { readString(it) },
         status = it.optional("status") { readString(it) },
         verified = it.optional("verified") { readBool(it) },
+        secondFactor = it.optional("second_factor") { readBool(it) },
         attributes = it.map("attributes") { readJson(it) },
         roles = it.list("roles") { readAssignedRole(it) },
         groups = it.map("groups") { it.elements { readAssignedRole(it) } },
@@ -958,11 +1020,15 @@ fun writeSignInResult(from: SignInResult) = json(
     "challenge" to from.challenge?.let { writeString(it) },
     "challenge_expires_at" to from.challengeExpiresAt?.let { writeTime(it) },
     "device_token" to from.deviceToken?.let { writeString(it) },
+    "offers" to writeList(from.offers) { writeProof(it) },
+    "recovery_codes" to writeList(from.recoveryCodes) { writeString(it) },
 )
 
 fun writeSignInStep(from: SignInStep) = writeString(when (from) {
     SignInStep.DONE -> "done"
+    SignInStep.FACTOR -> "factor"
     SignInStep.PASSWORD -> "password"
+    SignInStep.ENROL -> "enrol"
 })
 
 fun writeTokens(from: Tokens) = json(
@@ -972,6 +1038,12 @@ fun writeTokens(from: Tokens) = json(
     "session_id" to writeId(from.sessionId),
     "user" to writeUser(from.user),
 )
+
+fun writeProof(from: Proof) = writeString(when (from) {
+    Proof.PASSWORD -> "password"
+    Proof.TOTP -> "totp"
+    Proof.RECOVERY_CODE -> "recovery_code"
+})
 
 fun writeTokenInspection(from: TokenInspection) = json(
     "active" to writeBool(from.active),
@@ -1012,6 +1084,43 @@ fun writeSession(from: Session) = json(
     "is_current" to writeBool(from.isCurrent),
 )
 
+fun writeFactorSetup(from: FactorSetup) = json(
+    "challenge" to writeString(from.challenge),
+    "secret" to writeString(from.secret),
+    "uri" to writeString(from.uri),
+    "qr_svg" to writeString(from.qrSvg),
+    "expires_at" to writeTime(from.expiresAt),
+)
+
+fun writeFactorList(from: FactorList) = json(
+    "factors" to writeList(from.factors) { writeFactor(it) },
+    "recovery_codes_left" to writeInt(from.recoveryCodesLeft),
+    "are_required" to writeBool(from.areRequired),
+)
+
+fun writeFactor(from: Factor) = json(
+    "id" to writeId(from.id),
+    "kind" to writeFactorKind(from.kind),
+    "name" to from.name?.let { writeString(it) },
+    "added_at" to writeTime(from.addedAt),
+    "last_used_at" to writeTime(from.lastUsedAt),
+    "is_suspended" to writeBool(from.isSuspended),
+)
+
+fun writeFactorKind(from: FactorKind) = writeString(when (from) {
+    FactorKind.TOTP -> "totp"
+})
+
+fun writeAddedFactor(from: AddedFactor) = json(
+    "factor" to writeFactor(from.factor),
+    "tokens" to writeTokens(from.tokens),
+    "recovery_codes" to writeList(from.recoveryCodes) { writeString(it) },
+)
+
+fun writeRecoveryCodes(from: RecoveryCodes) = json(
+    "codes" to writeList(from.codes) { writeString(it) },
+)
+
 fun writePasswordReset(from: PasswordReset) = json(
     "device_token" to writeString(from.deviceToken),
 )
@@ -1041,6 +1150,7 @@ fun writeRole(from: Role) = json(
     "name" to writeString(from.name),
     "description" to from.description?.let { writeString(it) },
     "is_default" to writeBool(from.isDefault),
+    "needs_second_factor" to writeBool(from.needsSecondFactor),
     "is_administrator" to writeBool(from.isAdministrator),
     "inherits" to writeList(from.inherits) { writeString(it) },
     "grants" to writeList(from.grants) { writeRoleGrant(it) },
@@ -1075,6 +1185,7 @@ fun writeRoleDetails(from: RoleDetails) = json(
     "name" to writeString(from.name),
     "description" to from.description?.let { writeString(it) },
     "is_default" to writeBool(from.isDefault),
+    "needs_second_factor" to writeBool(from.needsSecondFactor),
     "is_administrator" to writeBool(from.isAdministrator),
     "inherits" to writeList(from.inherits) { writeString(it) },
     "grants" to writeList(from.grants) { writeRoleGrant(it) },
@@ -1472,6 +1583,11 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.EMAIL_CHANGE -> "email_change"
     NoticeKind.ADDRESS_TAKEN -> "address_taken"
     NoticeKind.EMAIL_CHANGED -> "email_changed"
+    NoticeKind.FACTOR_ADDED -> "factor_added"
+    NoticeKind.FACTOR_REMOVED -> "factor_removed"
+    NoticeKind.RECOVERY_CODES_MADE -> "recovery_codes_made"
+    NoticeKind.RECOVERY_CODE_USED -> "recovery_code_used"
+    NoticeKind.FACTOR_FAILED -> "factor_failed"
     NoticeKind.PASSWORD_CHANGED -> "password_changed"
     NoticeKind.NEW_DEVICE -> "new_device"
     NoticeKind.SESSION_REUSED -> "session_reused"
@@ -1554,6 +1670,8 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.IN_USE -> "in_use"
     Reason.BUILT_IN -> "built_in"
     Reason.WRONG_STATUS -> "wrong_status"
+    Reason.SECOND_FACTOR_REQUIRED -> "second_factor_required"
+    Reason.LIMIT_REACHED -> "limit_reached"
     Reason.CONTENTION -> "contention"
     Reason.ALREADY_DONE -> "already_done"
     Reason.RATE_LIMITED -> "rate_limited"

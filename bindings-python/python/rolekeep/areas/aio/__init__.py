@@ -7,6 +7,7 @@ from .._ffi import AsyncFfi
 from .users import AsyncUsers
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
+from .factors import AsyncFactors
 from .passwords import AsyncPasswords
 from .verification import AsyncVerification
 from .email import AsyncEmail
@@ -24,6 +25,7 @@ __all__ = [
     "AsyncAudit",
     "AsyncDrones",
     "AsyncEmail",
+    "AsyncFactors",
     "AsyncLimits",
     "AsyncPasswords",
     "AsyncPermissions",
@@ -57,6 +59,11 @@ class AsyncAreas:
     def sign_in(self: AsyncFfi) -> AsyncSignIn:
         """The steps of a sign-in after the first."""
         return AsyncSignIn(self)
+
+    @property
+    def factors(self: AsyncFfi) -> AsyncFactors:
+        """Second factors: one's own, and resetting those of others."""
+        return AsyncFactors(self)
 
     @property
     def passwords(self: AsyncFfi) -> AsyncPasswords:

@@ -88,20 +88,24 @@ class AsyncSessions:
     async def step_up(
         self,
         password: str,
+        *,
+        code: str | None = None,
     ) -> Tokens:
         """Proves again who the caller is, for operations that ask for a proof of the last five
         minutes.
 
         The caller goes on in a new session, by the tokens of the answer; those of the present one
-        end at once.
-        Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a
-        session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends after ten in
-        a row.
+        end at once. An account that has a second factor is asked for it, too.
+        Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is
+        missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many
+        wrong passwords or codes; the session ends after ten wrong passwords in a row.
 
         Args:
             password: The password.
+            code: Where the account has a second factor: the six digits of the authenticator app, or
+                a recovery code.
         """
-        return decode(Tokens, await self._caller.call("sessions.step_up", {"password": password}))
+        return decode(Tokens, await self._caller.call("sessions.step_up", {"password": password, "code": code}))
 
     async def logout(self) -> None:
         """Ends the caller's own session: its tokens are refused from then on."""

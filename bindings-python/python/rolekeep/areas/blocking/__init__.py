@@ -7,6 +7,7 @@ from .._ffi import Ffi
 from .users import Users
 from .sessions import Sessions
 from .sign_in import SignIn
+from .factors import Factors
 from .passwords import Passwords
 from .verification import Verification
 from .email import Email
@@ -24,6 +25,7 @@ __all__ = [
     "Audit",
     "Drones",
     "Email",
+    "Factors",
     "Limits",
     "Passwords",
     "Permissions",
@@ -57,6 +59,11 @@ class Areas:
     def sign_in(self: Ffi) -> SignIn:
         """The steps of a sign-in after the first."""
         return SignIn(self)
+
+    @property
+    def factors(self: Ffi) -> Factors:
+        """Second factors: one's own, and resetting those of others."""
+        return Factors(self)
 
     @property
     def passwords(self: Ffi) -> Passwords:

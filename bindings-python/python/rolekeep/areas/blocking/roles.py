@@ -28,6 +28,7 @@ class Roles:
         *,
         description: str | None = None,
         is_default: bool | None = None,
+        needs_second_factor: bool | None = None,
         inherits: Sequence[str] = (),
         grants: Sequence[NewGrant] = (),
     ) -> Role:
@@ -41,6 +42,8 @@ class Roles:
                 cannot be changed.
             description: What it is for, at most 500 characters.
             is_default: Whether every new account gets it; no if not given.
+            needs_second_factor: Whether it allows something to those alone who have proved a second
+                factor; no if not given.
             inherits: The roles that it inherits.
             grants: Its own grants.
         """
@@ -48,6 +51,7 @@ class Roles:
             "name": name,
             "description": description,
             "is_default": is_default,
+            "needs_second_factor": needs_second_factor,
             "inherits": inherits,
             "grants": grants,
         }))
@@ -105,6 +109,7 @@ class Roles:
         expected_version: int | None = None,
         description: str | None | Unset = UNSET,
         is_default: bool | Unset = UNSET,
+        needs_second_factor: bool | Unset = UNSET,
         inherits: Sequence[str] | Unset = UNSET,
         grants: Sequence[NewGrant] | Unset = UNSET,
     ) -> Role:
@@ -120,6 +125,8 @@ class Roles:
                 the error is `CONFLICT`.
             description: What it is for, at most 500 characters.
             is_default: Whether every new account gets it.
+            needs_second_factor: Whether it allows something to those alone who have proved a second
+                factor. A role that inherits one that needs it needs it, too, whatever is said here.
             inherits: The roles that it inherits.
             grants: Its own grants.
         """
@@ -128,6 +135,7 @@ class Roles:
             "expected_version": expected_version,
             "description": description,
             "is_default": is_default,
+            "needs_second_factor": needs_second_factor,
             "inherits": inherits,
             "grants": grants,
         }))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..._codec import decode
-from ...records import SignInResult
+from ...records import FactorSetup, SignInResult
 from .._ffi import Ffi
 
 
@@ -15,6 +15,25 @@ class SignIn:
 
     def __init__(self, caller: Ffi) -> None:
         self._caller = caller
+
+    def factor(
+        self,
+        challenge: str,
+        code: str,
+    ) -> SignInResult:
+        """Proves the second factor, and goes on with the sign-in that owes it.
+
+        A code counts once. The same challenge and code answer the same again for as long as a used
+        refresh token does, in case the answer was lost.
+        Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge
+        that is not good any more (`invalid_token`): after ten minutes, and after five wrong codes.
+        `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+
+        Args:
+            challenge: The challenge of the sign-in.
+            code: The six digits that the authenticator app shows, or a recovery code.
+        """
+        return decode(SignInResult, self._caller.call("sign_in.factor", {"challenge": challenge, "code": code}))
 
     def password(
         self,
@@ -34,3 +53,40 @@ class SignIn:
             new_password: The new password.
         """
         return decode(SignInResult, self._caller.call("sign_in.password", {"challenge": challenge, "new_password": new_password}))
+
+    def enrol_start(
+        self,
+        challenge: str,
+    ) -> FactorSetup:
+        """Begins to add the authenticator app that a sign-in owes.
+
+        Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again
+        with the same challenge it answers the same.
+        Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+
+        Args:
+            challenge: The challenge of the sign-in.
+        """
+        return decode(FactorSetup, self._caller.call("sign_in.enrol_start", {"challenge": challenge}))
+
+    def enrol(
+        self,
+        challenge: str,
+        code: str,
+        *,
+        name: str | None = None,
+    ) -> SignInResult:
+        """Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with
+        the sign-in.
+
+        With an account's first second factor come ten recovery codes. All other sessions of the
+        user end.
+        Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good
+        any more.
+
+        Args:
+            challenge: The challenge of the sign-in.
+            code: The six digits that the app shows.
+            name: The user's name for it, at most 100 characters: "Phone".
+        """
+        return decode(SignInResult, self._caller.call("sign_in.enrol", {"challenge": challenge, "code": code, "name": name}))

@@ -12,7 +12,8 @@ const POLICY: &[&str] =
     &["$schema", "description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
 const SCOPE: &[&str] = &["attribute", "parent"];
 const TYPE: &[&str] = &["attributes"];
-const ROLE: &[&str] = &["description", "inherits", "default", "second_factor", "max_holders", "grantable_by", "allow", "deny"];
+const ROLE: &[&str] =
+    &["description", "inherits", "default", "second_factor", "max_holders", "grantable_by", "allow", "deny"];
 const GRANT: &[&str] = &["permission", "when"];
 
 /// What the copies of a policy's conditions may take, in bytes: a condition is written once for many permissions.

@@ -203,7 +203,7 @@ async fn v7_5_1_a_password_alone_makes_nothing_fresh() {
 /// Two at once: one is let in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn v6_5_1_of_two_at_once_one_is_let_in() {
-    let stage = Arc::new(Stage::open().await);
+    let stage = Arc::new(Stage::with(policy(), Config::new().sign_in_tries(0)).await);
     let (app, _, _) = stage.enrolled().await;
     for round in 0..20 {
         stage.clock.pass(90);
@@ -221,7 +221,6 @@ async fn v6_5_1_of_two_at_once_one_is_let_in() {
             let_in += usize::from(one.await.unwrap());
         }
         assert_eq!(let_in, 1, "round {round}");
-        stage.clock.pass(15 * 60);
     }
 }
 
@@ -231,5 +230,5 @@ async fn sec_13_nothing_that_prints_shows_a_seed() {
     let me = stage.ada().await;
     let setup = me.factors().add_start().await.unwrap();
     let printed = format!("{setup:?}");
-    assert!(!printed.contains(setup.secret.expose()) && !printed.contains("otpauth") && !printed.contains("svg"));
+    assert!(!printed.contains(setup.secret.expose()) && !printed.contains("otpauth") && !printed.contains("<svg"));
 }

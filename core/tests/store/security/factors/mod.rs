@@ -10,6 +10,7 @@ use std::sync::Arc;
 use hmac::{Hmac, KeyInit, Mac};
 use rolekeep::{
     Caller, Config, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
+    environment::Environment,
     factors::{AddFactor, AddedFactor},
     sessions::Tokens,
     sign_in::{ProveFactor, SignInResult, SignInStep},

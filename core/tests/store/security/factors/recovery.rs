@@ -88,7 +88,7 @@ async fn aut_10_who_did_not_get_the_answer_to_a_recovery_code_asks_again() {
 /// Of several at once one is let in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn v6_5_1_of_two_recovery_codes_at_once_one_is_let_in() {
-    let stage = Arc::new(Stage::open().await);
+    let stage = Arc::new(Stage::with(policy(), Config::new().sign_in_tries(0)).await);
     let (_, _, added) = stage.enrolled().await;
     for code in &added.recovery_codes {
         let mut challenges = Vec::new();
@@ -104,6 +104,5 @@ async fn v6_5_1_of_two_recovery_codes_at_once_one_is_let_in() {
             let_in += usize::from(one.await.unwrap());
         }
         assert_eq!(let_in, 1);
-        stage.clock.pass(15 * 60);
     }
 }

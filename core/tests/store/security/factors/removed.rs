@@ -9,6 +9,8 @@ use rolekeep::{
     users::DeleteUser,
 };
 
+use uuid::Uuid;
+
 use super::*;
 use crate::security::kit::{all, signed_in};
 
@@ -20,7 +22,7 @@ async fn aut_10_removing_the_last_one_takes_its_recovery_codes_along() {
     let (app, me, added) = stage.enrolled().await;
     let other = stage.with_tokens(&stage.signed_in_by(&app.code()).await.unwrap()).await;
     let owed = stage.login().await.challenge.unwrap();
-    assert_eq!(reason(me.factors().remove(RemoveFactor::new(FactorId::default())).await), Reason::NotFound);
+    assert_eq!(reason(me.factors().remove(RemoveFactor::new(FactorId(Uuid::from_u128(7)))).await), Reason::NotFound);
     let tokens = me.factors().remove(RemoveFactor::new(added.factor.id)).await.unwrap();
     stage.mails.take("factor_removed", ADA).await;
     let me = stage.with_tokens(&tokens).await;

@@ -12,6 +12,9 @@ val Caller.sessions: Sessions get() = getSessions()
 /** The steps of a sign-in after the first. */
 val Caller.signIn: SignIn get() = getSignIn()
 
+/** Second factors: one's own, and resetting those of others. */
+val Caller.factors: Factors get() = getFactors()
+
 /** Passwords: changing one's own, and setting those of others. */
 val Caller.passwords: Passwords get() = getPasswords()
 

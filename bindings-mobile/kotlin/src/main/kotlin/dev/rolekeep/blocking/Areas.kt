@@ -14,6 +14,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** The steps of a sign-in after the first. */
     fun signIn() = BlockingSignIn(areas.getSignIn())
 
+    /** Second factors: one's own, and resetting those of others. */
+    fun factors() = BlockingFactors(areas.getFactors())
+
     /** Passwords: changing one's own, and setting those of others. */
     fun passwords() = BlockingPasswords(areas.getPasswords())
 

@@ -98,6 +98,7 @@ class AssignRoleBuilder(private val userId: UUID, private val role: String) {
 class CreateRoleBuilder(private val name: String) {
     private var description: String? = null
     private var isDefault: Boolean? = null
+    private var needsSecondFactor: Boolean? = null
     private var inherits: List<String> = emptyList()
     private var grants: List<NewGrant> = emptyList()
 
@@ -107,13 +108,16 @@ class CreateRoleBuilder(private val name: String) {
     /** Whether every new account gets it; no if not given. */
     fun isDefault(value: Boolean?) = apply { isDefault = value }
 
+    /** Whether it allows something to those alone who have proved a second factor; no if not given. */
+    fun needsSecondFactor(value: Boolean?) = apply { needsSecondFactor = value }
+
     /** The roles that it inherits. */
     fun inherits(value: List<String>) = apply { inherits = value }
 
     /** Its own grants. */
     fun grants(value: List<NewGrant>) = apply { grants = value }
 
-    fun build() = CreateRole(name = name, description = description, isDefault = isDefault, inherits = inherits, grants = grants)
+    fun build() = CreateRole(name = name, description = description, isDefault = isDefault, needsSecondFactor = needsSecondFactor, inherits = inherits, grants = grants)
 }
 
 /** Makes a [DeleteRole]; what is not set is left out. */
@@ -189,6 +193,7 @@ class UpdateRoleBuilder(private val name: String) {
     private var expectedVersion: Long? = null
     private var description: StringPatch? = null
     private var isDefault: Boolean? = null
+    private var needsSecondFactor: Boolean? = null
     private var inherits: List<String>? = null
     private var grants: List<NewGrant>? = null
 
@@ -201,11 +206,17 @@ class UpdateRoleBuilder(private val name: String) {
     /** Whether every new account gets it. */
     fun isDefault(value: Boolean?) = apply { isDefault = value }
 
+    /**
+     * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
+     * too, whatever is said here.
+     */
+    fun needsSecondFactor(value: Boolean?) = apply { needsSecondFactor = value }
+
     /** The roles that it inherits. */
     fun inherits(value: List<String>?) = apply { inherits = value }
 
     /** Its own grants. */
     fun grants(value: List<NewGrant>?) = apply { grants = value }
 
-    fun build() = UpdateRole(name = name, expectedVersion = expectedVersion, description = description, isDefault = isDefault, inherits = inherits, grants = grants)
+    fun build() = UpdateRole(name = name, expectedVersion = expectedVersion, description = description, isDefault = isDefault, needsSecondFactor = needsSecondFactor, inherits = inherits, grants = grants)
 }

@@ -26,6 +26,7 @@ class AssignedRoleBuilder(private val role: String) {
 class PrincipalDataBuilder(private val id: String) {
     private var status: String? = null
     private var verified: Boolean? = null
+    private var secondFactor: Boolean? = null
     private var attributes: Map<String, JsonText> = emptyMap()
     private var roles: List<AssignedRole> = emptyList()
     private var groups: Map<String, List<AssignedRole>> = emptyMap()
@@ -36,6 +37,9 @@ class PrincipalDataBuilder(private val id: String) {
     /** Read as `principal.verified`; true if not given. */
     fun verified(value: Boolean?) = apply { verified = value }
 
+    /** Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without. */
+    fun secondFactor(value: Boolean?) = apply { secondFactor = value }
+
     /** Read as `principal.NAME`; the policy declares them for the type `user`. */
     fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
 
@@ -45,7 +49,7 @@ class PrincipalDataBuilder(private val id: String) {
     /** The roles of the user's groups, by the group's name. */
     fun groups(value: Map<String, List<AssignedRole>>) = apply { groups = value }
 
-    fun build() = PrincipalData(id = id, status = status, verified = verified, attributes = attributes, roles = roles, groups = groups)
+    fun build() = PrincipalData(id = id, status = status, verified = verified, secondFactor = secondFactor, attributes = attributes, roles = roles, groups = groups)
 }
 
 /** Makes a [RulesConfig]; what is not set is left out. */

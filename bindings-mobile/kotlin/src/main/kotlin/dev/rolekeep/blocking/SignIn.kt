@@ -6,6 +6,16 @@ import dev.rolekeep.*
 /** The steps of a sign-in after the first. */
 class BlockingSignIn internal constructor(private val area: SignIn) {
     /**
+     * Proves the second factor, and goes on with the sign-in that owes it.
+     *
+     * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+     * answer was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+     * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+     */
+    fun factor(input: ProveFactor): SignInResult = await { area.factor(input) }
+
+    /**
      * Chooses a new password and goes on with the sign-in that owes one.
      *
      * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
@@ -14,4 +24,31 @@ class BlockingSignIn internal constructor(private val area: SignIn) {
      * rule or is the present one.
      */
     fun password(input: ChoosePassword): SignInResult = await { area.password(input) }
+
+    /**
+     * Begins to add the authenticator app that a sign-in owes.
+     *
+     * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+     * the same.
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+     */
+    fun enrolStart(input: StartEnrol): FactorSetup = await { area.enrolStart(input) }
+
+    /**
+     * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+     *
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+     */
+    fun enrol(input: Enrol): SignInResult = await { area.enrol(input) }
+}
+
+/** Makes a [Enrol]; what is not set is left out. */
+class EnrolBuilder(private val challenge: String, private val code: String) {
+    private var name: String? = null
+
+    /** The user's name for it, at most 100 characters: "Phone". */
+    fun name(value: String?) = apply { name = value }
+
+    fun build() = Enrol(challenge = challenge, code = code, name = name)
 }
