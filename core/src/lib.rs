@@ -90,7 +90,7 @@ pub mod internals {
         credential, decode, drone, factor, input, link, notice, noun, policy, record, region, registry, session, user,
     };
     pub use crate::{
-        credentials::hashing,
+        credentials::{hashing, totp},
         operations::{hasher, target},
     };
 }

@@ -277,6 +277,7 @@ async fn sign_in(storage: &dyn Storage, world: &World, user: UserId) {
         user_agent: Some("Mozilla/5.0".into()),
         created_at: now,
         authenticated_at: now,
+        proofs: None,
         expires_at: Time::from_second(now.as_second() + days * DAY).unwrap(),
         ended_at: None,
         end_reason: None,

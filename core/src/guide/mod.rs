@@ -5,6 +5,7 @@
 //! | [`rules_alone`] | decide who may do what for users that your application already has |
 //! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in a database of your own |
 //! | [`login`] | sign users in, authenticate requests and end sessions |
+//! | [`second_factors`] | ask for a code of an authenticator app beside the password |
 //! | [`mail`] | replace forgotten passwords, prove addresses, tell users what happens to their accounts |
 //! | [`roles`] | give roles, everywhere, in a scope or for a time |
 //! | [`principals`] | look up what the rules know about a user, and every kind of scope |
@@ -25,6 +26,9 @@ pub mod stores {}
 
 #[doc = include_str!("login.md")]
 pub mod login {}
+
+#[doc = include_str!("second_factors.md")]
+pub mod second_factors {}
 
 #[doc = include_str!("mail.md")]
 pub mod mail {}

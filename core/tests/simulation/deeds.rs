@@ -14,6 +14,7 @@ use rolekeep::{
 };
 
 use crate::{
+    factors,
     history::{Answer, Floors, History, PERMISSIONS},
     identities::Known,
     notices,
@@ -54,6 +55,13 @@ pub struct Keyed {
     gives: bool,
 }
 
+/// What somebody signs in by: hashing is dear, so that few seeds do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Proves {
+    Passwords,
+    Factors,
+}
+
 /// What all callers of one seed share.
 pub struct Stage {
     pub world: Arc<World>,
@@ -69,10 +77,11 @@ pub struct Stage {
     pub identities: Known,
     /// What was mailed.
     pub sent: Arc<notices::Sent>,
+    pub kept: factors::Kept,
     /// How many answers were compared.
     pub answers: Cell<u64>,
-    /// Whether somebody signs in and changes passwords.
-    pub proves: bool,
+    /// What is proved and changed beside, if anything.
+    pub proves: Option<Proves>,
 }
 
 impl Instance {
@@ -355,8 +364,10 @@ impl Stage {
 pub async fn live(stage: Rc<Stage>, deeds: usize) {
     for _ in 0..deeds {
         let at = stage.world.below(stage.instances.len());
-        if stage.proves && stage.world.chance(60) {
+        if stage.proves == Some(Proves::Passwords) && stage.world.chance(60) {
             stage.prove(at).await
+        } else if stage.proves == Some(Proves::Factors) && stage.world.chance(80) {
+            stage.use_factors(at).await
         } else if stage.world.chance(60) {
             stage.change(at).await
         } else {

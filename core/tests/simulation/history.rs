@@ -8,7 +8,7 @@ use std::{
 use rolekeep::{
     ChangeSetId, SessionId, Time, UserId, Value,
     internals::{
-        credential::Credential,
+        credential::{Challenge, Credential},
         notice::PendingNotice,
         policy::RoleRow,
         record::Record,
@@ -23,6 +23,7 @@ use rolekeep::{
 
 use crate::{
     common::block_on,
+    factors,
     notices::{Sent, Told},
     world::TaskId,
 };
@@ -93,6 +94,8 @@ pub struct History {
     sent: Arc<Sent>,
     /// When those notices are due that wait.
     due: Vec<Time>,
+    /// The first law of second factors that the rows broke.
+    pub unproved: Option<String>,
     /// The first notice that went without a word.
     pub untold: Option<String>,
 }
@@ -107,7 +110,7 @@ fn rows(memory: &MemoryStorage, table: &'static Table) -> Vec<Row> {
     block_on(memory.query(&Query::of(table, Predicate::Always))).unwrap().rows
 }
 
-fn all<R: Record>(memory: &MemoryStorage) -> Vec<R> {
+pub fn all<R: Record>(memory: &MemoryStorage) -> Vec<R> {
     rows(memory, R::TABLE).into_iter().map(|row| R::from_row(row).unwrap()).collect()
 }
 
@@ -133,11 +136,16 @@ impl History {
         let is_note = change_set.writes.iter().all(|write| write.table.name == SessionActivity::TABLE.name);
         let owner = Some(owner).filter(|_| !is_note);
         self.moments.push(Moment::now(memory, position, owner, Some(change_set)));
+        self.unproved = self.unproved.take().or_else(|| factors::broken(memory));
         let untold = self.told.record(change_set, &self.sent);
         self.untold = self.untold.take().or(untold);
         self.due = all::<PendingNotice>(memory).into_iter().map(|notice| notice.due_at).collect();
         for entry in &change_set.audit {
+            // What is taken by a challenge is limited otherwise.
+            let by_challenge = change_set.writes.iter().any(|write| write.table.name == Challenge::TABLE.name);
             let is_failure = match entry.action.as_str() {
+                "sessions.login" if by_challenge => continue,
+                "sessions.login_step" => Some(false),
                 "sessions.login_failed" => Some(true),
                 "sessions.login" => Some(false),
                 "passwords.reset" => None,

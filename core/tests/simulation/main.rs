@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod deeds;
+mod factors;
 mod history;
 mod identities;
 mod notices;
@@ -22,7 +23,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use deeds::{Held, Instance, SignIn, Stage};
+use deeds::{Held, Instance, Proves, SignIn, Stage};
 use history::{Floors, History};
 use rolekeep::{Config, Policy, UserId, UserManagement, storage::MemoryStorage, users::CreateUser};
 use world::{Executor, Outside, World, calmly};
@@ -148,8 +149,13 @@ fn play(seed: u64) -> Result<u64, String> {
                 keyed: RefCell::default(),
                 identities: identities::Known::default(),
                 sent,
+                kept: factors::Kept::default(),
                 answers: Cell::new(0),
-                proves: seed.is_multiple_of(PROVING),
+                proves: match seed % PROVING {
+                    0 => Some(Proves::Passwords),
+                    1 => Some(Proves::Factors),
+                    _ => None,
+                },
             }
         }
     };
@@ -157,7 +163,8 @@ fn play(seed: u64) -> Result<u64, String> {
     world.set_calm(false);
     for _ in 0..2 + world.below(6) {
         let turns = world.chance(50).then(|| world.below(60));
-        executor.start(deeds::live(stage.clone(), 1 + world.below(5)), turns);
+        let deeds = if stage.proves == Some(Proves::Factors) { 4 + world.below(12) } else { 1 + world.below(5) };
+        executor.start(deeds::live(stage.clone(), deeds), turns);
     }
     let ended = executor.run().and_then(|()| calmly(&mut executor, deeds::settle(stage.clone())));
     let broken = stage
@@ -166,7 +173,8 @@ fn play(seed: u64) -> Result<u64, String> {
         .take()
         .or(ended.err())
         .or_else(|| stage.history.lock().unwrap().overrun(tries(seed)))
-        .or_else(|| stage.history.lock().unwrap().untold.clone());
+        .or_else(|| stage.history.lock().unwrap().untold.clone())
+        .or_else(|| stage.history.lock().unwrap().unproved.clone());
     match broken {
         Some(law) => Err(format!("{law}\n{}", world.trace())),
         None => Ok(stage.answers.get()),

@@ -31,7 +31,14 @@ fn a_column_with_the_name_of_a_secret_is_one() {
         .filter(|(_, column)| column.secret)
         .map(|(table, column)| format!("{}.{}", table.name, column.name))
         .collect();
-    assert_eq!(secret, ["credentials.password_hash", "session_activity.seed", "signing_keys.secret"]);
+    let secrets = [
+        "credentials.password_hash",
+        "factors.seed",
+        "session_activity.seed",
+        "challenges.seed",
+        "signing_keys.secret",
+    ];
+    assert_eq!(secret, secrets);
 }
 
 #[test]

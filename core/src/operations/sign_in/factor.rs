@@ -63,7 +63,7 @@ impl Operation for ProveFactor {
                 return Ok(answer);
             }
             plan.failed(&tried, &standing);
-            plan.audit("sessions.login_failed", target, Some("wrong code".to_owned()));
+            plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
             plan.refuse(void());
             return Err(void());
         }
@@ -75,7 +75,7 @@ impl Operation for ProveFactor {
             let wrong = Error::new(Reason::InvalidCredentials, "the code is wrong, or was used");
             let failures = Some(challenge.failures.unwrap_or_default().saturating_add(1));
             plan.follow(Some(&challenge), Challenge { failures, ..challenge.clone() });
-            plan.audit("sessions.login_failed", target, Some("wrong code".to_owned()));
+            plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
             plan.refuse(wrong.clone());
             return Err(wrong);
         };

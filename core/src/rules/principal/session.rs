@@ -69,3 +69,84 @@ impl RuleSet {
         self.second_factors.binary_search(&role).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use uuid::Uuid;
+
+    use super::SessionFacts;
+    use crate::{
+        model::{
+            proof::{Proof, Proofs},
+            time::Time,
+        },
+        rules::{Policy, PrincipalData, Role, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
+    };
+
+    /// `strong` needs a second factor; `senior` inherits it and `plain`; `plain` denies.
+    fn rules() -> RuleSet {
+        let policy = Policy::new()
+            .permissions(["a:one", "a:two", "a:three", "a:four"])
+            .add_role(Role::new("strong").second_factor().allow("a:one").deny("a:four"))
+            .add_role(Role::new("plain").allow("a:two"))
+            .add_role(Role::new("senior").inherits("strong").inherits("plain").allow("a:three"))
+            .add_role(Role::new("other").allow("a:four"));
+        RuleSet::compile(&policy, &Schema::new()).unwrap()
+    }
+
+    /// Which of the permissions a holder of these roles has, by so much proved.
+    fn has(rules: &RuleSet, roles: &[&str], proofs: Proofs) -> Vec<String> {
+        let mut stored = StoredPrincipal::new(Uuid::from_u128(1));
+        stored.assignments = roles.iter().map(|role| StoredAssignment::new(*role, Scope::Global)).collect();
+        let principal = rules.resolve_stored(stored);
+        let now = Time::from_second(1_800_000_000).unwrap();
+        let asking = rules.in_session(&principal, SessionFacts { authenticated_at: now, proofs });
+        let may = |name: &String| {
+            let permission = rules.permission(name).unwrap();
+            rules.check(&asking, permission, now).unwrap()
+        };
+        let names = ["a:one", "a:two", "a:three", "a:four"].map(str::to_owned);
+        names.into_iter().filter(may).collect()
+    }
+
+    #[test]
+    fn aut_10_a_role_that_needs_a_second_factor_allows_nothing_without_and_denies_all_the_same() {
+        let rules = rules();
+        let (one, two) = (Proofs::from(Proof::Password), Proofs::from(Proof::Password).with(Proof::Totp));
+        assert_eq!(has(&rules, &["senior", "other"], two), ["a:one", "a:two", "a:three"]);
+        assert_eq!(has(&rules, &["senior", "other"], one), ["a:two"], "what it inherits from others stays");
+        assert_eq!(has(&rules, &["plain", "other"], one), ["a:two", "a:four"]);
+        assert_eq!(has(&rules, &["strong", "plain"], one), ["a:two"]);
+        assert_eq!(has(&rules, &["senior"], Proof::Totp.into()), ["a:two"], "an app alone is one factor");
+    }
+
+    #[test]
+    fn aut_10_edits_of_roles_change_who_needs_one() {
+        let rules = rules();
+        let one = Proofs::from(Proof::Password);
+        let all = |rules: &RuleSet| rules.roles().filter(|role| role.needs_second_factor).count();
+        assert_eq!(all(&rules), 2);
+        let edited = rules.with_role(Role::new("plain").second_factor().allow("a:two")).unwrap();
+        assert!(has(&edited, &["senior"], one).is_empty() && all(&edited) == 3);
+        let edited = edited.with_role(Role::new("strong").allow("a:one")).unwrap();
+        let edited = edited.with_role(Role::new("senior").inherits("strong")).unwrap();
+        assert_eq!(has(&edited, &["senior"], one), ["a:one"]);
+        let edited = edited.without_role("plain").unwrap();
+        assert!(!edited.has_second_factors());
+    }
+
+    /// Who describes principals itself says so, or what needs it is not allowed.
+    #[test]
+    fn rbc_19_a_principal_that_is_described_has_proved_one_factor_unless_it_says_so() {
+        let rules = rules();
+        let data = PrincipalData::new(Uuid::from_u128(1)).roles(["senior"]);
+        let now = Time::from_second(1_800_000_000).unwrap();
+        let permission = rules.permission("a:one").unwrap();
+        let may = |data: &PrincipalData| {
+            let principal = rules.resolve_principal(data).unwrap();
+            rules.check(&principal, permission, now).unwrap()
+        };
+        assert!(!may(&data) && !may(&data.clone().second_factor(false)) && may(&data.second_factor(true)));
+    }
+}

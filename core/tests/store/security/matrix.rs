@@ -15,11 +15,14 @@ use serde_json::{Value, json};
 use super::kit::{PASSWORD, signed_in};
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 12] = [
     "audit.outcome",
     "sessions.login",
     "sessions.refresh",
+    "sign_in.factor",
     "sign_in.password",
+    "sign_in.enrol_start",
+    "sign_in.enrol",
     "sessions.inspect",
     "passwords.forgot",
     "passwords.reset",
@@ -27,13 +30,18 @@ const PUBLIC: [&str; 9] = [
     "email.revert",
 ];
 /// Any user may ask for these about itself; none of them says anything about others.
-const OWN: [&str; 11] = [
+const OWN: [&str; 16] = [
     "users.me",
     "sessions.logout",
     "sessions.list",
     "sessions.revoke_others",
     "sessions.step_up",
     "passwords.change",
+    "factors.list",
+    "factors.add_start",
+    "factors.add",
+    "factors.remove",
+    "factors.recovery_codes",
     "verification.send",
     "email.change",
     "email.confirm",
@@ -99,8 +107,13 @@ impl World {
             "users.replace" => json!({"id": victim, "email": "other@example.org"}),
             "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
             "sessions.refresh" => json!({ "refresh_token": self.refresh_token }),
-            "sessions.list_of" | "sessions.revoke_all" | "limits.clear" => json!({ "user_id": victim }),
+            "sessions.list_of" | "sessions.revoke_all" | "limits.clear" | "factors.reset_of" => {
+                json!({ "user_id": victim })
+            }
             "sessions.step_up" => json!({ "password": PASSWORD }),
+            "sign_in.factor" | "sign_in.enrol" | "factors.add" => json!({"challenge": "rkx_AAAA", "code": "123456"}),
+            "sign_in.enrol_start" => json!({"challenge": "rkx_AAAA"}),
+            "factors.remove" => json!({ "id": self.session }),
             "sign_in.password" => json!({"challenge": "rkx_AAAA", "new_password": PASSWORD}),
             "sessions.inspect" => json!({ "token": self.refresh_token }),
             "passwords.change" => json!({"current_password": PASSWORD, "new_password": "another horse battery"}),

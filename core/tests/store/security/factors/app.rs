@@ -232,3 +232,18 @@ async fn sec_13_nothing_that_prints_shows_a_seed() {
     let printed = format!("{setup:?}");
     assert!(!printed.contains(setup.secret.expose()) && !printed.contains("otpauth") && !printed.contains("<svg"));
 }
+
+/// Whatever clocks do, a code counts once.
+#[tokio::test]
+async fn v6_5_1_a_clock_that_is_set_back_lets_nobody_in_again() {
+    let stage = Stage::open().await;
+    let (app, _, added) = stage.enrolled().await;
+    let code = app.code();
+    stage.signed_in_by(&code).await.unwrap();
+    stage.clock.pass(3600);
+    stage.signed_in_by(&app.code()).await.unwrap();
+    stage.clock.put_back(3600);
+    assert_eq!(reason(stage.signed_in_by(&code).await), Reason::InvalidCredentials);
+    assert_eq!(reason(stage.signed_in_by(&app.code_at(1)).await), Reason::InvalidCredentials, "before the last one");
+    stage.signed_in_by(&added.recovery_codes[0]).await.unwrap();
+}
