@@ -28,5 +28,6 @@ mod reports;
 mod schema;
 mod scope_texts;
 mod scopes;
+mod second_factors;
 mod suggestions;
 mod texts;

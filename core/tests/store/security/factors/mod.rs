@@ -1,6 +1,7 @@
 //! Second factors (AUT-10): nobody gets past one, a code counts once, and what is asked of whom.
 
 mod app;
+mod attacked;
 mod demanded;
 mod recovery;
 mod removed;
