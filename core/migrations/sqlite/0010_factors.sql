@@ -6,6 +6,7 @@ CREATE TABLE "factors" (
   "kind" TEXT NOT NULL,
   "name" TEXT,
   "seed" TEXT,
+  "epoch" INTEGER NOT NULL,
   "added_at" INTEGER NOT NULL,
   "version" INTEGER NOT NULL,
   PRIMARY KEY ("id")
@@ -24,6 +25,7 @@ CREATE TABLE "factor_states" (
 CREATE TABLE "recovery_codes" (
   "user_id" TEXT NOT NULL,
   "hash" TEXT NOT NULL,
+  "epoch" INTEGER NOT NULL,
   "used_at" INTEGER,
   "version" INTEGER NOT NULL,
   PRIMARY KEY ("user_id", "hash")
@@ -90,11 +92,14 @@ CREATE TABLE "challenges" (
   "step" TEXT NOT NULL,
   "epoch" INTEGER NOT NULL,
   "proofs" TEXT,
+  "proved_at" INTEGER,
   "seed" TEXT,
   "failures" INTEGER,
+  "code_step" INTEGER,
   "device_name" TEXT,
   "platform" TEXT,
   "is_known_device" INTEGER,
+  "device_id" TEXT,
   "created_at" INTEGER NOT NULL,
   "expires_at" INTEGER NOT NULL,
   "used_at" INTEGER,
@@ -103,8 +108,8 @@ CREATE TABLE "challenges" (
   PRIMARY KEY ("id")
 ) STRICT, WITHOUT ROWID;
 INSERT INTO "challenges"
-  SELECT "id", "user_id", "step", "epoch", NULL, NULL, NULL, "device_name", "platform", "is_known_device", "created_at",
-    "expires_at", "used_at", "session_id", "version"
+  SELECT "id", "user_id", "step", "epoch", NULL, NULL, NULL, NULL, NULL, "device_name", "platform", "is_known_device", NULL,
+    "created_at", "expires_at", "used_at", "session_id", "version"
   FROM "challenges_before_factors";
 DROP TABLE "challenges_before_factors";
 CREATE INDEX "challenges_by_user_id" ON "challenges" ("user_id", "id");

@@ -64,7 +64,7 @@ pub enum AuditDenials {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum SecondFactor {
-    /// Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing.
+    /// Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to all others.
     Off,
     /// Who adds one, and who holds a role that needs one.
     #[default]

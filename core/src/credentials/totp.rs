@@ -47,7 +47,7 @@ pub fn digits(typed: &Secret) -> Option<[u8; DIGITS]> {
 /// # Errors
 /// [`Reason::Corrupt`] for a seed that cannot be read.
 pub fn step(seed: &Secret, code: &[u8; DIGITS], now: Time) -> Result<Option<i64>> {
-    let present = now.as_second().div_euclid(STEP_SECONDS);
+    let present = present(now);
     let mut found = None;
     // All of them, whichever it is; the latest of several.
     for step in present - DRIFT..=present + DRIFT {
@@ -56,6 +56,11 @@ pub fn step(seed: &Secret, code: &[u8; DIGITS], now: Time) -> Result<Option<i64>
         }
     }
     Ok(found)
+}
+
+/// The step of now.
+pub fn present(now: Time) -> i64 {
+    now.as_second().div_euclid(STEP_SECONDS)
 }
 
 /// The code of a step.

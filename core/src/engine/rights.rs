@@ -15,10 +15,12 @@ use super::{
     cache::{self, Slot},
 };
 use crate::{
+    config::SecondFactor,
     environment::Clock,
     model::{
         error::{Error, Reason, Result},
         id::{ChangeSetId, SessionId, UserId},
+        proof::Proved,
         session::{Session, SessionActivity},
         time::Time,
     },
@@ -103,13 +105,6 @@ pub struct UsersInMemory {
 pub(crate) struct Live {
     pub(crate) session: Session,
     pub(crate) activity: SessionActivity,
-}
-
-impl Live {
-    /// What it says of who asks by it.
-    fn facts(&self) -> SessionFacts {
-        sessions::facts(&self.session)
-    }
 }
 
 impl Engine {
@@ -300,18 +295,30 @@ impl Engine {
         let loaded = loaded.ok_or_else(|| inactive(session.as_ref()))?;
         let authority = Some(loaded.principal.version()).filter(|version| *version > 0);
         let principal = match &came_by {
-            Some(live) => loaded.policy.rules.in_session(&loaded.principal, live.facts()).into_owned(),
+            Some(live) => {
+                let facts = self.facts(&live.session, self.services.now());
+                loaded.policy.rules.in_session(&loaded.principal, facts).into_owned()
+            }
             None => loaded.principal,
         };
         let user = SignedIn {
             id,
             session: session.as_ref().map(|session| session.id),
             session_version: came_by.as_ref().map(|live| live.session.version),
-            proved: came_by.as_ref().map(|live| live.facts()),
+            proved: came_by.as_ref().map(|live| sessions::proved(&live.session)),
             principal: Arc::new(principal),
             authority,
         };
         Ok((ActorKind::User(user), loaded.policy))
+    }
+
+    /// What a session says of who asks by it.
+    fn facts(&self, session: &Session, now: Time) -> SessionFacts {
+        let config = &self.services.config;
+        let Proved { at, by } = sessions::proved(session);
+        // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
+        let authenticated_at = Some(at).filter(|at| *at <= now.plus_seconds(config.leeway_seconds));
+        SessionFacts { authenticated_at, proofs: by, needs_two_factors: config.second_factor == SecondFactor::Required }
     }
 
     fn require_session(
@@ -350,7 +357,8 @@ impl Engine {
         let mut facts = None;
         if let Some(session) = session {
             let live = session.slot.get().ok_or_else(not_loaded)?;
-            facts = Some(self.require_session(id, session, Some(live), clock.now())?.facts());
+            let live = self.require_session(id, session, Some(live), clock.now())?;
+            facts = Some(self.facts(&live.session, clock.now()));
         }
         let answer = self.principals.with_rights(|rights| {
             let principal = rights.pinned(pin).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;

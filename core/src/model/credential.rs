@@ -103,16 +103,22 @@ pub struct Challenge {
     pub epoch: i64,
     /// What was proved before; none: the password.
     pub proofs: Option<Proofs>,
+    /// When the first of it was; none: when it was made.
+    pub proved_at: Option<Time>,
     /// The seed of the authenticator app that is being added.
     pub seed: Option<Secret>,
     /// How many wrong answers it has had.
     pub failures: Option<i64>,
+    /// The step of the code of an app that answered it.
+    pub code_step: Option<i64>,
     /// The user's name for the device.
     pub device_name: Option<String>,
     /// `web`, `ios`, …: as the application gave it.
     pub platform: Option<String>,
     /// Whether it was a known device; none: nobody asked yet when it was made.
     pub is_known_device: Option<bool>,
+    /// The device, where it has tries of its own.
+    pub device_id: Option<String>,
     /// When it was made.
     #[record(given)]
     pub created_at: Time,

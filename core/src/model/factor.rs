@@ -27,6 +27,8 @@ pub struct Factor {
     pub name: Option<String>,
     /// What its codes are made from, in base32.
     pub seed: Option<Secret>,
+    /// The credential's epoch that began with it: what undoes a change goes by that, whatever the clocks say.
+    pub epoch: i64,
     /// When it was added.
     #[record(given)]
     pub added_at: Time,
@@ -70,6 +72,8 @@ pub struct RecoveryCode {
     pub user_id: UserId,
     /// SHA-256 of the code and the account, hexadecimal: of 120 random bits, which nobody finds again (V6.5.2).
     pub hash: String,
+    /// The credential's epoch in which it was made.
+    pub epoch: i64,
     /// When it was used.
     pub used_at: Option<Time>,
     /// The row's version.

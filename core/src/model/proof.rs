@@ -6,6 +6,7 @@ use rolekeep_macros::{Describe, Word};
 
 use super::{
     record::{Field, Kind},
+    time::Time,
     value::Value,
 };
 
@@ -55,6 +56,15 @@ impl From<Proof> for Proofs {
     fn from(proof: Proof) -> Self {
         Self::default().with(proof)
     }
+}
+
+/// That somebody proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proved {
+    /// When; of several proofs the oldest.
+    pub at: Time,
+    /// By what.
+    pub by: Proofs,
 }
 
 /// Words with a space between them.

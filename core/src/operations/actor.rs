@@ -7,10 +7,11 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
+        proof::Proved,
         text,
     },
     net::{Networks, Origin},
-    rules::{Context, Principal, SessionFacts},
+    rules::{Context, Principal},
 };
 
 /// So many characters of an address are kept: an IPv6 address with a zone has fewer.
@@ -53,7 +54,7 @@ pub struct SignedIn {
     /// That session's version when it was looked at.
     pub session_version: Option<i64>,
     /// When and by what its session proved who it is; none: the host speaks for it.
-    pub(crate) proved: Option<SessionFacts>,
+    pub(crate) proved: Option<Proved>,
     /// Its rights.
     pub principal: Arc<Principal>,
     /// The version of its guard when its rights were read; none: there was no guard row yet.

@@ -47,6 +47,8 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
             is_active,
             status: user.status.to_string().into(),
             is_verified: user.email_verified,
+            // Sessions say so of who asks; about others all their roles count.
+            has_two_factors: true,
             attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
             assignments: held.get(&user.id).cloned().unwrap_or_default(),
             good_from: suspended_until.filter(|_| is_active),

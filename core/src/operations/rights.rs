@@ -19,7 +19,7 @@ pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let stale = || Error::new(Reason::StepUpRequired, "prove again who you are, by `sessions.step_up`");
     let proved = user.proved.ok_or_else(stale)?;
-    let at = proved.authenticated_at;
+    let at = proved.at;
     if at > latest || plan.now >= at.plus_seconds(FRESH_SECONDS) {
         return Err(stale());
     }
@@ -27,7 +27,7 @@ pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
         let credential = epochs::credential_of(plan, user.id).await?;
         Ok::<_, Error>(credential.is_some_and(|credential| credential.second_factor_since.is_some()))
     };
-    if proved.proofs.are_two_factors() || !has_factor().await? { Ok(()) } else { Err(stale()) }
+    if proved.by.are_two_factors() || !has_factor().await? { Ok(()) } else { Err(stale()) }
 }
 
 /// Refuses a row that the caller may not have as it will be. The engine asks again, about all rows; here it is

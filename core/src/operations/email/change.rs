@@ -22,7 +22,7 @@ use crate::{
         links, notices,
         plan::Plan,
         services::Services,
-        sessions::{Tokens, facts, own_among_all, renew},
+        sessions::{self, Tokens, own_among_all, renew},
         users::existing,
     },
 };
@@ -110,7 +110,7 @@ impl Operation for ConfirmEmail {
         }
         notices::tell(plan, NoticeKind::EmailChanged, &user)?;
         plan.audit("email.confirm", Some(("user", user.id.to_string())), None);
-        let proved = facts(&session);
+        let proved = sessions::proved(&session);
         renew(plan, user, &session, proved).await
     }
 }

@@ -15,14 +15,17 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, factors, links, notices, plan::Plan, services::Services, users::unlink_since},
+    operations::{
+        Access, Operation, administrators, factors, links, notices, plan::Plan, services::Services, users::unlink_since,
+    },
 };
 
 /// Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
 /// `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
 ///
-/// For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
-/// were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
+/// For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
+/// recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
+/// where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -53,7 +56,9 @@ impl Operation for RevertEmail {
         if !is_same {
             notices::tell(plan, NoticeKind::EmailChanged, before)?;
         }
-        if factors::end_since(plan, before, link.created_at).await? {
+        // Whoever reads the mail comes to no authority by it: those who have some ask an administrator.
+        let has_authority = is_same && administrators::has_more_than_defaults(plan, before.id).await?;
+        if !has_authority && factors::end_after(plan, before, link.epoch).await? {
             notices::tell(plan, NoticeKind::FactorRemoved, before)?;
         }
         let (user, credential) = changed(plan, before, &link.address).await?;

@@ -7,7 +7,6 @@ use super::{
     FactorSetup, FactorView, begun, of,
     recovery::{self},
     require_offered,
-    setup::PURPOSE_SECONDS,
 };
 use crate::{
     credentials::totp,
@@ -19,7 +18,7 @@ use crate::{
         factor::{Factor, FactorKind, FactorState},
         link::LinkPurpose,
         notice::NoticeKind,
-        proof::Proof,
+        proof::{Proof, Proved},
         secret::Secret,
         session::SessionEnd,
         text,
@@ -32,11 +31,10 @@ use crate::{
         links, notices,
         plan::Plan,
         services::Services,
-        sessions::{Tokens, facts, own_among_all, renew},
+        sessions::{self, Tokens, own, own_among_all, renew},
         sign_in::{self, Steps},
         users::existing,
     },
-    rules::SessionFacts,
 };
 
 /// So many authenticator apps an account may have: any of them is as good as the others to who guesses.
@@ -56,7 +54,8 @@ pub struct StartFactor {}
 ///
 /// From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
 /// answer. With an account's first second factor come ten recovery codes.
-/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+/// account that has three by now.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AddFactor {
@@ -96,17 +95,15 @@ impl Operation for StartFactor {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<FactorSetup> {
         require_offered(plan)?;
-        let session = crate::operations::sessions::own(plan).await?;
+        let session = own(plan).await?;
         let user = existing(plan.reads(), session.user_id).await?;
         if of(plan, user.id).await?.len() >= MOST {
             return Err(too_many());
         }
         let credential = epochs::credential_of(plan, user.id).await?;
         plan.check(&user);
-        let challenge = Challenge {
-            expires_at: plan.now.plus_seconds(PURPOSE_SECONDS),
-            ..sign_in::challenge(plan, &user, links::epoch_of(credential.as_ref()), ChallengePurpose::AddFactor)?
-        };
+        let epoch = links::epoch_of(credential.as_ref());
+        let challenge = sign_in::challenge(plan, &user, epoch, ChallengePurpose::AddFactor)?;
         begun(plan, challenge, &user)
     }
 }
@@ -137,9 +134,9 @@ impl Operation for AddFactor {
             return Err(sign_in::void());
         }
         let enrolled = enrol(plan, &user, &challenge, &added.code, added.name.clone()).await?;
-        plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), ..challenge.clone() });
-        let before = facts(&session);
-        let proved = SessionFacts { proofs: before.proofs.with(Proof::Totp), ..before };
+        plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), seed: None, ..challenge.clone() });
+        let before = sessions::proved(&session);
+        let proved = Proved { by: before.by.with(Proof::Totp), ..before };
         let tokens = renew(plan, user, &session, proved).await?;
         Ok(AddedFactor { factor: enrolled.factor, tokens, recovery_codes: enrolled.recovery_codes })
     }
@@ -148,6 +145,8 @@ impl Operation for AddFactor {
 /// A second factor that is added, and what comes with it.
 pub(in crate::operations) struct Enrolled {
     pub(in crate::operations) factor: FactorView,
+    /// The step of the code that showed that it works.
+    pub(in crate::operations) step: i64,
     pub(in crate::operations) credential: Credential,
     pub(in crate::operations) recovery_codes: Vec<Secret>,
 }
@@ -169,12 +168,14 @@ pub(in crate::operations) async fn enrol(
         return Err(too_many());
     }
     plan.check(user);
+    let epoch = links::epoch_of(epochs::credential_of(plan, user.id).await?.as_ref());
     let factor = Factor {
         id: plan.services.env.new_id()?,
         user_id: user.id,
         kind: FactorKind::Totp,
         name,
         seed: Some(seed),
+        epoch: epoch + 1,
         added_at: plan.now,
         version: 0,
     };
@@ -182,13 +183,11 @@ pub(in crate::operations) async fn enrol(
     // The code that showed that the app works is used.
     let (factor_id, last_used_at) = (factor.id, plan.now);
     let state = plan.follow(None, FactorState { factor_id, last_step: step, last_used_at, failures: 0, version: 0 });
-    let before = epochs::credential_of(plan, user.id).await?;
-    let epoch = links::epoch_of(before.as_ref());
     let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept).await?;
     let since = advanced.second_factor_since.unwrap_or(plan.now);
     let credential = plan.follow(Some(&advanced), Credential { second_factor_since: Some(since), ..advanced.clone() });
     let is_first = known.is_empty();
-    let recovery_codes = if is_first { recovery::renewed(plan, user.id).await? } else { Vec::new() };
+    let recovery_codes = if is_first { recovery::renewed(plan, user.id, epoch + 1).await? } else { Vec::new() };
     // Whoever has the password alone may be the one that adds the first: the account's owner can undo it.
     match user.email.as_ref().filter(|_| is_first && user.email_verified && plan.services.has_notifier()) {
         Some(address) => {
@@ -198,7 +197,7 @@ pub(in crate::operations) async fn enrol(
         None => notices::tell(plan, NoticeKind::FactorAdded, user)?,
     }
     plan.audit("factors.add", Some(("user", user.id.to_string())), Some(factor.kind.to_string()));
-    Ok(Enrolled { factor: FactorView::of(&factor, &state), credential, recovery_codes })
+    Ok(Enrolled { factor: FactorView::of(&factor, &state), step, credential, recovery_codes })
 }
 
 fn too_many() -> Error {

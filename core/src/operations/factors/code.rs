@@ -12,11 +12,12 @@ use crate::{
         notice::NoticeKind,
         proof::Proof,
         secret::Secret,
+        session::Session,
         time::Time,
         user::User,
     },
     operations::{
-        limits::{Tries, Try},
+        limits::{FactorTry, Tries, Try},
         notices,
         plan::Plan,
     },
@@ -25,17 +26,20 @@ use crate::{
 /// After so many wrong codes in a row an app counts no more (NIST SP 800-63B-4, 3.2.2).
 pub(super) const MOST_FAILURES: i64 = 100;
 
-/// What a code proves, once: its use is planned, and what a wrong one counts, under the limits of who is known on the device or not.
+/// A step so far ahead, by a day, was used by a clock that was wrong.
+const FAR_AHEAD: i64 = 24 * 3600 / totp::STEP_SECONDS;
+
+/// What a code proves, once, and the step of an app's: its use is planned, and what a wrong one counts.
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
 pub(in crate::operations) async fn proved(
     plan: &mut Plan<'_>,
     user: &User,
-    is_known: bool,
+    by: FactorTry,
     typed: &Secret,
-) -> Result<Option<Proof>> {
-    let tried = Try::factor(plan.services, user.id, is_known)?;
+) -> Result<Option<(Proof, Option<i64>)>> {
+    let tried = Try::factor(plan.services, user.id, by)?;
     let standing = plan.standing(&tried).await?;
     let factors = of(plan, user.id).await?;
     if let Some(proof) = accepted(plan, user, &factors, typed).await? {
@@ -44,7 +48,10 @@ pub(in crate::operations) async fn proved(
     }
     for (factor, state) in factors.iter().filter(|(_, state)| state.failures < MOST_FAILURES) {
         let failures = state.failures + 1;
-        plan.follow(Some(state), FactorState { failures, ..state.clone() });
+        // What lies so far ahead was used by a clock that was wrong: it goes on from here, so that no code counts twice.
+        let present = totp::present(plan.now);
+        let last_step = if state.last_step > present + FAR_AHEAD { present + 1 } else { state.last_step };
+        plan.follow(Some(state), FactorState { failures, last_step, ..state.clone() });
         if failures == MOST_FAILURES {
             plan.audit("factors.suspended", Some(("user", user.id.to_string())), Some(factor.kind.to_string()));
         }
@@ -62,16 +69,20 @@ async fn accepted(
     user: &User,
     factors: &[(Factor, FactorState)],
     typed: &Secret,
-) -> Result<Option<Proof>> {
+) -> Result<Option<(Proof, Option<i64>)>> {
     if let Some(digits) = totp::digits(typed) {
         for (seed, state) in usable(factors) {
             let step = totp::step(seed, &digits, plan.now)?;
-            // None of a step that was used, or before one (RFC 6238, section 5.2): whatever clocks do meanwhile. One that was far
-            // ahead took no code of an app that is right.
+            // None of a step that was used, or before one (RFC 6238, section 5.2): whatever clocks do meanwhile.
             if let Some(step) = step.filter(|step| *step > state.last_step) {
                 let used = FactorState { last_step: step, last_used_at: plan.now, failures: 0, ..state.clone() };
                 plan.follow(Some(state), used);
-                return Ok(Some(Proof::Totp));
+                // In a row is what was wrong since any of them was right.
+                let wrong = factors.iter().map(|(_, other)| other).filter(|other| other.factor_id != state.factor_id);
+                for other in wrong.filter(|other| (1..MOST_FAILURES).contains(&other.failures)) {
+                    plan.follow(Some(other), FactorState { failures: 0, ..other.clone() });
+                }
+                return Ok(Some((Proof::Totp, Some(step))));
             }
         }
         return Ok(None);
@@ -82,7 +93,7 @@ async fn accepted(
     }
     plan.audit("factors.recovery_code_used", Some(("user", user.id.to_string())), None);
     notices::tell(plan, NoticeKind::RecoveryCodeUsed, user)?;
-    Ok(Some(Proof::RecoveryCode))
+    Ok(Some((Proof::RecoveryCode, None)))
 }
 
 /// Apps whose codes count.
@@ -91,17 +102,20 @@ fn usable(factors: &[(Factor, FactorState)]) -> impl Iterator<Item = (&Secret, &
     usable.filter_map(|(factor, state)| Some((factor.seed.as_ref()?, state)))
 }
 
-/// Whether a code is the one that was used at that moment: for who did not get the answer.
+/// Whether a code is the one that was used at that moment, or in that step: for who did not get the answer.
 pub(in crate::operations) async fn answered(
     plan: &Plan<'_>,
     user: UserId,
     typed: &Secret,
     used_at: Time,
+    step: Option<i64>,
 ) -> Result<bool> {
-    let Some(digits) = totp::digits(typed) else { return recovery::was_used(plan, user, typed, used_at).await };
+    let (Some(digits), Some(step)) = (totp::digits(typed), step) else {
+        return recovery::was_used(plan, user, typed, used_at).await;
+    };
     let mut is_same = false;
-    for (seed, state) in usable(&of(plan, user).await?) {
-        is_same |= state.last_used_at == used_at && totp::code(seed, state.last_step)? == digits;
+    for (seed, _) in usable(&of(plan, user).await?) {
+        is_same |= totp::code(seed, step)? == digits;
     }
     Ok(is_same)
 }
@@ -113,12 +127,13 @@ pub(in crate::operations) async fn answered(
 pub(in crate::operations) async fn proved_again(
     plan: &mut Plan<'_>,
     user: &User,
+    session: &Session,
     typed: Option<&Secret>,
 ) -> Result<Proof> {
     let error = match typed {
         None => wrong("code", FieldCode::Required, "is required: the account has a second factor"),
-        Some(typed) => match proved(plan, user, true, typed).await? {
-            Some(proof) => return Ok(proof),
+        Some(typed) => match proved(plan, user, FactorTry::Session(session.id.0), typed).await? {
+            Some((proof, _)) => return Ok(proof),
             None => wrong("code", FieldCode::Incorrect, "is not a code that is good now"),
         },
     };

@@ -23,9 +23,9 @@ pub(super) use code::{answered, proved, proved_again};
 pub use list::{FactorList, FactorView, ListFactors};
 pub use recovery::{MakeRecoveryCodes, RecoveryCodes};
 pub use remove::{RemoveFactor, ResetFactorsOf};
-pub(super) use remove::{end_all, end_since};
+pub(super) use remove::{end_after, end_all};
 pub use setup::FactorSetup;
-pub(super) use setup::{PURPOSE_SECONDS, begun, require_offered};
+pub(super) use setup::{begun, require_offered};
 
 use super::{administrators, plan::Plan};
 use crate::{

@@ -64,7 +64,7 @@ impl Operation for MakeRecoveryCodes {
         // Whoever removes the last factor meanwhile removes these, too.
         plan.check(&credential);
         plan.check(&user);
-        let codes = renewed(plan, user.id).await?;
+        let codes = renewed(plan, user.id, credential.epoch).await?;
         notices::tell(plan, NoticeKind::RecoveryCodesMade, &user)?;
         plan.audit("factors.recovery_codes", Some(("user", user.id.to_string())), None);
         Ok(RecoveryCodes { codes })
@@ -72,14 +72,14 @@ impl Operation for MakeRecoveryCodes {
 }
 
 /// Plans new codes in the place of those that there are.
-pub(super) async fn renewed(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Secret>> {
+pub(super) async fn renewed(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<Vec<Secret>> {
     end(plan, user).await?;
     let mut codes = Vec::with_capacity(COUNT);
     for _ in 0..COUNT {
         let random: [u8; LETTERS] = plan.services.env.random()?;
         let code = letters::grouped(&random, 4);
         let hash = hash(user, &code).ok_or_else(|| Error::new(Reason::Internal, "a code cannot be read"))?;
-        plan.follow(None, RecoveryCode { user_id: user, hash, used_at: None, version: 0 });
+        plan.follow(None, RecoveryCode { user_id: user, hash, epoch, used_at: None, version: 0 });
         codes.push(code);
     }
     Ok(codes)
@@ -87,10 +87,15 @@ pub(super) async fn renewed(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Sec
 
 /// Plans that there are none any more.
 pub(super) async fn end(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
-    for code in of(plan, user).await? {
-        plan.follow_delete(&code);
-    }
-    Ok(())
+    end_after(plan, user, i64::MIN).await.map(drop)
+}
+
+/// Plans that those are gone that were made after an epoch; whether there was one.
+pub(super) async fn end_after(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<bool> {
+    let codes = of(plan, user).await?;
+    let going: Vec<_> = codes.iter().filter(|code| code.epoch > epoch).collect();
+    going.iter().for_each(|code| plan.follow_delete(*code));
+    Ok(!going.is_empty())
 }
 
 /// How many can be used still.

@@ -23,7 +23,7 @@ use crate::{
         plan::Plan,
         reads::Reads,
         services::Services,
-        sessions::{Tokens, facts, own_among_all, renew},
+        sessions::{self, Tokens, own_among_all, renew},
         users::existing,
     },
 };
@@ -73,14 +73,13 @@ impl Operation for RemoveFactor {
         if going.is_empty() {
             return Err(Error::not_found("factor"));
         }
-        if staying.is_empty() && are_demanded(plan, user.id).await? {
-            let message = "the account has to have a second factor; add another one first";
-            return Err(Error::new(Reason::SecondFactorRequired, message));
+        if staying.is_empty() {
+            require_not_demanded(plan, user.id).await?;
         }
         end(plan, &user, going, staying.is_empty()).await?;
         notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
         plan.audit("factors.remove", Some(("user", user.id.to_string())), None);
-        let proved = facts(&session);
+        let proved = sessions::proved(&session);
         renew(plan, user, &session, proved).await
     }
 }
@@ -103,6 +102,9 @@ impl Operation for ResetFactorsOf {
 
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_give_all_of(plan, user.id).await?;
+        if plan.actor.user_id() == Some(user.id) {
+            require_not_demanded(plan, user.id).await?;
+        }
         if end_all(plan, &user).await? {
             notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
             plan.audit("factors.reset_of", Some(("user", user.id.to_string())), None);
@@ -111,17 +113,27 @@ impl Operation for ResetFactorsOf {
     }
 }
 
-/// Plans that a user has no second factor any more; whether there was one.
-pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: &User) -> Result<bool> {
-    end_since(plan, user, Time::MIN).await
+/// Refuses to take the last second factor of who has to have one.
+async fn require_not_demanded(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
+    if are_demanded(plan, user).await? {
+        let message = "the account has to have a second factor; add another one first";
+        return Err(Error::new(Reason::SecondFactorRequired, message));
+    }
+    Ok(())
 }
 
-/// Plans that those are gone that were added since a moment; whether there was one.
-pub(in crate::operations) async fn end_since(plan: &mut Plan<'_>, user: &User, since: Time) -> Result<bool> {
+/// Plans that a user has no second factor any more; whether there was one.
+pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: &User) -> Result<bool> {
+    end_after(plan, user, i64::MIN).await
+}
+
+/// Plans that those factors and recovery codes are gone that came after an epoch; whether there was one.
+pub(in crate::operations) async fn end_after(plan: &mut Plan<'_>, user: &User, epoch: i64) -> Result<bool> {
     let known = of(plan, user.id).await?;
-    let (going, staying): (Vec<_>, Vec<_>) = known.into_iter().partition(|(factor, _)| factor.added_at >= since);
+    let (going, staying): (Vec<_>, Vec<_>) = known.into_iter().partition(|(factor, _)| factor.epoch > epoch);
+    let had_codes = recovery::end_after(plan, user.id, epoch).await?;
     if going.is_empty() {
-        return Ok(false);
+        return Ok(had_codes);
     }
     end(plan, user, going, staying.is_empty()).await?;
     Ok(true)

@@ -16,9 +16,6 @@ use crate::{
     operations::{plan::Plan, services::Services},
 };
 
-/// How long there is to answer a challenge, in seconds (V6.5.5).
-pub(in crate::operations) const PURPOSE_SECONDS: i64 = 10 * 60;
-
 /// What an authenticator app is set up by. Nothing changes before a code of it is given back.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]

@@ -1,9 +1,10 @@
 //! Forgetting failed sign-ins.
 
 use rolekeep_macros::{Describe, Input, portable_async};
+use uuid::Uuid;
 
 use super::{
-    lanes::{Keys, canonical},
+    lanes::{FactorTry, Keys, canonical},
     tries::rows,
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     },
 };
 
-/// Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+/// Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
 ///
 /// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
 /// administrator `admin:all`.
@@ -43,20 +44,36 @@ impl Operation for ClearLimits {
         // Who may not suspend an administrator may not have its password guessed on, either.
         administrators::require_may_act_as(plan, user.id).await?;
         forget(plan, &user).await?;
+        forget_codes(plan, &user).await?;
         plan.audit("limits.clear", Some(("user", user.id.to_string())), None);
         Ok(())
     }
 }
 
-/// Plans that a user's failed sign-ins are forgotten.
+/// Plans that a user's failed sign-ins by its password are forgotten.
 pub(in crate::operations) async fn forget(plan: &mut Plan<'_>, user: &User) -> Result<()> {
     let keys = Keys { services: plan.services };
     let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
-    lanes.extend([keys.factor(user.id, true)?, keys.factor(user.id, false)?].into_iter().flatten());
     for name in [&user.email, &user.username].into_iter().flatten() {
         let name = canonical(name);
         lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);
     }
+    forget_lanes(plan, lanes).await
+}
+
+/// Plans that a user's wrong codes are forgotten: whoever reads its mail must not have more guesses by that.
+async fn forget_codes(plan: &mut Plan<'_>, user: &User) -> Result<()> {
+    let keys = Keys { services: plan.services };
+    let mut lanes = Vec::new();
+    let nobody = Uuid::nil();
+    for by in [FactorTry::Stranger, FactorTry::Device(nobody), FactorTry::Session(nobody)] {
+        let [all, in_a_row] = keys.factor(user.id, by)?;
+        lanes.extend([format!("{all} day"), all, in_a_row]);
+    }
+    forget_lanes(plan, lanes).await
+}
+
+async fn forget_lanes(plan: &mut Plan<'_>, lanes: Vec<String>) -> Result<()> {
     for row in rows(plan.reads(), lanes, plan.now).await?.0 {
         // Kept until its time is over: who read it meanwhile finds it moved.
         plan.follow(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });

@@ -30,6 +30,18 @@ const MOST_OF_ONE: i64 = 10;
 /// makes another.
 const TOGETHER_TIMES: u32 = 4;
 
+/// Who tries a second factor, the first one being proved: each has tries of its own, so that who has the password does not use
+/// up those of its owner.
+#[derive(Clone, Copy)]
+pub(in crate::operations) enum FactorTry {
+    /// On a device that is not known.
+    Stranger,
+    /// On a known device.
+    Device(Uuid),
+    /// In a session.
+    Session(Uuid),
+}
+
 /// So many codes of a second factor may be wrong in a day: who types them has the password.
 const FACTOR_OF_DAY: u32 = 20;
 const DAY: i64 = 24 * 3600 * 1_000_000;
@@ -83,9 +95,14 @@ pub(in crate::operations) fn new_device_token(services: &Services, user: UserId,
     device_token::issue(&services.keys.devices[..], id, user, now)
 }
 
+/// The same for who reads the user's mail: one device, on however many it is read.
+pub(in crate::operations) fn mail_device_token(services: &Services, user: UserId, now: Time) -> Result<Secret> {
+    device_token::issue(&services.keys.devices[..], user.0, user, now)
+}
+
 /// The device that a token is of, if it is good for this user. One is looked at also where nobody has the name; none was
 /// issued for nobody.
-pub(super) fn known_device(
+pub(in crate::operations) fn known_device(
     services: &Services,
     user: Option<UserId>,
     token: Option<&Secret>,
@@ -93,16 +110,6 @@ pub(super) fn known_device(
 ) -> Option<Uuid> {
     let user = user.unwrap_or(UserId(Uuid::nil()));
     token.and_then(|token| device_token::read(&services.keys.devices[..], token, user, now))
-}
-
-/// Whether somebody has signed in as this user on the device that a token is of.
-pub(in crate::operations) fn knows(
-    services: &Services,
-    user: Option<UserId>,
-    token: Option<&Secret>,
-    now: Time,
-) -> bool {
-    known_device(services, user, token, now).is_some()
 }
 
 impl Try {
@@ -153,13 +160,24 @@ impl Try {
         Ok(Self { known, other, at_once })
     }
 
-    /// A try at the second factor of a user whose first one is proved, on a device that is known or not.
-    pub(in crate::operations) fn factor(services: &Services, user: UserId, is_known: bool) -> Result<Self> {
+    /// A try at the second factor of a user whose first one is proved.
+    pub(in crate::operations) fn factor(services: &Services, user: UserId, by: FactorTry) -> Result<Self> {
         let keys = Keys { services };
         let Some(quota) = keys.quota() else { return Ok(Self::of(Side::default())) };
-        let [tries, of_day, in_a_row] = keys.factor(user, is_known)?;
         let day = Quota { count: FACTOR_OF_DAY, period: DAY };
-        let lanes = vec![Lane { key: tries, quota }, Lane { key: of_day, quota: day }];
+        let [all, in_a_row] = keys.factor(user, by)?;
+        let (together, own) = match by {
+            FactorTry::Stranger => (1, None),
+            FactorTry::Device(id) | FactorTry::Session(id) => {
+                (TOGETHER_TIMES, Some(keys.of("factor of one", id.as_bytes())?))
+            }
+        };
+        let lanes = [(all, together)].into_iter().chain(own.map(|own| (own, 1)));
+        let of_both = |(key, times): (String, u32)| {
+            let of_day = Lane { key: format!("{key} day"), quota: day.times(times) };
+            [Lane { key, quota: quota.times(times) }, of_day]
+        };
+        let lanes = lanes.flat_map(of_both).collect();
         Ok(Self::of(Side { lanes, in_a_row: vec![(in_a_row, FACTOR_IN_A_ROW)], is_first: true }))
     }
 
@@ -230,12 +248,14 @@ impl Keys<'_> {
         self.of("proof", user.0.as_bytes())
     }
 
-    /// The tries at a user's second factor, on known devices or on others: of a while, of a day, in a row.
-    pub(super) fn factor(&self, user: UserId, is_known: bool) -> Result<[String; 3]> {
-        let of = |kind: &str| {
-            self.of(if is_known { "known factor" } else { "factor" }, &[kind.as_bytes(), user.0.as_bytes()].concat())
+    /// The tries at a user's second factor by strangers, on all known devices, or in all sessions; and how many in a row.
+    pub(super) fn factor(&self, user: UserId, by: FactorTry) -> Result<[String; 2]> {
+        let kind = match by {
+            FactorTry::Stranger => "factor by strangers",
+            FactorTry::Device(_) => "factor on devices",
+            FactorTry::Session(_) => "factor in sessions",
         };
-        Ok([of("while")?, of("day")?, of("in a row")?])
+        Ok([self.of(kind, user.0.as_bytes())?, self.of("factor in a row", user.0.as_bytes())?])
     }
 
     /// The tries on all known devices of a user.

@@ -4,14 +4,19 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{Guess, chosen, proved};
 use crate::{
-    model::{error::Result, proof::Proof, secret::Secret, session::SessionEnd, time::Time},
+    model::{
+        error::Result,
+        proof::{Proof, Proved},
+        secret::Secret,
+        session::SessionEnd,
+        time::Time,
+    },
     operations::{
         Access, Operation, epochs,
         plan::Plan,
         services::Services,
-        sessions::{Tokens, facts, own_among_all, renew},
+        sessions::{self, Tokens, own_among_all, renew},
     },
-    rules::SessionFacts,
 };
 
 /// Changes the caller's own password.
@@ -58,8 +63,8 @@ impl Operation for ChangePassword {
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         // A password alone makes nothing fresh where there is a second factor.
         let proved = match credential.second_factor_since {
-            None => SessionFacts { authenticated_at: plan.now, proofs: Proof::Password.into() },
-            Some(_) => facts(&session),
+            None => Proved { at: plan.now, by: Proof::Password.into() },
+            Some(_) => sessions::proved(&session),
         };
         renew(plan, user, &session, proved).await
     }

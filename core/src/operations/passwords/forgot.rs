@@ -15,7 +15,6 @@ use crate::{
         links, notices,
         plan::Plan,
         services::Services,
-        sessions,
         users::{check_identifier, owner_of, unlink_since},
         verification,
     },
@@ -138,6 +137,6 @@ impl Operation for ResetPassword {
         // Whoever has the mail is not kept out by those who guess (V6.1.1).
         limits::forget(plan, user).await?;
         plan.audit("passwords.reset", Some(("user", user.id.to_string())), None);
-        Ok(PasswordReset { device_token: sessions::new_device_token(plan.services, user.id, plan.now)? })
+        Ok(PasswordReset { device_token: limits::mail_device_token(plan.services, user.id, plan.now)? })
     }
 }

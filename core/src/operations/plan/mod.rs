@@ -62,6 +62,7 @@ pub struct Plan<'a> {
     refusal: Option<Error>,
     /// The caller hears that something is not there which it may not see.
     has_hidden: bool,
+    relies_on_policy: bool,
     pub(super) next_policy: Option<Arc<PolicyState>>,
 }
 
@@ -101,6 +102,7 @@ impl<'a> Plan<'a> {
             events: Vec::new(),
             refusal: None,
             has_hidden: false,
+            relies_on_policy: false,
             next_policy: None,
         }
     }
@@ -123,6 +125,11 @@ impl<'a> Plan<'a> {
     /// The error of a refused operation.
     pub fn refusal(&self) -> Option<&Error> {
         self.refusal.as_ref()
+    }
+
+    /// Relies on what the policy says, whoever asks: under another one it is planned anew.
+    pub fn rely_on_policy(&mut self) {
+        self.relies_on_policy = true;
     }
 
     /// The answer about something that the caller may not see: as if it were not there. The audit log knows better.
@@ -192,7 +199,7 @@ impl<'a> Plan<'a> {
             Access::Permission(_) | Access::Everywhere(_) => !self.actor.is_system(),
             Access::Public | Access::SignedIn | Access::System => matches!(self.actor.kind, ActorKind::User(_)),
         };
-        if is_asked || self.touches_authority() {
+        if is_asked || self.relies_on_policy || self.touches_authority() {
             // Decided by this policy: under another one it must be decided anew.
             let version = self.actor.policy.version;
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));

@@ -11,7 +11,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         notice::NoticeKind,
-        proof::Proof,
+        proof::{Proof, Proved},
         secret::Secret,
         text,
         time::Time,
@@ -124,9 +124,12 @@ impl Operation for Login {
         };
         plan.held(&tried, &standing);
         let (name, platform) = (attempt.device_name.clone(), attempt.platform.clone());
-        let is_known = limits::knows(plan.services, owner, attempt.device_token.as_ref(), plan.now);
-        let device = Device { name, platform, is_known };
+        let known = limits::known_device(plan.services, owner, attempt.device_token.as_ref(), plan.now);
+        // One that failed too often is known no more.
+        let is_limited = plan.services.config.sign_in_tries > 0;
+        let tries_as = known.filter(|_| standing.is_known || !is_limited);
+        let device = Device { name, platform, is_known: tries_as.is_some(), tries_as };
         let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
-        sign_in::go_on(plan, user, &credential, device, Proof::Password.into()).await
+        sign_in::go_on(plan, user, &credential, device, Proved { at: plan.now, by: Proof::Password.into() }).await
     }
 }

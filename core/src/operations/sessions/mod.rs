@@ -7,7 +7,6 @@ mod revoke;
 mod step_up;
 mod view;
 
-pub(super) use super::limits::new_device_token;
 pub use super::sign_in::{SignInResult, SignInStep};
 pub use crate::model::session::SessionEnd;
 pub use inspect::{InspectToken, TokenInspection, TokenProblem};
@@ -19,9 +18,10 @@ pub use view::{ListSessions, ListSessionsOf, SessionView};
 
 use rolekeep_macros::Describe;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{
-    Visible,
+    Visible, factors,
     plan::Plan,
     services::Services,
     users::{UserView, shown},
@@ -32,14 +32,13 @@ use crate::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
         predicate::{Comparison, Predicate},
-        proof::Proof,
+        proof::{Proof, Proved},
         secret::Secret,
         session::{Session, SessionActivity},
         time::Time,
         user::{User, UserActivity},
         value::Value,
     },
-    rules::SessionFacts,
 };
 
 impl Visible for Session {
@@ -139,6 +138,8 @@ pub(crate) struct Device {
     pub platform: Option<String>,
     /// Whether its user has signed in there before.
     pub is_known: bool,
+    /// As which device it has tries of its own.
+    pub tries_as: Option<Uuid>,
 }
 
 /// Plans a session of somebody who has proved who it is, by a sign-in or once more.
@@ -146,7 +147,7 @@ pub(crate) async fn begin(
     plan: &mut Plan<'_>,
     user: UserId,
     device: Device,
-    proved: SessionFacts,
+    proved: Proved,
     is_sign_in: bool,
 ) -> Result<(Session, SessionActivity)> {
     // Beside the account: its version stays, and whatever is known of what it may do.
@@ -164,8 +165,8 @@ pub(crate) async fn begin(
         ip: plan.actor.request.ip.clone(),
         user_agent: plan.actor.request.user_agent.clone(),
         created_at: plan.now,
-        authenticated_at: proved.authenticated_at,
-        proofs: Some(proved.proofs),
+        authenticated_at: proved.at,
+        proofs: Some(proved.by),
         expires_at: plan.now.plus_seconds(plan.services.config.session_seconds),
         ended_at: None,
         end_reason: None,
@@ -215,17 +216,22 @@ fn ended() -> Error {
     Error::new(Reason::SessionEnded, "the session has ended; sign in again")
 }
 
-/// What a session says of its user.
-pub(crate) fn facts(session: &Session) -> SessionFacts {
+/// What a session was proved by.
+pub(crate) fn proved(session: &Session) -> Proved {
     // Those from before there was more than one way were begun by the password.
-    let proofs = session.proofs.unwrap_or_else(|| Proof::Password.into());
-    SessionFacts { authenticated_at: session.authenticated_at, proofs }
+    Proved { at: session.authenticated_at, by: session.proofs.unwrap_or_else(|| Proof::Password.into()) }
 }
 
 /// Plans that the caller goes on in a new session, by what it has proved now or before: no token outlives a proof (V7.2.4).
-pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session, proved: SessionFacts) -> Result<Tokens> {
-    let device = Device { name: before.device_name.clone(), platform: before.platform.clone(), is_known: true };
-    let (session, activity) = begin(plan, user.id, device, proved, false).await?;
+pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session, proved: Proved) -> Result<Tokens> {
+    let (name, platform) = (before.device_name.clone(), before.platform.clone());
+    let device = Device { name, platform, is_known: true, tries_as: None };
+    let (mut session, activity) = begin(plan, user.id, device, proved, false).await?;
+    // Whoever has to have a second factor and has none signs in anew, and not by the password for ever.
+    if !proved.by.are_two_factors() && factors::are_demanded(plan, user.id).await? {
+        let expires_at = session.expires_at.min(before.expires_at);
+        session = plan.follow(Some(&session.clone()), Session { expires_at, ..session });
+    }
     tokens(plan, shown(plan, user).await?, &session, &activity)
 }
 

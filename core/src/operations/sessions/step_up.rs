@@ -6,7 +6,7 @@ use super::{Tokens, end, own, renew};
 use crate::{
     model::{
         error::Result,
-        proof::{Proof, Proofs},
+        proof::{Proof, Proofs, Proved},
         secret::Secret,
         session::SessionEnd,
         time::Time,
@@ -17,7 +17,6 @@ use crate::{
         plan::Plan,
         services::Services,
     },
-    rules::SessionFacts,
 };
 
 /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
@@ -53,10 +52,10 @@ impl Operation for StepUp {
             passwords::proved(plan, &session, "password", password, "sessions.step_up_failed").await?;
         let mut proofs = Proofs::from(Proof::Password);
         if credential.second_factor_since.is_some() {
-            proofs = proofs.with(factors::proved_again(plan, &user, code.as_ref()).await?);
+            proofs = proofs.with(factors::proved_again(plan, &user, &session, code.as_ref()).await?);
         }
         plan.audit("sessions.step_up", Some(("user", user.id.to_string())), None);
-        let proved = SessionFacts { authenticated_at: plan.now, proofs };
+        let proved = Proved { at: plan.now, by: proofs };
         let tokens = renew(plan, user, &session, proved).await?;
         end(plan, session, SessionEnd::Renewed);
         Ok(tokens)

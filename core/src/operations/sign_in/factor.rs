@@ -13,7 +13,7 @@ use crate::{
     },
     operations::{
         Access, Operation, epochs, factors,
-        limits::{Tries, Try},
+        limits::{FactorTry, Tries, Try},
         passwords,
         plan::Plan,
         services::Services,
@@ -51,18 +51,21 @@ impl Operation for ProveFactor {
         let challenge = plan.challenge_for(ChallengePurpose::Factor, &step.challenge).await?;
         let user: User = plan.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
         let credential = epochs::credential_of(plan, user.id).await?.ok_or_else(void)?;
-        let is_known = challenge.is_known_device != Some(false);
+        let by = challenge.device().map_or(FactorTry::Stranger, FactorTry::Device);
         let target = Some(("user", user.id.to_string()));
         if let Some(used_at) = challenge.used_at {
             let answer = plan.answered(&challenge, user.clone()).await?;
             // Whoever has the challenge alone guesses at the code that was used.
-            let tried = Try::factor(plan.services, user.id, is_known)?;
+            let tried = Try::factor(plan.services, user.id, by)?;
             let standing = plan.standing(&tried).await?;
-            if factors::answered(plan, user.id, &step.code, used_at).await? {
+            if challenge.has_room()
+                && factors::answered(plan, user.id, &step.code, used_at, challenge.code_step).await?
+            {
                 plan.held(&tried, &standing);
                 return Ok(answer);
             }
             plan.failed(&tried, &standing);
+            challenge.answered_wrongly(plan);
             plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
             plan.refuse(void());
             return Err(void());
@@ -71,14 +74,14 @@ impl Operation for ProveFactor {
         if !is_open || !user.is_active(plan.now) || !passwords::lets_in(&credential, plan.now) {
             return Err(void());
         }
-        let Some(proof) = factors::proved(plan, &user, is_known, &step.code).await? else {
+        let Some((proof, code_step)) = factors::proved(plan, &user, by, &step.code).await? else {
             let wrong = Error::new(Reason::InvalidCredentials, "the code is wrong, or was used");
-            let failures = Some(challenge.failures.unwrap_or_default().saturating_add(1));
-            plan.follow(Some(&challenge), Challenge { failures, ..challenge.clone() });
+            challenge.answered_wrongly(plan);
             plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
             plan.refuse(wrong.clone());
             return Err(wrong);
         };
+        let challenge = Challenge { code_step, ..challenge };
         plan.take(&challenge, user, &credential, Some(proof)).await
     }
 }

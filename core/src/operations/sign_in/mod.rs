@@ -14,6 +14,7 @@ pub use password::ChoosePassword;
 
 use rolekeep_macros::{Describe, portable_async};
 use serde::Serialize;
+use uuid::Uuid;
 
 pub use super::factors::FactorSetup;
 use super::{
@@ -30,20 +31,24 @@ use crate::{
     model::{
         credential::{Challenge, ChallengePurpose, Credential},
         error::{Error, Reason, Result},
-        id::ChallengeId,
+        id::{ChallengeId, UserId, parse_uuid},
         notice::NoticeKind,
-        proof::{Proof, Proofs},
+        predicate::Predicate,
+        proof::{Proof, Proofs, Proved},
         registry::Guard,
         secret::Secret,
         session::{Session, SessionActivity},
         time::Time,
         user::{User, UserActivity},
     },
-    rules::SessionFacts,
 };
 
+/// How long a challenge is good, in seconds (V6.5.5).
+const CHALLENGE_SECONDS: i64 = 10 * 60;
 /// After so many wrong answers a challenge is void.
-const MOST_FAILURES: i64 = 5;
+const MOST_WRONG: i64 = 5;
+/// An account has so many challenges at most: who begins another voids the oldest.
+const MOST_CHALLENGES: usize = 100;
 
 /// The answer to a step of a sign-in: the tokens, or what is owed next.
 #[derive(Clone, Debug, Serialize, Describe)]
@@ -114,15 +119,20 @@ pub(super) async fn go_on(
     user: User,
     credential: &Credential,
     device: Device,
-    proofs: Proofs,
+    proved: Proved,
 ) -> Result<SignInResult> {
-    // Whoever changes what was proved meanwhile wins.
+    // Whoever changes what was proved meanwhile wins, and who gives a role that asks for more.
     plan.check(credential);
-    let Some((step, purpose)) = owed(plan, &user, credential, proofs).await? else {
-        return begin_session(plan, user, device, proofs).await;
+    plan.rely_on(&Guard::of_user(user.id)).await?;
+    plan.rely_on_policy();
+    let Some((step, purpose)) = owed(plan, &user, credential, proved.by).await? else {
+        return begin_session(plan, user, device, proved).await;
     };
+    make_room(plan, user.id).await?;
     let challenge = Challenge {
-        proofs: Some(proofs),
+        proofs: Some(proved.by),
+        proved_at: Some(proved.at),
+        device_id: device.tries_as.map(|id| id.to_string()),
         device_name: device.name,
         platform: device.platform,
         is_known_device: Some(device.is_known),
@@ -144,6 +154,16 @@ pub(super) async fn go_on(
     })
 }
 
+/// Plans that the oldest challenges of a user go, where there is no room for another.
+async fn make_room(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
+    let mut known: Vec<Challenge> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
+    // Ids increase with time.
+    known.sort_unstable_by_key(|challenge| challenge.id);
+    let too_many = (known.len() + 1).saturating_sub(MOST_CHALLENGES);
+    known.iter().take(too_many).for_each(|challenge| plan.follow_delete(challenge));
+    Ok(())
+}
+
 /// A challenge of a user, not planned yet.
 pub(super) fn challenge(plan: &mut Plan<'_>, user: &User, epoch: i64, step: ChallengePurpose) -> Result<Challenge> {
     // Deleted with its user, whoever deletes that meanwhile.
@@ -154,13 +174,16 @@ pub(super) fn challenge(plan: &mut Plan<'_>, user: &User, epoch: i64, step: Chal
         step,
         epoch,
         proofs: None,
+        proved_at: None,
         seed: None,
         failures: None,
+        code_step: None,
         device_name: None,
         platform: None,
         is_known_device: None,
+        device_id: None,
         created_at: plan.now,
-        expires_at: plan.now.plus_seconds(factors::PURPOSE_SECONDS),
+        expires_at: plan.now.plus_seconds(CHALLENGE_SECONDS),
         used_at: None,
         session_id: None,
         version: 0,
@@ -168,15 +191,12 @@ pub(super) fn challenge(plan: &mut Plan<'_>, user: &User, epoch: i64, step: Chal
 }
 
 /// Plans the session that a sign-in ends with.
-async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device, proofs: Proofs) -> Result<SignInResult> {
-    // Whoever suspends the user meanwhile wins: no session is left over.
-    plan.rely_on(&Guard::of_user(user.id)).await?;
+async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device, proved: Proved) -> Result<SignInResult> {
     sessions::make_room(plan, user.id).await?;
     let seen: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
     if !device.is_known && seen.is_some_and(|seen| seen.last_login().is_some()) {
         notices::tell_sometimes(plan, NoticeKind::NewDevice, &user).await?;
     }
-    let proved = SessionFacts { authenticated_at: plan.now, proofs };
     let (session, activity) = sessions::begin(plan, user.id, device, proved, true).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
     signed_in(plan, user, &session, &activity).await
@@ -203,10 +223,25 @@ impl Challenge {
         signed_id::issue(&services.keys.signed_ids[..], Purpose::Challenge, self.id.0, &self.bound())
     }
 
+    /// The device that it is for, where that has tries of its own.
+    fn device(&self) -> Option<Uuid> {
+        self.device_id.as_deref().and_then(parse_uuid)
+    }
+
+    /// Whether it may be answered once more.
+    fn has_room(&self) -> bool {
+        self.failures.is_none_or(|failures| failures < MOST_WRONG)
+    }
+
+    /// Plans that a wrong answer counts.
+    fn answered_wrongly(&self, plan: &mut Plan<'_>) {
+        let failures = Some(self.failures.unwrap_or_default().saturating_add(1));
+        plan.follow(Some(self), Self { failures, ..self.clone() });
+    }
+
     /// Whether it can be answered in this epoch at this time.
     pub(super) fn is_open(&self, epoch: i64, now: Time) -> bool {
-        let is_spent = self.used_at.is_some() || self.failures.is_some_and(|failures| failures >= MOST_FAILURES);
-        !is_spent && now < self.expires_at && self.epoch == epoch
+        self.used_at.is_none() && self.has_room() && now < self.expires_at && self.epoch == epoch
     }
 
     /// What its signature holds beside its id.
@@ -251,20 +286,28 @@ impl Steps for Plan<'_> {
         credential: &Credential,
         proof: Option<Proof>,
     ) -> Result<SignInResult> {
-        let proofs = challenge.proofs.unwrap_or_else(|| Proof::Password.into());
-        let proofs = proof.map_or(proofs, |proof| proofs.with(proof));
+        let by = challenge.proofs.unwrap_or_else(|| Proof::Password.into());
+        let by = proof.map_or(by, |proof| by.with(proof));
+        // Of several proofs the oldest says how fresh they are.
+        let proved = Proved { at: challenge.proved_at.unwrap_or(challenge.created_at), by };
         let (name, platform) = (challenge.device_name.clone(), challenge.platform.clone());
-        let device = Device { name, platform, is_known: challenge.is_known_device != Some(false) };
-        let answer = go_on(self, user, credential, device, proofs).await?;
+        let is_known = challenge.is_known_device != Some(false);
+        let device = Device { name, platform, is_known, tries_as: challenge.device() };
+        let answer = go_on(self, user, credential, device, proved).await?;
         let session_id = answer.tokens.as_ref().map(|tokens| tokens.session_id);
-        self.follow(Some(challenge), Challenge { used_at: Some(self.now), session_id, ..challenge.clone() });
+        // What it set up is set up.
+        let used = Challenge { used_at: Some(self.now), session_id, seed: None, ..challenge.clone() };
+        self.follow(Some(challenge), used);
         Ok(answer)
     }
 
     async fn answered(&self, challenge: &Challenge, user: User) -> Result<SignInResult> {
         let (Some(used_at), Some(session)) = (challenge.used_at, challenge.session_id) else { return Err(void()) };
         let (session, activity) = sessions::stored(self, session).await?.ok_or_else(void)?;
-        let is_late = self.now >= used_at.plus_seconds(self.services.config.refresh_grace_seconds);
+        let config = &self.services.config;
+        // By a clock that was set back nobody knows how long ago it was.
+        let is_ahead = used_at > self.now.plus_seconds(config.leeway_seconds);
+        let is_late = is_ahead || self.now >= used_at.plus_seconds(config.refresh_grace_seconds);
         if is_late || !user.is_active(self.now) || require_alive(&session, &activity, self.services, self.now).is_err()
         {
             return Err(void());

@@ -78,6 +78,7 @@ impl RuleSet {
         let allows = |held: RoleAssignment<'_>| {
             cx.covers(held.scope())
                 && self.counts(held, cx.now())
+                && !self.is_held_back(principal, held.role)
                 && match is_whole {
                     true => gives(held.role),
                     false => self.parts(principal, held.role).any(gives),
@@ -141,8 +142,9 @@ impl RuleSet {
     /// The roles that allow, of an assigned one: itself, or the active ones among its juniors.
     pub(in crate::rules) fn parts(&self, principal: &Principal, role: u32) -> impl Iterator<Item = u32> {
         let active = principal.active();
-        let whole = active.is_none().then_some(role);
-        let held = self.roles.get(role as usize);
+        let is_held_back = self.is_held_back(principal, role);
+        let whole = (active.is_none() && !is_held_back).then_some(role);
+        let held = self.roles.get(role as usize).filter(|_| !is_held_back);
         let parts = active.into_iter().flatten().copied();
         whole.into_iter().chain(parts.filter(move |part| held.is_some_and(|held| held.has_junior(*part))))
     }

@@ -143,6 +143,9 @@ impl Mark {
     pub(in crate::rules) const SPECIAL: Mark = Mark(2);
     /// A question about its type may be incomplete, even without a resource.
     pub(in crate::rules) const DEMANDING: Mark = Mark(4);
+    /// A role allows it to those alone who have proved a second factor.
+    pub(in crate::rules) const PROVED: Mark = Mark(8);
+
     #[inline]
     pub(in crate::rules) fn has(self, other: Mark) -> bool {
         self.0 & other.0 != 0
@@ -423,13 +426,17 @@ impl RuleSet {
                 *mark = mark.or(Mark::SPECIAL).or(denied);
             }
         }
-        self.marks = marks;
         self.administrators = self.roles.iter().filter(|role| role.is_administrator).map(|role| role.id).collect();
         let says = |role: &CompiledRole| !role.is_gone && role.source.needs_second_factor;
         let own: Box<[u32]> = self.roles.iter().filter(|role| says(role)).map(|role| role.id).collect();
         let inherits = |role: &&Arc<CompiledRole>| own.iter().any(|junior| role.has_junior(*junior));
         self.second_factors = self.roles.iter().filter(inherits).map(|role| role.id).collect();
         let slots = self.shared.symbols.session;
+        for role in &self.second_factors {
+            let allowed = |(permission, _): &(u32, &mut Mark)| self.permission_index.has(*role, *permission);
+            (0..).zip(&mut marks).filter(allowed).for_each(|(_, mark)| *mark = mark.or(Mark::PROVED));
+        }
+        self.marks = marks;
         self.reads_session = slots.is_some_and(|slots| slots.iter().any(|slot| self.reads.principal.contains(slot)));
     }
 }

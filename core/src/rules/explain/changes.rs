@@ -29,6 +29,8 @@ pub enum ChangeKind {
     WidenKey,
     /// The account acts itself, without its API key: a key never administers.
     DropKey,
+    /// Who asks proves a second factor: a role allows nothing without.
+    ProveFactor,
     /// The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as
     /// given. Denies about other resources do not count then.
     NameResource,
@@ -142,6 +144,7 @@ impl<'a> Inquiry<'a> {
                 let text = "an API key never administers; its owner must ask, without the key";
                 of(ChangeKind::DropKey, text.to_owned())
             }
+            Step::Prove => of(ChangeKind::ProveFactor, "a second factor must be proved".to_owned()),
             Step::WidenKey => {
                 of_permission(ChangeKind::WidenKey, format!("the API key needs a pattern that matches {asked}"))
             }

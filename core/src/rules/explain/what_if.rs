@@ -25,6 +25,8 @@ pub(super) enum Step<'a> {
     WidenKey,
     /// The account asks itself, without its key.
     DropKey,
+    /// Two factors were proved.
+    Prove,
     /// The resource lies in no other scopes than are said, and of the tests that read it those hold that are said to,
     /// and `has` of what is always there.
     NameResource,
@@ -161,6 +163,7 @@ impl<'a> Inquiry<'a> {
                 Step::MoveScope(at, place) if *of == account => principal.hold_in(*at, bound(place)),
                 Step::WidenKey if *of == who => principal.widen_key(self.question.permission.0),
                 Step::DropKey if *of == who => principal.drop_key(),
+                Step::Prove if *of == who => principal.prove(),
                 Step::ActivateRole(role) if *of == who => principal.activate_role(*role),
                 _ => {}
             }

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 use super::{
-    Detail, FIRST, Principal, Rare,
+    Detail, FIRST, Principal, Proved, Rare,
     assignments::{Assignment, Note},
     stored::{self, StoredAssignment, StoredPrincipal},
 };
@@ -45,7 +45,7 @@ impl Principal {
             stamp,
             is_signed_in: false,
             is_active: true,
-            is_verified: false,
+            proved: Proved::NOTHING,
             is_complete: true,
         }
     }
@@ -86,9 +86,11 @@ impl RuleSet {
 
     /// The same, with the rows of nested kinds of scope.
     pub fn resolve_stored_in(&self, stored: StoredPrincipal, tree: Option<&Arc<ScopeTree>>) -> Principal {
-        let StoredPrincipal { id, is_active, is_verified, version, good_from, good_until, .. } = stored;
+        let StoredPrincipal { id, is_active, is_verified, has_two_factors, version, good_from, good_until, .. } =
+            stored;
         let nobody = Principal::nobody(self.stamp);
-        let mut principal = Principal { id, version, is_signed_in: true, is_active, is_verified, ..nobody };
+        let proved = Proved::NOTHING.set(Proved::ADDRESS, is_verified).set(Proved::TWO_FACTORS, has_two_factors);
+        let mut principal = Principal { id, version, is_signed_in: true, is_active, proved, ..nobody };
         if self.bind_roles(stored.assignments, tree, &mut principal) {
             principal.rare_mut().has_unknown_roles = true;
         }

@@ -166,6 +166,7 @@ impl RuleSet {
             stored.status = Name::Owned(status.clone());
         }
         stored.is_verified = data.verified.unwrap_or(true);
+        stored.has_two_factors = data.second_factor == Some(true);
         self.check_attributes(&data.attributes, &mut checks);
         stored
             .attributes
@@ -175,11 +176,7 @@ impl RuleSet {
             self.assign(&format!("groups.{}", shown(group)), roles, Some(group), &mut stored, &mut checks);
         }
         checks.finish()?;
-        let principal = self.resolve_stored(stored);
-        match data.second_factor {
-            Some(true) => Ok(principal),
-            _ => Ok(self.by_one_factor(&principal).into_owned()),
-        }
+        Ok(self.resolve_stored(stored))
     }
 
     fn identify(&self, PrincipalId(given): &PrincipalId, stored: &mut StoredPrincipal, checks: &mut Checks) {

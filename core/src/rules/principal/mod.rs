@@ -60,10 +60,31 @@ pub struct Principal {
     stamp: Stamp,
     is_signed_in: bool,
     is_active: bool,
-    is_verified: bool,
+    proved: Proved,
     /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
     /// policy that grants it anything says what their absence means.
     is_complete: bool,
+}
+
+/// What was proved of somebody, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Proved(u8);
+
+impl Proved {
+    const NOTHING: Self = Self(0);
+    /// The account's address.
+    const ADDRESS: Self = Self(1);
+    /// Two factors, by who asks. Without, roles that need them allow nothing.
+    const TWO_FACTORS: Self = Self(2);
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// With this or without.
+    const fn set(self, other: Self, is_so: bool) -> Self {
+        Self(if is_so { self.0 | other.0 } else { self.0 & !other.0 })
+    }
 }
 
 /// What not every principal has.
@@ -249,6 +270,12 @@ impl Principal {
         self.rare()?.active.as_deref()
     }
 
+    /// Whether two factors were proved.
+    #[inline]
+    pub(super) fn has_two_factors(&self) -> bool {
+        self.proved.has(Proved::TWO_FACTORS)
+    }
+
     /// Whether it is an API key.
     pub(super) fn is_key(&self) -> bool {
         self.rare().is_some_and(|rare| rare.key.is_some())
@@ -266,7 +293,7 @@ impl Principal {
         debug_assert!(path.root == Root::Principal);
         match path.slot {
             0 if path.ty.base == Base::Id => self.id().map_or(TypedValue::Absent, TypedValue::Id),
-            1 => TypedValue::Bool(self.is_verified),
+            1 => TypedValue::Bool(self.proved.has(Proved::ADDRESS)),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
                 let found = attributes.iter().find(|(known, _)| *known == slot);

@@ -2,57 +2,54 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
-
-use super::Principal;
+use super::{Principal, Proved};
 use crate::{
     model::{proof::Proofs, time::Time, value::Value},
-    rules::{
-        compile::rule_set::{RoleId, RuleSet},
-        condition::value::GivenValue,
-    },
+    rules::{compile::rule_set::RuleSet, condition::value::GivenValue},
 };
 
 /// What a session says of who asks by it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionFacts {
-    /// When it was last proved who it is: `principal.authenticated_at`.
-    pub(crate) authenticated_at: Time,
+    /// When it was last proved who it is: `principal.authenticated_at`; none: by the clock that is yet to come.
+    pub(crate) authenticated_at: Option<Time>,
     /// By what: `principal.factors`.
     pub(crate) proofs: Proofs,
+    /// Whether everybody has to prove two factors to be allowed anything.
+    pub(crate) needs_two_factors: bool,
 }
 
 impl RuleSet {
     /// The principal as it asks in a session: with what conditions read of that, and without what roles allow that need a second
     /// factor where none was proved.
     pub(crate) fn in_session<'p>(&self, principal: &'p Principal, session: SessionFacts) -> Cow<'p, Principal> {
-        let mut asking = match session.proofs.are_two_factors() {
-            true => Cow::Borrowed(principal),
-            false => self.by_one_factor(principal),
-        };
+        let mut asking = Cow::Borrowed(principal);
+        if !session.proofs.are_two_factors() {
+            if session.needs_two_factors {
+                // What its roles deny, they deny.
+                asking = Cow::Owned(self.with_active_roles(principal, &[]));
+            } else if self.has_second_factors() {
+                let held_back = asking.to_mut();
+                held_back.proved = held_back.proved.set(Proved::TWO_FACTORS, false);
+            }
+        }
         if self.reads_session
             && let Some([authenticated_at, factors]) = self.shared.symbols.session
         {
-            let proofs = session.proofs.iter().map(|proof| Value::from(proof.as_str())).collect();
-            let at = Value::Time(session.authenticated_at.as_microsecond());
             let attributes = &mut asking.to_mut().detail_mut().attributes;
-            attributes.push((authenticated_at, GivenValue::One(at)));
+            if let Some(at) = session.authenticated_at {
+                attributes.push((authenticated_at, GivenValue::One(Value::Time(at.as_microsecond()))));
+            }
+            let proofs = session.proofs.iter().map(|proof| Value::from(proof.as_str())).collect();
             attributes.push((factors, GivenValue::Set(proofs)));
         }
         asking
     }
 
-    /// The principal without what its roles allow that need a second factor; what they deny stays.
-    pub(in crate::rules) fn by_one_factor<'p>(&self, principal: &'p Principal) -> Cow<'p, Principal> {
-        let needs = |role: u32| self.second_factors.binary_search(&role).is_ok();
-        // Most policies have no such role, and most users do not hold one.
-        if self.second_factors.is_empty() || !principal.roles().any(needs) {
-            return Cow::Borrowed(principal);
-        }
-        let held = principal.roles().filter_map(|role| self.roles.get(role as usize));
-        let juniors = held.flat_map(|role| role.closure.iter().copied());
-        let active: SmallVec<[RoleId; 8]> = juniors.filter(|role| !needs(*role)).map(RoleId).collect();
-        Cow::Owned(self.with_active_roles(principal, &active))
+    /// Whether what a role allows does not count: it needs a second factor, and none was proved.
+    #[inline]
+    pub(in crate::rules) fn is_held_back(&self, principal: &Principal, role: u32) -> bool {
+        !principal.has_two_factors() && self.needs_second_factor(role)
     }
 
     /// Whether a role allows nothing to who has not proved a second factor: itself, or by a role that it inherits.
@@ -98,10 +95,12 @@ mod tests {
     /// Which of the permissions a holder of these roles has, by so much proved.
     fn has(rules: &RuleSet, roles: &[&str], proofs: Proofs) -> Vec<String> {
         let mut stored = StoredPrincipal::new(Uuid::from_u128(1));
+        stored.has_two_factors = true;
         stored.assignments = roles.iter().map(|role| StoredAssignment::new(*role, Scope::Global)).collect();
         let principal = rules.resolve_stored(stored);
         let now = Time::from_second(1_800_000_000).unwrap();
-        let asking = rules.in_session(&principal, SessionFacts { authenticated_at: now, proofs });
+        let asking = rules
+            .in_session(&principal, SessionFacts { authenticated_at: Some(now), proofs, needs_two_factors: false });
         let may = |name: &String| {
             let permission = rules.permission(name).unwrap();
             rules.check(&asking, permission, now).unwrap()
@@ -115,10 +114,11 @@ mod tests {
         let rules = rules();
         let (one, two) = (Proofs::from(Proof::Password), Proofs::from(Proof::Password).with(Proof::Totp));
         assert_eq!(has(&rules, &["senior", "other"], two), ["a:one", "a:two", "a:three"]);
-        assert_eq!(has(&rules, &["senior", "other"], one), ["a:two"], "what it inherits from others stays");
+        assert!(has(&rules, &["senior", "other"], one).is_empty(), "nor what it inherits of others");
         assert_eq!(has(&rules, &["plain", "other"], one), ["a:two", "a:four"]);
         assert_eq!(has(&rules, &["strong", "plain"], one), ["a:two"]);
-        assert_eq!(has(&rules, &["senior"], Proof::Totp.into()), ["a:two"], "an app alone is one factor");
+        assert!(has(&rules, &["senior"], Proof::Totp.into()).is_empty(), "an app alone is one factor");
+        assert_eq!(has(&rules, &["senior", "plain"], one), ["a:two"], "by the role that does not need it");
     }
 
     #[test]

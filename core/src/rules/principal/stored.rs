@@ -22,6 +22,8 @@ pub struct StoredPrincipal {
     pub status: Name,
     /// Read as `principal.verified`.
     pub is_verified: bool,
+    /// Whether who asks has proved two factors: roles that need them allow nothing without. False by default.
+    pub has_two_factors: bool,
     /// The attributes of the type `user`.
     pub attributes: Vec<(Name, Value)>,
     /// The roles that the account and its groups hold.
@@ -43,6 +45,7 @@ impl StoredPrincipal {
             is_active: true,
             status: Name::Borrowed(ACTIVE),
             is_verified: true,
+            has_two_factors: false,
             attributes: Vec::new(),
             assignments: Vec::new(),
             good_from: None,

@@ -1,12 +1,17 @@
 //! A principal otherwise than it is, for explanations.
 
 use super::{
-    Principal,
+    Principal, Proved,
     assignments::{Assignment, Window},
 };
 use crate::rules::{compile::bits, scope::kind::BoundScope};
 
 impl Principal {
+    /// Two factors were proved.
+    pub(in crate::rules) fn prove(&mut self) {
+        self.proved = self.proved.set(Proved::TWO_FACTORS, true);
+    }
+
     pub(in crate::rules) fn activate(&mut self) {
         self.is_active = true;
     }
