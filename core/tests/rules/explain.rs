@@ -94,7 +94,8 @@ impl World<'_> {
                         when: None,
                     };
                     assert_eq!(change.permission.as_deref(), Some(self.permission));
-                    let added = GeneratedRole { name: "added".to_owned(), inherits: Vec::new(), grants: vec![grant] };
+                    let (name, inherits) = ("added".to_owned(), Vec::new());
+                    let added = GeneratedRole { name, inherits, grants: vec![grant], needs_second_factor: false };
                     world.case.roles.push(added);
                 }
                 kind => unreachable!("{kind:?}: this test does not make it"),

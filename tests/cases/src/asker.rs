@@ -92,6 +92,7 @@ impl Choices {
             is_active: !self.once_in(16),
             status: "suspended".into(),
             is_verified: self.once_in(2),
+            has_two_factors: !self.once_in(3),
             attributes,
             assignments,
             ..StoredPrincipal::new(id)

@@ -53,6 +53,8 @@ pub struct GeneratedRole {
     pub inherits: Vec<usize>,
     /// Its grants.
     pub grants: Vec<GeneratedGrant>,
+    /// Whether it allows nothing to who has not proved a second factor.
+    pub needs_second_factor: bool,
 }
 
 /// A grant of a generated policy.
@@ -177,6 +179,7 @@ impl Case {
     pub fn role(&self, role: &GeneratedRole) -> Role {
         let built =
             role.inherits.iter().fold(Role::new(&role.name), |built, junior| built.inherits(&self.roles[*junior].name));
+        let built = if role.needs_second_factor { built.second_factor() } else { built };
         role.grants.iter().fold(built, |built, grant| match (&grant.when, grant.effect) {
             (None, Effect::Allow) => built.allow(grant.pattern()),
             (None, Effect::Deny) => built.deny(grant.pattern()),
@@ -229,7 +232,8 @@ impl Choices {
         let mut inherits: Vec<usize> = (0..at).filter(|_| self.once_in(3)).collect();
         inherits.dedup();
         let grants = (0..1 + self.below(3)).map(|_| self.grant()).collect();
-        GeneratedRole { name: format!("role{at}"), inherits, grants }
+        let needs_second_factor = self.once_in(10);
+        GeneratedRole { name: format!("role{at}"), inherits, grants, needs_second_factor }
     }
 
     /// A grant.

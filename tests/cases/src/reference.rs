@@ -64,14 +64,18 @@ impl<'a> Reference<'a> {
             }
             let juniors = case.juniors(role);
             let used = |role: &usize| juniors.contains(role);
+            // What a role brings that needs a second factor, it brings to nobody who has not proved one.
+            let is_held_back =
+                !asker.facts.has_two_factors && juniors.iter().any(|junior| case.roles[*junior].needs_second_factor);
             for role in &juniors {
-                let is_active = active.is_none_or(|names| {
-                    names
-                        .iter()
-                        .filter_map(|name| number(name))
-                        .filter(used)
-                        .any(|active| case.juniors(active).contains(role))
-                });
+                let is_active = !is_held_back
+                    && active.is_none_or(|names| {
+                        names
+                            .iter()
+                            .filter_map(|name| number(name))
+                            .filter(used)
+                            .any(|active| case.juniors(active).contains(role))
+                    });
                 held.push(HeldPair { role: *role, assignment, is_active });
             }
         }
