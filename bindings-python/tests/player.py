@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import inspect
 import json
 import keyword
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
@@ -201,11 +204,20 @@ class Player:
                 return "".join(self.filled(parts))
             case {"$from_now": seconds}:
                 return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+            case {"$totp": secret}:
+                return totp(self.filled(secret), int(time.time()) // 30 + value.get("step", 0))
         if isinstance(value, str) and value.startswith("$") and value[1:] in self.saved:
             return self.saved[value[1:]]
         if isinstance(value, dict):
             return {name: self.filled(part) for name, part in value.items()}
         return [self.filled(part) for part in value] if isinstance(value, list) else value
+
+
+def totp(secret: str, step: int) -> str:
+    """What an authenticator app shows (RFC 6238)."""
+    digest = hmac.digest(base64.b32decode(secret), step.to_bytes(8, "big"), "sha1")
+    at = digest[19] & 15
+    return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 def about(step: dict[str, Any]) -> tuple[Any, ...]:

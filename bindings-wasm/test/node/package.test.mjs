@@ -24,7 +24,7 @@ const RULES_LIMIT = 150 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
 const DEFERRED_LIMIT = 455 * 1024;
 
-const HOMES = ["audit", "common", "config", "drones", "email", "errors", "limits", "notices", "passwords", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sign_in", "sql", "users", "verification"];
+const HOMES = ["audit", "common", "config", "drones", "email", "errors", "factors", "limits", "notices", "passwords", "permissions", "policy", "regions", "roles", "rules", "sessions", "setup", "sign_in", "sql", "users", "verification"];
 /** What pages and Workers load, module by module. */
 const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "sign-in", "store", "wasm"];
 /** What else has types: what Node has of its own. */

@@ -1,5 +1,6 @@
 // Plays conformance scenarios through the package's own face, in Node and in a browser alike.
 import { matches } from "./matching.mjs";
+import { code } from "./totp.mjs";
 
 const CHEAP = { hashing_memory_kib: 7168, hashing_iterations: 5 };
 const toCamel = (name) => name.replace(/(?<=[a-z0-9])_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
@@ -67,7 +68,8 @@ class Player {
     return this.toFace({ ...CHEAP, ...settings }, "Config");
   }
 
-  async step(step) {
+  async step(written) {
+    const step = await this.withCodes(written);
     let answer;
     try {
       answer = await this.act(step);
@@ -146,7 +148,15 @@ class Player {
     return step.request ? this.callers[who].withRequest(request(step)) : this.callers[who];
   }
 
-  /** What a scenario writes, with `$name` and `$repeat` filled in. */
+  /** What a scenario writes, with codes of authenticator apps filled in, for which one has to wait. */
+  async withCodes(written) {
+    if (Array.isArray(written)) return Promise.all(written.map((item) => this.withCodes(item)));
+    if (written === null || typeof written !== "object") return written;
+    if (written.$totp) return code(this.filled(written.$totp), written.step);
+    return Object.fromEntries(await Promise.all(Object.entries(written).map(async ([key, value]) => [key, await this.withCodes(value)])));
+  }
+
+  /** What a scenario writes, with `$name`, `$repeat` and the like filled in. */
   filled(written) {
     if (typeof written === "string" && written.startsWith("$")) {
       if (!(written.slice(1) in this.saved)) throw new Error(`nothing is saved as ${written}`);

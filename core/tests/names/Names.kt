@@ -150,6 +150,8 @@ object Permissions {
         const val LIST = "user:list"
         /** Get a user */
         const val READ = "user:read"
+        /** Remove the second factors of users who have lost them */
+        const val RESET_FACTORS = "user:reset_factors"
         /** Make and unmake administrators */
         const val SET_ADMIN = "user:set_admin"
         /** Change attributes of a user that rules read */

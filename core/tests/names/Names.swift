@@ -150,6 +150,8 @@ public enum Permissions {
         public static let list = "user:list"
         /// Get a user
         public static let read = "user:read"
+        /// Remove the second factors of users who have lost them
+        public static let resetFactors = "user:reset_factors"
         /// Make and unmake administrators
         public static let setAdmin = "user:set_admin"
         /// Change attributes of a user that rules read

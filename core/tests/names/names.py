@@ -47,6 +47,7 @@ Permission: TypeAlias = Literal[
     "user:delete",  # Delete users
     "user:list",  # List users
     "user:read",  # Get a user
+    "user:reset_factors",  # Remove the second factors of users who have lost them
     "user:set_admin",  # Make and unmake administrators
     "user:set_authority",  # Change attributes of a user that rules read
     "user:set_password",  # Set temporary passwords
@@ -161,6 +162,7 @@ UserPermission: TypeAlias = Literal[
     "user:delete",  # Delete users
     "user:list",  # List users
     "user:read",  # Get a user
+    "user:reset_factors",  # Remove the second factors of users who have lost them
     "user:set_admin",  # Make and unmake administrators
     "user:set_authority",  # Change attributes of a user that rules read
     "user:set_password",  # Set temporary passwords

@@ -150,6 +150,8 @@ pub mod permissions {
         pub const LIST: &str = "user:list";
         /// Get a user
         pub const READ: &str = "user:read";
+        /// Remove the second factors of users who have lost them
+        pub const RESET_FACTORS: &str = "user:reset_factors";
         /// Make and unmake administrators
         pub const SET_ADMIN: &str = "user:set_admin";
         /// Change attributes of a user that rules read

@@ -45,6 +45,7 @@ export const PERMISSIONS = [
   "user:delete", // Delete users
   "user:list", // List users
   "user:read", // Get a user
+  "user:reset_factors", // Remove the second factors of users who have lost them
   "user:set_admin", // Make and unmake administrators
   "user:set_authority", // Change attributes of a user that rules read
   "user:set_password", // Set temporary passwords

@@ -13,6 +13,7 @@ mod common;
 #[path = "../common/rules.rs"]
 mod kit;
 
+mod authenticator;
 mod config;
 mod conformance;
 mod decisions;

@@ -952,6 +952,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getEmail()  -> Email
     
     /**
+     * Second factors: one's own, and resetting those of others.
+     */
+    func getFactors()  -> Factors
+    
+    /**
      * Limits of failed sign-ins.
      */
     func getLimits()  -> Limits
@@ -1326,6 +1331,18 @@ open func getEmail() -> Email  {
     return try!  FfiConverterTypeEmail_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_email(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Second factors: one's own, and resetting those of others.
+     */
+open func getFactors() -> Factors  {
+    return try!  FfiConverterTypeFactors_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_factors(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1888,10 +1905,10 @@ public protocol EmailProtocol: AnyObject, Sendable {
     
     /**
      * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-     * `email_changed`.
+     * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
      *
-     * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
-     * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
+     * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
      */
     func revert(input: RevertEmail) async throws 
@@ -2005,10 +2022,10 @@ open func confirm(input: ConfirmEmail)async throws  -> Tokens  {
     
     /**
      * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-     * `email_changed`.
+     * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
      *
-     * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
-     * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
+     * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
      */
 open func revert(input: RevertEmail)async throws   {
@@ -2070,6 +2087,302 @@ func FfiConverterTypeEmail_lift(_ handle: UInt64) throws -> Email {
 #endif
 func FfiConverterTypeEmail_lower(_ value: Email) -> UInt64 {
     return FfiConverterTypeEmail.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Second factors: one's own, and resetting those of others.
+ */
+public protocol FactorsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Adds an authenticator app to the caller's account, by a code that it shows.
+     *
+     * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
+     * answer. With an account's first second factor come ten recovery codes.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+     */
+    func add(input: AddFactor) async throws  -> AddedFactor
+    
+    /**
+     * Begins to add an authenticator app to the caller's account.
+     *
+     * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no second factors.
+     */
+    func addStart() async throws  -> FactorSetup
+    
+    /**
+     * Lists the caller's own second factors.
+     */
+    func list() async throws  -> FactorList
+    
+    /**
+     * Makes new recovery codes for the caller's account; those before are void.
+     *
+     * It needs a sign-in or `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` for an account without a second factor.
+     */
+    func recoveryCodes() async throws  -> RecoveryCodes
+    
+    /**
+     * Removes a second factor of the caller's account; with the last one, its recovery codes.
+     *
+     * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
+     * last five minutes.
+     * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+     */
+    func remove(input: RemoveFactor) async throws  -> Tokens
+    
+    /**
+     * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+     *
+     * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+     * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
+     * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+     */
+    func resetOf(input: ResetFactorsOf) async throws 
+    
+}
+/**
+ * Second factors: one's own, and resetting those of others.
+ */
+open class Factors: FactorsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_factors(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_factors(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Adds an authenticator app to the caller's account, by a code that it shows.
+     *
+     * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
+     * answer. With an account's first second factor come ten recovery codes.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+     */
+open func add(input: AddFactor)async throws  -> AddedFactor  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_add(
+                        self.uniffiCloneHandle(),FfiConverterTypeAddFactor_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAddedFactor_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to add an authenticator app to the caller's account.
+     *
+     * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no second factors.
+     */
+open func addStart()async throws  -> FactorSetup  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_add_start(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeFactorSetup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the caller's own second factors.
+     */
+open func list()async throws  -> FactorList  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_list(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeFactorList_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Makes new recovery codes for the caller's account; those before are void.
+     *
+     * It needs a sign-in or `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` for an account without a second factor.
+     */
+open func recoveryCodes()async throws  -> RecoveryCodes  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_recovery_codes(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeRecoveryCodes_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Removes a second factor of the caller's account; with the last one, its recovery codes.
+     *
+     * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
+     * last five minutes.
+     * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+     */
+open func remove(input: RemoveFactor)async throws  -> Tokens  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_remove(
+                        self.uniffiCloneHandle(),FfiConverterTypeRemoveFactor_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTokens_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+     *
+     * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+     * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
+     * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+     */
+open func resetOf(input: ResetFactorsOf)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_reset_of(
+                        self.uniffiCloneHandle(),FfiConverterTypeResetFactorsOf_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFactors: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Factors
+
+    public static func lift(_ handle: UInt64) throws -> Factors {
+        return Factors(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Factors) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Factors {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Factors, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactors_lift(_ handle: UInt64) throws -> Factors {
+    return try FfiConverterTypeFactors.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactors_lower(_ value: Factors) -> UInt64 {
+    return FfiConverterTypeFactors.lower(value)
 }
 
 
@@ -5080,9 +5393,10 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     /**
      * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-     * after too many wrong passwords; the session ends after ten in a row.
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
+     * a second factor is asked for it, too.
+     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+     * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
      */
     func stepUp(input: StepUp) async throws  -> Tokens
     
@@ -5332,9 +5646,10 @@ open func revokeOthers()async throws   {
     /**
      * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
      *
-     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
-     * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
-     * after too many wrong passwords; the session ends after ten in a row.
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
+     * a second factor is asked for it, too.
+     * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+     * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
      */
 open func stepUp(input: StepUp)async throws  -> Tokens  {
     return
@@ -5550,6 +5865,33 @@ func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
 public protocol SignInProtocol: AnyObject, Sendable {
     
     /**
+     * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+     *
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+     */
+    func enrol(input: Enrol) async throws  -> SignInResult
+    
+    /**
+     * Begins to add the authenticator app that a sign-in owes.
+     *
+     * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+     * the same.
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+     */
+    func enrolStart(input: StartEnrol) async throws  -> FactorSetup
+    
+    /**
+     * Proves the second factor, and goes on with the sign-in that owes it.
+     *
+     * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+     * answer was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+     * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+     */
+    func factor(input: ProveFactor) async throws  -> SignInResult
+    
+    /**
      * Chooses a new password and goes on with the sign-in that owes one.
      *
      * A sign-in owes one where the present password was set by somebody else, or has expired. All other sessions of the user end.
@@ -5615,6 +5957,75 @@ open class SignIn: SignInProtocol, @unchecked Sendable {
 
     
 
+    
+    /**
+     * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+     *
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+     */
+open func enrol(input: Enrol)async throws  -> SignInResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_enrol(
+                        self.uniffiCloneHandle(),FfiConverterTypeEnrol_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSignInResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to add the authenticator app that a sign-in owes.
+     *
+     * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+     * the same.
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+     */
+open func enrolStart(input: StartEnrol)async throws  -> FactorSetup  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_enrol_start(
+                        self.uniffiCloneHandle(),FfiConverterTypeStartEnrol_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeFactorSetup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Proves the second factor, and goes on with the sign-in that owes it.
+     *
+     * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+     * answer was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+     * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+     */
+open func factor(input: ProveFactor)async throws  -> SignInResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_factor(
+                        self.uniffiCloneHandle(),FfiConverterTypeProveFactor_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSignInResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
     
     /**
      * Chooses a new password and goes on with the sign-in that owes one.
@@ -6986,6 +7397,214 @@ func FfiConverterTypeActivateUser_lift(_ buf: RustBuffer) throws -> ActivateUser
 #endif
 func FfiConverterTypeActivateUser_lower(_ value: ActivateUser) -> RustBuffer {
     return FfiConverterTypeActivateUser.lower(value)
+}
+
+
+/**
+ * Adds an authenticator app to the caller's account, by a code that it shows.
+ *
+ * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
+ * answer. With an account's first second factor come ten recovery codes.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+ */
+public struct AddFactor: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of `factors.add_start`.
+     */
+    public let challenge: String
+    /**
+     * The six digits that the app shows.
+     */
+    public let code: String
+    /**
+     * The user's name for it, at most 100 characters: "Phone".
+     */
+    public let name: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of `factors.add_start`.
+         */challenge: String, 
+        /**
+         * The six digits that the app shows.
+         */code: String, 
+        /**
+         * The user's name for it, at most 100 characters: "Phone".
+         */name: String? = nil) {
+        self.challenge = challenge
+        self.code = code
+        self.name = name
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_addfactor_uniffi_trait_debug(
+            FfiConverterTypeAddFactor_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_addfactor_uniffi_trait_display(
+            FfiConverterTypeAddFactor_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension AddFactor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAddFactor: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AddFactor {
+        return
+            try AddFactor(
+                challenge: FfiConverterString.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AddFactor, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddFactor_lift(_ buf: RustBuffer) throws -> AddFactor {
+    return try FfiConverterTypeAddFactor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddFactor_lower(_ value: AddFactor) -> RustBuffer {
+    return FfiConverterTypeAddFactor.lower(value)
+}
+
+
+/**
+ * A second factor that was added.
+ */
+public struct AddedFactor: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The second factor.
+     */
+    public let factor: Factor
+    /**
+     * The tokens of the caller's new session.
+     */
+    public let tokens: Tokens
+    /**
+     * With the first second factor of an account: codes that stand in for it, each once, to be kept where it is not. They
+     * are not shown again.
+     */
+    public let recoveryCodes: [String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The second factor.
+         */factor: Factor, 
+        /**
+         * The tokens of the caller's new session.
+         */tokens: Tokens, 
+        /**
+         * With the first second factor of an account: codes that stand in for it, each once, to be kept where it is not. They
+         * are not shown again.
+         */recoveryCodes: [String] = []) {
+        self.factor = factor
+        self.tokens = tokens
+        self.recoveryCodes = recoveryCodes
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_addedfactor_uniffi_trait_debug(
+            FfiConverterTypeAddedFactor_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_addedfactor_uniffi_trait_display(
+            FfiConverterTypeAddedFactor_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension AddedFactor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAddedFactor: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AddedFactor {
+        return
+            try AddedFactor(
+                factor: FfiConverterTypeFactor.read(from: &buf), 
+                tokens: FfiConverterTypeTokens.read(from: &buf), 
+                recoveryCodes: FfiConverterSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AddedFactor, into buf: inout [UInt8]) {
+        FfiConverterTypeFactor.write(value.factor, into: &buf)
+        FfiConverterTypeTokens.write(value.tokens, into: &buf)
+        FfiConverterSequenceString.write(value.recoveryCodes, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddedFactor_lift(_ buf: RustBuffer) throws -> AddedFactor {
+    return try FfiConverterTypeAddedFactor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddedFactor_lower(_ value: AddedFactor) -> RustBuffer {
+    return FfiConverterTypeAddedFactor.lower(value)
 }
 
 
@@ -8650,6 +9269,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let passwordComposition: Bool?
     /**
+     * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
+     * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+     */
+    public let secondFactor: SecondFactor?
+    /**
      * Words that a password must not be built from, beside the account's own names: the service's name.
      */
     public let passwordContextWords: [String]
@@ -8844,6 +9468,10 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Default: false.
          */passwordComposition: Bool? = nil, 
         /**
+         * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
+         * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
+         */secondFactor: SecondFactor? = nil, 
+        /**
          * Words that a password must not be built from, beside the account's own names: the service's name.
          */passwordContextWords: [String] = [], 
         /**
@@ -8962,6 +9590,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.passwordMinLength = passwordMinLength
         self.passwordMaxLength = passwordMaxLength
         self.passwordComposition = passwordComposition
+        self.secondFactor = secondFactor
         self.passwordContextWords = passwordContextWords
         self.temporaryPasswordSeconds = temporaryPasswordSeconds
         self.passwordPepper = passwordPepper
@@ -9047,6 +9676,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 passwordMinLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordMaxLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordComposition: FfiConverterOptionBool.read(from: &buf), 
+                secondFactor: FfiConverterOptionTypeSecondFactor.read(from: &buf), 
                 passwordContextWords: FfiConverterSequenceString.read(from: &buf), 
                 temporaryPasswordSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 passwordPepper: FfiConverterOptionString.read(from: &buf), 
@@ -9096,6 +9726,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.passwordMinLength, into: &buf)
         FfiConverterOptionInt64.write(value.passwordMaxLength, into: &buf)
         FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
+        FfiConverterOptionTypeSecondFactor.write(value.secondFactor, into: &buf)
         FfiConverterSequenceString.write(value.passwordContextWords, into: &buf)
         FfiConverterOptionInt64.write(value.temporaryPasswordSeconds, into: &buf)
         FfiConverterOptionString.write(value.passwordPepper, into: &buf)
@@ -9711,6 +10342,10 @@ public struct CreateRole: Equatable, Hashable {
      */
     public let isDefault: Bool?
     /**
+     * Whether it allows something to those alone who have proved a second factor; no if not given.
+     */
+    public let needsSecondFactor: Bool?
+    /**
      * The roles that it inherits.
      */
     public let inherits: [String]
@@ -9732,6 +10367,9 @@ public struct CreateRole: Equatable, Hashable {
          * Whether every new account gets it; no if not given.
          */isDefault: Bool? = nil, 
         /**
+         * Whether it allows something to those alone who have proved a second factor; no if not given.
+         */needsSecondFactor: Bool? = nil, 
+        /**
          * The roles that it inherits.
          */inherits: [String] = [], 
         /**
@@ -9740,6 +10378,7 @@ public struct CreateRole: Equatable, Hashable {
         self.name = name
         self.description = description
         self.isDefault = isDefault
+        self.needsSecondFactor = needsSecondFactor
         self.inherits = inherits
         self.grants = grants
     }
@@ -9763,6 +10402,7 @@ struct FfiConverterTypeCreateRole: FfiConverterRustBuffer {
                 name: FfiConverterString.read(from: &buf), 
                 description: FfiConverterOptionString.read(from: &buf), 
                 isDefault: FfiConverterOptionBool.read(from: &buf), 
+                needsSecondFactor: FfiConverterOptionBool.read(from: &buf), 
                 inherits: FfiConverterSequenceString.read(from: &buf), 
                 grants: FfiConverterSequenceTypeNewGrant.read(from: &buf)
         )
@@ -9772,6 +10412,7 @@ struct FfiConverterTypeCreateRole: FfiConverterRustBuffer {
         FfiConverterString.write(value.name, into: &buf)
         FfiConverterOptionString.write(value.description, into: &buf)
         FfiConverterOptionBool.write(value.isDefault, into: &buf)
+        FfiConverterOptionBool.write(value.needsSecondFactor, into: &buf)
         FfiConverterSequenceString.write(value.inherits, into: &buf)
         FfiConverterSequenceTypeNewGrant.write(value.grants, into: &buf)
     }
@@ -11387,6 +12028,110 @@ func FfiConverterTypeEffectiveGrant_lower(_ value: EffectiveGrant) -> RustBuffer
 
 
 /**
+ * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
+ *
+ * With an account's first second factor come ten recovery codes. All other sessions of the user end.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+ */
+public struct Enrol: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of the sign-in.
+     */
+    public let challenge: String
+    /**
+     * The six digits that the app shows.
+     */
+    public let code: String
+    /**
+     * The user's name for it, at most 100 characters: "Phone".
+     */
+    public let name: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of the sign-in.
+         */challenge: String, 
+        /**
+         * The six digits that the app shows.
+         */code: String, 
+        /**
+         * The user's name for it, at most 100 characters: "Phone".
+         */name: String? = nil) {
+        self.challenge = challenge
+        self.code = code
+        self.name = name
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_enrol_uniffi_trait_debug(
+            FfiConverterTypeEnrol_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_enrol_uniffi_trait_display(
+            FfiConverterTypeEnrol_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension Enrol: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEnrol: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Enrol {
+        return
+            try Enrol(
+                challenge: FfiConverterString.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Enrol, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEnrol_lift(_ buf: RustBuffer) throws -> Enrol {
+    return try FfiConverterTypeEnrol.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEnrol_lower(_ value: Enrol) -> RustBuffer {
+    return FfiConverterTypeEnrol.lower(value)
+}
+
+
+/**
  * Makes passwords expire: the next sign-in with one must choose another.
  *
  * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
@@ -11801,6 +12546,319 @@ func FfiConverterTypeExternalIdentity_lift(_ buf: RustBuffer) throws -> External
 #endif
 func FfiConverterTypeExternalIdentity_lower(_ value: ExternalIdentity) -> RustBuffer {
     return FfiConverterTypeExternalIdentity.lower(value)
+}
+
+
+/**
+ * A second factor.
+ */
+public struct Factor: Equatable, Hashable {
+    /**
+     * Its id.
+     */
+    public let id: Uuid
+    /**
+     * What it is.
+     */
+    public let kind: FactorKind
+    /**
+     * The user's name for it.
+     */
+    public let name: String?
+    /**
+     * When it was added.
+     */
+    public let addedAt: Timestamp
+    /**
+     * When it was used last.
+     */
+    public let lastUsedAt: Timestamp
+    /**
+     * Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a recovery code, remove
+     * it and add it anew.
+     */
+    public let isSuspended: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its id.
+         */id: Uuid, 
+        /**
+         * What it is.
+         */kind: FactorKind, 
+        /**
+         * The user's name for it.
+         */name: String? = nil, 
+        /**
+         * When it was added.
+         */addedAt: Timestamp, 
+        /**
+         * When it was used last.
+         */lastUsedAt: Timestamp, 
+        /**
+         * Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a recovery code, remove
+         * it and add it anew.
+         */isSuspended: Bool) {
+        self.id = id
+        self.kind = kind
+        self.name = name
+        self.addedAt = addedAt
+        self.lastUsedAt = lastUsedAt
+        self.isSuspended = isSuspended
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Factor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFactor: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Factor {
+        return
+            try Factor(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                kind: FfiConverterTypeFactorKind.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf), 
+                addedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                lastUsedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                isSuspended: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Factor, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterTypeFactorKind.write(value.kind, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+        FfiConverterTypeTimestamp.write(value.addedAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.lastUsedAt, into: &buf)
+        FfiConverterBool.write(value.isSuspended, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactor_lift(_ buf: RustBuffer) throws -> Factor {
+    return try FfiConverterTypeFactor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactor_lower(_ value: Factor) -> RustBuffer {
+    return FfiConverterTypeFactor.lower(value)
+}
+
+
+/**
+ * The second factors of an account.
+ */
+public struct FactorList: Equatable, Hashable {
+    /**
+     * In the order in which they were added.
+     */
+    public let factors: [Factor]
+    /**
+     * How many recovery codes were not used yet.
+     */
+    public let recoveryCodesLeft: Int64
+    /**
+     * Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
+     * then.
+     */
+    public let areRequired: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * In the order in which they were added.
+         */factors: [Factor] = [], 
+        /**
+         * How many recovery codes were not used yet.
+         */recoveryCodesLeft: Int64, 
+        /**
+         * Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
+         * then.
+         */areRequired: Bool) {
+        self.factors = factors
+        self.recoveryCodesLeft = recoveryCodesLeft
+        self.areRequired = areRequired
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension FactorList: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFactorList: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FactorList {
+        return
+            try FactorList(
+                factors: FfiConverterSequenceTypeFactor.read(from: &buf), 
+                recoveryCodesLeft: FfiConverterInt64.read(from: &buf), 
+                areRequired: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FactorList, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeFactor.write(value.factors, into: &buf)
+        FfiConverterInt64.write(value.recoveryCodesLeft, into: &buf)
+        FfiConverterBool.write(value.areRequired, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactorList_lift(_ buf: RustBuffer) throws -> FactorList {
+    return try FfiConverterTypeFactorList.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactorList_lower(_ value: FactorList) -> RustBuffer {
+    return FfiConverterTypeFactorList.lower(value)
+}
+
+
+/**
+ * What an authenticator app is set up by. Nothing changes before a code of it is given back.
+ */
+public struct FactorSetup: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * What is given back together with a code of the app; good once.
+     */
+    public let challenge: String
+    /**
+     * The key to type into an app that cannot scan: base32.
+     */
+    public let secret: String
+    /**
+     * The same as an `otpauth:` URI, which opens an app on the same device.
+     */
+    public let uri: String
+    /**
+     * The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere.
+     */
+    public let qrSvg: String
+    /**
+     * Until when the challenge is good.
+     */
+    public let expiresAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What is given back together with a code of the app; good once.
+         */challenge: String, 
+        /**
+         * The key to type into an app that cannot scan: base32.
+         */secret: String, 
+        /**
+         * The same as an `otpauth:` URI, which opens an app on the same device.
+         */uri: String, 
+        /**
+         * The URI as a QR code: an SVG document of its own, black on white, which is shown and kept nowhere.
+         */qrSvg: String, 
+        /**
+         * Until when the challenge is good.
+         */expiresAt: Timestamp) {
+        self.challenge = challenge
+        self.secret = secret
+        self.uri = uri
+        self.qrSvg = qrSvg
+        self.expiresAt = expiresAt
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_factorsetup_uniffi_trait_debug(
+            FfiConverterTypeFactorSetup_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_factorsetup_uniffi_trait_display(
+            FfiConverterTypeFactorSetup_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension FactorSetup: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFactorSetup: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FactorSetup {
+        return
+            try FactorSetup(
+                challenge: FfiConverterString.read(from: &buf), 
+                secret: FfiConverterString.read(from: &buf), 
+                uri: FfiConverterString.read(from: &buf), 
+                qrSvg: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FactorSetup, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.secret, into: &buf)
+        FfiConverterString.write(value.uri, into: &buf)
+        FfiConverterString.write(value.qrSvg, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactorSetup_lift(_ buf: RustBuffer) throws -> FactorSetup {
+    return try FfiConverterTypeFactorSetup.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactorSetup_lower(_ value: FactorSetup) -> RustBuffer {
+    return FfiConverterTypeFactorSetup.lower(value)
 }
 
 
@@ -15255,6 +16313,10 @@ public struct PrincipalData: Equatable, Hashable {
      */
     public let verified: Bool?
     /**
+     * Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+     */
+    public let secondFactor: Bool?
+    /**
      * Read as `principal.NAME`; the policy declares them for the type `user`.
      */
     public let attributes: [String: JsonText]
@@ -15280,6 +16342,9 @@ public struct PrincipalData: Equatable, Hashable {
          * Read as `principal.verified`; true if not given.
          */verified: Bool? = nil, 
         /**
+         * Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without.
+         */secondFactor: Bool? = nil, 
+        /**
          * Read as `principal.NAME`; the policy declares them for the type `user`.
          */attributes: [String: JsonText] = [:], 
         /**
@@ -15291,6 +16356,7 @@ public struct PrincipalData: Equatable, Hashable {
         self.id = id
         self.status = status
         self.verified = verified
+        self.secondFactor = secondFactor
         self.attributes = attributes
         self.roles = roles
         self.groups = groups
@@ -15315,6 +16381,7 @@ struct FfiConverterTypePrincipalData: FfiConverterRustBuffer {
                 id: FfiConverterString.read(from: &buf), 
                 status: FfiConverterOptionString.read(from: &buf), 
                 verified: FfiConverterOptionBool.read(from: &buf), 
+                secondFactor: FfiConverterOptionBool.read(from: &buf), 
                 attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 roles: FfiConverterSequenceTypeAssignedRole.read(from: &buf), 
                 groups: FfiConverterDictionaryStringSequenceTypeAssignedRole.read(from: &buf)
@@ -15325,6 +16392,7 @@ struct FfiConverterTypePrincipalData: FfiConverterRustBuffer {
         FfiConverterString.write(value.id, into: &buf)
         FfiConverterOptionString.write(value.status, into: &buf)
         FfiConverterOptionBool.write(value.verified, into: &buf)
+        FfiConverterOptionBool.write(value.secondFactor, into: &buf)
         FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterSequenceTypeAssignedRole.write(value.roles, into: &buf)
         FfiConverterDictionaryStringSequenceTypeAssignedRole.write(value.groups, into: &buf)
@@ -15596,6 +16664,102 @@ func FfiConverterTypeProposedChange_lower(_ value: ProposedChange) -> RustBuffer
 
 
 /**
+ * Proves the second factor, and goes on with the sign-in that owes it.
+ *
+ * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
+ * answer was lost.
+ * Errors: `UNAUTHORIZED` for a wrong code (reason `invalid_credentials`) and for a challenge that is not good any more
+ * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
+ */
+public struct ProveFactor: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of the sign-in.
+     */
+    public let challenge: String
+    /**
+     * The six digits that the authenticator app shows, or a recovery code.
+     */
+    public let code: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of the sign-in.
+         */challenge: String, 
+        /**
+         * The six digits that the authenticator app shows, or a recovery code.
+         */code: String) {
+        self.challenge = challenge
+        self.code = code
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_provefactor_uniffi_trait_debug(
+            FfiConverterTypeProveFactor_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_provefactor_uniffi_trait_display(
+            FfiConverterTypeProveFactor_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ProveFactor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeProveFactor: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ProveFactor {
+        return
+            try ProveFactor(
+                challenge: FfiConverterString.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ProveFactor, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProveFactor_lift(_ buf: RustBuffer) throws -> ProveFactor {
+    return try FfiConverterTypeProveFactor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProveFactor_lower(_ value: ProveFactor) -> RustBuffer {
+    return FfiConverterTypeProveFactor.lower(value)
+}
+
+
+/**
  * Moves a drone from its operator to another user, in one commit.
  *
  * Permissions and errors as for `assign`.
@@ -15663,6 +16827,87 @@ func FfiConverterTypeReassignDrone_lift(_ buf: RustBuffer) throws -> ReassignDro
 #endif
 func FfiConverterTypeReassignDrone_lower(_ value: ReassignDrone) -> RustBuffer {
     return FfiConverterTypeReassignDrone.lower(value)
+}
+
+
+/**
+ * Codes that stand in for a second factor that is lost.
+ */
+public struct RecoveryCodes: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * Ten codes, each good once, to be kept where the second factor is not. They are not shown again.
+     */
+    public let codes: [String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Ten codes, each good once, to be kept where the second factor is not. They are not shown again.
+         */codes: [String] = []) {
+        self.codes = codes
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_recoverycodes_uniffi_trait_debug(
+            FfiConverterTypeRecoveryCodes_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_recoverycodes_uniffi_trait_display(
+            FfiConverterTypeRecoveryCodes_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension RecoveryCodes: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRecoveryCodes: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RecoveryCodes {
+        return
+            try RecoveryCodes(
+                codes: FfiConverterSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RecoveryCodes, into buf: inout [UInt8]) {
+        FfiConverterSequenceString.write(value.codes, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRecoveryCodes_lift(_ buf: RustBuffer) throws -> RecoveryCodes {
+    return try FfiConverterTypeRecoveryCodes.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRecoveryCodes_lower(_ value: RecoveryCodes) -> RustBuffer {
+    return FfiConverterTypeRecoveryCodes.lower(value)
 }
 
 
@@ -16040,6 +17285,69 @@ func FfiConverterTypeRegionPage_lower(_ value: RegionPage) -> RustBuffer {
 
 
 /**
+ * Removes a second factor of the caller's account; with the last one, its recovery codes.
+ *
+ * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
+ * last five minutes.
+ * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+ */
+public struct RemoveFactor: Equatable, Hashable {
+    /**
+     * The factor's id.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The factor's id.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RemoveFactor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRemoveFactor: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RemoveFactor {
+        return
+            try RemoveFactor(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RemoveFactor, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRemoveFactor_lift(_ buf: RustBuffer) throws -> RemoveFactor {
+    return try FfiConverterTypeRemoveFactor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRemoveFactor_lower(_ value: RemoveFactor) -> RustBuffer {
+    return FfiConverterTypeRemoveFactor.lower(value)
+}
+
+
+/**
  * A grant that was removed with a permission.
  */
 public struct RemovedGrant: Equatable, Hashable {
@@ -16388,6 +17696,69 @@ func FfiConverterTypeRequestContext_lower(_ value: RequestContext) -> RustBuffer
 
 
 /**
+ * Removes all second factors and recovery codes of a user who has lost them, after who asks has made sure who that is.
+ *
+ * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
+ * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
+ * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+ */
+public struct ResetFactorsOf: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid) {
+        self.userId = userId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ResetFactorsOf: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeResetFactorsOf: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ResetFactorsOf {
+        return
+            try ResetFactorsOf(
+                userId: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ResetFactorsOf, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeResetFactorsOf_lift(_ buf: RustBuffer) throws -> ResetFactorsOf {
+    return try FfiConverterTypeResetFactorsOf.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeResetFactorsOf_lower(_ value: ResetFactorsOf) -> RustBuffer {
+    return FfiConverterTypeResetFactorsOf.lower(value)
+}
+
+
+/**
  * Sets a new password by the token of a `password_reset`.
  *
  * All sessions of the user end, and nobody is signed in: sign in with the new password. The account's address counts as
@@ -16689,10 +18060,10 @@ func FfiConverterTypeRetiredPasswords_lower(_ value: RetiredPasswords) -> RustBu
 
 /**
  * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
- * `email_changed`.
+ * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
  *
- * For who did not make that change: the account has the former address again, all its sessions end, its password is void,
- * identities that were linked since are unlinked, and a link to choose a new password is mailed.
+ * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
+ * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
  * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
  */
 public struct RevertEmail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -16970,6 +18341,10 @@ public struct Role: Equatable, Hashable {
      */
     public let isDefault: Bool
     /**
+     * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+     */
+    public let needsSecondFactor: Bool
+    /**
      * Whether it grants `admin:all`, itself or by a role that it inherits.
      */
     public let isAdministrator: Bool
@@ -17007,6 +18382,9 @@ public struct Role: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool, 
         /**
+         * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+         */needsSecondFactor: Bool, 
+        /**
          * Whether it grants `admin:all`, itself or by a role that it inherits.
          */isAdministrator: Bool, 
         /**
@@ -17027,6 +18405,7 @@ public struct Role: Equatable, Hashable {
         self.name = name
         self.description = description
         self.isDefault = isDefault
+        self.needsSecondFactor = needsSecondFactor
         self.isAdministrator = isAdministrator
         self.inherits = inherits
         self.grants = grants
@@ -17054,6 +18433,7 @@ struct FfiConverterTypeRole: FfiConverterRustBuffer {
                 name: FfiConverterString.read(from: &buf), 
                 description: FfiConverterOptionString.read(from: &buf), 
                 isDefault: FfiConverterBool.read(from: &buf), 
+                needsSecondFactor: FfiConverterBool.read(from: &buf), 
                 isAdministrator: FfiConverterBool.read(from: &buf), 
                 inherits: FfiConverterSequenceString.read(from: &buf), 
                 grants: FfiConverterSequenceTypeRoleGrant.read(from: &buf), 
@@ -17067,6 +18447,7 @@ struct FfiConverterTypeRole: FfiConverterRustBuffer {
         FfiConverterString.write(value.name, into: &buf)
         FfiConverterOptionString.write(value.description, into: &buf)
         FfiConverterBool.write(value.isDefault, into: &buf)
+        FfiConverterBool.write(value.needsSecondFactor, into: &buf)
         FfiConverterBool.write(value.isAdministrator, into: &buf)
         FfiConverterSequenceString.write(value.inherits, into: &buf)
         FfiConverterSequenceTypeRoleGrant.write(value.grants, into: &buf)
@@ -17377,6 +18758,10 @@ public struct RoleDetails: Equatable, Hashable {
      */
     public let isDefault: Bool
     /**
+     * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+     */
+    public let needsSecondFactor: Bool
+    /**
      * Whether it grants `admin:all`, itself or by a role that it inherits.
      */
     public let isAdministrator: Bool
@@ -17422,6 +18807,9 @@ public struct RoleDetails: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool, 
         /**
+         * Whether it allows something to those alone who have proved a second factor, as it says itself or by a role that it inherits.
+         */needsSecondFactor: Bool, 
+        /**
          * Whether it grants `admin:all`, itself or by a role that it inherits.
          */isAdministrator: Bool, 
         /**
@@ -17448,6 +18836,7 @@ public struct RoleDetails: Equatable, Hashable {
         self.name = name
         self.description = description
         self.isDefault = isDefault
+        self.needsSecondFactor = needsSecondFactor
         self.isAdministrator = isAdministrator
         self.inherits = inherits
         self.grants = grants
@@ -17477,6 +18866,7 @@ struct FfiConverterTypeRoleDetails: FfiConverterRustBuffer {
                 name: FfiConverterString.read(from: &buf), 
                 description: FfiConverterOptionString.read(from: &buf), 
                 isDefault: FfiConverterBool.read(from: &buf), 
+                needsSecondFactor: FfiConverterBool.read(from: &buf), 
                 isAdministrator: FfiConverterBool.read(from: &buf), 
                 inherits: FfiConverterSequenceString.read(from: &buf), 
                 grants: FfiConverterSequenceTypeRoleGrant.read(from: &buf), 
@@ -17492,6 +18882,7 @@ struct FfiConverterTypeRoleDetails: FfiConverterRustBuffer {
         FfiConverterString.write(value.name, into: &buf)
         FfiConverterOptionString.write(value.description, into: &buf)
         FfiConverterBool.write(value.isDefault, into: &buf)
+        FfiConverterBool.write(value.needsSecondFactor, into: &buf)
         FfiConverterBool.write(value.isAdministrator, into: &buf)
         FfiConverterSequenceString.write(value.inherits, into: &buf)
         FfiConverterSequenceTypeRoleGrant.write(value.grants, into: &buf)
@@ -18997,6 +20388,15 @@ public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, C
      * cookie of its own, the keychain), also after a logout. Good for 180 days.
      */
     public let deviceToken: String?
+    /**
+     * For the step `factor`: by what the account's user can prove it.
+     */
+    public let offers: [Proof]
+    /**
+     * After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+     * shown again.
+     */
+    public let recoveryCodes: [String]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19016,12 +20416,21 @@ public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, C
         /**
          * Once the user is signed in: what the next sign-in on this device gives, to keep where the device keeps it (a
          * cookie of its own, the keychain), also after a logout. Good for 180 days.
-         */deviceToken: String? = nil) {
+         */deviceToken: String? = nil, 
+        /**
+         * For the step `factor`: by what the account's user can prove it.
+         */offers: [Proof] = [], 
+        /**
+         * After the step `enrol`: codes that stand in for the second factor, each once, to be kept where it is not. They are not
+         * shown again.
+         */recoveryCodes: [String] = []) {
         self.step = step
         self.tokens = tokens
         self.challenge = challenge
         self.challengeExpiresAt = challengeExpiresAt
         self.deviceToken = deviceToken
+        self.offers = offers
+        self.recoveryCodes = recoveryCodes
     }
 
     
@@ -19078,7 +20487,9 @@ struct FfiConverterTypeSignInResult: FfiConverterRustBuffer {
                 tokens: FfiConverterOptionTypeTokens.read(from: &buf), 
                 challenge: FfiConverterOptionString.read(from: &buf), 
                 challengeExpiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
-                deviceToken: FfiConverterOptionString.read(from: &buf)
+                deviceToken: FfiConverterOptionString.read(from: &buf), 
+                offers: FfiConverterSequenceTypeProof.read(from: &buf), 
+                recoveryCodes: FfiConverterSequenceString.read(from: &buf)
         )
     }
 
@@ -19088,6 +20499,8 @@ struct FfiConverterTypeSignInResult: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.challenge, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.challengeExpiresAt, into: &buf)
         FfiConverterOptionString.write(value.deviceToken, into: &buf)
+        FfiConverterSequenceTypeProof.write(value.offers, into: &buf)
+        FfiConverterSequenceString.write(value.recoveryCodes, into: &buf)
     }
 }
 
@@ -19518,25 +20931,119 @@ func FfiConverterTypeSqlTable_lower(_ value: SqlTable) -> RustBuffer {
 
 
 /**
+ * Begins to add the authenticator app that a sign-in owes.
+ *
+ * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+ * the same.
+ * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
+ */
+public struct StartEnrol: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of the sign-in.
+     */
+    public let challenge: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of the sign-in.
+         */challenge: String) {
+        self.challenge = challenge
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startenrol_uniffi_trait_debug(
+            FfiConverterTypeStartEnrol_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startenrol_uniffi_trait_display(
+            FfiConverterTypeStartEnrol_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension StartEnrol: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStartEnrol: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StartEnrol {
+        return
+            try StartEnrol(
+                challenge: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StartEnrol, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartEnrol_lift(_ buf: RustBuffer) throws -> StartEnrol {
+    return try FfiConverterTypeStartEnrol.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartEnrol_lower(_ value: StartEnrol) -> RustBuffer {
+    return FfiConverterTypeStartEnrol.lower(value)
+}
+
+
+/**
  * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
  *
- * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
- * Errors: `VALIDATION_ERROR` for a wrong password, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
- * after too many wrong passwords; the session ends after ten in a row.
+ * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
+ * a second factor is asked for it, too.
+ * Errors: `VALIDATION_ERROR` for a wrong password and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+ * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
  */
 public struct StepUp: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
      * The password.
      */
     public let password: String
+    /**
+     * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+     */
+    public let code: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
          * The password.
-         */password: String) {
+         */password: String, 
+        /**
+         * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+         */code: String? = nil) {
         self.password = password
+        self.code = code
     }
 
     
@@ -19577,12 +21084,14 @@ struct FfiConverterTypeStepUp: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StepUp {
         return
             try StepUp(
-                password: FfiConverterString.read(from: &buf)
+                password: FfiConverterString.read(from: &buf), 
+                code: FfiConverterOptionString.read(from: &buf)
         )
     }
 
     public static func write(_ value: StepUp, into buf: inout [UInt8]) {
         FfiConverterString.write(value.password, into: &buf)
+        FfiConverterOptionString.write(value.code, into: &buf)
     }
 }
 
@@ -20664,6 +22173,11 @@ public struct UpdateRole: Equatable, Hashable {
      */
     public let isDefault: Bool?
     /**
+     * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
+     * too, whatever is said here.
+     */
+    public let needsSecondFactor: Bool?
+    /**
      * The roles that it inherits.
      */
     public let inherits: [String]?
@@ -20688,6 +22202,10 @@ public struct UpdateRole: Equatable, Hashable {
          * Whether every new account gets it.
          */isDefault: Bool? = nil, 
         /**
+         * Whether it allows something to those alone who have proved a second factor. A role that inherits one that needs it needs it,
+         * too, whatever is said here.
+         */needsSecondFactor: Bool? = nil, 
+        /**
          * The roles that it inherits.
          */inherits: [String]? = nil, 
         /**
@@ -20697,6 +22215,7 @@ public struct UpdateRole: Equatable, Hashable {
         self.expectedVersion = expectedVersion
         self.description = description
         self.isDefault = isDefault
+        self.needsSecondFactor = needsSecondFactor
         self.inherits = inherits
         self.grants = grants
     }
@@ -20721,6 +22240,7 @@ struct FfiConverterTypeUpdateRole: FfiConverterRustBuffer {
                 expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
                 description: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 isDefault: FfiConverterOptionBool.read(from: &buf), 
+                needsSecondFactor: FfiConverterOptionBool.read(from: &buf), 
                 inherits: FfiConverterOptionSequenceString.read(from: &buf), 
                 grants: FfiConverterOptionSequenceTypeNewGrant.read(from: &buf)
         )
@@ -20731,6 +22251,7 @@ struct FfiConverterTypeUpdateRole: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.description, into: &buf)
         FfiConverterOptionBool.write(value.isDefault, into: &buf)
+        FfiConverterOptionBool.write(value.needsSecondFactor, into: &buf)
         FfiConverterOptionSequenceString.write(value.inherits, into: &buf)
         FfiConverterOptionSequenceTypeNewGrant.write(value.grants, into: &buf)
     }
@@ -22557,6 +24078,71 @@ func FfiConverterTypeEffect_lower(_ value: Effect) -> RustBuffer {
 
 
 /**
+ * A kind of second factor.
+ */
+
+public enum FactorKind: Equatable, Hashable {
+    
+    /**
+     * An authenticator app that shows codes of six digits (TOTP, RFC 6238).
+     */
+    case totp
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension FactorKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFactorKind: FfiConverterRustBuffer {
+    typealias SwiftType = FactorKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FactorKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .totp
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: FactorKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .totp:
+            writeInt(&buf, Int32(1))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactorKind_lift(_ buf: RustBuffer) throws -> FactorKind {
+    return try FfiConverterTypeFactorKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFactorKind_lower(_ value: FactorKind) -> RustBuffer {
+    return FfiConverterTypeFactorKind.lower(value)
+}
+
+
+
+/**
  * What is wrong with one field.
  */
 
@@ -22984,6 +24570,26 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case emailChanged
     /**
+     * A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved.
+     */
+    case factorAdded
+    /**
+     * A second factor was removed, or all were by somebody else.
+     */
+    case factorRemoved
+    /**
+     * New recovery codes were made.
+     */
+    case recoveryCodesMade
+    /**
+     * A recovery code was used.
+     */
+    case recoveryCodeUsed
+    /**
+     * Somebody gave the right password and then five wrong codes in a row.
+     */
+    case factorFailed
+    /**
      * The password was changed, reset or set.
      */
     case passwordChanged
@@ -23032,13 +24638,23 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
         
         case 6: return .emailChanged
         
-        case 7: return .passwordChanged
+        case 7: return .factorAdded
         
-        case 8: return .newDevice
+        case 8: return .factorRemoved
         
-        case 9: return .sessionReused
+        case 9: return .recoveryCodesMade
         
-        case 10: return .signInLocked
+        case 10: return .recoveryCodeUsed
+        
+        case 11: return .factorFailed
+        
+        case 12: return .passwordChanged
+        
+        case 13: return .newDevice
+        
+        case 14: return .sessionReused
+        
+        case 15: return .signInLocked
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -23072,20 +24688,40 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(6))
         
         
-        case .passwordChanged:
+        case .factorAdded:
             writeInt(&buf, Int32(7))
         
         
-        case .newDevice:
+        case .factorRemoved:
             writeInt(&buf, Int32(8))
         
         
-        case .sessionReused:
+        case .recoveryCodesMade:
             writeInt(&buf, Int32(9))
         
         
-        case .signInLocked:
+        case .recoveryCodeUsed:
             writeInt(&buf, Int32(10))
+        
+        
+        case .factorFailed:
+            writeInt(&buf, Int32(11))
+        
+        
+        case .passwordChanged:
+            writeInt(&buf, Int32(12))
+        
+        
+        case .newDevice:
+            writeInt(&buf, Int32(13))
+        
+        
+        case .sessionReused:
+            writeInt(&buf, Int32(14))
+        
+        
+        case .signInLocked:
+            writeInt(&buf, Int32(15))
         
         }
     }
@@ -23643,6 +25279,91 @@ func FfiConverterTypePolicyPart_lower(_ value: PolicyPart) -> RustBuffer {
 
 
 /**
+ * A way to prove who one is.
+ */
+
+public enum Proof: Equatable, Hashable {
+    
+    /**
+     * The account's password.
+     */
+    case password
+    /**
+     * A code of an authenticator app (TOTP, RFC 6238).
+     */
+    case totp
+    /**
+     * One of the codes that are kept for when the app is lost.
+     */
+    case recoveryCode
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension Proof: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeProof: FfiConverterRustBuffer {
+    typealias SwiftType = Proof
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Proof {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .password
+        
+        case 2: return .totp
+        
+        case 3: return .recoveryCode
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: Proof, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .password:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .totp:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .recoveryCode:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProof_lift(_ buf: RustBuffer) throws -> Proof {
+    return try FfiConverterTypeProof.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProof_lower(_ value: Proof) -> RustBuffer {
+    return FfiConverterTypeProof.lower(value)
+}
+
+
+
+/**
  * What happened, more precisely than the [`Code`] says, and as stable.
  */
 
@@ -23780,6 +25501,14 @@ public enum Reason: Equatable, Hashable {
      * The account's status does not allow this change.
      */
     case wrongStatus
+    /**
+     * The account has to have a second factor, and this is its last one.
+     */
+    case secondFactorRequired
+    /**
+     * There are as many of these as there may be.
+     */
+    case limitReached
     /**
      * Other requests kept writing the same rows; try again.
      */
@@ -23935,39 +25664,43 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 33: return .wrongStatus
         
-        case 34: return .contention
+        case 34: return .secondFactorRequired
         
-        case 35: return .alreadyDone
+        case 35: return .limitReached
         
-        case 36: return .rateLimited
+        case 36: return .contention
         
-        case 37: return .hashingQueueFull
+        case 37: return .alreadyDone
         
-        case 38: return .storageUnavailable
+        case 38: return .rateLimited
         
-        case 39: return .storageMissing
+        case 39: return .hashingQueueFull
         
-        case 40: return .storageReadOnly
+        case 40: return .storageUnavailable
         
-        case 41: return .storageFull
+        case 41: return .storageMissing
         
-        case 42: return .schemaNewer
+        case 42: return .storageReadOnly
         
-        case 43: return .outcomeUnknown
+        case 43: return .storageFull
         
-        case 44: return .notLoaded
+        case 44: return .schemaNewer
         
-        case 45: return .deferredNotLoaded
+        case 45: return .outcomeUnknown
         
-        case 46: return .rightsStale
+        case 46: return .notLoaded
         
-        case 47: return .notOffered
+        case 47: return .deferredNotLoaded
         
-        case 48: return .closed
+        case 48: return .rightsStale
         
-        case 49: return .corrupt
+        case 49: return .notOffered
         
-        case 50: return .`internal`
+        case 50: return .closed
+        
+        case 51: return .corrupt
+        
+        case 52: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -24109,72 +25842,80 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(33))
         
         
-        case .contention:
+        case .secondFactorRequired:
             writeInt(&buf, Int32(34))
         
         
-        case .alreadyDone:
+        case .limitReached:
             writeInt(&buf, Int32(35))
         
         
-        case .rateLimited:
+        case .contention:
             writeInt(&buf, Int32(36))
         
         
-        case .hashingQueueFull:
+        case .alreadyDone:
             writeInt(&buf, Int32(37))
         
         
-        case .storageUnavailable:
+        case .rateLimited:
             writeInt(&buf, Int32(38))
         
         
-        case .storageMissing:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(39))
         
         
-        case .storageReadOnly:
+        case .storageUnavailable:
             writeInt(&buf, Int32(40))
         
         
-        case .storageFull:
+        case .storageMissing:
             writeInt(&buf, Int32(41))
         
         
-        case .schemaNewer:
+        case .storageReadOnly:
             writeInt(&buf, Int32(42))
         
         
-        case .outcomeUnknown:
+        case .storageFull:
             writeInt(&buf, Int32(43))
         
         
-        case .notLoaded:
+        case .schemaNewer:
             writeInt(&buf, Int32(44))
         
         
-        case .deferredNotLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(45))
         
         
-        case .rightsStale:
+        case .notLoaded:
             writeInt(&buf, Int32(46))
         
         
-        case .notOffered:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(47))
         
         
-        case .closed:
+        case .rightsStale:
             writeInt(&buf, Int32(48))
         
         
-        case .corrupt:
+        case .notOffered:
             writeInt(&buf, Int32(49))
         
         
-        case .`internal`:
+        case .closed:
             writeInt(&buf, Int32(50))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(51))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(52))
         
         }
     }
@@ -24890,6 +26631,91 @@ func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustBuffer {
 
 
 /**
+ * Who has a second factor beside the password.
+ */
+
+public enum SecondFactor: Equatable, Hashable {
+    
+    /**
+     * Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing.
+     */
+    case off
+    /**
+     * Who adds one, and who holds a role that needs one.
+     */
+    case optional
+    /**
+     * Everybody.
+     */
+    case required
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension SecondFactor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSecondFactor: FfiConverterRustBuffer {
+    typealias SwiftType = SecondFactor
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SecondFactor {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .off
+        
+        case 2: return .optional
+        
+        case 3: return .required
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: SecondFactor, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .off:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .optional:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .required:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSecondFactor_lift(_ buf: RustBuffer) throws -> SecondFactor {
+    return try FfiConverterTypeSecondFactor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSecondFactor_lower(_ value: SecondFactor) -> RustBuffer {
+    return FfiConverterTypeSecondFactor.lower(value)
+}
+
+
+
+/**
  * What a sign-in owes next.
  */
 
@@ -24900,9 +26726,19 @@ public enum SignInStep: Equatable, Hashable {
      */
     case done
     /**
-     * A new password, by `sign_in.password`: the present one was set by somebody else, or has expired.
+     * The second factor, by `sign_in.factor`.
+     */
+    case factor
+    /**
+     * A new password, by `sign_in.password`: the present one was set by somebody else, has expired, or is too short to be the
+     * only factor.
      */
     case password
+    /**
+     * A second factor, which is demanded of the user and which the account does not have yet: `sign_in.enrol_start`, then
+     * `sign_in.enrol`.
+     */
+    case enrol
 
 
 
@@ -24926,7 +26762,11 @@ struct FfiConverterTypeSignInStep: FfiConverterRustBuffer {
         
         case 1: return .done
         
-        case 2: return .password
+        case 2: return .factor
+        
+        case 3: return .password
+        
+        case 4: return .enrol
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -24940,8 +26780,16 @@ struct FfiConverterTypeSignInStep: FfiConverterRustBuffer {
             writeInt(&buf, Int32(1))
         
         
-        case .password:
+        case .factor:
             writeInt(&buf, Int32(2))
+        
+        
+        case .password:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .enrol:
+            writeInt(&buf, Int32(4))
         
         }
     }
@@ -26186,6 +28034,30 @@ fileprivate struct FfiConverterOptionTypeRegionStatus: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeSecondFactor: FfiConverterRustBuffer {
+    typealias SwiftType = SecondFactor?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeSecondFactor.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeSecondFactor.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeStringPatch: FfiConverterRustBuffer {
     typealias SwiftType = StringPatch?
 
@@ -26692,6 +28564,31 @@ fileprivate struct FfiConverterSequenceTypeExternalIdentity: FfiConverterRustBuf
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeExternalIdentity.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeFactor: FfiConverterRustBuffer {
+    typealias SwiftType = [Factor]
+
+    public static func write(_ value: [Factor], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeFactor.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Factor] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Factor]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeFactor.read(from: &buf))
         }
         return seq
     }
@@ -27325,6 +29222,31 @@ fileprivate struct FfiConverterSequenceTypeUserCheck: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeProof: FfiConverterRustBuffer {
+    typealias SwiftType = [Proof]
+
+    public static func write(_ value: [Proof], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeProof.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Proof] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Proof]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeProof.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeUuid: FfiConverterRustBuffer {
     typealias SwiftType = [Uuid]
 
@@ -27855,6 +29777,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_email() != 8463) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_factors() != 54560) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_limits() != 64994) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -27927,7 +29852,25 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_email_confirm() != 49174) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 9230) {
+    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 37419) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 32570) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add_start() != 58172) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_list() != 29376) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_recovery_codes() != 40068) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_remove() != 62030) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_reset_of() != 17437) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 56751) {
@@ -28065,10 +30008,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 13269) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 9668) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol() != 49151) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_start() != 40149) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_factor() != 64638) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_signin_password() != 13752) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future;
 use rolekeep::{
-    Builder, Caller, Config, Error, RequestContext, Resource, UserManagement,
+    Builder, Caller, Config, Error, RequestContext, Resource, Time, UserManagement,
     environment::{Environment, TokioEnvironment},
     ffi,
     internals::decode,
@@ -21,7 +21,7 @@ use super::{
     scenario::{Scenario, Step, Store},
     typed,
 };
-use crate::{mails::Mails, seeded::SeededWorld};
+use crate::{authenticator, mails::Mails, seeded::SeededWorld};
 
 /// Where a scenario's store is kept.
 #[derive(Clone)]
@@ -296,7 +296,7 @@ impl Player {
         }
     }
 
-    /// What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in.
+    /// What a scenario writes, with `$name`, `$repeat` and the like filled in.
     fn filled(&self, written: &Json) -> Json {
         match written {
             Json::String(text) => match text.strip_prefix('$') {
@@ -308,6 +308,11 @@ impl Player {
                 _ if keys.contains_key("$join") => {
                     let parts = keys["$join"].as_array().unwrap().iter().map(|part| self.filled(part));
                     parts.map(|part| part.as_str().unwrap().to_owned()).collect::<String>().into()
+                }
+                _ if keys.contains_key("$totp") => {
+                    let secret = self.filled(&keys["$totp"]);
+                    let later = keys.get("step").map_or(0, |step| step.as_i64().unwrap());
+                    authenticator::code(secret.as_str().unwrap(), now().as_second() / 30 + later).into()
                 }
                 (Some(repeat), _) => {
                     let (text, times): (String, usize) = serde_json::from_value(repeat.clone()).unwrap();
@@ -361,9 +366,12 @@ fn flyos() -> rolekeep::setup::Seed {
     decode::decode(seed).unwrap()
 }
 
+fn now() -> Time {
+    TokioEnvironment::current().unwrap().now()
+}
+
 fn from_now(seconds: f64) -> String {
-    let moment = TokioEnvironment::current().unwrap().now().checked_add(Duration::from_secs_f64(seconds));
-    moment.unwrap().to_string()
+    now().checked_add(Duration::from_secs_f64(seconds)).unwrap().to_string()
 }
 
 fn request(given: Option<&Json>) -> RequestContext {

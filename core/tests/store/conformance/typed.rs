@@ -40,7 +40,10 @@ typed! {
         login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
         revoke_others(), revoke_all(RevokeAllSessions),
     }
-    sign_in { password(ChoosePassword) }
+    sign_in { factor(ProveFactor), password(ChoosePassword), enrol_start(StartEnrol), enrol(Enrol) }
+    factors {
+        list(), add_start(), add(AddFactor), remove(RemoveFactor), recovery_codes(), reset_of(ResetFactorsOf),
+    }
     passwords {
         change(ChangePassword), forgot(ForgotPassword), reset(ResetPassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords), costs(), retire(RetirePasswords),
     }

@@ -5,7 +5,10 @@ import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
 import kotlinx.serialization.json.*
 import java.io.File
+import java.nio.ByteBuffer
 import java.time.Instant
+import javax.crypto.Mac
+import javax.crypto.spec.SecretKeySpec
 
 /** Plays one scenario on an SQLite file of its own; see tests/conformance/README.md. */
 class Player(private val store: JsonObject, private val folder: File) {
@@ -164,13 +167,17 @@ class Player(private val store: JsonObject, private val folder: File) {
         return RequestContext(text("ip"), text("user_agent"), text("request_id"), text("idempotency_key"), text("forwarded_for"), context)
     }
 
-    /** What a scenario writes, with `$name`, `$repeat` and `$from_now` filled in. */
+    /** What a scenario writes, with `$name`, `$repeat` and the like filled in. */
     private fun filled(written: JsonElement): JsonElement = when (written) {
         is JsonArray -> JsonArray(written.map(::filled))
         is JsonObject -> written["\$repeat"]?.jsonArray
             ?.let { (text, times) -> JsonPrimitive(text.jsonPrimitive.content.repeat(times.jsonPrimitive.int)) }
             ?: written["\$from_now"]?.let { writeTime(Instant.now().plusMillis((it.jsonPrimitive.double * 1000).toLong())) }
             ?: written["\$join"]?.jsonArray?.let { parts -> JsonPrimitive(parts.joinToString("") { filled(it).jsonPrimitive.content }) }
+            ?: written["\$totp"]?.let {
+                val later = written["step"]?.jsonPrimitive?.long ?: 0
+                JsonPrimitive(totp(filled(it).jsonPrimitive.content, Instant.now().epochSecond / 30 + later))
+            }
             ?: JsonObject(written.mapValues { filled(it.value) })
         is JsonPrimitive -> when {
             written.isString && written.content.startsWith("$") ->
@@ -186,4 +193,14 @@ class Player(private val store: JsonObject, private val folder: File) {
     /** An error's fields and problems may come in any order. */
     private fun unorderedLists(error: JsonElement) =
         (error as? JsonObject)?.let { JsonObject(it.mapValues { (_, value) -> if (value is JsonArray) json("\$unordered" to value) else value }) } ?: error
+}
+
+/** What an authenticator app shows (RFC 6238). */
+fun totp(secret: String, step: Long): String {
+    val bits = secret.map { "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(it).toString(2).padStart(5, '0') }.joinToString("")
+    val seed = bits.chunked(8).map { it.toInt(2).toByte() }.toByteArray()
+    val mac = Mac.getInstance("HmacSHA1").apply { init(SecretKeySpec(seed, "HmacSHA1")) }
+    val digest = ByteBuffer.wrap(mac.doFinal(ByteBuffer.allocate(8).putLong(step).array()))
+    val number = digest.getInt(digest.get(19).toInt() and 15) and 0x7fff_ffff
+    return "%06d".format(number % 1_000_000)
 }

@@ -8,7 +8,6 @@ mod removed;
 
 use std::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
 use rolekeep::{
     Caller, Config, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
     environment::Environment,
@@ -18,41 +17,28 @@ use rolekeep::{
     storage::MemoryStorage,
     users::CreateUser,
 };
-use sha1::Sha1;
 
 use super::kit::{Ahead, PASSWORD, policy};
-use crate::mails::Mails;
+use crate::{authenticator, mails::Mails};
 
 const ADA: &str = "ada@example.org";
 
-/// An authenticator app: not the library's own arithmetic.
+/// An authenticator app.
 #[derive(Clone)]
 struct App {
-    seed: Vec<u8>,
+    secret: String,
     clock: Ahead,
 }
 
 impl App {
     /// As it is typed in by hand.
     fn new(secret: &Secret, clock: &Ahead) -> Self {
-        let mut bits = String::new();
-        for letter in secret.expose().bytes() {
-            let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|one| *one == letter).unwrap();
-            bits.push_str(&format!("{value:05b}"));
-        }
-        let bytes = bits.as_bytes().chunks_exact(8);
-        let seed = bytes.map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap()).collect();
-        Self { seed, clock: clock.clone() }
+        Self { secret: secret.expose().to_owned(), clock: clock.clone() }
     }
 
     /// The code of a step from now.
     fn code_at(&self, step: i64) -> Secret {
-        let step = self.clock.now().as_second() / 30 + step;
-        let hash = Hmac::<Sha1>::new_from_slice(&self.seed).unwrap().chain_update(step.to_be_bytes());
-        let hash = hash.finalize().into_bytes();
-        let at = usize::from(hash[19] & 15);
-        let number = u32::from_be_bytes(hash[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
-        format!("{:06}", number % 1_000_000).into()
+        authenticator::code(&self.secret, self.clock.now().as_second() / 30 + step).into()
     }
 
     fn code(&self) -> Secret {
