@@ -256,7 +256,7 @@ hidden!(Config);
 /// Who has a second factor beside the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum SecondFactor {
-    /// Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing.
+    /// Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to all others.
     #[serde(rename = "off")]
     Off,
     /// Who adds one, and who holds a role that needs one.

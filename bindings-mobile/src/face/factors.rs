@@ -15,7 +15,8 @@ use crate::{Caller, Result, Timestamp, Uuid};
 ///
 /// From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
 /// answer. With an account's first second factor come ten recovery codes.
-/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+/// account that has three by now.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct AddFactor {
@@ -145,7 +146,8 @@ impl Factors {
     ///
     /// From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
     /// answer. With an account's first second factor come ten recovery codes.
-    /// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+    /// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+    /// account that has three by now.
     pub async fn add(&self, input: AddFactor) -> Result<AddedFactor> {
         self.caller.run("factors.add", &input).await
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Caller, Result, Uuid};
 
-/// Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+/// Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
 ///
 /// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
 /// administrator `admin:all`.
@@ -26,7 +26,7 @@ pub struct Limits {
 
 #[uniffi::export]
 impl Limits {
-    /// Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+    /// Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
     ///
     /// What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
     /// administrator `admin:all`.

@@ -72,6 +72,9 @@ pub enum ChangeKind {
     /// The account acts itself, without its API key: a key never administers.
     #[serde(rename = "drop_key")]
     DropKey,
+    /// Who asks proves a second factor: a role allows nothing without.
+    #[serde(rename = "prove_factor")]
+    ProveFactor,
     /// The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as
     /// given. Denies about other resources do not count then.
     #[serde(rename = "name_resource")]

@@ -28,8 +28,10 @@ hidden!(ChoosePassword);
 
 /// Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
 ///
-/// With an account's first second factor come ten recovery codes. All other sessions of the user end.
-/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+/// With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+/// answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+/// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+/// the configuration has no second factors any more.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Enrol {
@@ -112,8 +114,10 @@ impl SignIn {
 
     /// Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
     ///
-    /// With an account's first second factor come ten recovery codes. All other sessions of the user end.
-    /// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+    /// With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+    /// answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+    /// Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+    /// the configuration has no second factors any more.
     pub async fn enrol(&self, input: Enrol) -> Result<SignInResult> {
         self.caller.run("sign_in.enrol", &input).await
     }

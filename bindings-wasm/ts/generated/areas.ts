@@ -390,8 +390,10 @@ export class SignIn {
   /**
    * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
    *
-   * With an account's first second factor come ten recovery codes. All other sessions of the user end.
-   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+   * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+   * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+   * the configuration has no second factors any more.
    */
   enrol(input: Enrol): Promise<SignInResult> {
     return this.#run("sign_in.enrol", input, "Enrol", "SignInResult");
@@ -425,7 +427,8 @@ export class Factors {
    *
    * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
    * answer. With an account's first second factor come ten recovery codes.
-   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+   * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+   * account that has three by now.
    */
   add(input: AddFactor): Promise<AddedFactor> {
     return this.#run("factors.add", input, "AddFactor", "AddedFactor");
@@ -619,8 +622,9 @@ export class Email {
    * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
    * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
    *
-   * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
-   * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
+   * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
+   * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
+   * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
    * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
    */
   revert(input: RevertEmail): Promise<void> {
@@ -636,7 +640,7 @@ export class Limits {
     this.#run = run;
   }
   /**
-   * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+   * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
    *
    * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
    * administrator `admin:all`.

@@ -73,6 +73,7 @@ impl World<'_> {
                 ChangeKind::Activate | ChangeKind::AssignRole | ChangeKind::MoveWindow | ChangeKind::MoveScope => {}
                 ChangeKind::WidenKey => asker.key.as_mut().unwrap().patterns.push(change.permission.clone().unwrap()),
                 ChangeKind::DropKey => (asker.key, asker.session) = (None, None),
+                ChangeKind::ProveFactor => asker.facts.has_two_factors = true,
                 ChangeKind::NameResource => {
                     world.named = Some(change.scopes.iter().map(|scope| scope.parse().unwrap()).collect());
                     world.force(change);
@@ -181,7 +182,7 @@ fn what_is_named_turns_a_denial_and_no_part_of_it_does() {
     let (denials, largest, kinds) = seen.into_inner();
     println!("{denials} denials, the largest set has {largest} changes: {kinds:?}");
     assert!(denials > scaled(10_000) && largest > 4, "{denials} {largest}");
-    assert!(kinds.len() == 12 && kinds.values().all(|count| *count >= scaled(30)), "{kinds:?}");
+    assert!(kinds.len() == 13 && kinds.values().all(|count| *count >= scaled(30)), "{kinds:?}");
 }
 
 /// A key that asks on behalf of its own owner: what is changed of the account is changed once.

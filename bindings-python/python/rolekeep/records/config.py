@@ -21,7 +21,9 @@ class SecondFactor(Word):
     """Who has a second factor beside the password."""
 
     OFF = "off"
-    """Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing."""
+    """Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to
+    all others.
+    """
     OPTIONAL = "optional"
     """Who adds one, and who holds a role that needs one."""
     REQUIRED = "required"

@@ -60,6 +60,8 @@ class ChangeKind(Word):
     """The API key gets a pattern that matches `permission`."""
     DROP_KEY = "drop_key"
     """The account acts itself, without its API key: a key never administers."""
+    PROVE_FACTOR = "prove_factor"
+    """Who asks proves a second factor: a role allows nothing without."""
     NAME_RESOURCE = "name_resource"
     """The question names a resource that lies in all of `scopes` and in no other, and for which
     `tests` turn out as given. Denies about other resources do not count then.

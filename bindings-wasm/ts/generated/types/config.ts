@@ -198,7 +198,7 @@ export interface Config {
 
 /** Who has a second factor beside the password. */
 export type SecondFactor =
-  /** Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing. */
+  /** Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to all others. */
   | "off"
   /** Who adds one, and who holds a role that needs one. */
   | "optional"

@@ -34,8 +34,9 @@ export interface ConfirmEmail {
  * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
  * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
  *
- * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
- * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
+ * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
+ * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
+ * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
  * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
  */
 export interface RevertEmail {

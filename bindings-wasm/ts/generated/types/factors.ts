@@ -9,7 +9,8 @@ import type { Tokens } from "./common.js";
  *
  * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
  * answer. With an account's first second factor come ten recovery codes.
- * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+ * account that has three by now.
  */
 export interface AddFactor {
   /** The challenge of `factors.add_start`. */

@@ -3,7 +3,7 @@
 // What operations of `limits` take and answer.
 
 /**
- * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+ * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
  *
  * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
  * administrator `admin:all`.

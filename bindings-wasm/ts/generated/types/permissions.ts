@@ -46,6 +46,8 @@ export type ChangeKind =
   | "widen_key"
   /** The account acts itself, without its API key: a key never administers. */
   | "drop_key"
+  /** Who asks proves a second factor: a role allows nothing without. */
+  | "prove_factor"
   /** The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as given. Denies about other resources do not count then. */
   | "name_resource"
   /** The question names only these `fields`. */

@@ -20,8 +20,10 @@ export interface ChoosePassword {
 /**
  * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
  *
- * With an account's first second factor come ten recovery codes. All other sessions of the user end.
- * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+ * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+ * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+ * the configuration has no second factors any more.
  */
 export interface Enrol {
   /** The challenge of the sign-in. */

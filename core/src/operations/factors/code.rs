@@ -5,15 +5,14 @@ use crate::{
     credentials::totp,
     model::{
         check::wrong,
+        credential::Challenge,
         decode::FieldCode,
         error::Result,
         factor::{Factor, FactorState},
-        id::UserId,
         notice::NoticeKind,
         proof::Proof,
         secret::Secret,
         session::Session,
-        time::Time,
         user::User,
     },
     operations::{
@@ -102,16 +101,11 @@ fn usable(factors: &[(Factor, FactorState)]) -> impl Iterator<Item = (&Secret, &
     usable.filter_map(|(factor, state)| Some((factor.seed.as_ref()?, state)))
 }
 
-/// Whether a code is the one that was used at that moment, or in that step: for who did not get the answer.
-pub(in crate::operations) async fn answered(
-    plan: &Plan<'_>,
-    user: UserId,
-    typed: &Secret,
-    used_at: Time,
-    step: Option<i64>,
-) -> Result<bool> {
-    let (Some(digits), Some(step)) = (totp::digits(typed), step) else {
-        return recovery::was_used(plan, user, typed, used_at).await;
+/// Whether a code is the one that a challenge was answered by: for who did not get the answer.
+pub(in crate::operations) async fn answered(plan: &Plan<'_>, challenge: &Challenge, typed: &Secret) -> Result<bool> {
+    let user = challenge.user_id;
+    let (Some(digits), Some(step)) = (totp::digits(typed), challenge.code_step) else {
+        return recovery::was_used(plan, user, typed, challenge.used_at).await;
     };
     let mut is_same = false;
     for (seed, _) in usable(&of(plan, user).await?) {

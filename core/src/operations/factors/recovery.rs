@@ -118,8 +118,8 @@ pub(super) async fn use_up(plan: &mut Plan<'_>, user: UserId, typed: &Secret) ->
 }
 
 /// Whether it is the code that was used at that moment.
-pub(super) async fn was_used(plan: &Plan<'_>, user: UserId, typed: &Secret, used_at: Time) -> Result<bool> {
-    Ok(found(plan, user, typed).await?.is_some_and(|code| code.used_at == Some(used_at)))
+pub(super) async fn was_used(plan: &Plan<'_>, user: UserId, typed: &Secret, used_at: Option<Time>) -> Result<bool> {
+    Ok(found(plan, user, typed).await?.is_some_and(|code| used_at.is_some() && code.used_at == used_at))
 }
 
 async fn found(plan: &Plan<'_>, user: UserId, typed: &Secret) -> Result<Option<RecoveryCode>> {

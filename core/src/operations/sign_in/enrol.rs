@@ -2,19 +2,12 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{FactorSetup, SignInResult, Steps, void};
+use super::{FactorSetup, SignInResult, Steps};
 use crate::{
     model::{
-        check::Checks,
-        credential::{Challenge, ChallengePurpose, Credential},
-        error::Result,
-        proof::Proof,
-        secret::Secret,
-        text,
-        time::Time,
-        user::User,
+        check::Checks, credential::ChallengePurpose, error::Result, proof::Proof, secret::Secret, text, time::Time,
     },
-    operations::{Access, Operation, epochs, factors, passwords, plan::Plan, services::Services},
+    operations::{Access, Operation, factors, plan::Plan, services::Services},
 };
 
 /// Begins to add the authenticator app that a sign-in owes.
@@ -59,12 +52,13 @@ impl Operation for StartEnrol {
     }
 
     async fn plan(challenge: &Secret, (): (), plan: &mut Plan<'_>) -> Result<FactorSetup> {
-        let (challenge, user, credential) = found(plan, challenge).await?;
-        require_open(plan, &challenge, &user, &credential)?;
+        factors::require_offered(plan)?;
+        let opened = plan.opened(ChallengePurpose::Enrol, challenge).await?;
+        opened.require_open(plan)?;
         // Whoever changes what was proved meanwhile wins.
-        plan.check(&credential);
-        plan.check(&user);
-        factors::begun(plan, challenge, &user)
+        plan.check(&opened.credential);
+        plan.check(&opened.user);
+        factors::begun(plan, opened.challenge, &opened.user)
     }
 }
 
@@ -84,38 +78,16 @@ impl Operation for Enrol {
     }
 
     async fn plan(step: &Self, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
-        let (challenge, user, credential) = found(plan, &step.challenge).await?;
-        if let Some(used_at) = challenge.used_at {
-            let answer = plan.answered(&challenge, user.clone()).await?;
-            let is_same = factors::answered(plan, user.id, &step.code, used_at, challenge.code_step).await?;
-            if challenge.has_room() && is_same {
-                return Ok(answer);
-            }
-            challenge.answered_wrongly(plan);
-            plan.audit("sign_in.factor_failed", Some(("user", user.id.to_string())), Some("wrong code".to_owned()));
-            plan.refuse(void());
-            return Err(void());
+        let mut opened = plan.opened(ChallengePurpose::Enrol, &step.challenge).await?;
+        if opened.challenge.used_at.is_some() {
+            return plan.answered_by(&opened, &step.code).await;
         }
-        require_open(plan, &challenge, &user, &credential)?;
-        let enrolled = factors::enrol(plan, &user, &challenge, &step.code, step.name.clone()).await?;
-        let challenge = Challenge { code_step: Some(enrolled.step), ..challenge };
-        let answer = plan.take(&challenge, user, &enrolled.credential, Some(Proof::Totp)).await?;
+        factors::require_offered(plan)?;
+        opened.require_open(plan)?;
+        let enrolled = factors::enrol(plan, &opened.user, &opened.challenge, &step.code, step.name.clone()).await?;
+        opened.challenge.code_step = Some(enrolled.step);
+        opened.credential = enrolled.credential;
+        let answer = plan.take(opened, Some(Proof::Totp)).await?;
         Ok(SignInResult { recovery_codes: enrolled.recovery_codes, ..answer })
     }
-}
-
-/// A challenge that was handed out for this, and whose it is.
-async fn found(plan: &Plan<'_>, challenge: &Secret) -> Result<(Challenge, User, Credential)> {
-    let challenge = plan.challenge_for(ChallengePurpose::Enrol, challenge).await?;
-    let user: User = plan.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
-    let credential = epochs::credential_of(plan, user.id).await?.ok_or_else(void)?;
-    Ok((challenge, user, credential))
-}
-
-/// Refuses one that cannot be answered any more.
-fn require_open(plan: &Plan<'_>, challenge: &Challenge, user: &User, credential: &Credential) -> Result<()> {
-    factors::require_offered(plan)?;
-    let is_open = challenge.is_open(credential.epoch, plan.now);
-    let is_good = is_open && user.is_active(plan.now) && passwords::lets_in(credential, plan.now);
-    if is_good { Ok(()) } else { Err(void()) }
 }

@@ -2,22 +2,15 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{SignInResult, Steps, void};
+use super::{SignInResult, Steps};
 use crate::{
     model::{
-        credential::{Challenge, ChallengePurpose},
+        credential::ChallengePurpose,
         error::{Error, Reason, Result},
         secret::Secret,
         time::Time,
-        user::User,
     },
-    operations::{
-        Access, Operation, epochs, factors,
-        limits::{FactorTry, Tries, Try},
-        passwords,
-        plan::Plan,
-        services::Services,
-    },
+    operations::{Access, Operation, factors, plan::Plan, services::Services},
 };
 
 /// Proves the second factor, and goes on with the sign-in that owes it.
@@ -48,40 +41,17 @@ impl Operation for ProveFactor {
     }
 
     async fn plan(step: &Self, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
-        let challenge = plan.challenge_for(ChallengePurpose::Factor, &step.challenge).await?;
-        let user: User = plan.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
-        let credential = epochs::credential_of(plan, user.id).await?.ok_or_else(void)?;
-        let by = challenge.device().map_or(FactorTry::Stranger, FactorTry::Device);
-        let target = Some(("user", user.id.to_string()));
-        if let Some(used_at) = challenge.used_at {
-            let answer = plan.answered(&challenge, user.clone()).await?;
-            // Whoever has the challenge alone guesses at the code that was used.
-            let tried = Try::factor(plan.services, user.id, by)?;
-            let standing = plan.standing(&tried).await?;
-            if challenge.has_room()
-                && factors::answered(plan, user.id, &step.code, used_at, challenge.code_step).await?
-            {
-                plan.held(&tried, &standing);
-                return Ok(answer);
-            }
-            plan.failed(&tried, &standing);
-            challenge.answered_wrongly(plan);
-            plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
-            plan.refuse(void());
-            return Err(void());
+        let mut opened = plan.opened(ChallengePurpose::Factor, &step.challenge).await?;
+        if opened.challenge.used_at.is_some() {
+            return plan.answered_by(&opened, &step.code).await;
         }
-        let is_open = challenge.is_open(credential.epoch, plan.now);
-        if !is_open || !user.is_active(plan.now) || !passwords::lets_in(&credential, plan.now) {
-            return Err(void());
-        }
-        let Some((proof, code_step)) = factors::proved(plan, &user, by, &step.code).await? else {
+        opened.require_open(plan)?;
+        let by = opened.challenge.tries_as();
+        let Some((proof, code_step)) = factors::proved(plan, &opened.user, by, &step.code).await? else {
             let wrong = Error::new(Reason::InvalidCredentials, "the code is wrong, or was used");
-            challenge.answered_wrongly(plan);
-            plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
-            plan.refuse(wrong.clone());
-            return Err(wrong);
+            return Err(opened.refuse_code(plan, wrong));
         };
-        let challenge = Challenge { code_step, ..challenge };
-        plan.take(&challenge, user, &credential, Some(proof)).await
+        opened.challenge.code_step = code_step;
+        plan.take(opened, Some(proof)).await
     }
 }

@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 pub use super::factors::FactorSetup;
 use super::{
-    factors,
-    limits::new_device_token,
-    notices,
+    epochs, factors,
+    limits::{FactorTry, Tries, Try, new_device_token},
+    notices, passwords,
     plan::Plan,
     services::Services,
     sessions::{self, Device, Tokens, require_alive},
@@ -228,15 +228,14 @@ impl Challenge {
         self.device_id.as_deref().and_then(parse_uuid)
     }
 
+    /// As whom it tries codes.
+    fn tries_as(&self) -> FactorTry {
+        self.device().map_or(FactorTry::Stranger, FactorTry::Device)
+    }
+
     /// Whether it may be answered once more.
     fn has_room(&self) -> bool {
         self.failures.is_none_or(|failures| failures < MOST_WRONG)
-    }
-
-    /// Plans that a wrong answer counts.
-    fn answered_wrongly(&self, plan: &mut Plan<'_>) {
-        let failures = Some(self.failures.unwrap_or_default().saturating_add(1));
-        plan.follow(Some(self), Self { failures, ..self.clone() });
     }
 
     /// Whether it can be answered in this epoch at this time.
@@ -257,17 +256,17 @@ pub(super) trait Steps {
     /// Finds the challenge that was handed out for this; used or expired ones, too.
     async fn challenge_for(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge>;
 
+    /// The same of a sign-in, and who signs in.
+    async fn opened(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Opened>;
+
     /// Takes the step of a challenge, which proves something more or nothing, and goes on with the sign-in.
-    async fn take(
-        &mut self,
-        challenge: &Challenge,
-        user: User,
-        credential: &Credential,
-        proof: Option<Proof>,
-    ) -> Result<SignInResult>;
+    async fn take(&mut self, opened: Opened, proof: Option<Proof>) -> Result<SignInResult>;
 
     /// The answer of a step that was taken a moment ago, for who did not get it: for as long as its session lasts.
-    async fn answered(&self, challenge: &Challenge, user: User) -> Result<SignInResult>;
+    async fn answered(&self, opened: &Opened) -> Result<SignInResult>;
+
+    /// The same of a step that was taken by a code, if this is the code.
+    async fn answered_by(&mut self, opened: &Opened, code: &Secret) -> Result<SignInResult>;
 }
 
 #[portable_async]
@@ -279,13 +278,15 @@ impl Steps for Plan<'_> {
         if challenge.step == purpose { Ok(challenge) } else { Err(void()) }
     }
 
-    async fn take(
-        &mut self,
-        challenge: &Challenge,
-        user: User,
-        credential: &Credential,
-        proof: Option<Proof>,
-    ) -> Result<SignInResult> {
+    async fn opened(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Opened> {
+        let challenge = self.challenge_for(purpose, text).await?;
+        let user: User = self.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
+        let credential = epochs::credential_of(self, user.id).await?.ok_or_else(void)?;
+        Ok(Opened { challenge, user, credential })
+    }
+
+    async fn take(&mut self, opened: Opened, proof: Option<Proof>) -> Result<SignInResult> {
+        let Opened { challenge, user, credential } = opened;
         let by = challenge.proofs.unwrap_or_else(|| Proof::Password.into());
         let by = proof.map_or(by, |proof| by.with(proof));
         // Of several proofs the oldest says how fresh they are.
@@ -293,15 +294,16 @@ impl Steps for Plan<'_> {
         let (name, platform) = (challenge.device_name.clone(), challenge.platform.clone());
         let is_known = challenge.is_known_device != Some(false);
         let device = Device { name, platform, is_known, tries_as: challenge.device() };
-        let answer = go_on(self, user, credential, device, proved).await?;
+        let answer = go_on(self, user, &credential, device, proved).await?;
         let session_id = answer.tokens.as_ref().map(|tokens| tokens.session_id);
         // What it set up is set up.
         let used = Challenge { used_at: Some(self.now), session_id, seed: None, ..challenge.clone() };
-        self.follow(Some(challenge), used);
+        self.follow(Some(&challenge), used);
         Ok(answer)
     }
 
-    async fn answered(&self, challenge: &Challenge, user: User) -> Result<SignInResult> {
+    async fn answered(&self, opened: &Opened) -> Result<SignInResult> {
+        let (challenge, user) = (&opened.challenge, &opened.user);
         let (Some(used_at), Some(session)) = (challenge.used_at, challenge.session_id) else { return Err(void()) };
         let (session, activity) = sessions::stored(self, session).await?.ok_or_else(void)?;
         let config = &self.services.config;
@@ -312,7 +314,49 @@ impl Steps for Plan<'_> {
         {
             return Err(void());
         }
-        signed_in(self, user, &session, &activity).await
+        signed_in(self, user.clone(), &session, &activity).await
+    }
+
+    async fn answered_by(&mut self, opened: &Opened, code: &Secret) -> Result<SignInResult> {
+        let answer = self.answered(opened).await?;
+        let Opened { challenge, user, .. } = opened;
+        // Whoever has the challenge alone guesses at the code that was used.
+        let tried = Try::factor(self.services, user.id, challenge.tries_as())?;
+        let standing = self.standing(&tried).await?;
+        if challenge.has_room() && factors::answered(self, challenge, code).await? {
+            self.held(&tried, &standing);
+            return Ok(answer);
+        }
+        self.failed(&tried, &standing);
+        Err(opened.refuse_code(self, void()))
+    }
+}
+
+/// A challenge that was handed out, and whose it is.
+pub(super) struct Opened {
+    challenge: Challenge,
+    user: User,
+    credential: Credential,
+}
+
+impl Opened {
+    /// Refuses one that cannot be answered any more.
+    fn require_open(&self, plan: &Plan<'_>) -> Result<()> {
+        let Self { challenge, user, credential } = self;
+        let is_open = challenge.is_open(credential.epoch, plan.now);
+        let is_good = is_open && user.is_active(plan.now) && passwords::lets_in(credential, plan.now);
+        if is_good { Ok(()) } else { Err(void()) }
+    }
+
+    /// Plans that a wrong code counts, and is told as this.
+    fn refuse_code(&self, plan: &mut Plan<'_>, error: Error) -> Error {
+        let challenge = &self.challenge;
+        let failures = Some(challenge.failures.unwrap_or_default().saturating_add(1));
+        plan.follow(Some(challenge), Challenge { failures, ..challenge.clone() });
+        let target = Some(("user", self.user.id.to_string()));
+        plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
+        plan.refuse(error.clone());
+        error
     }
 }
 

@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{SignInResult, Steps, void};
 use crate::{
-    model::{credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time, user::User},
+    model::{credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time},
     operations::{
         Access, Operation, epochs,
         limits::{Claimed, Tries, Try},
@@ -42,15 +42,15 @@ impl Operation for ChoosePassword {
     }
 
     async fn plan(step: &Self, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
-        let challenge = plan.challenge_for(ChallengePurpose::Password, &step.challenge).await?;
-        let user: User = plan.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
-        let credential = epochs::credential_of(plan, user.id).await?.ok_or_else(void)?;
-        if challenge.used_at.is_some() {
-            let answer = plan.answered(&challenge, user.clone()).await?;
+        let mut opened = plan.opened(ChallengePurpose::Password, &step.challenge).await?;
+        let user = &opened.user;
+        if opened.challenge.used_at.is_some() {
+            let answer = plan.answered(&opened).await?;
             // By the same password, which is the account's by now.
-            let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, challenge.id.0), plan.now)?;
+            let claimed = Claimed::Session(user.id, opened.challenge.id.0);
+            let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
             let guess = Guess::new(step.new_password.clone());
-            let is_same = guess.verify(plan, &tried, Some(&credential)).await?.is_right;
+            let is_same = guess.verify(plan, &tried, Some(&opened.credential)).await?.is_right;
             let standing = plan.standing(&tried).await?;
             if is_same {
                 plan.held(&tried, &standing);
@@ -61,15 +61,11 @@ impl Operation for ChoosePassword {
             plan.refuse(void());
             return Err(void());
         }
-        if !challenge.is_open(credential.epoch, plan.now)
-            || !user.is_active(plan.now)
-            || !passwords::lets_in(&credential, plan.now)
-        {
-            return Err(void());
-        }
-        let new = passwords::chosen(plan, "new_password", &step.new_password, &user, &credential).await?;
-        let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, new).await?;
+        opened.require_open(plan)?;
+        let new = passwords::chosen(plan, "new_password", &step.new_password, user, &opened.credential).await?;
+        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
-        plan.take(&challenge, user, &credential, None).await
+        opened.credential = credential;
+        plan.take(opened, None).await
     }
 }

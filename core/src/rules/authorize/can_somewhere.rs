@@ -105,6 +105,9 @@ impl EvaluationContext<'_> {
                 let elements = self.at(*set).elements(set.ty.base).unwrap_or_default();
                 elements.iter().all(|one| one.is_absent())
             }
+            // Nothing lies in a list of nothing.
+            TestKind::InLiterals(_, literals) if literals.is_empty() => true,
+            TestKind::InRanges(_, ranges) if ranges.is_empty() => true,
             test => test.operands().any(is_absent),
         };
         cannot_hold.then_some(false)

@@ -1329,6 +1329,7 @@ fun writeChangeKind(from: ChangeKind) = writeString(when (from) {
     ChangeKind.ACTIVATE -> "activate"
     ChangeKind.WIDEN_KEY -> "widen_key"
     ChangeKind.DROP_KEY -> "drop_key"
+    ChangeKind.PROVE_FACTOR -> "prove_factor"
     ChangeKind.NAME_RESOURCE -> "name_resource"
     ChangeKind.NAME_FIELDS -> "name_fields"
     ChangeKind.ASSIGN_ROLE -> "assign_role"

@@ -20,8 +20,8 @@ class AsyncLimits:
         self,
         user_id: UUID,
     ) -> None:
-        """Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets
-        nobody in any more.
+        """Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also
+        where its name lets nobody in any more.
 
         What addresses, single devices and sessions have failed is not forgotten. Permission
         `user:set_status`; for an administrator `admin:all`.

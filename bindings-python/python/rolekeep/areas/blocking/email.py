@@ -62,8 +62,10 @@ class Email:
         that of `factor_added`.
 
         For who did not do that: the account has the former address again, all its sessions end, its
-        password is void, second factors that were added since are removed, identities that were
-        linked since are unlinked, and a link to choose a new password is mailed.
+        password is void, second factors and recovery codes that came since are removed (of a user
+        with more than the default roles by an administrator alone, where the address is the same),
+        identities that were linked since are unlinked, and a link to choose a new password is
+        mailed.
         Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or
         an earlier change was undone.
 

@@ -45,7 +45,7 @@ class Factors:
         in a new one, by the tokens of the answer. With an account's first second factor come ten
         recovery codes.
         Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good
-        (any more).
+        (any more), `CONFLICT` for an account that has three by now.
 
         Args:
             challenge: The challenge of `factors.add_start`.

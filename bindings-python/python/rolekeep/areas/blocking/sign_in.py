@@ -80,9 +80,10 @@ class SignIn:
         the sign-in.
 
         With an account's first second factor come ten recovery codes. All other sessions of the
-        user end.
+        user end. The same challenge and code answer the same again for as long as a used refresh
+        token does, but for the recovery codes: make new ones.
         Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good
-        any more.
+        any more, `UNAVAILABLE` where the configuration has no second factors any more.
 
         Args:
             challenge: The challenge of the sign-in.

@@ -23,7 +23,8 @@ class BlockingFactors internal constructor(private val area: Factors) {
      *
      * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
      * answer. With an account's first second factor come ten recovery codes.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+     * account that has three by now.
      */
     fun add(input: AddFactor): AddedFactor = await { area.add(input) }
 

@@ -6,7 +6,7 @@ import dev.rolekeep.*
 /** Limits of failed sign-ins. */
 class BlockingLimits internal constructor(private val area: Limits) {
     /**
-     * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+     * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
      *
      * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
      * administrator `admin:all`.

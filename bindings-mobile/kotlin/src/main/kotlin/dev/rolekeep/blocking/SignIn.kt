@@ -37,8 +37,10 @@ class BlockingSignIn internal constructor(private val area: SignIn) {
     /**
      * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+     * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+     * the configuration has no second factors any more.
      */
     fun enrol(input: Enrol): SignInResult = await { area.enrol(input) }
 }
