@@ -117,9 +117,7 @@ impl Operation for AddFactor {
     const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self> {
-        let mut checks = Checks::default();
-        let name = checks.optional("name", self.name.as_deref(), |name| text::name(name, 100));
-        checks.finish()?;
+        let name = valid_name(self.name.as_deref())?;
         Ok(Self { name, ..self })
     }
 
@@ -198,6 +196,14 @@ pub(in crate::operations) async fn enrol(
     }
     plan.audit("factors.add", Some(("user", user.id.to_string())), Some(factor.kind.to_string()));
     Ok(Enrolled { factor: FactorView::of(&factor, &state), step, credential, recovery_codes })
+}
+
+/// The user's name for a second factor.
+pub(in crate::operations) fn valid_name(name: Option<&str>) -> Result<Option<String>> {
+    let mut checks = Checks::default();
+    let name = checks.optional("name", name, |name| text::name(name, 100));
+    checks.finish()?;
+    Ok(name)
 }
 
 fn too_many() -> Error {

@@ -17,8 +17,8 @@ mod setup;
 
 pub use super::sessions::Tokens;
 pub use crate::model::factor::FactorKind;
-pub(super) use add::enrol;
 pub use add::{AddFactor, AddedFactor, StartFactor};
+pub(super) use add::{enrol, valid_name};
 pub(super) use code::{answered, proved, proved_again};
 pub use list::{FactorList, FactorView, ListFactors};
 pub use recovery::{MakeRecoveryCodes, RecoveryCodes};

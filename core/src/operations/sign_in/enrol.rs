@@ -4,9 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{FactorSetup, SignInResult, Steps};
 use crate::{
-    model::{
-        check::Checks, credential::ChallengePurpose, error::Result, proof::Proof, secret::Secret, text, time::Time,
-    },
+    model::{credential::ChallengePurpose, error::Result, proof::Proof, secret::Secret, time::Time},
     operations::{Access, Operation, factors, plan::Plan, services::Services},
 };
 
@@ -71,9 +69,7 @@ impl Operation for Enrol {
     const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self> {
-        let mut checks = Checks::default();
-        let name = checks.optional("name", self.name.as_deref(), |name| text::name(name, 100));
-        checks.finish()?;
+        let name = factors::valid_name(self.name.as_deref())?;
         Ok(Self { name, ..self })
     }
 
