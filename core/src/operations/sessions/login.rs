@@ -11,7 +11,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         notice::NoticeKind,
-        proof::{Proof, Proved},
+        proof::Proof,
         secret::Secret,
         text,
         time::Time,
@@ -130,6 +130,6 @@ impl Operation for Login {
         let tries_as = known.filter(|_| standing.is_known || !is_limited);
         let device = Device { name, platform, is_known: tries_as.is_some(), tries_as };
         let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
-        sign_in::go_on(plan, user, &credential, device, Proved { at: plan.now, by: Proof::Password.into() }).await
+        sign_in::begin(plan, user, &credential, device, Proof::Password).await
     }
 }

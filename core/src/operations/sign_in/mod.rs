@@ -113,8 +113,24 @@ async fn owed(
     Ok((are_demanded && !has_factor).then_some((SignInStep::Enrol, ChallengePurpose::Enrol)))
 }
 
+/// Plans what follows the first proof, which held.
+pub(super) async fn begin(
+    plan: &mut Plan<'_>,
+    user: User,
+    credential: &Credential,
+    device: Device,
+    proof: Proof,
+) -> Result<SignInResult> {
+    let user_id = user.id;
+    let answer = go_on(plan, user, credential, device, Proved { at: plan.now, by: proof.into() }).await?;
+    if answer.challenge.is_some() {
+        make_room(plan, user_id).await?;
+    }
+    Ok(answer)
+}
+
 /// Plans what follows a proof that held: the challenge of the next step, or the session.
-pub(super) async fn go_on(
+async fn go_on(
     plan: &mut Plan<'_>,
     user: User,
     credential: &Credential,
@@ -128,7 +144,6 @@ pub(super) async fn go_on(
     let Some((step, purpose)) = owed(plan, &user, credential, proved.by).await? else {
         return begin_session(plan, user, device, proved).await;
     };
-    make_room(plan, user.id).await?;
     let challenge = Challenge {
         proofs: Some(proved.by),
         proved_at: Some(proved.at),
@@ -154,12 +169,12 @@ pub(super) async fn go_on(
     })
 }
 
-/// Plans that the oldest challenges of a user go, where there is no room for another.
+/// Plans that the oldest challenges of a user go, where there are too many now.
 async fn make_room(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     let mut known: Vec<Challenge> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
     // Ids increase with time.
     known.sort_unstable_by_key(|challenge| challenge.id);
-    let too_many = (known.len() + 1).saturating_sub(MOST_CHALLENGES);
+    let too_many = known.len().saturating_sub(MOST_CHALLENGES);
     known.iter().take(too_many).for_each(|challenge| plan.follow_delete(challenge));
     Ok(())
 }
