@@ -1907,8 +1907,9 @@ public protocol EmailProtocol: AnyObject, Sendable {
      * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
      * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
      *
-     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
-     * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
+     * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
+     * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
      */
     func revert(input: RevertEmail) async throws 
@@ -2024,8 +2025,9 @@ open func confirm(input: ConfirmEmail)async throws  -> Tokens  {
      * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
      * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
      *
-     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
-     * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
+     * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
+     * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
+     * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
      */
 open func revert(input: RevertEmail)async throws   {
@@ -2104,7 +2106,8 @@ public protocol FactorsProtocol: AnyObject, Sendable {
      *
      * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
      * answer. With an account's first second factor come ten recovery codes.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+     * account that has three by now.
      */
     func add(input: AddFactor) async throws  -> AddedFactor
     
@@ -2211,7 +2214,8 @@ open class Factors: FactorsProtocol, @unchecked Sendable {
      *
      * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
      * answer. With an account's first second factor come ten recovery codes.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+     * account that has three by now.
      */
 open func add(input: AddFactor)async throws  -> AddedFactor  {
     return
@@ -2396,7 +2400,7 @@ func FfiConverterTypeFactors_lower(_ value: Factors) -> UInt64 {
 public protocol LimitsProtocol: AnyObject, Sendable {
     
     /**
-     * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+     * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
      *
      * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
      * administrator `admin:all`.
@@ -2461,7 +2465,7 @@ open class Limits: LimitsProtocol, @unchecked Sendable {
 
     
     /**
-     * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+     * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
      *
      * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
      * administrator `admin:all`.
@@ -5867,8 +5871,10 @@ public protocol SignInProtocol: AnyObject, Sendable {
     /**
      * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+     * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+     * the configuration has no second factors any more.
      */
     func enrol(input: Enrol) async throws  -> SignInResult
     
@@ -5961,8 +5967,10 @@ open class SignIn: SignInProtocol, @unchecked Sendable {
     /**
      * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
      *
-     * With an account's first second factor come ten recovery codes. All other sessions of the user end.
-     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+     * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+     * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+     * the configuration has no second factors any more.
      */
 open func enrol(input: Enrol)async throws  -> SignInResult  {
     return
@@ -7405,7 +7413,8 @@ func FfiConverterTypeActivateUser_lower(_ value: ActivateUser) -> RustBuffer {
  *
  * From then on every sign-in asks for a code of it, too. All sessions end; the caller goes on in a new one, by the tokens of the
  * answer. With an account's first second factor come ten recovery codes.
- * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more).
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good (any more), `CONFLICT` for an
+ * account that has three by now.
  */
 public struct AddFactor: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -9101,7 +9110,7 @@ func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
 
 
 /**
- * Forgets the failed sign-ins of a user, so that it may try at once, also where its name lets nobody in any more.
+ * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
  *
  * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
  * administrator `admin:all`.
@@ -12030,8 +12039,10 @@ func FfiConverterTypeEffectiveGrant_lower(_ value: EffectiveGrant) -> RustBuffer
 /**
  * Adds the authenticator app that a sign-in owes, by a code that it shows, and goes on with the sign-in.
  *
- * With an account's first second factor come ten recovery codes. All other sessions of the user end.
- * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more.
+ * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and code
+ * answer the same again for as long as a used refresh token does, but for the recovery codes: make new ones.
+ * Errors: `VALIDATION_ERROR` for a wrong code, `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where
+ * the configuration has no second factors any more.
  */
 public struct Enrol: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -18062,8 +18073,9 @@ func FfiConverterTypeRetiredPasswords_lower(_ value: RetiredPasswords) -> RustBu
  * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
  * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
  *
- * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors that
- * were added since are removed, identities that were linked since are unlinked, and a link to choose a new password is mailed.
+ * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
+ * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
+ * where the address is the same), identities that were linked since are unlinked, and a link to choose a new password is mailed.
  * Errors: `UNAUTHORIZED` for a token that is not good (any more): seven days have passed, or an earlier change was undone.
  */
 public struct RevertEmail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -23266,6 +23278,10 @@ public enum ChangeKind: Equatable, Hashable {
      */
     case dropKey
     /**
+     * Who asks proves a second factor: a role allows nothing without.
+     */
+    case proveFactor
+    /**
      * The question names a resource that lies in all of `scopes` and in no other, and for which `tests` turn out as
      * given. Denies about other resources do not count then.
      */
@@ -23329,23 +23345,25 @@ struct FfiConverterTypeChangeKind: FfiConverterRustBuffer {
         
         case 3: return .dropKey
         
-        case 4: return .nameResource
+        case 4: return .proveFactor
         
-        case 5: return .nameFields
+        case 5: return .nameResource
         
-        case 6: return .assignRole
+        case 6: return .nameFields
         
-        case 7: return .activateRole
+        case 7: return .assignRole
         
-        case 8: return .moveWindow
+        case 8: return .activateRole
         
-        case 9: return .moveScope
+        case 9: return .moveWindow
         
-        case 10: return .meetCondition
+        case 10: return .moveScope
         
-        case 11: return .liftDeny
+        case 11: return .meetCondition
         
-        case 12: return .addGrant
+        case 12: return .liftDeny
+        
+        case 13: return .addGrant
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -23367,40 +23385,44 @@ struct FfiConverterTypeChangeKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(3))
         
         
-        case .nameResource:
+        case .proveFactor:
             writeInt(&buf, Int32(4))
         
         
-        case .nameFields:
+        case .nameResource:
             writeInt(&buf, Int32(5))
         
         
-        case .assignRole:
+        case .nameFields:
             writeInt(&buf, Int32(6))
         
         
-        case .activateRole:
+        case .assignRole:
             writeInt(&buf, Int32(7))
         
         
-        case .moveWindow:
+        case .activateRole:
             writeInt(&buf, Int32(8))
         
         
-        case .moveScope:
+        case .moveWindow:
             writeInt(&buf, Int32(9))
         
         
-        case .meetCondition:
+        case .moveScope:
             writeInt(&buf, Int32(10))
         
         
-        case .liftDeny:
+        case .meetCondition:
             writeInt(&buf, Int32(11))
         
         
-        case .addGrant:
+        case .liftDeny:
             writeInt(&buf, Int32(12))
+        
+        
+        case .addGrant:
+            writeInt(&buf, Int32(13))
         
         }
     }
@@ -26637,7 +26659,7 @@ func FfiConverterTypeRolekeepError_lower(_ value: RolekeepError) -> RustBuffer {
 public enum SecondFactor: Equatable, Hashable {
     
     /**
-     * Nobody can add one. Who has one already is asked for it, and roles that need one allow nothing.
+     * Nobody can add one. Who has one already is asked for it; roles that need one allow nothing to all others.
      */
     case off
     /**
@@ -29852,10 +29874,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_email_confirm() != 49174) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 37419) {
+    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 24968) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 32570) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 9872) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_factors_add_start() != 58172) {
@@ -29873,7 +29895,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_factors_reset_of() != 17437) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 56751) {
+    if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 30217) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 32066) {
@@ -30014,7 +30036,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol() != 49151) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol() != 4885) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_start() != 40149) {
