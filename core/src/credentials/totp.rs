@@ -82,7 +82,7 @@ pub fn code(seed: &Secret, step: i64) -> Result<[u8; DIGITS]> {
 }
 
 /// In a time that does not depend on where they differ (V11.2.4).
-fn is_same(one: &[u8; DIGITS], other: &[u8; DIGITS]) -> bool {
+pub fn is_same(one: &[u8; DIGITS], other: &[u8; DIGITS]) -> bool {
     one.iter().zip(other).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
 }
 

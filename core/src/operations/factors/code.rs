@@ -109,7 +109,7 @@ pub(in crate::operations) async fn answered(plan: &Plan<'_>, challenge: &Challen
     };
     let mut is_same = false;
     for (seed, _) in usable(&of(plan, user).await?) {
-        is_same |= totp::code(seed, step)? == digits;
+        is_same |= totp::is_same(&totp::code(seed, step)?, &digits);
     }
     Ok(is_same)
 }
