@@ -151,8 +151,8 @@ fn play(seed: u64) -> Result<u64, String> {
                 sent,
                 kept: factors::Kept::default(),
                 answers: Cell::new(0),
-                proves: match seed % PROVING {
-                    0 => Some(Proves::Passwords),
+                proves: match seed % (2 * PROVING) {
+                    0 | PROVING => Some(Proves::Passwords),
                     1 => Some(Proves::Factors),
                     _ => None,
                 },

@@ -166,7 +166,7 @@ pub fn parse(file: &str) -> Result<Texts, String> {
 fn with_link(kind: NoticeKind) -> &'static [bool] {
     match kind {
         NoticeKind::PasswordReset | NoticeKind::Verification | NoticeKind::EmailChange => &[true],
-        NoticeKind::EmailChanged => &[true, false],
+        NoticeKind::EmailChanged | NoticeKind::FactorAdded => &[true, false],
         _ => &[false],
     }
 }

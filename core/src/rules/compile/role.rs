@@ -31,6 +31,8 @@ pub(in crate::rules) struct CompiledRole {
     pub(in crate::rules) own: Arc<Own>,
     /// Through the hierarchy.
     pub(in crate::rules) is_administrator: bool,
+    /// By itself or through the hierarchy.
+    pub(in crate::rules) needs_second_factor: bool,
     /// Permissions that the closure allows under no condition, unnarrowed.
     pub(in crate::rules) plain: Bits,
     /// Every grant of the closure that needs a closer look.
@@ -102,7 +104,20 @@ impl CompiledRole {
     /// A role that has nothing yet, neither its own grants nor those that it inherits.
     pub(super) fn new(id: u32, source: Arc<Role>, inherits: Box<[RoleId]>, closure: Box<[u32]>, own: Arc<Own>) -> Self {
         let (plain, special) = (Bits::default(), Specials::default());
-        Self { id, source, is_gone: false, inherits, closure, own, is_administrator: false, plain, special }
+        let needs_second_factor = source.needs_second_factor;
+        let is_administrator = false;
+        Self {
+            id,
+            source,
+            is_gone: false,
+            inherits,
+            closure,
+            own,
+            is_administrator,
+            needs_second_factor,
+            plain,
+            special,
+        }
     }
 
     /// With all its grants, its juniors having theirs. Needs room for one bit for each permission.
@@ -111,10 +126,12 @@ impl CompiledRole {
         self.own.plain.iter().for_each(|permission| bits::set(row, *permission));
         let mut special = self.own.special.to_vec();
         self.is_administrator = self.own.is_administrator;
+        self.needs_second_factor = self.source.needs_second_factor;
         for junior in self.inherits.iter().filter_map(|junior| roles.get(junior.0 as usize)) {
             junior.plain.add_to(row);
             special.extend_from_slice(junior.special.all());
             self.is_administrator |= junior.is_administrator;
+            self.needs_second_factor |= junior.needs_second_factor;
             // A word of it holds 64 permissions and costs next to nothing.
             if !budget.takes_steps(row.len() / 8 + junior.special.all().len()) {
                 return Err(too_large());

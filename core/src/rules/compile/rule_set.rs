@@ -413,6 +413,11 @@ impl RuleSet {
         self.interner.condition(condition)
     }
 
+    /// The roles of which this is so, sorted.
+    fn ids_of(&self, is_so: fn(&CompiledRole) -> bool) -> Box<[u32]> {
+        self.roles.iter().filter(|role| is_so(role)).map(|role| role.id).collect()
+    }
+
     /// Sets what follows from all roles together.
     pub(in crate::rules) fn mark(&mut self) {
         let demanding = |ty: u32| {
@@ -426,11 +431,8 @@ impl RuleSet {
                 *mark = mark.or(Mark::SPECIAL).or(denied);
             }
         }
-        self.administrators = self.roles.iter().filter(|role| role.is_administrator).map(|role| role.id).collect();
-        let says = |role: &CompiledRole| !role.is_gone && role.source.needs_second_factor;
-        let own: Box<[u32]> = self.roles.iter().filter(|role| says(role)).map(|role| role.id).collect();
-        let inherits = |role: &&Arc<CompiledRole>| own.iter().any(|junior| role.has_junior(*junior));
-        self.second_factors = self.roles.iter().filter(inherits).map(|role| role.id).collect();
+        self.administrators = self.ids_of(|role| role.is_administrator);
+        self.second_factors = self.ids_of(|role| role.needs_second_factor);
         let slots = self.shared.symbols.session;
         for role in &self.second_factors {
             let allowed = |(permission, _): &(u32, &mut Mark)| self.permission_index.has(*role, *permission);
