@@ -181,8 +181,7 @@ impl Symbols {
             let session = [("authenticated_at", Base::Time.one()), ("factors", Base::String.set())];
             self.session = Some(session.map(|(name, ty)| {
                 if self.principal.iter().any(|one| one.name == name) {
-                    let message = format!("`principal.{name}` is what the session says");
-                    diagnostics.add(span_of(policy, name), message);
+                    diagnostics.add(span_of(policy, name), "sessions say this of who asks");
                 }
                 self.principal.push(Attribute::new(name, ty, true));
                 place(self.principal.len() - 1)

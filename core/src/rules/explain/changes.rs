@@ -144,7 +144,7 @@ impl<'a> Inquiry<'a> {
                 let text = "an API key never administers; its owner must ask, without the key";
                 of(ChangeKind::DropKey, text.to_owned())
             }
-            Step::Prove => of(ChangeKind::ProveFactor, "a second factor must be proved".to_owned()),
+            Step::Prove => of(ChangeKind::ProveFactor, "a second factor is missing".to_owned()),
             Step::WidenKey => {
                 of_permission(ChangeKind::WidenKey, format!("the API key needs a pattern that matches {asked}"))
             }

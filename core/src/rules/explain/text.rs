@@ -172,12 +172,7 @@ fn flaws(trace: &GrantTrace, inquiry: &Inquiry<'_>, who: usize) -> Vec<String> {
     let (is_allow, has_resource) = (trace.effect == Effect::Allow, inquiry.question.resource.is_some());
     let is_elsewhere = !trace.assignment.covers;
     let is_open = is_elsewhere || trace.tests.iter().any(|test| reads_resource(&test.values));
-    let needs_factor = inquiry.rules.second_factor_demanded_by(&trace.assignment.role);
-    let is_not = match inquiry.principal(who) {
-        principal if needs_factor && !principal.has_two_factors() => "without a second factor",
-        principal if principal.is_key() => "one of the API key's roles",
-        _ => "active in this session",
-    };
+    let is_not = if inquiry.principal(who).is_key() { "one of the API key's roles" } else { "active in this session" };
     [
         (!trace.assignment.is_valid, "not at this time".to_owned()),
         (is_allow && !trace.is_active, format!("not {is_not}")),
