@@ -433,13 +433,13 @@ impl RuleSet {
         }
         self.administrators = self.ids_of(|role| role.is_administrator);
         self.second_factors = self.ids_of(|role| role.needs_second_factor);
-        let slots = self.shared.symbols.session;
         for role in &self.second_factors {
             let allowed = |(permission, _): &(u32, &mut Mark)| self.permission_index.has(*role, *permission);
             (0..).zip(&mut marks).filter(allowed).for_each(|(_, mark)| *mark = mark.or(Mark::PROVED));
         }
         self.marks = marks;
-        self.reads_session = slots.is_some_and(|slots| slots.iter().any(|slot| self.reads.principal.contains(slot)));
+        self.reads_session =
+            self.shared.symbols.session.is_some_and(|first| self.reads.principal.last() >= Some(&first));
     }
 }
 

@@ -30,6 +30,9 @@ pub(in crate::rules) const USER: &str = "user";
 /// The kind of scope that is always there, and what it compares with.
 const REGION: (&str, &str) = ("region", "region_id");
 
+/// What a session says of who asks.
+const SESSION: [(&str, Type); 2] = [("authenticated_at", Base::Time.one()), ("factors", Base::String.set())];
+
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Symbols {
     /// Sorted by name.
@@ -39,8 +42,8 @@ pub(in crate::rules) struct Symbols {
     pub(in crate::rules) type_ids: HashMap<String, u32>,
     /// `id`, `verified`, then the other attributes of the type `user`.
     pub(in crate::rules) principal: Vec<Attribute>,
-    /// The places of `authenticated_at` and `factors` among them, where sessions are ours.
-    pub(in crate::rules) session: Option<[u32; 2]>,
+    /// The place of `authenticated_at` among them, where sessions are ours; `factors` follows, and nothing after that.
+    pub(in crate::rules) session: Option<u32>,
     pub(in crate::rules) context: Vec<Attribute>,
     pub(in crate::rules) kinds: Vec<ScopeKind>,
     /// Permissions of every action, whatever the type.
@@ -178,14 +181,14 @@ impl Symbols {
         self.principal = always.into_iter().chain(own.cloned()).collect();
         // Where accounts are ours, so are sessions.
         if self.type_named(USER).is_some_and(|user| user.table.is_some()) {
-            let session = [("authenticated_at", Base::Time.one()), ("factors", Base::String.set())];
-            self.session = Some(session.map(|(name, ty)| {
+            let first = place(self.principal.len());
+            for (name, ty) in SESSION {
                 if self.principal.iter().any(|one| one.name == name) {
                     diagnostics.add(span_of(policy, name), "sessions say this of who asks");
                 }
                 self.principal.push(Attribute::new(name, ty, true));
-                place(self.principal.len() - 1)
-            }));
+            }
+            self.session = Some(first);
         }
     }
 

@@ -34,14 +34,14 @@ impl RuleSet {
             }
         }
         if self.reads_session
-            && let Some([authenticated_at, factors]) = self.shared.symbols.session
+            && let Some(first) = self.shared.symbols.session
         {
             let attributes = &mut asking.to_mut().detail_mut().attributes;
             if let Some(at) = session.authenticated_at {
-                attributes.push((authenticated_at, GivenValue::One(Value::Time(at.as_microsecond()))));
+                attributes.push((first, GivenValue::One(Value::Time(at.as_microsecond()))));
             }
             let proofs = session.proofs.iter().map(|proof| Value::from(proof.as_str())).collect();
-            attributes.push((factors, GivenValue::Set(proofs)));
+            attributes.push((first + 1, GivenValue::Set(proofs)));
         }
         asking
     }
