@@ -184,7 +184,7 @@ impl Symbols {
             let first = place(self.principal.len());
             for (name, ty) in SESSION {
                 if self.principal.iter().any(|one| one.name == name) {
-                    diagnostics.add(span_of(policy, name), "sessions say this of who asks");
+                    diagnostics.add(span_of(policy, name), "sessions say this");
                 }
                 self.principal.push(Attribute::new(name, ty, true));
             }

@@ -161,6 +161,9 @@ impl<'a> Inquiry<'a> {
             return None;
         }
         let mut next = changes.clone();
+        if self.rules.is_held_back(self.principal(who), role) {
+            next.add(who, Step::Prove);
+        }
         if let Some(held) = held {
             // A role that administers gives something else only where it has an effect, and no more than it takes.
             let is_less = self.rules.is_administrator(role) && !grant.written.is_admin();
@@ -170,18 +173,12 @@ impl<'a> Inquiry<'a> {
             if !held.is_valid(self.cx(who).now()) {
                 next.add(self.account(who), Step::MoveWindow(held.place()));
             }
-            if self.rules.is_held_back(self.principal(who), held.role) {
-                next.add(who, Step::Prove);
-            }
             if !self.rules.brings(&self.what_if(who, &next).principal, role, grant.role.id) {
                 next.add(who, Step::ActivateRole(if is_less { grant.role.id } else { role }));
             }
             self.reach(who, held, &mut next);
         } else {
             next.add(self.account(who), Step::AssignRole(role));
-            if self.rules.is_held_back(self.principal(who), role) {
-                next.add(who, Step::Prove);
-            }
             if self.rules.parts(&self.what_if(who, &next).principal, role).next().is_none() {
                 next.add(who, Step::ActivateRole(role));
             }
