@@ -143,9 +143,6 @@ impl Mark {
     pub(in crate::rules) const SPECIAL: Mark = Mark(2);
     /// A question about its type may be incomplete, even without a resource.
     pub(in crate::rules) const DEMANDING: Mark = Mark(4);
-    /// A role allows it to those alone who have proved a second factor.
-    pub(in crate::rules) const PROVED: Mark = Mark(8);
-
     #[inline]
     pub(in crate::rules) fn has(self, other: Mark) -> bool {
         self.0 & other.0 != 0
@@ -433,10 +430,6 @@ impl RuleSet {
         }
         self.administrators = self.ids_of(|role| role.is_administrator);
         self.second_factors = self.ids_of(|role| role.needs_second_factor);
-        for role in &self.second_factors {
-            let allowed = |(permission, _): &(u32, &mut Mark)| self.permission_index.has(*role, *permission);
-            (0..).zip(&mut marks).filter(allowed).for_each(|(_, mark)| *mark = mark.or(Mark::PROVED));
-        }
         self.marks = marks;
         self.reads_session =
             self.shared.symbols.session.is_some_and(|first| self.reads.principal.last() >= Some(&first));
