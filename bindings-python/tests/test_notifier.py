@@ -245,7 +245,7 @@ def test_fork(tmp_path, open_store, kind):
     um.system.users.create("ada@example.org", password=PASSWORD)
     forgets(um)
     outbox.wait()
-    # That it was sent is written: a child that is forked in the middle of a commit may find the file locked.
+    # Until that it was sent is written: a child that is forked in the middle of a commit finds the file locked.
     time.sleep(0.5)
 
     def child() -> bool:

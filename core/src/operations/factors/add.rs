@@ -3,11 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{
-    FactorSetup, FactorView, begun, of,
-    recovery::{self},
-    require_offered,
-};
+use super::{FactorSetup, FactorView, begun, of, recovery, require_offered};
 use crate::{
     credentials::totp,
     model::{

@@ -72,7 +72,7 @@ async fn accepted(
     if let Some(digits) = totp::digits(typed) {
         for (seed, state) in usable(factors) {
             let step = totp::step(seed, &digits, plan.now)?;
-            // None of a step that was used, or before one (RFC 6238, section 5.2): whatever clocks do meanwhile.
+            // None of a step that was used, or before one (RFC 6238, section 5.2).
             if let Some(step) = step.filter(|step| *step > state.last_step) {
                 let used = FactorState { last_step: step, last_used_at: plan.now, failures: 0, ..state.clone() };
                 plan.follow(Some(state), used);
