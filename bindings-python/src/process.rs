@@ -14,6 +14,7 @@ use pyo3::{exceptions::PyRuntimeError, prelude::*, sync::PyOnceLock, types::PyDi
 use rolekeep::{
     Result, Time,
     environment::{Environment, Task, Work, os_elapsed, os_random},
+    ffi::forks,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -21,8 +22,8 @@ use tokio::runtime::{Builder, Runtime};
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Calls that hold, or wait in, the memory which a child would inherit.
 static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
-/// A fork waits for those calls; further ones wait for the fork.
-static IS_FORKING: AtomicBool = AtomicBool::new(false);
+/// Forks wait for those calls; further ones wait for the forks.
+static FORKS: AtomicUsize = AtomicUsize::new(0);
 /// Our threads that want the interpreter.
 static WANTING: AtomicUsize = AtomicUsize::new(0);
 /// The interpreter is ending: no thread of ours may ask for it any more.
@@ -126,21 +127,25 @@ fn watch(py: Python<'_>) -> PyResult<()> {
         .copied()
 }
 
-/// Lets calls on memory end first, so that the child's copy is whole and no lock in it is held.
+/// Lets calls on memory end first, so that the child's copy is whole and no lock in it is held, and what uses SQLite
+/// files, whose locks no child inherits. Work on files never needs the interpreter, so that waiting for it cannot last for ever.
 #[pyfunction]
 fn before_fork(py: Python<'_>) {
-    IS_FORKING.store(true, Ordering::SeqCst);
-    wait_until(py, || IN_MEMORY.load(Ordering::SeqCst) == 0);
+    FORKS.fetch_add(1, Ordering::SeqCst);
+    forks::before_fork();
+    wait_until(py, || IN_MEMORY.load(Ordering::SeqCst) == 0 && forks::is_ready());
 }
 
 #[pyfunction]
 fn after_fork_in_parent() {
-    IS_FORKING.store(false, Ordering::SeqCst);
+    let _ = FORKS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |forks| forks.checked_sub(1));
+    forks::after_fork_in_parent();
 }
 
 #[pyfunction]
 fn after_fork_in_child() {
-    IS_FORKING.store(false, Ordering::SeqCst);
+    FORKS.store(0, Ordering::SeqCst);
+    forks::after_fork_in_child();
     IN_MEMORY.store(0, Ordering::Relaxed);
     WANTING.store(0, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +179,7 @@ impl Counted {
 
     /// A call on a store in memory.
     pub fn in_memory(py: Python<'_>) -> Self {
-        wait_until(py, || !IS_FORKING.load(Ordering::SeqCst));
+        wait_until(py, || FORKS.load(Ordering::SeqCst) == 0);
         Self::new(&IN_MEMORY)
     }
 }

@@ -19,6 +19,7 @@ from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
 import rolekeep
+from authenticator import Authenticator
 from mails import AsyncOutbox, Outbox
 from rolekeep import RolekeepError, _store
 from rolekeep._codec import encode
@@ -64,6 +65,7 @@ class Player:
             self.settings.setdefault("sqlite", str(folder / "store.db"))
         self.saved: dict[str, Any] = {}
         self.callers: dict[str, Any] = {}
+        self.passkeys: dict[str, Authenticator] = {}
         self.um: Any = None
         self.outbox = (AsyncOutbox() if is_async else Outbox()) if scenario.store.get("notifier") else None
 
@@ -206,6 +208,13 @@ class Player:
                 return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
             case {"$totp": secret}:
                 return totp(self.filled(secret), int(time.time()) // 30 + value.get("step", 0))
+            case {"$jwt": claims, "secret": secret}:
+                return token(self.filled(claims), secret)
+            case {"$passkey": name, "create": options, **more}:
+                self.passkeys[name] = Authenticator()
+                return self.passkeys[name].create(self.filled(options), **more)
+            case {"$passkey": name, "get": options, **more}:
+                return self.passkeys[name].get(self.filled(options), **more)
         if isinstance(value, str) and value.startswith("$") and value[1:] in self.saved:
             return self.saved[value[1:]]
         if isinstance(value, dict):
@@ -218,6 +227,16 @@ def totp(secret: str, step: int) -> str:
     digest = hmac.digest(base64.b32decode(secret), step.to_bytes(8, "big"), "sha1")
     at = digest[19] & 15
     return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+def token(claims: dict[str, Any], secret: str) -> str:
+    """A token of another issuer, whose times are in seconds from now (RFC 7515, HS256)."""
+    times = {"iat", "nbf", "exp", "auth_time"}
+    claims = {name: int(time.time()) + value if name in times else value for name, value in claims.items()}
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = base64.urlsafe_b64encode(hmac.digest(secret.encode(), signed, "sha256")).rstrip(b"=")
+    return f"{signed.decode()}.{signature.decode()}"
 
 
 def about(step: dict[str, Any]) -> tuple[Any, ...]:

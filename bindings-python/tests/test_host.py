@@ -414,6 +414,96 @@ def test_fork_while_others_work(um, ada):
             thread.join()
 
 
+@pytestmark_fork
+def test_fork_of_a_file_that_is_in_use(tmp_path, open_store):
+    """A child inherits no lock on the file that only its parent held, at whatever moment it is forked."""
+    um = open_store(sqlite=tmp_path / "store.db")
+    ada = um.system.users.create("ada@example.org")
+    stop, failed, written = threading.Event(), [], 0
+
+    def work(name: str) -> None:
+        try:
+            for turn in range(1_000_000):
+                if stop.is_set():
+                    return
+                um.system.users.update(ada.id, full_name=f"{name} {turn}")
+                assert um.system.users.list(limit=10).total
+        except rolekeep.Conflict:
+            work(name)
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=[name]) for name in ("Ada", "Augusta")]
+    for thread in threads:
+        thread.start()
+    try:
+        until = time.monotonic() + 8
+        while written < 200 and time.monotonic() < until:
+            email = f"{written}@example.org"
+
+            def child() -> bool:
+                created = um.system.users.create(email)
+                return um.system.users.get(created.id).email == email
+
+            assert in_child(child) == 0, f"child {written}"
+            written += 1
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failed == [] and written > 5
+    # What each of them was told is written is there.
+    assert um.system.users.list().total == 1 + written
+
+
+@pytestmark_fork
+def test_fork_on_the_thread_of_an_event_loop(tmp_path, open_store):
+    """What is under way needs neither the loop nor the interpreter, which the fork has stopped."""
+    um = open_store(sqlite=tmp_path / "store.db", **ROLES)
+    ada = um.system.users.create("ada@example.org")
+
+    async def main() -> None:
+        for turn in range(10):
+            work = [um.aio.system.users.update(ada.id, full_name=f"{turn} {at}") for at in range(3)]
+            work = [asyncio.ensure_future(one) for one in [*work, um.aio.system.users.list()]]
+            await asyncio.sleep(turn / 1000)
+            begun = time.monotonic()
+            assert in_child(lambda: um.system.users.get(ada.id).id == ada.id) == 0
+            assert time.monotonic() - begun < 5
+            await asyncio.gather(*work)
+
+    asyncio.run(main())
+
+
+@pytestmark_fork
+def test_a_parent_that_closes_leaves_the_file_to_its_child(tmp_path, open_store):
+    """What the child writes afterwards is there: the parent, which holds the file last as it believes, tidies nothing away."""
+    path = tmp_path / "store.db"
+    um = open_store(sqlite=path)
+    um.system.users.create("parent@example.org")
+    (said, say), (heard, hear) = os.pipe(), os.pipe()
+
+    def child() -> bool:
+        um.system.users.create("early@example.org")
+        os.write(say, b".")
+        os.read(heard, 1)
+        um.system.users.create("late@example.org")
+        return um.system.users.list().total == 3
+
+    def parent() -> None:
+        os.read(said, 1)
+        um.close()
+        os.write(hear, b".")
+
+    # Waits for the child's word, which comes after the fork.
+    closing = threading.Thread(target=parent)
+    closing.start()
+    assert in_child(child) == 0
+    closing.join()
+    emails = {user.email for user in open_store(sqlite=path).system.users.list().items}
+    assert emails == {f"{name}@example.org" for name in ("parent", "early", "late")}
+
+
 @pytest.mark.parametrize("how", ["", "um.close()", "del um", "threading.Thread(target=um.system.users.list).start()"])
 def test_the_end_of_a_program(tmp_path, how):
     """Stores that are left open with a task that polls a Python storage do no harm at exit."""

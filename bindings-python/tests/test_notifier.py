@@ -245,8 +245,6 @@ def test_fork(tmp_path, open_store, kind):
     um.system.users.create("ada@example.org", password=PASSWORD)
     forgets(um)
     outbox.wait()
-    # Until that it was sent is written: a child that is forked in the middle of a commit finds the file locked.
-    time.sleep(0.5)
 
     def child() -> bool:
         um.system.users.create("bob@example.org", password=PASSWORD)

@@ -10,6 +10,8 @@ mod deferred;
 mod environment;
 mod error;
 #[cfg(feature = "node")]
+mod fetch;
+#[cfg(feature = "node")]
 mod notifier;
 mod packed;
 #[cfg(not(feature = "rules"))]

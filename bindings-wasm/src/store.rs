@@ -26,13 +26,21 @@ pub fn open(config: String, persister: JsValue) -> Promise {
     open_with(config, persister, |builder| builder)
 }
 
-/// The same, with what sends notices. Web pages send none, so that nothing of it is in their wasm.
+/// The same, with what sends notices and what fetches key sets. Web pages do neither, so that nothing of it is in their wasm.
 #[cfg(feature = "node")]
 #[wasm_bindgen(js_name = openInNode, unchecked_return_type = "Promise<StoreFfi>")]
-pub fn open_in_node(config: String, persister: JsValue, send: Option<js_sys::Function>) -> Promise {
-    open_with(config, persister, |builder| match send {
-        Some(send) => builder.notifier(crate::notifier::JsNotifier(send)),
-        None => builder,
+pub fn open_in_node(
+    config: String,
+    persister: JsValue,
+    fetch: js_sys::Function,
+    send: Option<js_sys::Function>,
+) -> Promise {
+    open_with(config, persister, |builder| {
+        let builder = builder.fetch(crate::fetch::JsFetch(fetch));
+        match send {
+            Some(send) => builder.notifier(crate::notifier::JsNotifier(send)),
+            None => builder,
+        }
     })
 }
 

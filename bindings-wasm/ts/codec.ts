@@ -1,9 +1,17 @@
-import { records } from "./generated/codec.js";
+import { records as ofRules } from "./generated/rules.js";
 import { invalid, toCamel } from "./raise.js";
 import { withDone } from "./sign-in.js";
 
 // Deeper input than the core reads, in levels.
 const MAX_DEPTH = 120;
+
+/** The records that are known, each with its fields: those of the rules and, where there is a store, its own. */
+let records = ofRules;
+
+/** Makes more records known. @internal */
+export function addRecords(more: typeof ofRules): void {
+  records = { ...records, ...more };
+}
 
 interface Field {
   /** The key here. */

@@ -1,3 +1,4 @@
+import { fetchText } from "./fetch.node.js";
 import { mailer, type Notifier } from "./notifier.js";
 import { read } from "./read.node.js";
 import init, * as functions from "./rolekeep_node.js";
@@ -20,6 +21,6 @@ export interface ServerOptions extends OpenOptions {
 export async function open(options: ServerOptions = {}): Promise<UserManagement> {
   const { notifier, ...anywhere } = options;
   const send = notifier == null ? undefined : mailer(notifier);
-  const open: typeof functions.open = (config, persister) => functions.openInNode(config, persister, send);
+  const open: typeof functions.open = (config, persister) => functions.openInNode(config, persister, fetchText, send);
   return openOn({ wasm: wasmFile(), init, functions: { ...functions, open }, read }, anywhere);
 }

@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { known, type Resource, rethrow, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
-import { fromJson, toJson } from "./codec.js";
+import { addRecords, fromJson, toJson } from "./codec.js";
 import { RolekeepError } from "./errors.js";
+import { records } from "./generated/codec.js";
 import type { Config, Explanation, ExternalIdentity, SignInResult } from "./generated/types.js";
 import type { Persister } from "./persister.js";
 import { only, text } from "./raise.js";
@@ -37,6 +38,8 @@ const MAX_USERS = 100_000;
 /** @internal */
 export async function openOn(platform: Platform<Functions>, options: OpenOptions = {}): Promise<UserManagement> {
   const { persister, wasm, deferredWasm, ...config } = options;
+  // Here, so that a page with the rules alone does not load them.
+  addRecords(records);
   const json = toJson(config, "Config");
   await store.load(platform, { wasm, deferredWasm });
   // Not that of whoever was first, which in Node has another notifier.

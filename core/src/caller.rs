@@ -192,7 +192,8 @@ impl Caller {
     /// Whether the caller holds a role now, directly or by a role that inherits it: everywhere or, if a scope is given,
     /// everywhere or in exactly this scope. The application itself holds all roles.
     ///
-    /// Prefer [`Caller::can`]: which role allows something is up to the policy.
+    /// An API key holds none: a role may allow more than the key reaches. Prefer [`Caller::can`]: which role allows something is up to
+    /// the policy.
     ///
     /// # Errors
     /// [`Reason::UnknownRole`] with the nearest name, [`Reason::InvalidInput`] for a scope of an unknown kind, and those of
@@ -206,7 +207,10 @@ impl Caller {
         self.ask(
             |rules| known(rules).map(drop),
             || true,
-            |rules, principal, clock| Ok(rules.holds_role(principal, known(rules)?, scope, clock.now())),
+            |rules, principal, clock| {
+                let is_held = rules.holds_role(principal, known(rules)?, scope, clock.now());
+                Ok(is_held && !principal.is_key())
+            },
         )
     }
 

@@ -20,10 +20,24 @@ use crate::{
     operations::{self, Access, Listed, Operation},
 };
 
+/// What fetches key sets where the host has a client of its own.
+pub mod fetch {
+    pub use crate::{
+        credentials::foreign_token::KeySetUrl,
+        fetch::{Failure, Fetch, MAX_BYTES, TIMEOUT_MILLIS, is_allowed},
+    };
+}
+
 pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 pub use questions::{QUESTIONS, ask, can, check, consult, resource};
 pub use rules_config::RulesConfig;
+
+/// What a host that forks calls: `before_fork`, then [`forks::is_ready`] until it is, and one of the others afterwards.
+#[cfg(feature = "sqlite")]
+pub mod forks {
+    pub use crate::storage::sqlite::gate::{after_fork_in_child, after_fork_in_parent, before_fork, is_ready};
+}
 
 macro_rules! dispatch {
     ($(#[doc = $about:literal] $area:ident: $face:ident {
@@ -109,8 +123,7 @@ where
     O: Operation + Listed<Output: serde::Serialize>,
 {
     if O::IS_OF_SERVERS && IS_PAGE {
-        let message = format!("{operation} is not offered in a web page; ask a server");
-        return Err(Error::new(Reason::NotOffered, message));
+        return Err(not_offered(operation));
     }
     match (O::IS_DEFERRED, DEFERRED) {
         (true, false) => BEGIN_DEFERRED.get()?(caller, operation, input),
@@ -120,6 +133,13 @@ where
             Ok(Box::new(Running::new(decode_within::<O>(read(input, limits)?, limits)?)))
         }
     }
+}
+
+// Once, and not in each operation.
+#[cold]
+#[inline(never)]
+fn not_offered(operation: &str) -> Error {
+    Error::new(Reason::NotOffered, format!("{operation} is not offered in a web page; ask a server"))
 }
 
 /// Makes those functions work here that browsers load on demand, beside [`rules::load_deferred`]: explanations and row

@@ -31,7 +31,7 @@
 //!   user that the application vouches for ([`acting_as`](UserManagement::acting_as), and
 //!   [`acting_as_identity`](UserManagement::acting_as_identity) for accounts kept elsewhere).
 //! - [`Caller`] runs operations, by area: `me.users().create(…)`. Inputs and answers are in the module of the area: [`users`],
-//!   [`sessions`], [`sign_in`], [`factors`], [`passwords`], [`verification`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
+//!   [`sessions`], [`sign_in`], [`factors`], [`passwords`], [`verification`], [`identities`], [`signing_keys`], [`roles`], [`permissions`], [`policy`], [`regions`], [`drones`],
 //!   [`audit`], [`setup`]. It also answers checks about itself, such as [`can`](Caller::can) and
 //!   [`require`](Caller::require), without I/O;
 //!   [`UserManagement::check`] is about any user.
@@ -46,6 +46,9 @@
 //! |---|---|
 //! | `sqlite` (default) | the SQLite storage, with SQLite compiled in; implies `tokio` |
 //! | `tokio` | running on the current Tokio runtime; without it, pass an [`environment`](Builder::environment) |
+//! | `asymmetric` | tokens signed by ES256 and EdDSA, and tokens of other issuers by public keys |
+//! | `fetch` | fetching the key sets of other issuers ([`TrustedIssuer::jwks_url`]); implies `asymmetric` |
+//! | `passkeys` | passkeys; implies `asymmetric` |
 //! | `reports` (default) | policy errors with source lines, as a compiler prints them |
 //! | `tracing` | a span for each operation |
 //! | `testing` | the conformance suite for storages |
@@ -62,6 +65,7 @@ mod config;
 mod credentials;
 mod engine;
 pub mod environment;
+mod fetch;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod manager;
@@ -86,11 +90,15 @@ pub mod ffi;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod internals {
+    #[cfg(feature = "passkeys")]
+    pub use crate::credentials::passkeys;
     pub use crate::model::{
-        credential, decode, drone, factor, input, link, notice, noun, policy, record, region, registry, session, user,
+        api_key, credential, decode, drone, factor, input, invitation, link, notice, noun, policy, record, region,
+        registry, session, user,
     };
     pub use crate::{
-        credentials::{hashing, totp},
+        credentials::{foreign_token::KeySetUrl, hashing, totp},
+        fetch::{Failure, Fetch, MAX_BYTES},
         operations::{hasher, target},
     };
 }
@@ -116,12 +124,12 @@ pub mod observe {
 
 pub use caller::{All, Caller, CallerFilter, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
-pub use config::{AuditDenials, Config, SecondFactor};
+pub use config::{AuditDenials, Config, IssuerKind, SecondFactor, TrustedIssuer};
 pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
-    id::{AuditId, ChangeSetId, DroneId, FactorId, NoticeId, RegionId, SessionId, UserId},
+    id::{ApiKeyId, AuditId, ChangeSetId, DroneId, FactorId, InvitationId, NoticeId, RegionId, SessionId, UserId},
     page::{Page, Paged},
     patch::{Change, Patch},
     report::Report,
@@ -131,8 +139,9 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, audit, drones, email, factors, passwords, permissions, policy, regions, roles,
-    sessions, setup, sign_in, target::schema as library_schema, users, verification,
+    Operation, actor::RequestContext, api_keys, audit, drones, email, factors, identities, invitations, passwords,
+    permissions, policy, regions, roles, sessions, setup, sign_in, signing_keys, target::schema as library_schema,
+    users, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

@@ -5,28 +5,30 @@ use std::sync::Arc;
 use crate::{
     caller::Caller,
     config::Config,
-    credentials::keys::Keys,
-    engine::{Engine, Hooks, UsersInMemory, Who, WhoKind, WhoSession, around::Observer, limit::Limiter},
+    credentials::api_key,
+    engine::{By, Engine, Hooks, UsersInMemory, Who, WhoKind, WhoSession, around::Observer, limit::Limiter},
     environment::{Env, Environment},
+    fetch::Fetch,
     model::{
+        deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
-        id::{ChangeSetId, UserId},
-        registry::SigningKey,
+        id::UserId,
         time::Time,
     },
     operations::{
         actor::RequestContext,
         hasher::Hasher,
+        issuers::Issuers,
         notices::Notifier,
         policy::{self, open::Given},
-        reads::Reads,
         services::Services,
         sessions::Login,
         sign_in::SignInResult,
+        signing_keys,
         users::ExternalIdentity,
     },
     rules::{Pin, Policy, RuleSet},
-    storage::{ChangeSet, CommitError, MemoryStorage, PersistedStorage, Persister, Storage, Write},
+    storage::{MemoryStorage, PersistedStorage, Persister, Storage},
 };
 
 /// An open store: users, roles, sessions, and the rules that decide. Cheap to clone.
@@ -56,6 +58,8 @@ pub struct Builder {
     policy: Option<Policy>,
     config: Config,
     environment: Option<Env>,
+    /// What fetches key sets.
+    fetch: Option<Arc<dyn Fetch>>,
     hooks: Hooks,
 }
 
@@ -124,6 +128,14 @@ impl Builder {
         self
     }
 
+    /// Fetches key sets by what the host has for that. No part of the public API.
+    #[cfg(feature = "bindings")]
+    #[doc(hidden)]
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Some(Arc::new(fetch));
+        self
+    }
+
     /// Hears of every operation, and may turn requests away.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.hooks.observer = Some(Arc::new(observer));
@@ -150,7 +162,7 @@ impl Builder {
     /// [`Reason::PolicyInvalid`] with every problem of the policy, [`Reason::LastAdministrator`] where it would leave
     /// no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
-        let Self { places, policy, config, environment, hooks } = self;
+        let Self { places, policy, config, environment, fetch, hooks } = self;
         config.check()?;
         let env = environment_or_current(environment)?;
         let place = place_of(places, &config)?;
@@ -168,8 +180,9 @@ impl Builder {
             Place::Sqlite(options) => Arc::new(crate::storage::SqliteStorage::open(options).await?),
         };
         let hasher = Hasher::new(env.clone(), &config)?;
-        let keys = signing_keys(&config, &*storage, &env).await?;
-        let services = Services::new(storage, env, config, hasher, keys, hooks.notifier.is_some())?;
+        let issuers = Issuers::new(&env, &config, fetch)?;
+        let keys = signing_keys::open(&config, &*storage, &env).await?;
+        let services = Services::new(storage, env, config, hasher, keys, issuers, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
@@ -201,6 +214,14 @@ fn sqlite(_: &str, _: bool) -> Result<Place> {
     Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister"))
 }
 
+/// What fetches key sets where the host has nothing for it.
+fn own_client() -> Option<Arc<dyn Fetch>> {
+    #[cfg(all(feature = "fetch", not(target_arch = "wasm32")))]
+    return Some(Arc::new(crate::fetch::Client));
+    #[cfg(not(all(feature = "fetch", not(target_arch = "wasm32"))))]
+    None
+}
+
 #[cfg(feature = "tokio")]
 fn environment_or_current(given: Option<Env>) -> Result<Env> {
     match given {
@@ -219,35 +240,6 @@ fn environment_or_current(given: Option<Env>) -> Result<Env> {
     })
 }
 
-/// The id of the key that a store makes for itself.
-const FIRST_KEY: &str = "first";
-
-/// The keys of the host's root key, or of one of our own that is made at the first start.
-async fn signing_keys(config: &Config, storage: &dyn Storage, env: &Env) -> Result<Keys> {
-    if let Some(secret) = &config.signing_key {
-        return Keys::new(secret.expose().as_bytes());
-    }
-    for attempt in 0..10 {
-        let kept: Option<SigningKey> = Reads::stored(storage).get(&(FIRST_KEY.to_owned(),)).await?;
-        if let Some(key) = kept {
-            return Keys::from_base64(&key.secret);
-        }
-        let now = env.now();
-        let secret: [u8; 32] = env.random()?;
-        let mut key =
-            SigningKey { id: FIRST_KEY.to_owned(), secret: Keys::to_base64(&secret), created_at: now, version: 0 };
-        let writes = vec![Write::insert(&mut key)];
-        let id: ChangeSetId = env.new_id()?;
-        match storage.commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await {
-            // Made by us, or by somebody else a moment before.
-            Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => {}
-            Err(CommitError::Failed(error)) => return Err(error),
-        }
-        env.sleep(attempt).await;
-    }
-    Err(Error::new(Reason::StorageUnavailable, "it is not known whether the storage keeps the signing key; try again"))
-}
-
 impl UserManagement {
     /// Opens a store as a configuration says; [`builder`](Self::builder) takes what is not plain data, too.
     ///
@@ -264,6 +256,7 @@ impl UserManagement {
             policy: None,
             config: Config::default(),
             environment: None,
+            fetch: own_client(),
             hooks: Hooks::default(),
         }
     }
@@ -278,10 +271,11 @@ impl UserManagement {
         self.caller(WhoKind::Anonymous, self.engine.kept(request))
     }
 
-    /// The user whom an access token was made for.
+    /// The user whom an access token was made for, or whose API key it is.
     ///
     /// # Errors
-    /// `UNAUTHORIZED`: [`Reason::InvalidToken`], [`Reason::TokenExpired`], [`Reason::SessionEnded`].
+    /// `UNAUTHORIZED`: [`Reason::InvalidToken`], also for an API key that is not good, whatever the reason, [`Reason::TokenExpired`],
+    /// [`Reason::SessionEnded`].
     pub async fn authenticate(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
         let stamp = |error: Error| error.at(self.engine.services.now());
         self.signed_in(access_token, request).await.map_err(stamp)
@@ -290,23 +284,38 @@ impl UserManagement {
     async fn signed_in(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
         let services = &self.engine.services;
         self.engine.require_open()?;
-        let config = &services.config;
-        let claims = services.keys.access.verify(
-            access_token,
-            &config.issuer,
-            &config.audience,
-            services.now(),
-            config.leeway_seconds,
-        )?;
+        if !IS_PAGE && api_key::is_claimed(access_token) {
+            let request = self.engine.kept(request);
+            let work = || Box::pin(self.engine.by_key(access_token, request)) as _;
+            let who = unless_page(Err(api_key::refused()), work).await?;
+            return Ok(Caller { engine: self.engine.clone(), who });
+        }
+        // Signed with a key of another instance, it may be of one that is not known here yet.
+        if !IS_PAGE && services.keys().may_be_of_another(access_token) {
+            self.engine.follow_now_and_then().await?;
+        }
+        let verified = services.keys().verify(access_token, &services.expected(services.now()));
+        let is_of_others = |error: &Error| error.reason() == Reason::InvalidToken && services.issuers.are_for_access();
+        if !IS_PAGE && verified.as_ref().err().is_some_and(is_of_others) {
+            let request = self.engine.kept(request);
+            let work = || Box::pin(self.engine.by_token(access_token, request)) as _;
+            let who = unless_page(Err(api_key::refused()), work).await?;
+            return Ok(Caller { engine: self.engine.clone(), who });
+        }
+        let (claims, key) = verified?;
+        let (user, slot) = (claims.sub, self.engine.sessions.slot(claims.sid));
+        let pin = self.engine.principals.pin(user.0);
+        self.engine.follow().await?;
+        let impersonator = || Box::pin(self.engine.impersonator_of(user, claims.sid, &slot)) as _;
+        let impersonator = unless_page(Ok(None), impersonator).await?;
         let session = WhoSession {
             id: claims.sid,
-            slot: self.engine.sessions.slot(claims.sid),
+            slot,
             token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
+            token_key: key,
+            impersonator,
         };
-        let pin = self.engine.principals.pin(claims.sub.0);
-        let caller =
-            self.caller(WhoKind::User { id: claims.sub, pin, session: Some(session) }, self.engine.kept(request));
-        self.engine.follow().await?;
+        let caller = self.caller(WhoKind::User { id: user, pin, by: By::Session(session) }, self.engine.kept(request));
         self.engine.actor(&caller.who).await?;
         Ok(caller)
     }
@@ -363,7 +372,7 @@ impl UserManagement {
         if self.engine.rights(user).await?.is_none() {
             return Err(Error::not_found("user"));
         }
-        let caller = self.caller(WhoKind::User { id: user, pin, session: None }, RequestContext::default());
+        let caller = self.caller(WhoKind::User { id: user, pin, by: By::Host }, RequestContext::default());
         self.engine.actor(&caller.who).await?;
         Ok(caller)
     }

@@ -75,7 +75,9 @@ pub(crate) struct Networks {
 /// Where a request came from, as far as that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// The client's address.
+    /// The client's address, as the host's own networks vouch for it.
+    pub(crate) client: Option<IpAddr>,
+    /// By which requests are limited: the same, unless it is the machine itself.
     pub(crate) address: Option<IpAddr>,
     /// The host's lists refuse it.
     pub(crate) is_refused: bool,
@@ -117,8 +119,9 @@ impl Networks {
         let within = |list: &[IpNet]| list.iter().any(|network| network.contains(&client));
         let is_out = within(&self.denied) || !self.allowed.is_empty() && !within(&self.allowed);
         // The machine itself is a proxy that says nothing, or nobody that needs a limit.
-        let address = (!is_of_many && !client.is_loopback()).then_some(client);
-        let origin = Origin { address, is_refused: is_out || has_lists && is_of_many, is_of_many };
+        let known = (!is_of_many).then_some(client);
+        let address = known.filter(|client| !client.is_loopback());
+        let origin = Origin { client: known, address, is_refused: is_out || has_lists && is_of_many, is_of_many };
         (Some(client.to_string()), origin)
     }
 }
@@ -132,6 +135,35 @@ fn is_private(address: IpAddr) -> bool {
             v4.is_loopback() || v4.is_private() || v4.is_link_local() || first == 100 && second & 0xc0 == 64
         }
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Whether an address is one of the internet, and not of a private network, of the machine itself or of a document: as the registries of
+/// IANA for special purposes say (RFC 6890).
+#[cfg(any(feature = "fetch", feature = "bindings"))]
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match translated(address.to_canonical()) {
+        IpAddr::V4(v4) => {
+            let [first, second, third, _] = v4.octets();
+            let is_special = match first {
+                0 | 224.. => true,
+                192 => (second, third) == (0, 0) || (second, third) == (88, 99),
+                198 => second & 0xfe == 18,
+                _ => false,
+            };
+            !is_special && !v4.is_documentation() && !is_private(v4.into())
+        }
+        // All that is given out is of 2000::/3; 2001::/23 is for protocols, and 2002::/16 (6to4) is routed by its IPv4 address.
+        IpAddr::V6(v6) => {
+            let [first, second, ..] = v6.segments();
+            let is_special = match first {
+                0x2001 => second < 0x200 || second == 0xdb8,
+                0x2002 => true,
+                0x3fff => second < 0x1000,
+                _ => first & 0xe000 != 0x2000,
+            };
+            !is_special
+        }
     }
 }
 
@@ -172,7 +204,8 @@ fn translated(address: IpAddr) -> IpAddr {
     }
 }
 
-fn network(text: &str) -> std::result::Result<IpNet, String> {
+/// An address or a network.
+pub(crate) fn network(text: &str) -> std::result::Result<IpNet, String> {
     let text = text.trim();
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),

@@ -1,5 +1,5 @@
 //! The TypeScript face: `types/` (what crosses the border, those of each area in a file of their own),
-//! `areas.ts` (the typed methods) and `codec.ts` (how records are written in JSON).
+//! `areas.ts` (the typed methods), `codec.ts` and `rules.ts` (how records are written in JSON).
 
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -17,8 +17,14 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
     let shown = shown(catalogue);
     let homes = homes(catalogue, |name, _| shown.contains(name));
     let types = homes.iter().map(|home| face(&format!("types/{}", home.name), types(catalogue, &homes, home)));
-    let others =
-        [face("types", index(&homes)), face("areas", areas(catalogue)), face("codec", codec(catalogue, &shown))];
+    let of_rules = of_rules(catalogue);
+    let of_stores = &shown - &of_rules;
+    let others = [
+        face("types", index(&homes)),
+        face("areas", areas(catalogue)),
+        face("codec", codec(catalogue, "all but those of `rules.ts`", &of_stores)),
+        face("rules", codec(catalogue, "those that the rules alone speak of", &of_rules)),
+    ];
     types.chain(others).collect()
 }
 
@@ -215,10 +221,10 @@ fn imports(ty: &TypeRef) -> BTreeSet<&str> {
     named(ty).into_iter().chain(json).collect()
 }
 
-/// `codec.ts`
-fn codec(catalogue: &Catalogue, shown: &BTreeSet<String>) -> String {
-    let mut text = format!("{MARK}{CODEC}");
-    for (name, TypeShape { shape, .. }) in catalogue.types.0.iter().filter(|(name, _)| shown.contains(*name)) {
+/// `codec.ts`, `rules.ts`: the records of these names.
+fn codec(catalogue: &Catalogue, which: &str, names: &BTreeSet<String>) -> String {
+    let mut text = format!("{MARK}{}", CODEC.replace("WHICH", which));
+    for (name, TypeShape { shape, .. }) in catalogue.types.0.iter().filter(|(name, _)| names.contains(*name)) {
         let Shape::Record(fields) = shape else { continue };
         let fields = fields.iter().map(|field| match form(catalogue, &field.ty).as_str() {
             "" => field.name.to_owned(),
@@ -232,7 +238,7 @@ fn codec(catalogue: &Catalogue, shown: &BTreeSet<String>) -> String {
 
 const CODEC: &str = "
 /**
- * The records: their keys in JSON, each with its form where the value is no plain JSON.
+ * The records, WHICH: their keys in JSON, each with its form where the value is no plain JSON.
  * A form is `time`, `secret` or a record's name; `[]` after it is a list of those, `{}` an object of those, `@` a page.
  */
 export const records: { readonly [name: string]: string } = {
@@ -276,6 +282,12 @@ fn inputs(catalogue: &Catalogue) -> BTreeSet<String> {
     let more = ["Config", "SqlTable", "RulesConfig", "PrincipalData"].map(|name| TypeRef::Named(name.to_owned()));
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
     homes::reached(catalogue, operations.map(|operation| &operation.input).chain(&more))
+}
+
+/// What crosses the border where there are rules without accounts; a page of those loads no other records.
+fn of_rules(catalogue: &Catalogue) -> BTreeSet<String> {
+    let named = ["RulesConfig", "PrincipalData", "Explanation", "SqlTable", "SqlFilter"];
+    homes::reached(catalogue, &named.map(|name| TypeRef::Named(name.to_owned())))
 }
 
 /// The types that this face speaks of.

@@ -209,7 +209,17 @@ fn taken(ty: &Type) -> TokenStream {
 fn setter(field: &Field) -> Option<TokenStream> {
     let ident = field.ident.as_ref()?;
     let about = docs(&field.attrs);
-    if let Some(inner) = inner(&field.ty, "Option") {
+    let optional = inner(&field.ty, "Option");
+    if let Some(item) = optional.and_then(|ty| inner(ty, "Vec")) {
+        return Some(quote! {
+            #[doc = #about]
+            pub fn #ident(mut self, #ident: impl IntoIterator<Item = impl Into<#item>>) -> Self {
+                self.#ident = Some(#ident.into_iter().map(Into::into).collect());
+                self
+            }
+        });
+    }
+    if let Some(inner) = optional {
         let taken = taken(inner);
         return Some(quote! {
             #[doc = #about]

@@ -43,8 +43,8 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
 /// | `permissions(read = "…", …)` | of a resource: what may be asked for on it, `read` at least |
 /// | `audit(area = "…", kind = "…", words(made, changed, gone))`, `policy` in it; `audit = none("why")` | what the audit log is told |
 /// | `owner(field = …, of = …, on_delete = cascade)`, `clear`, `restrict`, `keep`; `owner = none` | whose it is, and what becomes of it with that |
-/// | `caches(user = …)`, `session`, `authority`, `guard`; `caches = none` | what a write touches in memory |
-/// | `retention = kept`; `retention = sessions(…)`, `day(…)`, `feed(…)` | how long it is kept: for ever, or for a period after the earliest of these moments |
+/// | `caches(user = …)`, `session`, `api_key`, `credential`, `authority`, `guard`, `signing_keys`; `caches = none` | what a write touches in memory |
+/// | `retention = kept`; `retention = sessions(…)`, `api_keys(…)`, `invitations(…)`, `day(…)`, `feed(…)` | how long it is kept: for ever, or for a period after the earliest of these moments |
 /// | `relation(of = …, name = "…", from = …, to = …)` | the set of ids that conditions may read of another resource |
 ///
 /// A field may be `#[record(given)]` (filled when the row is made), `kept` (with every change) or `gone`

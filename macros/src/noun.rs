@@ -139,7 +139,8 @@ impl Noun {
         let owners = owners.collect::<Result<Vec<_>>>()?;
         let caches = self.caches.as_ref().ok_or_else(|| missing("caches(…)` or `caches = none"))?;
         let caches = caches.iter().map(|(what, column)| {
-            let variant = one_of(what, &["user", "session", "authority", "guard"])?;
+            let variant =
+                one_of(what, &["user", "session", "api_key", "credential", "authority", "guard", "signing_keys"])?;
             match column {
                 // The feed tells keys alone.
                 Some(column) if what != "authority" && !key.contains(column) => {
@@ -155,7 +156,7 @@ impl Noun {
         let retention = match retention {
             None => quote!(crate::model::noun::Retention::Kept),
             Some((period, columns)) => {
-                let period = one_of(period, &["feed", "sessions", "day"])?;
+                let period = one_of(period, &["feed", "sessions", "api_keys", "invitations", "day"])?;
                 let columns = columns.iter().map(&position).collect::<Result<Vec<_>>>()?;
                 quote!(crate::model::noun::Retention::After(crate::model::noun::Period::#period, &[#(#columns),*]))
             }
@@ -306,8 +307,10 @@ fn caches(meta: &ParseNestedMeta<'_>) -> Result<Vec<(Ident, Option<Ident>)>> {
     meta.parse_nested_meta(|part| {
         let what = part.path.require_ident()?.clone();
         let column = part.input.peek(Token![=]).then(|| part.value()?.parse()).transpose()?;
-        if column.is_some() == (what == "guard") {
-            return Err(part.error("expected `user = …`, `session = …`, `authority = …` or `guard`"));
+        if column.is_some() == (what == "guard" || what == "signing_keys") {
+            return Err(part.error(
+                "expected `user = …`, `session = …`, `api_key = …`, `credential = …`, `authority = …`, `guard` or `signing_keys`",
+            ));
         }
         all.push((what, column));
         Ok(())
@@ -318,7 +321,7 @@ fn caches(meta: &ParseNestedMeta<'_>) -> Result<Vec<(Ident, Option<Ident>)>> {
 fn retention(meta: &ParseNestedMeta<'_>) -> Result<Option<(Ident, Vec<Ident>)>> {
     let value = meta.value()?;
     let word: Ident = value.parse()?;
-    one_of(&word, &["kept", "feed", "sessions", "day"])?;
+    one_of(&word, &["kept", "feed", "sessions", "api_keys", "invitations", "day"])?;
     if word == "kept" {
         return Ok(None);
     }

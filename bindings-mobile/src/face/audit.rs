@@ -25,6 +25,10 @@ pub struct AuditEntry {
     pub action: String,
     /// Who did it: a user's id, `system`, `anonymous`.
     pub actor: String,
+    /// The user as whom the actor acted (`sessions.impersonate`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Uuid>,
     /// The type of the target: `user`, `drone`, …
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

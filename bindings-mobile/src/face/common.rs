@@ -94,6 +94,21 @@ pub struct NewGrant {
     pub when: Option<String>,
 }
 
+/// What a browser, or an app by the means of its system, asks an authenticator by.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct PasskeyOptions {
+    /// What is given back together with the answer; good once.
+    pub challenge: String,
+    /// JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
+    /// to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
+    /// use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+    pub options: String,
+    /// Until when the challenge is good.
+    pub expires_at: Timestamp,
+}
+hidden!(PasskeyOptions);
+
 /// A way to prove who one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Proof {
@@ -106,6 +121,15 @@ pub enum Proof {
     /// One of the codes that are kept for when the app is lost.
     #[serde(rename = "recovery_code")]
     RecoveryCode,
+    /// A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved.
+    #[serde(rename = "passkey")]
+    Passkey,
+    /// A code or link that was mailed to the account's address.
+    #[serde(rename = "mail")]
+    Mail,
+    /// A token of another issuer, for which the account stands.
+    #[serde(rename = "external")]
+    External,
 }
 
 /// A grant of a role.
@@ -172,6 +196,20 @@ pub enum SignInStep {
     /// `sign_in.enrol`.
     #[serde(rename = "enrol")]
     Enrol,
+}
+
+/// How access tokens are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum TokenAlgorithm {
+    /// HMAC with SHA-256: whoever verifies tokens can make them, too.
+    #[serde(rename = "hs256")]
+    Hs256,
+    /// ECDSA on P-256 with SHA-256: whoever has the public key verifies tokens.
+    #[serde(rename = "es256")]
+    Es256,
+    /// Ed25519, likewise (RFC 8037): smaller, faster, and not known to every client.
+    #[serde(rename = "eddsa")]
+    Eddsa,
 }
 
 /// The tokens of a session that was begun or goes on.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::common::TokenAlgorithm;
 use crate::types::hidden;
 
 /// Which refused operations the audit log tells of, as `access.denied`.
@@ -131,6 +132,20 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<SecondFactor>,
+    /// The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
+    /// development `localhost`. Default: none; without it there are no passkeys.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey_domain: Option<String>,
+    /// The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
+    /// (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
+    #[uniffi(default)]
+    pub passkey_origins: Vec<String>,
+    /// Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
+    /// beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail_sign_in: Option<bool>,
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     #[uniffi(default)]
     pub password_context_words: Vec<String>,
@@ -238,7 +253,7 @@ pub struct Config {
     pub lock_after_failures: Option<i64>,
     /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
     /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_url: Option<String>,
@@ -246,12 +261,38 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_name: Option<String>,
-    /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
+    /// The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
+    /// the storage, and `signing_keys.rotate` makes the next one.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<String>,
+    /// Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
+    /// `signing_key` without signing anybody out, give the old one here for as long as sessions last (`session_seconds`).
+    #[uniffi(default)]
+    pub retired_signing_keys: Vec<String>,
+    /// How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
+    /// with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+    /// accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
+    /// access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_algorithm: Option<TokenAlgorithm>,
+    /// Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
+    #[uniffi(default)]
+    pub trusted_issuers: Vec<TrustedIssuer>,
 }
 hidden!(Config);
+
+/// What an issuer's tokens look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum IssuerKind {
+    /// ID tokens of OpenID Connect, and others of that shape.
+    #[serde(rename = "open_id")]
+    OpenId,
+    /// Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users.
+    #[serde(rename = "supabase")]
+    Supabase,
+}
 
 /// Who has a second factor beside the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
@@ -266,3 +307,58 @@ pub enum SecondFactor {
     #[serde(rename = "required")]
     Required,
 }
+
+/// Another issuer, by whose tokens users sign in for whom accounts here stand: an OpenID Connect provider, or a Supabase project.
+///
+/// Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key set, HS256 by a shared secret. Give one of
+/// `jwks_url`, `jwks` and `secret`. A key that a token itself brings or points to is never used. Of what a token says its subject alone is believed, and when the subject
+/// proved who it is; roles and addresses are those of the account.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct TrustedIssuer {
+    /// The `iss` of its tokens, byte by byte: 1 to 255 printable ASCII characters, such as
+    /// `https://PROJECT.supabase.co/auth/v1`.
+    pub issuer: String,
+    /// The `aud` of tokens that are for this application: one of these must be in a token. The client id of OpenID Connect;
+    /// `authenticated` of Supabase.
+    #[uniffi(default)]
+    pub audiences: Vec<String>,
+    /// Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address, the `jwks_uri` of OpenID Connect
+    /// Discovery. It is asked when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The keys
+    /// are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
+    /// once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_url: Option<String>,
+    /// The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that browsers trust: where an
+    /// organization has an authority of its own.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_certificates: Option<String>,
+    /// Whether the server of `jwks_url` may be at an address of a private network, or on this machine. Default: no.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_private_network: Option<bool>,
+    /// Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
+    /// alone is of its algorithm. Needs the feature `asymmetric` in Rust.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<String>,
+    /// The key that it shares with this application, at least 32 bytes: of older Supabase projects.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+    /// they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
+    /// may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
+    /// that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
+    /// they sign in, each once.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_tokens: Option<bool>,
+    /// What kind of issuer it is. Default: `open_id`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<IssuerKind>,
+}
+hidden!(TrustedIssuer);

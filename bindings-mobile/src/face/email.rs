@@ -39,7 +39,8 @@ pub struct ConfirmEmail {
 hidden!(ConfirmEmail);
 
 /// Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-/// `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
+/// `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
+/// linked, by that of `identity_linked`.
 ///
 /// For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
 /// recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
@@ -84,7 +85,8 @@ impl Email {
     }
 
     /// Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-    /// `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
+    /// `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
+    /// linked, by that of `identity_linked`.
     ///
     /// For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
     /// recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,

@@ -208,6 +208,9 @@ pub enum Reason {
     /// The account has to have a second factor, and this is its last one.
     #[serde(rename = "second_factor_required")]
     SecondFactorRequired,
+    /// It is the account's last way to sign in.
+    #[serde(rename = "last_way_in")]
+    LastWayIn,
     /// There are as many of these as there may be.
     #[serde(rename = "limit_reached")]
     LimitReached,
@@ -223,6 +226,9 @@ pub enum Reason {
     /// Too many passwords are waiting to be hashed.
     #[serde(rename = "hashing_queue_full")]
     HashingQueueFull,
+    /// The keys of a token's issuer could not be fetched; try again.
+    #[serde(rename = "issuer_unavailable")]
+    IssuerUnavailable,
     /// The storage does not answer.
     #[serde(rename = "storage_unavailable")]
     StorageUnavailable,

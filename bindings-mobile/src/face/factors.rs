@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{FactorSetup, Tokens};
+use super::common::{FactorSetup, PasskeyOptions, Tokens};
 use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
@@ -30,6 +30,27 @@ pub struct AddFactor {
     pub name: Option<String>,
 }
 hidden!(AddFactor);
+
+/// Adds a passkey to the caller's account, by what its authenticator answered.
+///
+/// From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+/// All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+/// recovery codes.
+/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+/// `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct AddPasskey {
+    /// The challenge of `factors.add_passkey_start`.
+    pub challenge: String,
+    /// What the browser answered: a `RegistrationResponseJSON`, as text.
+    pub response: String,
+    /// The user's name for it, at most 100 characters: "Laptop".
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+hidden!(AddPasskey);
 
 /// A second factor that was added.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -61,9 +82,18 @@ pub struct Factor {
     pub added_at: Timestamp,
     /// When it was used last.
     pub last_used_at: Timestamp,
-    /// Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a recovery code, remove
-    /// it and add it anew.
+    /// Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
+    /// by a recovery code, remove it and add it anew.
     pub is_suspended: bool,
+    /// A passkey's credential id, base64url: what a browser names it by.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<String>,
+    /// Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
+    /// nothing.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_backed_up: Option<bool>,
 }
 
 /// A kind of second factor.
@@ -72,6 +102,9 @@ pub enum FactorKind {
     /// An authenticator app that shows codes of six digits (TOTP, RFC 6238).
     #[serde(rename = "totp")]
     Totp,
+    /// A passkey: of a device, a password manager or a security key (Web Authentication, Level 3).
+    #[serde(rename = "passkey")]
+    Passkey,
 }
 
 /// The second factors of an account.
@@ -101,7 +134,8 @@ hidden!(RecoveryCodes);
 ///
 /// All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
 /// last five minutes.
-/// Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+/// Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+/// account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RemoveFactor {
     /// The factor's id.
@@ -152,11 +186,33 @@ impl Factors {
         self.caller.run("factors.add", &input).await
     }
 
+    /// Begins to add a passkey to the caller's account.
+    ///
+    /// Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
+    /// `sessions.step_up` within the last five minutes.
+    /// Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+    /// configuration has no `passkey_domain`.
+    pub async fn add_passkey_start(&self) -> Result<PasskeyOptions> {
+        self.caller.run("factors.add_passkey_start", &Nothing {}).await
+    }
+
+    /// Adds a passkey to the caller's account, by what its authenticator answered.
+    ///
+    /// From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+    /// All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+    /// recovery codes.
+    /// Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+    /// `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+    pub async fn add_passkey(&self, input: AddPasskey) -> Result<AddedFactor> {
+        self.caller.run("factors.add_passkey", &input).await
+    }
+
     /// Removes a second factor of the caller's account; with the last one, its recovery codes.
     ///
     /// All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
     /// last five minutes.
-    /// Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+    /// Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+    /// account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
     pub async fn remove(&self, input: RemoveFactor) -> Result<Tokens> {
         self.caller.run("factors.remove", &input).await
     }

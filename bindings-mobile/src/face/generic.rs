@@ -4,14 +4,37 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::api_keys::ApiKey;
 use super::audit::AuditEntry;
 use super::common::User;
 use super::drones::Drone;
+use super::invitations::Invitation;
 use super::permissions::Permission;
 use super::regions::Region;
 use super::roles::{Role, RoleAssignment};
 use super::sessions::Session;
 use crate::CalendarDate;
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ApiKeyPage {
+    /// The rows of this page.
+    pub items: Vec<ApiKey>,
+    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    pub total: Option<i64>,
+    /// How many pages there are in all; none when the page was reached by a cursor.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
 
 /// One page of a list.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -49,6 +72,27 @@ pub enum DatePatch {
 pub struct DronePage {
     /// The rows of this page.
     pub items: Vec<Drone>,
+    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    pub total: Option<i64>,
+    /// How many pages there are in all; none when the page was reached by a cursor.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct InvitationPage {
+    /// The rows of this page.
+    pub items: Vec<Invitation>,
     /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
     pub total: Option<i64>,
     /// How many pages there are in all; none when the page was reached by a cursor.

@@ -2,6 +2,7 @@
 
 //! Records, enums and areas, as the list of operations says.
 
+mod api_keys;
 mod audit;
 mod common;
 mod config;
@@ -10,6 +11,8 @@ mod email;
 mod errors;
 mod factors;
 mod generic;
+mod identities;
+mod invitations;
 mod limits;
 mod notices;
 mod passwords;
@@ -21,6 +24,7 @@ mod rules;
 mod sessions;
 mod setup;
 mod sign_in;
+mod signing_keys;
 mod sql;
 mod users;
 mod verification;
@@ -29,6 +33,7 @@ use std::sync::Arc;
 
 use crate::Caller;
 
+pub use api_keys::*;
 pub use audit::*;
 pub use common::*;
 pub use config::*;
@@ -37,6 +42,8 @@ pub use email::*;
 pub use errors::*;
 pub use factors::*;
 pub use generic::*;
+pub use identities::*;
+pub use invitations::*;
 pub use limits::*;
 pub use notices::*;
 pub use passwords::*;
@@ -48,6 +55,7 @@ pub use rules::*;
 pub use sessions::*;
 pub use setup::*;
 pub use sign_in::*;
+pub use signing_keys::*;
 pub use sql::*;
 pub use users::*;
 pub use verification::*;
@@ -64,7 +72,7 @@ impl Caller {
         Arc::new(Sessions { caller: self })
     }
 
-    /// The steps of a sign-in after the first.
+    /// Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
     pub fn get_sign_in(self: Arc<Self>) -> Arc<SignIn> {
         Arc::new(SignIn { caller: self })
     }
@@ -72,6 +80,11 @@ impl Caller {
     /// Second factors: one's own, and resetting those of others.
     pub fn get_factors(self: Arc<Self>) -> Arc<Factors> {
         Arc::new(Factors { caller: self })
+    }
+
+    /// API keys: what programs of a user call by.
+    pub fn get_api_keys(self: Arc<Self>) -> Arc<ApiKeys> {
+        Arc::new(ApiKeys { caller: self })
     }
 
     /// Passwords: changing one's own, and setting those of others.
@@ -87,6 +100,21 @@ impl Caller {
     /// Changing one's own e-mail address.
     pub fn get_email(self: Arc<Self>) -> Arc<Email> {
         Arc::new(Email { caller: self })
+    }
+
+    /// Whom the caller's account stands for at other issuers.
+    pub fn get_identities(self: Arc<Self>) -> Arc<Identities> {
+        Arc::new(Identities { caller: self })
+    }
+
+    /// Invitations: accounts and roles for who has an e-mail address.
+    pub fn get_invitations(self: Arc<Self>) -> Arc<Invitations> {
+        Arc::new(Invitations { caller: self })
+    }
+
+    /// The keys that tokens are signed with.
+    pub fn get_signing_keys(self: Arc<Self>) -> Arc<SigningKeys> {
+        Arc::new(SigningKeys { caller: self })
     }
 
     /// Limits of failed sign-ins.

@@ -17,8 +17,10 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// The e-mail address that it goes to.
     pub address: String,
-    /// Whose account it is about.
-    pub user_id: Uuid,
+    /// Whose account it is about; none: nobody's, of an invitation.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<Uuid>,
     /// A subject in English, the same for all of a kind.
     pub subject: String,
     /// The text in English, plain: with the link where there is one, else with the token.
@@ -27,6 +29,10 @@ pub struct Notice {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// The application's page with the token behind `#`, where the configuration has a `link_url`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,10 +63,21 @@ pub enum NoticeKind {
     /// The same, of an account that has no password and signs in at another issuer.
     #[serde(rename = "sign_in_elsewhere")]
     SignInElsewhere,
+    /// Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for `sign_in.mail`.
+    #[serde(rename = "sign_in_code")]
+    SignInCode,
+    /// The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond
+    /// the default ones and nobody has proved its address.
+    #[serde(rename = "sign_in_by_other_ways")]
+    SignInByOtherWays,
     /// The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
     /// `verification.confirm`.
     #[serde(rename = "verification")]
     Verification,
+    /// Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account
+    /// or none.
+    #[serde(rename = "invitation")]
+    Invitation,
     /// The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
     /// `email.confirm`.
     #[serde(rename = "email_change")]
@@ -71,7 +88,8 @@ pub enum NoticeKind {
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
     #[serde(rename = "email_changed")]
     EmailChanged,
-    /// A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved.
+    /// A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
+    /// address was proved.
     #[serde(rename = "factor_added")]
     FactorAdded,
     /// A second factor was removed, or all were by somebody else.
@@ -83,9 +101,27 @@ pub enum NoticeKind {
     /// A recovery code was used.
     #[serde(rename = "recovery_code_used")]
     RecoveryCodeUsed,
+    /// The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`, if the address was proved.
+    #[serde(rename = "identity_linked")]
+    IdentityLinked,
+    /// It was unlinked.
+    #[serde(rename = "identity_unlinked")]
+    IdentityUnlinked,
+    /// There seems to be a copy of a passkey, which does not count any more; all sessions have ended.
+    #[serde(rename = "passkey_suspended")]
+    PasskeySuspended,
     /// Somebody gave the right password and then five wrong codes in a row.
     #[serde(rename = "factor_failed")]
     FactorFailed,
+    /// An API key of the account was made.
+    #[serde(rename = "api_key_created")]
+    ApiKeyCreated,
+    /// Somebody else ended an API key of the account.
+    #[serde(rename = "api_key_revoked")]
+    ApiKeyRevoked,
+    /// Somebody of the application acts as the account's user for a time.
+    #[serde(rename = "impersonated")]
+    Impersonated,
     /// The password was changed, reset or set.
     #[serde(rename = "password_changed")]
     PasswordChanged,

@@ -13,7 +13,7 @@ use crate::{Caller, Result, Timestamp, Uuid};
 
 /// Changes the caller's own password.
 ///
-/// All its sessions end; it goes on in a new one, by the tokens of the answer.
+/// All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
 /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
 /// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
 /// after ten in a row.
@@ -24,6 +24,10 @@ pub struct ChangePassword {
     pub current_password: String,
     /// The new password, at least 15 characters unless the configuration says otherwise.
     pub new_password: String,
+    /// Whether the caller's API keys end, too. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_keys: Option<bool>,
 }
 hidden!(ChangePassword);
 
@@ -166,7 +170,7 @@ pub struct Passwords {
 impl Passwords {
     /// Changes the caller's own password.
     ///
-    /// All its sessions end; it goes on in a new one, by the tokens of the answer.
+    /// All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
     /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
     /// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
     /// after ten in a row.

@@ -6,11 +6,44 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{SignInResult, Tokens};
+use super::common::{PasskeyOptions, SignInResult, Tokens, User};
 use super::generic::SessionPage;
 use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{Caller, Result, Timestamp, Uuid};
+
+/// Lets the caller act as another user for at most an hour, to see what that sees.
+///
+/// The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
+/// refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+/// caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
+/// user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+/// Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+/// within the last five minutes.
+/// Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
+/// `FORBIDDEN` for an API key and for whoever acts as another user already.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct Impersonate {
+    /// The user's id.
+    pub user_id: Uuid,
+    /// Why, for the audit log: 1 to 500 characters. The user is not told.
+    pub reason: String,
+}
+
+/// A session in which somebody acts as another user.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct Impersonation {
+    /// The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1).
+    pub access_token: String,
+    /// When it ends at the latest. There is none in its place: ask again.
+    pub expires_at: Timestamp,
+    /// The session, which `sessions.logout` and `sessions.revoke` end before.
+    pub session_id: Uuid,
+    /// The user.
+    pub user: User,
+}
+hidden!(Impersonation);
 
 /// Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
 ///
@@ -112,6 +145,10 @@ pub struct RevokeAllSessions {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
+    /// Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_keys: Option<bool>,
 }
 
 /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
@@ -146,12 +183,16 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// When the login was made.
     pub created_at: Timestamp,
-    /// When the user last proved who it is.
+    /// When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
     pub authenticated_at: Timestamp,
     /// When it was last used, to the minute.
     pub last_seen_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impersonated_by: Option<Uuid>,
     /// Whether it is the caller's current session.
     pub is_current: bool,
 }
@@ -174,6 +215,46 @@ pub struct StepUp {
 }
 hidden!(StepUp);
 
+/// Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+///
+/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+/// not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+/// `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct StepUpByPasskey {
+    /// The challenge of `sessions.step_up_passkey_start`.
+    pub challenge: String,
+    /// What the browser answered: an `AuthenticationResponseJSON`, as text.
+    pub response: String,
+    /// The password, for a passkey that does not verify who is there: a security key without a PIN.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+hidden!(StepUpByPasskey);
+
+/// Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+///
+/// The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
+/// Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+/// caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+/// Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
+/// caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+/// fetched.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct StepUpExternal {
+    /// The issuer's token, at most 8 KiB.
+    pub token: String,
+    /// Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+hidden!(StepUpExternal);
+
 /// What an access token is good for.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TokenInspection {
@@ -187,6 +268,10 @@ pub struct TokenInspection {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Uuid>,
+    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impersonated_by: Option<Uuid>,
     /// When it expires.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,6 +341,51 @@ impl Sessions {
         self.caller.run("sessions.step_up", &input).await
     }
 
+    /// Begins to prove again by a passkey who the caller is.
+    ///
+    /// Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
+    /// Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+    /// configuration has no `passkey_domain`.
+    pub async fn step_up_passkey_start(&self) -> Result<PasskeyOptions> {
+        self.caller.run("sessions.step_up_passkey_start", &Nothing {}).await
+    }
+
+    /// Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+    ///
+    /// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+    /// Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+    /// not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+    /// `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+    pub async fn step_up_passkey(&self, input: StepUpByPasskey) -> Result<Tokens> {
+        self.caller.run("sessions.step_up_passkey", &input).await
+    }
+
+    /// Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+    ///
+    /// The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
+    /// Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+    /// caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+    /// Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
+    /// caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+    /// fetched.
+    pub async fn step_up_external(&self, input: StepUpExternal) -> Result<Tokens> {
+        self.caller.run("sessions.step_up_external", &input).await
+    }
+
+    /// Lets the caller act as another user for at most an hour, to see what that sees.
+    ///
+    /// The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
+    /// refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+    /// caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
+    /// user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+    /// Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+    /// within the last five minutes.
+    /// Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
+    /// `FORBIDDEN` for an API key and for whoever acts as another user already.
+    pub async fn impersonate(&self, input: Impersonate) -> Result<Impersonation> {
+        self.caller.run("sessions.impersonate", &input).await
+    }
+
     /// Ends the caller's own session: its tokens are refused from then on.
     pub async fn logout(&self) -> Result<()> {
         self.caller.run("sessions.logout", &Nothing {}).await
@@ -289,5 +419,14 @@ impl Sessions {
     #[uniffi::method(default(input))]
     pub async fn revoke_all(&self, input: RevokeAllSessions) -> Result<()> {
         self.caller.run("sessions.revoke_all", &input).await
+    }
+
+    /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+    ///
+    /// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
+    /// mailed. Other instances refuse the sessions within a second.
+    /// Only the application itself may, with `system`.
+    pub async fn revoke_everyone(&self) -> Result<()> {
+        self.caller.run("sessions.revoke_everyone", &Nothing {}).await
     }
 }

@@ -39,8 +39,7 @@ class Notifier(Protocol):
     `send` may be `async`. It never runs on the program's event loop: a plain one runs on threads, an `async` one on an
     event loop that belongs to the store, always the same in a process, so connections of it are best made within
     `send`. Up to four are called at a time. Where a program forks, a notifier needs a store in a file or in a persister:
-    a child sends nothing for a store in memory. A child that is forked in the middle of a write to a SQLite file, one
-    of a notice in the background included, finds the file locked: fork before mail is asked for.
+    a child sends nothing for a store in memory.
 
     ```python
     from email.message import EmailMessage

@@ -10,7 +10,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
-from .records import AuditDenials, SecondFactor
+from .records import AuditDenials, SecondFactor, TokenAlgorithm, TrustedIssuer
 
 
 def open(
@@ -36,6 +36,9 @@ def open(
     password_max_length: int | None = None,
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
+    passkey_domain: str | None = None,
+    passkey_origins: Sequence[str] = (),
+    mail_sign_in: bool | None = None,
     password_context_words: Sequence[str] = (),
     temporary_password_seconds: int | None = None,
     password_pepper: str | None = None,
@@ -61,6 +64,9 @@ def open(
     link_url: str | None = None,
     application_name: str | None = None,
     signing_key: str | None = None,
+    retired_signing_keys: Sequence[str] = (),
+    token_algorithm: TokenAlgorithm | None = None,
+    trusted_issuers: Sequence[TrustedIssuer] = (),
     persister: Persister | None = None,
     notifier: Notifier | None = None,
 ) -> UserManagement:
@@ -107,6 +113,15 @@ def open(
         second_factor: Who has to have a second factor beside the password. Who has to and has none
             adds it when it signs in next; with one a password of 8 characters will do (NIST SP
             800-63B-4, 3.1.1.2). Default: `optional`.
+        passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
+            of it and of those below it can use them. In development `localhost`. Default: none;
+            without it there are no passkeys.
+        passkey_origins: The origins of the pages that use passkeys, as browsers write them
+            (`https://app.example.org`), and of Android apps (`android:apk-key-hash:…`). Default:
+            `https://` and the domain; of `localhost` `http://localhost`.
+        mail_sign_in: Whether a code or link that is mailed signs in, without a password. It needs a
+            notifier. A mailbox is one factor, and none beside others: accounts that have a second
+            factor, or have to have one, are told to sign in by it. Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
@@ -172,12 +187,24 @@ def open(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default:
-            none; notices have tokens alone.
+            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_`
+            for `email.revert`. Default: none; notices have tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
-        signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
-            and kept in the storage.
+        signing_key: The root key, at least 32 bytes: tokens are signed with it, or with keys that
+            follow from it. Default: one is made and kept in the storage, and `signing_keys.rotate`
+            makes the next one.
+        retired_signing_keys: Root keys of before, at least 32 bytes each: what was signed with them
+            is accepted until they are left out. To change `signing_key` without signing anybody
+            out, give the old one here for as long as sessions last (`session_seconds`).
+        token_algorithm: How access tokens are signed: `hs256` with the root key, which then every
+            service needs that verifies them; `es256` or `eddsa` with a key that the store makes and
+            keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+            accepted with that setting alone. The first key of another algorithm signs at once:
+            others ask for the set when they see it, and access tokens of before are refreshed.
+            Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+        trusted_issuers: Other issuers, by whose tokens users sign in (`sign_in.external`) for whom
+            accounts here stand. At most 50. Default: none.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
@@ -204,6 +231,9 @@ def open(
         "password_max_length": password_max_length,
         "password_composition": password_composition,
         "second_factor": second_factor,
+        "passkey_domain": passkey_domain,
+        "passkey_origins": passkey_origins,
+        "mail_sign_in": mail_sign_in,
         "password_context_words": password_context_words,
         "temporary_password_seconds": temporary_password_seconds,
         "password_pepper": password_pepper,
@@ -229,6 +259,9 @@ def open(
         "link_url": link_url,
         "application_name": application_name,
         "signing_key": signing_key,
+        "retired_signing_keys": retired_signing_keys,
+        "token_algorithm": token_algorithm,
+        "trusted_issuers": trusted_issuers,
     }
     return UserManagement(start(config, persister, notifier).wait())
 
@@ -256,6 +289,9 @@ def open_async(
     password_max_length: int | None = None,
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
+    passkey_domain: str | None = None,
+    passkey_origins: Sequence[str] = (),
+    mail_sign_in: bool | None = None,
     password_context_words: Sequence[str] = (),
     temporary_password_seconds: int | None = None,
     password_pepper: str | None = None,
@@ -281,6 +317,9 @@ def open_async(
     link_url: str | None = None,
     application_name: str | None = None,
     signing_key: str | None = None,
+    retired_signing_keys: Sequence[str] = (),
+    token_algorithm: TokenAlgorithm | None = None,
+    trusted_issuers: Sequence[TrustedIssuer] = (),
     persister: Persister | None = None,
     notifier: Notifier | None = None,
 ) -> Opening:
@@ -327,6 +366,15 @@ def open_async(
         second_factor: Who has to have a second factor beside the password. Who has to and has none
             adds it when it signs in next; with one a password of 8 characters will do (NIST SP
             800-63B-4, 3.1.1.2). Default: `optional`.
+        passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
+            of it and of those below it can use them. In development `localhost`. Default: none;
+            without it there are no passkeys.
+        passkey_origins: The origins of the pages that use passkeys, as browsers write them
+            (`https://app.example.org`), and of Android apps (`android:apk-key-hash:…`). Default:
+            `https://` and the domain; of `localhost` `http://localhost`.
+        mail_sign_in: Whether a code or link that is mailed signs in, without a password. It needs a
+            notifier. A mailbox is one factor, and none beside others: accounts that have a second
+            factor, or have to have one, are told to sign in by it. Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
@@ -392,12 +440,24 @@ def open_async(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default:
-            none; notices have tokens alone.
+            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_`
+            for `email.revert`. Default: none; notices have tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
-        signing_key: The key that tokens are signed with, at least 32 bytes. Default: one is made
-            and kept in the storage.
+        signing_key: The root key, at least 32 bytes: tokens are signed with it, or with keys that
+            follow from it. Default: one is made and kept in the storage, and `signing_keys.rotate`
+            makes the next one.
+        retired_signing_keys: Root keys of before, at least 32 bytes each: what was signed with them
+            is accepted until they are left out. To change `signing_key` without signing anybody
+            out, give the old one here for as long as sessions last (`session_seconds`).
+        token_algorithm: How access tokens are signed: `hs256` with the root key, which then every
+            service needs that verifies them; `es256` or `eddsa` with a key that the store makes and
+            keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+            accepted with that setting alone. The first key of another algorithm signs at once:
+            others ask for the set when they see it, and access tokens of before are refreshed.
+            Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+        trusted_issuers: Other issuers, by whose tokens users sign in (`sign_in.external`) for whom
+            accounts here stand. At most 50. Default: none.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
@@ -424,6 +484,9 @@ def open_async(
         "password_max_length": password_max_length,
         "password_composition": password_composition,
         "second_factor": second_factor,
+        "passkey_domain": passkey_domain,
+        "passkey_origins": passkey_origins,
+        "mail_sign_in": mail_sign_in,
         "password_context_words": password_context_words,
         "temporary_password_seconds": temporary_password_seconds,
         "password_pepper": password_pepper,
@@ -449,5 +512,8 @@ def open_async(
         "link_url": link_url,
         "application_name": application_name,
         "signing_key": signing_key,
+        "retired_signing_keys": retired_signing_keys,
+        "token_algorithm": token_algorithm,
+        "trusted_issuers": trusted_issuers,
     }
     return Opening(start(config, persister, notifier))

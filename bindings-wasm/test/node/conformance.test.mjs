@@ -9,6 +9,7 @@ import { filePersister } from "rolekeep/node";
 
 import { matches } from "../shared/matching.mjs";
 import { playAll } from "../shared/player.mjs";
+import { Authenticator } from "./authenticator.mjs";
 import { Outbox } from "./outbox.mjs";
 import { report, scenarioFiles, tables } from "./scenarios.mjs";
 
@@ -17,7 +18,7 @@ test("conformance: every scenario, on files", async () => {
     const path = mkdtempSync(join(tmpdir(), "rolekeep-"));
     return { persister: () => filePersister(path), remove: () => rmSync(path, { recursive: true }) };
   };
-  report("node", await playAll(scenarioFiles(), { open, place, outbox: () => new Outbox(), ...tables() }));
+  report("node", await playAll(scenarioFiles(), { open, place, outbox: () => new Outbox(), authenticator: () => new Authenticator(), ...tables() }));
 });
 
 test("conformance: the player tells what differs", () => {

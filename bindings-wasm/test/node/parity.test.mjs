@@ -66,7 +66,7 @@ const generated = "bindings-wasm/ts/generated";
 const face = () => ({
   types: readdirSync(join(root, generated, "types")).map((name) => text(`${generated}/types/${name}`)).join("\n"),
   areas: text(`${generated}/areas.ts`),
-  codec: text(`${generated}/codec.ts`),
+  codec: ["codec", "rules"].map((name) => text(`${generated}/${name}.ts`)).join("\n"),
 });
 
 test("the face has every operation, record, field and word of the core", () => {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { records } from "../../dist/generated/codec.js";
+import { records as ofStores } from "../../dist/generated/codec.js";
+import { records as ofRules } from "../../dist/generated/rules.js";
 import { operationsIn } from "../shared/player.mjs";
 import { root, seed, text } from "./support.mjs";
 
@@ -20,7 +21,7 @@ export function scenarioFiles() {
   return parsed.length > 0 ? parsed : [{ name: "own", file: JSON.parse(text("bindings-wasm/test/shared/own.json")) }];
 }
 
-export const tables = () => ({ records, operations: operationsIn(text("bindings-wasm/dist/generated/areas.js")), seed: seed() });
+export const tables = () => ({ records: { ...ofRules, ...ofStores }, operations: operationsIn(text("bindings-wasm/dist/generated/areas.js")), seed: seed() });
 
 export function report(column, { passed, failed }) {
   const out = join(root, "target/conformance");

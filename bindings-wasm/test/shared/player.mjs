@@ -1,5 +1,6 @@
 // Plays conformance scenarios through the package's own face, in Node and in a browser alike.
 import { matches } from "./matching.mjs";
+import { token } from "./jwt.mjs";
 import { code } from "./totp.mjs";
 
 const CHEAP = { hashing_memory_kib: 7168, hashing_iterations: 5 };
@@ -8,7 +9,8 @@ const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter)
 
 /**
  * `world`: { open, place(): somewhere new, of which persister() gives the same each time and remove() gets rid;
- *   records, operations: the generated tables; seed: the FlyOS seed; outbox(): a new `Outbox`, where there are notifiers }
+ *   records, operations: the generated tables; seed: the FlyOS seed; outbox(): a new `Outbox`, where there are notifiers;
+ *   authenticator(): a new one that holds a passkey, where those are offered }
  */
 export async function playAll(files, world) {
   const passed = [];
@@ -49,7 +51,7 @@ async function play(scenario, world) {
 
 class Player {
   constructor(scenario, world, place) {
-    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, isSeeded: false, outbox: scenario.store.notifier ? world.outbox() : undefined });
+    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, passkeys: {}, isSeeded: false, outbox: scenario.store.notifier ? world.outbox() : undefined });
   }
 
   async open() {
@@ -148,10 +150,11 @@ class Player {
     return step.request ? this.callers[who].withRequest(request(step)) : this.callers[who];
   }
 
-  /** What a scenario writes, with codes of authenticator apps filled in, for which one has to wait. */
+  /** What a scenario writes, with codes of authenticator apps and tokens of issuers filled in, for which one has to wait. */
   async withCodes(written) {
     if (Array.isArray(written)) return Promise.all(written.map((item) => this.withCodes(item)));
     if (written === null || typeof written !== "object") return written;
+    if (written.$jwt) return token(this.filled(written.$jwt), written.secret);
     if (written.$totp) return code(this.filled(written.$totp), written.step);
     return Object.fromEntries(await Promise.all(Object.entries(written).map(async ([key, value]) => [key, await this.withCodes(value)])));
   }
@@ -167,7 +170,14 @@ class Player {
     if (written.$from_now !== undefined) return new Date(Date.now() + written.$from_now * 1000).toISOString();
     if (written.$join) return this.filled(written.$join).join("");
     if (written.$repeat) return written.$repeat[0].repeat(written.$repeat[1]);
+    if (written.$passkey) return this.answered(written);
     return Object.fromEntries(Object.entries(written).map(([key, value]) => [key, this.filled(value)]));
+  }
+
+  /** What a browser answers whose authenticator makes or uses a passkey. */
+  answered({ $passkey: name, create, get, ...more }) {
+    if (create) return (this.passkeys[name] = this.world.authenticator()).create(this.filled(create), more);
+    return this.passkeys[name].get(this.filled(get), more);
   }
 
   fieldsOf(record) {

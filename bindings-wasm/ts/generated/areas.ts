@@ -2,9 +2,13 @@
 import { Asker } from "../ask.js";
 import { allRows } from "../pages.js";
 import type {
+  AcceptInvitation,
+  AcceptedInvitation,
   ActivateUser,
   AddFactor,
+  AddPasskey,
   AddedFactor,
+  ApiKey,
   AssignDrone,
   AssignRole,
   AuditEntry,
@@ -18,7 +22,10 @@ import type {
   ConfirmEmail,
   ConfirmVerification,
   Confirmation,
+  CreateApiKey,
+  CreateApiKeyFor,
   CreateDrone,
+  CreateInvitation,
   CreatePermission,
   CreateRegion,
   CreateRole,
@@ -37,6 +44,7 @@ import type {
   DryRunPolicy,
   EffectiveGrant,
   Enrol,
+  EnrolPasskey,
   ExpirePasswords,
   ExplainPermission,
   Explanation,
@@ -52,13 +60,23 @@ import type {
   GetRole,
   GetUser,
   GrantAdmin,
+  IdentityChallenge,
+  IdentityView,
+  Impersonate,
+  Impersonation,
   ImportPolicy,
   ImportedPolicy,
   InspectToken,
+  Invitation,
+  Jwks,
   LiftUser,
+  LinkIdentity,
+  ListApiKeys,
+  ListApiKeysOf,
   ListAssignments,
   ListAudit,
   ListDrones,
+  ListInvitations,
   ListPermissions,
   ListRegions,
   ListRoles,
@@ -66,7 +84,10 @@ import type {
   ListSessionsOf,
   ListUsers,
   Login,
+  MailChallenge,
+  NewApiKey,
   Page,
+  PasskeyOptions,
   PasswordCost,
   PasswordReset,
   Permission,
@@ -88,7 +109,10 @@ import type {
   RevertEmail,
   RevokeAdmin,
   RevokeAllSessions,
+  RevokeApiKey,
+  RevokeInvitation,
   RevokeSession,
+  RevokeSigningKey,
   Role,
   RoleAssignment,
   RoleDetails,
@@ -97,15 +121,25 @@ import type {
   Session,
   SetPassword,
   SetTemporaryPassword,
+  SignInByMail,
+  SignInByPasskey,
+  SignInByToken,
   SignInResult,
+  SigningKeyView,
   StartEnrol,
+  StartEnrolPasskey,
+  StartSignInByMail,
+  StartSignInByPasskey,
   StepUp,
+  StepUpByPasskey,
+  StepUpExternal,
   SuspendUser,
   TemporaryPassword,
   TokenInspection,
   Tokens,
   UnassignDrone,
   UnassignRole,
+  UnlinkIdentity,
   UpdateDrone,
   UpdatePermission,
   UpdateRegion,
@@ -307,6 +341,55 @@ export class Sessions {
   stepUp(input: StepUp): Promise<Tokens> {
     return this.#run("sessions.step_up", input, "StepUp", "Tokens");
   }
+  /**
+   * Begins to prove again by a passkey who the caller is.
+   *
+   * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
+   * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+   * configuration has no `passkeyDomain`.
+   */
+  stepUpPasskeyStart(): Promise<PasskeyOptions> {
+    return this.#run("sessions.step_up_passkey_start", {}, "StartStepUpByPasskey", "PasskeyOptions");
+  }
+  /**
+   * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+   *
+   * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+   * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+   * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+   * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+   */
+  stepUpPasskey(input: StepUpByPasskey): Promise<Tokens> {
+    return this.#run("sessions.step_up_passkey", input, "StepUpByPasskey", "Tokens");
+  }
+  /**
+   * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+   *
+   * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
+   * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+   * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+   * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
+   * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+   * fetched.
+   */
+  stepUpExternal(input: StepUpExternal): Promise<Tokens> {
+    return this.#run("sessions.step_up_external", input, "StepUpExternal", "Tokens");
+  }
+  /**
+   * Lets the caller act as another user for at most an hour, to see what that sees.
+   *
+   * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
+   * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+   * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
+   * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+   * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+   * within the last five minutes.
+   * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
+   * `FORBIDDEN` for an API key and for whoever acts as another user already.
+   */
+  impersonate(input: Impersonate): Promise<Impersonation> {
+    return this.#run("sessions.impersonate", input, "Impersonate", "Impersonation");
+  }
   /** Ends the caller's own session: its tokens are refused from then on. */
   logout(): Promise<void> {
     return this.#run("sessions.logout", {}, "Logout", "");
@@ -346,14 +429,88 @@ export class Sessions {
   revokeAll(input: RevokeAllSessions = {}): Promise<void> {
     return this.#run("sessions.revoke_all", input, "RevokeAllSessions", "");
   }
+  /**
+   * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+   *
+   * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
+   * mailed. Other instances refuse the sessions within a second.
+   * Only the application itself may, with `system`.
+   */
+  revokeEveryone(): Promise<void> {
+    return this.#run("sessions.revoke_everyone", {}, "RevokeEveryone", "");
+  }
 }
 
-/** The steps of a sign-in after the first. */
+/** Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first. */
 export class SignIn {
   readonly #run: Run;
   /** @internal */
   constructor(run: Run) {
     this.#run = run;
+  }
+  /**
+   * Begins to sign in with a passkey, or to prove the second factor by one.
+   *
+   * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+   * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
+   * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+   * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
+   * the configuration has no `passkeyDomain`.
+   */
+  passkeyStart(input: StartSignInByPasskey = {}): Promise<PasskeyOptions> {
+    return this.#run("sign_in.passkey_start", input, "StartSignInByPasskey", "PasskeyOptions");
+  }
+  /**
+   * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+   *
+   * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
+   * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
+   * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
+   * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
+   * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+   */
+  passkey(input: SignInByPasskey): Promise<SignInResult> {
+    return this.#run("sign_in.passkey", input, "SignInByPasskey", "SignInResult");
+  }
+  /**
+   * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+   *
+   * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+   * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
+   * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
+   * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mailSignIn` is not set or nothing is mailed.
+   */
+  mailStart(input: StartSignInByMail): Promise<MailChallenge> {
+    return this.#run("sign_in.mail_start", input, "StartSignInByMail", "MailChallenge");
+  }
+  /**
+   * Signs in by a code that was mailed.
+   *
+   * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
+   * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
+   * the same again for as long as a used refresh token does, in case the answer was lost.
+   * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
+   * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
+   * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+   */
+  mail(input: SignInByMail): Promise<SignInResult> {
+    return this.#run("sign_in.mail", input, "SignInByMail", "SignInResult");
+  }
+  /**
+   * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+   * Supabase.
+   *
+   * The issuer is one of the setting `trustedIssuers`. Each token signs in once; one that began a session is answered the same again for
+   * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
+   * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+   * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
+   * (`auth_time`, or `amr` of Supabase).
+   * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+   * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+   * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+   */
+  external(input: SignInByToken): Promise<SignInResult> {
+    return this.#run("sign_in.external", input, "SignInByToken", "SignInResult");
   }
   /**
    * Proves the second factor, and goes on with the sign-in that owes it.
@@ -398,6 +555,27 @@ export class SignIn {
   enrol(input: Enrol): Promise<SignInResult> {
     return this.#run("sign_in.enrol", input, "Enrol", "SignInResult");
   }
+  /**
+   * Begins to add a passkey as the second factor that a sign-in owes.
+   *
+   * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+   * it answers the same.
+   * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkeyDomain`.
+   */
+  enrolPasskeyStart(input: StartEnrolPasskey): Promise<PasskeyOptions> {
+    return this.#run("sign_in.enrol_passkey_start", input, "StartEnrolPasskey", "PasskeyOptions");
+  }
+  /**
+   * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+   *
+   * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
+   * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
+   * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
+   * `DUPLICATE_RESOURCE` for a passkey that is known.
+   */
+  enrolPasskey(input: EnrolPasskey): Promise<SignInResult> {
+    return this.#run("sign_in.enrol_passkey", input, "EnrolPasskey", "SignInResult");
+  }
 }
 
 /** Second factors: one's own, and resetting those of others. */
@@ -434,11 +612,35 @@ export class Factors {
     return this.#run("factors.add", input, "AddFactor", "AddedFactor");
   }
   /**
+   * Begins to add a passkey to the caller's account.
+   *
+   * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
+   * `sessions.step_up` within the last five minutes.
+   * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+   * configuration has no `passkeyDomain`.
+   */
+  addPasskeyStart(): Promise<PasskeyOptions> {
+    return this.#run("factors.add_passkey_start", {}, "StartPasskey", "PasskeyOptions");
+  }
+  /**
+   * Adds a passkey to the caller's account, by what its authenticator answered.
+   *
+   * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+   * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+   * recovery codes.
+   * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+   * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+   */
+  addPasskey(input: AddPasskey): Promise<AddedFactor> {
+    return this.#run("factors.add_passkey", input, "AddPasskey", "AddedFactor");
+  }
+  /**
    * Removes a second factor of the caller's account; with the last one, its recovery codes.
    *
    * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
    * last five minutes.
-   * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+   * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+   * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
    */
   remove(input: RemoveFactor): Promise<Tokens> {
     return this.#run("factors.remove", input, "RemoveFactor", "Tokens");
@@ -464,6 +666,66 @@ export class Factors {
   }
 }
 
+/** API keys: what programs of a user call by. */
+export class ApiKeys {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Makes an API key of the caller: what a program of its user gives instead of an access token.
+   *
+   * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
+   * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
+   * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
+   * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
+   * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
+   * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+   */
+  create(input: CreateApiKey): Promise<NewApiKey> {
+    return this.#run("api_keys.create", input, "CreateApiKey", "NewApiKey");
+  }
+  /**
+   * Makes an API key of a user, as `api_keys.create`.
+   *
+   * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
+   * count, as where the application acts as the user.
+   */
+  createFor(input: CreateApiKeyFor): Promise<NewApiKey> {
+    return this.#run("api_keys.create_for", input, "CreateApiKeyFor", "NewApiKey");
+  }
+  /** Lists the caller's own API keys, newest first. */
+  list(input: ListApiKeys = {}): Promise<Page<ApiKey>> {
+    return this.#run("api_keys.list", input, "ListApiKeys", "ApiKey@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListApiKeys, "page" | "cursor"> = {}): AsyncGenerator<ApiKey, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
+  }
+  /**
+   * Lists a user's API keys, newest first.
+   *
+   * Permission `api_key:read`, and `user:read` of the user.
+   */
+  listOf(input: ListApiKeysOf): Promise<Page<ApiKey>> {
+    return this.#run("api_keys.list_of", input, "ListApiKeysOf", "ApiKey@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listOfAll(input: Omit<ListApiKeysOf, "page" | "cursor">): AsyncGenerator<ApiKey, void, undefined> {
+    return allRows((cursor) => this.listOf({ ...input, cursor }));
+  }
+  /**
+   * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
+   *
+   * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
+   * somebody else ends is told by mail.
+   */
+  revoke(input: RevokeApiKey): Promise<void> {
+    return this.#run("api_keys.revoke", input, "RevokeApiKey", "");
+  }
+}
+
 /** Passwords: changing one's own, and setting those of others. */
 export class Passwords {
   readonly #run: Run;
@@ -474,7 +736,7 @@ export class Passwords {
   /**
    * Changes the caller's own password.
    *
-   * All its sessions end; it goes on in a new one, by the tokens of the answer.
+   * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revokeKeys` ends them.
    * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
    * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
    * after ten in a row.
@@ -620,7 +882,8 @@ export class Email {
   }
   /**
    * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-   * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
+   * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
+   * linked, by that of `identity_linked`.
    *
    * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
    * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
@@ -629,6 +892,166 @@ export class Email {
    */
   revert(input: RevertEmail): Promise<void> {
     return this.#run("email.revert", input, "RevertEmail", "");
+  }
+}
+
+/** Whom the caller's account stands for at other issuers. */
+export class Identities {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /** Lists whom the caller's account stands for at other issuers, in the order in which they were linked. */
+  list(): Promise<readonly IdentityView[]> {
+    return this.#run("identities.list", {}, "ListIdentities", "IdentityView[]");
+  }
+  /**
+   * Begins to link the caller's account to somebody whom one of the `trustedIssuers` knows.
+   *
+   * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
+   * needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+   */
+  linkStart(): Promise<IdentityChallenge> {
+    return this.#run("identities.link_start", {}, "StartIdentity", "IdentityChallenge");
+  }
+  /**
+   * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
+   *
+   * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
+   * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
+   * It needs a sign-in or `sessions.step_up` within the last five minutes still.
+   * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
+   * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+   * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
+   */
+  link(input: LinkIdentity): Promise<IdentityView> {
+    return this.#run("identities.link", input, "LinkIdentity", "IdentityView");
+  }
+  /**
+   * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+   *
+   * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+   * `sessions.step_up` within the last five minutes.
+   * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+   */
+  unlink(input: UnlinkIdentity): Promise<void> {
+    return this.#run("identities.unlink", input, "UnlinkIdentity", "");
+  }
+}
+
+/** Invitations: accounts and roles for who has an e-mail address. */
+export class Invitations {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+   * `invitation`.
+   *
+   * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
+   * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+   * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+   * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
+   * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+   * `UNAVAILABLE` where the store has no notifier.
+   */
+  create(input: CreateInvitation): Promise<Invitation> {
+    return this.#run("invitations.create", input, "CreateInvitation", "Invitation");
+  }
+  /**
+   * Lists invitations, newest first, for 90 days from their end.
+   *
+   * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+   */
+  list(input: ListInvitations = {}): Promise<Page<Invitation>> {
+    return this.#run("invitations.list", input, "ListInvitations", "Invitation@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListInvitations, "page" | "cursor"> = {}): AsyncGenerator<Invitation, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
+  }
+  /**
+   * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+   *
+   * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+   * `RESOURCE_NOT_FOUND`.
+   */
+  revoke(input: RevokeInvitation): Promise<void> {
+    return this.#run("invitations.revoke", input, "RevokeInvitation", "");
+  }
+  /**
+   * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+   *
+   * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
+   * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
+   * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+   * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
+   * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
+   * stays good after all but the first.
+   */
+  accept(input: AcceptInvitation): Promise<AcceptedInvitation> {
+    return this.#run("invitations.accept", input, "AcceptInvitation", "AcceptedInvitation");
+  }
+}
+
+/** The keys that tokens are signed with. */
+export class SigningKeys {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and the newest first.
+   *
+   * A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
+   * by the settings `signingKey` and `retiredSigningKeys` are not among them.
+   * Only the application itself may, with `system`.
+   */
+  list(): Promise<readonly SigningKeyView[]> {
+    return this.#run("signing_keys.list", {}, "ListSigningKeys", "SigningKeyView[]");
+  }
+  /**
+   * Makes the next key of each kind that the store made for itself: the root key, and with `tokenAlgorithm` `es256` or `eddsa` the
+   * key of access tokens.
+   *
+   * They sign in ten minutes; until then everybody comes to know of them. What the keys of before signed is accepted for as long as it
+   * would have been: access tokens until they expire; of a root key the rest for 30 days, or for `sessionSeconds` if that is longer
+   * (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
+   * Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
+   * somebody left who could read the storage; where somebody else has a key, use `signing_keys.revoke`.
+   *
+   * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
+   * `signingKey` and there is no other key (give a new one, and the old one in `retiredSigningKeys`), `CONFLICT` while the next keys do
+   * not sign yet, and where 32 of a kind are accepted.
+   */
+  rotate(): Promise<readonly SigningKeyView[]> {
+    return this.#run("signing_keys.rotate", {}, "RotateSigningKeys", "SigningKeyView[]");
+  }
+  /**
+   * Ends a key at once, and all that was signed with it: for when somebody else has it.
+   *
+   * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
+   * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
+   * tokens until they ask for the key set again.
+   *
+   * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
+   * the settings ends by changing them.
+   */
+  revoke(input: RevokeSigningKey): Promise<void> {
+    return this.#run("signing_keys.revoke", input, "RevokeSigningKey", "");
+  }
+  /**
+   * Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+   *
+   * To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in it: with that algorithm the set is
+   * empty. Nothing is read from the storage.
+   */
+  jwks(): Promise<Jwks> {
+    return this.#run("signing_keys.jwks", {}, "GetJwks", "Jwks");
   }
 }
 
@@ -1073,13 +1496,17 @@ export abstract class Areas extends Asker {
   get sessions(): Sessions {
     return new Sessions(this.run);
   }
-  /** The steps of a sign-in after the first. */
+  /** Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first. */
   get signIn(): SignIn {
     return new SignIn(this.run);
   }
   /** Second factors: one's own, and resetting those of others. */
   get factors(): Factors {
     return new Factors(this.run);
+  }
+  /** API keys: what programs of a user call by. */
+  get apiKeys(): ApiKeys {
+    return new ApiKeys(this.run);
   }
   /** Passwords: changing one's own, and setting those of others. */
   get passwords(): Passwords {
@@ -1092,6 +1519,18 @@ export abstract class Areas extends Asker {
   /** Changing one's own e-mail address. */
   get email(): Email {
     return new Email(this.run);
+  }
+  /** Whom the caller's account stands for at other issuers. */
+  get identities(): Identities {
+    return new Identities(this.run);
+  }
+  /** Invitations: accounts and roles for who has an e-mail address. */
+  get invitations(): Invitations {
+    return new Invitations(this.run);
+  }
+  /** The keys that tokens are signed with. */
+  get signingKeys(): SigningKeys {
+    return new SigningKeys(this.run);
   }
   /** Limits of failed sign-ins. */
   get limits(): Limits {

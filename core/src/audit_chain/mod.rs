@@ -6,7 +6,7 @@ use rolekeep_macros::Describe;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    id::AuditId,
+    id::{AuditId, UserId},
     record::{Document, Record},
     time::Time,
 };
@@ -50,6 +50,9 @@ pub struct AuditPayload {
     /// With what.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub user_agent: Option<String>,
+    /// As whom the actor acted, where that is another user.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub on_behalf_of: Option<UserId>,
 }
 
 /// A sealed entry, as stored.

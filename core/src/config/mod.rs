@@ -1,5 +1,7 @@
 //! How a store is opened, with safe defaults; every bad setting is named at `open`.
 
+mod issuers;
+mod passkeys;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -17,12 +19,14 @@ use crate::{
         error::{Error, Result},
         input::{self, Limits},
         secret::Secret,
+        signing_key::TokenAlgorithm,
         text,
     },
     net::Networks,
     rules::Policy,
 };
 
+pub use issuers::{IssuerKind, TrustedIssuer};
 #[cfg(feature = "bindings")]
 pub(crate) use policy::ONE_POLICY;
 pub(crate) use policy::policy_of;
@@ -157,6 +161,16 @@ pub struct Config {
     /// password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
     #[input(default = SecondFactor::Optional)]
     pub second_factor: SecondFactor,
+    /// The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
+    /// development `localhost`. Default: none; without it there are no passkeys.
+    pub passkey_domain: Option<String>,
+    /// The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
+    /// (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
+    pub passkey_origins: Vec<String>,
+    /// Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
+    /// beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+    #[input(default = false)]
+    pub mail_sign_in: bool,
     /// Words that a password must not be built from, beside the account's own names: the service's name.
     pub password_context_words: Vec<String>,
     /// How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
@@ -241,12 +255,24 @@ pub struct Config {
     pub lock_after_failures: u32,
     /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
     /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
     pub link_url: Option<String>,
     /// The name of the application, which stands below notices, 1 to 100 characters. Default: none.
     pub application_name: Option<String>,
-    /// The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
+    /// The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
+    /// the storage, and `signing_keys.rotate` makes the next one.
     pub signing_key: Option<Secret>,
+    /// Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
+    /// `signing_key` without signing anybody out, give the old one here for as long as sessions last (`session_seconds`).
+    pub retired_signing_keys: Vec<Secret>,
+    /// How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
+    /// with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+    /// accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
+    /// access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+    #[input(default = TokenAlgorithm::Hs256)]
+    pub token_algorithm: TokenAlgorithm,
+    /// Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
+    pub trusted_issuers: Vec<TrustedIssuer>,
 }
 
 impl Default for Config {
@@ -311,11 +337,27 @@ impl Config {
         if self.exclusive && self.sqlite.is_none() {
             checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
         }
-        let peppers = self.retired_peppers.iter().enumerate().map(|(at, one)| (format!("retired_peppers[{at}]"), one));
+        if self.token_algorithm != TokenAlgorithm::Hs256 && !cfg!(feature = "asymmetric") {
+            let message = "needs the feature `asymmetric`, without which this was built";
+            checks.error("token_algorithm", Invalid::new(FieldCode::Disagrees, message));
+        }
+        if self.signing_key.is_none() && !self.retired_signing_keys.is_empty() {
+            checks.error("retired_signing_keys", Invalid::new(FieldCode::Disagrees, "goes with `signing_key` alone"));
+        }
+        let lists = [("retired_peppers", &self.retired_peppers), ("retired_signing_keys", &self.retired_signing_keys)];
+        let listed = lists.into_iter().flat_map(|(field, secrets)| {
+            secrets.iter().enumerate().map(move |(at, secret)| (format!("{field}[{at}]"), secret))
+        });
         let once = [("signing_key", &self.signing_key), ("password_pepper", &self.password_pepper)];
         let once = once.into_iter().filter_map(|(field, secret)| Some((field.to_owned(), secret.as_ref()?)));
-        for (field, _) in once.chain(peppers).filter(|(_, secret)| secret.expose().len() < 32) {
+        for (field, _) in once.chain(listed).filter(|(_, secret)| secret.expose().len() < 32) {
             checks.error(&field, Invalid::new(FieldCode::TooShort, "must have at least 32 bytes"));
+        }
+        if let Err(problem) = self.issuers() {
+            checks.add(problem.fields());
+        }
+        if let Err(problem) = self.relying_party() {
+            checks.add(problem.fields());
         }
         if let Err(problem) = self.networks() {
             checks.add(problem.fields());

@@ -1,13 +1,19 @@
 //! Passwords and tokens, pure: bytes in, bytes out; no storage, no clock.
 
 pub mod access_token;
+pub mod api_key;
 mod common_passwords;
 pub mod device_token;
+pub mod digits;
+pub mod foreign_token;
 pub mod hashing;
 pub mod keys;
 pub mod letters;
+#[cfg_attr(not(feature = "passkeys"), expect(dead_code, reason = "there is no relying party without the feature"))]
+pub mod passkeys;
 pub mod password_rule;
 pub mod refresh_token;
+pub mod signatures;
 pub mod signed_id;
 pub mod totp;
 

@@ -6,6 +6,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use super::digits;
 use crate::model::{
     error::{Error, Reason, Result},
     secret::Secret,
@@ -21,6 +22,8 @@ const TEXT_BYTES: usize = (16 + TAG_BYTES).div_ceil(3) * 4;
 pub enum Purpose {
     /// The next step of a sign-in.
     Challenge,
+    /// A passkey's answer.
+    Passkey,
     /// A new password.
     Reset,
     /// The proof of an address.
@@ -29,17 +32,27 @@ pub enum Purpose {
     EmailChange,
     /// Undoing one.
     EmailRevert,
+    /// Signing in.
+    MailSignIn,
+    /// A token of another issuer, to link its subject.
+    Identity,
+    /// An invitation.
+    Invitation,
 }
 
 impl Purpose {
     /// What its texts begin with, by which secret scanners find them.
-    const fn prefix(self) -> &'static str {
+    pub const fn prefix(self) -> &'static str {
         match self {
             Purpose::Challenge => "rkx_",
+            Purpose::Passkey => "rkw_",
             Purpose::Reset => "rkp_",
             Purpose::Verification => "rkv_",
             Purpose::EmailChange => "rke_",
             Purpose::EmailRevert => "rku_",
+            Purpose::MailSignIn => "rkm_",
+            Purpose::Identity => "rkn_",
+            Purpose::Invitation => "rki_",
         }
     }
 }
@@ -62,6 +75,15 @@ pub fn verify(key: &[u8], purpose: Purpose, text: &Secret, bound: &[&[u8]]) -> R
     let (id, tag) = parse(purpose, text)?;
     mac(key, purpose, id, bound)?.verify_truncated_left(&tag).map_err(|_| invalid())?;
     Ok(id)
+}
+
+/// A code of eight digits for an id and what it is bound to: short enough to type, and worth nothing without a challenge that
+/// counts how often somebody guesses.
+pub fn code(key: &[u8], purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<[u8; 8]> {
+    let tag = mac(key, purpose, id, bound)?.finalize().into_bytes();
+    let word = tag.first_chunk().ok_or_else(invalid)?;
+    // Of 64 bits the last eight digits are as good as random ones.
+    Ok(digits::of_number(u64::from_be_bytes(*word)))
 }
 
 fn parse(purpose: Purpose, text: &Secret) -> Result<(Uuid, [u8; TAG_BYTES])> {

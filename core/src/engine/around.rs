@@ -36,6 +36,8 @@ pub struct Request<'r> {
     pub operation: &'static str,
     /// The caller.
     pub asker: Asker,
+    /// The user as whom the caller acts (`sessions.impersonate`).
+    pub on_behalf_of: Option<UserId>,
     /// The request context.
     pub context: &'r RequestContext,
 }
@@ -108,9 +110,10 @@ impl Engine {
         let asker = match &who.kind {
             WhoKind::System => Asker::System,
             WhoKind::Anonymous => Asker::Anonymous,
-            WhoKind::User { id, .. } => Asker::User(*id),
+            WhoKind::User { id, .. } => Asker::User(who.kind.asker().unwrap_or(*id)),
         };
-        let request = Request { operation, asker, context: &who.request };
+        let on_behalf_of = who.kind.on_behalf_of();
+        let request = Request { operation, asker, on_behalf_of, context: &who.request };
         let attempt = Attempt { request, account, now: self.services.now(), storage: &*self.services.storage };
         let steps = limited(self.hooks.limiter.as_deref(), &attempt, steps);
         let Some(observer) = &self.hooks.observer else { return in_span(request, steps).await };
@@ -133,6 +136,7 @@ async fn in_span(request: Request<'_>, steps: impl Future<Output = Result<()>>) 
         "rolekeep",
         operation = request.operation,
         user = field::Empty,
+        on_behalf_of = request.on_behalf_of.map(field::display),
         request_id = request.context.request_id.as_deref(),
         reason = field::Empty,
     );

@@ -1,26 +1,31 @@
 //! Step 1, and again for the rows as they will be: asking the rules.
 
+use super::steps::Entry;
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        noun::Upkeep,
-        record::{Key, Record},
+        id::UserId,
+        record::{Column, Record},
         user::User,
+        value::Value,
     },
     operations::{
         Access,
         actor::ActorKind,
         changes::TargetChange,
         plan::Plan,
+        rights,
         target::{ResourceRecord, TargetRow},
     },
-    rules::RuleSet,
 };
 
 /// Whether the caller may do this anywhere at all. Asked before anything is looked at, so that the
 /// answer says nothing about what exists.
-pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Result<()> {
-    match access {
+pub(super) fn somewhere(plan: &Plan<'_>, listed: Entry) -> Result<()> {
+    if listed.is_in_person {
+        plan.actor.require_in_person()?;
+    }
+    match listed.access {
         Access::Public => Ok(()),
         Access::SignedIn => plan.actor.signed_in().map(|_| ()),
         Access::System if plan.actor.is_system() => Ok(()),
@@ -32,7 +37,7 @@ pub(super) fn somewhere(plan: &Plan<'_>, access: Access, may_be_own: bool) -> Re
             let rules = plan.rules();
             let id = rules.permission(permission)?;
             let context = &plan.actor.request.context;
-            if rules.can_somewhere(principal, id, context, plan.now)? || own_things(plan, may_be_own) {
+            if rules.can_somewhere(principal, id, context, plan.now)? || own_things(plan, listed.may_be_own) {
                 return Ok(());
             }
             Err(refused(plan, permission))
@@ -85,22 +90,16 @@ fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
     let rules = plan.rules();
     // What goes is in nobody's reach.
     let Some(after) = &change.after else { return false };
-    let before = change.before.as_ref();
-    // What the library itself fills in a new row, or found out, is no caller's choice.
-    let is_given = |at: usize| matches!(after.table.columns[at].upkeep, Upkeep::Given | Upkeep::Kept);
-    let differs = |at: usize| match before {
-        Some(before) => before.row.0[at] != after.row.0[at] && !(change.is_established && is_given(at)),
-        None => !after.row.0[at].is_null() && !is_given(at),
+    if !change.relations.is_empty() {
+        return true;
+    }
+    let Some(before) = &change.before else { return rights::fills_guarded(rules, after) };
+    // What the library itself fills in, having found it out, is no caller's choice.
+    let differs = |at: usize, column: &Column| {
+        before.row.0[at] != after.row.0[at] && !(change.is_established && rights::is_given(column))
     };
-    let columns = after.table.columns.iter().enumerate();
-    !change.relations.is_empty()
-        || columns.filter(|(at, _)| differs(*at)).any(|(_, column)| is_guarded(rules, after.kind, column.name))
-}
-
-fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
-    // What conditions read as `principal.verified` is this column.
-    let is_verified = kind == User::TYPE && column == "email_verified" && rules.is_guarded(kind, "verified");
-    is_verified || rules.is_guarded(kind, column)
+    let mut columns = after.table.columns.iter().enumerate();
+    columns.any(|(at, column)| differs(at, column) && rights::is_guarded(rules, after.kind, column.name))
 }
 
 async fn require_authority(plan: &Plan<'_>, change: &TargetChange) -> Result<()> {
@@ -134,10 +133,9 @@ async fn may_both(
 }
 
 fn is_oneself(plan: &Plan<'_>, image: &TargetRow) -> bool {
-    let own = plan.actor.user_id().map(|id| crate::model::value::Value::Id(id.0));
-    image.kind == User::TYPE
-        && image.table == User::TABLE
-        && own.map(|id| Key(vec![id])) == Some(image.table.key_of(&image.row))
+    let key = || image.table.key_of(&image.row);
+    let id = || key().0.first().and_then(Value::as_id).map(UserId);
+    image.kind == User::TYPE && image.table == User::TABLE && id().is_some_and(|id| plan.actor.is_or_acts_as(id))
 }
 
 fn kind_of(permission: &str) -> &str {

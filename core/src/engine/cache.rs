@@ -1,4 +1,4 @@
-//! Sessions as read last, kept right by the change feed.
+//! Sessions and API keys as read last, kept right by the change feed.
 
 use std::{
     collections::HashMap,
@@ -69,6 +69,11 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         }
         let empty = || Arc::new(Slot { value: ArcSwapOption::empty(), epoch: Mutex::new(0) });
         slots.by_key.entry(key).or_insert_with(empty).clone()
+    }
+
+    /// The slot of a key that has one.
+    pub(crate) fn known(&self, key: K) -> Option<Arc<Slot<V>>> {
+        lock(&self.slots).by_key.get(&key).cloned()
     }
 
     /// Says that values are old: nothing that is being read of them is put in any more. Those that a

@@ -32,8 +32,8 @@ const AT_ONCE: usize = 4;
 const TIMEOUT_MILLIS: u64 = 30_000;
 /// A storage that failed is asked again after so long.
 const FAILED_MILLIS: u64 = 10_000;
-/// Nobody sleeps for longer: the clock may be set.
-const LONGEST_MILLIS: u64 = 3_600_000;
+/// Nobody sleeps for longer while something waits: the clock may be set back and forth, so that what was not due is.
+const LONGEST_MILLIS: u64 = 60_000;
 
 /// Wakes who gives notices out.
 #[derive(Default)]

@@ -12,10 +12,11 @@ use crate::{
     audit_chain::{AuditDraft, AuditPayload},
     config::AuditDenials,
     model::{
+        api_key::ApiKey,
         error::{Error, Reason},
-        id::ChangeSetId,
+        id::{ChangeSetId, UserId},
     },
-    operations::{plan::Plan, target::TargetRow},
+    operations::{actor::RequestContext, api_keys::Refused, plan::Plan, target::TargetRow},
     storage::ChangeSet,
 };
 
@@ -31,6 +32,8 @@ const TOLD_APART: usize = 10_000;
 
 /// What was to be done something to: its type and id.
 type Target = Option<(&'static str, String)>;
+/// Who asked, and as whom, where that is another user.
+type Asked = (String, Option<UserId>);
 /// The address and program of who asked.
 type Origin = (Option<String>, Option<String>);
 
@@ -159,18 +162,32 @@ impl Engine {
         let asker = match &who.kind {
             WhoKind::System => "system".to_owned(),
             WhoKind::Anonymous => "anonymous".to_owned(),
-            WhoKind::User { id, .. } => id.to_string(),
+            WhoKind::User { id, .. } => who.kind.asker().unwrap_or(*id).to_string(),
         };
         let Some(more) = self.denials.count(asker.clone(), operation.name, self.services.env.elapsed()) else { return };
-        let mut detail = format!("{}: {}", operation.name, error.reason());
+        let detail = format!("{}: {}", operation.name, error.reason());
+        let origin = (who.request.ip.clone(), who.request.user_agent.clone());
+        self.write_denial((asker, who.kind.on_behalf_of()), (refusal.target, origin), detail, &more);
+    }
+
+    /// Tells the audit log why somebody could not use an API key, as the answer does not: always, like failed sign-ins, and as seldom
+    /// as other refusals.
+    pub(super) fn tell_of_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: Refused) {
+        let told_apart = format!("{} {why}", key.id);
+        let Some(more) = self.denials.count(told_apart, "api_keys", self.services.env.elapsed()) else { return };
+        let (target, origin) = (("api_key", key.id.to_string()), (request.ip.clone(), request.user_agent.clone()));
+        let asker = (key.user_id.to_string(), None);
+        self.write_denial(asker, (Some(target), origin), format!("API key: {why}"), &more);
+    }
+
+    fn write_denial(self: &Arc<Self>, actor: Asked, about: (Target, Origin), mut detail: String, more: &More) {
         if more.alike > 0 {
             detail += &format!("; {} more of these since the last entry", more.alike);
         }
         if more.others > 0 {
             detail += &format!("; {}", further(more.others));
         }
-        let origin = (who.request.ip.clone(), who.request.user_agent.clone());
-        self.wait_for_denial(asker, (refusal.target, origin), detail, 1 + more.alike + more.others);
+        self.wait_for_denial(actor, about, detail, 1 + more.alike + more.others);
         let engine = self.clone();
         // The answer is on its way, whatever becomes of this.
         self.services.env.spawn(Box::pin(async move { engine.write_denials().await }));
@@ -183,7 +200,7 @@ impl Engine {
         if others == 0 {
             return;
         }
-        self.wait_for_denial("system".to_owned(), (None, (None, None)), further(others), others);
+        self.wait_for_denial(("system".to_owned(), None), (None, (None, None)), further(others), others);
         self.write_denials().await;
     }
 
@@ -203,10 +220,22 @@ impl Engine {
     }
 
     /// Has an entry written with the next ones.
-    fn wait_for_denial(&self, actor: String, (target, from): (Target, Origin), detail: String, speaks_for: u64) {
+    fn wait_for_denial(
+        &self,
+        (actor, on_behalf_of): Asked,
+        (target, from): (Target, Origin),
+        detail: String,
+        speaks_for: u64,
+    ) {
         let (env, now) = (&self.services.env, self.services.now());
         let (target_type, target_id) = target.map(|(kind, id)| (kind.to_owned(), id)).unzip();
-        let payload = AuditPayload { detail: Some(detail), ip: from.0, user_agent: from.1, ..AuditPayload::default() };
+        let payload = AuditPayload {
+            detail: Some(detail),
+            ip: from.0,
+            user_agent: from.1,
+            on_behalf_of,
+            ..AuditPayload::default()
+        };
         let action = ACTION.to_owned();
         let mut counts = self.denials.counts();
         match (env.new_id(), env.random()) {

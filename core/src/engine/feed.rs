@@ -10,23 +10,26 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Engine, Live, cache};
+use super::{Engine, Live, api_keys::Found, cache, foreign_tokens::Standing};
 use crate::{
     environment::Clock,
     model::{
+        deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
-        id::{SessionId, UserId},
+        id::{ApiKeyId, SessionId, UserId},
         noun::Caches,
         record::Key,
         registry::{Guard, StandsFor},
     },
-    operations::{policy::state::PolicyState, upkeep},
+    operations::{policy::state::PolicyState, signing_keys, target::TargetRow, upkeep},
     rules,
     storage::{self, ChangeSet, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
 const POLL_MILLIS: u64 = 200;
+/// How often they are looked for at most for tokens that may be anybody's, in microseconds.
+const STRANGERS_MICROS: i64 = 100_000;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
@@ -95,7 +98,9 @@ impl Unheard {
 
 impl Drop for Unheard {
     fn drop(&mut self) {
-        if self.touched.iter().any(|row| is_policy(&row.table, &row.key)) {
+        let is_in_doubt =
+            |row: &Touched| is_policy(&row.table, &row.key) || is_key(row) || is_of_sessions(&row.table, &row.key);
+        if self.touched.iter().any(is_in_doubt) {
             self.engine.doubts.fetch_add(1, Ordering::AcqRel);
         }
         // Whoever waits for such rows looks at what became of them.
@@ -118,6 +123,17 @@ impl Engine {
         }
         self.confirmed.confirm(asked_at);
         Ok(())
+    }
+
+    /// The same for who may be anybody: not more often than it is done anyhow.
+    pub(crate) async fn follow_now_and_then(self: &Arc<Self>) -> Result<()> {
+        let now = micros_of(self.services.env.elapsed());
+        let before = self.asked_for_strangers.load(Ordering::Acquire);
+        if before != NEVER && now.saturating_sub(before) < STRANGERS_MICROS {
+            return Ok(());
+        }
+        let first = self.asked_for_strangers.compare_exchange(before, now, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() { self.follow().await } else { Ok(()) }
     }
 
     /// Hears of all commits up to this one, one caller at a time; to its end even if that caller goes away.
@@ -144,11 +160,13 @@ impl Engine {
         self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
     }
 
-    /// Reads the policy where it is not known whether it was changed.
+    /// Reads the policy, the keys of tokens and how often all sessions were ended, where it is not known whether that was changed.
     async fn settle_doubts(self: &Arc<Self>) -> Result<()> {
         let doubts = self.doubts.load(Ordering::Acquire);
         if self.settled.load(Ordering::Acquire) < doubts {
             self.renew_policy().await?;
+            self.renew_signing_keys().await?;
+            self.renew_era().await?;
             self.settled.fetch_max(doubts, Ordering::AcqRel);
         }
         Ok(())
@@ -192,6 +210,10 @@ impl Engine {
         self.committed.store(position, Ordering::Release);
         // The policy was read before; what was edited in between is no news to the feed any more.
         self.renew_policy().await?;
+        self.renew_era().await?;
+        if self.services.storage.is_shared() {
+            self.renew_signing_keys().await?;
+        }
         self.confirmed.confirm(asked_at);
         Ok(())
     }
@@ -241,16 +263,44 @@ impl Engine {
         Ok(())
     }
 
+    /// Reads the keys of tokens; in a page nobody changes them.
+    pub(super) async fn renew_signing_keys(&self) -> Result<()> {
+        unless_page(Ok(()), || Box::pin(self.read_signing_keys())).await
+    }
+
+    /// Reads how often the sessions of everybody were ended; in a page nobody does that.
+    pub(super) async fn renew_era(&self) -> Result<()> {
+        if !IS_PAGE {
+            let era = self.services.reads().guard(Guard::SESSIONS).await?;
+            self.services.enter_era(era.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    async fn read_signing_keys(&self) -> Result<()> {
+        let _renewing = self.renewing.lock().await;
+        self.services.replace_keys(signing_keys::load(&self.services).await?);
+        Ok(())
+    }
+
     /// Others wrote rows: after this nothing is decided by what was so before.
     ///
     /// # Errors
-    /// Where a policy that was changed cannot be read: this must be heard again.
+    /// Where a policy or keys that were changed cannot be read: this must be heard again.
     async fn hear(&self, touched: &[Touched]) -> Result<()> {
         self.deliveries.hear(touched);
         let outdated = self.outdate(touched);
         let renewed = match touched.iter().any(|row| is_policy(&row.table, &row.key)) {
             true => self.renew_policy().await,
             false => Ok(()),
+        };
+        let renewed = match touched.iter().any(is_key) {
+            true => renewed.and(self.renew_signing_keys().await),
+            false => renewed,
+        };
+        let renewed = match touched.iter().any(|row| is_of_sessions(&row.table, &row.key)) {
+            true => renewed.and(self.renew_era().await),
+            false => renewed,
         };
         self.renew(outdated).await;
         renewed
@@ -259,8 +309,14 @@ impl Engine {
     /// A part of the feed is gone: anything may have been written.
     async fn hear_of_gap(&self) -> Result<()> {
         self.deliveries.wake();
-        let outdated = Outdated { users: self.principals.outdate_all(), sessions: self.sessions.outdate_all() };
-        let renewed = self.renew_policy().await;
+        let outdated = Outdated {
+            users: self.principals.outdate_all(),
+            sessions: self.sessions.outdate_all(),
+            keys: if IS_PAGE { Vec::new() } else { self.keys.outdate_all() },
+            targets: if IS_PAGE { Vec::new() } else { self.targets.outdate_all() },
+            standings: if IS_PAGE { Vec::new() } else { self.standings.outdate_all() },
+        };
+        let renewed = self.renew_policy().await.and(self.renew_signing_keys().await).and(self.renew_era().await);
         self.renew(outdated).await;
         renewed
     }
@@ -273,6 +329,13 @@ impl Engine {
             let _renewing = self.renewing.lock().await;
             self.go_on_with(next).await;
         }
+        if touched.iter().any(is_key) && self.renew_signing_keys().await.is_err() {
+            self.doubts.fetch_add(1, Ordering::AcqRel);
+        }
+        let is_of_everybody = touched.iter().any(|row| is_of_sessions(&row.table, &row.key));
+        if is_of_everybody && self.renew_era().await.is_err() {
+            self.doubts.fetch_add(1, Ordering::AcqRel);
+        }
         self.renew(outdated).await;
     }
 
@@ -281,12 +344,28 @@ impl Engine {
         Outdated {
             users: self.principals.outdate(touched.iter().filter_map(user_of).map(|user| user.0)),
             sessions: self.sessions.outdate(touched.iter().filter_map(session_of)),
+            // Pages have none.
+            keys: if IS_PAGE { Vec::new() } else { self.keys.outdate(touched.iter().filter_map(key_of)) },
+            targets: if IS_PAGE { Vec::new() } else { self.targets.outdate(touched.iter().filter_map(user_of)) },
+            standings: match IS_PAGE {
+                true => Vec::new(),
+                false => {
+                    self.standings.outdate(touched.iter().filter_map(|row| user_of(row).or_else(|| credential_of(row))))
+                }
+            },
         }
     }
 
     async fn renew(&self, outdated: Outdated<'_>) {
         self.renew_users(outdated.users).await;
         self.renew_sessions(outdated.sessions).await;
+        let (keys, targets, standings) = (outdated.keys, outdated.targets, outdated.standings);
+        let of_servers = async || {
+            self.renew_keys(keys).await;
+            self.renew_targets(targets).await;
+            self.renew_standings(standings).await;
+        };
+        unless_page((), || Box::pin(of_servers())).await;
     }
 
     /// A synchronous check must not use rights of which nobody knows whether they still hold.
@@ -328,6 +407,9 @@ impl Engine {
 struct Outdated<'e> {
     users: rules::Outdated<'e>,
     sessions: Vec<cache::Outdated<SessionId, Live>>,
+    keys: Vec<cache::Outdated<ApiKeyId, Found>>,
+    targets: Vec<cache::Outdated<UserId, TargetRow>>,
+    standings: Vec<cache::Outdated<UserId, Standing>>,
 }
 
 /// What was under way is not known any more.
@@ -338,6 +420,21 @@ pub(super) fn runtime_ended() -> Error {
 /// Whether this is the row that every edit of the policy moves.
 pub(super) fn is_policy(table: &str, key: &Key) -> bool {
     stands_for(table, key) == Some(StandsFor::Policy)
+}
+
+/// Whether this stands for the keys that tokens are signed with.
+pub(super) fn is_of_keys(table: &str, key: &Key) -> bool {
+    stands_for(table, key) == Some(StandsFor::SigningKeys)
+}
+
+/// Whether this stands for the sessions of everybody.
+pub(super) fn is_of_sessions(table: &str, key: &Key) -> bool {
+    stands_for(table, key) == Some(StandsFor::Sessions)
+}
+
+/// Whether this is a key that tokens are signed with.
+fn is_key(touched: &Touched) -> bool {
+    storage::table(&touched.table).is_some_and(|table| table.noun.caches.contains(&Caches::SigningKeys))
 }
 
 /// What a guard stands for.
@@ -357,6 +454,17 @@ fn user_of(touched: &Touched) -> Option<UserId> {
 fn session_of(touched: &Touched) -> Option<SessionId> {
     let is_session = |cached: &Caches| if let Caches::Session(column) = cached { Some(*column) } else { None };
     cached(touched, is_session).map(SessionId)
+}
+
+fn key_of(touched: &Touched) -> Option<ApiKeyId> {
+    let is_key = |cached: &Caches| if let Caches::ApiKey(column) = cached { Some(*column) } else { None };
+    cached(touched, is_key).map(ApiKeyId)
+}
+
+/// Whose credentials were changed.
+fn credential_of(touched: &Touched) -> Option<UserId> {
+    let is_one = |cached: &Caches| if let Caches::Credential(column) = cached { Some(*column) } else { None };
+    cached(touched, is_one).map(UserId)
 }
 
 /// The id in the column of a key that says what is cached.

@@ -1,13 +1,17 @@
 //! Runs ANY operation, the only place that does, in five steps: authorize, validate, read, plan,
 //! commit. So no operation can forget one.
 
+mod api_keys;
 pub(crate) mod around;
 mod authorize;
 pub(crate) mod cache;
 mod deliveries;
 mod denials;
 mod feed;
+mod foreign_tokens;
+mod impersonation;
 pub(crate) mod limit;
+mod of_servers;
 mod once;
 mod rates;
 mod rights;
@@ -18,7 +22,7 @@ use std::{
     future::{Future, poll_fn},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::Poll,
 };
@@ -29,7 +33,7 @@ use crate::{
     environment::MaybeSend,
     model::{
         error::{Error, Reason, Result},
-        id::{ChangeSetId, SessionId},
+        id::{ApiKeyId, ChangeSetId, SessionId, UserId},
     },
     operations::{
         Operation,
@@ -39,6 +43,7 @@ use crate::{
         policy::state::PolicyState,
         rights::require_fresh,
         services::Services,
+        target::TargetRow,
     },
     rules::PrincipalCache,
     storage::{ChangeSet, CommitError, Committed},
@@ -50,7 +55,7 @@ use feed::{Confirmed, Unheard};
 use once::Once;
 use rates::Rates;
 pub use rights::UsersInMemory;
-pub(crate) use rights::{Live, Loaded, Who, WhoKind, WhoSession};
+pub(crate) use rights::{By, Live, Loaded, Who, WhoKind, WhoSession};
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
 use turn::Turns;
@@ -85,6 +90,12 @@ pub(crate) struct Engine {
     pub(crate) principals: PrincipalCache,
     /// Sessions, as read last.
     pub(crate) sessions: Cache<SessionId, Live>,
+    /// API keys, as read last.
+    keys: Cache<ApiKeyId, api_keys::Found>,
+    /// Whom accounts stand for whose callers came by tokens of other issuers, as read last.
+    standings: Cache<UserId, foreign_tokens::Standing>,
+    /// Accounts that somebody else acts as, as read last.
+    targets: Cache<UserId, TargetRow>,
     /// Held while a policy of others is read and compiled: once is enough for all who hear of it.
     renewing: async_lock::Mutex<()>,
     /// Held by who hears what others wrote.
@@ -100,6 +111,8 @@ pub(crate) struct Engine {
     /// How often it was not known whether the policy was changed, and how many of these times were settled.
     doubts: AtomicU64,
     settled: AtomicU64,
+    /// When others' commits were last looked for on behalf of somebody who may be anybody, in microseconds.
+    asked_for_strangers: AtomicI64,
     is_closed: AtomicBool,
     /// The log was told of a proxy that is not known.
     #[cfg(feature = "tracing")]
@@ -126,6 +139,9 @@ impl Engine {
             services,
             principals,
             sessions: Cache::default(),
+            keys: Cache::default(),
+            standings: Cache::default(),
+            targets: Cache::default(),
             renewing: async_lock::Mutex::new(()),
             catching_up: async_lock::Mutex::new(()),
             turns: Turns::default(),
@@ -135,6 +151,7 @@ impl Engine {
             confirmed: Confirmed::default(),
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
+            asked_for_strangers: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
             #[cfg(feature = "tracing")]
             has_warned: AtomicBool::new(false),
@@ -211,7 +228,7 @@ impl Engine {
     /// Asks the rules, and lets the operation plan; one that the plan itself refuses is committed with its refusal.
     async fn plan(&self, steps: &mut dyn Steps, plan: &mut Plan<'_>, refusal: &mut Refusal) -> Result<()> {
         let listed = steps.listed();
-        authorize::somewhere(plan, listed.access, listed.may_be_own)?;
+        authorize::somewhere(plan, listed)?;
         if listed.needs_fresh {
             require_fresh(plan).await?;
         }
@@ -267,6 +284,14 @@ impl Engine {
             Err(CommitError::Stale { table, key }) if feed::is_policy(table.name, &key) => {
                 self.renew_policy().await?;
                 Ok(Finish::PolicyMoved)
+            }
+            Err(CommitError::Stale { table, key }) if feed::is_of_keys(table.name, &key) => {
+                self.renew_signing_keys().await?;
+                Ok(Finish::Stale)
+            }
+            Err(CommitError::Stale { table, key }) if feed::is_of_sessions(table.name, &key) => {
+                self.renew_era().await?;
+                Ok(Finish::Stale)
             }
             Err(CommitError::Stale { .. }) => Ok(Finish::Stale),
         }

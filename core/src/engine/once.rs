@@ -45,7 +45,11 @@ impl Once {
         let asker = match &who.kind {
             WhoKind::System => "system".to_owned(),
             WhoKind::Anonymous => return Err(unfit("an idempotency key needs a signed-in user")),
-            WhoKind::User { id, .. } => id.to_string(),
+            WhoKind::User { id, .. } => match who.kind.asker().filter(|asker| asker != id) {
+                // Whoever acts as a user has keys of its own.
+                Some(asker) => format!("{asker} as {id}"),
+                None => id.to_string(),
+            },
         };
         // What `Debug` shows has all fields in order and no secret. Another version of the library may write it
         // otherwise; then the key is taken for one that was used for something else, and nothing is done twice.

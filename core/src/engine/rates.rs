@@ -84,10 +84,10 @@ impl Engine {
         if IS_PAGE {
             return Ok(());
         }
-        let user = match who.kind {
+        let user = match &who.kind {
             WhoKind::System => return Ok(()),
             WhoKind::Anonymous => None,
-            WhoKind::User { id, .. } => Some(id),
+            WhoKind::User { .. } => who.kind.asker(),
         };
         for rate in rates(&self.services, user, who.request.origin.address, listed.is_read) {
             if !self.rates.use_one(&rate, self.services.now()) {

@@ -12,15 +12,19 @@ use uuid::Uuid;
 
 use super::{
     Engine,
+    api_keys::{Found, LiveKey, WhoKey},
     cache::{self, Slot},
+    foreign_tokens::{self, WhoToken},
+    impersonation::WhoImpersonator,
 };
 use crate::{
     config::SecondFactor,
+    credentials::{access_token, api_key::refused},
     environment::Clock,
     model::{
+        deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
         id::{ChangeSetId, SessionId, UserId},
-        proof::Proved,
         session::{Session, SessionActivity},
         time::Time,
     },
@@ -29,15 +33,15 @@ use crate::{
         policy::state::PolicyState,
         principals, sessions,
     },
-    rules::{Outdated, Pin, Principal, Rights, RuleSet, SessionFacts, StoredPrincipal, Ticket},
+    rules::{Outdated, Pin, Principal, Rights, RuleSet, StoredPrincipal, Ticket},
     storage::{ChangeSet, Write},
 };
 
-/// The use of a session is noted once in so many seconds.
-const SEEN_SECONDS: i64 = 60;
+/// The use of a session or an API key is noted once in so many seconds.
+pub(super) const SEEN_SECONDS: i64 = 60;
 
 /// How often something is read that changes while it is read, before it is not kept.
-const READINGS: u32 = 8;
+pub(super) const READINGS: u32 = 8;
 /// How many users are read together.
 const READ_AT_ONCE: usize = 200;
 
@@ -52,7 +56,42 @@ pub(crate) struct Who {
 pub(crate) enum WhoKind {
     System,
     Anonymous,
-    User { id: UserId, pin: Pin, session: Option<WhoSession> },
+    User { id: UserId, pin: Pin, by: By },
+}
+
+/// By what a user came.
+#[derive(Clone)]
+pub(crate) enum By {
+    /// The application vouches for it.
+    Host,
+    Session(WhoSession),
+    Key(WhoKey),
+    Token(WhoToken),
+}
+
+impl WhoKind {
+    /// The user who asks, in whose own name or another's.
+    pub(crate) fn asker(&self) -> Option<UserId> {
+        match self {
+            Self::System | Self::Anonymous => None,
+            Self::User { id, .. } => Some(self.impersonator().map_or(*id, |other| other.id)),
+        }
+    }
+
+    /// The user as whom somebody else asks.
+    pub(crate) fn on_behalf_of(&self) -> Option<UserId> {
+        match self {
+            Self::User { id, .. } => self.impersonator().map(|_| *id),
+            Self::System | Self::Anonymous => None,
+        }
+    }
+
+    fn impersonator(&self) -> Option<&WhoImpersonator> {
+        match self {
+            Self::User { by: By::Session(session), .. } => session.impersonator.as_ref(),
+            Self::User { by: By::Host | By::Key(_) | By::Token(_), .. } | Self::System | Self::Anonymous => None,
+        }
+    }
 }
 
 impl Who {
@@ -72,6 +111,10 @@ pub(crate) struct WhoSession {
     pub(crate) slot: Arc<Slot<Live>>,
     /// When the access token runs out.
     pub(crate) token_expires: Time,
+    /// The key that it is signed with.
+    pub(crate) token_key: Arc<access_token::Key>,
+    /// Who acts as the user, where that is somebody else.
+    pub(crate) impersonator: Option<WhoImpersonator>,
 }
 
 /// A user's principal, and the policy that it can be asked about by.
@@ -273,52 +316,61 @@ impl Engine {
     /// Who it is at this moment; a user who may no longer sign in, or whose session ended, is nobody.
     pub(super) async fn actor_kind(self: &Arc<Self>, who: &Who) -> Result<(ActorKind, Arc<PolicyState>)> {
         who.require_admitted()?;
-        let (id, session) = match &who.kind {
+        let (id, by) = match &who.kind {
             WhoKind::System => return Ok((ActorKind::System, self.services.policy())),
             WhoKind::Anonymous => {
                 let policy = self.services.policy();
                 return Ok((ActorKind::Anonymous(policy.anonymous.clone()), policy));
             }
-            WhoKind::User { id, session, .. } => (*id, session),
+            WhoKind::User { id, by, .. } => (*id, by),
         };
-        let mut came_by = None;
-        if let Some(session) = session {
-            let live = match session.slot.get() {
-                Some(live) => Some(live),
-                None => self.load_session(session.id, &session.slot).await?,
-            };
-            let live = self.require_session(id, session, live, self.services.now())?;
-            self.note_use(&live).await;
-            came_by = Some(live);
-        }
-        let loaded = self.rights(id).await?.filter(|loaded| loaded.principal.is_active());
-        let loaded = loaded.ok_or_else(|| inactive(session.as_ref()))?;
-        let authority = Some(loaded.principal.version()).filter(|version| *version > 0);
-        let principal = match &came_by {
-            Some(live) => {
-                let facts = self.facts(&live.session, self.services.now());
-                loaded.policy.rules.in_session(&loaded.principal, facts).into_owned()
+        // Before the session is looked at: whoever ends all meanwhile makes what rests on it stale.
+        let era = self.services.era();
+        let session = match by {
+            By::Host => None,
+            By::Session(session) if session.impersonator.is_none() => Some(session),
+            By::Session(_) | By::Key(_) | By::Token(_) => {
+                return unless_page(Err(ended()), || Box::pin(self.actor_of_servers((id, by), who, era))).await;
             }
-            None => loaded.principal,
         };
-        let user = SignedIn {
-            id,
-            session: session.as_ref().map(|session| session.id),
-            session_version: came_by.as_ref().map(|live| live.session.version),
-            proved: came_by.as_ref().map(|live| sessions::proved(&live.session)),
-            principal: Arc::new(principal),
-            authority,
+        let live = match session {
+            Some(session) => {
+                let live = self.live_session(id, session, era).await?;
+                self.note_use(&live).await;
+                Some(live)
+            }
+            None => None,
         };
-        Ok((ActorKind::User(user), loaded.policy))
+        let loaded = self.rights(id).await?.filter(|loaded| loaded.principal.is_active());
+        let loaded = loaded.ok_or_else(|| inactive(by))?;
+        let authority = SignedIn::authority_of(&loaded.principal);
+        let Some(live) = live else {
+            let signed_in = SignedIn::new(id, loaded.principal, authority, era);
+            return Ok((ActorKind::User(signed_in), loaded.policy));
+        };
+        let facts = sessions::facts(&self.services, &live.session, self.services.now());
+        let principal = loaded.policy.rules.in_session(&loaded.principal, facts).into_owned();
+        let signed_in = SignedIn {
+            session: Some(live.session.id),
+            session_version: Some(live.session.version),
+            proved: Some(sessions::proved(&live.session)),
+            ..SignedIn::new(id, principal, authority, era)
+        };
+        Ok((ActorKind::User(signed_in), loaded.policy))
     }
 
-    /// What a session says of who asks by it.
-    fn facts(&self, session: &Session, now: Time) -> SessionFacts {
-        let config = &self.services.config;
-        let Proved { at, by } = sessions::proved(session);
-        // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
-        let authenticated_at = Some(at).filter(|at| *at <= now.plus_seconds(config.leeway_seconds));
-        SessionFacts { authenticated_at, proofs: by, needs_two_factors: config.second_factor == SecondFactor::Required }
+    /// A caller's session, if it may still be used.
+    pub(super) async fn live_session(&self, user: UserId, session: &WhoSession, era: i64) -> Result<Arc<Live>> {
+        let live = match session.slot.get() {
+            Some(live) => Some(live),
+            None => self.load_session(session.id, &session.slot).await?,
+        };
+        self.require_session(user, session, live, (era, self.services.now()))
+    }
+
+    /// Whether everybody has to prove two factors.
+    pub(super) fn needs_two_factors(&self) -> bool {
+        self.services.config.second_factor == SecondFactor::Required
     }
 
     fn require_session(
@@ -326,11 +378,16 @@ impl Engine {
         user: UserId,
         session: &WhoSession,
         live: Option<Arc<Live>>,
-        now: Time,
+        (era, now): (i64, Time),
     ) -> Result<Arc<Live>> {
         // A token names both; one that was signed elsewhere with the same key may name another's session.
         let live = live.filter(|live| live.session.user_id == user).ok_or_else(ended)?;
-        sessions::require_alive(&live.session, &live.activity, &self.services, now)?;
+        let made_by = (live.session.impersonator_id, live.session.impersonator_session_id);
+        if made_by != session.impersonator.as_ref().map_or((None, None), WhoImpersonator::made_by) {
+            return Err(ended());
+        }
+        sessions::require_alive(&live.session, &live.activity, &self.services, (era, now))?;
+        session.token_key.require()?;
         if now >= session.token_expires {
             return Err(Error::new(Reason::TokenExpired, "the token has expired; use the refresh token"));
         }
@@ -346,28 +403,53 @@ impl Engine {
     ) -> Result<Option<T>> {
         self.require_open()?;
         who.require_admitted()?;
-        let (id, pin, session) = match &who.kind {
+        let (id, pin, by) = match &who.kind {
             WhoKind::System => return Ok(None),
             WhoKind::Anonymous => {
                 return self.principals.with_rights(|rights| ask(rights.rules(), rights.anonymous())).map(Some);
             }
-            WhoKind::User { id, pin, session } => (*id, pin, session),
+            WhoKind::User { id, pin, by } => (*id, pin, by),
         };
         self.require_fresh(clock)?;
-        let mut facts = None;
-        if let Some(session) = session {
-            let live = session.slot.get().ok_or_else(not_loaded)?;
-            let live = self.require_session(id, session, Some(live), clock.now())?;
-            facts = Some(self.facts(&live.session, clock.now()));
+        let (mut facts, mut came_by_key, mut acting) = (None, None, None);
+        let era = self.services.era();
+        match by {
+            By::Host => {}
+            By::Session(session) => {
+                let live = session.slot.get().ok_or_else(not_loaded)?;
+                let live = self.require_session(id, session, Some(live), (era, clock.now()))?;
+                match session.impersonator.as_ref() {
+                    Some(other) if !IS_PAGE => acting = Some((other, other.known()?)),
+                    _ => facts = Some(sessions::facts(&self.services, &live.session, clock.now())),
+                }
+            }
+            By::Key(_) | By::Token(_) if IS_PAGE => return Err(refused()),
+            By::Token(token) => {
+                token.require_known(clock.now())?;
+                facts = Some(self.token_facts());
+            }
+            By::Key(key) => {
+                let found = key.slot.get().ok_or_else(not_loaded)?;
+                let live = (*found).as_ref().ok_or_else(refused)?;
+                live.require_good(id, who.request.origin, clock.now()).map_err(|_| refused())?;
+                came_by_key = Some(found);
+            }
         }
         let answer = self.principals.with_rights(|rights| {
             let principal = rights.pinned(pin).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
             if !principal.is_active() {
-                return Err(inactive(session.as_ref()));
+                return Err(inactive(by));
             }
-            match facts {
-                Some(facts) => ask(rights.rules(), &rights.rules().in_session(principal, facts)),
-                None => ask(rights.rules(), principal),
+            let rules = rights.rules();
+            if !IS_PAGE && let Some((other, rests_on)) = &acting {
+                let theirs = other.principal(rights).filter(|one| is_good(one, clock)).ok_or_else(not_loaded)?;
+                let moment = (&who.request.context, era, clock.now());
+                return ask(rules, &self.acting(rules, (other, theirs), (rests_on, principal), moment)?);
+            }
+            match (facts, live_key(came_by_key.as_ref())) {
+                (Some(facts), _) => ask(rules, &rules.in_session(principal, facts)),
+                (None, Some(live)) => ask(rules, &rules.by_key(principal, &live.facts, self.needs_two_factors())),
+                (None, None) => ask(rules, principal),
             }
         });
         answer.map(Some)
@@ -391,7 +473,7 @@ impl Engine {
     }
 
     /// Notes that a session is used, seldom; if somebody else does at the same time, that will do.
-    async fn note_use(self: &Arc<Self>, live: &Live) {
+    pub(super) async fn note_use(self: &Arc<Self>, live: &Live) {
         let now = self.services.now();
         if now < live.activity.last_seen_at.plus_seconds(SEEN_SECONDS) {
             return;
@@ -409,18 +491,25 @@ fn is_good(principal: &Principal, clock: &Clock<'_>) -> bool {
     !principal.grows_outdated() || !principal.is_outdated(clock.now())
 }
 
-fn not_loaded() -> Error {
+pub(super) fn not_loaded() -> Error {
     Error::new(Reason::NotLoaded, "the user's rights are not in memory; use `check`, which reads them")
 }
 
+/// The key that was found; never in a page, so that what keys take is left out of its wasm.
+pub(super) fn live_key(found: Option<&Arc<Found>>) -> Option<&LiveKey> {
+    if IS_PAGE { None } else { found.and_then(|found| (**found).as_ref()) }
+}
+
 /// What somebody hears whose account may not do anything: its sessions are over; a host that acts as it has none.
-fn inactive(session: Option<&WhoSession>) -> Error {
-    match session {
-        Some(_) => ended(),
-        None => Error::new(Reason::AccountInactive, "the account is inactive, suspended, banned or deleted"),
+pub(super) fn inactive(by: &By) -> Error {
+    match by {
+        By::Session(_) => ended(),
+        By::Key(_) => refused(),
+        By::Token(_) => foreign_tokens::refused(),
+        By::Host => Error::new(Reason::AccountInactive, "the account is inactive, suspended, banned or deleted"),
     }
 }
 
-fn ended() -> Error {
+pub(super) fn ended() -> Error {
     Error::new(Reason::SessionEnded, "the session has ended; sign in again")
 }

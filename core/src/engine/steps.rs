@@ -42,6 +42,7 @@ pub(crate) struct Entry {
     pub(super) may_be_own: bool,
     pub(super) is_read: bool,
     pub(super) needs_fresh: bool,
+    pub(super) is_in_person: bool,
 }
 
 /// A permission to be asked for on a row.
@@ -86,6 +87,7 @@ impl<O: Operation> Steps for Running<O> {
             may_be_own: O::MAY_BE_OWN,
             is_read: O::IS_READ,
             needs_fresh: O::NEEDS_FRESH,
+            is_in_person: O::IN_PERSON,
         }
     }
 

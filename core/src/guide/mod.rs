@@ -6,6 +6,9 @@
 //! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in a database of your own |
 //! | [`login`] | sign users in, authenticate requests and end sessions |
 //! | [`second_factors`] | ask for a code of an authenticator app beside the password |
+//! | [`passwordless`] | sign users in by passkeys, or by a code that is mailed |
+//! | [`other_issuers`] | sign users in by OpenID Connect or Supabase, and have others verify your tokens |
+//! | [`api_keys`] | let programs call without anybody there to sign in |
 //! | [`mail`] | replace forgotten passwords, prove addresses, tell users what happens to their accounts |
 //! | [`roles`] | give roles, everywhere, in a scope or for a time |
 //! | [`principals`] | look up what the rules know about a user, and every kind of scope |
@@ -29,6 +32,14 @@ pub mod login {}
 
 #[doc = include_str!("second_factors.md")]
 pub mod second_factors {}
+
+#[doc = include_str!("passwordless.md")]
+pub mod passwordless {}
+#[doc = include_str!("other_issuers.md")]
+pub mod other_issuers {}
+
+#[doc = include_str!("api_keys.md")]
+pub mod api_keys {}
 
 #[doc = include_str!("mail.md")]
 pub mod mail {}

@@ -15,7 +15,7 @@ use super::{
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "credentials", key(user_id), index(hash_cost), sync = replicated, resource = none)]
 #[record(audit = none("the operations that change it tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches(credential = user_id), retention = kept)]
 pub struct Credential {
     /// The account.
     pub user_id: UserId,
@@ -35,6 +35,10 @@ pub struct Credential {
     pub second_factor_since: Option<Time>,
     /// When an address of the account was proved first.
     pub address_proved_at: Option<Time>,
+    /// What the account's passkeys call it, base64url: 32 bytes that say nothing of it to others.
+    pub handle: Option<String>,
+    /// When the epoch last moved: what was asked for before, and of which nothing is stored, is dead, too.
+    pub moved_at: Option<Time>,
     /// Moves with each event after which nothing that was proved before counts: challenges of an earlier epoch are dead.
     pub epoch: i64,
     /// The row's version.
@@ -57,6 +61,8 @@ impl Credential {
             is_short: None,
             second_factor_since: None,
             address_proved_at: None,
+            handle: None,
+            moved_at: None,
             epoch: Self::FIRST_EPOCH,
             version: 0,
         }
@@ -64,6 +70,11 @@ impl Credential {
 }
 
 impl Credential {
+    /// Whether its epoch has moved since a second; both are told apart to the second.
+    pub fn is_after(&self, second: i64) -> bool {
+        self.moved_at.is_some_and(|moved| second < moved.as_second())
+    }
+
     /// The same account's, which has no password any more.
     pub fn without_password(self) -> Self {
         let (password_hash, hash_cost) = (None, None);
@@ -95,12 +106,16 @@ pub struct Challenge {
     /// Its id.
     #[record(given)]
     pub id: ChallengeId,
-    /// Who has to.
-    pub user_id: UserId,
+    /// Who has to; none: whoever has this name, if anybody has.
+    pub user_id: Option<UserId>,
+    /// What stands for the name that somebody typed who signs in by mail: tries are counted by it.
+    pub identifier: Option<String>,
     /// What it is for.
     pub step: ChallengePurpose,
     /// The credential's epoch when it was made.
     pub epoch: i64,
+    /// How often the sessions of everybody had been ended by then; none: never.
+    pub era: Option<i64>,
     /// What was proved before; none: the password.
     pub proofs: Option<Proofs>,
     /// When the first of it was; none: when it was made.
@@ -141,8 +156,16 @@ pub enum ChallengePurpose {
     Factor,
     /// The step of adding the second factor that is demanded.
     Enrol,
-    /// Adding a second factor, signed in.
+    /// Adding an authenticator app, signed in.
     AddFactor,
+    /// Adding a passkey, signed in.
+    AddPasskey,
+    /// A code that is mailed, as the first proof of a sign-in.
+    Mail,
+    /// A passkey as the first proof of a sign-in, or as proof once more: there is a row only once it is used.
+    Passkey,
+    /// A token of another issuer, likewise.
+    Token,
 }
 
 /// What a sign-in owes next.

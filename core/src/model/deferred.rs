@@ -1,6 +1,6 @@
 //! What browsers load when it is first needed.
 
-use std::sync::OnceLock;
+use std::{pin::Pin, sync::OnceLock};
 
 use super::error::{Error, Reason, Result};
 
@@ -8,6 +8,19 @@ const NOT_LOADED: &str = "this needs a part of the package that is loaded on dem
 
 /// Whether this is the wasm of web pages: what only servers do is left out of it.
 pub(crate) const IS_PAGE: bool = cfg!(all(feature = "deferred", target_arch = "wasm32"));
+
+/// Work that is done later.
+#[cfg(not(target_arch = "wasm32"))]
+type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
+/// The same where there are no threads.
+#[cfg(target_arch = "wasm32")]
+type Work<'w, T> = Pin<Box<dyn Future<Output = T> + 'w>>;
+
+/// Does what pages have no use for; in a page this comes of it instead. Behind a box, so that it is left out of their wasm: of an
+/// asynchronous function that returns early all states stay.
+pub(crate) async fn unless_page<'w, T>(instead: T, work: impl FnOnce() -> Work<'w, T>) -> T {
+    if IS_PAGE { instead } else { work().await }
+}
 
 /// A function that is there from the start or, in wasm with the feature `deferred`, once it was loaded.
 ///

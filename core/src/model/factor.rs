@@ -25,7 +25,7 @@ pub struct Factor {
     pub kind: FactorKind,
     /// The user's name for it.
     pub name: Option<String>,
-    /// What its codes are made from, in base32.
+    /// What an app's codes are made from, in base32.
     pub seed: Option<Secret>,
     /// The credential's epoch that began with it: what undoes a change goes by that, whatever the clocks say.
     pub epoch: i64,
@@ -42,6 +42,8 @@ pub struct Factor {
 pub enum FactorKind {
     /// An authenticator app that shows codes of six digits (TOTP, RFC 6238).
     Totp,
+    /// A passkey: of a device, a password manager or a security key (Web Authentication, Level 3).
+    Passkey,
 }
 
 /// What moves with every use of a second factor.
@@ -52,12 +54,40 @@ pub enum FactorKind {
 pub struct FactorState {
     /// The factor.
     pub factor_id: FactorId,
-    /// The step of the last code that was accepted: no other of it or before it is (RFC 6238, 5.2).
+    /// The step of an app's last code that was accepted: no other of it or before it is (RFC 6238, 5.2).
     pub last_step: i64,
+    /// How often a passkey had signed when it was last used, where it counts: it must rise (Web Authentication, 6.1.1).
+    pub counter: Option<i64>,
+    /// Whether a passkey was on several devices when it was last used.
+    pub is_backed_up: Option<bool>,
+    /// Whether a passkey has ever verified who is there: one that has not lets nobody in by itself.
+    pub has_verified: Option<bool>,
     /// When it was used last.
     pub last_used_at: Time,
     /// How many codes were wrong since.
     pub failures: i64,
+    /// The row's version.
+    pub version: i64,
+}
+
+/// What a passkey is found and verified by.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "passkeys", key(credential_id), index(user_id), sync = replicated, resource = none)]
+#[record(audit = none("the operations that add and remove its factor tell of it"))]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+pub struct Passkey {
+    /// Its credential id, base64url: its authenticator's, and nobody else's.
+    pub credential_id: String,
+    /// The factor that it is.
+    pub factor_id: FactorId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Its public key, a COSE key in base64url.
+    pub public_key: String,
+    /// How its authenticator said that it is reached, words with a space between them.
+    pub transports: String,
+    /// Whether it can be on several devices; never changes (Web Authentication, 6.1.3).
+    pub is_backup_eligible: bool,
     /// The row's version.
     pub version: i64,
 }

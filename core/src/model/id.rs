@@ -95,6 +95,10 @@ ids! {
     LinkId;
     /// A second factor.
     FactorId;
+    /// An API key's id.
+    ApiKeyId;
+    /// An invitation's id.
+    InvitationId;
     /// The id of one notice.
     NoticeId;
     /// The id of one identity that an account stands for.

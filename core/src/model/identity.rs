@@ -12,7 +12,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "identities", key(id), index(user_id), sync = replicated, resource = none)]
 #[record(audit(area = "identities", kind = "identity", words(link, change, unlink)))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches(authority = user_id), retention = kept)]
 pub struct Identity {
     /// Its id.
     #[record(given)]
@@ -26,6 +26,8 @@ pub struct Identity {
     /// When the account began to stand for it.
     #[record(given)]
     pub linked_at: Time,
+    /// The credential's epoch that began with it, where its user linked it: what undoes a change goes by that, whatever the clocks say.
+    pub epoch: Option<i64>,
     /// The row's version.
     pub version: i64,
 }

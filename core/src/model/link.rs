@@ -48,4 +48,6 @@ pub enum LinkPurpose {
     EmailChange,
     /// Changing it back to this one.
     EmailRevert,
+    /// Signing in, by who has the challenge of the same id.
+    MailSignIn,
 }

@@ -1,5 +1,6 @@
 //! Plain data, one file per noun; valid by construction.
 
+pub mod api_key;
 mod cause;
 pub mod check;
 pub mod credential;
@@ -11,6 +12,7 @@ pub mod factor;
 pub mod id;
 pub mod identity;
 pub mod input;
+pub mod invitation;
 pub mod ip;
 pub mod link;
 pub mod notice;
@@ -29,6 +31,7 @@ pub mod role_assignment;
 pub mod search;
 pub mod secret;
 pub mod session;
+pub mod signing_key;
 pub mod text;
 pub mod time;
 pub(crate) mod unicode;

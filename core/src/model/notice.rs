@@ -19,9 +19,17 @@ pub enum NoticeKind {
     PasswordReset,
     /// The same, of an account that has no password and signs in at another issuer.
     SignInElsewhere,
+    /// Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for `sign_in.mail`.
+    SignInCode,
+    /// The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond
+    /// the default ones and nobody has proved its address.
+    SignInByOtherWays,
     /// The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
     /// `verification.confirm`.
     Verification,
+    /// Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account
+    /// or none.
+    Invitation,
     /// The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
     /// `email.confirm`.
     EmailChange,
@@ -29,7 +37,8 @@ pub enum NoticeKind {
     AddressTaken,
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
     EmailChanged,
-    /// A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved.
+    /// A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
+    /// address was proved.
     FactorAdded,
     /// A second factor was removed, or all were by somebody else.
     FactorRemoved,
@@ -37,8 +46,20 @@ pub enum NoticeKind {
     RecoveryCodesMade,
     /// A recovery code was used.
     RecoveryCodeUsed,
+    /// The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`, if the address was proved.
+    IdentityLinked,
+    /// It was unlinked.
+    IdentityUnlinked,
+    /// There seems to be a copy of a passkey, which does not count any more; all sessions have ended.
+    PasskeySuspended,
     /// Somebody gave the right password and then five wrong codes in a row.
     FactorFailed,
+    /// An API key of the account was made.
+    ApiKeyCreated,
+    /// Somebody else ended an API key of the account.
+    ApiKeyRevoked,
+    /// Somebody of the application acts as the account's user for a time.
+    Impersonated,
     /// The password was changed, reset or set.
     PasswordChanged,
     /// Somebody signed in on a device that is not known.
@@ -59,14 +80,16 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// The e-mail address that it goes to.
     pub address: String,
-    /// Whose account it is about.
-    pub user_id: UserId,
+    /// Whose account it is about; none: nobody's, of an invitation.
+    pub user_id: Option<UserId>,
     /// A subject in English, the same for all of a kind.
     pub subject: String,
     /// The text in English, plain: with the link where there is one, else with the token.
     pub text: Secret,
     /// What the operation of the link takes, good once.
     pub token: Option<Secret>,
+    /// Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for.
+    pub code: Option<Secret>,
     /// The application's page with the token behind `#`, where the configuration has a `link_url`.
     pub link: Option<Secret>,
     /// Until when the token is good.
@@ -90,13 +113,13 @@ pub struct PendingNotice {
     pub id: NoticeId,
     /// What it is about.
     pub kind: NoticeKind,
-    /// Whose account it is about; none: of whom this is the name.
+    /// Whose account it is about; none: of whom this is the name, or nobody's, of an invitation.
     pub user_id: Option<UserId>,
     /// What somebody typed, who may have no account: looked up when the notice is sent.
     pub identifier: Option<String>,
     /// Where it goes; none: to the account's address when it is sent.
     pub address: Option<String>,
-    /// The link in it, once there is one.
+    /// The link in it, once there is one; the invitation.
     pub link_id: Option<LinkId>,
     /// The credential's epoch in which it was asked for, where another one voids it.
     pub epoch: Option<i64>,

@@ -131,10 +131,16 @@ pub enum Caches {
     User(usize),
     /// The session whose id this column holds.
     Session(usize),
+    /// The API key whose id this column holds.
+    ApiKey(usize),
+    /// Since when the credentials are what they are of the user whose id this column holds.
+    Credential(usize),
     /// What the user may do whose id this column holds: who writes the row moves that user's guard.
     Authority(usize),
     /// What its name says ([`super::registry::Guard::stands_for`]).
     Guard,
+    /// The keys that tokens are signed with.
+    SigningKeys,
 }
 
 /// How long a row is kept.
@@ -153,6 +159,10 @@ pub enum Period {
     Feed,
     /// [`Config::keep_sessions_seconds`](crate::Config::keep_sessions_seconds).
     Sessions,
+    /// 90 days: who looks after an account sees for so long what became of a key.
+    ApiKeys,
+    /// 90 days: who looks after accounts sees for so long who was invited.
+    Invitations,
     /// A day: as long as an idempotency key is known, and long enough to look up what became of a sign-in.
     Day,
 }

@@ -20,6 +20,12 @@ pub enum Proof {
     Totp,
     /// One of the codes that are kept for when the app is lost.
     RecoveryCode,
+    /// A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved.
+    Passkey,
+    /// A code or link that was mailed to the account's address.
+    Mail,
+    /// A token of another issuer, for which the account stands.
+    External,
 }
 
 /// A set of proofs.
@@ -32,6 +38,12 @@ impl Proofs {
         Self(self.0 | 1 << proof as u8)
     }
 
+    /// With a passkey. One that has not verified who is there says only that somebody has it, which counts beside a password
+    /// or another issuer's word alone; none: it proves nothing.
+    pub const fn with_passkey(self, is_user_verified: bool) -> Option<Self> {
+        if is_user_verified || self.has_knowledge() { Some(self.with(Proof::Passkey)) } else { None }
+    }
+
     /// Those of one or the other.
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -42,13 +54,21 @@ impl Proofs {
         Proof::ALL.iter().copied().filter(move |proof| self.has(*proof))
     }
 
-    const fn has(self, proof: Proof) -> bool {
+    /// Whether this is one of them.
+    pub const fn has(self, proof: Proof) -> bool {
         self.0 & 1 << proof as u8 != 0
     }
 
-    /// Whether they are two factors (AAL 2 of NIST SP 800-63B-4, 2.2): something that one knows and something that one has.
+    /// Whether they are two factors (AAL 2 of NIST SP 800-63B-4, 2.2): something that one knows and something that one has. A
+    /// passkey that has verified who is there is both (3.1.7), and one that has not is there beside the other alone. What another issuer
+    /// asked for is not known, and counts as a password does.
     pub const fn are_two_factors(self) -> bool {
-        self.has(Proof::Password) && (self.has(Proof::Totp) || self.has(Proof::RecoveryCode))
+        let has_code = self.has(Proof::Totp) || self.has(Proof::RecoveryCode);
+        self.has(Proof::Passkey) || (self.has_knowledge() && has_code)
+    }
+
+    const fn has_knowledge(self) -> bool {
+        self.has(Proof::Password) || self.has(Proof::External)
     }
 }
 
@@ -65,6 +85,13 @@ pub struct Proved {
     pub at: Time,
     /// By what.
     pub by: Proofs,
+}
+
+impl Proved {
+    /// One proof, at a moment.
+    pub fn at(at: Time, by: Proof) -> Self {
+        Self { at, by: by.into() }
+    }
 }
 
 /// Words with a space between them.
@@ -110,11 +137,21 @@ mod tests {
             (vec![Proof::RecoveryCode, Proof::Totp], false),
             (vec![Proof::Totp, Proof::Password], true),
             (vec![Proof::Password, Proof::RecoveryCode], true),
+            (vec![Proof::Passkey], true),
+            (vec![Proof::Password, Proof::Passkey], true),
+            (vec![Proof::Password, Proof::External], false),
+            (vec![Proof::External, Proof::Totp], true),
         ] {
             assert_eq!(of(&proofs).are_two_factors(), are_two, "{proofs:?}");
             assert_eq!(Proofs::from_value(of(&proofs).to_value()), Some(of(&proofs)));
         }
         assert_eq!(of(&[Proof::Totp, Proof::Password]).to_string(), "password totp");
+        let [none, password] = [of(&[Proof::RecoveryCode, Proof::Totp]), of(&[Proof::Password])];
+        assert_eq!(
+            (none.with_passkey(false), none.with_passkey(true).map(Proofs::are_two_factors)),
+            (None, Some(true))
+        );
+        assert_eq!(password.with_passkey(false).map(Proofs::are_two_factors), Some(true));
         assert_eq!(Proofs::from_value(Value::Text("password sms".into())), None);
     }
 }

@@ -76,6 +76,8 @@ pub enum Reason {
     WrongStatus,
     /// The account has to have a second factor, and this is its last one.
     SecondFactorRequired,
+    /// It is the account's last way to sign in.
+    LastWayIn,
     /// There are as many of these as there may be.
     LimitReached,
     /// Other requests kept writing the same rows; try again.
@@ -86,6 +88,8 @@ pub enum Reason {
     RateLimited,
     /// Too many passwords are waiting to be hashed.
     HashingQueueFull,
+    /// The keys of a token's issuer could not be fetched; try again.
+    IssuerUnavailable,
     /// The storage does not answer.
     StorageUnavailable,
     /// The file does not exist, is not a database, or was removed or replaced while it was open.
@@ -150,11 +154,13 @@ impl Reason {
             | Reason::BuiltIn
             | Reason::WrongStatus
             | Reason::SecondFactorRequired
+            | Reason::LastWayIn
             | Reason::LimitReached
             | Reason::Contention
             | Reason::AlreadyDone => Code::Conflict,
             Reason::RateLimited | Reason::HashingQueueFull => Code::RateLimited,
-            Reason::StorageUnavailable
+            Reason::IssuerUnavailable
+            | Reason::StorageUnavailable
             | Reason::StorageMissing
             | Reason::StorageReadOnly
             | Reason::StorageFull

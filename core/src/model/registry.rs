@@ -3,7 +3,6 @@
 use super::{
     id::{ChangeSetId, UserId, parse_uuid},
     record::Record,
-    secret::Secret,
     text,
     time::Time,
     value::Value,
@@ -14,7 +13,7 @@ use super::{
 #[record(table = "claims", key(kind, name), index(owner), index(held_until), sync = replicated, resource = none)]
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
-    /// What is unique: `username`, `email`, `identity`, `drone`, `region`.
+    /// What is unique: `username`, `email`, `identity`, `drone`, `region`; of the open invitation to an address `invitation`.
     pub kind: String,
     /// The canonical form of the name.
     pub name: String,
@@ -29,6 +28,8 @@ pub struct Claim {
 impl Claim {
     /// Names that other issuers give ([`Identity::name`](super::identity::Identity::name)).
     pub const IDENTITY: &'static str = "identity";
+    /// Which invitation to an address is the open one. Let go with it, at its end or by its time.
+    pub const INVITATION: &'static str = "invitation";
 
     /// Whether anybody may take it: nobody has it, and the time in which its last owner may take it back is over.
     pub fn is_free(&self, now: Time) -> bool {
@@ -46,7 +47,7 @@ impl Claim {
 #[record(table = "guards", key(name), sync = never, resource = none)]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
-    /// `administrators`, `policy`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
+    /// `administrators`, `policy`, `signing_keys`, `sessions`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -59,6 +60,10 @@ pub enum StandsFor {
     Policy,
     /// Who the administrators are.
     Administrators,
+    /// Which keys tokens are signed with.
+    SigningKeys,
+    /// How often the sessions of everybody were ended.
+    Sessions,
     /// What this user may do.
     User(UserId),
     /// What belongs to a row: the users and drones of a region.
@@ -71,6 +76,12 @@ impl Guard {
     /// Who the administrators are.
     pub const ADMINISTRATORS: &'static str = "administrators";
 
+    /// Which keys tokens are signed with.
+    pub const SIGNING_KEYS: &'static str = "signing_keys";
+
+    /// The sessions of everybody; its version is how often they were ended.
+    pub const SESSIONS: &'static str = "sessions";
+
     /// What the policy says; its version is the policy's.
     pub const POLICY: &'static str = "policy";
 
@@ -79,6 +90,8 @@ impl Guard {
         match name.split_once(':') {
             None if name == Self::POLICY => Some(StandsFor::Policy),
             None if name == Self::ADMINISTRATORS => Some(StandsFor::Administrators),
+            None if name == Self::SIGNING_KEYS => Some(StandsFor::SigningKeys),
+            None if name == Self::SESSIONS => Some(StandsFor::Sessions),
             Some(("user", id)) => parse_uuid(id).map(|id| StandsFor::User(UserId(id))),
             Some(("members", _)) => Some(StandsFor::Members),
             Some(("scope", _)) => Some(StandsFor::Scope),
@@ -135,21 +148,6 @@ pub struct Limit {
     pub value: i64,
     /// From when on it is as if there were no such row.
     pub expires_at: Time,
-    /// The row's version.
-    pub version: i64,
-}
-
-/// A key that tokens are signed with.
-#[derive(Clone, PartialEq, Eq, Record)]
-#[record(table = "signing_keys", key(id), sync = never, resource = none)]
-#[record(audit = none("made once, when a store is opened first"), owner = none, caches = none, retention = kept)]
-pub struct SigningKey {
-    /// The key's id: the `kid` of tokens.
-    pub id: String,
-    /// The secret, base64url.
-    pub secret: Secret,
-    /// When it was made.
-    pub created_at: Time,
     /// The row's version.
     pub version: i64,
 }

@@ -34,11 +34,17 @@ pub struct Session {
     /// When the login was made.
     #[record(given)]
     pub created_at: Time,
-    /// When its user last proved who it is.
+    /// When its user last proved who it is; [`Session::NOBODY_KNOWS`] where an issuer does not say.
     #[record(given)]
     pub authenticated_at: Time,
     /// By what its user proved who it is; none: the password.
     pub proofs: Option<Proofs>,
+    /// Who acts as the user by it, where that is somebody else: it proves nothing of the user.
+    pub impersonator_id: Option<UserId>,
+    /// The session that it was made in by who does, without which it is void.
+    pub impersonator_session_id: Option<SessionId>,
+    /// How often the sessions of everybody had been ended when it was begun; none: never.
+    pub era: Option<i64>,
     /// When it ends at the latest (absolute timeout).
     pub expires_at: Time,
     /// When it was ended.
@@ -47,6 +53,11 @@ pub struct Session {
     pub end_reason: Option<SessionEnd>,
     /// The row's version.
     pub version: i64,
+}
+
+impl Session {
+    /// The time of a proof that nobody names: so long ago that it makes nothing fresh.
+    pub const NOBODY_KNOWS: Time = Time::UNIX_EPOCH;
 }
 
 /// Why a session ended.

@@ -98,6 +98,22 @@ pub fn issuer(text: &str) -> Result<String, Invalid> {
     }
 }
 
+/// Parses the address of a server's document: `https`, at most 2,000 printable ASCII characters, without a user or a fragment.
+pub fn https_url(text: &str) -> Result<String, Invalid> {
+    length(text, 1, 2000)?;
+    let wrong = |message: &str| Err(Invalid::new(FieldCode::InvalidFormat, message));
+    let Some(rest) = text.strip_prefix("https://") else { return wrong("must begin with https://") };
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let is_fit = |byte: u8| byte.is_ascii_graphic() && is_of_uri(byte);
+    if host.is_empty() || host.starts_with(':') || !text.bytes().all(is_fit) {
+        return wrong("must be an address such as https://issuer.example.org/keys");
+    }
+    if host.contains('@') || rest.contains('#') {
+        return wrong("must have neither a user nor a fragment");
+    }
+    Ok(text.to_owned())
+}
+
 /// Parses the subject of an identity: 1 to 255 printable ASCII characters (OpenID Connect Core §2). Compared byte by
 /// byte.
 pub fn subject(text: &str) -> Result<String, Invalid> {

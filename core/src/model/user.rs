@@ -21,7 +21,9 @@ use super::{
     list = "List users",
     update = "Change a user's data",
     delete = "Delete users",
+    invite = "Invite users by mail",
     set_password = "Set temporary passwords",
+    impersonate = "Act as another user for a time",
     reset_factors = "Remove the second factors of users who have lost them",
     set_status = "Activate, deactivate, suspend, ban and lift",
     set_admin = "Make and unmake administrators"

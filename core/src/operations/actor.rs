@@ -6,7 +6,7 @@ use super::policy::state::PolicyState;
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        id::{SessionId, UserId},
+        id::{ApiKeyId, SessionId, UserId},
         proof::Proved,
         text,
     },
@@ -55,10 +55,40 @@ pub struct SignedIn {
     pub session_version: Option<i64>,
     /// When and by what its session proved who it is; none: the host speaks for it.
     pub(crate) proved: Option<Proved>,
+    /// How often the sessions of everybody had been ended when its session was looked at.
+    pub(crate) era: i64,
+    /// Who acts as it, where that is somebody else.
+    pub(crate) impersonator: Option<Box<Impersonator>>,
+    /// The API key it came by, and its version when that was looked at.
+    pub(crate) key: Option<(ApiKeyId, i64)>,
+    /// What it relies on that it came by a token of another issuer.
+    pub(crate) foreign: Option<Relied>,
     /// Its rights.
     pub principal: Arc<Principal>,
     /// The version of its guard when its rights were read; none: there was no guard row yet.
     pub authority: Option<i64>,
+}
+
+/// What a call relies on that a token of another issuer let in.
+#[derive(Clone, Copy)]
+pub struct Relied {
+    /// The version of the account's credentials; none: it has none.
+    pub credential: Option<i64>,
+}
+
+/// Somebody who acts as another user, and what that rests on.
+#[derive(Clone)]
+pub struct Impersonator {
+    /// The user who acts.
+    pub id: UserId,
+    /// Its own session, in which it began to.
+    pub session: SessionId,
+    /// That session's version when it was looked at.
+    pub session_version: i64,
+    /// The version of its guard when its rights were read.
+    pub authority: Option<i64>,
+    /// The version of the account that it acts as, of which it was found that it may.
+    pub target_version: i64,
 }
 
 /// What you know about a request. Sessions and the audit log record the address and the user agent, truncated to 64 and
@@ -154,14 +184,60 @@ impl RequestContext {
     }
 }
 
+impl SignedIn {
+    /// A user for whom the host speaks, by its rights and the version of its guard when they were read.
+    pub(crate) fn new(id: UserId, principal: Principal, authority: Option<i64>, era: i64) -> Self {
+        Self {
+            id,
+            session: None,
+            session_version: None,
+            proved: None,
+            era,
+            impersonator: None,
+            key: None,
+            foreign: None,
+            principal: Arc::new(principal),
+            authority,
+        }
+    }
+
+    /// The version of a user's guard when its rights were read.
+    pub(crate) fn authority_of(principal: &Principal) -> Option<i64> {
+        Some(principal.version()).filter(|version| *version > 0)
+    }
+}
+
 impl Actor {
-    /// How the audit log names it.
+    /// How the audit log names it: whoever acts as another user by its own id.
     pub fn name(&self) -> String {
         match &self.kind {
             ActorKind::System => "system".to_owned(),
             ActorKind::Anonymous(_) => "anonymous".to_owned(),
-            ActorKind::User(user) => user.id.to_string(),
+            ActorKind::User(user) => self.impersonator().map_or(user.id, |other| other.id).to_string(),
         }
+    }
+
+    /// The user as whom somebody else acts.
+    pub fn on_behalf_of(&self) -> Option<UserId> {
+        self.user_id().filter(|_| self.impersonator().is_some())
+    }
+
+    /// Who acts as the user, where that is somebody else.
+    pub fn impersonator(&self) -> Option<&Impersonator> {
+        match &self.kind {
+            ActorKind::User(user) => user.impersonator.as_deref(),
+            ActorKind::System | ActorKind::Anonymous(_) => None,
+        }
+    }
+
+    /// Whether this is the account that asks, by itself or by a key; not where somebody else acts as it.
+    pub fn is(&self, user: UserId) -> bool {
+        self.user_id() == Some(user) && self.impersonator().is_none()
+    }
+
+    /// Whether this is the account that asks, or that of whoever acts as it.
+    pub fn is_or_acts_as(&self, user: UserId) -> bool {
+        self.user_id() == Some(user) || self.impersonator().is_some_and(|other| other.id == user)
     }
 
     /// The user, or the error that there is none.
@@ -178,6 +254,43 @@ impl Actor {
             ActorKind::User(user) => Some(user.id),
             _ => None,
         }
+    }
+
+    /// The user's id, where it is not asked for by an API key or by somebody who acts as it.
+    pub fn in_person(&self) -> Option<UserId> {
+        self.user_id().filter(|_| self.require_in_person().is_ok())
+    }
+
+    /// Whether an API key asks.
+    pub fn is_key(&self) -> bool {
+        matches!(&self.kind, ActorKind::User(user) if user.key.is_some())
+    }
+
+    /// Refuses an API key.
+    ///
+    /// # Errors
+    /// [`Reason::Denied`]
+    pub fn require_no_key(&self) -> Result<()> {
+        if self.is_key() {
+            return Err(Error::new(Reason::Denied, "an API key may not do this; sign in"));
+        }
+        Ok(())
+    }
+
+    /// Refuses an API key, a token of another issuer, and whoever acts as another user.
+    ///
+    /// # Errors
+    /// [`Reason::Denied`]
+    pub fn require_in_person(&self) -> Result<()> {
+        self.require_no_key()?;
+        if matches!(&self.kind, ActorKind::User(user) if user.foreign.is_some()) {
+            let message = "a token of another issuer may not do this; sign in by `sign_in.external`";
+            return Err(Error::new(Reason::Denied, message));
+        }
+        if self.impersonator().is_some() {
+            return Err(Error::new(Reason::Denied, "nobody may do this as another user"));
+        }
+        Ok(())
     }
 
     /// Whether the host itself asks.

@@ -101,7 +101,7 @@ pub async fn assignments_of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RoleAss
 /// Refuses what lets the caller act as the user, or lets the user act again, where the user is an
 /// administrator and the caller is none (docs/rules.md, "Giving and administering": acting as somebody is giving).
 pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
-    if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
+    if plan.actor.is(user) || plan.require_administrator().is_ok() {
         return Ok(());
     }
     // Before its roles are read, so that it is not appointed unseen.
@@ -116,7 +116,7 @@ pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()>
 /// Refuses what lets the caller sign in as the user, unless it may give all that the user holds (docs/rules.md,
 /// "Giving and administering"): as long as administrators alone give roles, that is what every account gets.
 pub async fn require_may_give_all_of(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
-    if plan.actor.user_id() == Some(user) || plan.require_administrator().is_ok() {
+    if plan.actor.is(user) || plan.require_administrator().is_ok() {
         return Ok(());
     }
     if has_more_than_defaults(plan, user).await? { plan.require_administrator() } else { Ok(()) }
@@ -126,10 +126,14 @@ pub async fn require_may_give_all_of(plan: &mut Plan<'_>, user: UserId) -> Resul
 pub async fn has_more_than_defaults(plan: &mut Plan<'_>, user: UserId) -> Result<bool> {
     // Before its roles are read, so that it gets none unseen.
     plan.rely_on(&Guard::of_user(user)).await?;
-    let defaults = plan.rules().default_roles();
     let held = assignments_of(plan, user).await?;
-    let is_more = |held: &RoleAssignment| held.scope != GLOBAL || !defaults.contains(&held.role.as_str());
+    let is_more = |held: &RoleAssignment| is_more_than_default(plan.rules(), &held.role, &held.scope);
     Ok(held.iter().any(|held| is_more(held) && !has_ended(held, plan.now)))
+}
+
+/// Whether not every account gets this role there.
+pub fn is_more_than_default(rules: &RuleSet, role: &str, scope: &str) -> bool {
+    scope != GLOBAL || !rules.default_roles().contains(&role)
 }
 
 /// Whether the time of an assignment is over.

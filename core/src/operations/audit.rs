@@ -9,7 +9,7 @@ use crate::{
     model::{
         check::Checks,
         error::Result,
-        id::{AuditId, ChangeSetId},
+        id::{AuditId, ChangeSetId, UserId},
         page::{Page, PageRequest},
         predicate::{Comparison, Predicate},
         record::Record,
@@ -45,6 +45,8 @@ pub struct AuditView {
     pub action: String,
     /// Who did it: a user's id, `system`, `anonymous`.
     pub actor: String,
+    /// The user as whom the actor acted (`sessions.impersonate`).
+    pub on_behalf_of: Option<UserId>,
     /// The type of the target: `user`, `drone`, …
     pub target_type: Option<String>,
     /// The target's id.
@@ -255,6 +257,7 @@ impl From<AuditEntry> for AuditView {
             at: entry.at,
             action: entry.action,
             actor: entry.actor,
+            on_behalf_of: payload.on_behalf_of,
             target_type: entry.target_type,
             target_id: entry.target_id,
             before: payload.before,

@@ -76,6 +76,9 @@ pub(super) async fn of(
 }
 
 fn change(planned: &Planned) -> Option<TargetChange> {
+    if planned.is_judged {
+        return None;
+    }
     let kind = planned.asked.or_else(|| target::kind_moved_along(planned.table))?;
     let target = |row: &Option<Row>| {
         let row = row.as_ref().filter(|row| !target::is_deleted(planned.table, row))?.clone();

@@ -1,11 +1,27 @@
 //! Events after which nothing counts that was proved before: sessions end, steps that a sign-in still owes are void. Each
 //! moves the epoch of the account's credential, and whatever rests on that checks it in its own commit.
 
-use super::{notices, passwords::Hashes, plan::Plan, sessions};
+use super::{api_keys, notices, passwords::Hashes, plan::Plan, sessions};
 use crate::model::{
-    credential::Credential, error::Result, id::UserId, notice::NoticeKind, secret::Secret, session::SessionEnd,
-    user::User,
+    api_key::ApiKeyEnd, credential::Credential, deferred::unless_page, error::Result, id::UserId, notice::NoticeKind,
+    secret::Secret, session::SessionEnd, user::User,
 };
+
+/// What such an event makes of the account's API keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// They go on: it is the account's owner who did it, or they are refused meanwhile as the account is.
+    Kept,
+    /// They end: somebody else may have made them, or is to have nothing of the account.
+    Ended,
+}
+
+impl Keys {
+    /// As its owner wants it.
+    pub(super) fn revoked(is_wanted: Option<bool>) -> Self {
+        if is_wanted == Some(true) { Self::Ended } else { Self::Kept }
+    }
+}
 
 /// What such an event makes of the password.
 pub(super) enum Password {
@@ -26,12 +42,19 @@ pub(super) async fn credential_of(plan: &Plan<'_>, user: UserId) -> Result<Optio
     plan.reads().get(&(user,)).await
 }
 
-/// Plans such an event: all sessions end for this reason.
+/// Plans that an account's credential must be as it was read, or still be missing.
+pub(super) fn rely_on(plan: &mut Plan<'_>, credential: &Credential) {
+    let stored = Some(credential).filter(|credential| credential.version > 0);
+    plan.rely_on_row::<Credential>(&(credential.user_id,), stored);
+}
+
+/// Plans such an event: all sessions end for this reason, and API keys where they are to.
 pub(super) async fn advance(
     plan: &mut Plan<'_>,
     user: &User,
     why: SessionEnd,
     password: Password,
+    keys: Keys,
 ) -> Result<Credential> {
     let before = credential_of(plan, user.id).await?;
     if before.is_none() {
@@ -44,9 +67,28 @@ pub(super) async fn advance(
     }
     password.put_into(&mut after, plan).await?;
     after.epoch += 1;
+    after.moved_at = Some(plan.now);
     let after = plan.follow(before.as_ref(), after);
     sessions::end_all(plan, user.id, why, None).await?;
+    if keys == Keys::Ended {
+        let why = match why {
+            SessionEnd::Revoked => ApiKeyEnd::Revoked,
+            SessionEnd::UserInactive => ApiKeyEnd::UserInactive,
+            _ => ApiKeyEnd::CredentialChanged,
+        };
+        unless_page(Ok(()), || Box::pin(api_keys::end_all(plan, user.id, why))).await?;
+    }
     Ok(after)
+}
+
+/// Plans that steps that a sign-in still owes are void, and tokens of other issuers of before; sessions stay.
+pub(super) async fn void_steps(plan: &mut Plan<'_>, user: &User) -> Result<Credential> {
+    let before = credential_of(plan, user.id).await?;
+    // As in `advance`.
+    plan.check(user);
+    let after = before.clone().unwrap_or_else(|| Credential::none(user.id));
+    let after = Credential { epoch: after.epoch + 1, moved_at: Some(plan.now), ..after };
+    Ok(plan.follow(before.as_ref(), after))
 }
 
 impl Password {

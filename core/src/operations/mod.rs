@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod administrators;
+pub mod api_keys;
 pub mod audit;
 pub(crate) mod changes;
 pub mod drones;
@@ -13,6 +14,9 @@ pub mod email;
 pub(crate) mod epochs;
 pub mod factors;
 pub mod hasher;
+pub mod identities;
+pub mod invitations;
+pub(crate) mod issuers;
 pub mod limits;
 mod links;
 pub mod listing;
@@ -31,10 +35,12 @@ pub mod services;
 pub mod sessions;
 pub mod setup;
 pub mod sign_in;
+pub mod signing_keys;
 pub mod target;
 pub mod upkeep;
 pub mod users;
 pub mod verification;
+mod ways_in;
 
 use std::fmt::Debug;
 
@@ -87,6 +93,11 @@ pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync +
     /// Whether the caller must have proved who it is within the last five minutes.
     #[doc(hidden)]
     const NEEDS_FRESH: bool = false;
+
+    /// Whether its user must ask for it: an API key may not, nor may whoever acts as that user. So it is with whatever a user does with its own account, and with what
+    /// needs a fresh proof.
+    #[doc(hidden)]
+    const IN_PERSON: bool = Self::NEEDS_FRESH || Self::MAY_BE_OWN || matches!(Self::ACCESS, Access::SignedIn);
 
     /// Whether browsers load it on demand: what needs a permission, and what is seldom done. From the start they have what
     /// anybody does with an account of its own.
@@ -213,28 +224,50 @@ macro_rules! operation_list {
                 fn refresh(Refresh) -> Tokens;
                 fn inspect(InspectToken) -> TokenInspection;
                 fn step_up(StepUp) -> Tokens;
+                fn step_up_passkey_start() -> PasskeyOptions = StartStepUpByPasskey;
+                fn step_up_passkey(StepUpByPasskey) -> Tokens;
+                fn step_up_external(StepUpExternal) -> Tokens;
+                fn impersonate(Impersonate) -> Impersonation;
                 fn logout() = Logout;
                 fn list(ListSessions) -> Page<SessionView>;
                 fn list_of(ListSessionsOf) -> Page<SessionView>;
                 fn revoke(RevokeSession);
                 fn revoke_others() = RevokeOtherSessions;
                 fn revoke_all(RevokeAllSessions);
+                fn revoke_everyone() = RevokeEveryone;
             }
-            /// The steps of a sign-in after the first.
+            /// Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
             sign_in: SignIn {
+                fn passkey_start(StartSignInByPasskey) -> PasskeyOptions;
+                fn passkey(SignInByPasskey) -> SignInResult;
+                fn mail_start(StartSignInByMail) -> MailChallenge;
+                fn mail(SignInByMail) -> SignInResult;
+                fn external(SignInByToken) -> SignInResult;
                 fn factor(ProveFactor) -> SignInResult;
                 fn password(ChoosePassword) -> SignInResult;
                 fn enrol_start(StartEnrol) -> FactorSetup;
                 fn enrol(Enrol) -> SignInResult;
+                fn enrol_passkey_start(StartEnrolPasskey) -> PasskeyOptions;
+                fn enrol_passkey(EnrolPasskey) -> SignInResult;
             }
             /// Second factors: one's own, and resetting those of others.
             factors: Factors {
                 fn list() -> FactorList = ListFactors;
                 fn add_start() -> FactorSetup = StartFactor;
                 fn add(AddFactor) -> AddedFactor;
+                fn add_passkey_start() -> PasskeyOptions = StartPasskey;
+                fn add_passkey(AddPasskey) -> AddedFactor;
                 fn remove(RemoveFactor) -> Tokens;
                 fn recovery_codes() -> RecoveryCodes = MakeRecoveryCodes;
                 fn reset_of(ResetFactorsOf);
+            }
+            /// API keys: what programs of a user call by.
+            api_keys: ApiKeys {
+                fn create(CreateApiKey) -> NewApiKey;
+                fn create_for(CreateApiKeyFor) -> NewApiKey;
+                fn list(ListApiKeys) -> Page<ApiKeyView>;
+                fn list_of(ListApiKeysOf) -> Page<ApiKeyView>;
+                fn revoke(RevokeApiKey);
             }
             /// Passwords: changing one's own, and setting those of others.
             passwords: Passwords {
@@ -257,6 +290,27 @@ macro_rules! operation_list {
                 fn change(ChangeEmail);
                 fn confirm(ConfirmEmail) -> Tokens;
                 fn revert(RevertEmail);
+            }
+            /// Whom the caller's account stands for at other issuers.
+            identities: Identities {
+                fn list() -> Vec<IdentityView> = ListIdentities;
+                fn link_start() -> IdentityChallenge = StartIdentity;
+                fn link(LinkIdentity) -> IdentityView;
+                fn unlink(UnlinkIdentity);
+            }
+            /// Invitations: accounts and roles for who has an e-mail address.
+            invitations: Invitations {
+                fn create(CreateInvitation) -> InvitationView;
+                fn list(ListInvitations) -> Page<InvitationView>;
+                fn revoke(RevokeInvitation);
+                fn accept(AcceptInvitation) -> AcceptedInvitation;
+            }
+            /// The keys that tokens are signed with.
+            signing_keys: SigningKeys {
+                fn list() -> Vec<SigningKeyView> = ListSigningKeys;
+                fn rotate() -> Vec<SigningKeyView> = RotateSigningKeys;
+                fn revoke(RevokeSigningKey);
+                fn jwks() -> Jwks = GetJwks;
             }
             /// Limits of failed sign-ins.
             limits: Limits {

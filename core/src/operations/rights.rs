@@ -6,15 +6,24 @@ use super::{
     plan::Plan,
     target::{ResourceRecord, TargetRow},
 };
-use crate::model::error::{Error, Reason, Result};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        noun::Upkeep,
+        record::Column,
+        user::User,
+    },
+    rules::RuleSet,
+};
 
 /// For so long a proof of who somebody is counts as fresh, in seconds (V7.5.3).
-const FRESH_SECONDS: i64 = 5 * 60;
+pub(super) const FRESH_SECONDS: i64 = 5 * 60;
 
 /// Whether the caller has proved of late who it is, by a second factor, too, where its account has one; one that the application
 /// vouches for has proved nothing.
 pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     let ActorKind::User(user) = &plan.actor.kind else { return Ok(()) };
+    plan.actor.require_in_person()?;
     // By a clock that was set back nobody knows how old the proof is; that of another instance may be ahead a little.
     let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let stale = || Error::new(Reason::StepUpRequired, "prove again who you are, by `sessions.step_up`");
@@ -28,6 +37,24 @@ pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
         Ok::<_, Error>(credential.is_some_and(|credential| credential.second_factor_since.is_some()))
     };
     if proved.by.are_two_factors() || !has_factor().await? { Ok(()) } else { Err(stale()) }
+}
+
+/// Whether the policy's conditions and scopes read an attribute (docs/rules.md, "Attributes that carry authority").
+pub(crate) fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
+    // What conditions read as `principal.verified` is this column.
+    let is_verified = kind == User::TYPE && column == "email_verified" && rules.is_guarded(kind, "verified");
+    is_verified || rules.is_guarded(kind, column)
+}
+
+/// Whether the library itself fills in a column: it is no caller's choice.
+pub(crate) const fn is_given(column: &Column) -> bool {
+    matches!(column.upkeep, Upkeep::Given | Upkeep::Kept)
+}
+
+/// Whether a new row holds what conditions and scopes read, by somebody's choice.
+pub(crate) fn fills_guarded(rules: &RuleSet, row: &TargetRow) -> bool {
+    let mut columns = row.table.columns.iter().zip(&row.row.0);
+    columns.any(|(column, value)| !value.is_null() && !is_given(column) && is_guarded(rules, row.kind, column.name))
 }
 
 /// Refuses a row that the caller may not have as it will be. The engine asks again, about all rows; here it is

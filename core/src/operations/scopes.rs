@@ -3,7 +3,7 @@
 use super::{plan::Plan, target};
 use crate::{
     model::{
-        check::wrong,
+        check::{Invalid, wrong},
         decode::FieldCode,
         error::Result,
         noun::{Named, ResourceType},
@@ -33,18 +33,28 @@ pub(super) fn is_by_code(scope: &Scope) -> bool {
 
 /// The stored form of a scope, its row's id in place of a code; the row must be there when the commit comes.
 pub(super) async fn live(plan: &mut Plan<'_>, scope: &Scope) -> Result<String> {
-    let no_such = || wrong("scope", FieldCode::NotFound, "the scope names a row that does not exist");
-    let Scope::Of { kind, id } = scope else { return Ok(scope.to_string()) };
+    let Invalid { code, message } = no_row();
+    find(plan, scope).await?.ok_or_else(|| wrong("scope", code, message))
+}
+
+/// What is wrong with a scope whose row is not there.
+pub(super) fn no_row() -> Invalid {
+    Invalid::new(FieldCode::NotFound, "the scope names a row that does not exist")
+}
+
+/// The same as [`live`]; none: there is no such row.
+pub(super) async fn find(plan: &mut Plan<'_>, scope: &Scope) -> Result<Option<String>> {
+    let Scope::Of { kind, id } = scope else { return Ok(Some(scope.to_string())) };
     let name = match id {
         Value::Id(id) => id.to_string(),
         Value::Text(text) => text.clone(),
-        _ => return Err(no_such()),
+        _ => return Ok(None),
     };
-    let Some((table, _)) = records_of(kind) else { return Ok(plan.rules().canonical_scope(scope).to_string()) };
-    let row = target::named(plan.reads(), table, &name).await?.ok_or_else(no_such)?;
+    let Some((table, _)) = records_of(kind) else { return Ok(Some(plan.rules().canonical_scope(scope).to_string())) };
+    let Some(row) = target::named(plan.reads(), table, &name).await? else { return Ok(None) };
     plan.check_row(table, &row);
-    let id = table.key_of(&row).0.pop().ok_or_else(no_such)?;
-    Ok(Scope::Of { kind: kind.clone(), id }.to_string())
+    let id = table.key_of(&row).0.pop();
+    Ok(id.map(|id| Scope::Of { kind: kind.clone(), id }.to_string()))
 }
 
 /// A role is given in a scope: whoever deletes its row meanwhile must see it.

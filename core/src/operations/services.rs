@@ -1,13 +1,16 @@
 //! What operations need of the store they run in.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use arc_swap::ArcSwap;
 
-use super::{hasher::Hasher, limits::Places, policy::state::PolicyState, reads::Reads};
+use super::{hasher::Hasher, issuers::Issuers, limits::Places, policy::state::PolicyState, reads::Reads};
 use crate::{
     config::Config,
-    credentials::keys::Keys,
+    credentials::{access_token::Expected, keys::Keys, passkeys::RelyingParty},
     environment::Env,
     model::{deferred::IS_PAGE, error::Result, time::Time},
     net::Networks,
@@ -26,12 +29,17 @@ pub struct Services {
     policy: ArcSwap<PolicyState>,
     /// Password hashing.
     pub hasher: Hasher,
-    /// The keys that tokens are signed with.
-    pub keys: Keys,
+    keys: ArcSwap<Keys>,
+    /// How often the sessions of everybody were ended.
+    era: AtomicI64,
     /// Whose word on addresses is believed, and from which addresses requests are answered.
     pub(crate) networks: Networks,
     /// The tries that are looked at now.
     pub(crate) places: Places,
+    /// For whom passkeys are, where they are offered.
+    pub(crate) relying_party: Option<RelyingParty>,
+    /// Other issuers, whose tokens are believed.
+    pub(crate) issuers: Issuers,
     /// Whether there is somebody who sends notices.
     is_notifying: bool,
 }
@@ -44,16 +52,53 @@ impl Services {
         config: Config,
         hasher: Hasher,
         keys: Keys,
+        issuers: Issuers,
         is_notifying: bool,
     ) -> Result<Self> {
-        let networks = config.networks()?;
+        let (networks, relying_party) = (config.networks()?, config.relying_party()?);
+        let keys = ArcSwap::from_pointee(keys);
         let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
-        Ok(Self { storage, env, config, policy, hasher, keys, networks, places, is_notifying })
+        let era = AtomicI64::new(0);
+        Ok(Self {
+            storage,
+            env,
+            config,
+            policy,
+            hasher,
+            keys,
+            era,
+            networks,
+            places,
+            relying_party,
+            issuers,
+            is_notifying,
+        })
     }
 
     /// Whether there is somebody who sends notices; never in a page.
     pub fn has_notifier(&self) -> bool {
         !IS_PAGE && self.is_notifying
+    }
+
+    /// The keys that tokens are signed with now.
+    pub fn keys(&self) -> Arc<Keys> {
+        self.keys.load_full()
+    }
+
+    /// Goes on with other keys. One at a time: they were read one after the other.
+    pub fn replace_keys(&self, next: Keys) {
+        let before = self.keys();
+        self.keys.store(Arc::new(next.after(&before)));
+    }
+
+    /// How often the sessions of everybody were ended, as far as this instance has heard.
+    pub fn era(&self) -> i64 {
+        self.era.load(Ordering::Acquire)
+    }
+
+    /// They were ended so often by now; what was read before counts no more.
+    pub fn enter_era(&self, era: i64) {
+        self.era.fetch_max(era, Ordering::AcqRel);
     }
 
     /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.
@@ -77,6 +122,12 @@ impl Services {
     /// Typed reads.
     pub fn reads(&self) -> Reads<'_> {
         Reads::stored(&*self.storage)
+    }
+
+    /// What access tokens say here.
+    pub fn expected(&self, now: Time) -> Expected<'_> {
+        let Config { issuer, audience, leeway_seconds, .. } = &self.config;
+        Expected { issuer, audience, now, leeway: *leeway_seconds }
     }
 
     /// The time now.

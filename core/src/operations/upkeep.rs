@@ -20,6 +20,12 @@ const BATCH: usize = 500;
 /// For so long it is known which requests with an idempotency key were done, for one.
 pub(crate) const DAY_SECONDS: i64 = 24 * 3600;
 
+/// For so long it is known what API keys there were.
+const KEYS_SECONDS: i64 = 90 * DAY_SECONDS;
+
+/// For so long it is known who was invited.
+const INVITATIONS_SECONDS: i64 = 90 * DAY_SECONDS;
+
 /// So much is done at a time: a store that was never tidied is done in several.
 const ROUNDS: usize = 20;
 
@@ -86,6 +92,8 @@ impl Old {
             // The storage does this itself.
             Period::Feed => return None,
             Period::Sessions => services.config.keep_sessions_seconds,
+            Period::ApiKeys => KEYS_SECONDS,
+            Period::Invitations => INVITATIONS_SECONDS,
             Period::Day => DAY_SECONDS,
         };
         Some(Self { table, columns, before: now.plus_seconds(-seconds) })

@@ -39,8 +39,8 @@ pub use explain::{
 };
 pub use filter::RowFilter;
 pub use policy::{Effect, Policy, Role};
-pub(crate) use principal::SessionFacts;
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
+pub(crate) use principal::{KeyFacts, SessionFacts};
 pub use resource::{Context, Resource};
 pub use scope::{NoScope, Scope, tree::ScopeTree};
 pub use standalone::{PrincipalChecks, Rules};

@@ -20,6 +20,16 @@ object Permissions {
         const val INSTANCE = "any:instance"
     }
 
+    /** Permissions on `api_key`. */
+    object ApiKey {
+        /** See others' API keys */
+        const val READ = "api_key:read"
+        /** End others' API keys */
+        const val REVOKE = "api_key:revoke"
+        /** Change attributes of a api_key that rules read */
+        const val SET_AUTHORITY = "api_key:set_authority"
+    }
+
     /** Permissions on `audit`. */
     object Audit {
         /** Read and verify the audit log */
@@ -146,6 +156,10 @@ object Permissions {
         const val CREATE = "user:create"
         /** Delete users */
         const val DELETE = "user:delete"
+        /** Act as another user for a time */
+        const val IMPERSONATE = "user:impersonate"
+        /** Invite users by mail */
+        const val INVITE = "user:invite"
         /** List users */
         const val LIST = "user:list"
         /** Get a user */

@@ -20,6 +20,16 @@ public enum Permissions {
         public static let instance = "any:instance"
     }
 
+    /// Permissions on `api_key`.
+    public enum ApiKey {
+        /// See others' API keys
+        public static let read = "api_key:read"
+        /// End others' API keys
+        public static let revoke = "api_key:revoke"
+        /// Change attributes of a api_key that rules read
+        public static let setAuthority = "api_key:set_authority"
+    }
+
     /// Permissions on `audit`.
     public enum Audit {
         /// Read and verify the audit log
@@ -146,6 +156,10 @@ public enum Permissions {
         public static let create = "user:create"
         /// Delete users
         public static let delete = "user:delete"
+        /// Act as another user for a time
+        public static let impersonate = "user:impersonate"
+        /// Invite users by mail
+        public static let invite = "user:invite"
         /// List users
         public static let list = "user:list"
         /// Get a user

@@ -7,6 +7,9 @@ Permission: TypeAlias = Literal[
     "a1-b_2:c3",  # First line second line
     "admin:all",  # Everything
     "any:instance",
+    "api_key:read",  # See others' API keys
+    "api_key:revoke",  # End others' API keys
+    "api_key:set_authority",  # Change attributes of a api_key that rules read
     "audit:read",  # Read and verify the audit log
     "audit:set_authority",  # Change attributes of a audit that rules read
     "drone:assign",  # Assign drones to users and take them away
@@ -45,6 +48,8 @@ Permission: TypeAlias = Literal[
     "type:self",
     "user:create",  # Create users
     "user:delete",  # Delete users
+    "user:impersonate",  # Act as another user for a time
+    "user:invite",  # Invite users by mail
     "user:list",  # List users
     "user:read",  # Get a user
     "user:reset_factors",  # Remove the second factors of users who have lost them
@@ -72,6 +77,13 @@ AnyPermission: TypeAlias = Literal[
     "any:instance",
 ]
 """A permission on `any`."""
+
+ApiKeyPermission: TypeAlias = Literal[
+    "api_key:read",  # See others' API keys
+    "api_key:revoke",  # End others' API keys
+    "api_key:set_authority",  # Change attributes of a api_key that rules read
+]
+"""A permission on `api_key`."""
 
 AuditPermission: TypeAlias = Literal[
     "audit:read",  # Read and verify the audit log
@@ -160,6 +172,8 @@ TypePermission: TypeAlias = Literal[
 UserPermission: TypeAlias = Literal[
     "user:create",  # Create users
     "user:delete",  # Delete users
+    "user:impersonate",  # Act as another user for a time
+    "user:invite",  # Invite users by mail
     "user:list",  # List users
     "user:read",  # Get a user
     "user:reset_factors",  # Remove the second factors of users who have lost them

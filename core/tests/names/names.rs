@@ -20,6 +20,16 @@ pub mod permissions {
         pub const INSTANCE: &str = "any:instance";
     }
 
+    /// Permissions on `api_key`.
+    pub mod api_key {
+        /// See others' API keys
+        pub const READ: &str = "api_key:read";
+        /// End others' API keys
+        pub const REVOKE: &str = "api_key:revoke";
+        /// Change attributes of a api_key that rules read
+        pub const SET_AUTHORITY: &str = "api_key:set_authority";
+    }
+
     /// Permissions on `audit`.
     pub mod audit {
         /// Read and verify the audit log
@@ -146,6 +156,10 @@ pub mod permissions {
         pub const CREATE: &str = "user:create";
         /// Delete users
         pub const DELETE: &str = "user:delete";
+        /// Act as another user for a time
+        pub const IMPERSONATE: &str = "user:impersonate";
+        /// Invite users by mail
+        pub const INVITE: &str = "user:invite";
         /// List users
         pub const LIST: &str = "user:list";
         /// Get a user

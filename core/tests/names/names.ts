@@ -5,6 +5,9 @@ export const PERMISSIONS = [
   "a1-b_2:c3", // First line second line
   "admin:all", // Everything
   "any:instance",
+  "api_key:read", // See others' API keys
+  "api_key:revoke", // End others' API keys
+  "api_key:set_authority", // Change attributes of a api_key that rules read
   "audit:read", // Read and verify the audit log
   "audit:set_authority", // Change attributes of a audit that rules read
   "drone:assign", // Assign drones to users and take them away
@@ -43,6 +46,8 @@ export const PERMISSIONS = [
   "type:self",
   "user:create", // Create users
   "user:delete", // Delete users
+  "user:impersonate", // Act as another user for a time
+  "user:invite", // Invite users by mail
   "user:list", // List users
   "user:read", // Get a user
   "user:reset_factors", // Remove the second factors of users who have lost them
@@ -66,6 +71,9 @@ export type AdminPermission = Extract<Permission, `admin:${string}`>;
 
 /** A permission on `any`. */
 export type AnyPermission = Extract<Permission, `any:${string}`>;
+
+/** A permission on `api_key`. */
+export type ApiKeyPermission = Extract<Permission, `api_key:${string}`>;
 
 /** A permission on `audit`. */
 export type AuditPermission = Extract<Permission, `audit:${string}`>;

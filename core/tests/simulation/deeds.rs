@@ -69,6 +69,8 @@ pub struct Stage {
     pub instances: Vec<Instance>,
     pub users: Vec<UserId>,
     pub sign_ins: Vec<SignIn>,
+    /// Keys, each as the session that it is to the laws.
+    pub keys: RefCell<Vec<SignIn>>,
     pub broken: RefCell<Option<String>>,
     /// Changes of which nobody knew whether they took place.
     pub unknown: RefCell<Vec<ChangeSetId>>,
@@ -112,7 +114,12 @@ impl Stage {
                 let answer = match held.caller.can(permission, None) {
                     Ok(true) => Answer::Allowed,
                     Ok(false) => Answer::Denied,
-                    Err(error) if matches!(error.reason(), Reason::SessionEnded | Reason::AccountInactive) => {
+                    Err(error)
+                        if matches!(
+                            error.reason(),
+                            Reason::SessionEnded | Reason::AccountInactive | Reason::InvalidToken
+                        ) =>
+                    {
                         Answer::Ended
                     }
                     Err(error) if !is_quiet && matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => {
@@ -149,7 +156,7 @@ impl Stage {
         let role = *world.pick(&["editor", "clerk"]);
         let system = instance.um.system();
         let mut asking = None;
-        let (deed, result) = match world.below(19) {
+        let (deed, result) = match world.below(22) {
             // The same again: the answer was lost, its sender gave up, or it came through twice.
             13..16 => {
                 let Keyed { key, user, role, gives } = self.keyed(user, role);
@@ -197,7 +204,7 @@ impl Stage {
             }
             9 => {
                 world.tell(|| format!("instance {at}: end all sessions of {user}"));
-                let all = RevokeAllSessions::new().user_id(user);
+                let all = RevokeAllSessions::new().user_id(user).revoke_keys(world.chance(50));
                 ("revoke", system.sessions().revoke_all(all).await.map(drop))
             }
             10 => {
@@ -220,6 +227,8 @@ impl Stage {
                 ("create", created.map(drop))
             }
             16 | 17 => ("come first", self.come_first(at).await),
+            18 | 19 => ("make a key", self.make_key(at, user).await),
+            20 => ("end a key", self.end_key(at, user).await),
             _ => {
                 let held = world.pick(&instance.held.borrow()[..]).clone();
                 world.tell(|| format!("instance {at}: {} renames {user}", held.user));
@@ -316,7 +325,8 @@ impl Stage {
                 }
             }
             1 => {
-                let sign_in = world.pick(&self.sign_ins).clone();
+                let known = [&self.sign_ins[..], &self.keys.borrow()[..]].concat();
+                let sign_in = world.pick(&known[..]).clone();
                 match instance.um.authenticate(&sign_in.token, Default::default()).await {
                     Ok(caller) => {
                         let SignIn { user, session, .. } = sign_in;

@@ -1,17 +1,17 @@
-//! Second factors: no code lets in twice, and whoever has a second factor has no session that was begun without.
+//! Second factors: no code and no answer of a passkey lets in twice, and whoever has a second factor has no session that was begun without.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
 use rolekeep::{
     Caller, Error, Result, Secret, SessionId, UserId,
-    factors::{AddFactor, RemoveFactor, ResetFactorsOf},
+    factors::{AddFactor, AddPasskey, FactorKind, RemoveFactor, ResetFactorsOf},
     internals::{
         credential::Credential,
-        factor::{Factor, FactorState, RecoveryCode},
+        factor::{Factor, FactorState, Passkey, RecoveryCode},
         session::Session,
         totp,
     },
-    sign_in::{ProveFactor, SignInStep},
+    sign_in::{ProveFactor, SignInByPasskey, SignInStep, StartSignInByPasskey},
     storage::MemoryStorage,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     PASSWORD,
     deeds::{Held, Stage},
     history::all,
+    security_key::SecurityKey,
 };
 
 /// What users keep.
@@ -27,6 +28,10 @@ pub struct Kept {
     /// The seeds of apps that were set up, whether or not they were added.
     apps: RefCell<Vec<(UserId, Secret)>>,
     recovery_codes: RefCell<Vec<(UserId, Secret)>>,
+    /// Those that were made, whether or not they were added.
+    passkeys: RefCell<Vec<SecurityKey>>,
+    /// What passkeys answered: the challenge, and the answer.
+    answers: RefCell<Vec<(Secret, String)>>,
     /// The session that a code led to. A code of an app by its step: those of two may be alike.
     used: RefCell<BTreeMap<String, SessionId>>,
 }
@@ -37,12 +42,20 @@ pub fn broken(memory: &MemoryStorage) -> Option<String> {
     if factors.len() != states.len() {
         return Some(format!("{} factors have {} states", factors.len(), states.len()));
     }
+    let passkeys: Vec<Passkey> = all(memory);
+    let is_known = |factor: &&Factor| passkeys.iter().any(|passkey| passkey.factor_id == factor.id);
+    let of_kind = factors.iter().filter(|factor| factor.kind == FactorKind::Passkey);
+    let counts = (passkeys.len(), of_kind.clone().count(), of_kind.filter(is_known).count());
+    if counts.0 != counts.1 || counts.0 != counts.2 {
+        return Some(format!("passkeys, factors that are some, and those that are known: {counts:?}"));
+    }
     let (credentials, codes) = (all::<Credential>(memory), all::<RecoveryCode>(memory));
     let sessions: Vec<Session> = all(memory);
     credentials.iter().find_map(|credential| {
         let user = credential.user_id;
-        let count = factors.iter().filter(|factor| factor.user_id == user).count();
-        if credential.second_factor_since.is_some() != (count > 0) || count > 3 {
+        let of_user = factors.iter().filter(|factor| factor.user_id == user);
+        let (count, apps) = (of_user.clone().count(), of_user.filter(|factor| factor.kind == FactorKind::Totp).count());
+        if credential.second_factor_since.is_some() != (count > 0) || apps > 3 {
             return Some(format!("{user} has {count} factors, since {:?}", credential.second_factor_since));
         }
         let left = codes.iter().filter(|code| code.user_id == user).count();
@@ -72,11 +85,13 @@ impl Stage {
                 let is_one = |held: &&Held| held.session.is_some() && self.users[..2].contains(&held.user);
                 let held = instance.held.borrow().iter().filter(is_one).cloned().collect::<Vec<_>>();
                 let held = world.pick(&held[..]).clone();
-                match world.chance(90) {
-                    true => self.add(at, held.user, &held.caller).await,
-                    false => self.remove(at, held.user, &held.caller).await,
+                match world.below(20) {
+                    0..2 => self.remove(at, held.user, &held.caller).await,
+                    2..10 => self.add(at, held.user, &held.caller).await,
+                    _ => self.add_passkey(at, held.user, &held.caller).await,
                 }
             }
+            6..12 => self.sign_in_by_passkey(at).await,
             _ => self.sign_in_by_code(at, number).await,
         };
         if let Err(error) = result {
@@ -93,6 +108,56 @@ impl Stage {
         self.kept.used.borrow_mut().insert(known_by, added.tokens.session_id);
         self.kept.recovery_codes.borrow_mut().extend(added.recovery_codes.into_iter().map(|code| (user, code)));
         Ok(())
+    }
+
+    async fn add_passkey(&self, at: usize, user: UserId, caller: &Caller) -> Result<(), Error> {
+        self.world.tell(|| format!("instance {at}: {user} adds a passkey"));
+        let asked = caller.factors().add_passkey_start().await?;
+        let mut key = SecurityKey::new(self.kept.passkeys.borrow().len() as u64);
+        key.counts = self.world.chance(30);
+        let response = key.create(&asked.options);
+        self.kept.passkeys.borrow_mut().push(key);
+        let added = caller.factors().add_passkey(AddPasskey::new(asked.challenge, response)).await?;
+        self.kept.recovery_codes.borrow_mut().extend(added.recovery_codes.into_iter().map(|code| (user, code)));
+        Ok(())
+    }
+
+    /// Somebody signs in by a passkey, by a copy of one, or by what one answered before.
+    async fn sign_in_by_passkey(&self, at: usize) -> Result<(), Error> {
+        let world = &self.world;
+        let nobody = self.instances[at].um.anonymous(Default::default());
+        let is_old = world.chance(30) && !self.kept.answers.borrow().is_empty();
+        if !is_old {
+            let asked = nobody.sign_in().passkey_start(StartSignInByPasskey::new()).await?;
+            let mut keys = self.kept.passkeys.borrow_mut();
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let which = world.below(keys.len());
+            let key = &mut keys[which];
+            let response = if world.chance(10) { key.clone().get(&asked.options) } else { key.get(&asked.options) };
+            self.kept.answers.borrow_mut().push((asked.challenge, response));
+        }
+        let (challenge, response) = match is_old {
+            true => world.pick(&self.kept.answers.borrow()[..]).clone(),
+            false => self.kept.answers.borrow().last().cloned().unwrap(),
+        };
+        world.tell(|| format!("instance {at}: a passkey answers {}", challenge.expose()));
+        let answer = SignInByPasskey::new(challenge.clone(), response);
+        // Its sender did not get ours, or did, and somebody else sends it again.
+        for _ in 0..1 + world.below(3) {
+            let tokens = nobody.sign_in().passkey(answer.clone()).await?.done()?;
+            self.lets_in(challenge.expose().to_owned(), tokens.session_id, tokens.user.id);
+        }
+        Ok(())
+    }
+
+    /// What lets in lets in once.
+    fn lets_in(&self, known_by: String, session: SessionId, user: UserId) {
+        let before = self.kept.used.borrow_mut().insert(known_by.clone(), session);
+        if before.is_some_and(|before| before != session) {
+            self.break_law(format!("{user} was let in twice by {known_by}"));
+        }
     }
 
     async fn remove(&self, at: usize, user: UserId, caller: &Caller) -> Result<(), Error> {
@@ -132,10 +197,7 @@ impl Stage {
         world.tell(|| format!("instance {at}: {user} proves {known_by}"));
         let prove = ProveFactor::new(owed.challenge.unwrap(), code);
         let tokens = um.anonymous(Default::default()).sign_in().factor(prove).await?.done()?;
-        let before = self.kept.used.borrow_mut().insert(known_by.clone(), tokens.session_id);
-        if before.is_some_and(|before| before != tokens.session_id) {
-            self.break_law(format!("{user} was let in twice by {known_by}"));
-        }
+        self.lets_in(known_by, tokens.session_id, user);
         Ok(())
     }
 }

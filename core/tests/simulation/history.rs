@@ -8,6 +8,7 @@ use std::{
 use rolekeep::{
     ChangeSetId, SessionId, Time, UserId, Value,
     internals::{
+        api_key::{ApiKey, ApiKeyUse},
         credential::{Challenge, Credential},
         notice::PendingNotice,
         policy::RoleRow,
@@ -50,8 +51,9 @@ pub struct Moment {
     roles: BTreeMap<String, Vec<&'static str>>,
     held: BTreeSet<(UserId, String)>,
     active: BTreeSet<UserId>,
+    /// Those that are alive, and keys.
     sessions: BTreeSet<SessionId>,
-    /// Whose they are.
+    /// Whose sessions they are.
     users: Vec<UserId>,
     /// The hash of each password.
     hashes: BTreeMap<UserId, String>,
@@ -132,8 +134,9 @@ impl History {
     }
 
     pub fn record(&mut self, memory: &MemoryStorage, position: u64, owner: TaskId, change_set: &ChangeSet) {
-        // That a session is used is noted beside whatever is asked for.
-        let is_note = change_set.writes.iter().all(|write| write.table.name == SessionActivity::TABLE.name);
+        // That a session or a key is used is noted beside whatever is asked for.
+        let notes = [SessionActivity::TABLE.name, ApiKeyUse::TABLE.name];
+        let is_note = change_set.writes.iter().all(|write| notes.contains(&write.table.name));
         let owner = Some(owner).filter(|_| !is_note);
         self.moments.push(Moment::now(memory, position, owner, Some(change_set)));
         self.unproved = self.unproved.take().or_else(|| factors::broken(memory));
@@ -257,7 +260,9 @@ impl Moment {
         });
         let active = all::<User>(memory).into_iter().filter(|user| user.status == UserStatus::Active);
         let alive = all::<Session>(memory).into_iter().filter(|session| session.ended_at.is_none());
-        let (sessions, users) = alive.map(|session| (session.id, session.user_id)).unzip();
+        let (mut sessions, users): (BTreeSet<_>, _) = alive.map(|session| (session.id, session.user_id)).unzip();
+        let keys = all::<ApiKey>(memory).into_iter().filter(|key| key.ended_at.is_none());
+        sessions.extend(keys.map(|key| SessionId(key.id.0)));
         let hash = |one: Credential| Some((one.user_id, one.password_hash?.expose().to_owned()));
         Self {
             position,
@@ -314,7 +319,9 @@ fn subjects(change_set: &ChangeSet) -> Vec<Subject> {
         (name, Value::Id(id)) if [User::TABLE.name, RoleAssignment::TABLE.name].contains(&name) => {
             Some(Subject::User(UserId(*id)))
         }
-        (name, Value::Id(id)) if name == Session::TABLE.name => Some(Subject::Session(SessionId(*id))),
+        (name, Value::Id(id)) if [Session::TABLE.name, ApiKey::TABLE.name].contains(&name) => {
+            Some(Subject::Session(SessionId(*id)))
+        }
         _ => None,
     };
     change_set.writes.iter().filter_map(|write| of_row((write.table, &write.key))).collect()

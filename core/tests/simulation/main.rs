@@ -11,8 +11,11 @@ mod deeds;
 mod factors;
 mod history;
 mod identities;
+mod keys;
 mod notices;
 mod passwords;
+#[path = "../common/security_key.rs"]
+mod security_key;
 mod storage;
 mod world;
 
@@ -64,7 +67,7 @@ fn config(tries: u32) -> Config {
     // No time that a test passes ends a token or a session.
     let years = 10 * 366 * 24 * 3600;
     let config = Config::new().access_token_seconds(years).idle_seconds(years).session_seconds(years);
-    let config = config.sign_in_tries(tries).sign_in_seconds(history::TRIES_SECONDS);
+    let config = config.passkey_domain("example.org").sign_in_tries(tries).sign_in_seconds(history::TRIES_SECONDS);
     config.hashing_memory_kib(passwords::COST.memory_kib).hashing_iterations(passwords::COST.iterations)
 }
 
@@ -148,6 +151,7 @@ fn play(seed: u64) -> Result<u64, String> {
                 unknown: RefCell::default(),
                 keyed: RefCell::default(),
                 identities: identities::Known::default(),
+                keys: RefCell::default(),
                 sent,
                 kept: factors::Kept::default(),
                 answers: Cell::new(0),

@@ -52,8 +52,8 @@ impl Notifier for Post {
         }
         self.world.tell(|| format!("{} is sent", notice.kind));
         self.sent.ids.lock().unwrap().insert(notice.id);
-        if let (NoticeKind::PasswordReset, Some(token)) = (notice.kind, &notice.token) {
-            self.sent.tokens.lock().unwrap().push((notice.user_id, token.clone()));
+        if let (NoticeKind::PasswordReset, Some(user), Some(token)) = (notice.kind, notice.user_id, &notice.token) {
+            self.sent.tokens.lock().unwrap().push((user, token.clone()));
         }
         Ok(Delivery::Sent)
     }

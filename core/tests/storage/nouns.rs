@@ -35,6 +35,7 @@ fn a_column_with_the_name_of_a_secret_is_one() {
         "credentials.password_hash",
         "factors.seed",
         "session_activity.seed",
+        "api_keys.hash",
         "challenges.seed",
         "signing_keys.secret",
     ];

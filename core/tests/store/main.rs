@@ -10,8 +10,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/issuer.rs"]
+mod issuer;
 #[path = "../common/rules.rs"]
 mod kit;
+#[path = "../common/security_key.rs"]
+mod security_key;
 
 mod authenticator;
 mod config;

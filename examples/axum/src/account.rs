@@ -1,22 +1,26 @@
-//! What is done by mail: forgotten passwords, and proving and changing addresses; and the page that links in mails open.
+//! What is done by mail: forgotten passwords, proving and changing addresses, and invitations; and the page that links in mails open.
 //! Take this file and its folder along; nothing in it is about documents.
 
 use axum::{
     Json, Router,
     extract::FromRef,
     http::{HeaderName, header},
+    response::Response,
     routing::{get, post},
 };
 use rolekeep::{
     UserManagement,
     email::{ChangeEmail, ConfirmEmail, RevertEmail},
+    invitations::{AcceptInvitation, AcceptedInvitation, CreateInvitation, InvitationView},
     passwords::{ForgotPassword, PasswordReset, ResetPassword},
-    sessions::Tokens,
     verification::{ConfirmVerification, Confirmation},
 };
 use serde::Deserialize;
 
-use crate::guard::{Anonymous, Failure, SignedIn};
+use crate::{
+    guard::{Anonymous, Failure, SignedIn},
+    session::By,
+};
 
 /// The routes.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S>
@@ -31,6 +35,8 @@ where
         .route("/email", post(change_email))
         .route("/email/confirm", post(confirm_email))
         .route("/email/revert", post(revert_email))
+        .route("/invitation", post(invite))
+        .route("/invitation/accept", post(accept_invitation))
         .route("/account", get(async || asset("text/html; charset=utf-8", include_str!("account/page.html"))))
         .route("/account.js", get(async || asset("text/javascript; charset=utf-8", include_str!("account/page.js"))))
 }
@@ -58,6 +64,13 @@ struct Verification {
 #[derive(Deserialize)]
 struct Email {
     email: String,
+}
+
+#[derive(Deserialize)]
+struct Accept {
+    token: String,
+    /// Of whoever is not signed in to an account with the address.
+    new_password: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -96,12 +109,28 @@ async fn change_email(me: SignedIn, Json(given): Json<Email>) -> Result<Json<()>
 }
 
 /// All sessions end; the answer is the tokens of a new one.
-async fn confirm_email(me: SignedIn, Json(given): Json<Token>) -> Result<Json<Tokens>, Failure> {
-    Ok(Json(me.email().confirm(ConfirmEmail::new(given.token)).await?))
+async fn confirm_email(by: By, me: SignedIn, Json(given): Json<Token>) -> Result<Response, Failure> {
+    by.answer(me.email().confirm(ConfirmEmail::new(given.token)).await?)
 }
 
 async fn revert_email(somebody: Anonymous, Json(given): Json<Token>) -> Result<Json<()>, Failure> {
     Ok(Json(somebody.email().revert(RevertEmail::new(given.token)).await?))
+}
+
+/// Of whoever has `user:invite`; the same answer, whether or not somebody has that address.
+async fn invite(me: SignedIn, Json(given): Json<Email>) -> Result<Json<InvitationView>, Failure> {
+    Ok(Json(me.invitations().create(CreateInvitation::new(given.email)).await?))
+}
+
+/// 401 `not_signed_in` for whoever has an account with the address and is not signed in to it.
+async fn accept_invitation(
+    me: Option<SignedIn>,
+    Anonymous(somebody): Anonymous,
+    Json(given): Json<Accept>,
+) -> Result<Json<AcceptedInvitation>, Failure> {
+    let mut accept = AcceptInvitation::new(given.token);
+    accept.password = given.new_password.map(Into::into);
+    Ok(Json(me.map_or(somebody, |SignedIn(me)| me).invitations().accept(accept).await?))
 }
 
 /// A part of the page: nothing but its own script runs in it, nobody frames it or keeps it, and no address leaves it.

@@ -1,15 +1,18 @@
-//! Guards for axum: who asks, and whether it may. Take this file along; nothing in it is about documents.
+//! Guards for axum: who asks, and whether it may. Take this file along with `session.rs`; nothing in it is about documents.
 
 use std::{marker::PhantomData, net::SocketAddr, ops::Deref};
 
 use axum::{
     Json,
     extract::{ConnectInfo, FromRef, FromRequestParts, OptionalFromRequestParts, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use rolekeep::{Caller, Error, Reason, RequestContext, UserManagement};
+use serde_json::Value;
+
+use crate::session::{self, Credential};
 
 /// A permission as a type, so that a handler's signature says what it needs; [`permissions!`](crate::permissions)
 /// makes them.
@@ -34,18 +37,18 @@ macro_rules! permissions {
 /// Nobody in particular, from where the request came: who signs in, whose tries are counted by address and name.
 pub struct Anonymous(pub Caller);
 
-/// The user of the request's bearer token; without a good one the answer is 401. `Option<SignedIn>` is none where
-/// there is no token.
+/// The user of the request's bearer token or cookie; without a good one the answer is 401. `Option<SignedIn>` is none
+/// where there is neither.
 #[derive(Clone)]
 pub struct SignedIn(pub Caller);
 
-/// The user of the request's bearer token, if it may do this; 401 without a good token, 403 where it may not.
+/// The same, if it may do this; 401 without a good token, 403 where it may not.
 pub struct Allowed<P>(pub Caller, PhantomData<P>);
 
 /// An administrator; 401 without a good token, 403 for others.
 pub struct Administrator(pub Caller);
 
-/// What a handler fails with: the library's error, as JSON with its status.
+/// What a handler fails with: the library's error, as problem details (RFC 9457) with its `code`, `reason` and `fields`.
 #[derive(Debug)]
 pub struct Failure(pub Error);
 
@@ -58,14 +61,37 @@ impl From<Error> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut headers = HeaderMap::new();
+        let mut problem = serde_json::to_value(&self.0).unwrap_or_default();
+        if let Value::Object(problem) = &mut problem {
+            // Of no type of its own, so that the title is the status's (RFC 9457, 4.2.1): the reason says which it is.
+            problem.retain(|name, value| name != "http_status" && !value.is_null());
+            problem.insert("title".to_owned(), status.canonical_reason().unwrap_or_default().into());
+            problem.insert("status".to_owned(), status.as_u16().into());
+            let message = problem.remove("message").unwrap_or_default();
+            problem.insert("detail".to_owned(), message);
+        }
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge(self.0.reason())));
         }
         if let Some(seconds) = self.0.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        (status, headers, Json(self.0)).into_response()
+        response
+    }
+}
+
+/// What a client is to do: sign in, get a new token (RFC 6750, 3.1), or prove again who is there (RFC 9470, 3), which is good
+/// for five minutes.
+fn challenge(reason: Reason) -> &'static str {
+    match reason {
+        Reason::InvalidToken | Reason::TokenExpired | Reason::SessionEnded | Reason::AccountInactive => {
+            r#"Bearer error="invalid_token""#
+        }
+        Reason::StepUpRequired => r#"Bearer error="insufficient_user_authentication", max_age=300"#,
+        _ => "Bearer",
     }
 }
 
@@ -100,7 +126,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let um = UserManagement::from_ref(state);
-        let missing = || Error::new(Reason::NotSignedIn, "sign in first: there is no `Authorization: Bearer …`");
+        let missing =
+            || Error::new(Reason::NotSignedIn, "sign in first: there is no `Authorization: Bearer …` and no cookie");
         signed_in(&um, parts).await?.ok_or_else(|| Failure(missing()))
     }
 }
@@ -160,11 +187,10 @@ async fn signed_in(um: &UserManagement, parts: &mut Parts) -> Result<Option<Sign
     if let Some(known) = parts.extensions.get::<SignedIn>() {
         return Ok(Some(known.clone()));
     }
-    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(authorization) = text(header::AUTHORIZATION) else { return Ok(None) };
-    let token = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let Some((_, token)) = token else { return Ok(None) };
-    let me = SignedIn(um.authenticate(token.trim(), context(parts)).await?);
+    let Some(Credential::Bearer(token) | Credential::Cookie(token)) = session::credential(parts)? else {
+        return Ok(None);
+    };
+    let me = SignedIn(um.authenticate(&token, context(parts)).await?);
     parts.extensions.insert(me.clone());
     Ok(Some(me))
 }

@@ -1,8 +1,11 @@
-//! A service on axum: users sign in, and read, change and throw away documents as far as they may.
+//! A service on axum: users sign in, by cookies or bearer tokens, and read, change and throw away documents as far as they may.
 
 pub mod account;
 pub mod guard;
 pub mod mail;
+pub mod rate_limit;
+pub mod session;
+pub mod sign_in;
 
 use std::{
     collections::BTreeMap,
@@ -10,16 +13,16 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{FromRef, Path, State},
     middleware::from_fn_with_state,
-    routing::{delete, get, post, put},
+    routing::{delete, get, put},
 };
-use guard::{Administrator, Allowed, Anonymous, Failure, SignedIn};
+use guard::{Administrator, Allowed, Failure, SignedIn};
 use mail::{Language, Languages};
+use rate_limit::{REQUESTS, SIGN_INS};
 use rolekeep::{
     Error, Page, Resource, UserId, UserManagement,
-    sessions::{Login as SignIn, SignInResult},
     users::{ListUsers, UserView},
 };
 use serde::{Deserialize, Serialize};
@@ -56,6 +59,8 @@ pub struct Service {
     pub documents: Arc<Mutex<BTreeMap<u32, Document>>>,
     /// In which language each user gets mail.
     pub languages: Languages,
+    /// Where our pages are.
+    pub origin: session::Origin,
 }
 
 impl FromRef<Service> for UserManagement {
@@ -78,7 +83,6 @@ pub fn app(service: Service) -> Router {
         .route("/documents/{number}", delete(throw_away))
         .route_layer(from_fn_with_state((service.um.clone(), "document:delete"), guard::require));
     Router::new()
-        .route("/login", post(login))
         .route("/me", get(me))
         .route("/me/language", put(read_mail_in))
         .route("/greeting", get(greeting))
@@ -86,23 +90,11 @@ pub fn app(service: Service) -> Router {
         .route("/documents/{number}", get(read).put(change))
         .route("/users", get(users))
         .merge(cleaning)
+        .layer(from_fn_with_state(REQUESTS, rate_limit::tell))
+        .merge(sign_in::routes().layer(from_fn_with_state(SIGN_INS, rate_limit::tell)))
         .merge(account::routes())
+        .layer(Extension(service.origin.clone()))
         .with_state(service)
-}
-
-/// What somebody signs in with.
-#[derive(Deserialize)]
-struct Login {
-    identifier: String,
-    password: String,
-    /// That of the last sign-in on this device.
-    device_token: Option<String>,
-}
-
-async fn login(somebody: Anonymous, Json(given): Json<Login>) -> Result<Json<SignInResult>, Failure> {
-    let mut login = SignIn::new(given.identifier, given.password);
-    login.device_token = given.device_token.map(Into::into);
-    Ok(Json(somebody.sessions().login(login).await?))
 }
 
 async fn me(me: SignedIn) -> Result<Json<UserView>, Failure> {

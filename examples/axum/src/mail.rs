@@ -80,7 +80,9 @@ impl Mailer {
 
     fn mail(&self, notice: &Notice, to: &Address) -> Result<Vec<u8>> {
         let failed = |why: &str| Error::new(Reason::Internal, why);
-        let known = self.languages.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.user_id).copied();
+        let languages = self.languages.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = notice.user_id.and_then(|user| languages.get(&user).copied());
+        drop(languages);
         let text = self
             .texts
             .get(&known.unwrap_or_default())
@@ -90,6 +92,7 @@ impl Mailer {
         let body = fill(body, |name| {
             Some(match name {
                 "link" => notice.link.as_ref().or(notice.token.as_ref())?.expose().into(),
+                "code" => notice.code.as_ref()?.expose().into(),
                 "until" => minute(notice.expires_at?).into(),
                 "time" => minute(notice.at).into(),
                 "ip" => notice.ip.as_deref().unwrap_or("-").into(),
@@ -151,7 +154,12 @@ pub fn parse(file: &str) -> Result<Texts, String> {
         for &has_link in with_link(*kind) {
             let key = key(*kind, has_link);
             let (subject, body) = texts.get(&key).ok_or_else(|| format!("there is no text for `{key}`"))?;
-            let is_known = |name: &str| matches!(name, "time" | "ip") || has_link && matches!(name, "link" | "until");
+            let is_known = |name: &str| match name {
+                "time" | "ip" => true,
+                "link" | "until" => has_link,
+                "code" => *kind == NoticeKind::SignInCode,
+                _ => false,
+            };
             fill(body, |name| is_known(name).then_some("".into())).map_err(|why| format!("`{key}`: {why}"))?;
             if has_link && !body.contains("{link}") || subject.contains('{') {
                 return Err(format!("`{key}` lacks its link, or has something in its subject"));
@@ -165,8 +173,12 @@ pub fn parse(file: &str) -> Result<Texts, String> {
 /// Whether a kind's notices have a link, or both with and without.
 fn with_link(kind: NoticeKind) -> &'static [bool] {
     match kind {
-        NoticeKind::PasswordReset | NoticeKind::Verification | NoticeKind::EmailChange => &[true],
-        NoticeKind::EmailChanged | NoticeKind::FactorAdded => &[true, false],
+        NoticeKind::PasswordReset
+        | NoticeKind::Verification
+        | NoticeKind::EmailChange
+        | NoticeKind::Invitation
+        | NoticeKind::SignInCode => &[true],
+        NoticeKind::EmailChanged | NoticeKind::FactorAdded | NoticeKind::IdentityLinked => &[true, false],
         _ => &[false],
     }
 }

@@ -15,18 +15,26 @@ use std::{collections::BTreeMap, env, error::Error, net::SocketAddr, sync::Arc};
 use axum_service::{
     Document, Service, app,
     mail::{Languages, Mailer},
+    rate_limit::REQUESTS,
+    session::Origin,
 };
 use rolekeep::{Config, Policy, UserManagement, users::CreateUser};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let policy = Policy::from_toml(include_str!("../policy.toml"))?;
-    let config = Config::new().link_url("http://localhost:8080/account");
-    let mut builder = UserManagement::builder().policy(policy).config(config);
-    let languages = Languages::default();
+    let origin = "http://localhost:8080";
+    let config = Config::new().link_url(format!("{origin}/account")).requests_per_minute(REQUESTS.quota);
+    let mut config = config.passkey_domain("localhost").passkey_origins([origin]);
+    let (mut mailer, languages) = (None, Languages::default());
     if let Ok(server) = env::var("SMTP_URL") {
         let from = env::var("MAIL_FROM").unwrap_or_else(|_| "Documents <documents@example.org>".to_owned());
-        builder = builder.notifier(Mailer::new(&server, &from, languages.clone())?);
+        mailer = Some(Mailer::new(&server, &from, languages.clone())?);
+        config = config.mail_sign_in(true);
+    }
+    let mut builder = UserManagement::builder().policy(policy).config(config);
+    if let Some(mailer) = mailer {
+        builder = builder.notifier(mailer);
     }
     let um = builder.open().await?;
     let mut documents = BTreeMap::new();
@@ -36,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let text = format!("what {name} wrote");
         documents.insert(number, Document { owner_id: user.id, is_published: number == 3, text });
     }
-    let service = Service { um, documents: Arc::new(documents.into()), languages };
+    let service = Service { um, documents: Arc::new(documents.into()), languages, origin: Origin(origin.into()) };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 8080)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app(service).into_make_service_with_connect_info::<SocketAddr>()).await?;

@@ -42,9 +42,10 @@ impl World {
         let document = |owner: UserId, is_published| Document { owner_id: owner, is_published, text: "…".to_owned() };
         let documents = [(1, document(users[0], false)), (2, document(users[1], false)), (3, document(users[1], true))];
         let documents = std::sync::Arc::new(std::sync::Mutex::new(documents.into()));
-        let service = Service { um: um.clone(), documents, languages: Languages::default() };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
+        let origin = service::origin(&base);
+        let service = Service { um: um.clone(), documents, languages: Languages::default(), origin };
         service::serve(listener, service);
         Self { um, base, ada: users[0] }
     }
@@ -71,8 +72,12 @@ fn password(name: &str) -> String {
 
 fn assert_refused(answer: &Answer, status: u16, code: &str, reason: &str) {
     assert_eq!((answer.status, &answer.body["code"], &answer.body["reason"]), (status, &json!(code), &json!(reason)));
-    assert_eq!(answer.header("www-authenticate"), (status == 401).then_some("Bearer"), "{}", answer.body);
-    assert!(answer.body["message"].as_str().is_some_and(|text| text.len() > 5), "{}", answer.body);
+    let challenge = if reason == "not_signed_in" { "Bearer" } else { r#"Bearer error="invalid_token""# };
+    assert_eq!(answer.header("www-authenticate"), (status == 401).then_some(challenge), "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let title = ureq::http::StatusCode::from_u16(status).unwrap().canonical_reason();
+    assert_eq!((answer.body["title"].as_str(), &answer.body["status"]), (title, &json!(status)));
+    assert!(answer.body["detail"].as_str().is_some_and(|text| text.len() > 5), "{}", answer.body);
     assert!(answer.body["fields"].is_array());
 }
 

@@ -18,54 +18,16 @@ use axum_service::{
 };
 use catcher::Catcher;
 use rolekeep::{
-    Config, Policy, RequestContext, Time, UserManagement,
+    Config, Policy, RequestContext, UserManagement,
     audit::ListAudit,
-    environment::{Environment, Task, TokioEnvironment, Work},
+    environment::TokioEnvironment,
     passwords::ForgotPassword,
     users::{CreateUser, UpdateUser},
 };
 use serde_json::{Value as Json, json};
-use service::{Answer, ask, serve};
+use service::{Answer, Later, ask, origin, serve};
 
 const NEW_PASSWORD: &str = "a horse that nobody expects";
-
-/// A clock that a test moves on.
-struct Later {
-    real: TokioEnvironment,
-    seconds: Arc<AtomicU64>,
-}
-
-impl Later {
-    fn by(&self) -> Duration {
-        Duration::from_secs(self.seconds.load(Ordering::Relaxed))
-    }
-}
-
-impl Environment for Later {
-    fn now(&self) -> Time {
-        self.real.now().checked_add(self.by()).unwrap()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.real.elapsed() + self.by()
-    }
-
-    fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
-        self.real.random(buffer)
-    }
-
-    fn spawn(&self, task: Task) {
-        self.real.spawn(task);
-    }
-
-    fn spawn_blocking(&self, work: Work) {
-        self.real.spawn_blocking(work);
-    }
-
-    fn sleep(&self, millis: u64) -> Task {
-        self.real.sleep(millis)
-    }
-}
 
 struct World {
     um: UserManagement,
@@ -93,7 +55,7 @@ impl World {
             let new = CreateUser::new(format!("{name}@example.org")).password(password(name));
             um.system().users().create(new).await.unwrap();
         }
-        serve(listener, Service { um: um.clone(), documents: Arc::default(), languages });
+        serve(listener, Service { um: um.clone(), documents: Arc::default(), languages, origin: origin(&base) });
         Self { um, base, catcher, seconds }
     }
 
@@ -378,6 +340,7 @@ async fn the_page_of_links_runs_its_own_script_alone_and_is_kept_nowhere() {
                 ("rkp_", "/reset"),
                 ("rkv_", "/verification/confirm"),
                 ("rke_", "/email/confirm"),
+                ("rki_", "/invitation/accept"),
                 ("rku_", "/email/revert"),
             ] {
                 let at = text.find(&format!("{begins}: {{")).unwrap();

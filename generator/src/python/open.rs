@@ -17,7 +17,7 @@ from ._persister import Persister
 from ._store import Opening, UserManagement, start
 "#;
 
-/// The words that config are of.
+/// The words and records that config is of.
 fn words(config: &[FieldShape]) -> String {
     let mut names: Vec<&str> = config.iter().filter_map(|setting| named(&setting.ty)).collect();
     names.sort_unstable();
@@ -28,7 +28,7 @@ fn words(config: &[FieldShape]) -> String {
 fn named(ty: &TypeRef) -> Option<&str> {
     match ty {
         TypeRef::Named(name) => Some(name),
-        TypeRef::Optional(inner) => named(inner),
+        TypeRef::Optional(inner) | TypeRef::List(inner) => named(inner),
         _ => None,
     }
 }

@@ -8,11 +8,14 @@ extension Caller {
     /// Logins: tokens and the sessions they belong to.
     public var sessions: Sessions { getSessions() }
 
-    /// The steps of a sign-in after the first.
+    /// Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
     public var signIn: SignIn { getSignIn() }
 
     /// Second factors: one's own, and resetting those of others.
     public var factors: Factors { getFactors() }
+
+    /// API keys: what programs of a user call by.
+    public var apiKeys: ApiKeys { getApiKeys() }
 
     /// Passwords: changing one's own, and setting those of others.
     public var passwords: Passwords { getPasswords() }
@@ -22,6 +25,15 @@ extension Caller {
 
     /// Changing one's own e-mail address.
     public var email: Email { getEmail() }
+
+    /// Whom the caller's account stands for at other issuers.
+    public var identities: Identities { getIdentities() }
+
+    /// Invitations: accounts and roles for who has an e-mail address.
+    public var invitations: Invitations { getInvitations() }
+
+    /// The keys that tokens are signed with.
+    public var signingKeys: SigningKeys { getSigningKeys() }
 
     /// Limits of failed sign-ins.
     public var limits: Limits { getLimits() }
@@ -73,6 +85,36 @@ extension Sessions {
     public func listOfAll(input: ListSessionsOf) -> AllRows<Session> {
         AllRows { cursor in
             let page = try await self.listOf(input: ListSessionsOf(userId: input.userId, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension ApiKeys {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListApiKeys = ListApiKeys()) -> AllRows<ApiKey> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListApiKeys(includeEnded: input.includeEnded, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension ApiKeys {
+    /// All rows of `listOf`, from the first page to the last; `limit` of them are read at a time.
+    public func listOfAll(input: ListApiKeysOf) -> AllRows<ApiKey> {
+        AllRows { cursor in
+            let page = try await self.listOf(input: ListApiKeysOf(userId: input.userId, includeEnded: input.includeEnded, limit: input.limit, cursor: cursor))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Invitations {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListInvitations = ListInvitations()) -> AllRows<Invitation> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListInvitations(state: input.state, limit: input.limit, cursor: cursor))
             return (page.items, page.nextCursor)
         }
     }
@@ -138,6 +180,11 @@ extension Audit {
     }
 }
 
+extension ApiKeyPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[ApiKey]> { items.makeIterator() }
+}
+
 extension AuditEntryPage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[AuditEntry]> { items.makeIterator() }
@@ -146,6 +193,11 @@ extension AuditEntryPage: Sequence {
 extension DronePage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[Drone]> { items.makeIterator() }
+}
+
+extension InvitationPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[Invitation]> { items.makeIterator() }
 }
 
 extension PermissionPage: Sequence {

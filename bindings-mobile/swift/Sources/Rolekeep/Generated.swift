@@ -635,6 +635,268 @@ fileprivate struct FfiConverterTimestamp: FfiConverterRustBuffer {
 
 
 /**
+ * API keys: what programs of a user call by.
+ */
+public protocol ApiKeysProtocol: AnyObject, Sendable {
+    
+    /**
+     * Makes an API key of the caller: what a program of its user gives instead of an access token.
+     *
+     * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
+     * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
+     * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
+     * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
+     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
+     * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+     */
+    func create(input: CreateApiKey) async throws  -> NewApiKey
+    
+    /**
+     * Makes an API key of a user, as `api_keys.create`.
+     *
+     * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
+     * count, as where the application acts as the user.
+     */
+    func createFor(input: CreateApiKeyFor) async throws  -> NewApiKey
+    
+    /**
+     * Lists the caller's own API keys, newest first.
+     */
+    func list(input: ListApiKeys) async throws  -> ApiKeyPage
+    
+    /**
+     * Lists a user's API keys, newest first.
+     *
+     * Permission `api_key:read`, and `user:read` of the user.
+     */
+    func listOf(input: ListApiKeysOf) async throws  -> ApiKeyPage
+    
+    /**
+     * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
+     *
+     * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
+     * somebody else ends is told by mail.
+     */
+    func revoke(input: RevokeApiKey) async throws 
+    
+}
+/**
+ * API keys: what programs of a user call by.
+ */
+open class ApiKeys: ApiKeysProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_apikeys(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_apikeys(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Makes an API key of the caller: what a program of its user gives instead of an access token.
+     *
+     * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
+     * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
+     * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
+     * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
+     * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
+     * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+     */
+open func create(input: CreateApiKey)async throws  -> NewApiKey  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_apikeys_create(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreateApiKey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeNewApiKey_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Makes an API key of a user, as `api_keys.create`.
+     *
+     * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
+     * count, as where the application acts as the user.
+     */
+open func createFor(input: CreateApiKeyFor)async throws  -> NewApiKey  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_apikeys_create_for(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreateApiKeyFor_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeNewApiKey_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the caller's own API keys, newest first.
+     */
+open func list(input: ListApiKeys = ListApiKeys())async throws  -> ApiKeyPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_apikeys_list(
+                        self.uniffiCloneHandle(),FfiConverterTypeListApiKeys_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeApiKeyPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists a user's API keys, newest first.
+     *
+     * Permission `api_key:read`, and `user:read` of the user.
+     */
+open func listOf(input: ListApiKeysOf)async throws  -> ApiKeyPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_apikeys_list_of(
+                        self.uniffiCloneHandle(),FfiConverterTypeListApiKeysOf_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeApiKeyPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
+     *
+     * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
+     * somebody else ends is told by mail.
+     */
+open func revoke(input: RevokeApiKey)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_apikeys_revoke(
+                        self.uniffiCloneHandle(),FfiConverterTypeRevokeApiKey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeApiKeys: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = ApiKeys
+
+    public static func lift(_ handle: UInt64) throws -> ApiKeys {
+        return ApiKeys(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: ApiKeys) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ApiKeys {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: ApiKeys, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKeys_lift(_ handle: UInt64) throws -> ApiKeys {
+    return try FfiConverterTypeApiKeys.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKeys_lower(_ value: ApiKeys) -> UInt64 {
+    return FfiConverterTypeApiKeys.lower(value)
+}
+
+
+
+
+
+
+/**
  * The audit log.
  */
 public protocol AuditProtocol: AnyObject, Sendable {
@@ -937,6 +1199,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func withRequest(request: RequestContext)  -> Caller
     
     /**
+     * API keys: what programs of a user call by.
+     */
+    func getApiKeys()  -> ApiKeys
+    
+    /**
      * The audit log.
      */
     func getAudit()  -> Audit
@@ -955,6 +1222,16 @@ public protocol CallerProtocol: AnyObject, Sendable {
      * Second factors: one's own, and resetting those of others.
      */
     func getFactors()  -> Factors
+    
+    /**
+     * Whom the caller's account stands for at other issuers.
+     */
+    func getIdentities()  -> Identities
+    
+    /**
+     * Invitations: accounts and roles for who has an e-mail address.
+     */
+    func getInvitations()  -> Invitations
     
     /**
      * Limits of failed sign-ins.
@@ -997,9 +1274,14 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getSetup()  -> Setup
     
     /**
-     * The steps of a sign-in after the first.
+     * Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
      */
     func getSignIn()  -> SignIn
+    
+    /**
+     * The keys that tokens are signed with.
+     */
+    func getSigningKeys()  -> SigningKeys
     
     /**
      * Accounts.
@@ -1301,6 +1583,18 @@ open func withRequest(request: RequestContext) -> Caller  {
 }
     
     /**
+     * API keys: what programs of a user call by.
+     */
+open func getApiKeys() -> ApiKeys  {
+    return try!  FfiConverterTypeApiKeys_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_api_keys(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * The audit log.
      */
 open func getAudit() -> Audit  {
@@ -1343,6 +1637,30 @@ open func getFactors() -> Factors  {
     return try!  FfiConverterTypeFactors_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_factors(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whom the caller's account stands for at other issuers.
+     */
+open func getIdentities() -> Identities  {
+    return try!  FfiConverterTypeIdentities_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_identities(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Invitations: accounts and roles for who has an e-mail address.
+     */
+open func getInvitations() -> Invitations  {
+    return try!  FfiConverterTypeInvitations_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_invitations(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1445,12 +1763,24 @@ open func getSetup() -> Setup  {
 }
     
     /**
-     * The steps of a sign-in after the first.
+     * Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
      */
 open func getSignIn() -> SignIn  {
     return try!  FfiConverterTypeSignIn_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_sign_in(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The keys that tokens are signed with.
+     */
+open func getSigningKeys() -> SigningKeys  {
+    return try!  FfiConverterTypeSigningKeys_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_signing_keys(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -1905,7 +2235,8 @@ public protocol EmailProtocol: AnyObject, Sendable {
     
     /**
      * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-     * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
+     * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
+     * linked, by that of `identity_linked`.
      *
      * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
      * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
@@ -2023,7 +2354,8 @@ open func confirm(input: ConfirmEmail)async throws  -> Tokens  {
     
     /**
      * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-     * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
+     * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
+     * linked, by that of `identity_linked`.
      *
      * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
      * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
@@ -2112,6 +2444,27 @@ public protocol FactorsProtocol: AnyObject, Sendable {
     func add(input: AddFactor) async throws  -> AddedFactor
     
     /**
+     * Adds a passkey to the caller's account, by what its authenticator answered.
+     *
+     * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+     * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+     * recovery codes.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+     * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+     */
+    func addPasskey(input: AddPasskey) async throws  -> AddedFactor
+    
+    /**
+     * Begins to add a passkey to the caller's account.
+     *
+     * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no `passkey_domain`.
+     */
+    func addPasskeyStart() async throws  -> PasskeyOptions
+    
+    /**
      * Begins to add an authenticator app to the caller's account.
      *
      * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
@@ -2139,7 +2492,8 @@ public protocol FactorsProtocol: AnyObject, Sendable {
      *
      * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
      * last five minutes.
-     * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+     * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+     * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
      */
     func remove(input: RemoveFactor) async throws  -> Tokens
     
@@ -2234,6 +2588,55 @@ open func add(input: AddFactor)async throws  -> AddedFactor  {
 }
     
     /**
+     * Adds a passkey to the caller's account, by what its authenticator answered.
+     *
+     * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+     * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+     * recovery codes.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+     * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+     */
+open func addPasskey(input: AddPasskey)async throws  -> AddedFactor  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_add_passkey(
+                        self.uniffiCloneHandle(),FfiConverterTypeAddPasskey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAddedFactor_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to add a passkey to the caller's account.
+     *
+     * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no `passkey_domain`.
+     */
+open func addPasskeyStart()async throws  -> PasskeyOptions  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_factors_add_passkey_start(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePasskeyOptions_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Begins to add an authenticator app to the caller's account.
      *
      * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
@@ -2303,7 +2706,8 @@ open func recoveryCodes()async throws  -> RecoveryCodes  {
      *
      * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
      * last five minutes.
-     * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+     * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+     * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
      */
 open func remove(input: RemoveFactor)async throws  -> Tokens  {
     return
@@ -2387,6 +2791,490 @@ func FfiConverterTypeFactors_lift(_ handle: UInt64) throws -> Factors {
 #endif
 func FfiConverterTypeFactors_lower(_ value: Factors) -> UInt64 {
     return FfiConverterTypeFactors.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Whom the caller's account stands for at other issuers.
+ */
+public protocol IdentitiesProtocol: AnyObject, Sendable {
+    
+    /**
+     * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
+     *
+     * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
+     * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
+     * It needs a sign-in or `sessions.step_up` within the last five minutes still.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
+     * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+     * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
+     */
+    func link(input: LinkIdentity) async throws  -> IdentityView
+    
+    /**
+     * Begins to link the caller's account to somebody whom one of the `trusted_issuers` knows.
+     *
+     * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
+     * needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+     */
+    func linkStart() async throws  -> IdentityChallenge
+    
+    /**
+     * Lists whom the caller's account stands for at other issuers, in the order in which they were linked.
+     */
+    func list() async throws  -> [IdentityView]
+    
+    /**
+     * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+     *
+     * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+     */
+    func unlink(input: UnlinkIdentity) async throws 
+    
+}
+/**
+ * Whom the caller's account stands for at other issuers.
+ */
+open class Identities: IdentitiesProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_identities(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_identities(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
+     *
+     * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
+     * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
+     * It needs a sign-in or `sessions.step_up` within the last five minutes still.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
+     * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+     * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
+     */
+open func link(input: LinkIdentity)async throws  -> IdentityView  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_identities_link(
+                        self.uniffiCloneHandle(),FfiConverterTypeLinkIdentity_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeIdentityView_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to link the caller's account to somebody whom one of the `trusted_issuers` knows.
+     *
+     * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
+     * needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+     */
+open func linkStart()async throws  -> IdentityChallenge  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_identities_link_start(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeIdentityChallenge_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists whom the caller's account stands for at other issuers, in the order in which they were linked.
+     */
+open func list()async throws  -> [IdentityView]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_identities_list(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeIdentityView.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+     *
+     * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+     */
+open func unlink(input: UnlinkIdentity)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_identities_unlink(
+                        self.uniffiCloneHandle(),FfiConverterTypeUnlinkIdentity_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeIdentities: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Identities
+
+    public static func lift(_ handle: UInt64) throws -> Identities {
+        return Identities(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Identities) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Identities {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Identities, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIdentities_lift(_ handle: UInt64) throws -> Identities {
+    return try FfiConverterTypeIdentities.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIdentities_lower(_ value: Identities) -> UInt64 {
+    return FfiConverterTypeIdentities.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Invitations: accounts and roles for who has an e-mail address.
+ */
+public protocol InvitationsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+     *
+     * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
+     * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
+     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
+     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
+     * stays good after all but the first.
+     */
+    func accept(input: AcceptInvitation) async throws  -> AcceptedInvitation
+    
+    /**
+     * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+     * `invitation`.
+     *
+     * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
+     * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+     * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
+     * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+     * `UNAVAILABLE` where the store has no notifier.
+     */
+    func create(input: CreateInvitation) async throws  -> Invitation
+    
+    /**
+     * Lists invitations, newest first, for 90 days from their end.
+     *
+     * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+     */
+    func list(input: ListInvitations) async throws  -> InvitationPage
+    
+    /**
+     * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+     *
+     * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+     * `RESOURCE_NOT_FOUND`.
+     */
+    func revoke(input: RevokeInvitation) async throws 
+    
+}
+/**
+ * Invitations: accounts and roles for who has an e-mail address.
+ */
+open class Invitations: InvitationsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_invitations(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_invitations(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+     *
+     * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
+     * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
+     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
+     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
+     * stays good after all but the first.
+     */
+open func accept(input: AcceptInvitation)async throws  -> AcceptedInvitation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_invitations_accept(
+                        self.uniffiCloneHandle(),FfiConverterTypeAcceptInvitation_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAcceptedInvitation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+     * `invitation`.
+     *
+     * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
+     * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+     * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
+     * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+     * `UNAVAILABLE` where the store has no notifier.
+     */
+open func create(input: CreateInvitation)async throws  -> Invitation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_invitations_create(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreateInvitation_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeInvitation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists invitations, newest first, for 90 days from their end.
+     *
+     * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+     */
+open func list(input: ListInvitations = ListInvitations())async throws  -> InvitationPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_invitations_list(
+                        self.uniffiCloneHandle(),FfiConverterTypeListInvitations_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeInvitationPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+     *
+     * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+     * `RESOURCE_NOT_FOUND`.
+     */
+open func revoke(input: RevokeInvitation)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_invitations_revoke(
+                        self.uniffiCloneHandle(),FfiConverterTypeRevokeInvitation_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeInvitations: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Invitations
+
+    public static func lift(_ handle: UInt64) throws -> Invitations {
+        return Invitations(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Invitations) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Invitations {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Invitations, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitations_lift(_ handle: UInt64) throws -> Invitations {
+    return try FfiConverterTypeInvitations.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitations_lower(_ value: Invitations) -> UInt64 {
+    return FfiConverterTypeInvitations.lower(value)
 }
 
 
@@ -2796,7 +3684,7 @@ public protocol PasswordsProtocol: AnyObject, Sendable {
     /**
      * Changes the caller's own password.
      *
-     * All its sessions end; it goes on in a new one, by the tokens of the answer.
+     * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
      * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
      * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
      * after ten in a row.
@@ -2928,7 +3816,7 @@ open class Passwords: PasswordsProtocol, @unchecked Sendable {
     /**
      * Changes the caller's own password.
      *
-     * All its sessions end; it goes on in a new one, by the tokens of the answer.
+     * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
      * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
      * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
      * after ten in a row.
@@ -5335,6 +6223,20 @@ func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
 public protocol SessionsProtocol: AnyObject, Sendable {
     
     /**
+     * Lets the caller act as another user for at most an hour, to see what that sees.
+     *
+     * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
+     * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+     * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
+     * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+     * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+     * within the last five minutes.
+     * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
+     * `FORBIDDEN` for an API key and for whoever acts as another user already.
+     */
+    func impersonate(input: Impersonate) async throws  -> Impersonation
+    
+    /**
      * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
      *
      * For gateways, and for services that have no store. Whoever has a token may ask about it. A refresh token is none, so that
@@ -5390,6 +6292,15 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     func revokeAll(input: RevokeAllSessions) async throws 
     
     /**
+     * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+     *
+     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
+     * mailed. Other instances refuse the sessions within a second.
+     * Only the application itself may, with `system`.
+     */
+    func revokeEveryone() async throws 
+    
+    /**
      * Ends all sessions of the caller except this one.
      */
     func revokeOthers() async throws 
@@ -5403,6 +6314,37 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      * after too many wrong passwords or codes; the session ends after ten wrong passwords in a row.
      */
     func stepUp(input: StepUp) async throws  -> Tokens
+    
+    /**
+     * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+     *
+     * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
+     * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+     * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
+     * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+     * fetched.
+     */
+    func stepUpExternal(input: StepUpExternal) async throws  -> Tokens
+    
+    /**
+     * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+     *
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+     * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+     * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+     */
+    func stepUpPasskey(input: StepUpByPasskey) async throws  -> Tokens
+    
+    /**
+     * Begins to prove again by a passkey who the caller is.
+     *
+     * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
+     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no `passkey_domain`.
+     */
+    func stepUpPasskeyStart() async throws  -> PasskeyOptions
     
 }
 /**
@@ -5460,6 +6402,34 @@ open class Sessions: SessionsProtocol, @unchecked Sendable {
 
     
 
+    
+    /**
+     * Lets the caller act as another user for at most an hour, to see what that sees.
+     *
+     * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
+     * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+     * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
+     * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+     * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+     * within the last five minutes.
+     * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
+     * `FORBIDDEN` for an API key and for whoever acts as another user already.
+     */
+open func impersonate(input: Impersonate)async throws  -> Impersonation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_impersonate(
+                        self.uniffiCloneHandle(),FfiConverterTypeImpersonate_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImpersonation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
     
     /**
      * Says whether an access token would be accepted now, and whose it is; where it would not be, why (RFC 7662).
@@ -5629,6 +6599,29 @@ open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws 
 }
     
     /**
+     * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+     *
+     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
+     * mailed. Other instances refuse the sessions within a second.
+     * Only the application itself may, with `system`.
+     */
+open func revokeEveryone()async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_revoke_everyone(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Ends all sessions of the caller except this one.
      */
 open func revokeOthers()async throws   {
@@ -5667,6 +6660,79 @@ open func stepUp(input: StepUp)async throws  -> Tokens  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeTokens_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+     *
+     * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
+     * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+     * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
+     * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+     * fetched.
+     */
+open func stepUpExternal(input: StepUpExternal)async throws  -> Tokens  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_step_up_external(
+                        self.uniffiCloneHandle(),FfiConverterTypeStepUpExternal_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTokens_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+     *
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+     * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+     * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+     */
+open func stepUpPasskey(input: StepUpByPasskey)async throws  -> Tokens  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_step_up_passkey(
+                        self.uniffiCloneHandle(),FfiConverterTypeStepUpByPasskey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTokens_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to prove again by a passkey who the caller is.
+     *
+     * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
+     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no `passkey_domain`.
+     */
+open func stepUpPasskeyStart()async throws  -> PasskeyOptions  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_step_up_passkey_start(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePasskeyOptions_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -5864,7 +6930,7 @@ func FfiConverterTypeSetup_lower(_ value: Setup) -> UInt64 {
 
 
 /**
- * The steps of a sign-in after the first.
+ * Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
  */
 public protocol SignInProtocol: AnyObject, Sendable {
     
@@ -5879,6 +6945,25 @@ public protocol SignInProtocol: AnyObject, Sendable {
     func enrol(input: Enrol) async throws  -> SignInResult
     
     /**
+     * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+     *
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
+     * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
+     * `DUPLICATE_RESOURCE` for a passkey that is known.
+     */
+    func enrolPasskey(input: EnrolPasskey) async throws  -> SignInResult
+    
+    /**
+     * Begins to add a passkey as the second factor that a sign-in owes.
+     *
+     * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+     * it answers the same.
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+     */
+    func enrolPasskeyStart(input: StartEnrolPasskey) async throws  -> PasskeyOptions
+    
+    /**
      * Begins to add the authenticator app that a sign-in owes.
      *
      * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
@@ -5886,6 +6971,21 @@ public protocol SignInProtocol: AnyObject, Sendable {
      * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
      */
     func enrolStart(input: StartEnrol) async throws  -> FactorSetup
+    
+    /**
+     * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+     * Supabase.
+     *
+     * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
+     * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
+     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+     * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
+     * (`auth_time`, or `amr` of Supabase).
+     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+     * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+     */
+    func external(input: SignInByToken) async throws  -> SignInResult
     
     /**
      * Proves the second factor, and goes on with the sign-in that owes it.
@@ -5896,6 +6996,50 @@ public protocol SignInProtocol: AnyObject, Sendable {
      * (`invalid_token`): after ten minutes, and after five wrong codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes.
      */
     func factor(input: ProveFactor) async throws  -> SignInResult
+    
+    /**
+     * Signs in by a code that was mailed.
+     *
+     * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
+     * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
+     * the same again for as long as a used refresh token does, in case the answer was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
+     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
+     * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+     */
+    func mail(input: SignInByMail) async throws  -> SignInResult
+    
+    /**
+     * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+     *
+     * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+     * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
+     * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+     */
+    func mailStart(input: StartSignInByMail) async throws  -> MailChallenge
+    
+    /**
+     * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+     *
+     * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
+     * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
+     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
+     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
+     * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+     */
+    func passkey(input: SignInByPasskey) async throws  -> SignInResult
+    
+    /**
+     * Begins to sign in with a passkey, or to prove the second factor by one.
+     *
+     * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+     * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
+     * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
+     * the configuration has no `passkey_domain`.
+     */
+    func passkeyStart(input: StartSignInByPasskey) async throws  -> PasskeyOptions
     
     /**
      * Chooses a new password and goes on with the sign-in that owes one.
@@ -5909,7 +7053,7 @@ public protocol SignInProtocol: AnyObject, Sendable {
     
 }
 /**
- * The steps of a sign-in after the first.
+ * Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
  */
 open class SignIn: SignInProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -5989,6 +7133,53 @@ open func enrol(input: Enrol)async throws  -> SignInResult  {
 }
     
     /**
+     * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+     *
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
+     * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
+     * `DUPLICATE_RESOURCE` for a passkey that is known.
+     */
+open func enrolPasskey(input: EnrolPasskey)async throws  -> SignInResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_enrol_passkey(
+                        self.uniffiCloneHandle(),FfiConverterTypeEnrolPasskey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSignInResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to add a passkey as the second factor that a sign-in owes.
+     *
+     * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+     * it answers the same.
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+     */
+open func enrolPasskeyStart(input: StartEnrolPasskey)async throws  -> PasskeyOptions  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_enrol_passkey_start(
+                        self.uniffiCloneHandle(),FfiConverterTypeStartEnrolPasskey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePasskeyOptions_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Begins to add the authenticator app that a sign-in owes.
      *
      * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
@@ -6007,6 +7198,35 @@ open func enrolStart(input: StartEnrol)async throws  -> FactorSetup  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeFactorSetup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+     * Supabase.
+     *
+     * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
+     * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
+     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+     * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
+     * (`auth_time`, or `amr` of Supabase).
+     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+     * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+     */
+open func external(input: SignInByToken)async throws  -> SignInResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_external(
+                        self.uniffiCloneHandle(),FfiConverterTypeSignInByToken_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSignInResult_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -6031,6 +7251,106 @@ open func factor(input: ProveFactor)async throws  -> SignInResult  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeSignInResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Signs in by a code that was mailed.
+     *
+     * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
+     * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
+     * the same again for as long as a used refresh token does, in case the answer was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
+     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
+     * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+     */
+open func mail(input: SignInByMail)async throws  -> SignInResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_mail(
+                        self.uniffiCloneHandle(),FfiConverterTypeSignInByMail_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSignInResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+     *
+     * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+     * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
+     * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+     */
+open func mailStart(input: StartSignInByMail)async throws  -> MailChallenge  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_mail_start(
+                        self.uniffiCloneHandle(),FfiConverterTypeStartSignInByMail_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeMailChallenge_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+     *
+     * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
+     * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
+     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
+     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
+     * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+     */
+open func passkey(input: SignInByPasskey)async throws  -> SignInResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_passkey(
+                        self.uniffiCloneHandle(),FfiConverterTypeSignInByPasskey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSignInResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins to sign in with a passkey, or to prove the second factor by one.
+     *
+     * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+     * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
+     * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
+     * the configuration has no `passkey_domain`.
+     */
+open func passkeyStart(input: StartSignInByPasskey = StartSignInByPasskey())async throws  -> PasskeyOptions  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signin_passkey_start(
+                        self.uniffiCloneHandle(),FfiConverterTypeStartSignInByPasskey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePasskeyOptions_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -6102,6 +7422,264 @@ func FfiConverterTypeSignIn_lift(_ handle: UInt64) throws -> SignIn {
 #endif
 func FfiConverterTypeSignIn_lower(_ value: SignIn) -> UInt64 {
     return FfiConverterTypeSignIn.lower(value)
+}
+
+
+
+
+
+
+/**
+ * The keys that tokens are signed with.
+ */
+public protocol SigningKeysProtocol: AnyObject, Sendable {
+    
+    /**
+     * Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+     *
+     * To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in it: with that algorithm the set is
+     * empty. Nothing is read from the storage.
+     */
+    func jwks() async throws  -> Jwks
+    
+    /**
+     * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and the newest first.
+     *
+     * A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
+     * by the settings `signing_key` and `retired_signing_keys` are not among them.
+     * Only the application itself may, with `system`.
+     */
+    func list() async throws  -> [SigningKeyView]
+    
+    /**
+     * Ends a key at once, and all that was signed with it: for when somebody else has it.
+     *
+     * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
+     * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
+     * tokens until they ask for the key set again.
+     *
+     * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
+     * the settings ends by changing them.
+     */
+    func revoke(input: RevokeSigningKey) async throws 
+    
+    /**
+     * Makes the next key of each kind that the store made for itself: the root key, and with `token_algorithm` `es256` or `eddsa` the
+     * key of access tokens.
+     *
+     * They sign in ten minutes; until then everybody comes to know of them. What the keys of before signed is accepted for as long as it
+     * would have been: access tokens until they expire; of a root key the rest for 30 days, or for `session_seconds` if that is longer
+     * (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
+     * Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
+     * somebody left who could read the storage; where somebody else has a key, use `signing_keys.revoke`.
+     *
+     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
+     * `signing_key` and there is no other key (give a new one, and the old one in `retired_signing_keys`), `CONFLICT` while the next keys do
+     * not sign yet, and where 32 of a kind are accepted.
+     */
+    func rotate() async throws  -> [SigningKeyView]
+    
+}
+/**
+ * The keys that tokens are signed with.
+ */
+open class SigningKeys: SigningKeysProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_signingkeys(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_signingkeys(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Gives the public keys by which other services verify access tokens, as a JWK Set (RFC 7517).
+     *
+     * To be served as `/.well-known/jwks.json`. Keys of `hs256` are no public keys and never in it: with that algorithm the set is
+     * empty. Nothing is read from the storage.
+     */
+open func jwks()async throws  -> Jwks  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signingkeys_jwks(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeJwks_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the keys that a store made for itself and whose tokens it accepts, by algorithm and the newest first.
+     *
+     * A key of `hs256` is a root key, from which refresh tokens, links and challenges follow as well. Those that the application gives
+     * by the settings `signing_key` and `retired_signing_keys` are not among them.
+     * Only the application itself may, with `system`.
+     */
+open func list()async throws  -> [SigningKeyView]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signingkeys_list(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeSigningKeyView.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Ends a key at once, and all that was signed with it: for when somebody else has it.
+     *
+     * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
+     * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
+     * tokens until they ask for the key set again.
+     *
+     * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
+     * the settings ends by changing them.
+     */
+open func revoke(input: RevokeSigningKey)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signingkeys_revoke(
+                        self.uniffiCloneHandle(),FfiConverterTypeRevokeSigningKey_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Makes the next key of each kind that the store made for itself: the root key, and with `token_algorithm` `es256` or `eddsa` the
+     * key of access tokens.
+     *
+     * They sign in ten minutes; until then everybody comes to know of them. What the keys of before signed is accepted for as long as it
+     * would have been: access tokens until they expire; of a root key the rest for 30 days, or for `session_seconds` if that is longer
+     * (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
+     * Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
+     * somebody left who could read the storage; where somebody else has a key, use `signing_keys.revoke`.
+     *
+     * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
+     * `signing_key` and there is no other key (give a new one, and the old one in `retired_signing_keys`), `CONFLICT` while the next keys do
+     * not sign yet, and where 32 of a kind are accepted.
+     */
+open func rotate()async throws  -> [SigningKeyView]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_signingkeys_rotate(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeSigningKeyView.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSigningKeys: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = SigningKeys
+
+    public static func lift(_ handle: UInt64) throws -> SigningKeys {
+        return SigningKeys(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: SigningKeys) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SigningKeys {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: SigningKeys, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSigningKeys_lift(_ handle: UInt64) throws -> SigningKeys {
+    return try FfiConverterTypeSigningKeys.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSigningKeys_lower(_ value: SigningKeys) -> UInt64 {
+    return FfiConverterTypeSigningKeys.lower(value)
 }
 
 
@@ -7337,6 +8915,245 @@ func FfiConverterTypeVerification_lower(_ value: Verification) -> UInt64 {
 
 
 /**
+ * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+ *
+ * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
+ * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
+ * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+ * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
+ * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
+ * stays good after all but the first.
+ */
+public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The token that was mailed.
+     */
+    public let token: String
+    /**
+     * The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case.
+     */
+    public let username: String?
+    /**
+     * The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
+     */
+    public let password: String?
+    /**
+     * The whole name, at most 255 characters.
+     */
+    public let fullName: String?
+    /**
+     * The name shown to others, at most 100 characters.
+     */
+    public let displayName: String?
+    /**
+     * The given name, at most 100 characters.
+     */
+    public let firstName: String?
+    /**
+     * The family name, at most 100 characters.
+     */
+    public let lastName: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The token that was mailed.
+         */token: String, 
+        /**
+         * The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case.
+         */username: String? = nil, 
+        /**
+         * The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
+         */password: String? = nil, 
+        /**
+         * The whole name, at most 255 characters.
+         */fullName: String? = nil, 
+        /**
+         * The name shown to others, at most 100 characters.
+         */displayName: String? = nil, 
+        /**
+         * The given name, at most 100 characters.
+         */firstName: String? = nil, 
+        /**
+         * The family name, at most 100 characters.
+         */lastName: String? = nil) {
+        self.token = token
+        self.username = username
+        self.password = password
+        self.fullName = fullName
+        self.displayName = displayName
+        self.firstName = firstName
+        self.lastName = lastName
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_acceptinvitation_uniffi_trait_debug(
+            FfiConverterTypeAcceptInvitation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_acceptinvitation_uniffi_trait_display(
+            FfiConverterTypeAcceptInvitation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension AcceptInvitation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAcceptInvitation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AcceptInvitation {
+        return
+            try AcceptInvitation(
+                token: FfiConverterString.read(from: &buf), 
+                username: FfiConverterOptionString.read(from: &buf), 
+                password: FfiConverterOptionString.read(from: &buf), 
+                fullName: FfiConverterOptionString.read(from: &buf), 
+                displayName: FfiConverterOptionString.read(from: &buf), 
+                firstName: FfiConverterOptionString.read(from: &buf), 
+                lastName: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AcceptInvitation, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+        FfiConverterOptionString.write(value.username, into: &buf)
+        FfiConverterOptionString.write(value.password, into: &buf)
+        FfiConverterOptionString.write(value.fullName, into: &buf)
+        FfiConverterOptionString.write(value.displayName, into: &buf)
+        FfiConverterOptionString.write(value.firstName, into: &buf)
+        FfiConverterOptionString.write(value.lastName, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAcceptInvitation_lift(_ buf: RustBuffer) throws -> AcceptInvitation {
+    return try FfiConverterTypeAcceptInvitation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAcceptInvitation_lower(_ value: AcceptInvitation) -> RustBuffer {
+    return FfiConverterTypeAcceptInvitation.lower(value)
+}
+
+
+/**
+ * The answer to who accepts an invitation.
+ */
+public struct AcceptedInvitation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The account.
+     */
+    public let user: User
+    /**
+     * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+     */
+    public let deviceToken: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The account.
+         */user: User, 
+        /**
+         * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+         */deviceToken: String) {
+        self.user = user
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_acceptedinvitation_uniffi_trait_debug(
+            FfiConverterTypeAcceptedInvitation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_acceptedinvitation_uniffi_trait_display(
+            FfiConverterTypeAcceptedInvitation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension AcceptedInvitation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAcceptedInvitation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AcceptedInvitation {
+        return
+            try AcceptedInvitation(
+                user: FfiConverterTypeUser.read(from: &buf), 
+                deviceToken: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AcceptedInvitation, into buf: inout [UInt8]) {
+        FfiConverterTypeUser.write(value.user, into: &buf)
+        FfiConverterString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAcceptedInvitation_lift(_ buf: RustBuffer) throws -> AcceptedInvitation {
+    return try FfiConverterTypeAcceptedInvitation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAcceptedInvitation_lower(_ value: AcceptedInvitation) -> RustBuffer {
+    return FfiConverterTypeAcceptedInvitation.lower(value)
+}
+
+
+/**
  * Lets an inactive user sign in again.
  *
  * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
@@ -7515,6 +9332,113 @@ func FfiConverterTypeAddFactor_lower(_ value: AddFactor) -> RustBuffer {
 
 
 /**
+ * Adds a passkey to the caller's account, by what its authenticator answered.
+ *
+ * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+ * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+ * recovery codes.
+ * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+ * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+ */
+public struct AddPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of `factors.add_passkey_start`.
+     */
+    public let challenge: String
+    /**
+     * What the browser answered: a `RegistrationResponseJSON`, as text.
+     */
+    public let response: String
+    /**
+     * The user's name for it, at most 100 characters: "Laptop".
+     */
+    public let name: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of `factors.add_passkey_start`.
+         */challenge: String, 
+        /**
+         * What the browser answered: a `RegistrationResponseJSON`, as text.
+         */response: String, 
+        /**
+         * The user's name for it, at most 100 characters: "Laptop".
+         */name: String? = nil) {
+        self.challenge = challenge
+        self.response = response
+        self.name = name
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_addpasskey_uniffi_trait_debug(
+            FfiConverterTypeAddPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_addpasskey_uniffi_trait_display(
+            FfiConverterTypeAddPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension AddPasskey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAddPasskey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AddPasskey {
+        return
+            try AddPasskey(
+                challenge: FfiConverterString.read(from: &buf), 
+                response: FfiConverterString.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AddPasskey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.response, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddPasskey_lift(_ buf: RustBuffer) throws -> AddPasskey {
+    return try FfiConverterTypeAddPasskey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddPasskey_lower(_ value: AddPasskey) -> RustBuffer {
+    return FfiConverterTypeAddPasskey.lower(value)
+}
+
+
+/**
  * A second factor that was added.
  */
 public struct AddedFactor: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -7614,6 +9538,304 @@ func FfiConverterTypeAddedFactor_lift(_ buf: RustBuffer) throws -> AddedFactor {
 #endif
 func FfiConverterTypeAddedFactor_lower(_ value: AddedFactor) -> RustBuffer {
     return FfiConverterTypeAddedFactor.lower(value)
+}
+
+
+/**
+ * An API key, without its secret.
+ */
+public struct ApiKey: Equatable, Hashable {
+    /**
+     * The key's id.
+     */
+    public let id: Uuid
+    /**
+     * The id of its user.
+     */
+    public let userId: Uuid
+    /**
+     * What its user calls it.
+     */
+    public let name: String
+    /**
+     * The 26 characters that the key begins with, by which it is recognised where it was found. No secret.
+     */
+    public let startsWith: String
+    /**
+     * The permissions that it reaches; none: whatever its user may.
+     */
+    public let patterns: [String]?
+    /**
+     * The networks that it may be used from; none: from everywhere.
+     */
+    public let networks: [String]?
+    /**
+     * Whether roles count by it that need a second factor.
+     */
+    public let hasSecondFactor: Bool
+    /**
+     * When it was made.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it ends by itself.
+     */
+    public let expiresAt: Timestamp
+    /**
+     * When it was used last, to the minute; none: never.
+     */
+    public let lastUsedAt: Timestamp?
+    /**
+     * When it was ended before its time.
+     */
+    public let endedAt: Timestamp?
+    /**
+     * Why it was.
+     */
+    public let endReason: ApiKeyEnd?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The key's id.
+         */id: Uuid, 
+        /**
+         * The id of its user.
+         */userId: Uuid, 
+        /**
+         * What its user calls it.
+         */name: String, 
+        /**
+         * The 26 characters that the key begins with, by which it is recognised where it was found. No secret.
+         */startsWith: String, 
+        /**
+         * The permissions that it reaches; none: whatever its user may.
+         */patterns: [String]? = nil, 
+        /**
+         * The networks that it may be used from; none: from everywhere.
+         */networks: [String]? = nil, 
+        /**
+         * Whether roles count by it that need a second factor.
+         */hasSecondFactor: Bool, 
+        /**
+         * When it was made.
+         */createdAt: Timestamp, 
+        /**
+         * When it ends by itself.
+         */expiresAt: Timestamp, 
+        /**
+         * When it was used last, to the minute; none: never.
+         */lastUsedAt: Timestamp? = nil, 
+        /**
+         * When it was ended before its time.
+         */endedAt: Timestamp? = nil, 
+        /**
+         * Why it was.
+         */endReason: ApiKeyEnd? = nil) {
+        self.id = id
+        self.userId = userId
+        self.name = name
+        self.startsWith = startsWith
+        self.patterns = patterns
+        self.networks = networks
+        self.hasSecondFactor = hasSecondFactor
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+        self.lastUsedAt = lastUsedAt
+        self.endedAt = endedAt
+        self.endReason = endReason
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ApiKey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeApiKey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ApiKey {
+        return
+            try ApiKey(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                startsWith: FfiConverterString.read(from: &buf), 
+                patterns: FfiConverterOptionSequenceString.read(from: &buf), 
+                networks: FfiConverterOptionSequenceString.read(from: &buf), 
+                hasSecondFactor: FfiConverterBool.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                lastUsedAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                endedAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                endReason: FfiConverterOptionTypeApiKeyEnd.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ApiKey, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.startsWith, into: &buf)
+        FfiConverterOptionSequenceString.write(value.patterns, into: &buf)
+        FfiConverterOptionSequenceString.write(value.networks, into: &buf)
+        FfiConverterBool.write(value.hasSecondFactor, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.lastUsedAt, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.endedAt, into: &buf)
+        FfiConverterOptionTypeApiKeyEnd.write(value.endReason, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKey_lift(_ buf: RustBuffer) throws -> ApiKey {
+    return try FfiConverterTypeApiKey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKey_lower(_ value: ApiKey) -> RustBuffer {
+    return FfiConverterTypeApiKey.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct ApiKeyPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [ApiKey]
+    /**
+     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     */
+    public let total: Int64?
+    /**
+     * How many pages there are in all; none when the page was reached by a cursor.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [ApiKey], 
+        /**
+         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         */total: Int64?, 
+        /**
+         * How many pages there are in all; none when the page was reached by a cursor.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ApiKeyPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeApiKeyPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ApiKeyPage {
+        return
+            try ApiKeyPage(
+                items: FfiConverterSequenceTypeApiKey.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ApiKeyPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeApiKey.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKeyPage_lift(_ buf: RustBuffer) throws -> ApiKeyPage {
+    return try FfiConverterTypeApiKeyPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKeyPage_lower(_ value: ApiKeyPage) -> RustBuffer {
+    return FfiConverterTypeApiKeyPage.lower(value)
 }
 
 
@@ -8038,6 +10260,10 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let actor: String
     /**
+     * The user as whom the actor acted (`sessions.impersonate`).
+     */
+    public let onBehalfOf: Uuid?
+    /**
      * The type of the target: `user`, `drone`, …
      */
     public let targetType: String?
@@ -8092,6 +10318,9 @@ public struct AuditEntry: Equatable, Hashable {
          * Who did it: a user's id, `system`, `anonymous`.
          */actor: String, 
         /**
+         * The user as whom the actor acted (`sessions.impersonate`).
+         */onBehalfOf: Uuid? = nil, 
+        /**
          * The type of the target: `user`, `drone`, …
          */targetType: String? = nil, 
         /**
@@ -8121,6 +10350,7 @@ public struct AuditEntry: Equatable, Hashable {
         self.at = at
         self.action = action
         self.actor = actor
+        self.onBehalfOf = onBehalfOf
         self.targetType = targetType
         self.targetId = targetId
         self.before = before
@@ -8153,6 +10383,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
                 at: FfiConverterTypeTimestamp.read(from: &buf), 
                 action: FfiConverterString.read(from: &buf), 
                 actor: FfiConverterString.read(from: &buf), 
+                onBehalfOf: FfiConverterOptionTypeUuid.read(from: &buf), 
                 targetType: FfiConverterOptionString.read(from: &buf), 
                 targetId: FfiConverterOptionString.read(from: &buf), 
                 before: FfiConverterOptionTypeJsonText.read(from: &buf), 
@@ -8171,6 +10402,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
         FfiConverterTypeTimestamp.write(value.at, into: &buf)
         FfiConverterString.write(value.action, into: &buf)
         FfiConverterString.write(value.actor, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.onBehalfOf, into: &buf)
         FfiConverterOptionString.write(value.targetType, into: &buf)
         FfiConverterOptionString.write(value.targetId, into: &buf)
         FfiConverterOptionTypeJsonText.write(value.before, into: &buf)
@@ -8782,7 +11014,7 @@ func FfiConverterTypeChangeOutcome_lower(_ value: ChangeOutcome) -> RustBuffer {
 /**
  * Changes the caller's own password.
  *
- * All its sessions end; it goes on in a new one, by the tokens of the answer.
+ * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
  * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
  * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
  * after ten in a row.
@@ -8796,6 +11028,10 @@ public struct ChangePassword: Equatable, Hashable, CustomDebugStringConvertible,
      * The new password, at least 15 characters unless the configuration says otherwise.
      */
     public let newPassword: String
+    /**
+     * Whether the caller's API keys end, too. Default: false.
+     */
+    public let revokeKeys: Bool?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -8805,9 +11041,13 @@ public struct ChangePassword: Equatable, Hashable, CustomDebugStringConvertible,
          */currentPassword: String, 
         /**
          * The new password, at least 15 characters unless the configuration says otherwise.
-         */newPassword: String) {
+         */newPassword: String, 
+        /**
+         * Whether the caller's API keys end, too. Default: false.
+         */revokeKeys: Bool? = nil) {
         self.currentPassword = currentPassword
         self.newPassword = newPassword
+        self.revokeKeys = revokeKeys
     }
 
     
@@ -8849,13 +11089,15 @@ struct FfiConverterTypeChangePassword: FfiConverterRustBuffer {
         return
             try ChangePassword(
                 currentPassword: FfiConverterString.read(from: &buf), 
-                newPassword: FfiConverterString.read(from: &buf)
+                newPassword: FfiConverterString.read(from: &buf), 
+                revokeKeys: FfiConverterOptionBool.read(from: &buf)
         )
     }
 
     public static func write(_ value: ChangePassword, into buf: inout [UInt8]) {
         FfiConverterString.write(value.currentPassword, into: &buf)
         FfiConverterString.write(value.newPassword, into: &buf)
+        FfiConverterOptionBool.write(value.revokeKeys, into: &buf)
     }
 }
 
@@ -9283,6 +11525,21 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let secondFactor: SecondFactor?
     /**
+     * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
+     * development `localhost`. Default: none; without it there are no passkeys.
+     */
+    public let passkeyDomain: String?
+    /**
+     * The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
+     * (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
+     */
+    public let passkeyOrigins: [String]
+    /**
+     * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
+     * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+     */
+    public let mailSignIn: Bool?
+    /**
      * Words that a password must not be built from, beside the account's own names: the service's name.
      */
     public let passwordContextWords: [String]
@@ -9395,7 +11652,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
      * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
      */
     public let linkUrl: String?
     /**
@@ -9403,9 +11660,26 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let applicationName: String?
     /**
-     * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
+     * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
+     * the storage, and `signing_keys.rotate` makes the next one.
      */
     public let signingKey: String?
+    /**
+     * Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
+     * `signing_key` without signing anybody out, give the old one here for as long as sessions last (`session_seconds`).
+     */
+    public let retiredSigningKeys: [String]
+    /**
+     * How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
+     * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+     * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
+     * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+     */
+    public let tokenAlgorithm: TokenAlgorithm?
+    /**
+     * Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
+     */
+    public let trustedIssuers: [TrustedIssuer]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -9480,6 +11754,18 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
          * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
          */secondFactor: SecondFactor? = nil, 
+        /**
+         * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
+         * development `localhost`. Default: none; without it there are no passkeys.
+         */passkeyDomain: String? = nil, 
+        /**
+         * The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
+         * (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
+         */passkeyOrigins: [String] = [], 
+        /**
+         * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
+         * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+         */mailSignIn: Bool? = nil, 
         /**
          * Words that a password must not be built from, beside the account's own names: the service's name.
          */passwordContextWords: [String] = [], 
@@ -9571,14 +11857,28 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
          * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-         * `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+         * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
          */linkUrl: String? = nil, 
         /**
          * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
          */applicationName: String? = nil, 
         /**
-         * The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage.
-         */signingKey: String? = nil) {
+         * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
+         * the storage, and `signing_keys.rotate` makes the next one.
+         */signingKey: String? = nil, 
+        /**
+         * Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
+         * `signing_key` without signing anybody out, give the old one here for as long as sessions last (`session_seconds`).
+         */retiredSigningKeys: [String] = [], 
+        /**
+         * How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
+         * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+         * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
+         * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+         */tokenAlgorithm: TokenAlgorithm? = nil, 
+        /**
+         * Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
+         */trustedIssuers: [TrustedIssuer] = []) {
         self.sqlite = sqlite
         self.exclusive = exclusive
         self.preset = preset
@@ -9600,6 +11900,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.passwordMaxLength = passwordMaxLength
         self.passwordComposition = passwordComposition
         self.secondFactor = secondFactor
+        self.passkeyDomain = passkeyDomain
+        self.passkeyOrigins = passkeyOrigins
+        self.mailSignIn = mailSignIn
         self.passwordContextWords = passwordContextWords
         self.temporaryPasswordSeconds = temporaryPasswordSeconds
         self.passwordPepper = passwordPepper
@@ -9625,6 +11928,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.linkUrl = linkUrl
         self.applicationName = applicationName
         self.signingKey = signingKey
+        self.retiredSigningKeys = retiredSigningKeys
+        self.tokenAlgorithm = tokenAlgorithm
+        self.trustedIssuers = trustedIssuers
     }
 
     
@@ -9686,6 +11992,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 passwordMaxLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordComposition: FfiConverterOptionBool.read(from: &buf), 
                 secondFactor: FfiConverterOptionTypeSecondFactor.read(from: &buf), 
+                passkeyDomain: FfiConverterOptionString.read(from: &buf), 
+                passkeyOrigins: FfiConverterSequenceString.read(from: &buf), 
+                mailSignIn: FfiConverterOptionBool.read(from: &buf), 
                 passwordContextWords: FfiConverterSequenceString.read(from: &buf), 
                 temporaryPasswordSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 passwordPepper: FfiConverterOptionString.read(from: &buf), 
@@ -9710,7 +12019,10 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 lockAfterFailures: FfiConverterOptionInt64.read(from: &buf), 
                 linkUrl: FfiConverterOptionString.read(from: &buf), 
                 applicationName: FfiConverterOptionString.read(from: &buf), 
-                signingKey: FfiConverterOptionString.read(from: &buf)
+                signingKey: FfiConverterOptionString.read(from: &buf), 
+                retiredSigningKeys: FfiConverterSequenceString.read(from: &buf), 
+                tokenAlgorithm: FfiConverterOptionTypeTokenAlgorithm.read(from: &buf), 
+                trustedIssuers: FfiConverterSequenceTypeTrustedIssuer.read(from: &buf)
         )
     }
 
@@ -9736,6 +12048,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.passwordMaxLength, into: &buf)
         FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
         FfiConverterOptionTypeSecondFactor.write(value.secondFactor, into: &buf)
+        FfiConverterOptionString.write(value.passkeyDomain, into: &buf)
+        FfiConverterSequenceString.write(value.passkeyOrigins, into: &buf)
+        FfiConverterOptionBool.write(value.mailSignIn, into: &buf)
         FfiConverterSequenceString.write(value.passwordContextWords, into: &buf)
         FfiConverterOptionInt64.write(value.temporaryPasswordSeconds, into: &buf)
         FfiConverterOptionString.write(value.passwordPepper, into: &buf)
@@ -9761,6 +12076,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.linkUrl, into: &buf)
         FfiConverterOptionString.write(value.applicationName, into: &buf)
         FfiConverterOptionString.write(value.signingKey, into: &buf)
+        FfiConverterSequenceString.write(value.retiredSigningKeys, into: &buf)
+        FfiConverterOptionTypeTokenAlgorithm.write(value.tokenAlgorithm, into: &buf)
+        FfiConverterSequenceTypeTrustedIssuer.write(value.trustedIssuers, into: &buf)
     }
 }
 
@@ -10056,6 +12374,210 @@ func FfiConverterTypeConfirmation_lower(_ value: Confirmation) -> RustBuffer {
 
 
 /**
+ * Makes an API key of the caller: what a program of its user gives instead of an access token.
+ *
+ * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
+ * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
+ * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
+ * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
+ * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
+ * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
+ */
+public struct CreateApiKey: Equatable, Hashable {
+    /**
+     * What the user calls it, at most 100 characters.
+     */
+    public let name: String
+    /**
+     * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
+     * may.
+     */
+    public let patterns: [String]?
+    /**
+     * After how many seconds it ends, at most 365 days. Default: 90 days.
+     */
+    public let expiresInSeconds: Int64?
+    /**
+     * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
+     * from everywhere. Behind proxies it takes [`Config::trusted_proxies`](crate::Config::trusted_proxies).
+     */
+    public let networks: [String]?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What the user calls it, at most 100 characters.
+         */name: String, 
+        /**
+         * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
+         * may.
+         */patterns: [String]? = nil, 
+        /**
+         * After how many seconds it ends, at most 365 days. Default: 90 days.
+         */expiresInSeconds: Int64? = nil, 
+        /**
+         * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
+         * from everywhere. Behind proxies it takes [`Config::trusted_proxies`](crate::Config::trusted_proxies).
+         */networks: [String]? = nil) {
+        self.name = name
+        self.patterns = patterns
+        self.expiresInSeconds = expiresInSeconds
+        self.networks = networks
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreateApiKey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCreateApiKey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateApiKey {
+        return
+            try CreateApiKey(
+                name: FfiConverterString.read(from: &buf), 
+                patterns: FfiConverterOptionSequenceString.read(from: &buf), 
+                expiresInSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                networks: FfiConverterOptionSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreateApiKey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionSequenceString.write(value.patterns, into: &buf)
+        FfiConverterOptionInt64.write(value.expiresInSeconds, into: &buf)
+        FfiConverterOptionSequenceString.write(value.networks, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateApiKey_lift(_ buf: RustBuffer) throws -> CreateApiKey {
+    return try FfiConverterTypeCreateApiKey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateApiKey_lower(_ value: CreateApiKey) -> RustBuffer {
+    return FfiConverterTypeCreateApiKey.lower(value)
+}
+
+
+/**
+ * Makes an API key of a user, as `api_keys.create`.
+ *
+ * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
+ * count, as where the application acts as the user.
+ */
+public struct CreateApiKeyFor: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+    /**
+     * What it is called, at most 100 characters.
+     */
+    public let name: String
+    /**
+     * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
+     * may.
+     */
+    public let patterns: [String]?
+    /**
+     * After how many seconds it ends, at most 365 days. Default: 90 days.
+     */
+    public let expiresInSeconds: Int64?
+    /**
+     * From where it may be used, addresses and networks, at most 20. Not given: from everywhere.
+     */
+    public let networks: [String]?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid, 
+        /**
+         * What it is called, at most 100 characters.
+         */name: String, 
+        /**
+         * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
+         * may.
+         */patterns: [String]? = nil, 
+        /**
+         * After how many seconds it ends, at most 365 days. Default: 90 days.
+         */expiresInSeconds: Int64? = nil, 
+        /**
+         * From where it may be used, addresses and networks, at most 20. Not given: from everywhere.
+         */networks: [String]? = nil) {
+        self.userId = userId
+        self.name = name
+        self.patterns = patterns
+        self.expiresInSeconds = expiresInSeconds
+        self.networks = networks
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreateApiKeyFor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCreateApiKeyFor: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateApiKeyFor {
+        return
+            try CreateApiKeyFor(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                patterns: FfiConverterOptionSequenceString.read(from: &buf), 
+                expiresInSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                networks: FfiConverterOptionSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreateApiKeyFor, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionSequenceString.write(value.patterns, into: &buf)
+        FfiConverterOptionInt64.write(value.expiresInSeconds, into: &buf)
+        FfiConverterOptionSequenceString.write(value.networks, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateApiKeyFor_lift(_ buf: RustBuffer) throws -> CreateApiKeyFor {
+    return try FfiConverterTypeCreateApiKeyFor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateApiKeyFor_lower(_ value: CreateApiKeyFor) -> RustBuffer {
+    return FfiConverterTypeCreateApiKeyFor.lower(value)
+}
+
+
+/**
  * Creates a drone; an operator named here gets the assignment too.
  *
  * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
@@ -10154,6 +12676,83 @@ func FfiConverterTypeCreateDrone_lift(_ buf: RustBuffer) throws -> CreateDrone {
 #endif
 func FfiConverterTypeCreateDrone_lower(_ value: CreateDrone) -> RustBuffer {
     return FfiConverterTypeCreateDrone.lower(value)
+}
+
+
+/**
+ * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+ * `invitation`.
+ *
+ * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
+ * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+ * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+ * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
+ * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
+ * `UNAVAILABLE` where the store has no notifier.
+ */
+public struct CreateInvitation: Equatable, Hashable {
+    /**
+     * The address, at most 255 characters.
+     */
+    public let email: String
+    /**
+     * The roles that it brings beside the default roles, which every new account gets; at most 20.
+     */
+    public let roles: [NewInvitationRole]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The address, at most 255 characters.
+         */email: String, 
+        /**
+         * The roles that it brings beside the default roles, which every new account gets; at most 20.
+         */roles: [NewInvitationRole] = []) {
+        self.email = email
+        self.roles = roles
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreateInvitation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCreateInvitation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateInvitation {
+        return
+            try CreateInvitation(
+                email: FfiConverterString.read(from: &buf), 
+                roles: FfiConverterSequenceTypeNewInvitationRole.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreateInvitation, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.email, into: &buf)
+        FfiConverterSequenceTypeNewInvitationRole.write(value.roles, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateInvitation_lift(_ buf: RustBuffer) throws -> CreateInvitation {
+    return try FfiConverterTypeCreateInvitation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateInvitation_lower(_ value: CreateInvitation) -> RustBuffer {
+    return FfiConverterTypeCreateInvitation.lower(value)
 }
 
 
@@ -12143,6 +14742,112 @@ func FfiConverterTypeEnrol_lower(_ value: Enrol) -> RustBuffer {
 
 
 /**
+ * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+ *
+ * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
+ * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
+ * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
+ * `DUPLICATE_RESOURCE` for a passkey that is known.
+ */
+public struct EnrolPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of the sign-in.
+     */
+    public let challenge: String
+    /**
+     * What the browser answered: a `RegistrationResponseJSON`, as text.
+     */
+    public let response: String
+    /**
+     * The user's name for it, at most 100 characters: "Laptop".
+     */
+    public let name: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of the sign-in.
+         */challenge: String, 
+        /**
+         * What the browser answered: a `RegistrationResponseJSON`, as text.
+         */response: String, 
+        /**
+         * The user's name for it, at most 100 characters: "Laptop".
+         */name: String? = nil) {
+        self.challenge = challenge
+        self.response = response
+        self.name = name
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_enrolpasskey_uniffi_trait_debug(
+            FfiConverterTypeEnrolPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_enrolpasskey_uniffi_trait_display(
+            FfiConverterTypeEnrolPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension EnrolPasskey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEnrolPasskey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EnrolPasskey {
+        return
+            try EnrolPasskey(
+                challenge: FfiConverterString.read(from: &buf), 
+                response: FfiConverterString.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: EnrolPasskey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.response, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEnrolPasskey_lift(_ buf: RustBuffer) throws -> EnrolPasskey {
+    return try FfiConverterTypeEnrolPasskey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEnrolPasskey_lower(_ value: EnrolPasskey) -> RustBuffer {
+    return FfiConverterTypeEnrolPasskey.lower(value)
+}
+
+
+/**
  * Makes passwords expire: the next sign-in with one must choose another.
  *
  * Sessions go on. Only the application itself may, with `system`: when passwords may have become known, not by the calendar
@@ -12585,10 +15290,19 @@ public struct Factor: Equatable, Hashable {
      */
     public let lastUsedAt: Timestamp
     /**
-     * Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a recovery code, remove
-     * it and add it anew.
+     * Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
+     * by a recovery code, remove it and add it anew.
      */
     public let isSuspended: Bool
+    /**
+     * A passkey's credential id, base64url: what a browser names it by.
+     */
+    public let credentialId: String?
+    /**
+     * Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
+     * nothing.
+     */
+    public let isBackedUp: Bool?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -12609,15 +15323,24 @@ public struct Factor: Equatable, Hashable {
          * When it was used last.
          */lastUsedAt: Timestamp, 
         /**
-         * Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a recovery code, remove
-         * it and add it anew.
-         */isSuspended: Bool) {
+         * Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
+         * by a recovery code, remove it and add it anew.
+         */isSuspended: Bool, 
+        /**
+         * A passkey's credential id, base64url: what a browser names it by.
+         */credentialId: String? = nil, 
+        /**
+         * Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
+         * nothing.
+         */isBackedUp: Bool? = nil) {
         self.id = id
         self.kind = kind
         self.name = name
         self.addedAt = addedAt
         self.lastUsedAt = lastUsedAt
         self.isSuspended = isSuspended
+        self.credentialId = credentialId
+        self.isBackedUp = isBackedUp
     }
 
     
@@ -12641,7 +15364,9 @@ struct FfiConverterTypeFactor: FfiConverterRustBuffer {
                 name: FfiConverterOptionString.read(from: &buf), 
                 addedAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 lastUsedAt: FfiConverterTypeTimestamp.read(from: &buf), 
-                isSuspended: FfiConverterBool.read(from: &buf)
+                isSuspended: FfiConverterBool.read(from: &buf), 
+                credentialId: FfiConverterOptionString.read(from: &buf), 
+                isBackedUp: FfiConverterOptionBool.read(from: &buf)
         )
     }
 
@@ -12652,6 +15377,8 @@ struct FfiConverterTypeFactor: FfiConverterRustBuffer {
         FfiConverterTypeTimestamp.write(value.addedAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.lastUsedAt, into: &buf)
         FfiConverterBool.write(value.isSuspended, into: &buf)
+        FfiConverterOptionString.write(value.credentialId, into: &buf)
+        FfiConverterOptionBool.write(value.isBackedUp, into: &buf)
     }
 }
 
@@ -13690,6 +16417,387 @@ func FfiConverterTypeGrantTrace_lower(_ value: GrantTrace) -> RustBuffer {
 
 
 /**
+ * What a token is asked for with.
+ */
+public struct IdentityChallenge: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * What is given back together with the token; good once.
+     */
+    public let challenge: String
+    /**
+     * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has none is asked to sign the user
+     * in anew.
+     */
+    public let nonce: String
+    /**
+     * Until when the challenge is good.
+     */
+    public let expiresAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What is given back together with the token; good once.
+         */challenge: String, 
+        /**
+         * The `nonce` of the request to the issuer (OpenID Connect Core 1.0, 3.1.2.1). An issuer that has none is asked to sign the user
+         * in anew.
+         */nonce: String, 
+        /**
+         * Until when the challenge is good.
+         */expiresAt: Timestamp) {
+        self.challenge = challenge
+        self.nonce = nonce
+        self.expiresAt = expiresAt
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_identitychallenge_uniffi_trait_debug(
+            FfiConverterTypeIdentityChallenge_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_identitychallenge_uniffi_trait_display(
+            FfiConverterTypeIdentityChallenge_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension IdentityChallenge: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeIdentityChallenge: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> IdentityChallenge {
+        return
+            try IdentityChallenge(
+                challenge: FfiConverterString.read(from: &buf), 
+                nonce: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: IdentityChallenge, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.nonce, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIdentityChallenge_lift(_ buf: RustBuffer) throws -> IdentityChallenge {
+    return try FfiConverterTypeIdentityChallenge.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIdentityChallenge_lower(_ value: IdentityChallenge) -> RustBuffer {
+    return FfiConverterTypeIdentityChallenge.lower(value)
+}
+
+
+/**
+ * That an account stands for somebody whom another issuer knows.
+ */
+public struct IdentityView: Equatable, Hashable {
+    /**
+     * Its id, for `identities.unlink`.
+     */
+    public let id: Uuid
+    /**
+     * Who knows the subject: the `iss` of its tokens.
+     */
+    public let issuer: String
+    /**
+     * Whom the issuer knows: the `sub` of its tokens.
+     */
+    public let subject: String
+    /**
+     * Since when.
+     */
+    public let linkedAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its id, for `identities.unlink`.
+         */id: Uuid, 
+        /**
+         * Who knows the subject: the `iss` of its tokens.
+         */issuer: String, 
+        /**
+         * Whom the issuer knows: the `sub` of its tokens.
+         */subject: String, 
+        /**
+         * Since when.
+         */linkedAt: Timestamp) {
+        self.id = id
+        self.issuer = issuer
+        self.subject = subject
+        self.linkedAt = linkedAt
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension IdentityView: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeIdentityView: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> IdentityView {
+        return
+            try IdentityView(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                issuer: FfiConverterString.read(from: &buf), 
+                subject: FfiConverterString.read(from: &buf), 
+                linkedAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: IdentityView, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterString.write(value.issuer, into: &buf)
+        FfiConverterString.write(value.subject, into: &buf)
+        FfiConverterTypeTimestamp.write(value.linkedAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIdentityView_lift(_ buf: RustBuffer) throws -> IdentityView {
+    return try FfiConverterTypeIdentityView.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIdentityView_lower(_ value: IdentityView) -> RustBuffer {
+    return FfiConverterTypeIdentityView.lower(value)
+}
+
+
+/**
+ * Lets the caller act as another user for at most an hour, to see what that sees.
+ *
+ * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
+ * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+ * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
+ * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+ * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+ * within the last five minutes.
+ * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
+ * `FORBIDDEN` for an API key and for whoever acts as another user already.
+ */
+public struct Impersonate: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+    /**
+     * Why, for the audit log: 1 to 500 characters. The user is not told.
+     */
+    public let reason: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid, 
+        /**
+         * Why, for the audit log: 1 to 500 characters. The user is not told.
+         */reason: String) {
+        self.userId = userId
+        self.reason = reason
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Impersonate: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImpersonate: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Impersonate {
+        return
+            try Impersonate(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                reason: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Impersonate, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.reason, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImpersonate_lift(_ buf: RustBuffer) throws -> Impersonate {
+    return try FfiConverterTypeImpersonate.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImpersonate_lower(_ value: Impersonate) -> RustBuffer {
+    return FfiConverterTypeImpersonate.lower(value)
+}
+
+
+/**
+ * A session in which somebody acts as another user.
+ */
+public struct Impersonation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1).
+     */
+    public let accessToken: String
+    /**
+     * When it ends at the latest. There is none in its place: ask again.
+     */
+    public let expiresAt: Timestamp
+    /**
+     * The session, which `sessions.logout` and `sessions.revoke` end before.
+     */
+    public let sessionId: Uuid
+    /**
+     * The user.
+     */
+    public let user: User
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1).
+         */accessToken: String, 
+        /**
+         * When it ends at the latest. There is none in its place: ask again.
+         */expiresAt: Timestamp, 
+        /**
+         * The session, which `sessions.logout` and `sessions.revoke` end before.
+         */sessionId: Uuid, 
+        /**
+         * The user.
+         */user: User) {
+        self.accessToken = accessToken
+        self.expiresAt = expiresAt
+        self.sessionId = sessionId
+        self.user = user
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_impersonation_uniffi_trait_debug(
+            FfiConverterTypeImpersonation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_impersonation_uniffi_trait_display(
+            FfiConverterTypeImpersonation_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension Impersonation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImpersonation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Impersonation {
+        return
+            try Impersonation(
+                accessToken: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                sessionId: FfiConverterTypeUuid.read(from: &buf), 
+                user: FfiConverterTypeUser.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Impersonation, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.accessToken, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+        FfiConverterTypeUuid.write(value.sessionId, into: &buf)
+        FfiConverterTypeUser.write(value.user, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImpersonation_lift(_ buf: RustBuffer) throws -> Impersonation {
+    return try FfiConverterTypeImpersonation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImpersonation_lower(_ value: Impersonation) -> RustBuffer {
+    return FfiConverterTypeImpersonation.lower(value)
+}
+
+
+/**
  * Replaces the whole policy by a file.
  *
  * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
@@ -13936,6 +17044,432 @@ func FfiConverterTypeInspectToken_lower(_ value: InspectToken) -> RustBuffer {
 
 
 /**
+ * An invitation, without what was mailed.
+ */
+public struct Invitation: Equatable, Hashable {
+    /**
+     * The invitation's id.
+     */
+    public let id: Uuid
+    /**
+     * The address that is invited.
+     */
+    public let email: String
+    /**
+     * The roles that come with it, beside the default roles.
+     */
+    public let roles: [InvitationRole]
+    /**
+     * Who invited; none: the application itself.
+     */
+    public let invitedBy: Uuid?
+    /**
+     * How it stands.
+     */
+    public let state: InvitationState
+    /**
+     * When it was made.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it ends by itself.
+     */
+    public let expiresAt: Timestamp
+    /**
+     * When it was accepted, revoked or replaced.
+     */
+    public let endedAt: Timestamp?
+    /**
+     * The account that accepted it.
+     */
+    public let acceptedBy: Uuid?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The invitation's id.
+         */id: Uuid, 
+        /**
+         * The address that is invited.
+         */email: String, 
+        /**
+         * The roles that come with it, beside the default roles.
+         */roles: [InvitationRole] = [], 
+        /**
+         * Who invited; none: the application itself.
+         */invitedBy: Uuid? = nil, 
+        /**
+         * How it stands.
+         */state: InvitationState, 
+        /**
+         * When it was made.
+         */createdAt: Timestamp, 
+        /**
+         * When it ends by itself.
+         */expiresAt: Timestamp, 
+        /**
+         * When it was accepted, revoked or replaced.
+         */endedAt: Timestamp? = nil, 
+        /**
+         * The account that accepted it.
+         */acceptedBy: Uuid? = nil) {
+        self.id = id
+        self.email = email
+        self.roles = roles
+        self.invitedBy = invitedBy
+        self.state = state
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+        self.endedAt = endedAt
+        self.acceptedBy = acceptedBy
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Invitation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeInvitation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Invitation {
+        return
+            try Invitation(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                email: FfiConverterString.read(from: &buf), 
+                roles: FfiConverterSequenceTypeInvitationRole.read(from: &buf), 
+                invitedBy: FfiConverterOptionTypeUuid.read(from: &buf), 
+                state: FfiConverterTypeInvitationState.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                endedAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                acceptedBy: FfiConverterOptionTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Invitation, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterString.write(value.email, into: &buf)
+        FfiConverterSequenceTypeInvitationRole.write(value.roles, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.invitedBy, into: &buf)
+        FfiConverterTypeInvitationState.write(value.state, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.endedAt, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.acceptedBy, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitation_lift(_ buf: RustBuffer) throws -> Invitation {
+    return try FfiConverterTypeInvitation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitation_lower(_ value: Invitation) -> RustBuffer {
+    return FfiConverterTypeInvitation.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct InvitationPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [Invitation]
+    /**
+     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     */
+    public let total: Int64?
+    /**
+     * How many pages there are in all; none when the page was reached by a cursor.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [Invitation], 
+        /**
+         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         */total: Int64?, 
+        /**
+         * How many pages there are in all; none when the page was reached by a cursor.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension InvitationPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeInvitationPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> InvitationPage {
+        return
+            try InvitationPage(
+                items: FfiConverterSequenceTypeInvitation.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: InvitationPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeInvitation.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitationPage_lift(_ buf: RustBuffer) throws -> InvitationPage {
+    return try FfiConverterTypeInvitationPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitationPage_lower(_ value: InvitationPage) -> RustBuffer {
+    return FfiConverterTypeInvitationPage.lower(value)
+}
+
+
+/**
+ * A role that comes with an invitation.
+ */
+public struct InvitationRole: Equatable, Hashable {
+    /**
+     * The role's name.
+     */
+    public let role: String
+    /**
+     * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+     */
+    public let scope: String
+    /**
+     * From when, inclusive; none: at once.
+     */
+    public let validFrom: Timestamp?
+    /**
+     * Until when, exclusive; none: for ever.
+     */
+    public let validUntil: Timestamp?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The role's name.
+         */role: String, 
+        /**
+         * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+         */scope: String, 
+        /**
+         * From when, inclusive; none: at once.
+         */validFrom: Timestamp? = nil, 
+        /**
+         * Until when, exclusive; none: for ever.
+         */validUntil: Timestamp? = nil) {
+        self.role = role
+        self.scope = scope
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension InvitationRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeInvitationRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> InvitationRole {
+        return
+            try InvitationRole(
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterString.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: InvitationRole, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitationRole_lift(_ buf: RustBuffer) throws -> InvitationRole {
+    return try FfiConverterTypeInvitationRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitationRole_lower(_ value: InvitationRole) -> RustBuffer {
+    return FfiConverterTypeInvitationRole.lower(value)
+}
+
+
+/**
+ * Public keys.
+ */
+public struct Jwks: Equatable, Hashable {
+    /**
+     * The set as JSON, to be sent as it is (`application/jwk-set+json`).
+     */
+    public let json: String
+    /**
+     * For how many seconds others may keep it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
+     */
+    public let maxAgeSeconds: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The set as JSON, to be sent as it is (`application/jwk-set+json`).
+         */json: String, 
+        /**
+         * For how many seconds others may keep it (`Cache-Control: max-age`): 300. A new key is in it for ten minutes before it signs.
+         */maxAgeSeconds: Int64) {
+        self.json = json
+        self.maxAgeSeconds = maxAgeSeconds
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Jwks: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeJwks: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Jwks {
+        return
+            try Jwks(
+                json: FfiConverterString.read(from: &buf), 
+                maxAgeSeconds: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Jwks, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.json, into: &buf)
+        FfiConverterInt64.write(value.maxAgeSeconds, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeJwks_lift(_ buf: RustBuffer) throws -> Jwks {
+    return try FfiConverterTypeJwks.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeJwks_lower(_ value: Jwks) -> RustBuffer {
+    return FfiConverterTypeJwks.lower(value)
+}
+
+
+/**
  * Lifts a suspension or ban.
  *
  * Permission `user:set_status`, for an administrator `admin:all`.
@@ -14003,6 +17537,294 @@ func FfiConverterTypeLiftUser_lift(_ buf: RustBuffer) throws -> LiftUser {
 #endif
 func FfiConverterTypeLiftUser_lower(_ value: LiftUser) -> RustBuffer {
     return FfiConverterTypeLiftUser.lower(value)
+}
+
+
+/**
+ * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
+ *
+ * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
+ * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
+ * It needs a sign-in or `sessions.step_up` within the last five minutes still.
+ * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
+ * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
+ * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
+ */
+public struct LinkIdentity: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of `identities.link_start`.
+     */
+    public let challenge: String
+    /**
+     * The issuer's token, at most 8 KiB.
+     */
+    public let token: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of `identities.link_start`.
+         */challenge: String, 
+        /**
+         * The issuer's token, at most 8 KiB.
+         */token: String) {
+        self.challenge = challenge
+        self.token = token
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_linkidentity_uniffi_trait_debug(
+            FfiConverterTypeLinkIdentity_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_linkidentity_uniffi_trait_display(
+            FfiConverterTypeLinkIdentity_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension LinkIdentity: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeLinkIdentity: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LinkIdentity {
+        return
+            try LinkIdentity(
+                challenge: FfiConverterString.read(from: &buf), 
+                token: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: LinkIdentity, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.token, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLinkIdentity_lift(_ buf: RustBuffer) throws -> LinkIdentity {
+    return try FfiConverterTypeLinkIdentity.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLinkIdentity_lower(_ value: LinkIdentity) -> RustBuffer {
+    return FfiConverterTypeLinkIdentity.lower(value)
+}
+
+
+/**
+ * Lists the caller's own API keys, newest first.
+ */
+public struct ListApiKeys: Equatable, Hashable {
+    /**
+     * Whether to list those as well that have ended, for 90 days from then. Default: false.
+     */
+    public let includeEnded: Bool?
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether to list those as well that have ended, for 90 days from then. Default: false.
+         */includeEnded: Bool? = nil, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil) {
+        self.includeEnded = includeEnded
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListApiKeys: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListApiKeys: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListApiKeys {
+        return
+            try ListApiKeys(
+                includeEnded: FfiConverterOptionBool.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListApiKeys, into buf: inout [UInt8]) {
+        FfiConverterOptionBool.write(value.includeEnded, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListApiKeys_lift(_ buf: RustBuffer) throws -> ListApiKeys {
+    return try FfiConverterTypeListApiKeys.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListApiKeys_lower(_ value: ListApiKeys) -> RustBuffer {
+    return FfiConverterTypeListApiKeys.lower(value)
+}
+
+
+/**
+ * Lists a user's API keys, newest first.
+ *
+ * Permission `api_key:read`, and `user:read` of the user.
+ */
+public struct ListApiKeysOf: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+    /**
+     * Whether to list those as well that have ended, for 90 days from then. Default: false.
+     */
+    public let includeEnded: Bool?
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid, 
+        /**
+         * Whether to list those as well that have ended, for 90 days from then. Default: false.
+         */includeEnded: Bool? = nil, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil) {
+        self.userId = userId
+        self.includeEnded = includeEnded
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListApiKeysOf: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListApiKeysOf: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListApiKeysOf {
+        return
+            try ListApiKeysOf(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                includeEnded: FfiConverterOptionBool.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListApiKeysOf, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterOptionBool.write(value.includeEnded, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListApiKeysOf_lift(_ buf: RustBuffer) throws -> ListApiKeysOf {
+    return try FfiConverterTypeListApiKeysOf.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListApiKeysOf_lower(_ value: ListApiKeysOf) -> RustBuffer {
+    return FfiConverterTypeListApiKeysOf.lower(value)
 }
 
 
@@ -14356,6 +18178,97 @@ func FfiConverterTypeListDrones_lift(_ buf: RustBuffer) throws -> ListDrones {
 #endif
 func FfiConverterTypeListDrones_lower(_ value: ListDrones) -> RustBuffer {
     return FfiConverterTypeListDrones.lower(value)
+}
+
+
+/**
+ * Lists invitations, newest first, for 90 days from their end.
+ *
+ * Permission `user:invite`: who may invite all users sees all invitations, others those that they made themselves.
+ */
+public struct ListInvitations: Equatable, Hashable {
+    /**
+     * Only those that stand so. Default: all.
+     */
+    public let state: InvitationState?
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Only those that stand so. Default: all.
+         */state: InvitationState? = nil, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil) {
+        self.state = state
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListInvitations: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListInvitations: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListInvitations {
+        return
+            try ListInvitations(
+                state: FfiConverterOptionTypeInvitationState.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListInvitations, into buf: inout [UInt8]) {
+        FfiConverterOptionTypeInvitationState.write(value.state, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListInvitations_lift(_ buf: RustBuffer) throws -> ListInvitations {
+    return try FfiConverterTypeListInvitations.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListInvitations_lower(_ value: ListInvitations) -> RustBuffer {
+    return FfiConverterTypeListInvitations.lower(value)
 }
 
 
@@ -15173,6 +19086,188 @@ func FfiConverterTypeLogin_lower(_ value: Login) -> RustBuffer {
 
 
 /**
+ * What somebody has who asked to sign in by mail.
+ */
+public struct MailChallenge: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * What is given back together with the code; to be kept on the device that asked, and nowhere else.
+     */
+    public let challenge: String
+    /**
+     * Until when the two are good.
+     */
+    public let expiresAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What is given back together with the code; to be kept on the device that asked, and nowhere else.
+         */challenge: String, 
+        /**
+         * Until when the two are good.
+         */expiresAt: Timestamp) {
+        self.challenge = challenge
+        self.expiresAt = expiresAt
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_mailchallenge_uniffi_trait_debug(
+            FfiConverterTypeMailChallenge_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_mailchallenge_uniffi_trait_display(
+            FfiConverterTypeMailChallenge_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension MailChallenge: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeMailChallenge: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> MailChallenge {
+        return
+            try MailChallenge(
+                challenge: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: MailChallenge, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMailChallenge_lift(_ buf: RustBuffer) throws -> MailChallenge {
+    return try FfiConverterTypeMailChallenge.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMailChallenge_lower(_ value: MailChallenge) -> RustBuffer {
+    return FfiConverterTypeMailChallenge.lower(value)
+}
+
+
+/**
+ * An API key that was made.
+ */
+public struct NewApiKey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The key itself, to be kept where it is used. It is not shown again.
+     */
+    public let key: String
+    /**
+     * What is known of it later.
+     */
+    public let apiKey: ApiKey
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The key itself, to be kept where it is used. It is not shown again.
+         */key: String, 
+        /**
+         * What is known of it later.
+         */apiKey: ApiKey) {
+        self.key = key
+        self.apiKey = apiKey
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_newapikey_uniffi_trait_debug(
+            FfiConverterTypeNewApiKey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_newapikey_uniffi_trait_display(
+            FfiConverterTypeNewApiKey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension NewApiKey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNewApiKey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NewApiKey {
+        return
+            try NewApiKey(
+                key: FfiConverterString.read(from: &buf), 
+                apiKey: FfiConverterTypeApiKey.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: NewApiKey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.key, into: &buf)
+        FfiConverterTypeApiKey.write(value.apiKey, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNewApiKey_lift(_ buf: RustBuffer) throws -> NewApiKey {
+    return try FfiConverterTypeNewApiKey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNewApiKey_lower(_ value: NewApiKey) -> RustBuffer {
+    return FfiConverterTypeNewApiKey.lower(value)
+}
+
+
+/**
  * A grant to add to a role.
  */
 public struct NewGrant: Equatable, Hashable {
@@ -15254,6 +19349,95 @@ func FfiConverterTypeNewGrant_lower(_ value: NewGrant) -> RustBuffer {
 
 
 /**
+ * A role that comes with an invitation.
+ */
+public struct NewInvitationRole: Equatable, Hashable {
+    /**
+     * The role's name.
+     */
+    public let role: String
+    /**
+     * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
+     */
+    public let scope: String?
+    /**
+     * From when, inclusive; at once if not given.
+     */
+    public let validFrom: Timestamp?
+    /**
+     * Until when, exclusive, in the future; for ever if not given. What is over when the invitation is accepted is not given.
+     */
+    public let validUntil: Timestamp?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The role's name.
+         */role: String, 
+        /**
+         * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
+         */scope: String? = nil, 
+        /**
+         * From when, inclusive; at once if not given.
+         */validFrom: Timestamp? = nil, 
+        /**
+         * Until when, exclusive, in the future; for ever if not given. What is over when the invitation is accepted is not given.
+         */validUntil: Timestamp? = nil) {
+        self.role = role
+        self.scope = scope
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension NewInvitationRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNewInvitationRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NewInvitationRole {
+        return
+            try NewInvitationRole(
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterOptionString.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: NewInvitationRole, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterOptionString.write(value.scope, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNewInvitationRole_lift(_ buf: RustBuffer) throws -> NewInvitationRole {
+    return try FfiConverterTypeNewInvitationRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNewInvitationRole_lower(_ value: NewInvitationRole) -> RustBuffer {
+    return FfiConverterTypeNewInvitationRole.lower(value)
+}
+
+
+/**
  * What the application is to send to somebody.
  */
 public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -15270,9 +19454,9 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let address: String
     /**
-     * Whose account it is about.
+     * Whose account it is about; none: nobody's, of an invitation.
      */
-    public let userId: Uuid
+    public let userId: Uuid?
     /**
      * A subject in English, the same for all of a kind.
      */
@@ -15285,6 +19469,10 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      * What the operation of the link takes, good once.
      */
     public let token: String?
+    /**
+     * Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for.
+     */
+    public let code: String?
     /**
      * The application's page with the token behind `#`, where the configuration has a `link_url`.
      */
@@ -15319,8 +19507,8 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The e-mail address that it goes to.
          */address: String, 
         /**
-         * Whose account it is about.
-         */userId: Uuid, 
+         * Whose account it is about; none: nobody's, of an invitation.
+         */userId: Uuid? = nil, 
         /**
          * A subject in English, the same for all of a kind.
          */subject: String, 
@@ -15330,6 +19518,9 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * What the operation of the link takes, good once.
          */token: String? = nil, 
+        /**
+         * Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for.
+         */code: String? = nil, 
         /**
          * The application's page with the token behind `#`, where the configuration has a `link_url`.
          */link: String? = nil, 
@@ -15352,6 +19543,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.subject = subject
         self.text = text
         self.token = token
+        self.code = code
         self.link = link
         self.expiresAt = expiresAt
         self.at = at
@@ -15400,10 +19592,11 @@ struct FfiConverterTypeNotice: FfiConverterRustBuffer {
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 kind: FfiConverterTypeNoticeKind.read(from: &buf), 
                 address: FfiConverterString.read(from: &buf), 
-                userId: FfiConverterTypeUuid.read(from: &buf), 
+                userId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 subject: FfiConverterString.read(from: &buf), 
                 text: FfiConverterString.read(from: &buf), 
                 token: FfiConverterOptionString.read(from: &buf), 
+                code: FfiConverterOptionString.read(from: &buf), 
                 link: FfiConverterOptionString.read(from: &buf), 
                 expiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 at: FfiConverterTypeTimestamp.read(from: &buf), 
@@ -15416,10 +19609,11 @@ struct FfiConverterTypeNotice: FfiConverterRustBuffer {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterTypeNoticeKind.write(value.kind, into: &buf)
         FfiConverterString.write(value.address, into: &buf)
-        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
         FfiConverterString.write(value.subject, into: &buf)
         FfiConverterString.write(value.text, into: &buf)
         FfiConverterOptionString.write(value.token, into: &buf)
+        FfiConverterOptionString.write(value.code, into: &buf)
         FfiConverterOptionString.write(value.link, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.expiresAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.at, into: &buf)
@@ -15441,6 +19635,111 @@ func FfiConverterTypeNotice_lift(_ buf: RustBuffer) throws -> Notice {
 #endif
 func FfiConverterTypeNotice_lower(_ value: Notice) -> RustBuffer {
     return FfiConverterTypeNotice.lower(value)
+}
+
+
+/**
+ * What a browser, or an app by the means of its system, asks an authenticator by.
+ */
+public struct PasskeyOptions: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * What is given back together with the answer; good once.
+     */
+    public let challenge: String
+    /**
+     * JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
+     * to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
+     * use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+     */
+    public let options: String
+    /**
+     * Until when the challenge is good.
+     */
+    public let expiresAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What is given back together with the answer; good once.
+         */challenge: String, 
+        /**
+         * JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
+         * to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
+         * use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+         */options: String, 
+        /**
+         * Until when the challenge is good.
+         */expiresAt: Timestamp) {
+        self.challenge = challenge
+        self.options = options
+        self.expiresAt = expiresAt
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_passkeyoptions_uniffi_trait_debug(
+            FfiConverterTypePasskeyOptions_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_passkeyoptions_uniffi_trait_display(
+            FfiConverterTypePasskeyOptions_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension PasskeyOptions: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePasskeyOptions: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PasskeyOptions {
+        return
+            try PasskeyOptions(
+                challenge: FfiConverterString.read(from: &buf), 
+                options: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PasskeyOptions, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.options, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasskeyOptions_lift(_ buf: RustBuffer) throws -> PasskeyOptions {
+    return try FfiConverterTypePasskeyOptions.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePasskeyOptions_lower(_ value: PasskeyOptions) -> RustBuffer {
+    return FfiConverterTypePasskeyOptions.lower(value)
 }
 
 
@@ -17300,7 +21599,8 @@ func FfiConverterTypeRegionPage_lower(_ value: RegionPage) -> RustBuffer {
  *
  * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
  * last five minutes.
- * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+ * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+ * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
  */
 public struct RemoveFactor: Equatable, Hashable {
     /**
@@ -18071,7 +22371,8 @@ func FfiConverterTypeRetiredPasswords_lower(_ value: RetiredPasswords) -> RustBu
 
 /**
  * Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
- * `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
+ * `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
+ * linked, by that of `identity_linked`.
  *
  * For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
  * recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
@@ -18226,14 +22527,22 @@ public struct RevokeAllSessions: Equatable, Hashable {
      * The user's id; the caller if not given.
      */
     public let userId: Uuid?
+    /**
+     * Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+     */
+    public let revokeKeys: Bool?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
          * The user's id; the caller if not given.
-         */userId: Uuid? = nil) {
+         */userId: Uuid? = nil, 
+        /**
+         * Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+         */revokeKeys: Bool? = nil) {
         self.userId = userId
+        self.revokeKeys = revokeKeys
     }
 
     
@@ -18252,12 +22561,14 @@ struct FfiConverterTypeRevokeAllSessions: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeAllSessions {
         return
             try RevokeAllSessions(
-                userId: FfiConverterOptionTypeUuid.read(from: &buf)
+                userId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                revokeKeys: FfiConverterOptionBool.read(from: &buf)
         )
     }
 
     public static func write(_ value: RevokeAllSessions, into buf: inout [UInt8]) {
         FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
+        FfiConverterOptionBool.write(value.revokeKeys, into: &buf)
     }
 }
 
@@ -18274,6 +22585,130 @@ func FfiConverterTypeRevokeAllSessions_lift(_ buf: RustBuffer) throws -> RevokeA
 #endif
 func FfiConverterTypeRevokeAllSessions_lower(_ value: RevokeAllSessions) -> RustBuffer {
     return FfiConverterTypeRevokeAllSessions.lower(value)
+}
+
+
+/**
+ * Ends an API key: the caller's own, or another user's with `api_key:revoke`, an administrator's with `admin:all`.
+ *
+ * It is refused from then on, on other instances within a second. One that has ended already stays as it is. The user of a key that
+ * somebody else ends is told by mail.
+ */
+public struct RevokeApiKey: Equatable, Hashable {
+    /**
+     * The key's id.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The key's id.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RevokeApiKey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRevokeApiKey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeApiKey {
+        return
+            try RevokeApiKey(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RevokeApiKey, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeApiKey_lift(_ buf: RustBuffer) throws -> RevokeApiKey {
+    return try FfiConverterTypeRevokeApiKey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeApiKey_lower(_ value: RevokeApiKey) -> RustBuffer {
+    return FfiConverterTypeRevokeApiKey.lower(value)
+}
+
+
+/**
+ * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
+ *
+ * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+ * `RESOURCE_NOT_FOUND`.
+ */
+public struct RevokeInvitation: Equatable, Hashable {
+    /**
+     * The invitation's id.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The invitation's id.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RevokeInvitation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRevokeInvitation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeInvitation {
+        return
+            try RevokeInvitation(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RevokeInvitation, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeInvitation_lift(_ buf: RustBuffer) throws -> RevokeInvitation {
+    return try FfiConverterTypeRevokeInvitation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeInvitation_lower(_ value: RevokeInvitation) -> RustBuffer {
+    return FfiConverterTypeRevokeInvitation.lower(value)
 }
 
 
@@ -18333,6 +22768,72 @@ func FfiConverterTypeRevokeSession_lift(_ buf: RustBuffer) throws -> RevokeSessi
 #endif
 func FfiConverterTypeRevokeSession_lower(_ value: RevokeSession) -> RustBuffer {
     return FfiConverterTypeRevokeSession.lower(value)
+}
+
+
+/**
+ * Ends a key at once, and all that was signed with it: for when somebody else has it.
+ *
+ * Access tokens of the key are refused from then on, and of a root key all refresh tokens, links, challenges and device tokens, too:
+ * everybody signs in again. If it is the key that signs, the next one does at once. The key is deleted. Other services accept its
+ * tokens until they ask for the key set again.
+ *
+ * Only the application itself may, with `system`. Errors: `RESOURCE_NOT_FOUND` for a key that the store did not make for itself; one of
+ * the settings ends by changing them.
+ */
+public struct RevokeSigningKey: Equatable, Hashable {
+    /**
+     * The key's id: the `kid` of its tokens.
+     */
+    public let id: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The key's id: the `kid` of its tokens.
+         */id: String) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RevokeSigningKey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRevokeSigningKey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeSigningKey {
+        return
+            try RevokeSigningKey(
+                id: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RevokeSigningKey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeSigningKey_lift(_ buf: RustBuffer) throws -> RevokeSigningKey {
+    return try FfiConverterTypeRevokeSigningKey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeSigningKey_lower(_ value: RevokeSigningKey) -> RustBuffer {
+    return FfiConverterTypeRevokeSigningKey.lower(value)
 }
 
 
@@ -19954,7 +24455,7 @@ public struct Session: Equatable, Hashable {
      */
     public let createdAt: Timestamp
     /**
-     * When the user last proved who it is.
+     * When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
      */
     public let authenticatedAt: Timestamp
     /**
@@ -19965,6 +24466,10 @@ public struct Session: Equatable, Hashable {
      * When it ends at the latest.
      */
     public let expiresAt: Timestamp
+    /**
+     * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+     */
+    public let impersonatedBy: Uuid?
     /**
      * Whether it is the caller's current session.
      */
@@ -19995,7 +24500,7 @@ public struct Session: Equatable, Hashable {
          * When the login was made.
          */createdAt: Timestamp, 
         /**
-         * When the user last proved who it is.
+         * When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
          */authenticatedAt: Timestamp, 
         /**
          * When it was last used, to the minute.
@@ -20003,6 +24508,9 @@ public struct Session: Equatable, Hashable {
         /**
          * When it ends at the latest.
          */expiresAt: Timestamp, 
+        /**
+         * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+         */impersonatedBy: Uuid? = nil, 
         /**
          * Whether it is the caller's current session.
          */isCurrent: Bool) {
@@ -20016,6 +24524,7 @@ public struct Session: Equatable, Hashable {
         self.authenticatedAt = authenticatedAt
         self.lastSeenAt = lastSeenAt
         self.expiresAt = expiresAt
+        self.impersonatedBy = impersonatedBy
         self.isCurrent = isCurrent
     }
 
@@ -20045,6 +24554,7 @@ struct FfiConverterTypeSession: FfiConverterRustBuffer {
                 authenticatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 lastSeenAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 expiresAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                impersonatedBy: FfiConverterOptionTypeUuid.read(from: &buf), 
                 isCurrent: FfiConverterBool.read(from: &buf)
         )
     }
@@ -20060,6 +24570,7 @@ struct FfiConverterTypeSession: FfiConverterRustBuffer {
         FfiConverterTypeTimestamp.write(value.authenticatedAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.lastSeenAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.impersonatedBy, into: &buf)
         FfiConverterBool.write(value.isCurrent, into: &buf)
     }
 }
@@ -20376,6 +24887,382 @@ func FfiConverterTypeSetTemporaryPassword_lower(_ value: SetTemporaryPassword) -
 
 
 /**
+ * Signs in by a code that was mailed.
+ *
+ * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
+ * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
+ * the same again for as long as a used refresh token does, in case the answer was lost.
+ * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
+ * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
+ * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+ */
+public struct SignInByMail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of `sign_in.mail_start`.
+     */
+    public let challenge: String
+    /**
+     * The eight digits, or the token behind the `#` of the link.
+     */
+    public let code: String
+    /**
+     * The user's name for the device.
+     */
+    public let deviceName: String?
+    /**
+     * `web`, `ios`, …
+     */
+    public let platform: String?
+    /**
+     * The `device_token` of an earlier sign-in on this device, as for `sessions.login`.
+     */
+    public let deviceToken: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of `sign_in.mail_start`.
+         */challenge: String, 
+        /**
+         * The eight digits, or the token behind the `#` of the link.
+         */code: String, 
+        /**
+         * The user's name for the device.
+         */deviceName: String? = nil, 
+        /**
+         * `web`, `ios`, …
+         */platform: String? = nil, 
+        /**
+         * The `device_token` of an earlier sign-in on this device, as for `sessions.login`.
+         */deviceToken: String? = nil) {
+        self.challenge = challenge
+        self.code = code
+        self.deviceName = deviceName
+        self.platform = platform
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinbymail_uniffi_trait_debug(
+            FfiConverterTypeSignInByMail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinbymail_uniffi_trait_display(
+            FfiConverterTypeSignInByMail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension SignInByMail: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSignInByMail: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SignInByMail {
+        return
+            try SignInByMail(
+                challenge: FfiConverterString.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf), 
+                deviceName: FfiConverterOptionString.read(from: &buf), 
+                platform: FfiConverterOptionString.read(from: &buf), 
+                deviceToken: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SignInByMail, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterOptionString.write(value.deviceName, into: &buf)
+        FfiConverterOptionString.write(value.platform, into: &buf)
+        FfiConverterOptionString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInByMail_lift(_ buf: RustBuffer) throws -> SignInByMail {
+    return try FfiConverterTypeSignInByMail.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInByMail_lower(_ value: SignInByMail) -> RustBuffer {
+    return FfiConverterTypeSignInByMail.lower(value)
+}
+
+
+/**
+ * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+ *
+ * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
+ * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
+ * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
+ * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
+ * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+ */
+public struct SignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of `sign_in.passkey_start`.
+     */
+    public let challenge: String
+    /**
+     * What the browser answered: an `AuthenticationResponseJSON`, as text.
+     */
+    public let response: String
+    /**
+     * The user's name for the device; of the second factor none: the first step said it.
+     */
+    public let deviceName: String?
+    /**
+     * `web`, `ios`, …; as the name of the device.
+     */
+    public let platform: String?
+    /**
+     * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+     */
+    public let deviceToken: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of `sign_in.passkey_start`.
+         */challenge: String, 
+        /**
+         * What the browser answered: an `AuthenticationResponseJSON`, as text.
+         */response: String, 
+        /**
+         * The user's name for the device; of the second factor none: the first step said it.
+         */deviceName: String? = nil, 
+        /**
+         * `web`, `ios`, …; as the name of the device.
+         */platform: String? = nil, 
+        /**
+         * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+         */deviceToken: String? = nil) {
+        self.challenge = challenge
+        self.response = response
+        self.deviceName = deviceName
+        self.platform = platform
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinbypasskey_uniffi_trait_debug(
+            FfiConverterTypeSignInByPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinbypasskey_uniffi_trait_display(
+            FfiConverterTypeSignInByPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension SignInByPasskey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSignInByPasskey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SignInByPasskey {
+        return
+            try SignInByPasskey(
+                challenge: FfiConverterString.read(from: &buf), 
+                response: FfiConverterString.read(from: &buf), 
+                deviceName: FfiConverterOptionString.read(from: &buf), 
+                platform: FfiConverterOptionString.read(from: &buf), 
+                deviceToken: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SignInByPasskey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.response, into: &buf)
+        FfiConverterOptionString.write(value.deviceName, into: &buf)
+        FfiConverterOptionString.write(value.platform, into: &buf)
+        FfiConverterOptionString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInByPasskey_lift(_ buf: RustBuffer) throws -> SignInByPasskey {
+    return try FfiConverterTypeSignInByPasskey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInByPasskey_lower(_ value: SignInByPasskey) -> RustBuffer {
+    return FfiConverterTypeSignInByPasskey.lower(value)
+}
+
+
+/**
+ * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+ * Supabase.
+ *
+ * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
+ * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
+ * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+ * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
+ * (`auth_time`, or `amr` of Supabase).
+ * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+ * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+ * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+ */
+public struct SignInByToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The issuer's token, at most 8 KiB.
+     */
+    public let token: String
+    /**
+     * The user's name for the device, at most 100 characters.
+     */
+    public let deviceName: String?
+    /**
+     * `web`, `ios`, …, at most 50 characters.
+     */
+    public let platform: String?
+    /**
+     * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+     */
+    public let deviceToken: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The issuer's token, at most 8 KiB.
+         */token: String, 
+        /**
+         * The user's name for the device, at most 100 characters.
+         */deviceName: String? = nil, 
+        /**
+         * `web`, `ios`, …, at most 50 characters.
+         */platform: String? = nil, 
+        /**
+         * The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+         */deviceToken: String? = nil) {
+        self.token = token
+        self.deviceName = deviceName
+        self.platform = platform
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinbytoken_uniffi_trait_debug(
+            FfiConverterTypeSignInByToken_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_signinbytoken_uniffi_trait_display(
+            FfiConverterTypeSignInByToken_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension SignInByToken: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSignInByToken: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SignInByToken {
+        return
+            try SignInByToken(
+                token: FfiConverterString.read(from: &buf), 
+                deviceName: FfiConverterOptionString.read(from: &buf), 
+                platform: FfiConverterOptionString.read(from: &buf), 
+                deviceToken: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SignInByToken, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+        FfiConverterOptionString.write(value.deviceName, into: &buf)
+        FfiConverterOptionString.write(value.platform, into: &buf)
+        FfiConverterOptionString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInByToken_lift(_ buf: RustBuffer) throws -> SignInByToken {
+    return try FfiConverterTypeSignInByToken.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSignInByToken_lower(_ value: SignInByToken) -> RustBuffer {
+    return FfiConverterTypeSignInByToken.lower(value)
+}
+
+
+/**
  * The answer to a step of a sign-in: the tokens, or what is owed next.
  */
 public struct SignInResult: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -20529,6 +25416,115 @@ func FfiConverterTypeSignInResult_lift(_ buf: RustBuffer) throws -> SignInResult
 #endif
 func FfiConverterTypeSignInResult_lower(_ value: SignInResult) -> RustBuffer {
     return FfiConverterTypeSignInResult.lower(value)
+}
+
+
+/**
+ * A key that a store made for itself.
+ */
+public struct SigningKeyView: Equatable, Hashable {
+    /**
+     * Its id, the `kid` of the tokens that it signs.
+     */
+    public let id: String
+    /**
+     * What it signs by.
+     */
+    public let algorithm: TokenAlgorithm
+    /**
+     * What it is used for now.
+     */
+    public let state: SigningKeyState
+    /**
+     * When it was made.
+     */
+    public let createdAt: Timestamp
+    /**
+     * From when on it signs, until a newer one does.
+     */
+    public let signsFrom: Timestamp
+    /**
+     * Until when what it signed is accepted; none while there is no newer one.
+     */
+    public let endsAt: Timestamp?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its id, the `kid` of the tokens that it signs.
+         */id: String, 
+        /**
+         * What it signs by.
+         */algorithm: TokenAlgorithm, 
+        /**
+         * What it is used for now.
+         */state: SigningKeyState, 
+        /**
+         * When it was made.
+         */createdAt: Timestamp, 
+        /**
+         * From when on it signs, until a newer one does.
+         */signsFrom: Timestamp, 
+        /**
+         * Until when what it signed is accepted; none while there is no newer one.
+         */endsAt: Timestamp? = nil) {
+        self.id = id
+        self.algorithm = algorithm
+        self.state = state
+        self.createdAt = createdAt
+        self.signsFrom = signsFrom
+        self.endsAt = endsAt
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SigningKeyView: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSigningKeyView: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SigningKeyView {
+        return
+            try SigningKeyView(
+                id: FfiConverterString.read(from: &buf), 
+                algorithm: FfiConverterTypeTokenAlgorithm.read(from: &buf), 
+                state: FfiConverterTypeSigningKeyState.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                signsFrom: FfiConverterTypeTimestamp.read(from: &buf), 
+                endsAt: FfiConverterOptionTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SigningKeyView, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.id, into: &buf)
+        FfiConverterTypeTokenAlgorithm.write(value.algorithm, into: &buf)
+        FfiConverterTypeSigningKeyState.write(value.state, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.signsFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.endsAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSigningKeyView_lift(_ buf: RustBuffer) throws -> SigningKeyView {
+    return try FfiConverterTypeSigningKeyView.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSigningKeyView_lower(_ value: SigningKeyView) -> RustBuffer {
+    return FfiConverterTypeSigningKeyView.lower(value)
 }
 
 
@@ -21028,6 +26024,274 @@ func FfiConverterTypeStartEnrol_lower(_ value: StartEnrol) -> RustBuffer {
 
 
 /**
+ * Begins to add a passkey as the second factor that a sign-in owes.
+ *
+ * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+ * it answers the same.
+ * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+ */
+public struct StartEnrolPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of the sign-in.
+     */
+    public let challenge: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of the sign-in.
+         */challenge: String) {
+        self.challenge = challenge
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startenrolpasskey_uniffi_trait_debug(
+            FfiConverterTypeStartEnrolPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startenrolpasskey_uniffi_trait_display(
+            FfiConverterTypeStartEnrolPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension StartEnrolPasskey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStartEnrolPasskey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StartEnrolPasskey {
+        return
+            try StartEnrolPasskey(
+                challenge: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StartEnrolPasskey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartEnrolPasskey_lift(_ buf: RustBuffer) throws -> StartEnrolPasskey {
+    return try FfiConverterTypeStartEnrolPasskey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartEnrolPasskey_lower(_ value: StartEnrolPasskey) -> RustBuffer {
+    return FfiConverterTypeStartEnrolPasskey.lower(value)
+}
+
+
+/**
+ * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+ *
+ * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+ * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
+ * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
+ * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+ */
+public struct StartSignInByMail: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The e-mail address or username, whatever the case.
+     */
+    public let identifier: String
+    /**
+     * The `device_token` of an earlier sign-in on this device, if there was one: what others ask for does not count for it.
+     */
+    public let deviceToken: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The e-mail address or username, whatever the case.
+         */identifier: String, 
+        /**
+         * The `device_token` of an earlier sign-in on this device, if there was one: what others ask for does not count for it.
+         */deviceToken: String? = nil) {
+        self.identifier = identifier
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startsigninbymail_uniffi_trait_debug(
+            FfiConverterTypeStartSignInByMail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startsigninbymail_uniffi_trait_display(
+            FfiConverterTypeStartSignInByMail_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension StartSignInByMail: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStartSignInByMail: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StartSignInByMail {
+        return
+            try StartSignInByMail(
+                identifier: FfiConverterString.read(from: &buf), 
+                deviceToken: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StartSignInByMail, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.identifier, into: &buf)
+        FfiConverterOptionString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartSignInByMail_lift(_ buf: RustBuffer) throws -> StartSignInByMail {
+    return try FfiConverterTypeStartSignInByMail.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartSignInByMail_lower(_ value: StartSignInByMail) -> RustBuffer {
+    return FfiConverterTypeStartSignInByMail.lower(value)
+}
+
+
+/**
+ * Begins to sign in with a passkey, or to prove the second factor by one.
+ *
+ * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+ * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
+ * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+ * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
+ * the configuration has no `passkey_domain`.
+ */
+public struct StartSignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account.
+     */
+    public let challenge: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account.
+         */challenge: String? = nil) {
+        self.challenge = challenge
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startsigninbypasskey_uniffi_trait_debug(
+            FfiConverterTypeStartSignInByPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_startsigninbypasskey_uniffi_trait_display(
+            FfiConverterTypeStartSignInByPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension StartSignInByPasskey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStartSignInByPasskey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StartSignInByPasskey {
+        return
+            try StartSignInByPasskey(
+                challenge: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StartSignInByPasskey, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.challenge, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartSignInByPasskey_lift(_ buf: RustBuffer) throws -> StartSignInByPasskey {
+    return try FfiConverterTypeStartSignInByPasskey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStartSignInByPasskey_lower(_ value: StartSignInByPasskey) -> RustBuffer {
+    return FfiConverterTypeStartSignInByPasskey.lower(value)
+}
+
+
+/**
  * Proves again who the caller is, for operations that ask for a proof of the last five minutes.
  *
  * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once. An account that has
@@ -21120,6 +26384,210 @@ func FfiConverterTypeStepUp_lift(_ buf: RustBuffer) throws -> StepUp {
 #endif
 func FfiConverterTypeStepUp_lower(_ value: StepUp) -> RustBuffer {
     return FfiConverterTypeStepUp.lower(value)
+}
+
+
+/**
+ * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+ *
+ * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+ * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+ * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+ * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+ */
+public struct StepUpByPasskey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The challenge of `sessions.step_up_passkey_start`.
+     */
+    public let challenge: String
+    /**
+     * What the browser answered: an `AuthenticationResponseJSON`, as text.
+     */
+    public let response: String
+    /**
+     * The password, for a passkey that does not verify who is there: a security key without a PIN.
+     */
+    public let password: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The challenge of `sessions.step_up_passkey_start`.
+         */challenge: String, 
+        /**
+         * What the browser answered: an `AuthenticationResponseJSON`, as text.
+         */response: String, 
+        /**
+         * The password, for a passkey that does not verify who is there: a security key without a PIN.
+         */password: String? = nil) {
+        self.challenge = challenge
+        self.response = response
+        self.password = password
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_stepupbypasskey_uniffi_trait_debug(
+            FfiConverterTypeStepUpByPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_stepupbypasskey_uniffi_trait_display(
+            FfiConverterTypeStepUpByPasskey_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension StepUpByPasskey: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStepUpByPasskey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StepUpByPasskey {
+        return
+            try StepUpByPasskey(
+                challenge: FfiConverterString.read(from: &buf), 
+                response: FfiConverterString.read(from: &buf), 
+                password: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StepUpByPasskey, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.challenge, into: &buf)
+        FfiConverterString.write(value.response, into: &buf)
+        FfiConverterOptionString.write(value.password, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStepUpByPasskey_lift(_ buf: RustBuffer) throws -> StepUpByPasskey {
+    return try FfiConverterTypeStepUpByPasskey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStepUpByPasskey_lower(_ value: StepUpByPasskey) -> RustBuffer {
+    return FfiConverterTypeStepUpByPasskey.lower(value)
+}
+
+
+/**
+ * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+ *
+ * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
+ * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+ * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+ * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
+ * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+ * fetched.
+ */
+public struct StepUpExternal: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The issuer's token, at most 8 KiB.
+     */
+    public let token: String
+    /**
+     * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+     */
+    public let code: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The issuer's token, at most 8 KiB.
+         */token: String, 
+        /**
+         * Where the account has a second factor: the six digits of the authenticator app, or a recovery code.
+         */code: String? = nil) {
+        self.token = token
+        self.code = code
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_stepupexternal_uniffi_trait_debug(
+            FfiConverterTypeStepUpExternal_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_stepupexternal_uniffi_trait_display(
+            FfiConverterTypeStepUpExternal_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension StepUpExternal: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStepUpExternal: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StepUpExternal {
+        return
+            try StepUpExternal(
+                token: FfiConverterString.read(from: &buf), 
+                code: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StepUpExternal, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+        FfiConverterOptionString.write(value.code, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStepUpExternal_lift(_ buf: RustBuffer) throws -> StepUpExternal {
+    return try FfiConverterTypeStepUpExternal.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStepUpExternal_lower(_ value: StepUpExternal) -> RustBuffer {
+    return FfiConverterTypeStepUpExternal.lower(value)
 }
 
 
@@ -21490,6 +26958,10 @@ public struct TokenInspection: Equatable, Hashable {
      */
     public let sessionId: Uuid?
     /**
+     * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+     */
+    public let impersonatedBy: Uuid?
+    /**
      * When it expires.
      */
     public let expiresAt: Timestamp?
@@ -21511,6 +26983,9 @@ public struct TokenInspection: Equatable, Hashable {
          * The session that it belongs to.
          */sessionId: Uuid? = nil, 
         /**
+         * Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+         */impersonatedBy: Uuid? = nil, 
+        /**
          * When it expires.
          */expiresAt: Timestamp? = nil, 
         /**
@@ -21519,6 +26994,7 @@ public struct TokenInspection: Equatable, Hashable {
         self.active = active
         self.userId = userId
         self.sessionId = sessionId
+        self.impersonatedBy = impersonatedBy
         self.expiresAt = expiresAt
         self.problem = problem
     }
@@ -21542,6 +27018,7 @@ struct FfiConverterTypeTokenInspection: FfiConverterRustBuffer {
                 active: FfiConverterBool.read(from: &buf), 
                 userId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 sessionId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                impersonatedBy: FfiConverterOptionTypeUuid.read(from: &buf), 
                 expiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 problem: FfiConverterOptionTypeTokenProblem.read(from: &buf)
         )
@@ -21551,6 +27028,7 @@ struct FfiConverterTypeTokenInspection: FfiConverterRustBuffer {
         FfiConverterBool.write(value.active, into: &buf)
         FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
         FfiConverterOptionTypeUuid.write(value.sessionId, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.impersonatedBy, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.expiresAt, into: &buf)
         FfiConverterOptionTypeTokenProblem.write(value.problem, into: &buf)
     }
@@ -21690,6 +27168,193 @@ func FfiConverterTypeTokens_lift(_ buf: RustBuffer) throws -> Tokens {
 #endif
 func FfiConverterTypeTokens_lower(_ value: Tokens) -> RustBuffer {
     return FfiConverterTypeTokens.lower(value)
+}
+
+
+/**
+ * Another issuer, by whose tokens users sign in for whom accounts here stand: an OpenID Connect provider, or a Supabase project.
+ *
+ * Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key set, HS256 by a shared secret. Give one of
+ * `jwks_url`, `jwks` and `secret`. A key that a token itself brings or points to is never used. Of what a token says its subject alone is believed, and when the subject
+ * proved who it is; roles and addresses are those of the account.
+ */
+public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The `iss` of its tokens, byte by byte: 1 to 255 printable ASCII characters, such as
+     * `https://PROJECT.supabase.co/auth/v1`.
+     */
+    public let issuer: String
+    /**
+     * The `aud` of tokens that are for this application: one of these must be in a token. The client id of OpenID Connect;
+     * `authenticated` of Supabase.
+     */
+    public let audiences: [String]
+    /**
+     * Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address, the `jwks_uri` of OpenID Connect
+     * Discovery. It is asked when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The keys
+     * are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
+     * once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+     */
+    public let jwksUrl: String?
+    /**
+     * The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that browsers trust: where an
+     * organization has an authority of its own.
+     */
+    public let rootCertificates: String?
+    /**
+     * Whether the server of `jwks_url` may be at an address of a private network, or on this machine. Default: no.
+     */
+    public let allowPrivateNetwork: Bool?
+    /**
+     * Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
+     * alone is of its algorithm. Needs the feature `asymmetric` in Rust.
+     */
+    public let jwks: String?
+    /**
+     * The key that it shares with this application, at least 32 bytes: of older Supabase projects.
+     */
+    public let secret: String?
+    /**
+     * Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+     * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
+     * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
+     * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
+     * they sign in, each once.
+     */
+    public let accessTokens: Bool?
+    /**
+     * What kind of issuer it is. Default: `open_id`.
+     */
+    public let kind: IssuerKind?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The `iss` of its tokens, byte by byte: 1 to 255 printable ASCII characters, such as
+         * `https://PROJECT.supabase.co/auth/v1`.
+         */issuer: String, 
+        /**
+         * The `aud` of tokens that are for this application: one of these must be in a token. The client id of OpenID Connect;
+         * `authenticated` of Supabase.
+         */audiences: [String] = [], 
+        /**
+         * Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address, the `jwks_uri` of OpenID Connect
+         * Discovery. It is asked when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The keys
+         * are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
+         * once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+         */jwksUrl: String? = nil, 
+        /**
+         * The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that browsers trust: where an
+         * organization has an authority of its own.
+         */rootCertificates: String? = nil, 
+        /**
+         * Whether the server of `jwks_url` may be at an address of a private network, or on this machine. Default: no.
+         */allowPrivateNetwork: Bool? = nil, 
+        /**
+         * Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
+         * alone is of its algorithm. Needs the feature `asymmetric` in Rust.
+         */jwks: String? = nil, 
+        /**
+         * The key that it shares with this application, at least 32 bytes: of older Supabase projects.
+         */secret: String? = nil, 
+        /**
+         * Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+         * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
+         * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
+         * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
+         * they sign in, each once.
+         */accessTokens: Bool? = nil, 
+        /**
+         * What kind of issuer it is. Default: `open_id`.
+         */kind: IssuerKind? = nil) {
+        self.issuer = issuer
+        self.audiences = audiences
+        self.jwksUrl = jwksUrl
+        self.rootCertificates = rootCertificates
+        self.allowPrivateNetwork = allowPrivateNetwork
+        self.jwks = jwks
+        self.secret = secret
+        self.accessTokens = accessTokens
+        self.kind = kind
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_trustedissuer_uniffi_trait_debug(
+            FfiConverterTypeTrustedIssuer_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_trustedissuer_uniffi_trait_display(
+            FfiConverterTypeTrustedIssuer_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension TrustedIssuer: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTrustedIssuer: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TrustedIssuer {
+        return
+            try TrustedIssuer(
+                issuer: FfiConverterString.read(from: &buf), 
+                audiences: FfiConverterSequenceString.read(from: &buf), 
+                jwksUrl: FfiConverterOptionString.read(from: &buf), 
+                rootCertificates: FfiConverterOptionString.read(from: &buf), 
+                allowPrivateNetwork: FfiConverterOptionBool.read(from: &buf), 
+                jwks: FfiConverterOptionString.read(from: &buf), 
+                secret: FfiConverterOptionString.read(from: &buf), 
+                accessTokens: FfiConverterOptionBool.read(from: &buf), 
+                kind: FfiConverterOptionTypeIssuerKind.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: TrustedIssuer, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.issuer, into: &buf)
+        FfiConverterSequenceString.write(value.audiences, into: &buf)
+        FfiConverterOptionString.write(value.jwksUrl, into: &buf)
+        FfiConverterOptionString.write(value.rootCertificates, into: &buf)
+        FfiConverterOptionBool.write(value.allowPrivateNetwork, into: &buf)
+        FfiConverterOptionString.write(value.jwks, into: &buf)
+        FfiConverterOptionString.write(value.secret, into: &buf)
+        FfiConverterOptionBool.write(value.accessTokens, into: &buf)
+        FfiConverterOptionTypeIssuerKind.write(value.kind, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTrustedIssuer_lift(_ buf: RustBuffer) throws -> TrustedIssuer {
+    return try FfiConverterTypeTrustedIssuer.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTrustedIssuer_lower(_ value: TrustedIssuer) -> RustBuffer {
+    return FfiConverterTypeTrustedIssuer.lower(value)
 }
 
 
@@ -21842,6 +27507,69 @@ func FfiConverterTypeUnassignRole_lift(_ buf: RustBuffer) throws -> UnassignRole
 #endif
 func FfiConverterTypeUnassignRole_lower(_ value: UnassignRole) -> RustBuffer {
     return FfiConverterTypeUnassignRole.lower(value)
+}
+
+
+/**
+ * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
+ *
+ * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
+ * `sessions.step_up` within the last five minutes.
+ * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
+ */
+public struct UnlinkIdentity: Equatable, Hashable {
+    /**
+     * The identity's id.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The identity's id.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UnlinkIdentity: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUnlinkIdentity: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UnlinkIdentity {
+        return
+            try UnlinkIdentity(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UnlinkIdentity, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUnlinkIdentity_lift(_ buf: RustBuffer) throws -> UnlinkIdentity {
+    return try FfiConverterTypeUnlinkIdentity.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUnlinkIdentity_lower(_ value: UnlinkIdentity) -> RustBuffer {
+    return FfiConverterTypeUnlinkIdentity.lower(value)
 }
 
 
@@ -23060,6 +28788,92 @@ func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> RustBuffer
 
 
 /**
+ * Why an API key was ended before its time.
+ */
+
+public enum ApiKeyEnd: Equatable, Hashable {
+    
+    /**
+     * Its user, or an administrator, ended it.
+     */
+    case revoked
+    /**
+     * The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or
+     * changed back, or its second factors reset.
+     */
+    case credentialChanged
+    /**
+     * The account was banned.
+     */
+    case userInactive
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ApiKeyEnd: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeApiKeyEnd: FfiConverterRustBuffer {
+    typealias SwiftType = ApiKeyEnd
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ApiKeyEnd {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .revoked
+        
+        case 2: return .credentialChanged
+        
+        case 3: return .userInactive
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ApiKeyEnd, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .revoked:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .credentialChanged:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .userInactive:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKeyEnd_lift(_ buf: RustBuffer) throws -> ApiKeyEnd {
+    return try FfiConverterTypeApiKeyEnd.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeApiKeyEnd_lower(_ value: ApiKeyEnd) -> RustBuffer {
+    return FfiConverterTypeApiKeyEnd.lower(value)
+}
+
+
+
+/**
  * Which refused operations the audit log tells of, as `access.denied`.
  */
 
@@ -24109,6 +29923,10 @@ public enum FactorKind: Equatable, Hashable {
      * An authenticator app that shows codes of six digits (TOTP, RFC 6238).
      */
     case totp
+    /**
+     * A passkey: of a device, a password manager or a security key (Web Authentication, Level 3).
+     */
+    case passkey
 
 
 
@@ -24132,6 +29950,8 @@ struct FfiConverterTypeFactorKind: FfiConverterRustBuffer {
         
         case 1: return .totp
         
+        case 2: return .passkey
+        
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
@@ -24142,6 +29962,10 @@ struct FfiConverterTypeFactorKind: FfiConverterRustBuffer {
         
         case .totp:
             writeInt(&buf, Int32(1))
+        
+        
+        case .passkey:
+            writeInt(&buf, Int32(2))
         
         }
     }
@@ -24560,6 +30384,186 @@ func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
 
 
 /**
+ * How an invitation stands.
+ */
+
+public enum InvitationState: Equatable, Hashable {
+    
+    /**
+     * It can be accepted, as long as who made it may invite and give its roles.
+     */
+    case `open`
+    /**
+     * An account was made by it, or has its roles.
+     */
+    case accepted
+    /**
+     * Who made it, or another one who may invite, ended it.
+     */
+    case revoked
+    /**
+     * The same address was invited again.
+     */
+    case replaced
+    /**
+     * Nobody accepted it in time.
+     */
+    case expired
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension InvitationState: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeInvitationState: FfiConverterRustBuffer {
+    typealias SwiftType = InvitationState
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> InvitationState {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .`open`
+        
+        case 2: return .accepted
+        
+        case 3: return .revoked
+        
+        case 4: return .replaced
+        
+        case 5: return .expired
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: InvitationState, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .`open`:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .accepted:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .revoked:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .replaced:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .expired:
+            writeInt(&buf, Int32(5))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitationState_lift(_ buf: RustBuffer) throws -> InvitationState {
+    return try FfiConverterTypeInvitationState.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeInvitationState_lower(_ value: InvitationState) -> RustBuffer {
+    return FfiConverterTypeInvitationState.lower(value)
+}
+
+
+
+/**
+ * What an issuer's tokens look like.
+ */
+
+public enum IssuerKind: Equatable, Hashable {
+    
+    /**
+     * ID tokens of OpenID Connect, and others of that shape.
+     */
+    case openId
+    /**
+     * Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users.
+     */
+    case supabase
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension IssuerKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeIssuerKind: FfiConverterRustBuffer {
+    typealias SwiftType = IssuerKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> IssuerKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .openId
+        
+        case 2: return .supabase
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: IssuerKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .openId:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .supabase:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIssuerKind_lift(_ buf: RustBuffer) throws -> IssuerKind {
+    return try FfiConverterTypeIssuerKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeIssuerKind_lower(_ value: IssuerKind) -> RustBuffer {
+    return FfiConverterTypeIssuerKind.lower(value)
+}
+
+
+
+/**
  * What a notice is about.
  */
 
@@ -24574,10 +30578,24 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case signInElsewhere
     /**
+     * Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for `sign_in.mail`.
+     */
+    case signInCode
+    /**
+     * The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond
+     * the default ones and nobody has proved its address.
+     */
+    case signInByOtherWays
+    /**
      * The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for
      * `verification.confirm`.
      */
     case verification
+    /**
+     * Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account
+     * or none.
+     */
+    case invitation
     /**
      * The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
      * `email.confirm`.
@@ -24592,7 +30610,8 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case emailChanged
     /**
-     * A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved.
+     * A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
+     * address was proved.
      */
     case factorAdded
     /**
@@ -24608,9 +30627,33 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case recoveryCodeUsed
     /**
+     * The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`, if the address was proved.
+     */
+    case identityLinked
+    /**
+     * It was unlinked.
+     */
+    case identityUnlinked
+    /**
+     * There seems to be a copy of a passkey, which does not count any more; all sessions have ended.
+     */
+    case passkeySuspended
+    /**
      * Somebody gave the right password and then five wrong codes in a row.
      */
     case factorFailed
+    /**
+     * An API key of the account was made.
+     */
+    case apiKeyCreated
+    /**
+     * Somebody else ended an API key of the account.
+     */
+    case apiKeyRevoked
+    /**
+     * Somebody of the application acts as the account's user for a time.
+     */
+    case impersonated
     /**
      * The password was changed, reset or set.
      */
@@ -24652,31 +30695,49 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
         
         case 2: return .signInElsewhere
         
-        case 3: return .verification
+        case 3: return .signInCode
         
-        case 4: return .emailChange
+        case 4: return .signInByOtherWays
         
-        case 5: return .addressTaken
+        case 5: return .verification
         
-        case 6: return .emailChanged
+        case 6: return .invitation
         
-        case 7: return .factorAdded
+        case 7: return .emailChange
         
-        case 8: return .factorRemoved
+        case 8: return .addressTaken
         
-        case 9: return .recoveryCodesMade
+        case 9: return .emailChanged
         
-        case 10: return .recoveryCodeUsed
+        case 10: return .factorAdded
         
-        case 11: return .factorFailed
+        case 11: return .factorRemoved
         
-        case 12: return .passwordChanged
+        case 12: return .recoveryCodesMade
         
-        case 13: return .newDevice
+        case 13: return .recoveryCodeUsed
         
-        case 14: return .sessionReused
+        case 14: return .identityLinked
         
-        case 15: return .signInLocked
+        case 15: return .identityUnlinked
+        
+        case 16: return .passkeySuspended
+        
+        case 17: return .factorFailed
+        
+        case 18: return .apiKeyCreated
+        
+        case 19: return .apiKeyRevoked
+        
+        case 20: return .impersonated
+        
+        case 21: return .passwordChanged
+        
+        case 22: return .newDevice
+        
+        case 23: return .sessionReused
+        
+        case 24: return .signInLocked
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -24694,56 +30755,92 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(2))
         
         
-        case .verification:
+        case .signInCode:
             writeInt(&buf, Int32(3))
         
         
-        case .emailChange:
+        case .signInByOtherWays:
             writeInt(&buf, Int32(4))
         
         
-        case .addressTaken:
+        case .verification:
             writeInt(&buf, Int32(5))
         
         
-        case .emailChanged:
+        case .invitation:
             writeInt(&buf, Int32(6))
         
         
-        case .factorAdded:
+        case .emailChange:
             writeInt(&buf, Int32(7))
         
         
-        case .factorRemoved:
+        case .addressTaken:
             writeInt(&buf, Int32(8))
         
         
-        case .recoveryCodesMade:
+        case .emailChanged:
             writeInt(&buf, Int32(9))
         
         
-        case .recoveryCodeUsed:
+        case .factorAdded:
             writeInt(&buf, Int32(10))
         
         
-        case .factorFailed:
+        case .factorRemoved:
             writeInt(&buf, Int32(11))
         
         
-        case .passwordChanged:
+        case .recoveryCodesMade:
             writeInt(&buf, Int32(12))
         
         
-        case .newDevice:
+        case .recoveryCodeUsed:
             writeInt(&buf, Int32(13))
         
         
-        case .sessionReused:
+        case .identityLinked:
             writeInt(&buf, Int32(14))
         
         
-        case .signInLocked:
+        case .identityUnlinked:
             writeInt(&buf, Int32(15))
+        
+        
+        case .passkeySuspended:
+            writeInt(&buf, Int32(16))
+        
+        
+        case .factorFailed:
+            writeInt(&buf, Int32(17))
+        
+        
+        case .apiKeyCreated:
+            writeInt(&buf, Int32(18))
+        
+        
+        case .apiKeyRevoked:
+            writeInt(&buf, Int32(19))
+        
+        
+        case .impersonated:
+            writeInt(&buf, Int32(20))
+        
+        
+        case .passwordChanged:
+            writeInt(&buf, Int32(21))
+        
+        
+        case .newDevice:
+            writeInt(&buf, Int32(22))
+        
+        
+        case .sessionReused:
+            writeInt(&buf, Int32(23))
+        
+        
+        case .signInLocked:
+            writeInt(&buf, Int32(24))
         
         }
     }
@@ -25318,6 +31415,18 @@ public enum Proof: Equatable, Hashable {
      * One of the codes that are kept for when the app is lost.
      */
     case recoveryCode
+    /**
+     * A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved.
+     */
+    case passkey
+    /**
+     * A code or link that was mailed to the account's address.
+     */
+    case mail
+    /**
+     * A token of another issuer, for which the account stands.
+     */
+    case external
 
 
 
@@ -25345,6 +31454,12 @@ struct FfiConverterTypeProof: FfiConverterRustBuffer {
         
         case 3: return .recoveryCode
         
+        case 4: return .passkey
+        
+        case 5: return .mail
+        
+        case 6: return .external
+        
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
@@ -25363,6 +31478,18 @@ struct FfiConverterTypeProof: FfiConverterRustBuffer {
         
         case .recoveryCode:
             writeInt(&buf, Int32(3))
+        
+        
+        case .passkey:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .mail:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .external:
+            writeInt(&buf, Int32(6))
         
         }
     }
@@ -25528,6 +31655,10 @@ public enum Reason: Equatable, Hashable {
      */
     case secondFactorRequired
     /**
+     * It is the account's last way to sign in.
+     */
+    case lastWayIn
+    /**
      * There are as many of these as there may be.
      */
     case limitReached
@@ -25547,6 +31678,10 @@ public enum Reason: Equatable, Hashable {
      * Too many passwords are waiting to be hashed.
      */
     case hashingQueueFull
+    /**
+     * The keys of a token's issuer could not be fetched; try again.
+     */
+    case issuerUnavailable
     /**
      * The storage does not answer.
      */
@@ -25688,41 +31823,45 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 34: return .secondFactorRequired
         
-        case 35: return .limitReached
+        case 35: return .lastWayIn
         
-        case 36: return .contention
+        case 36: return .limitReached
         
-        case 37: return .alreadyDone
+        case 37: return .contention
         
-        case 38: return .rateLimited
+        case 38: return .alreadyDone
         
-        case 39: return .hashingQueueFull
+        case 39: return .rateLimited
         
-        case 40: return .storageUnavailable
+        case 40: return .hashingQueueFull
         
-        case 41: return .storageMissing
+        case 41: return .issuerUnavailable
         
-        case 42: return .storageReadOnly
+        case 42: return .storageUnavailable
         
-        case 43: return .storageFull
+        case 43: return .storageMissing
         
-        case 44: return .schemaNewer
+        case 44: return .storageReadOnly
         
-        case 45: return .outcomeUnknown
+        case 45: return .storageFull
         
-        case 46: return .notLoaded
+        case 46: return .schemaNewer
         
-        case 47: return .deferredNotLoaded
+        case 47: return .outcomeUnknown
         
-        case 48: return .rightsStale
+        case 48: return .notLoaded
         
-        case 49: return .notOffered
+        case 49: return .deferredNotLoaded
         
-        case 50: return .closed
+        case 50: return .rightsStale
         
-        case 51: return .corrupt
+        case 51: return .notOffered
         
-        case 52: return .`internal`
+        case 52: return .closed
+        
+        case 53: return .corrupt
+        
+        case 54: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -25868,76 +32007,84 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(34))
         
         
-        case .limitReached:
+        case .lastWayIn:
             writeInt(&buf, Int32(35))
         
         
-        case .contention:
+        case .limitReached:
             writeInt(&buf, Int32(36))
         
         
-        case .alreadyDone:
+        case .contention:
             writeInt(&buf, Int32(37))
         
         
-        case .rateLimited:
+        case .alreadyDone:
             writeInt(&buf, Int32(38))
         
         
-        case .hashingQueueFull:
+        case .rateLimited:
             writeInt(&buf, Int32(39))
         
         
-        case .storageUnavailable:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(40))
         
         
-        case .storageMissing:
+        case .issuerUnavailable:
             writeInt(&buf, Int32(41))
         
         
-        case .storageReadOnly:
+        case .storageUnavailable:
             writeInt(&buf, Int32(42))
         
         
-        case .storageFull:
+        case .storageMissing:
             writeInt(&buf, Int32(43))
         
         
-        case .schemaNewer:
+        case .storageReadOnly:
             writeInt(&buf, Int32(44))
         
         
-        case .outcomeUnknown:
+        case .storageFull:
             writeInt(&buf, Int32(45))
         
         
-        case .notLoaded:
+        case .schemaNewer:
             writeInt(&buf, Int32(46))
         
         
-        case .deferredNotLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(47))
         
         
-        case .rightsStale:
+        case .notLoaded:
             writeInt(&buf, Int32(48))
         
         
-        case .notOffered:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(49))
         
         
-        case .closed:
+        case .rightsStale:
             writeInt(&buf, Int32(50))
         
         
-        case .corrupt:
+        case .notOffered:
             writeInt(&buf, Int32(51))
         
         
-        case .`internal`:
+        case .closed:
             writeInt(&buf, Int32(52))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(53))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(54))
         
         }
     }
@@ -26835,6 +32982,91 @@ func FfiConverterTypeSignInStep_lower(_ value: SignInStep) -> RustBuffer {
 
 
 /**
+ * What a key is used for.
+ */
+
+public enum SigningKeyState: Equatable, Hashable {
+    
+    /**
+     * It signs soon, and is known to others already.
+     */
+    case next
+    /**
+     * It signs.
+     */
+    case current
+    /**
+     * It signs no more; what it signed is accepted.
+     */
+    case retiring
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension SigningKeyState: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSigningKeyState: FfiConverterRustBuffer {
+    typealias SwiftType = SigningKeyState
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SigningKeyState {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .next
+        
+        case 2: return .current
+        
+        case 3: return .retiring
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: SigningKeyState, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .next:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .current:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .retiring:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSigningKeyState_lift(_ buf: RustBuffer) throws -> SigningKeyState {
+    return try FfiConverterTypeSigningKeyState.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSigningKeyState_lower(_ value: SigningKeyState) -> RustBuffer {
+    return FfiConverterTypeSigningKeyState.lower(value)
+}
+
+
+
+/**
  * A dialect of SQL.
  */
 
@@ -27203,6 +33435,91 @@ func FfiConverterTypeTimeStorage_lift(_ buf: RustBuffer) throws -> TimeStorage {
 #endif
 func FfiConverterTypeTimeStorage_lower(_ value: TimeStorage) -> RustBuffer {
     return FfiConverterTypeTimeStorage.lower(value)
+}
+
+
+
+/**
+ * How access tokens are signed.
+ */
+
+public enum TokenAlgorithm: Equatable, Hashable {
+    
+    /**
+     * HMAC with SHA-256: whoever verifies tokens can make them, too.
+     */
+    case hs256
+    /**
+     * ECDSA on P-256 with SHA-256: whoever has the public key verifies tokens.
+     */
+    case es256
+    /**
+     * Ed25519, likewise (RFC 8037): smaller, faster, and not known to every client.
+     */
+    case eddsa
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension TokenAlgorithm: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTokenAlgorithm: FfiConverterRustBuffer {
+    typealias SwiftType = TokenAlgorithm
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TokenAlgorithm {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .hs256
+        
+        case 2: return .es256
+        
+        case 3: return .eddsa
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: TokenAlgorithm, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .hs256:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .es256:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .eddsa:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenAlgorithm_lift(_ buf: RustBuffer) throws -> TokenAlgorithm {
+    return try FfiConverterTypeTokenAlgorithm.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTokenAlgorithm_lower(_ value: TokenAlgorithm) -> RustBuffer {
+    return FfiConverterTypeTokenAlgorithm.lower(value)
 }
 
 
@@ -27864,6 +34181,30 @@ fileprivate struct FfiConverterOptionTypeUserBrief: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeApiKeyEnd: FfiConverterRustBuffer {
+    typealias SwiftType = ApiKeyEnd?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeApiKeyEnd.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeApiKeyEnd.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeAuditDenials: FfiConverterRustBuffer {
     typealias SwiftType = AuditDenials?
 
@@ -28008,6 +34349,54 @@ fileprivate struct FfiConverterOptionTypeIdStorage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeInvitationState: FfiConverterRustBuffer {
+    typealias SwiftType = InvitationState?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeInvitationState.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeInvitationState.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeIssuerKind: FfiConverterRustBuffer {
+    typealias SwiftType = IssuerKind?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeIssuerKind.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeIssuerKind.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypePolicyFormat: FfiConverterRustBuffer {
     typealias SwiftType = PolicyFormat?
 
@@ -28120,6 +34509,30 @@ fileprivate struct FfiConverterOptionTypeTimeStorage: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeTimeStorage.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeTokenAlgorithm: FfiConverterRustBuffer {
+    typealias SwiftType = TokenAlgorithm?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeTokenAlgorithm.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeTokenAlgorithm.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -28419,6 +34832,31 @@ fileprivate struct FfiConverterSequenceString: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeApiKey: FfiConverterRustBuffer {
+    typealias SwiftType = [ApiKey]
+
+    public static func write(_ value: [ApiKey], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeApiKey.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [ApiKey] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [ApiKey]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeApiKey.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeAssignedRole: FfiConverterRustBuffer {
     typealias SwiftType = [AssignedRole]
 
@@ -28669,6 +35107,81 @@ fileprivate struct FfiConverterSequenceTypeGrantTrace: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeIdentityView: FfiConverterRustBuffer {
+    typealias SwiftType = [IdentityView]
+
+    public static func write(_ value: [IdentityView], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeIdentityView.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [IdentityView] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [IdentityView]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeIdentityView.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeInvitation: FfiConverterRustBuffer {
+    typealias SwiftType = [Invitation]
+
+    public static func write(_ value: [Invitation], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeInvitation.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Invitation] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Invitation]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeInvitation.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeInvitationRole: FfiConverterRustBuffer {
+    typealias SwiftType = [InvitationRole]
+
+    public static func write(_ value: [InvitationRole], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeInvitationRole.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [InvitationRole] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [InvitationRole]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeInvitationRole.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeNewGrant: FfiConverterRustBuffer {
     typealias SwiftType = [NewGrant]
 
@@ -28686,6 +35199,31 @@ fileprivate struct FfiConverterSequenceTypeNewGrant: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeNewGrant.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeNewInvitationRole: FfiConverterRustBuffer {
+    typealias SwiftType = [NewInvitationRole]
+
+    public static func write(_ value: [NewInvitationRole], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeNewInvitationRole.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [NewInvitationRole] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [NewInvitationRole]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeNewInvitationRole.read(from: &buf))
         }
         return seq
     }
@@ -29094,6 +35632,31 @@ fileprivate struct FfiConverterSequenceTypeSession: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeSigningKeyView: FfiConverterRustBuffer {
+    typealias SwiftType = [SigningKeyView]
+
+    public static func write(_ value: [SigningKeyView], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeSigningKeyView.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [SigningKeyView] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [SigningKeyView]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeSigningKeyView.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeSqlParameter: FfiConverterRustBuffer {
     typealias SwiftType = [SqlParameter]
 
@@ -29161,6 +35724,31 @@ fileprivate struct FfiConverterSequenceTypeTestTrace: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeTestTrace.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeTrustedIssuer: FfiConverterRustBuffer {
+    typealias SwiftType = [TrustedIssuer]
+
+    public static func write(_ value: [TrustedIssuer], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeTrustedIssuer.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [TrustedIssuer] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [TrustedIssuer]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeTrustedIssuer.read(from: &buf))
         }
         return seq
     }
@@ -29790,6 +36378,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 42320) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_api_keys() != 61995) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 2946) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -29800,6 +36391,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_factors() != 54560) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_identities() != 32325) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_invitations() != 63480) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_limits() != 64994) {
@@ -29826,13 +36423,31 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_setup() != 21674) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_sign_in() != 9440) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_sign_in() != 18765) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_signing_keys() != 20306) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 65499) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_verification() != 13667) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_create() != 8092) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_create_for() != 34227) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_list() != 16929) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_list_of() != 52555) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_apikeys_revoke() != 64587) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 37393) {
@@ -29874,10 +36489,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_email_confirm() != 49174) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 24968) {
+    if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 41322) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 9872) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add_passkey() != 26442) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_factors_add_passkey_start() != 21795) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_factors_add_start() != 58172) {
@@ -29889,16 +36510,40 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_factors_recovery_codes() != 40068) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_remove() != 62030) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_remove() != 20480) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_factors_reset_of() != 17437) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_identities_link() != 1770) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_identities_link_start() != 37948) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_identities_list() != 4799) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_identities_unlink() != 48228) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 8914) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_create() != 27434) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_list() != 35710) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_revoke() != 16039) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 30217) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 32066) {
+    if (uniffi_rolekeep_mobile_checksum_method_passwords_change() != 12322) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_passwords_costs() != 10534) {
@@ -30003,6 +36648,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 16351) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_impersonate() != 40455) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_inspect() != 14776) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -30027,10 +36675,22 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 52059) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_everyone() != 11795) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up() != 9668) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_external() != 55362) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey() != 23873) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey_start() != 55668) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
@@ -30039,13 +36699,46 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_signin_enrol() != 4885) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_passkey() != 47862) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_passkey_start() != 27169) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_start() != 40149) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_external() != 6755) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_signin_factor() != 64638) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_mail() != 50387) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_mail_start() != 53103) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_passkey() != 31520) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signin_passkey_start() != 64759) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_signin_password() != 13752) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_jwks() != 2531) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_list() != 45373) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_revoke() != 4729) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_signingkeys_rotate() != 16311) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_activate() != 28576) {

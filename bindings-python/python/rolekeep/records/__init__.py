@@ -9,10 +9,12 @@ from .common import (
     ExternalIdentity,
     FactorSetup,
     NewGrant,
+    PasskeyOptions,
     Proof,
     RoleGrant,
     SignInResult,
     SignInStep,
+    TokenAlgorithm,
     Tokens,
     User,
     UserStatus,
@@ -32,7 +34,9 @@ from .notices import (
 )
 from .config import (
     AuditDenials,
+    IssuerKind,
     SecondFactor,
+    TrustedIssuer,
 )
 from .sql import (
     FilteredRows,
@@ -48,9 +52,13 @@ from .users import (
     UserSort,
 )
 from .sessions import (
+    Impersonation,
     Session,
     TokenInspection,
     TokenProblem,
+)
+from .sign_in import (
+    MailChallenge,
 )
 from .factors import (
     AddedFactor,
@@ -58,6 +66,11 @@ from .factors import (
     FactorKind,
     FactorList,
     RecoveryCodes,
+)
+from .api_keys import (
+    ApiKey,
+    ApiKeyEnd,
+    NewApiKey,
 )
 from .passwords import (
     PasswordCost,
@@ -67,6 +80,22 @@ from .passwords import (
 )
 from .verification import (
     Confirmation,
+)
+from .identities import (
+    IdentityChallenge,
+    IdentityView,
+)
+from .invitations import (
+    AcceptedInvitation,
+    Invitation,
+    InvitationRole,
+    InvitationState,
+    NewInvitationRole,
+)
+from .signing_keys import (
+    Jwks,
+    SigningKeyState,
+    SigningKeyView,
 )
 from .roles import (
     DeletedRole,
@@ -126,7 +155,10 @@ from .setup import (
 )
 
 __all__ = [
+    "AcceptedInvitation",
     "AddedFactor",
+    "ApiKey",
+    "ApiKeyEnd",
     "AssignedRole",
     "AssignmentTrace",
     "AuditDenials",
@@ -159,11 +191,23 @@ __all__ = [
     "FilteredRows",
     "GrantTrace",
     "IdStorage",
+    "IdentityChallenge",
+    "IdentityView",
+    "Impersonation",
     "ImportedPolicy",
+    "Invitation",
+    "InvitationRole",
+    "InvitationState",
+    "IssuerKind",
+    "Jwks",
+    "MailChallenge",
+    "NewApiKey",
     "NewGrant",
+    "NewInvitationRole",
     "Notice",
     "NoticeKind",
     "Page",
+    "PasskeyOptions",
     "PasswordCost",
     "PasswordReset",
     "Permission",
@@ -197,6 +241,8 @@ __all__ = [
     "Session",
     "SignInResult",
     "SignInStep",
+    "SigningKeyState",
+    "SigningKeyView",
     "SqlColumn",
     "SqlDialect",
     "SqlFilter",
@@ -206,9 +252,11 @@ __all__ = [
     "TestOutcome",
     "TestTrace",
     "TimeStorage",
+    "TokenAlgorithm",
     "TokenInspection",
     "TokenProblem",
     "Tokens",
+    "TrustedIssuer",
     "User",
     "UserBrief",
     "UserSort",

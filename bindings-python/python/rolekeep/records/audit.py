@@ -25,6 +25,8 @@ class AuditEntry:
     """What was done: an operation's name, or an event such as `sessions.login_failed`."""
     actor: str
     """Who did it: a user's id, `system`, `anonymous`."""
+    on_behalf_of: UUID | None = None
+    """The user as whom the actor acted (`sessions.impersonate`)."""
     target_type: str | None = None
     """The type of the target: `user`, `drone`, …"""
     target_id: str | None = None

@@ -92,6 +92,24 @@ class NewGrant:
     """The condition under which it applies; always if not given."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyOptions:
+    """What a browser, or an app by the means of its system, asks an authenticator by."""
+
+    challenge: str = field(repr=False)
+    """What is given back together with the answer; good once."""
+    options: str
+    """JSON. In a browser: `navigator.credentials.create({publicKey:
+    PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})` to add a passkey,
+    `navigator.credentials.get({publicKey:
+    PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to use one, and
+    `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the
+    same.
+    """
+    expires_at: datetime
+    """Until when the challenge is good."""
+
+
 class Proof(Word):
     """A way to prove who one is."""
 
@@ -101,6 +119,14 @@ class Proof(Word):
     """A code of an authenticator app (TOTP, RFC 6238)."""
     RECOVERY_CODE = "recovery_code"
     """One of the codes that are kept for when the app is lost."""
+    PASSKEY = "passkey"
+    """A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing
+    else was proved.
+    """
+    MAIL = "mail"
+    """A code or link that was mailed to the account's address."""
+    EXTERNAL = "external"
+    """A token of another issuer, for which the account stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +182,17 @@ class SignInStep(Word):
     """A second factor, which is demanded of the user and which the account does not have yet:
     `sign_in.enrol_start`, then `sign_in.enrol`.
     """
+
+
+class TokenAlgorithm(Word):
+    """How access tokens are signed."""
+
+    HS256 = "hs256"
+    """HMAC with SHA-256: whoever verifies tokens can make them, too."""
+    ES256 = "es256"
+    """ECDSA on P-256 with SHA-256: whoever has the public key verifies tokens."""
+    EDDSA = "eddsa"
+    """Ed25519, likewise (RFC 8037): smaller, faster, and not known to every client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import builtins
+from dataclasses import dataclass, field
+
 from ._base import Word
 
 
@@ -17,6 +20,15 @@ class AuditDenials(Word):
     """Those that would have read something, too."""
 
 
+class IssuerKind(Word):
+    """What an issuer's tokens look like."""
+
+    OPEN_ID = "open_id"
+    """ID tokens of OpenID Connect, and others of that shape."""
+    SUPABASE = "supabase"
+    """Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users."""
+
+
 class SecondFactor(Word):
     """Who has a second factor beside the password."""
 
@@ -28,3 +40,57 @@ class SecondFactor(Word):
     """Who adds one, and who holds a role that needs one."""
     REQUIRED = "required"
     """Everybody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIssuer:
+    """Another issuer, by whose tokens users sign in for whom accounts here stand: an OpenID Connect
+    provider, or a Supabase project.
+
+    Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key
+    set, HS256 by a shared secret. Give one of `jwks_url`, `jwks` and `secret`. A key that a token
+    itself brings or points to is never used. Of what a token says its subject alone is believed,
+    and when the subject proved who it is; roles and addresses are those of the account.
+    """
+
+    issuer: str
+    """The `iss` of its tokens, byte by byte: 1 to 255 printable ASCII characters, such as
+    `https://PROJECT.supabase.co/auth/v1`.
+    """
+    audiences: builtins.list[str] = field(default_factory=builtins.list)
+    """The `aud` of tokens that are for this application: one of these must be in a token. The client
+    id of OpenID Connect; `authenticated` of Supabase.
+    """
+    jwks_url: str | None = None
+    """Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address,
+    the `jwks_uri` of OpenID Connect Discovery. It is asked when a token has to be verified, within
+    5 seconds and without following redirects or using a proxy. The keys are kept for 10 minutes; an
+    hour where the server fails. A token by a key that is not among them has them fetched once more,
+    at most once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+    """
+    root_certificates: str | None = None
+    """The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that
+    browsers trust: where an organization has an authority of its own.
+    """
+    allow_private_network: bool | None = None
+    """Whether the server of `jwks_url` may be at an address of a private network, or on this machine.
+    Default: no.
+    """
+    jwks: str | None = None
+    """Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that
+    names no key is accepted where one alone is of its algorithm. Needs the feature `asymmetric` in
+    Rust.
+    """
+    secret: str | None = field(default=None, repr=False)
+    """The key that it shares with this application, at least 32 bytes: of older Supabase projects."""
+    access_tokens: bool | None = None
+    """Whether its tokens are taken in place of access tokens, too: by
+    `authenticate`(crate::UserManagement::authenticate), as often as they are shown, until they
+    expire, their account's credentials change or it is unlinked. Who comes by one may do what its
+    account may that has proved one factor, and nothing that a user does in person (change a
+    password, list sessions); it has no session, so that nothing ends it sooner than that. Name the
+    audience of access tokens: ID tokens are not made to be shown around. Default: no, they sign in,
+    each once.
+    """
+    kind: IssuerKind | None = None
+    """What kind of issuer it is. Default: `open_id`."""

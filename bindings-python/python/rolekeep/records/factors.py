@@ -41,8 +41,14 @@ class Factor:
     last_used_at: datetime
     """When it was used last."""
     is_suspended: bool
-    """Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a
-    recovery code, remove it and add it anew.
+    """Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the
+    passkey. Sign in by another one or by a recovery code, remove it and add it anew.
+    """
+    credential_id: str | None = None
+    """A passkey's credential id, base64url: what a browser names it by."""
+    is_backed_up: bool | None = None
+    """Whether a passkey was on several devices, or in an account that is, when it was last used: then
+    the loss of one loses nothing.
     """
 
 
@@ -51,6 +57,8 @@ class FactorKind(Word):
 
     TOTP = "totp"
     """An authenticator app that shows codes of six digits (TOTP, RFC 6238)."""
+    PASSKEY = "passkey"
+    """A passkey: of a device, a password manager or a security key (Web Authentication, Level 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

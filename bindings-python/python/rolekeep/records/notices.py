@@ -20,14 +20,16 @@ class Notice:
     """What it is about."""
     address: str
     """The e-mail address that it goes to."""
-    user_id: UUID
-    """Whose account it is about."""
+    user_id: UUID | None = None
+    """Whose account it is about; none: nobody's, of an invitation."""
     subject: str
     """A subject in English, the same for all of a kind."""
     text: str = field(repr=False)
     """The text in English, plain: with the link where there is one, else with the token."""
     token: str | None = field(default=None, repr=False)
     """What the operation of the link takes, good once."""
+    code: str | None = field(default=None, repr=False)
+    """Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for."""
     link: str | None = field(default=None, repr=False)
     """The application's page with the token behind `#`, where the configuration has a `link_url`."""
     expires_at: datetime | None = None
@@ -49,9 +51,21 @@ class NoticeKind(Word):
     """
     SIGN_IN_ELSEWHERE = "sign_in_elsewhere"
     """The same, of an account that has no password and signs in at another issuer."""
+    SIGN_IN_CODE = "sign_in_code"
+    """Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for
+    `sign_in.mail`.
+    """
+    SIGN_IN_BY_OTHER_WAYS = "sign_in_by_other_ways"
+    """The same, of an account that signs in by other ways alone: it has a second factor, or has to
+    have one, or it has roles beyond the default ones and nobody has proved its address.
+    """
     VERIFICATION = "verification"
     """The owner asked for a link to prove that it has the address: `verification.send`. Has a token,
     for `verification.confirm`.
+    """
+    INVITATION = "invitation"
+    """Somebody was invited who has this address: `invitations.create`. Has a token, for
+    `invitations.accept`. The address may have an account or none.
     """
     EMAIL_CHANGE = "email_change"
     """The owner asked to change the account's address to the one that this goes to: `email.change`.
@@ -66,8 +80,8 @@ class NoticeKind(Word):
     its user changed it.
     """
     FACTOR_ADDED = "factor_added"
-    """A second factor was added. With the account's first one it has a token, for `email.revert`, if
-    the address was proved.
+    """A second factor was added. With the account's first one, and with each passkey, it has a token,
+    for `email.revert`, if the address was proved.
     """
     FACTOR_REMOVED = "factor_removed"
     """A second factor was removed, or all were by somebody else."""
@@ -75,8 +89,22 @@ class NoticeKind(Word):
     """New recovery codes were made."""
     RECOVERY_CODE_USED = "recovery_code_used"
     """A recovery code was used."""
+    IDENTITY_LINKED = "identity_linked"
+    """The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`,
+    if the address was proved.
+    """
+    IDENTITY_UNLINKED = "identity_unlinked"
+    """It was unlinked."""
+    PASSKEY_SUSPENDED = "passkey_suspended"
+    """There seems to be a copy of a passkey, which does not count any more; all sessions have ended."""
     FACTOR_FAILED = "factor_failed"
     """Somebody gave the right password and then five wrong codes in a row."""
+    API_KEY_CREATED = "api_key_created"
+    """An API key of the account was made."""
+    API_KEY_REVOKED = "api_key_revoked"
+    """Somebody else ended an API key of the account."""
+    IMPERSONATED = "impersonated"
+    """Somebody of the application acts as the account's user for a time."""
     PASSWORD_CHANGED = "password_changed"
     """The password was changed, reset or set."""
     NEW_DEVICE = "new_device"

@@ -3,11 +3,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from ._base import Word
+from .common import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impersonation:
+    """A session in which somebody acts as another user."""
+
+    access_token: str = field(repr=False)
+    """The bearer token (JWT) for requests as the user. Its claim `act` names who acts (RFC 8693, 4.1)."""
+    expires_at: datetime
+    """When it ends at the latest. There is none in its place: ask again."""
+    session_id: UUID
+    """The session, which `sessions.logout` and `sessions.revoke` end before."""
+    user: User
+    """The user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +44,15 @@ class Session:
     created_at: datetime
     """When the login was made."""
     authenticated_at: datetime
-    """When the user last proved who it is."""
+    """When the user last proved who it is; 1970 where it is not known, and where somebody else acts as
+    the user.
+    """
     last_seen_at: datetime
     """When it was last used, to the minute."""
     expires_at: datetime
     """When it ends at the latest."""
+    impersonated_by: UUID | None = None
+    """Who acts as the user by it, where that is somebody else (`sessions.impersonate`)."""
     is_current: bool
     """Whether it is the caller's current session."""
 
@@ -48,6 +67,8 @@ class TokenInspection:
     """Whose it is; none of a token that is not ours or has expired, as is the rest."""
     session_id: UUID | None = None
     """The session that it belongs to."""
+    impersonated_by: UUID | None = None
+    """Who acts as the user by it, where that is somebody else (`sessions.impersonate`)."""
     expires_at: datetime | None = None
     """When it expires."""
     problem: TokenProblem | None = None

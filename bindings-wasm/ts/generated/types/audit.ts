@@ -18,6 +18,8 @@ export interface AuditEntry {
   readonly action: string;
   /** Who did it: a user's id, `system`, `anonymous`. */
   readonly actor: string;
+  /** The user as whom the actor acted (`sessions.impersonate`). */
+  readonly onBehalfOf: string | null;
   /** The type of the target: `user`, `drone`, … */
   readonly targetType: string | null;
   /** The target's id. */

@@ -73,6 +73,20 @@ export interface NewGrant {
   readonly when?: string | undefined;
 }
 
+/** What a browser, or an app by the means of its system, asks an authenticator by. */
+export interface PasskeyOptions {
+  /** What is given back together with the answer; good once. */
+  readonly challenge: string;
+  /**
+   * JSON. In a browser: `navigator.credentials.create({publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(options))})`
+   * to add a passkey, `navigator.credentials.get({publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(options))})` to
+   * use one, and `JSON.stringify()` of what comes is the answer. Android's Credential Manager takes and gives the same.
+   */
+  readonly options: string;
+  /** Until when the challenge is good. */
+  readonly expiresAt: Date;
+}
+
 /** A way to prove who one is. */
 export type Proof =
   /** The account's password. */
@@ -80,7 +94,13 @@ export type Proof =
   /** A code of an authenticator app (TOTP, RFC 6238). */
   | "totp"
   /** One of the codes that are kept for when the app is lost. */
-  | "recovery_code";
+  | "recovery_code"
+  /** A passkey (Web Authentication, Level 3), which has verified by itself who is there where nothing else was proved. */
+  | "passkey"
+  /** A code or link that was mailed to the account's address. */
+  | "mail"
+  /** A token of another issuer, for which the account stands. */
+  | "external";
 
 /** A grant of a role. */
 export interface RoleGrant {
@@ -131,6 +151,15 @@ export type SignInStep =
   | "password"
   /** A second factor, which is demanded of the user and which the account does not have yet: `sign_in.enrol_start`, then `sign_in.enrol`. */
   | "enrol";
+
+/** How access tokens are signed. */
+export type TokenAlgorithm =
+  /** HMAC with SHA-256: whoever verifies tokens can make them, too. */
+  | "hs256"
+  /** ECDSA on P-256 with SHA-256: whoever has the public key verifies tokens. */
+  | "es256"
+  /** Ed25519, likewise (RFC 8037): smaller, faster, and not known to every client. */
+  | "eddsa";
 
 /** The tokens of a session that was begun or goes on. */
 export interface Tokens {

@@ -140,6 +140,8 @@ export type Reason =
   | "wrong_status"
   /** The account has to have a second factor, and this is its last one. */
   | "second_factor_required"
+  /** It is the account's last way to sign in. */
+  | "last_way_in"
   /** There are as many of these as there may be. */
   | "limit_reached"
   /** Other requests kept writing the same rows; try again. */
@@ -150,6 +152,8 @@ export type Reason =
   | "rate_limited"
   /** Too many passwords are waiting to be hashed. */
   | "hashing_queue_full"
+  /** The keys of a token's issuer could not be fetched; try again. */
+  | "issuer_unavailable"
   /** The storage does not answer. */
   | "storage_unavailable"
   /** The file does not exist, is not a database, or was removed or replaced while it was open. */

@@ -21,6 +21,24 @@ export interface AddFactor {
   readonly name?: string | undefined;
 }
 
+/**
+ * Adds a passkey to the caller's account, by what its authenticator answered.
+ *
+ * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+ * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+ * recovery codes.
+ * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+ * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+ */
+export interface AddPasskey {
+  /** The challenge of `factors.add_passkey_start`. */
+  readonly challenge: string;
+  /** What the browser answered: a `RegistrationResponseJSON`, as text. */
+  readonly response: string;
+  /** The user's name for it, at most 100 characters: "Laptop". */
+  readonly name?: string | undefined;
+}
+
 /** A second factor that was added. */
 export interface AddedFactor {
   /** The second factor. */
@@ -47,16 +65,25 @@ export interface Factor {
   /** When it was used last. */
   readonly lastUsedAt: Date;
   /**
-   * Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a recovery code, remove
-   * it and add it anew.
+   * Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
+   * by a recovery code, remove it and add it anew.
    */
   readonly isSuspended: boolean;
+  /** A passkey's credential id, base64url: what a browser names it by. */
+  readonly credentialId: string | null;
+  /**
+   * Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
+   * nothing.
+   */
+  readonly isBackedUp: boolean | null;
 }
 
 /** A kind of second factor. */
 export type FactorKind =
   /** An authenticator app that shows codes of six digits (TOTP, RFC 6238). */
-  | "totp";
+  | "totp"
+  /** A passkey: of a device, a password manager or a security key (Web Authentication, Level 3). */
+  | "passkey";
 
 /** The second factors of an account. */
 export interface FactorList {
@@ -82,7 +109,8 @@ export interface RecoveryCodes {
  *
  * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
  * last five minutes.
- * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+ * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+ * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
  */
 export interface RemoveFactor {
   /** The factor's id. */

@@ -10,14 +10,16 @@ export interface Notice {
   readonly kind: NoticeKind;
   /** The e-mail address that it goes to. */
   readonly address: string;
-  /** Whose account it is about. */
-  readonly userId: string;
+  /** Whose account it is about; none: nobody's, of an invitation. */
+  readonly userId: string | null;
   /** A subject in English, the same for all of a kind. */
   readonly subject: string;
   /** The text in English, plain: with the link where there is one, else with the token. */
   readonly text: string;
   /** What the operation of the link takes, good once. */
   readonly token: string | null;
+  /** Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for. */
+  readonly code: string | null;
   /** The application's page with the token behind `#`, where the configuration has a `linkUrl`. */
   readonly link: string | null;
   /** Until when the token is good. */
@@ -36,15 +38,21 @@ export type NoticeKind =
   | "password_reset"
   /** The same, of an account that has no password and signs in at another issuer. */
   | "sign_in_elsewhere"
+  /** Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for `sign_in.mail`. */
+  | "sign_in_code"
+  /** The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond the default ones and nobody has proved its address. */
+  | "sign_in_by_other_ways"
   /** The owner asked for a link to prove that it has the address: `verification.send`. Has a token, for `verification.confirm`. */
   | "verification"
+  /** Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account or none. */
+  | "invitation"
   /** The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for `email.confirm`. */
   | "email_change"
   /** Somebody asked to change its address to this one, which another account has: it is told to that one. */
   | "address_taken"
   /** The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it. */
   | "email_changed"
-  /** A second factor was added. With the account's first one it has a token, for `email.revert`, if the address was proved. */
+  /** A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the address was proved. */
   | "factor_added"
   /** A second factor was removed, or all were by somebody else. */
   | "factor_removed"
@@ -52,8 +60,20 @@ export type NoticeKind =
   | "recovery_codes_made"
   /** A recovery code was used. */
   | "recovery_code_used"
+  /** The account was linked to somebody whom another issuer knows. Has a token, for `email.revert`, if the address was proved. */
+  | "identity_linked"
+  /** It was unlinked. */
+  | "identity_unlinked"
+  /** There seems to be a copy of a passkey, which does not count any more; all sessions have ended. */
+  | "passkey_suspended"
   /** Somebody gave the right password and then five wrong codes in a row. */
   | "factor_failed"
+  /** An API key of the account was made. */
+  | "api_key_created"
+  /** Somebody else ended an API key of the account. */
+  | "api_key_revoked"
+  /** Somebody of the application acts as the account's user for a time. */
+  | "impersonated"
   /** The password was changed, reset or set. */
   | "password_changed"
   /** Somebody signed in on a device that is not known. */

@@ -5,7 +5,7 @@
 /**
  * Changes the caller's own password.
  *
- * All its sessions end; it goes on in a new one, by the tokens of the answer.
+ * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revokeKeys` ends them.
  * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
  * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
  * after ten in a row.
@@ -15,6 +15,8 @@ export interface ChangePassword {
   readonly currentPassword: string;
   /** The new password, at least 15 characters unless the configuration says otherwise. */
   readonly newPassword: string;
+  /** Whether the caller's API keys end, too. Default: false. */
+  readonly revokeKeys?: boolean | undefined;
 }
 
 /**

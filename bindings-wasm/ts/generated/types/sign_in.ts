@@ -35,6 +35,31 @@ export interface Enrol {
 }
 
 /**
+ * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+ *
+ * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
+ * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
+ * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
+ * `DUPLICATE_RESOURCE` for a passkey that is known.
+ */
+export interface EnrolPasskey {
+  /** The challenge of the sign-in. */
+  readonly challenge: string;
+  /** What the browser answered: a `RegistrationResponseJSON`, as text. */
+  readonly response: string;
+  /** The user's name for it, at most 100 characters: "Laptop". */
+  readonly name?: string | undefined;
+}
+
+/** What somebody has who asked to sign in by mail. */
+export interface MailChallenge {
+  /** What is given back together with the code; to be kept on the device that asked, and nowhere else. */
+  readonly challenge: string;
+  /** Until when the two are good. */
+  readonly expiresAt: Date;
+}
+
+/**
  * Proves the second factor, and goes on with the sign-in that owes it.
  *
  * A code counts once. The same challenge and code answer the same again for as long as a used refresh token does, in case the
@@ -50,6 +75,75 @@ export interface ProveFactor {
 }
 
 /**
+ * Signs in by a code that was mailed.
+ *
+ * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
+ * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
+ * the same again for as long as a used refresh token does, in case the answer was lost.
+ * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
+ * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
+ * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+ */
+export interface SignInByMail {
+  /** The challenge of `sign_in.mail_start`. */
+  readonly challenge: string;
+  /** The eight digits, or the token behind the `#` of the link. */
+  readonly code: string;
+  /** The user's name for the device. */
+  readonly deviceName?: string | undefined;
+  /** `web`, `ios`, … */
+  readonly platform?: string | undefined;
+  /** The `deviceToken` of an earlier sign-in on this device, as for `sessions.login`. */
+  readonly deviceToken?: string | undefined;
+}
+
+/**
+ * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+ *
+ * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
+ * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
+ * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
+ * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
+ * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+ */
+export interface SignInByPasskey {
+  /** The challenge of `sign_in.passkey_start`. */
+  readonly challenge: string;
+  /** What the browser answered: an `AuthenticationResponseJSON`, as text. */
+  readonly response: string;
+  /** The user's name for the device; of the second factor none: the first step said it. */
+  readonly deviceName?: string | undefined;
+  /** `web`, `ios`, …; as the name of the device. */
+  readonly platform?: string | undefined;
+  /** The `deviceToken` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
+  readonly deviceToken?: string | undefined;
+}
+
+/**
+ * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+ * Supabase.
+ *
+ * The issuer is one of the setting `trustedIssuers`. Each token signs in once; one that began a session is answered the same again for
+ * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
+ * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+ * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
+ * (`auth_time`, or `amr` of Supabase).
+ * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+ * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+ * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+ */
+export interface SignInByToken {
+  /** The issuer's token, at most 8 KiB. */
+  readonly token: string;
+  /** The user's name for the device, at most 100 characters. */
+  readonly deviceName?: string | undefined;
+  /** `web`, `ios`, …, at most 50 characters. */
+  readonly platform?: string | undefined;
+  /** The `deviceToken` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
+  readonly deviceToken?: string | undefined;
+}
+
+/**
  * Begins to add the authenticator app that a sign-in owes.
  *
  * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
@@ -59,4 +153,45 @@ export interface ProveFactor {
 export interface StartEnrol {
   /** The challenge of the sign-in. */
   readonly challenge: string;
+}
+
+/**
+ * Begins to add a passkey as the second factor that a sign-in owes.
+ *
+ * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+ * it answers the same.
+ * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkeyDomain`.
+ */
+export interface StartEnrolPasskey {
+  /** The challenge of the sign-in. */
+  readonly challenge: string;
+}
+
+/**
+ * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+ *
+ * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+ * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
+ * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
+ * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mailSignIn` is not set or nothing is mailed.
+ */
+export interface StartSignInByMail {
+  /** The e-mail address or username, whatever the case. */
+  readonly identifier: string;
+  /** The `deviceToken` of an earlier sign-in on this device, if there was one: what others ask for does not count for it. */
+  readonly deviceToken?: string | undefined;
+}
+
+/**
+ * Begins to sign in with a passkey, or to prove the second factor by one.
+ *
+ * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+ * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
+ * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+ * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
+ * the configuration has no `passkeyDomain`.
+ */
+export interface StartSignInByPasskey {
+  /** The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account. */
+  readonly challenge?: string | undefined;
 }

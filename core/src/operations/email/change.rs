@@ -18,7 +18,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Password},
+        epochs::{self, Keys, Password},
         links, notices,
         plan::Plan,
         services::Services,
@@ -104,7 +104,7 @@ impl Operation for ConfirmEmail {
             return Err(links::void());
         }
         opened.link.use_up(plan);
-        let (user, _) = changed(plan, &opened.user, &opened.link.address).await?;
+        let (user, _) = changed(plan, &opened.user, &opened.link.address, Keys::Kept).await?;
         if !undoable(plan, &opened.user, &opened.link).await? {
             notices::tell(plan, NoticeKind::EmailChanged, &opened.user)?;
         }
@@ -116,13 +116,18 @@ impl Operation for ConfirmEmail {
 }
 
 /// Plans that a user has proved another address, after which nothing counts that was proved before.
-pub(super) async fn changed(plan: &mut Plan<'_>, before: &User, address: &str) -> Result<(User, Credential)> {
+pub(super) async fn changed(
+    plan: &mut Plan<'_>,
+    before: &User,
+    address: &str,
+    keys: Keys,
+) -> Result<(User, Credential)> {
     // Conditions may read it.
     plan.move_authority(before.id).await?;
     plan.claim("email", address, before.id).await?;
     let email = Some(address.to_owned());
     let user = plan.establish(before, User { email, email_verified: true, updated_at: plan.now, ..before.clone() });
-    let mut credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept).await?;
+    let mut credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, keys).await?;
     if credential.address_proved_at.is_none() {
         let proved = Credential { address_proved_at: Some(plan.now), ..credential.clone() };
         credential = plan.follow(Some(&credential), proved);

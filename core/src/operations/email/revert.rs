@@ -16,12 +16,14 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation, administrators, factors, links, notices, plan::Plan, services::Services, users::unlink_since,
+        Access, Operation, administrators, epochs::Keys, factors, links, notices, plan::Plan, services::Services,
+        users::unlink_since,
     },
 };
 
 /// Undoes a change of an account's e-mail address, and later ones, by the token that the former address was mailed with
-/// `email_changed`; or the second factor that somebody else added, by that of `factor_added`.
+/// `email_changed`; or the second factor that somebody else added, by that of `factor_added`, or the identity that somebody else
+/// linked, by that of `identity_linked`.
 ///
 /// For who did not do that: the account has the former address again, all its sessions end, its password is void, second factors and
 /// recovery codes that came since are removed (of a user with more than the default roles by an administrator alone,
@@ -58,11 +60,14 @@ impl Operation for RevertEmail {
         }
         // Whoever reads the mail comes to no authority by it: those who have some ask an administrator.
         let has_authority = is_same && administrators::has_more_than_defaults(plan, before.id).await?;
-        if !has_authority && factors::end_after(plan, before, link.epoch).await? {
+        if has_authority {
+            // An app that stays is asked for beside the password, which is void; a passkey signs in by itself.
+            factors::passkeys::suspend_after(plan, before.id, link.epoch).await?;
+        } else if factors::end_after(plan, before, link.epoch).await? {
             notices::tell(plan, NoticeKind::FactorRemoved, before)?;
         }
-        let (user, credential) = changed(plan, before, &link.address).await?;
-        unlink_since(plan, user.id, link.created_at).await?;
+        let (user, credential) = changed(plan, before, &link.address, Keys::Ended).await?;
+        unlink_since(plan, user.id, (link.epoch, link.created_at)).await?;
         let epoch = credential.epoch;
         plan.follow(Some(&credential), credential.clone().without_password());
         let reset = links::make(plan, &user, epoch, LinkPurpose::Reset, &link.address)?;

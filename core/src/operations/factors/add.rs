@@ -3,28 +3,27 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{FactorSetup, FactorView, begun, of, recovery, require_offered};
+use super::{
+    FactorSetup, FactorView,
+    adopt::{Enrolled, New, adopt, require_room},
+    begun, of, require_offered,
+};
 use crate::{
-    credentials::totp,
+    credentials::{digits, totp},
     model::{
         check::{Checks, wrong},
-        credential::{Challenge, ChallengePurpose, Credential},
+        credential::{Challenge, ChallengePurpose},
         decode::FieldCode,
-        error::{Error, Reason, Result},
+        error::Result,
         factor::{Factor, FactorKind, FactorState},
-        link::LinkPurpose,
-        notice::NoticeKind,
         proof::{Proof, Proved},
         secret::Secret,
-        session::SessionEnd,
         text,
         time::Time,
         user::User,
     },
     operations::{
-        Access, Operation,
-        epochs::{self, Password},
-        links, notices,
+        Access, Operation, epochs, links,
         plan::Plan,
         services::Services,
         sessions::{self, Tokens, own, own_among_all, renew},
@@ -32,9 +31,6 @@ use crate::{
         users::existing,
     },
 };
-
-/// So many authenticator apps an account may have: any of them is as good as the others to who guesses.
-const MOST: usize = 3;
 
 /// Begins to add an authenticator app to the caller's account.
 ///
@@ -93,14 +89,14 @@ impl Operation for StartFactor {
         require_offered(plan)?;
         let session = own(plan).await?;
         let user = existing(plan.reads(), session.user_id).await?;
-        if of(plan, user.id).await?.len() >= MOST {
-            return Err(too_many());
-        }
+        require_room(&of(plan, user.id).await?, FactorKind::Totp)?;
         let credential = epochs::credential_of(plan, user.id).await?;
         plan.check(&user);
         let epoch = links::epoch_of(credential.as_ref());
         let challenge = sign_in::challenge(plan, &user, epoch, ChallengePurpose::AddFactor)?;
-        begun(plan, challenge, &user)
+        let setup = begun(plan, challenge, &user)?;
+        plan.make_room(user.id).await?;
+        Ok(setup)
     }
 }
 
@@ -123,11 +119,11 @@ impl Operation for AddFactor {
         let challenge = plan.challenge_for(ChallengePurpose::AddFactor, &added.challenge).await?;
         let user = existing(plan.reads(), session.user_id).await?;
         let credential = epochs::credential_of(plan, user.id).await?;
-        let is_own = challenge.user_id == user.id;
-        if !is_own || !challenge.is_open(links::epoch_of(credential.as_ref()), plan.now) {
+        let is_own = challenge.user_id == Some(user.id);
+        if !is_own || !challenge.is_open(links::epoch_of(credential.as_ref()), plan) {
             return Err(sign_in::void());
         }
-        let enrolled = enrol(plan, &user, &challenge, &added.code, added.name.clone()).await?;
+        let (enrolled, _) = enrol(plan, &user, &challenge, &added.code, added.name.clone()).await?;
         plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), seed: None, ..challenge.clone() });
         let before = sessions::proved(&session);
         let proved = Proved { by: before.by.with(Proof::Totp), ..before };
@@ -136,62 +132,22 @@ impl Operation for AddFactor {
     }
 }
 
-/// A second factor that is added, and what comes with it.
-pub(in crate::operations) struct Enrolled {
-    pub(in crate::operations) factor: FactorView,
-    /// The step of the code that showed that it works.
-    pub(in crate::operations) step: i64,
-    pub(in crate::operations) credential: Credential,
-    pub(in crate::operations) recovery_codes: Vec<Secret>,
-}
-
-/// Plans that the app that a challenge set up is added, if the code is of it: nothing counts that was proved before.
+/// Plans that the app that a challenge set up is added, if the code is of it, and says of which step the code is.
 pub(in crate::operations) async fn enrol(
     plan: &mut Plan<'_>,
     user: &User,
     challenge: &Challenge,
     typed: &Secret,
     name: Option<String>,
-) -> Result<Enrolled> {
+) -> Result<(Enrolled, i64)> {
     let seed = challenge.seed.clone().ok_or_else(sign_in::void)?;
     let incorrect = || wrong("code", FieldCode::Incorrect, "is not the code that the app shows now");
-    let digits = totp::digits(typed).ok_or_else(incorrect)?;
-    let step = totp::step(&seed, &digits, plan.now)?.ok_or_else(incorrect)?;
-    let known = of(plan, user.id).await?;
-    if known.len() >= MOST {
-        return Err(too_many());
-    }
-    plan.check(user);
-    let epoch = links::epoch_of(epochs::credential_of(plan, user.id).await?.as_ref());
-    let factor = Factor {
-        id: plan.services.env.new_id()?,
-        user_id: user.id,
-        kind: FactorKind::Totp,
-        name,
-        seed: Some(seed),
-        epoch: epoch + 1,
-        added_at: plan.now,
-        version: 0,
-    };
-    let factor = plan.follow(None, factor);
+    let code = digits::typed(typed).ok_or_else(incorrect)?;
+    let step = totp::step(&seed, &code, plan.now)?.ok_or_else(incorrect)?;
+    let new = New::of(plan, user.id, FactorKind::Totp, name)?;
     // The code that showed that the app works is used.
-    let (factor_id, last_used_at) = (factor.id, plan.now);
-    let state = plan.follow(None, FactorState { factor_id, last_step: step, last_used_at, failures: 0, version: 0 });
-    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept).await?;
-    let since = advanced.second_factor_since.unwrap_or(plan.now);
-    let credential = plan.follow(Some(&advanced), Credential { second_factor_since: Some(since), ..advanced.clone() });
-    let is_first = known.is_empty();
-    let recovery_codes = if is_first { recovery::renewed(plan, user.id, epoch + 1).await? } else { Vec::new() };
-    // Whoever has the password alone may be the one that adds the first: the account's owner can undo it.
-    match user.email.as_ref().filter(|_| is_first && user.email_verified && plan.services.has_notifier()) {
-        Some(address) => {
-            let link = links::make(plan, user, epoch, LinkPurpose::EmailRevert, address)?;
-            notices::tell_by_link(plan, NoticeKind::FactorAdded, user, link)?;
-        }
-        None => notices::tell(plan, NoticeKind::FactorAdded, user)?,
-    }
-    plan.audit("factors.add", Some(("user", user.id.to_string())), Some(factor.kind.to_string()));
-    Ok(Enrolled { factor: FactorView::of(&factor, &state), step, credential, recovery_codes })
+    let (factor, state) = (Factor { seed: Some(seed), ..new.factor }, FactorState { last_step: step, ..new.state });
+    Ok((adopt(plan, user, New { factor, state, ..new }).await?, step))
 }
 
 /// The user's name for a second factor.
@@ -200,8 +156,4 @@ pub(in crate::operations) fn valid_name(name: Option<&str>) -> Result<Option<Str
     let name = checks.optional("name", name, |name| text::name(name, 100));
     checks.finish()?;
     Ok(name)
-}
-
-fn too_many() -> Error {
-    Error::new(Reason::LimitReached, format!("an account has at most {MOST} authenticator apps; remove one first"))
 }

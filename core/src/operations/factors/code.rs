@@ -2,13 +2,15 @@
 
 use super::{of, recovery};
 use crate::{
-    credentials::totp,
+    credentials::{digits, totp},
     model::{
         check::wrong,
         credential::Challenge,
         decode::FieldCode,
+        deferred::unless_page,
         error::Result,
-        factor::{Factor, FactorState},
+        factor::{Factor, FactorKind, FactorState},
+        id::UserId,
         notice::NoticeKind,
         proof::Proof,
         secret::Secret,
@@ -16,6 +18,7 @@ use crate::{
         user::User,
     },
     operations::{
+        epochs,
         limits::{FactorTry, Tries, Try},
         notices,
         plan::Plan,
@@ -24,6 +27,11 @@ use crate::{
 
 /// After so many wrong codes in a row an app counts no more (NIST SP 800-63B-4, 3.2.2).
 pub(super) const MOST_FAILURES: i64 = 100;
+
+/// Whether a factor counts still.
+pub(super) const fn counts(state: &FactorState) -> bool {
+    state.failures < MOST_FAILURES
+}
 
 /// A step so far ahead, by a day, was used by a clock that was wrong.
 const FAR_AHEAD: i64 = 24 * 3600 / totp::STEP_SECONDS;
@@ -45,7 +53,8 @@ pub(in crate::operations) async fn proved(
         plan.held(&tried, &standing);
         return Ok(Some(proof));
     }
-    for (factor, state) in factors.iter().filter(|(_, state)| state.failures < MOST_FAILURES) {
+    let apps = factors.iter().filter(|(factor, _)| factor.kind == FactorKind::Totp);
+    for (factor, state) in apps.filter(|(_, state)| counts(state)) {
         let failures = state.failures + 1;
         // What lies so far ahead was used by a clock that was wrong: it goes on from here, so that no code counts twice.
         let present = totp::present(plan.now);
@@ -69,9 +78,9 @@ async fn accepted(
     factors: &[(Factor, FactorState)],
     typed: &Secret,
 ) -> Result<Option<(Proof, Option<i64>)>> {
-    if let Some(digits) = totp::digits(typed) {
+    if let Some(code) = digits::typed(typed) {
         for (seed, state) in usable(factors) {
-            let step = totp::step(seed, &digits, plan.now)?;
+            let step = totp::step(seed, &code, plan.now)?;
             // None of a step that was used, or before one (RFC 6238, section 5.2).
             if let Some(step) = step.filter(|step| *step > state.last_step) {
                 let used = FactorState { last_step: step, last_used_at: plan.now, failures: 0, ..state.clone() };
@@ -87,7 +96,8 @@ async fn accepted(
         return Ok(None);
     }
     // An account's codes are worth nothing without a factor that they stand in for.
-    if factors.is_empty() || !recovery::use_up(plan, user.id, typed).await? {
+    let has_factor = !factors.is_empty() || unless_page(Ok(false), || Box::pin(owes_one(plan, user.id))).await?;
+    if !has_factor || !recovery::use_up(plan, user.id, typed).await? {
         return Ok(None);
     }
     plan.audit("factors.recovery_code_used", Some(("user", user.id.to_string())), None);
@@ -95,21 +105,27 @@ async fn accepted(
     Ok(Some((Proof::RecoveryCode, None)))
 }
 
+/// Whether an account owes a second factor still that was taken from it.
+async fn owes_one(plan: &Plan<'_>, user: UserId) -> Result<bool> {
+    let credential = epochs::credential_of(plan, user).await?;
+    Ok(credential.is_some_and(|credential| credential.second_factor_since.is_some()))
+}
+
 /// Apps whose codes count.
 fn usable(factors: &[(Factor, FactorState)]) -> impl Iterator<Item = (&Secret, &FactorState)> {
-    let usable = factors.iter().filter(|(_, state)| state.failures < MOST_FAILURES);
+    let usable = factors.iter().filter(|(_, state)| counts(state));
     usable.filter_map(|(factor, state)| Some((factor.seed.as_ref()?, state)))
 }
 
 /// Whether a code is the one that a challenge was answered by: for who did not get the answer.
 pub(in crate::operations) async fn answered(plan: &Plan<'_>, challenge: &Challenge, typed: &Secret) -> Result<bool> {
-    let user = challenge.user_id;
-    let (Some(digits), Some(step)) = (totp::digits(typed), challenge.code_step) else {
+    let Some(user) = challenge.user_id else { return Ok(false) };
+    let (Some(code), Some(step)) = (digits::typed(typed), challenge.code_step) else {
         return recovery::was_used(plan, user, typed, challenge.used_at).await;
     };
     let mut is_same = false;
     for (seed, _) in usable(&of(plan, user).await?) {
-        is_same |= totp::is_same(&totp::code(seed, step)?, &digits);
+        is_same |= digits::is_same(&totp::code(seed, step)?, &code);
     }
     Ok(is_same)
 }
@@ -125,7 +141,11 @@ pub(in crate::operations) async fn proved_again(
     typed: Option<&Secret>,
 ) -> Result<Proof> {
     let error = match typed {
-        None => wrong("code", FieldCode::Required, "is required: the account has a second factor"),
+        None => wrong(
+            "code",
+            FieldCode::Required,
+            "is required: the account has a second factor; a passkey proves it by `sessions.step_up_passkey`",
+        ),
         Some(typed) => match proved(plan, user, FactorTry::Session(session.id.0), typed).await? {
             Some((proof, _)) => return Ok(proof),
             None => wrong("code", FieldCode::Incorrect, "is not a code that is good now"),

@@ -3,12 +3,13 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{are_demanded, code::MOST_FAILURES, of, recovery};
+use super::{are_demanded, code::counts, of, passkeys, recovery};
 use crate::{
     model::{
+        deferred::unless_page,
         error::Result,
         factor::{Factor, FactorKind, FactorState},
-        id::FactorId,
+        id::{FactorId, UserId},
         time::Time,
     },
     operations::{Access, Operation, plan::Plan, services::Services},
@@ -47,9 +48,14 @@ pub struct FactorView {
     pub added_at: Time,
     /// When it was used last.
     pub last_used_at: Time,
-    /// Whether it counts no more: a hundred codes in a row were wrong. Sign in by another one or by a recovery code, remove
-    /// it and add it anew.
+    /// Whether it counts no more: a hundred codes in a row were wrong, or there is a copy of the passkey. Sign in by another one or
+    /// by a recovery code, remove it and add it anew.
     pub is_suspended: bool,
+    /// A passkey's credential id, base64url: what a browser names it by.
+    pub credential_id: Option<String>,
+    /// Whether a passkey was on several devices, or in an account that is, when it was last used: then the loss of one loses
+    /// nothing.
+    pub is_backed_up: Option<bool>,
 }
 
 impl FactorView {
@@ -60,7 +66,9 @@ impl FactorView {
             name: factor.name.clone(),
             added_at: factor.added_at,
             last_used_at: state.last_used_at,
-            is_suspended: state.failures >= MOST_FAILURES,
+            is_suspended: !counts(state),
+            credential_id: None,
+            is_backed_up: state.is_backed_up,
         }
     }
 }
@@ -81,8 +89,23 @@ impl Operation for ListFactors {
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<FactorList> {
         let user = plan.actor.signed_in()?.id;
         let factors = of(plan, user).await?;
-        let factors = factors.iter().map(|(factor, state)| FactorView::of(factor, state)).collect();
+        let mut views: Vec<_> = factors.iter().map(|(factor, state)| FactorView::of(factor, state)).collect();
+        unless_page(Ok(()), || Box::pin(name_passkeys(plan, user, &factors, &mut views))).await?;
         let recovery_codes_left = recovery::count_left(plan, user).await?;
-        Ok(FactorList { factors, recovery_codes_left, are_required: are_demanded(plan, user).await? })
+        Ok(FactorList { factors: views, recovery_codes_left, are_required: are_demanded(plan, user).await? })
     }
+}
+
+/// Says by what browsers name passkeys.
+async fn name_passkeys(
+    plan: &Plan<'_>,
+    user: UserId,
+    factors: &[(Factor, FactorState)],
+    views: &mut [FactorView],
+) -> Result<()> {
+    for passkey in passkeys::among(plan, user, factors).await? {
+        let view = views.iter_mut().find(|view| view.id == passkey.factor_id);
+        view.into_iter().for_each(|view| view.credential_id = Some(passkey.credential_id.clone()));
+    }
+    Ok(())
 }

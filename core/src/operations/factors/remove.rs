@@ -2,10 +2,11 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{are_demanded, of, recovery};
+use super::{are_demanded, of, passkeys, recovery};
 use crate::{
     model::{
         credential::Credential,
+        deferred::unless_page,
         error::{Error, Reason, Result},
         factor::{Factor, FactorState},
         id::{FactorId, UserId},
@@ -18,13 +19,14 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
-        epochs::{self, Password},
+        epochs::{self, Keys, Password},
         notices,
         plan::Plan,
         reads::Reads,
         services::Services,
         sessions::{self, Tokens, own_among_all, renew},
         users::existing,
+        ways_in,
     },
 };
 
@@ -32,7 +34,8 @@ use crate::{
 ///
 /// All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
 /// last five minutes.
-/// Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+/// Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+/// account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RemoveFactor {
@@ -76,7 +79,8 @@ impl Operation for RemoveFactor {
         if staying.is_empty() {
             require_not_demanded(plan, user.id).await?;
         }
-        end(plan, &user, going, staying.is_empty()).await?;
+        unless_page(Ok(()), || Box::pin(ways_in::require_without_factors(plan, user.id, &going, &staying))).await?;
+        end(plan, &user, going, staying.is_empty(), Keys::Kept).await?;
         notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
         plan.audit("factors.remove", Some(("user", user.id.to_string())), None);
         let proved = sessions::proved(&session);
@@ -104,6 +108,7 @@ impl Operation for ResetFactorsOf {
         administrators::require_may_give_all_of(plan, user.id).await?;
         if plan.actor.user_id() == Some(user.id) {
             require_not_demanded(plan, user.id).await?;
+            unless_page(Ok(()), || Box::pin(require_other_way_in(plan, user.id))).await?;
         }
         if end_all(plan, &user).await? {
             notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
@@ -111,6 +116,12 @@ impl Operation for ResetFactorsOf {
         }
         Ok(())
     }
+}
+
+/// Refuses to take all factors of an account that nothing else signs in to.
+async fn require_other_way_in(plan: &Plan<'_>, user: UserId) -> Result<()> {
+    let known = of(plan, user).await?;
+    ways_in::require_without_factors(plan, user, &known, &[]).await
 }
 
 /// Refuses to take the last second factor of who has to have one.
@@ -124,10 +135,17 @@ async fn require_not_demanded(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
 
 /// Plans that a user has no second factor any more; whether there was one.
 pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: &User) -> Result<bool> {
-    end_after(plan, user, i64::MIN).await
+    let known = of(plan, user.id).await?;
+    let had_codes = recovery::end_after(plan, user.id, i64::MIN).await?;
+    if known.is_empty() {
+        return Ok(had_codes);
+    }
+    end(plan, user, known, true, Keys::Ended).await?;
+    Ok(true)
 }
 
-/// Plans that those factors and recovery codes are gone that came after an epoch; whether there was one.
+/// Plans that those factors and recovery codes are gone that came after an epoch; whether there was one. An account that had a
+/// second factor before it owes one still, also where none is left: a mailbox alone does not get past it.
 pub(in crate::operations) async fn end_after(plan: &mut Plan<'_>, user: &User, epoch: i64) -> Result<bool> {
     let known = of(plan, user.id).await?;
     let (going, staying): (Vec<_>, Vec<_>) = known.into_iter().partition(|(factor, _)| factor.epoch > epoch);
@@ -135,20 +153,41 @@ pub(in crate::operations) async fn end_after(plan: &mut Plan<'_>, user: &User, e
     if going.is_empty() {
         return Ok(had_codes);
     }
-    end(plan, user, going, staying.is_empty()).await?;
+    let credential = epochs::credential_of(plan, user.id).await?;
+    let since = credential.and_then(|credential| credential.second_factor_since);
+    // The time that the first of them has, whatever the clocks say.
+    let has_first = going.iter().any(|(factor, _)| Some(factor.added_at) == since);
+    end(plan, user, going, staying.is_empty() && has_first, Keys::Ended).await?;
     Ok(true)
 }
 
 /// Plans that these are gone, after which nothing counts that was proved before.
-async fn end(plan: &mut Plan<'_>, user: &User, going: Vec<(Factor, FactorState)>, are_all: bool) -> Result<()> {
+async fn end(
+    plan: &mut Plan<'_>,
+    user: &User,
+    going: Vec<(Factor, FactorState)>,
+    are_all: bool,
+    keys: Keys,
+) -> Result<()> {
+    unless_page(Ok(()), || Box::pin(end_passkeys(plan, user.id, &going))).await?;
     for (factor, state) in going {
         plan.follow_delete(&state);
         plan.follow_delete(&factor);
     }
-    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept).await?;
+    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, keys).await?;
     if are_all {
         recovery::end(plan, user.id).await?;
         plan.follow(Some(&advanced), Credential { second_factor_since: None, ..advanced.clone() });
+    }
+    Ok(())
+}
+
+/// Plans that those among these that are passkeys are nobody's any more.
+async fn end_passkeys(plan: &mut Plan<'_>, user: UserId, going: &[(Factor, FactorState)]) -> Result<()> {
+    for passkey in passkeys::among(plan, user, going).await? {
+        if going.iter().any(|(factor, _)| factor.id == passkey.factor_id) {
+            plan.follow_delete(&passkey);
+        }
     }
     Ok(())
 }

@@ -13,6 +13,10 @@ use crate::{
 const OF_ADDRESS: Quota = Quota { count: 10, period: HOUR };
 /// Of a name or a user, by kind: not twice in a minute, and so many in an hour.
 const OF_ONE: [Quota; 2] = [Quota { count: 1, period: HOUR / 60 }, Quota { count: 5, period: HOUR }];
+/// All who ask for codes by a name have so many times as many as one.
+const STRANGERS_TIMES: u32 = 4;
+/// Of a user who invites others.
+const OF_INVITER: Quota = Quota { count: 100, period: HOUR };
 const HOUR: i64 = 3600 * 1_000_000;
 
 impl Try {
@@ -40,11 +44,39 @@ impl Try {
             Claimed::Session(user, _) => ("user", user.0.as_bytes().to_vec()),
         };
         let to = to.map(|address| ("to", canonical(address).into_bytes()));
+        // A code is of use to who asked for it alone: what strangers ask for by the same name keeps nobody from one.
+        let times = match (kind, whose, actor.request.origin.address) {
+            (NoticeKind::SignInCode, "name", Some(address)) => {
+                let network = networks(address).into_iter().next().map_or_else(String::new, |(network, _)| network);
+                let own = [id.as_slice(), network.as_bytes()].concat();
+                for quota in OF_ONE {
+                    let key = keys.of(&format!("asks for {kind} in {} by name and network", quota.period), &own)?;
+                    side.lanes.push(Lane { key, quota });
+                }
+                STRANGERS_TIMES
+            }
+            _ => 1,
+        };
         for (whose, id) in [Some((whose, id)), to].into_iter().flatten() {
-            for quota in OF_ONE {
+            for quota in OF_ONE.map(|quota| quota.times(times)) {
                 let key = keys.of(&format!("asks for {kind} in {} by {whose}", quota.period), &id)?;
                 side.lanes.push(Lane { key, quota });
             }
+        }
+        Ok(Self::of(side))
+    }
+
+    /// Inviting whoever has an address. Who may invite asks for many, but nobody is mailed more often than by asking for itself.
+    pub(in crate::operations) fn inviting(services: &Services, actor: &Actor, to: &str) -> Result<Self> {
+        let (keys, kind) = (Keys { services }, NoticeKind::Invitation);
+        let mut side = Side::default();
+        if let Some(user) = actor.user_id() {
+            let key = keys.of(&format!("asks for {kind} by user"), user.0.as_bytes())?;
+            side.lanes.push(Lane { key, quota: OF_INVITER });
+        }
+        for quota in OF_ONE {
+            let key = keys.of(&format!("asks for {kind} in {} by to", quota.period), canonical(to).as_bytes())?;
+            side.lanes.push(Lane { key, quota });
         }
         Ok(Self::of(side))
     }

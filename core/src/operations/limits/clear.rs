@@ -31,6 +31,8 @@ impl Operation for ClearLimits {
     type Valid = ();
 
     const ACCESS: Access = Access::Permission("user:set_status");
+    // Who is let in is no matter of programs.
+    const IN_PERSON: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
         existing(reads, self.user_id).await
@@ -56,7 +58,8 @@ pub(in crate::operations) async fn forget(plan: &mut Plan<'_>, user: &User) -> R
     let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
     for name in [&user.email, &user.username].into_iter().flatten() {
         let name = canonical(name);
-        lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?]);
+        let [codes, codes_in_a_row] = keys.code(&keys.pseudonym(&name)?)?;
+        lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?, codes, codes_in_a_row]);
     }
     forget_lanes(plan, lanes).await
 }
@@ -74,7 +77,8 @@ async fn forget_codes(plan: &mut Plan<'_>, user: &User) -> Result<()> {
 }
 
 async fn forget_lanes(plan: &mut Plan<'_>, lanes: Vec<String>) -> Result<()> {
-    for row in rows(plan.reads(), lanes, plan.now).await?.0 {
+    let rows = rows(plan.reads(), lanes, plan.now).await?.0;
+    for row in rows.into_iter().filter(|row| row.value != 0) {
         // Kept until its time is over: who read it meanwhile finds it moved.
         plan.follow(Some(&row), Limit { value: 0, expires_at: plan.now, ..row.clone() });
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{places::Place, quota::Quota};
 use crate::{
-    credentials::{device_token, pseudonym},
+    credentials::{access_token::invalid, device_token, pseudonym},
     model::{
         error::Result,
         id::{SessionId, UserId},
@@ -89,15 +89,20 @@ pub(super) fn canonical(name: &str) -> String {
     text::canonical(name.trim())
 }
 
+/// What stands for a name that somebody typed who asked for a code.
+pub(in crate::operations) fn pseudonym_of(services: &Services, name: &str) -> Result<String> {
+    Keys { services }.pseudonym(name)
+}
+
 /// A token of the device on which a user just signed in.
 pub(in crate::operations) fn new_device_token(services: &Services, user: UserId, now: Time) -> Result<Secret> {
     let id = services.env.new_id::<SessionId>()?.0;
-    device_token::issue(&services.keys.devices[..], id, user, now)
+    device_token::issue(&services.keys().root(now).devices[..], id, user, now)
 }
 
 /// The same for who reads the user's mail: one device, on however many it is read.
 pub(in crate::operations) fn mail_device_token(services: &Services, user: UserId, now: Time) -> Result<Secret> {
-    device_token::issue(&services.keys.devices[..], user.0, user, now)
+    device_token::issue(&services.keys().root(now).devices[..], user.0, user, now)
 }
 
 /// The device that a token is of, if it is good for this user. One is looked at also where nobody has the name; none was
@@ -109,7 +114,9 @@ pub(in crate::operations) fn known_device(
     now: Time,
 ) -> Option<Uuid> {
     let user = user.unwrap_or(UserId(Uuid::nil()));
-    token.and_then(|token| device_token::read(&services.keys.devices[..], token, user, now))
+    let token = token?;
+    let keys = services.keys();
+    keys.by_any(now, |root| device_token::read(&root.devices[..], token, user, now).ok_or_else(invalid)).ok()
 }
 
 impl Try {
@@ -179,6 +186,49 @@ impl Try {
         };
         let lanes = lanes.flat_map(of_both).collect();
         Ok(Self::of(Side { lanes, in_a_row: vec![(in_a_row, FACTOR_IN_A_ROW)], is_first: true }))
+    }
+
+    /// The try of a code that was mailed to whoever has a name, which is given as its pseudonym. What strangers guess, at passwords
+    /// or at codes of their own, keeps nobody from a code who asked at another address.
+    pub(in crate::operations) fn code(
+        services: &Services,
+        actor: &Actor,
+        (name, owner, token): (&str, Option<UserId>, Option<&Secret>),
+        now: Time,
+    ) -> Result<Self> {
+        let claimed = Self::new(services, actor, &Claimed::Name("", owner, token), now)?;
+        let keys = Keys { services };
+        let Some(quota) = keys.quota() else { return Ok(claimed) };
+        let mut other = Side::default();
+        let mut own = name.as_bytes().to_vec();
+        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
+            other.lanes.push(Lane { key: keys.of("address", network.as_bytes())?, quota: quota.times(times) });
+            own.extend(network.as_bytes());
+        }
+        let together = if other.lanes.is_empty() { 1 } else { TOGETHER_TIMES };
+        other.lanes.push(Lane { key: keys.of("code", &own)?, quota });
+        let [all, in_a_row] = keys.code(name)?;
+        other.lanes.push(Lane { key: all, quota: quota.times(together) });
+        let most = i64::from(services.config.lock_after_failures);
+        other.in_a_row.extend((most > 0).then_some((in_a_row, most)));
+        Ok(Self { other, ..claimed })
+    }
+
+    /// A wrong answer of a passkey, which somebody sent who may be anybody. A right one needs no room: there is nothing to guess.
+    /// Of a passkey that is known the account has tries of its own.
+    pub(in crate::operations) fn answer(services: &Services, actor: &Actor, user: Option<&str>) -> Result<Self> {
+        let keys = Keys { services };
+        let mut side = Side::default();
+        let Some(quota) = keys.quota() else { return Ok(Self::of(side)) };
+        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
+            side.lanes.push(Lane { key: keys.of("address", network.as_bytes())?, quota: quota.times(times) });
+        }
+        // Where no address is known, all answers of passkeys that nobody has are one lane.
+        let user = user.unwrap_or_default().as_bytes();
+        if !user.is_empty() || side.lanes.is_empty() {
+            side.lanes.push(Lane { key: keys.of("answers", user)?, quota });
+        }
+        Ok(Self::of(side))
     }
 
     /// The keys of all rows that it may need.
@@ -258,6 +308,16 @@ impl Keys<'_> {
         Ok([self.of(kind, user.0.as_bytes())?, self.of("factor in a row", user.0.as_bytes())?])
     }
 
+    /// What stands for a name that somebody typed who asked for a code: nothing of it is kept.
+    pub(super) fn pseudonym(&self, name: &str) -> Result<String> {
+        self.of("mailed", canonical(name).as_bytes())
+    }
+
+    /// The tries at codes that were mailed to who has a name, and how many in a row.
+    pub(super) fn code(&self, pseudonym: &str) -> Result<[String; 2]> {
+        Ok([self.of("codes", pseudonym.as_bytes())?, self.of("codes in a row", pseudonym.as_bytes())?])
+    }
+
     /// The tries on all known devices of a user.
     pub(super) fn devices(&self, user: UserId) -> Result<String> {
         self.of("devices", user.0.as_bytes())
@@ -269,7 +329,8 @@ impl Keys<'_> {
     }
 
     pub(super) fn of(&self, kind: &str, of: &[u8]) -> Result<String> {
-        pseudonym(&self.services.keys.limits[..], &[kind.as_bytes(), of])
+        let now = self.services.now();
+        pseudonym(&self.services.keys().root(now).limits[..], &[kind.as_bytes(), of])
     }
 }
 

@@ -25,7 +25,7 @@ mod tries;
 
 pub use clear::ClearLimits;
 pub(super) use clear::forget;
-pub(super) use lanes::{Claimed, FactorTry, Try, known_device, mail_device_token, new_device_token};
+pub(super) use lanes::{Claimed, FactorTry, Try, known_device, mail_device_token, new_device_token, pseudonym_of};
 pub(super) use places::Places;
 pub(crate) use rates::{Rate, rates, take_some};
-pub(super) use tries::{Tries, room};
+pub(super) use tries::{Standing, Tries, room};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rolekeep_macros::portable_async;
+use uuid::Uuid;
 
 use super::{
     lanes::{Side, Try},
@@ -51,6 +52,12 @@ pub(in crate::operations) trait Tries {
 
     /// The try failed, and counts. Whether so many failed in a row now that no other is let in.
     fn failed(&mut self, tried: &Try, standing: &Standing) -> bool;
+
+    /// Counts a try that failed, where there is room for the answer.
+    ///
+    /// # Errors
+    /// Those of [`Tries::standing`].
+    async fn count_failed(&mut self, tried: &Try) -> Result<()>;
 
     /// The try holds: it does not count, and those that failed in a row are forgotten.
     fn held(&mut self, tried: &Try, standing: &Standing);
@@ -101,6 +108,12 @@ impl Tries for Plan<'_> {
         is_over
     }
 
+    async fn count_failed(&mut self, tried: &Try) -> Result<()> {
+        let standing = self.standing(tried).await?;
+        self.failed(tried, &standing);
+        Ok(())
+    }
+
     fn held(&mut self, tried: &Try, standing: &Standing) {
         for lane in &standing.side(tried).lanes {
             let row = standing.rows.get(&lane.key);
@@ -119,6 +132,12 @@ impl Tries for Plan<'_> {
 }
 
 impl Standing {
+    /// A known device, unless so many of its tries failed that it is known no more.
+    pub(in crate::operations) fn device(&self, services: &Services, known: Option<Uuid>) -> Option<Uuid> {
+        let is_limited = services.config.sign_in_tries > 0;
+        known.filter(|_| self.is_known || !is_limited)
+    }
+
     fn side<'t>(&self, tried: &'t Try) -> &'t Side {
         tried.known.as_ref().filter(|_| self.is_known).unwrap_or(&tried.other)
     }

@@ -3,12 +3,18 @@
 //! A link's secret is an id and a MAC over what its row says, so that the storage keeps nothing that would serve a thief of
 //! it, and who asks again is mailed the same.
 
+use uuid::Uuid;
+
 use crate::{
-    credentials::signed_id::{self, Purpose},
+    credentials::{
+        digits,
+        keys::Root,
+        signed_id::{self, Purpose},
+    },
     model::{
         credential::Credential,
         error::{Error, Reason, Result},
-        id::LinkId,
+        id::{LinkId, UserId},
         link::{LinkPurpose, OneTimeLink},
         predicate::Predicate,
         secret::Secret,
@@ -16,7 +22,7 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{epochs, plan::Plan, services::Services},
+    operations::{epochs, plan::Plan, services::Services, sign_in},
 };
 
 impl LinkPurpose {
@@ -26,6 +32,8 @@ impl LinkPurpose {
             Self::Reset | Self::EmailChange => 3600,
             Self::Verification => 24 * 3600,
             Self::EmailRevert => 7 * 24 * 3600,
+            // As long as the challenge (V6.5.5).
+            Self::MailSignIn => sign_in::CHALLENGE_SECONDS,
         }
     }
 
@@ -36,6 +44,7 @@ impl LinkPurpose {
             Self::Verification => Purpose::Verification,
             Self::EmailChange => Purpose::EmailChange,
             Self::EmailRevert => Purpose::EmailRevert,
+            Self::MailSignIn => Purpose::MailSignIn,
         }
     }
 
@@ -43,7 +52,7 @@ impl LinkPurpose {
     /// what undoes a change not by whoever made it.
     const fn ends_with_epoch(self) -> bool {
         match self {
-            Self::Reset | Self::EmailChange => true,
+            Self::Reset | Self::EmailChange | Self::MailSignIn => true,
             Self::Verification | Self::EmailRevert => false,
         }
     }
@@ -51,7 +60,7 @@ impl LinkPurpose {
     /// Whether it is about the address that the account has.
     const fn is_of_present_address(self) -> bool {
         match self {
-            Self::Reset | Self::Verification => true,
+            Self::Reset | Self::Verification | Self::MailSignIn => true,
             Self::EmailChange | Self::EmailRevert => false,
         }
     }
@@ -60,8 +69,61 @@ impl LinkPurpose {
 impl OneTimeLink {
     /// What is mailed of it, and handed back.
     pub(super) fn secret(&self, services: &Services) -> Result<Secret> {
+        if let Some(code) = self.code(services)? {
+            return Ok(format!("{}{}", self.purpose.signed().prefix(), code.expose()).into());
+        }
         let epoch = self.epoch.to_be_bytes();
-        signed_id::issue(&services.keys.signed_ids[..], self.purpose.signed(), self.id.0, &self.bound(&epoch))
+        let keys = services.keys();
+        signed_id::issue(
+            &keys.root(services.now()).signed_ids[..],
+            self.purpose.signed(),
+            self.id.0,
+            &self.bound(&epoch),
+        )
+    }
+
+    /// The digits that may be typed instead, where it is for that.
+    pub(super) fn code(&self, services: &Services) -> Result<Option<Secret>> {
+        if self.purpose != LinkPurpose::MailSignIn {
+            return Ok(None);
+        }
+        let code = self.digits(services.keys().root(services.now()))?;
+        Ok(Some(code.map(char::from).iter().collect::<String>().into()))
+    }
+
+    fn digits(&self, root: &Root) -> Result<[u8; 8]> {
+        let epoch = self.epoch.to_be_bytes();
+        signed_id::code(&root.signed_ids[..], self.purpose.signed(), self.id.0, &self.bound(&epoch))
+    }
+
+    /// Whether this is its code, with or without what links begin with.
+    pub(super) fn is_code(&self, services: &Services, typed: &Secret) -> Result<bool> {
+        let typed = match typed.expose().strip_prefix(self.purpose.signed().prefix()) {
+            Some(code) => digits::typed(&code.into()),
+            None => digits::typed(typed),
+        };
+        let Some(typed) = typed else { return Ok(false) };
+        let is_same = |root: &Root| {
+            let code = self.digits(root)?;
+            if digits::is_same(&typed, &code) { Ok(()) } else { Err(void()) }
+        };
+        Ok(services.keys().by_any(services.now(), is_same).is_ok())
+    }
+
+    /// One that nobody was mailed, to be looked at where there is none.
+    pub(super) fn nobodys(purpose: LinkPurpose) -> Self {
+        let nobody = Uuid::nil();
+        Self {
+            id: LinkId(nobody),
+            user_id: UserId(nobody),
+            purpose,
+            address: String::new(),
+            epoch: 0,
+            created_at: Time::MIN,
+            expires_at: Time::MIN,
+            used_at: None,
+            version: 0,
+        }
     }
 
     /// What its MAC holds beside its purpose and its id.
@@ -129,31 +191,47 @@ pub(super) fn make(
     purpose: LinkPurpose,
     address: &str,
 ) -> Result<OneTimeLink> {
+    let id = plan.services.env.new_id()?;
+    let until = plan.now.plus_seconds(purpose.seconds());
+    Ok(make_as(plan, user, epoch, purpose, address, (id, until)))
+}
+
+/// The same of one whose id and end are given.
+pub(super) fn make_as(
+    plan: &mut Plan<'_>,
+    user: &User,
+    epoch: i64,
+    purpose: LinkPurpose,
+    address: &str,
+    (id, expires_at): (LinkId, Time),
+) -> OneTimeLink {
     // Deleted with its user, whoever deletes that meanwhile.
     plan.check(user);
     let link = OneTimeLink {
-        id: plan.services.env.new_id()?,
+        id,
         user_id: user.id,
         purpose,
         address: address.to_owned(),
         epoch,
         created_at: plan.now,
-        expires_at: plan.now.plus_seconds(purpose.seconds()),
+        expires_at,
         used_at: None,
         version: 0,
     };
-    Ok(plan.follow(None, link))
+    plan.follow(None, link)
 }
 
 /// Opens a link by what was mailed.
 ///
 /// # Errors
 /// `UNAUTHORIZED`, the same whatever is wrong with it.
-pub(super) async fn open(plan: &Plan<'_>, purpose: LinkPurpose, secret: &Secret) -> Result<Opened> {
+pub(super) async fn open(plan: &mut Plan<'_>, purpose: LinkPurpose, secret: &Secret) -> Result<Opened> {
     let id = LinkId(signed_id::read(purpose.signed(), secret).map_err(|_| void())?);
     let link: OneTimeLink = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let (key, epoch) = (&plan.services.keys.signed_ids[..], link.epoch.to_be_bytes());
-    signed_id::verify(key, purpose.signed(), secret, &link.bound(&epoch)).map_err(|_| void())?;
+    let epoch = link.epoch.to_be_bytes();
+    let bound = link.bound(&epoch);
+    let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], purpose.signed(), secret, &bound);
+    plan.by_root(verify).map_err(|_| void())?;
     let user: User = plan.reads().get(&(link.user_id,)).await?.ok_or_else(void)?;
     let credential = epochs::credential_of(plan, user.id).await?;
     let is_good = link.purpose == purpose && link.is_good(&user, credential.as_ref(), plan.now);

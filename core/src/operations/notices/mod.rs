@@ -22,11 +22,12 @@ use super::{
 };
 use crate::model::{
     error::{Error, Reason, Result},
-    id::UserId,
+    id::{LinkId, UserId},
     link::OneTimeLink,
     notice::PendingNotice,
     predicate::Predicate,
     secret::Secret,
+    time::Time,
     user::User,
     value::Value,
 };
@@ -60,7 +61,13 @@ impl PendingNotice {
 }
 
 /// What somebody asks for.
-const ASKED: [NoticeKind; 3] = [NoticeKind::PasswordReset, NoticeKind::Verification, NoticeKind::EmailChange];
+const ASKED: [NoticeKind; 5] = [
+    NoticeKind::PasswordReset,
+    NoticeKind::Verification,
+    NoticeKind::EmailChange,
+    NoticeKind::SignInCode,
+    NoticeKind::Invitation,
+];
 
 /// The notices of some kinds.
 fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
@@ -71,11 +78,10 @@ fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
 pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
     if plan.services.has_notifier() {
         let tried = Try::telling(plan.services, kind, user.id)?;
-        let standing = match plan.standing(&tried).await {
+        match plan.count_failed(&tried).await {
             Err(error) if error.reason() == Reason::RateLimited => return Ok(()),
-            standing => standing?,
-        };
-        plan.failed(&tried, &standing);
+            counted => counted?,
+        }
         tell(plan, kind, user)?;
     }
     Ok(())
@@ -90,6 +96,16 @@ pub(super) fn tell(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result
     plan.check(user);
     let notice = PendingNotice::new(plan, kind)?;
     plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
+    Ok(())
+}
+
+/// The same of what somebody of the application did: not from where.
+pub(super) fn tell_of_staff(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if plan.services.has_notifier() && user.email.is_some() {
+        plan.check(user);
+        let notice = PendingNotice { ip: None, user_agent: None, ..PendingNotice::new(plan, kind)? };
+        plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
+    }
     Ok(())
 }
 
@@ -136,8 +152,22 @@ pub(super) async fn ask_by_name(
     owner: Option<UserId>,
     device_token: Option<&Secret>,
 ) -> Result<()> {
-    let notice = asked(plan, kind, &Claimed::Name(name, owner, device_token), None).await?;
+    let notice = asked_by(plan, kind, &Claimed::Name(name, owner, device_token), None).await?;
     plan.follow(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
+    Ok(())
+}
+
+/// The same of a link whose id and end are known before it is made.
+pub(super) async fn ask_for_link(
+    plan: &mut Plan<'_>,
+    kind: NoticeKind,
+    claimed: &Claimed<'_>,
+    name: &str,
+    (link, expires_at): (LinkId, Time),
+) -> Result<()> {
+    let notice = asked_by(plan, kind, claimed, None).await?;
+    let (identifier, link_id) = (Some(name.trim().to_owned()), Some(link));
+    plan.follow(None, PendingNotice { identifier, link_id, expires_at, ..notice });
     Ok(())
 }
 
@@ -152,15 +182,29 @@ pub(super) async fn ask_for_oneself(
     other: Option<(&String, i64)>,
 ) -> Result<()> {
     let address = other.map(|(address, _)| address.clone());
-    let notice = asked(plan, kind, &Claimed::Session(user.id, user.id.0), address.as_deref()).await?;
+    let notice = asked_by(plan, kind, &Claimed::Session(user.id, user.id.0), address.as_deref()).await?;
     plan.check(user);
     let epoch = other.map(|(_, epoch)| epoch);
     plan.follow(None, PendingNotice { user_id: Some(user.id), address, epoch, ..notice });
     Ok(())
 }
 
-/// A notice that somebody asks for, counted.
-async fn asked(
+/// Plans a mail to an address that the caller invites, whoever has that.
+///
+/// # Errors
+/// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
+pub(super) async fn invite(plan: &mut Plan<'_>, address: &str, invitation: LinkId) -> Result<()> {
+    require_notifier(plan)?;
+    let tried = Try::inviting(plan.services, plan.actor, address)?;
+    let notice = asked(plan, NoticeKind::Invitation, &tried).await?;
+    let (address, link_id) = (Some(address.to_owned()), Some(invitation));
+    // Where the caller is does not concern who is invited.
+    plan.follow(None, PendingNotice { address, link_id, ip: None, user_agent: None, ..notice });
+    Ok(())
+}
+
+/// A notice that somebody asks for, counted by what it claims to be.
+async fn asked_by(
     plan: &mut Plan<'_>,
     kind: NoticeKind,
     claimed: &Claimed<'_>,
@@ -168,8 +212,12 @@ async fn asked(
 ) -> Result<PendingNotice> {
     require_notifier(plan)?;
     let tried = Try::asking(plan.services, plan.actor, kind, claimed, address, plan.now)?;
-    let standing = plan.standing(&tried).await?;
-    plan.failed(&tried, &standing);
+    asked(plan, kind, &tried).await
+}
+
+/// A notice that somebody asks for, counted.
+async fn asked(plan: &mut Plan<'_>, kind: NoticeKind, tried: &Try) -> Result<PendingNotice> {
+    plan.count_failed(tried).await?;
     if plan.reads().count::<PendingNotice>(of_kinds(&ASKED)).await? >= MOST_WAITING {
         return Err(Error::rate_limited(Duration::from_secs(60)));
     }

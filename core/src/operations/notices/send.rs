@@ -7,7 +7,8 @@ use crate::{
     model::{
         credential::Credential,
         error::Result,
-        id::UserId,
+        id::{InvitationId, LinkId, UserId},
+        invitation::Invitation,
         link::{LinkPurpose, OneTimeLink},
         notice::PendingNotice,
         predicate::{Comparison, Predicate},
@@ -18,7 +19,7 @@ use crate::{
         user::{User, UserStatus},
         value::Value,
     },
-    operations::{epochs, links, plan::Plan, reads::Reads, users},
+    operations::{epochs, factors, links, plan::Plan, reads::Reads, users},
     storage::{Direction, Order, Query, Window},
 };
 
@@ -59,11 +60,41 @@ async fn first(reads: Reads<'_>, filter: Predicate, most: u64) -> Result<Vec<Pen
     reads.query(&Query { order, window, ..Query::of(PendingNotice::TABLE, filter) }).await
 }
 
+/// What is mailed: to whom, what it is about, and the link in it.
+struct Mailed {
+    /// None: it is about nobody's account.
+    user: Option<User>,
+    kind: NoticeKind,
+    link: Option<Linked>,
+}
+
+/// A link that is mailed.
+struct Linked {
+    id: LinkId,
+    address: String,
+    expires_at: Time,
+    token: Secret,
+    code: Option<Secret>,
+}
+
+impl Mailed {
+    fn of(user: User, kind: NoticeKind) -> Self {
+        Self { user: Some(user), kind, link: None }
+    }
+
+    fn by_link(plan: &Plan<'_>, user: User, kind: NoticeKind, link: &OneTimeLink) -> Result<Self> {
+        let (token, code) = (link.secret(plan.services)?, link.code(plan.services)?);
+        let linked = Linked { id: link.id, address: link.address.clone(), expires_at: link.expires_at, token, code };
+        Ok(Self { user: Some(user), kind, link: Some(linked) })
+    }
+}
+
 /// Plans that a notice is given out: for so long nobody else does. None: it is of nobody, or of no use any more, and goes.
 pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Given>> {
     let found = if plan.now < row.expires_at { found(plan, row).await? } else { None };
-    let Some((user, kind, link)) = found else {
-        if row.user_id.is_some() && plan.now >= row.expires_at {
+    let Some(Mailed { user, kind, link }) = found else {
+        let is_known = row.user_id.is_some() || row.kind == NoticeKind::Invitation;
+        if is_known && plan.now >= row.expires_at {
             told(plan, row, "it was not sent in time");
         }
         plan.follow_delete(row);
@@ -71,14 +102,16 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
     };
     // A link goes to the address that it is about, whatever the account's is by now.
     let of_link = link.as_ref().map(|link| link.address.clone());
-    let Some(address) = of_link.or_else(|| row.address.clone()).or_else(|| user.email.clone()) else {
+    let of_user = || user.as_ref().and_then(|user| user.email.clone());
+    let Some(address) = of_link.or_else(|| row.address.clone()).or_else(of_user) else {
         plan.follow_delete(row);
         return Ok(None);
     };
-    plan.check(&user);
+    user.iter().for_each(|user| plan.check(user));
+    let user_id = user.map(|user| user.id);
     let after = PendingNotice {
         kind,
-        user_id: Some(user.id),
+        user_id,
         identifier: None,
         address: Some(address.clone()),
         link_id: link.as_ref().map(|link| link.id),
@@ -89,7 +122,8 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
     };
     let row = plan.follow(Some(row), after);
     let config = &plan.services.config;
-    let token = link.as_ref().map(|link| link.secret(plan.services)).transpose()?;
+    let (token, code) = link.as_ref().map(|link| (link.token.clone(), link.code.clone())).unzip();
+    let code = code.flatten();
     let page = token.as_ref().zip(config.link_url.as_ref());
     let opened: Option<Secret> = page.map(|(token, page)| format!("{page}#{}", token.expose()).into());
     let told = text::Told {
@@ -97,15 +131,17 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         at: row.at,
         ip: row.ip.as_deref(),
         link: opened.as_ref().or(token.as_ref()).zip(link.as_ref().map(|link| link.expires_at)),
+        code: code.as_ref(),
     };
     let notice = Notice {
         id: row.id,
         kind,
         address,
-        user_id: user.id,
+        user_id,
         subject: text::subject(kind).to_owned(),
         text: text::text(kind, &told),
         token,
+        code,
         link: opened,
         expires_at: link.map(|link| link.expires_at),
         at: row.at,
@@ -116,7 +152,10 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
 }
 
 /// Whose a notice is, what is mailed, and the link in it. None where there is nobody to tell.
-async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User, NoticeKind, Option<OneTimeLink>)>> {
+async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed>> {
+    if row.kind == NoticeKind::Invitation {
+        return invited(plan, row).await;
+    }
     let id = match (row.user_id, &row.identifier) {
         (Some(id), _) => Some(id),
         (None, Some(name)) => users::owner_of(plan.reads(), name).await?,
@@ -130,32 +169,48 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
         NoticeKind::Verification if user.email_verified => return Ok(None),
         NoticeKind::Verification => (LinkPurpose::Verification, &user.email),
         NoticeKind::EmailChange => (LinkPurpose::EmailChange, &row.address),
-        NoticeKind::EmailChanged | NoticeKind::FactorAdded if row.link_id.is_some() => {
+        NoticeKind::EmailChanged | NoticeKind::FactorAdded | NoticeKind::IdentityLinked if row.link_id.is_some() => {
             (LinkPurpose::EmailRevert, &row.address)
         }
+        NoticeKind::SignInCode => (LinkPurpose::MailSignIn, &user.email),
         NoticeKind::SignInElsewhere
+        | NoticeKind::SignInByOtherWays
         | NoticeKind::AddressTaken
         | NoticeKind::EmailChanged
         | NoticeKind::FactorAdded
         | NoticeKind::FactorRemoved
+        | NoticeKind::IdentityLinked
+        | NoticeKind::IdentityUnlinked
         | NoticeKind::RecoveryCodesMade
         | NoticeKind::RecoveryCodeUsed
+        | NoticeKind::PasskeySuspended
         | NoticeKind::FactorFailed
         | NoticeKind::PasswordChanged
         | NoticeKind::NewDevice
         | NoticeKind::SessionReused
-        | NoticeKind::SignInLocked => return Ok(Some((user, row.kind, None))),
+        | NoticeKind::ApiKeyCreated
+        | NoticeKind::ApiKeyRevoked
+        | NoticeKind::Impersonated
+        | NoticeKind::SignInLocked => return Ok(Some(Mailed::of(user, row.kind))),
+        // It is nobody's account that it is about.
+        NoticeKind::Invitation => return Ok(None),
     };
     let Some(address) = address.clone() else { return Ok(None) };
     let credential = epochs::credential_of(plan, user.id).await?;
     if let Some(link) = row.link_id {
-        let link = plan.reads().get::<OneTimeLink>(&(link,)).await?;
+        let known = plan.reads().get::<OneTimeLink>(&(link,)).await?;
+        if purpose == LinkPurpose::MailSignIn {
+            return sign_in_by_mail(plan, user, address, credential, known, (link, row.expires_at)).await;
+        }
         // Who may not sign in now may come back while it is good.
         let is_good = |link: &OneTimeLink| {
             link.is_good(&user, credential.as_ref(), plan.now)
                 || purpose == LinkPurpose::EmailRevert && link.used_at.is_none()
         };
-        return Ok(link.filter(is_good).map(|link| (user, row.kind, Some(link))));
+        return match known.filter(is_good) {
+            Some(link) => Mailed::by_link(plan, user, row.kind, &link).map(Some),
+            None => Ok(None),
+        };
     }
     let is_of_epoch = row.epoch.is_none_or(|epoch| epoch == links::epoch_of(credential.as_ref()));
     if !is_of_epoch || !user.is_active(plan.now) {
@@ -165,7 +220,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
     plan.rely_on_row::<Credential>(&(user.id,), credential.as_ref());
     match purpose {
         LinkPurpose::Reset if users::is_elsewhere(plan, user.id, credential.as_ref()).await? => {
-            return Ok(Some((user, NoticeKind::SignInElsewhere, None)));
+            return Ok(Some(Mailed::of(user, NoticeKind::SignInElsewhere)));
         }
         LinkPurpose::EmailChange => {
             if let Some(other) = plan.holder("email", &address).await?.filter(|other| *other != user.id.to_string()) {
@@ -175,13 +230,54 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<(User,
                 let owner: Option<User> = plan.reads().get(&(owner,)).await?;
                 let has_it = |owner: &User| owner.email.as_deref().map(canonical) == Some(canonical(&address));
                 let owner = owner.filter(|owner| owner.status != UserStatus::Deleted);
-                return Ok(owner.filter(has_it).map(|owner| (owner, NoticeKind::AddressTaken, None)));
+                return Ok(owner.filter(has_it).map(|owner| Mailed::of(owner, NoticeKind::AddressTaken)));
             }
         }
-        LinkPurpose::Reset | LinkPurpose::Verification | LinkPurpose::EmailRevert => {}
+        LinkPurpose::Reset | LinkPurpose::Verification | LinkPurpose::EmailRevert | LinkPurpose::MailSignIn => {}
     }
     let link = links::of(plan, &user, credential.as_ref(), purpose, &address).await?;
-    Ok(Some((user, row.kind, Some(link))))
+    Mailed::by_link(plan, user, row.kind, &link).map(Some)
+}
+
+/// What is mailed to who is invited, as long as the invitation is open.
+async fn invited(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed>> {
+    let Some(id) = row.link_id else { return Ok(None) };
+    let invitation: Option<Invitation> = plan.reads().get(&(InvitationId(id.0),)).await?;
+    let Some(invitation) = invitation.filter(|invitation| invitation.is_open(plan.now)) else { return Ok(None) };
+    plan.check(&invitation);
+    let token = invitation.secret(plan.services)?;
+    let linked = Linked { id, address: invitation.email, expires_at: invitation.expires_at, token, code: None };
+    Ok(Some(Mailed { user: None, kind: row.kind, link: Some(linked) }))
+}
+
+/// What is mailed to who asked to sign in by mail: a mailbox is no second factor, and lets nobody in where there is one (NIST SP
+/// 800-63B-4, 3.1.3.1).
+async fn sign_in_by_mail(
+    plan: &mut Plan<'_>,
+    user: User,
+    address: String,
+    credential: Option<Credential>,
+    known: Option<OneTimeLink>,
+    link: (LinkId, Time),
+) -> Result<Option<Mailed>> {
+    if !user.is_active(plan.now) || !plan.services.config.mail_sign_in {
+        return Ok(None);
+    }
+    plan.rely_on_row::<Credential>(&(user.id,), credential.as_ref());
+    if users::is_elsewhere(plan, user.id, credential.as_ref()).await? {
+        return Ok(Some(Mailed::of(user, NoticeKind::SignInElsewhere)));
+    }
+    if factors::forbid_mail(plan, user.id, credential.as_ref()).await?.is_some() {
+        return Ok(Some(Mailed::of(user, NoticeKind::SignInByOtherWays)));
+    }
+    if let Some(known) = known {
+        // It comes again, and may be void by now.
+        let is_good = known.is_good(&user, credential.as_ref(), plan.now);
+        return if is_good { Mailed::by_link(plan, user, NoticeKind::SignInCode, &known).map(Some) } else { Ok(None) };
+    }
+    let (epoch, purpose) = (links::epoch_of(credential.as_ref()), LinkPurpose::MailSignIn);
+    let link = links::make_as(plan, &user, epoch, purpose, &address, link);
+    Mailed::by_link(plan, user, NoticeKind::SignInCode, &link).map(Some)
 }
 
 /// Plans what follows from what a notifier answered; nothing: it failed.

@@ -12,7 +12,8 @@ use crate::{
         time::Time,
     },
     operations::{
-        Access, Operation, epochs,
+        Access, Operation,
+        epochs::{self, Keys},
         plan::Plan,
         services::Services,
         sessions::{self, Tokens, own_among_all, renew},
@@ -21,7 +22,7 @@ use crate::{
 
 /// Changes the caller's own password.
 ///
-/// All its sessions end; it goes on in a new one, by the tokens of the answer.
+/// All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
 /// Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
 /// `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
 /// after ten in a row.
@@ -32,21 +33,23 @@ pub struct ChangePassword {
     pub current_password: Secret,
     /// The new password, at least 15 characters unless the configuration says otherwise.
     pub new_password: Secret,
+    /// Whether the caller's API keys end, too. Default: false.
+    pub revoke_keys: Option<bool>,
 }
 
 #[portable_async]
 impl Operation for ChangePassword {
     type Target = ();
-    type Valid = (Guess, Secret);
+    type Valid = (Guess, Secret, Keys);
 
     const ACCESS: Access = Access::SignedIn;
     const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
-        Ok((Guess::new(self.current_password), self.new_password))
+        Ok((Guess::new(self.current_password), self.new_password, Keys::revoked(self.revoke_keys)))
     }
 
-    async fn plan((current, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
+    async fn plan((current, new, keys): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own_among_all(plan).await?;
         let failed = "passwords.change_failed";
         let (user, credential) = proved(plan, &session, "current_password", current, failed).await?;
@@ -59,7 +62,7 @@ impl Operation for ChangePassword {
                 return Err(error);
             }
         };
-        epochs::advance(plan, &user, SessionEnd::CredentialChanged, new).await?;
+        epochs::advance(plan, &user, SessionEnd::CredentialChanged, new, *keys).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         // A password alone makes nothing fresh where there is a second factor.
         let proved = match credential.second_factor_since {

@@ -10,12 +10,12 @@ use crate::{
         session::SessionEnd, time::Time,
     },
     operations::{
-        Access, Operation, administrators, epochs, factors,
+        Access, Operation, epochs,
         limits::{self, Claimed, Tries, Try},
         links, notices,
         plan::Plan,
         services::Services,
-        users::{check_identifier, owner_of, unlink_since},
+        users::{check_identifier, owner_of},
         verification,
     },
 };
@@ -126,13 +126,9 @@ impl Operation for ResetPassword {
         opened.link.use_up(plan);
         let user = &opened.user;
         if before.address_proved_at.is_none() {
-            unlink_since(plan, user.id, Time::MIN).await?;
-            // A mistyped address inherits no authority.
-            if !administrators::has_more_than_defaults(plan, user.id).await? {
-                factors::end_all(plan, user).await?;
-            }
+            verification::void_others(plan, user).await?;
         }
-        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new).await?;
+        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::Keys::Ended).await?;
         verification::prove(plan, user, Some(credential)).await?;
         // Whoever has the mail is not kept out by those who guess (V6.1.1).
         limits::forget(plan, user).await?;

@@ -18,7 +18,7 @@ pub use retire::{ListPasswordCosts, PasswordCost, RetirePasswords, RetiredPasswo
 use rolekeep_macros::portable_async;
 
 use super::{
-    epochs::{self, Password},
+    epochs::{self, Keys, Password},
     factors,
     limits::{Claimed, Tries, Try},
     plan::Plan,
@@ -102,9 +102,7 @@ pub(super) async fn proved(
     let is_right = guess.verify(plan, &tried, Some(&credential)).await?.is_right;
     let standing = plan.standing(&tried).await?;
     if is_right {
-        if credential.version > 0 {
-            plan.check(&credential);
-        }
+        epochs::rely_on(plan, &credential);
         plan.held(&tried, &standing);
         return Ok((user, credential));
     }
@@ -138,7 +136,7 @@ impl Given for Plan<'_> {
         let is_short = self.services.config.is_short(password);
         let hash = self.services.hasher.hash(password.clone(), true).await?.into();
         let new = if is_temporary { Password::Temporary(hash) } else { Password::Chosen { hash, is_short } };
-        let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new).await?;
+        let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, Keys::Ended).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);
         Ok(credential.temporary_until)
     }

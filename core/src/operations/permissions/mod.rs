@@ -64,6 +64,7 @@ impl Operation for MyPermissions {
     type Valid = ();
 
     const ACCESS: Access = Access::SignedIn;
+    const IN_PERSON: bool = false;
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
@@ -72,7 +73,9 @@ impl Operation for MyPermissions {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<EffectiveGrant>> {
         let me = plan.actor.signed_in()?;
-        Ok(plan.rules().effective(&me.principal, plan.now))
+        // Those of the user, also where somebody else acts as it.
+        let own = me.principal.on_behalf_of().unwrap_or(&me.principal);
+        Ok(plan.rules().effective(own, plan.now))
     }
 }
 

@@ -1,12 +1,15 @@
 //! Unique names, and guards: rows that stand for what must hold of others.
 
 use super::Plan;
-use crate::model::{
-    error::{Error, Result},
-    id::UserId,
-    record::{Key, Record},
-    registry::{Claim, Guard},
-    time::Time,
+use crate::{
+    credentials::keys::Root,
+    model::{
+        error::{Error, Result},
+        id::UserId,
+        record::{Key, Record},
+        registry::{Claim, Guard},
+        time::Time,
+    },
 };
 
 impl Plan<'_> {
@@ -15,6 +18,32 @@ impl Plan<'_> {
         let version = self.reads().guard(guard).await?;
         self.check_key::<Guard>(Guard::key_of(&(guard.to_owned(),)), version);
         Ok(())
+    }
+
+    /// What holds by a root key ([`Keys::by_any`](crate::credentials::keys::Keys::by_any)), as long as none is revoked meanwhile.
+    ///
+    /// # Errors
+    /// What the newest one says, where it holds by none.
+    pub fn by_root<T>(&mut self, verify: impl Fn(&Root) -> Result<T>) -> Result<T> {
+        let keys = self.services.keys();
+        self.check_key::<Guard>(Guard::key_of(&(Guard::SIGNING_KEYS.to_owned(),)), keys.version);
+        keys.by_any(self.now, verify)
+    }
+
+    /// How often the sessions of everybody have been ended; whoever ends them meanwhile makes this plan stale.
+    pub fn rely_on_era(&mut self) -> i64 {
+        self.rely_on_era_of(self.era);
+        self.era
+    }
+
+    /// The same of whoever was let in before this was planned.
+    pub(super) fn rely_on_era_of(&mut self, era: i64) {
+        self.check_key::<Guard>(Guard::key_of(&(Guard::SESSIONS.to_owned(),)), Some(era).filter(|era| *era > 0));
+    }
+
+    /// How often the sessions of everybody have been ended.
+    pub fn era(&self) -> i64 {
+        self.era
     }
 
     /// Changes what a guard stands for: plans that rely on it become stale.

@@ -29,7 +29,9 @@ use super::{
 use crate::{
     audit_chain::{AuditDraft, AuditPayload},
     model::{
+        api_key::ApiKey,
         check::wrong,
+        credential::Credential,
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::ChangeSetId,
@@ -38,6 +40,7 @@ use crate::{
         registry::{Guard, StandsFor},
         session::Session,
         time::Time,
+        user::User,
         value::Value,
     },
     rules::RuleSet,
@@ -63,6 +66,8 @@ pub struct Plan<'a> {
     /// The caller hears that something is not there which it may not see.
     has_hidden: bool,
     relies_on_policy: bool,
+    /// How often the sessions of everybody had been ended when the plan was begun.
+    era: i64,
     pub(super) next_policy: Option<Arc<PolicyState>>,
 }
 
@@ -79,6 +84,8 @@ pub(super) struct Planned {
     pub(super) asked: Option<&'static str>,
     /// What the library itself fills in was found out by the operation: it is no caller's choice.
     pub(super) is_established: bool,
+    /// The operation asked the rules itself, about who stands for the row instead of the caller.
+    pub(super) is_judged: bool,
 }
 
 /// What the audit log is told beside the operation itself.
@@ -103,6 +110,7 @@ impl<'a> Plan<'a> {
             refusal: None,
             has_hidden: false,
             relies_on_policy: false,
+            era: services.era(),
             next_policy: None,
         }
     }
@@ -193,6 +201,18 @@ impl<'a> Plan<'a> {
             self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(user.id),)), user.authority);
             if let Some(session) = user.session {
                 self.check_key::<Session>(Session::key_of(&(session,)), user.session_version);
+                self.rely_on_era_of(user.era);
+            }
+            if let Some(other) = &user.impersonator {
+                self.check_key::<Guard>(Guard::key_of(&(Guard::of_user(other.id),)), other.authority);
+                self.check_key::<Session>(Session::key_of(&(other.session,)), Some(other.session_version));
+                self.check_key::<User>(User::key_of(&(user.id,)), Some(other.target_version));
+            }
+            if let Some(relied) = user.foreign {
+                self.check_key::<Credential>(Credential::key_of(&(user.id,)), relied.credential);
+            }
+            if let Some((key, version)) = user.key {
+                self.check_key::<ApiKey>(ApiKey::key_of(&(key,)), Some(version));
             }
         }
         let is_asked = match access {
@@ -234,6 +254,7 @@ impl<'a> Plan<'a> {
                 payload: AuditPayload {
                     ip: self.actor.request.ip.clone(),
                     user_agent: self.actor.request.user_agent.clone(),
+                    on_behalf_of: self.actor.on_behalf_of(),
                     ..event.payload
                 },
                 salt: env.random()?,

@@ -189,7 +189,7 @@ pub(in crate::operations) fn owned_by(table: &Table) -> Vec<(&'static Table, Own
 fn users_of(table: &Table, row: &Row) -> Vec<UserId> {
     let column = |cached: &Caches| match cached {
         Caches::User(column) | Caches::Authority(column) => Some(*column),
-        Caches::Session(_) | Caches::Guard => None,
+        Caches::Session(_) | Caches::ApiKey(_) | Caches::Credential(_) | Caches::Guard | Caches::SigningKeys => None,
     };
     let ids = table.noun.caches.iter().filter_map(column).filter_map(|at| row.0[at].as_id());
     ids.map(UserId).collect()

@@ -26,16 +26,27 @@ impl Plan<'_> {
 
     /// Whether the caller may do this to a row as it is stored.
     pub async fn may(&self, permission: &str, target: &TargetRow) -> Result<bool> {
-        self.may_to(permission, target, None).await
+        self.may_to(self.actor.principal(), permission, target, None).await
+    }
+
+    /// The same of somebody else than the caller; none: the host, who may all.
+    pub async fn may_as(&self, who: Option<&Principal>, permission: &str, target: &TargetRow) -> Result<bool> {
+        self.may_to(who, permission, target, None).await
     }
 
     /// Whether the caller may do this to a row as the plan leaves it, its relations included.
     pub async fn may_after(&self, permission: &str, target: &TargetRow) -> Result<bool> {
-        self.may_to(permission, target, Some(&self.writes)).await
+        self.may_to(self.actor.principal(), permission, target, Some(&self.writes)).await
     }
 
-    async fn may_to(&self, permission: &str, target: &TargetRow, planned: Option<&Writes>) -> Result<bool> {
-        let Some(principal) = self.actor.principal() else { return Ok(true) };
+    async fn may_to(
+        &self,
+        who: Option<&Principal>,
+        permission: &str,
+        target: &TargetRow,
+        planned: Option<&Writes>,
+    ) -> Result<bool> {
+        let Some(principal) = who else { return Ok(true) };
         let resource = target.image(self.rules(), &self.memory, planned).await?;
         self.decide(principal, permission, Some(&resource))
     }

@@ -40,6 +40,16 @@ impl Plan<'_> {
         after
     }
 
+    /// Writes a new row about which the operation has asked the rules itself: whether somebody else than the caller may make it, who
+    /// stands for it.
+    pub fn insert_judged<R: ResourceRecord>(&mut self, record: R) -> R {
+        let record = self.insert(record);
+        if let Some(slot) = self.writes.get_mut(&(R::TABLE.name, record.key())) {
+            slot.is_judged = true;
+        }
+        record
+    }
+
     /// Deletes a row, following from what was asked.
     pub fn follow_delete<R: Record>(&mut self, record: &R) {
         self.remove(record, None);
@@ -68,6 +78,7 @@ impl Plan<'_> {
             after: None,
             asked,
             is_established: false,
+            is_judged: false,
         });
         // A row that one plan writes twice moves its version once.
         let version = slot.expected.map_or(1, |version| version + 1);
@@ -92,6 +103,7 @@ impl Plan<'_> {
             after: None,
             asked,
             is_established: false,
+            is_judged: false,
         });
         slot.after = None;
         slot.asked = slot.asked.or(asked);

@@ -20,6 +20,7 @@ use crate::{
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::UserId,
+        invitation::StoredRole,
         page::{Page, PageRequest},
         predicate::Predicate,
         text,
@@ -133,23 +134,44 @@ impl Operation for AssignRole {
 impl AssignRole {
     fn check(&self, rules: &RuleSet, now: Time) -> Result<NewAssignment> {
         let mut checks = Checks::default();
-        if let Err(problem) = rules.role(&self.role) {
-            checks.error("role", Invalid::new(FieldCode::NotFound, problem.message()));
-        }
-        let scope = check_scope(&mut checks, rules, &self.role, self.scope.as_deref());
-        let reason = checks.optional("reason", self.reason.as_deref(), |reason| text::name(reason, 500));
-        if let (Some(from), Some(until)) = (self.valid_from, self.valid_until)
-            && until <= from
-        {
-            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must be after valid_from"));
-        }
-        if self.valid_until.is_some_and(|until| until <= now) {
-            checks.error("valid_until", Invalid::new(FieldCode::OutOfRange, "must be in the future"));
-        }
-        checks.finish()?;
         let (valid_from, valid_until) = (self.valid_from, self.valid_until);
+        let terms = Terms { role: &self.role, scope: self.scope.as_deref(), valid_from, valid_until };
+        let scope = check_terms(&mut checks, rules, &terms, now);
+        let reason = checks.optional("reason", self.reason.as_deref(), |reason| text::name(reason, 500));
+        checks.finish()?;
+        let scope = scope.unwrap_or(Scope::Global);
         Ok(NewAssignment { role: self.role.clone(), scope, valid_from, valid_until, reason })
     }
+}
+
+/// On what terms somebody is to hold a role, as an input says it.
+pub(super) struct Terms<'t> {
+    pub(super) role: &'t str,
+    pub(super) scope: Option<&'t str>,
+    pub(super) valid_from: Option<Time>,
+    pub(super) valid_until: Option<Time>,
+}
+
+/// The scope of a role that may be held on such terms; none: what is wrong was noted.
+pub(super) fn check_terms(checks: &mut Checks, rules: &RuleSet, terms: &Terms<'_>, now: Time) -> Option<Scope> {
+    let mut own = Vec::new();
+    if let Err(problem) = rules.role(terms.role) {
+        own.push(("role", Invalid::new(FieldCode::NotFound, problem.message())));
+    }
+    let (scope, wrong) = read_scope(rules, terms.role, terms.scope);
+    own.extend(wrong.into_iter().map(|wrong| ("scope", wrong)));
+    let out_of_range = |message: &str| ("valid_until", Invalid::new(FieldCode::OutOfRange, message));
+    if let (Some(from), Some(until)) = (terms.valid_from, terms.valid_until)
+        && until <= from
+    {
+        own.push(out_of_range("must be after valid_from"));
+    }
+    if terms.valid_until.is_some_and(|until| until <= now) {
+        own.push(out_of_range("must be in the future"));
+    }
+    let is_right = own.is_empty();
+    own.into_iter().for_each(|(field, wrong)| checks.error(field, wrong));
+    is_right.then_some(scope)
 }
 
 #[portable_async]
@@ -171,7 +193,8 @@ impl Operation for UnassignRole {
     async fn plan(asked: &Self, user: User, plan: &mut Plan<'_>) -> Result<()> {
         plan.require_administrator()?;
         let mut checks = Checks::default();
-        let scope = check_scope(&mut checks, plan.rules(), "", asked.scope.as_deref());
+        let (scope, wrong) = read_scope(plan.rules(), "", asked.scope.as_deref());
+        wrong.into_iter().for_each(|wrong| checks.error("scope", wrong));
         checks.finish()?;
         let scope = super::scopes::live(plan, &scope).await?;
         let held = plan.reads().get(&(user.id, asked.role.clone(), scope)).await?;
@@ -180,21 +203,21 @@ impl Operation for UnassignRole {
     }
 }
 
-fn check_scope(checks: &mut Checks, rules: &RuleSet, role: &str, scope: Option<&str>) -> Scope {
-    let parsed = scope.unwrap_or(GLOBAL).parse::<Scope>();
-    let scope =
-        checks.field("scope", parsed.map_err(|problem| Invalid::new(FieldCode::InvalidFormat, problem.to_string())));
-    let scope = scope.unwrap_or(Scope::Global);
+/// The scope that a text names for a role, and what is wrong with it.
+fn read_scope(rules: &RuleSet, role: &str, scope: Option<&str>) -> (Scope, Vec<Invalid>) {
+    let scope = match scope.unwrap_or(GLOBAL).parse::<Scope>() {
+        Ok(scope) => scope,
+        Err(problem) => return (Scope::Global, vec![Invalid::new(FieldCode::InvalidFormat, problem.to_string())]),
+    };
+    let mut wrong = Vec::new();
     if let Some(problem) = rules.check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(&scope)) {
-        checks.error("scope", Invalid::new(FieldCode::UnknownValue, problem.message()));
+        wrong.push(Invalid::new(FieldCode::UnknownValue, problem.message()));
     }
     if scope != Scope::Global && rules.administrator_roles().contains(&role) {
-        checks.error(
-            "scope",
-            Invalid::new(FieldCode::Disagrees, "a role that holds `admin:all` can only be held everywhere"),
-        );
+        let message = "a role that holds `admin:all` can only be held everywhere";
+        wrong.push(Invalid::new(FieldCode::Disagrees, message));
     }
-    scope
+    (scope, wrong)
 }
 
 /// Plans an assignment.
@@ -230,10 +253,6 @@ pub(super) async fn put(
     reason: Option<String>,
 ) -> Result<RoleAssignment> {
     let before = held(plan, user, role, scope).await?;
-    // The user must not be deleted meanwhile.
-    plan.check(user);
-    plan.move_authority(user.id).await?;
-    super::scopes::join(plan, scope).await?;
     let after = RoleAssignment {
         user_id: user.id,
         role: role.to_owned(),
@@ -245,10 +264,47 @@ pub(super) async fn put(
         reason,
         version: before.as_ref().map_or(0, |before| before.version),
     };
+    join(plan, user, scope).await?;
     Ok(match before {
         Some(before) => plan.update(&before, after),
         None => plan.insert(after),
     })
+}
+
+/// Somebody comes to hold a role: the user must not be deleted meanwhile, nor what the scope names.
+async fn join(plan: &mut Plan<'_>, user: &User, scope: &str) -> Result<()> {
+    plan.check(user);
+    plan.move_authority(user.id).await?;
+    super::scopes::join(plan, scope).await
+}
+
+/// Plans a role that an invitation brings, given by whoever invited: whether that one may is asked by whoever calls this. What the user
+/// holds there already is made no narrower.
+pub(super) async fn bring(plan: &mut Plan<'_>, user: &User, role: &StoredRole, by: String) -> Result<()> {
+    let before = held(plan, user, &role.role, &role.scope).await?;
+    let is_less = |held: &RoleAssignment| {
+        let begins_within = role.valid_from.is_none_or(|from| held.valid_from.is_some_and(|held| from <= held));
+        let ends_within = role.valid_until.is_none_or(|until| held.valid_until.is_some_and(|held| held <= until));
+        let is_same = held.valid_from == role.valid_from && held.valid_until == role.valid_until;
+        begins_within && ends_within && !is_same || administrators::has_ended(held, plan.now)
+    };
+    if before.as_ref().is_some_and(|held| !is_less(held)) {
+        return Ok(());
+    }
+    join(plan, user, &role.scope).await?;
+    let after = RoleAssignment {
+        user_id: user.id,
+        role: role.role.clone(),
+        scope: role.scope.clone(),
+        valid_from: role.valid_from,
+        valid_until: role.valid_until,
+        assigned_by: by,
+        assigned_at: plan.now,
+        reason: None,
+        version: before.as_ref().map_or(0, |before| before.version),
+    };
+    plan.follow(before.as_ref(), after);
+    Ok(())
 }
 
 /// Plans the end of assignments of one user.
@@ -301,6 +357,7 @@ impl Operation for MyRoles {
     type Valid = ();
 
     const ACCESS: Access = Access::SignedIn;
+    const IN_PERSON: bool = false;
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {

@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, Word, portable_async};
 use serde::Serialize;
 
-use super::{require_alive, stored};
+use super::{impersonate, require_alive_in, stored};
 use crate::{
     model::{
         error::{Reason, Result},
@@ -36,6 +36,8 @@ pub struct TokenInspection {
     pub user_id: Option<UserId>,
     /// The session that it belongs to.
     pub session_id: Option<SessionId>,
+    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    pub impersonated_by: Option<UserId>,
     /// When it expires.
     pub expires_at: Option<Time>,
     /// Why it would not be accepted.
@@ -69,26 +71,36 @@ impl Operation for InspectToken {
     }
 
     async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<TokenInspection> {
-        let (keys, config) = (&plan.services.keys, &plan.services.config);
         let refused = |problem| {
             let problem = Some(problem);
-            Ok(TokenInspection { active: false, user_id: None, session_id: None, expires_at: None, problem })
+            Ok(TokenInspection {
+                active: false,
+                user_id: None,
+                session_id: None,
+                impersonated_by: None,
+                expires_at: None,
+                problem,
+            })
         };
-        let leeway = config.leeway_seconds;
-        let claims = match keys.access.verify(token.expose(), &config.issuer, &config.audience, plan.now, leeway) {
-            Ok(claims) => claims,
+        let claims = match plan.services.keys().verify(token.expose(), &plan.services.expected(plan.now)) {
+            Ok((claims, _)) => claims,
             Err(error) if error.reason() == Reason::TokenExpired => return refused(TokenProblem::Expired),
             Err(_) => return refused(TokenProblem::Invalid),
         };
         let user: Option<User> = plan.reads().get(&(claims.sub,)).await?;
-        let is_alive = stored(plan, claims.sid).await?.is_some_and(|(session, activity)| {
-            session.user_id == claims.sub && require_alive(&session, &activity, plan.services, plan.now).is_ok()
-        });
+        let found = stored(plan, claims.sid).await?.filter(|(session, _)| session.user_id == claims.sub);
+        let is_alive = match &found {
+            Some((session, activity)) => {
+                require_alive_in(plan, session, activity).is_ok() && impersonate::is_in_force(plan, session).await?
+            }
+            None => false,
+        };
         let active = is_alive && user.is_some_and(|user| user.is_active(plan.now));
         Ok(TokenInspection {
             active,
             user_id: Some(claims.sub),
             session_id: Some(claims.sid),
+            impersonated_by: found.and_then(|(session, _)| session.impersonator_id),
             expires_at: Time::from_second(claims.exp).ok(),
             problem: (!active).then_some(TokenProblem::SessionEnded),
         })

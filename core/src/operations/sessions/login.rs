@@ -11,9 +11,8 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         notice::NoticeKind,
-        proof::Proof,
+        proof::{Proof, Proved},
         secret::Secret,
-        text,
         time::Time,
         user::{User, UserStatus},
     },
@@ -71,13 +70,13 @@ impl Operation for Login {
         Some(&self.identifier)
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Attempt> {
+    async fn validate(mut self, _: &Services, _: Time) -> Result<Attempt> {
         let mut checks = Checks::default();
         check_identifier(&mut checks, &self.identifier);
-        let device_name = checks.optional("device_name", self.device_name.as_deref(), |name| text::name(name, 100));
-        let platform = checks.optional("platform", self.platform.as_deref(), |name| text::name(name, 50));
+        Device::check(&mut checks, &mut self.device_name, &mut self.platform);
         checks.finish()?;
-        let (identifier, password, device_token) = (self.identifier, Guess::new(self.password), self.device_token);
+        let Self { identifier, password, device_name, platform, device_token } = self;
+        let password = Guess::new(password);
         Ok(Attempt { identifier, password, device_name, platform, device_token })
     }
 
@@ -123,13 +122,10 @@ impl Operation for Login {
             return Err(refused());
         };
         plan.held(&tried, &standing);
-        let (name, platform) = (attempt.device_name.clone(), attempt.platform.clone());
         let known = limits::known_device(plan.services, owner, attempt.device_token.as_ref(), plan.now);
-        // One that failed too often is known no more.
-        let is_limited = plan.services.config.sign_in_tries > 0;
-        let tries_as = known.filter(|_| standing.is_known || !is_limited);
-        let device = Device { name, platform, is_known: tries_as.is_some(), tries_as };
+        let tries_as = standing.device(plan.services, known);
+        let device = Device::new(&attempt.device_name, &attempt.platform, tries_as);
         let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
-        sign_in::begin(plan, user, &credential, device, Proof::Password).await
+        sign_in::begin(plan, user, &credential, device, Proved::at(plan.now, Proof::Password)).await
     }
 }

@@ -1,19 +1,26 @@
 //! Logins: tokens and the sessions they belong to (AUT-1, 4, 5).
 
+pub(crate) mod impersonate;
 mod inspect;
 mod login;
 mod refresh;
 mod revoke;
 mod step_up;
+mod step_up_external;
 mod view;
 
-pub use super::sign_in::{SignInResult, SignInStep};
+pub use super::{
+    factors::PasskeyOptions,
+    sign_in::{SignInResult, SignInStep},
+};
 pub use crate::model::session::SessionEnd;
+pub use impersonate::{Impersonate, Impersonation};
 pub use inspect::{InspectToken, TokenInspection, TokenProblem};
 pub use login::Login;
 pub use refresh::Refresh;
-pub use revoke::{Logout, RevokeAllSessions, RevokeOtherSessions, RevokeSession};
-pub use step_up::StepUp;
+pub use revoke::{Logout, RevokeAllSessions, RevokeEveryone, RevokeOtherSessions, RevokeSession};
+pub use step_up::{StartStepUpByPasskey, StepUp, StepUpByPasskey};
+pub use step_up_external::StepUpExternal;
 pub use view::{ListSessions, ListSessionsOf, SessionView};
 
 use rolekeep_macros::Describe;
@@ -27,54 +34,73 @@ use super::{
     users::{UserView, shown},
 };
 use crate::{
-    credentials::{access_token::Claims, refresh_token},
+    config::SecondFactor,
+    credentials::{
+        access_token::{Acting, Claims},
+        refresh_token,
+    },
     model::{
+        check::Checks,
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
         predicate::{Comparison, Predicate},
         proof::{Proof, Proved},
         secret::Secret,
         session::{Session, SessionActivity},
+        text,
         time::Time,
         user::{User, UserActivity},
         value::Value,
     },
+    rules::SessionFacts,
 };
 
 impl Visible for Session {
     const READ: &'static str = "session:read";
 }
 
-/// Whether a session may still be used; the error says why not.
+/// Whether a session may still be used, where the sessions of everybody have been ended so often; the error says why not.
+/// One in which somebody acts as another user rests on more: [`impersonate::require_in_force`].
 pub(crate) fn require_alive(
     session: &Session,
     activity: &SessionActivity,
     services: &Services,
-    now: Time,
+    (era, now): (i64, Time),
 ) -> Result<()> {
     let idle_until = activity.last_seen_at.plus_seconds(services.config.idle_seconds);
-    if session.ended_at.is_some() || now >= session.expires_at || now >= idle_until {
+    let is_of_before = session.era.unwrap_or_default() < era;
+    if session.ended_at.is_some() || is_of_before || now >= session.expires_at || now >= idle_until {
         return Err(ended());
     }
     Ok(())
 }
 
+/// The same in a plan.
+pub(crate) fn require_alive_in(plan: &Plan<'_>, session: &Session, activity: &SessionActivity) -> Result<()> {
+    require_alive(session, activity, plan.services, (plan.era(), plan.now))
+}
+
 /// A user's sessions that were not ended and have time left; all it ever had would grow with the years.
-pub(crate) fn alive_of(user: UserId, now: Time) -> Predicate {
+pub(crate) fn alive_of(plan: &Plan<'_>, user: UserId) -> Predicate {
+    let is_of_now = match plan.era() {
+        0 => Predicate::Always,
+        era => Predicate::Compare("era".into(), Comparison::GreaterOrEqual, Value::Int(era)),
+    };
     Predicate::all([
         Predicate::equals("user_id", user.0),
         Predicate::equals("ended_at", Value::Null),
-        Predicate::Compare("expires_at".into(), Comparison::Greater, Value::Time(now.as_microsecond())),
+        Predicate::Compare("expires_at".into(), Comparison::Greater, Value::Time(plan.now.as_microsecond())),
+        is_of_now,
     ])
 }
 
 /// A user's sessions, with no other beside them when this plan is committed: whoever begins one moves the row that is relied
 /// on here, which is read first.
-async fn all_of(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Session>> {
+pub(crate) async fn all_of(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Session>> {
     if let Some(activity) = plan.reads().get::<UserActivity>(&(user,)).await? {
         plan.check(&activity);
     }
-    plan.reads().all(alive_of(user, plan.now)).await
+    plan.reads().all(alive_of(plan, user)).await
 }
 
 /// Plans the end of a user's sessions, all or all but one.
@@ -88,9 +114,12 @@ pub(crate) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: SessionEnd, 
     Ok(())
 }
 
-/// Plans the end of the sessions that a user has used longest ago, if there is no room for another.
-pub(crate) async fn make_room(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
-    let (alive, most) = (alive_of(user, plan.now), i64::from(plan.services.config.max_sessions));
+/// Plans the end of the sessions that a user has used longest ago, if there is no room for another. Those in which others act as it
+/// have as much room of their own.
+pub(crate) async fn make_room(plan: &mut Plan<'_>, user: UserId, is_own: bool) -> Result<()> {
+    let is_nobodys = Predicate::equals("impersonator_id", Value::Null);
+    let kind = if is_own { is_nobodys } else { is_nobodys.negate() };
+    let (alive, most) = (alive_of(plan, user).and(kind), i64::from(plan.services.config.max_sessions));
     let too_many = plan.reads().count::<Session>(alive.clone()).await? + 1 - most;
     if too_many <= 0 {
         return Ok(());
@@ -142,21 +171,51 @@ pub(crate) struct Device {
     pub tries_as: Option<Uuid>,
 }
 
+impl Device {
+    /// Puts what the application says of it into the form in which it is kept, or adds what is wrong with it.
+    pub(crate) fn check(checks: &mut Checks, name: &mut Option<String>, platform: &mut Option<String>) {
+        *name = checks.optional("device_name", name.as_deref(), |name| text::name(name, 100));
+        *platform = checks.optional("platform", platform.as_deref(), |name| text::name(name, 50));
+    }
+
+    /// One that may have tries of its own, by which it is known.
+    pub(crate) fn new(name: &Option<String>, platform: &Option<String>, tries_as: Option<Uuid>) -> Self {
+        Self { name: name.clone(), platform: platform.clone(), is_known: tries_as.is_some(), tries_as }
+    }
+}
+
+/// How a session begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Begun<'s> {
+    /// By a sign-in.
+    SignIn,
+    /// In place of another, by a proof once more.
+    Anew,
+    /// By somebody else, who acts as the user in this session of its own.
+    By(&'s Session),
+}
+
 /// Plans a session of somebody who has proved who it is, by a sign-in or once more.
 pub(crate) async fn begin(
     plan: &mut Plan<'_>,
     user: UserId,
     device: Device,
     proved: Proved,
-    is_sign_in: bool,
+    how: Begun<'_>,
 ) -> Result<(Session, SessionActivity)> {
     // Beside the account: its version stays, and whatever is known of what it may do.
     let before: Option<UserActivity> = plan.reads().get(&(user,)).await?;
     let mut seen = before.clone().unwrap_or_else(|| UserActivity::none(user));
-    if is_sign_in {
+    if matches!(how, Begun::SignIn) {
         seen.last_login_at = plan.now;
     }
+    // Written in any case: whoever ends all sessions of the user meanwhile finds it moved.
     plan.follow(before.as_ref(), seen);
+    let expires_at = plan.now.plus_seconds(plan.services.config.session_seconds);
+    let (impersonator, expires_at) = match how {
+        Begun::SignIn | Begun::Anew => (None, expires_at),
+        Begun::By(session) => (Some(session), session.expires_at.min(plan.now.plus_seconds(impersonate::MOST_SECONDS))),
+    };
     let session = Session {
         id: plan.services.env.new_id()?,
         user_id: user,
@@ -167,7 +226,10 @@ pub(crate) async fn begin(
         created_at: plan.now,
         authenticated_at: proved.at,
         proofs: Some(proved.by),
-        expires_at: plan.now.plus_seconds(plan.services.config.session_seconds),
+        impersonator_id: impersonator.map(|session| session.user_id),
+        impersonator_session_id: impersonator.map(|session| session.id),
+        era: Some(plan.rely_on_era()).filter(|era| *era > 0),
+        expires_at,
         ended_at: None,
         end_reason: None,
         version: 0,
@@ -222,11 +284,22 @@ pub(crate) fn proved(session: &Session) -> Proved {
     Proved { at: session.authenticated_at, by: session.proofs.unwrap_or_else(|| Proof::Password.into()) }
 }
 
+/// What a session says of who asks by it.
+pub(crate) fn facts(services: &Services, session: &Session, now: Time) -> SessionFacts {
+    let config = &services.config;
+    let Proved { at, by } = proved(session);
+    // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
+    let is_known = |at: &Time| *at != Session::NOBODY_KNOWS && *at <= now.plus_seconds(config.leeway_seconds);
+    let authenticated_at = Some(at).filter(is_known);
+    let needs_two_factors = config.second_factor == SecondFactor::Required;
+    SessionFacts { authenticated_at, proofs: by, needs_two_factors }
+}
+
 /// Plans that the caller goes on in a new session, by what it has proved now or before: no token outlives a proof (V7.2.4).
 pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session, proved: Proved) -> Result<Tokens> {
     let (name, platform) = (before.device_name.clone(), before.platform.clone());
     let device = Device { name, platform, is_known: true, tries_as: None };
-    let (mut session, activity) = begin(plan, user.id, device, proved, false).await?;
+    let (mut session, activity) = begin(plan, user.id, device, proved, Begun::Anew).await?;
     // Whoever has to have a second factor and has none signs in anew, and not by the password for ever.
     if !proved.by.are_two_factors() && factors::are_demanded(plan, user.id).await? {
         let expires_at = session.expires_at.min(before.expires_at);
@@ -238,28 +311,34 @@ pub(crate) async fn renew(plan: &mut Plan<'_>, user: User, before: &Session, pro
 /// The tokens of a session's current generation.
 pub(crate) fn tokens(plan: &Plan<'_>, user: UserView, session: &Session, activity: &SessionActivity) -> Result<Tokens> {
     let services = plan.services;
+    let (access_token, expires_at) = access_token(plan, session, services.config.access_token_seconds)?;
+    let refresh_token = refresh_of(services, activity, plan.now)?;
+    Ok(Tokens { access_token, refresh_token, expires_at, session_id: session.id, user })
+}
+
+/// An access token of a session, good for so many seconds at most, and until when it is.
+fn access_token(plan: &Plan<'_>, session: &Session, seconds: i64) -> Result<(Secret, Time)> {
+    let services = plan.services;
     let now = plan.now.as_second();
-    let expires = now.saturating_add(services.config.access_token_seconds).min(session.expires_at.as_second());
+    let keys = services.keys();
+    let (key, ends_at) = keys.signer(plan.now)?;
+    let expires = now.saturating_add(seconds).min(session.expires_at.as_second());
+    let expires = ends_at.map_or(expires, |end| expires.min(end.as_second()));
     let claims = Claims {
         iss: services.config.issuer.clone(),
         aud: services.config.audience.clone(),
-        sub: user.id,
+        sub: session.user_id,
         sid: session.id,
         iat: now,
         nbf: now,
         exp: expires,
         jti: services.env.new_id()?,
+        act: session.impersonator_id.map(|sub| Acting { sub }),
     };
-    Ok(Tokens {
-        access_token: services.keys.access.sign(&claims)?,
-        refresh_token: refresh_of(services, activity)?,
-        expires_at: Time::from_second(expires).unwrap_or(session.expires_at),
-        session_id: session.id,
-        user,
-    })
+    Ok((key.sign(&claims)?, Time::from_second(expires).unwrap_or(session.expires_at)))
 }
 
-fn refresh_of(services: &Services, activity: &SessionActivity) -> Result<Secret> {
+fn refresh_of(services: &Services, activity: &SessionActivity, now: Time) -> Result<Secret> {
     let claim = refresh_token::Claim { session: activity.session_id, generation: activity.generation };
-    refresh_token::issue(&services.keys.refresh[..], activity.seed.expose(), claim)
+    refresh_token::issue(&services.keys().root(now).refresh[..], activity.seed.expose(), claim)
 }

@@ -2,9 +2,9 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Tokens, end, require_alive, stored, tokens};
+use super::{Tokens, end, require_alive_in, stored, tokens};
 use crate::{
-    credentials::refresh_token,
+    credentials::{keys::Root, refresh_token},
     model::{
         error::{Error, Reason, Result},
         notice::NoticeKind,
@@ -44,9 +44,16 @@ impl Operation for Refresh {
         let services = plan.services;
         let claimed = refresh_token::read(token)?.session;
         let (session, activity) = stored(plan, claimed).await?.ok_or_else(invalid)?;
-        let claim = refresh_token::verify(&services.keys.refresh[..], activity.seed.expose(), token)?;
+        let verify = |root: &Root| refresh_token::verify(&root.refresh[..], activity.seed.expose(), token);
+        let claim = plan.by_root(verify)?;
         let user: User = plan.reads().get(&(session.user_id,)).await?.ok_or_else(invalid)?;
-        require_alive(&session, &activity, services, plan.now)?;
+        // Before it is looked at: whoever ends all sessions meanwhile makes this plan stale.
+        plan.rely_on_era();
+        require_alive_in(plan, &session, &activity)?;
+        if session.impersonator_id.is_some() {
+            // Nobody was given a refresh token of it.
+            return Err(invalid());
+        }
         if !user.is_active(plan.now) {
             return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
         }

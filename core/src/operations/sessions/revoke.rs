@@ -5,8 +5,9 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{end, end_all, own};
 use crate::{
     model::{
-        error::Result,
+        error::{Error, Result},
         id::{SessionId, UserId},
+        registry::Guard,
         session::{Session, SessionEnd},
         time::Time,
         user::User,
@@ -15,7 +16,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
-        epochs::{self, Password},
+        epochs::{self, Keys, Password},
         plan::Plan,
         reads::Reads,
         services::Services,
@@ -48,6 +49,36 @@ pub struct RevokeOtherSessions {}
 pub struct RevokeAllSessions {
     /// The user's id; the caller if not given.
     pub user_id: Option<UserId>,
+    /// Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false.
+    pub revoke_keys: Option<bool>,
+}
+
+/// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+///
+/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
+/// mailed. Other instances refuse the sessions within a second.
+/// Only the application itself may, with `system`.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct RevokeEveryone {}
+
+#[portable_async]
+impl Operation for RevokeEveryone {
+    type Target = ();
+    type Valid = ();
+
+    const ACCESS: Access = Access::System;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
+        plan.move_guard(Guard::SESSIONS).await?;
+        plan.audit("sessions.revoke_everyone", None, None);
+        Ok(())
+    }
 }
 
 #[portable_async]
@@ -56,12 +87,15 @@ impl Operation for Logout {
     type Valid = ();
 
     const ACCESS: Access = Access::SignedIn;
+    // Whoever acts as another user ends that by it.
+    const IN_PERSON: bool = false;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
+        plan.actor.require_no_key()?;
         let session = own(plan).await?;
         plan.audit("sessions.logout", Some(("session", session.id.to_string())), None);
         end(plan, session, SessionEnd::Logout);
@@ -120,7 +154,7 @@ impl Operation for RevokeOtherSessions {
 #[portable_async]
 impl Operation for RevokeAllSessions {
     type Target = User;
-    type Valid = ();
+    type Valid = Keys;
 
     const ACCESS: Access = Access::Permission("session:revoke");
     const MAY_BE_OWN: bool = true;
@@ -137,14 +171,17 @@ impl Operation for RevokeAllSessions {
         if actor.user_id() == Some(target.id) { Access::SignedIn } else { Self::ACCESS }
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<Keys> {
+        Ok(Keys::revoked(self.revoke_keys))
     }
 
-    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
+    async fn plan(keys: &Keys, user: User, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, user.id).await?;
+        if *keys == Keys::Ended && plan.actor.user_id() != Some(user.id) && !plan.may_everywhere("api_key:revoke")? {
+            return Err(Error::denied("api_key:revoke"));
+        }
         plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);
-        epochs::advance(plan, &user, SessionEnd::Revoked, Password::Kept).await?;
+        epochs::advance(plan, &user, SessionEnd::Revoked, Password::Kept, *keys).await?;
         Ok(())
     }
 }

@@ -2,22 +2,35 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Tokens, end, own, renew};
+use super::{PasskeyOptions, Tokens, end, own, renew};
 use crate::{
+    credentials::signed_id::Purpose,
     model::{
+        check::wrong,
+        credential::Challenge,
+        decode::FieldCode,
         error::Result,
         proof::{Proof, Proofs, Proved},
         secret::Secret,
-        session::SessionEnd,
+        session::{Session, SessionEnd},
         time::Time,
     },
     operations::{
-        Access, Operation, factors,
+        Access, Operation,
+        factors::{
+            self,
+            passkeys::{self, Answer, Refused},
+        },
+        limits::{FactorTry, Tries, Try},
         passwords::{self, Guess},
         plan::Plan,
         services::Services,
+        sign_in,
+        users::existing,
     },
 };
+
+const FAILED: &str = "sessions.step_up_failed";
 
 /// Proves again who the caller is, for operations that ask for a proof of the last five minutes.
 ///
@@ -34,6 +47,32 @@ pub struct StepUp {
     pub code: Option<Secret>,
 }
 
+/// Begins to prove again by a passkey who the caller is.
+///
+/// Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
+/// Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+/// configuration has no `passkey_domain`.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct StartStepUpByPasskey {}
+
+/// Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+///
+/// The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+/// not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+/// `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct StepUpByPasskey {
+    /// The challenge of `sessions.step_up_passkey_start`.
+    pub challenge: Secret,
+    /// What the browser answered: an `AuthenticationResponseJSON`, as text.
+    pub response: Secret,
+    /// The password, for a passkey that does not verify who is there: a security key without a PIN.
+    pub password: Option<Secret>,
+}
+
 #[portable_async]
 impl Operation for StepUp {
     type Target = ();
@@ -48,8 +87,7 @@ impl Operation for StepUp {
 
     async fn plan((password, code): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own(plan).await?;
-        let (user, credential) =
-            passwords::proved(plan, &session, "password", password, "sessions.step_up_failed").await?;
+        let (user, credential) = passwords::proved(plan, &session, "password", password, FAILED).await?;
         let mut proofs = Proofs::from(Proof::Password);
         if credential.second_factor_since.is_some() {
             proofs = proofs.with(factors::proved_again(plan, &user, &session, code.as_ref()).await?);
@@ -60,4 +98,82 @@ impl Operation for StepUp {
         end(plan, session, SessionEnd::Renewed);
         Ok(tokens)
     }
+}
+
+#[portable_async]
+impl Operation for StartStepUpByPasskey {
+    type Target = ();
+    type Valid = ();
+
+    const ACCESS: Access = Access::SignedIn;
+    const IS_READ: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<PasskeyOptions> {
+        let session = own(plan).await?;
+        let asked = sign_in::ask(plan, Purpose::Passkey, &bound(&session))?;
+        passkeys::request(plan, Some(session.user_id), asked).await
+    }
+}
+
+#[portable_async]
+impl Operation for StepUpByPasskey {
+    type Target = ();
+    type Valid = (Self, Option<Guess>);
+
+    const ACCESS: Access = Access::SignedIn;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(mut self, _: &Services, _: Time) -> Result<Self::Valid> {
+        let password = self.password.take().map(Guess::new);
+        Ok((self, password))
+    }
+
+    async fn plan((step, password): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
+        passkeys::require_passkeys(plan)?;
+        let session = own(plan).await?;
+        let asked = sign_in::asked(plan, Purpose::Passkey, &step.challenge, &bound(&session))?;
+        if plan.reads().get::<Challenge>(&(asked.id,)).await?.is_some() {
+            return Err(sign_in::void());
+        }
+        let mut proofs = Proofs::default();
+        if let Some(password) = password {
+            passwords::proved(plan, &session, "password", password, FAILED).await?;
+            proofs = proofs.with(Proof::Password);
+        }
+        let (challenge, response) = (&step.challenge, &step.response);
+        let answer = Answer { challenge, asked_at: asked.at, of: Some(session.user_id), response };
+        let user = existing(plan.reads(), session.user_id).await?;
+        let Refused { why, is_unverified, is_copy, .. } = match passkeys::held(plan, &answer, proofs).await? {
+            Ok(held) => {
+                plan.check(&held.credential);
+                sign_in::use_up(plan, &asked, &user, held.credential.epoch, None)?;
+                plan.audit("sessions.step_up", Some(("user", user.id.to_string())), None);
+                let tokens = renew(plan, user, &session, Proved { at: plan.now, by: held.by }).await?;
+                end(plan, session, SessionEnd::Renewed);
+                return Ok(tokens);
+            }
+            Err(refused) => refused,
+        };
+        if !is_copy {
+            let tried = Try::factor(plan.services, user.id, FactorTry::Session(session.id.0))?;
+            plan.count_failed(&tried).await?;
+        }
+        let error = match is_unverified {
+            true => wrong("password", FieldCode::Required, format!("is required: {why}")),
+            false => wrong("response", FieldCode::Incorrect, "is not accepted"),
+        };
+        plan.audit(FAILED, Some(("user", user.id.to_string())), Some(why));
+        plan.refuse(error.clone());
+        Err(error)
+    }
+}
+
+/// What challenges are bound to that are asked for in a session.
+fn bound(session: &Session) -> [&[u8]; 2] {
+    [b"step_up", session.id.0.as_bytes()]
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{alive_of, require_alive};
+use super::{alive_of, impersonate, require_alive_in};
 use crate::{
     model::{
         error::Result,
@@ -41,12 +41,14 @@ pub struct SessionView {
     pub user_agent: Option<String>,
     /// When the login was made.
     pub created_at: Time,
-    /// When the user last proved who it is.
+    /// When the user last proved who it is; 1970 where it is not known, and where somebody else acts as the user.
     pub authenticated_at: Time,
     /// When it was last used, to the minute.
     pub last_seen_at: Time,
     /// When it ends at the latest.
     pub expires_at: Time,
+    /// Who acts as the user by it, where that is somebody else (`sessions.impersonate`).
+    pub impersonated_by: Option<UserId>,
     /// Whether it is the caller's current session.
     pub is_current: bool,
 }
@@ -93,7 +95,7 @@ impl Operation for ListSessions {
 
     async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<SessionView>> {
         let me = plan.actor.signed_in()?.id;
-        let sessions = plan.reads().all(alive_of(me, plan.now)).await?;
+        let sessions = plan.reads().all(alive_of(plan, me)).await?;
         views(plan, request, sessions).await
     }
 }
@@ -117,7 +119,7 @@ impl Operation for ListSessionsOf {
         if !plan.may(User::READ, &TargetRow::of(&user)).await? {
             return Err(plan.hide("user"));
         }
-        let sessions = listing::visible_of(plan, "session:read", alive_of(user.id, plan.now)).await?;
+        let sessions = listing::visible_of(plan, "session:read", alive_of(plan, user.id)).await?;
         views(plan, request, sessions).await
     }
 }
@@ -127,25 +129,31 @@ async fn views(plan: &Plan<'_>, request: &PageRequest, sessions: Vec<Session>) -
     let activities: Vec<SessionActivity> = plan.reads().many(sessions.iter().map(|session| (session.id,))).await?;
     let activities: BTreeMap<SessionId, SessionActivity> =
         activities.into_iter().map(|activity| (activity.session_id, activity)).collect();
+    let mut all = Vec::new();
+    for session in sessions {
+        let Some(activity) = activities.get(&session.id) else { continue };
+        if require_alive_in(plan, &session, activity).is_ok() && impersonate::is_in_force(plan, &session).await? {
+            all.push((session, activity.last_seen_at));
+        }
+    }
     let current = plan.actor.signed_in().ok().and_then(|me| me.session);
-    let view = |session: Session| {
-        let activity = activities.get(&session.id)?;
-        require_alive(&session, activity, plan.services, plan.now).ok()?;
-        Some(SessionView {
-            id: session.id,
-            user_id: session.user_id,
-            device_name: session.device_name,
-            platform: session.platform,
-            ip: session.ip,
-            user_agent: session.user_agent,
-            created_at: session.created_at,
-            authenticated_at: session.authenticated_at,
-            last_seen_at: activity.last_seen_at,
-            expires_at: session.expires_at,
-            is_current: Some(session.id) == current,
-        })
+    let view = |(session, last_seen_at): (Session, Time)| SessionView {
+        id: session.id,
+        user_id: session.user_id,
+        device_name: session.device_name,
+        platform: session.platform,
+        ip: session.ip,
+        user_agent: session.user_agent,
+        created_at: session.created_at,
+        authenticated_at: session.authenticated_at,
+        last_seen_at,
+        expires_at: session.expires_at,
+        impersonated_by: session.impersonator_id,
+        is_current: Some(session.id) == current,
     };
-    let all = sessions.into_iter().filter_map(view);
-    let keyed = all.map(|view| (vec![Value::Time(view.created_at.as_microsecond()), Value::Id(view.id.0)], view));
+    let keyed = all
+        .into_iter()
+        .map(view)
+        .map(|view| (vec![Value::Time(view.created_at.as_microsecond()), Value::Id(view.id.0)], view));
     listing::page_in_memory(request, "sessions-created_at-id", Direction::Descending, keyed)
 }

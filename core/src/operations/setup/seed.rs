@@ -26,7 +26,7 @@ use crate::operations::{
     plan::Plan,
     regions,
     services::Services,
-    users::{self, CreateUser, ExternalIdentity, NewUser},
+    users::{self, CreateUser, ExternalIdentity, Made, NewUser},
 };
 
 /// Creates the given regions, users and drones that do not exist yet, in one commit.
@@ -234,7 +234,8 @@ impl Operation for Seed {
             let identity = seeded.identity.clone();
             let status = UserStatus::Active;
             let is_imported = false;
-            let new = NewUser { id: Some(*id), fields, password_hash, is_imported, region, roles, status, identity };
+            let (id, made) = (Some(*id), Made::ByCaller);
+            let new = NewUser { id, fields, password_hash, is_imported, region, roles, status, identity, made };
             users::insert(&new, plan).await?;
             result.users_created += 1;
         }

@@ -2,10 +2,15 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{FactorSetup, SignInResult, Steps};
+use super::{FactorSetup, PasskeyOptions, SignInResult, Steps, void};
 use crate::{
     model::{credential::ChallengePurpose, error::Result, proof::Proof, secret::Secret, time::Time},
-    operations::{Access, Operation, factors, plan::Plan, services::Services},
+    operations::{
+        Access, Operation, epochs,
+        factors::{self, passkeys},
+        plan::Plan,
+        services::Services,
+    },
 };
 
 /// Begins to add the authenticator app that a sign-in owes.
@@ -37,6 +42,35 @@ pub struct Enrol {
     pub name: Option<String>,
 }
 
+/// Begins to add a passkey as the second factor that a sign-in owes.
+///
+/// Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+/// it answers the same.
+/// Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct StartEnrolPasskey {
+    /// The challenge of the sign-in.
+    pub challenge: Secret,
+}
+
+/// Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+///
+/// With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
+/// are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
+/// Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
+/// `DUPLICATE_RESOURCE` for a passkey that is known.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct EnrolPasskey {
+    /// The challenge of the sign-in.
+    pub challenge: Secret,
+    /// What the browser answered: a `RegistrationResponseJSON`, as text.
+    pub response: Secret,
+    /// The user's name for it, at most 100 characters: "Laptop".
+    pub name: Option<String>,
+}
+
 #[portable_async]
 impl Operation for StartEnrol {
     type Target = ();
@@ -54,7 +88,7 @@ impl Operation for StartEnrol {
         let opened = plan.opened(ChallengePurpose::Enrol, challenge).await?;
         opened.require_open(plan)?;
         // Whoever changes what was proved meanwhile wins.
-        plan.check(&opened.credential);
+        epochs::rely_on(plan, &opened.credential);
         plan.check(&opened.user);
         factors::begun(plan, opened.challenge, &opened.user)
     }
@@ -80,10 +114,61 @@ impl Operation for Enrol {
         }
         factors::require_offered(plan)?;
         opened.require_open(plan)?;
-        let enrolled = factors::enrol(plan, &opened.user, &opened.challenge, &step.code, step.name.clone()).await?;
-        opened.challenge.code_step = Some(enrolled.step);
+        let (enrolled, step_of_code) =
+            factors::enrol(plan, &opened.user, &opened.challenge, &step.code, step.name.clone()).await?;
+        opened.challenge.code_step = Some(step_of_code);
         opened.credential = enrolled.credential;
-        let answer = plan.take(opened, Some(Proof::Totp)).await?;
+        let by = opened.proofs().with(Proof::Totp);
+        let answer = plan.take(opened, by).await?;
+        Ok(SignInResult { recovery_codes: enrolled.recovery_codes, ..answer })
+    }
+}
+
+#[portable_async]
+impl Operation for StartEnrolPasskey {
+    type Target = ();
+    type Valid = Secret;
+
+    const ACCESS: Access = Access::Public;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Secret> {
+        Ok(self.challenge)
+    }
+
+    async fn plan(challenge: &Secret, (): (), plan: &mut Plan<'_>) -> Result<PasskeyOptions> {
+        let opened = plan.opened(ChallengePurpose::Enrol, challenge).await?;
+        opened.require_open(plan)?;
+        passkeys::creation(plan, &opened.challenge, &opened.user, Some(&opened.credential)).await
+    }
+}
+
+#[portable_async]
+impl Operation for EnrolPasskey {
+    type Target = ();
+    type Valid = Self;
+
+    const ACCESS: Access = Access::Public;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        let name = factors::valid_name(self.name.as_deref())?;
+        Ok(Self { name, ..self })
+    }
+
+    async fn plan(step: &Self, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
+        let mut opened = plan.opened(ChallengePurpose::Enrol, &step.challenge).await?;
+        if opened.challenge.used_at.is_some() {
+            let answer = plan.answered(&opened).await?;
+            let is_same = passkeys::was_added(plan, opened.user.id, &step.challenge, &step.response).await?;
+            return if is_same { Ok(answer) } else { Err(void()) };
+        }
+        opened.require_open(plan)?;
+        let (challenge, response) = (&step.challenge, &step.response);
+        let (enrolled, is_verified) = passkeys::add(plan, &opened.user, challenge, response, step.name.clone()).await?;
+        opened.credential = enrolled.credential;
+        let by = opened.proofs().with_passkey(is_verified).ok_or_else(void)?;
+        let answer = plan.take(opened, by).await?;
         Ok(SignInResult { recovery_codes: enrolled.recovery_codes, ..answer })
     }
 }

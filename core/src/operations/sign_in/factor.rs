@@ -52,6 +52,7 @@ impl Operation for ProveFactor {
             return Err(opened.refuse_code(plan, wrong));
         };
         opened.challenge.code_step = code_step;
-        plan.take(opened, Some(proof)).await
+        let by = opened.proofs().with(proof);
+        plan.take(opened, by).await
     }
 }

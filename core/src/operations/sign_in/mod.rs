@@ -3,31 +3,43 @@
 //! `sessions.login` takes the first proof. What is owed next the answer names, with a challenge that the operation of that
 //! step takes. A challenge is good once, for its step, for ten minutes, and in the credential's epoch alone.
 
+mod asked;
 mod enrol;
+mod external;
 mod factor;
+mod mail;
+mod passkey;
 mod password;
 
 pub use crate::model::credential::SignInStep;
-pub use enrol::{Enrol, StartEnrol};
+pub(super) use asked::{ask, asked, use_up};
+pub use enrol::{Enrol, EnrolPasskey, StartEnrol, StartEnrolPasskey};
+pub use external::SignInByToken;
+pub(super) use external::{Foreign, refuse_token};
 pub use factor::ProveFactor;
+pub use mail::{MailChallenge, SignInByMail, StartSignInByMail};
+pub use passkey::{SignInByPasskey, StartSignInByPasskey};
 pub use password::ChoosePassword;
 
 use rolekeep_macros::{Describe, portable_async};
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use super::factors::FactorSetup;
+pub use super::factors::{FactorSetup, PasskeyOptions};
 use super::{
     epochs, factors,
     limits::{FactorTry, Tries, Try, new_device_token},
     notices, passwords,
     plan::Plan,
     services::Services,
-    sessions::{self, Device, Tokens, require_alive},
+    sessions::{self, Begun, Device, Tokens, require_alive_in as require_alive},
     users::shown,
 };
 use crate::{
-    credentials::signed_id::{self, Purpose},
+    credentials::{
+        keys::Root,
+        signed_id::{self, Purpose},
+    },
     model::{
         credential::{Challenge, ChallengePurpose, Credential},
         error::{Error, Reason, Result},
@@ -44,7 +56,7 @@ use crate::{
 };
 
 /// How long a challenge is good, in seconds (V6.5.5).
-const CHALLENGE_SECONDS: i64 = 10 * 60;
+pub(super) const CHALLENGE_SECONDS: i64 = 10 * 60;
 /// After so many wrong answers a challenge is void.
 const MOST_WRONG: i64 = 5;
 /// An account has so many challenges at most: who begins another voids the oldest.
@@ -99,10 +111,12 @@ async fn owed(
     if has_factor && !proofs.are_two_factors() {
         return Ok(Some((SignInStep::Factor, ChallengePurpose::Factor)));
     }
-    if credential.must_change {
+    // Whoever signs in by something else does not rest on what the password is.
+    let is_by_password = proofs.has(Proof::Password);
+    if is_by_password && credential.must_change {
         return Ok(Some((SignInStep::Password, ChallengePurpose::Password)));
     }
-    let is_short = credential.is_short == Some(true);
+    let is_short = is_by_password && credential.is_short == Some(true);
     if has_factor && !is_short {
         return Ok(None);
     }
@@ -119,12 +133,12 @@ pub(super) async fn begin(
     user: User,
     credential: &Credential,
     device: Device,
-    proof: Proof,
+    proved: Proved,
 ) -> Result<SignInResult> {
     let user_id = user.id;
-    let answer = go_on(plan, user, credential, device, Proved { at: plan.now, by: proof.into() }).await?;
+    let answer = go_on(plan, user, credential, device, proved).await?;
     if answer.challenge.is_some() {
-        make_room(plan, user_id).await?;
+        plan.make_room(user_id).await?;
     }
     Ok(answer)
 }
@@ -138,7 +152,7 @@ async fn go_on(
     proved: Proved,
 ) -> Result<SignInResult> {
     // Whoever changes what was proved meanwhile wins, and who gives a role that asks for more.
-    plan.check(credential);
+    epochs::rely_on(plan, credential);
     plan.rely_on(&Guard::of_user(user.id)).await?;
     plan.rely_on_policy();
     let Some((step, purpose)) = owed(plan, &user, credential, proved.by).await? else {
@@ -162,32 +176,29 @@ async fn go_on(
         challenge_expires_at: Some(challenge.expires_at),
         device_token: None,
         offers: match step {
-            SignInStep::Factor => vec![Proof::Totp, Proof::RecoveryCode],
+            SignInStep::Factor => factors::offers(plan, user.id).await?,
             SignInStep::Done | SignInStep::Password | SignInStep::Enrol => Vec::new(),
         },
         recovery_codes: Vec::new(),
     })
 }
 
-/// Plans that the oldest challenges of a user go, where there are too many now.
-async fn make_room(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
-    let mut known: Vec<Challenge> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
-    // Ids increase with time.
-    known.sort_unstable_by_key(|challenge| challenge.id);
-    let too_many = known.len().saturating_sub(MOST_CHALLENGES);
-    known.iter().take(too_many).for_each(|challenge| plan.follow_delete(challenge));
-    Ok(())
-}
-
 /// A challenge of a user, not planned yet.
 pub(super) fn challenge(plan: &mut Plan<'_>, user: &User, epoch: i64, step: ChallengePurpose) -> Result<Challenge> {
     // Deleted with its user, whoever deletes that meanwhile.
     plan.check(user);
+    bare(plan, Some(user.id), epoch, step)
+}
+
+/// The same of nobody in particular.
+fn bare(plan: &mut Plan<'_>, user_id: Option<UserId>, epoch: i64, step: ChallengePurpose) -> Result<Challenge> {
     Ok(Challenge {
         id: plan.services.env.new_id()?,
-        user_id: user.id,
+        user_id,
+        identifier: None,
         step,
         epoch,
+        era: Some(plan.rely_on_era()).filter(|era| *era > 0),
         proofs: None,
         proved_at: None,
         seed: None,
@@ -207,12 +218,12 @@ pub(super) fn challenge(plan: &mut Plan<'_>, user: &User, epoch: i64, step: Chal
 
 /// Plans the session that a sign-in ends with.
 async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device, proved: Proved) -> Result<SignInResult> {
-    sessions::make_room(plan, user.id).await?;
+    sessions::make_room(plan, user.id, true).await?;
     let seen: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
     if !device.is_known && seen.is_some_and(|seen| seen.last_login().is_some()) {
         notices::tell_sometimes(plan, NoticeKind::NewDevice, &user).await?;
     }
-    let (session, activity) = sessions::begin(plan, user.id, device, proved, true).await?;
+    let (session, activity) = sessions::begin(plan, user.id, device, proved, Begun::SignIn).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
     signed_in(plan, user, &session, &activity).await
 }
@@ -235,7 +246,8 @@ async fn signed_in(plan: &Plan<'_>, user: User, session: &Session, activity: &Se
 impl Challenge {
     /// What is handed out for it.
     pub(super) fn sign(&self, services: &Services) -> Result<Secret> {
-        signed_id::issue(&services.keys.signed_ids[..], Purpose::Challenge, self.id.0, &self.bound())
+        let keys = services.keys();
+        signed_id::issue(&keys.root(services.now()).signed_ids[..], Purpose::Challenge, self.id.0, &self.bound())
     }
 
     /// The device that it is for, where that has tries of its own.
@@ -248,19 +260,36 @@ impl Challenge {
         self.device().map_or(FactorTry::Stranger, FactorTry::Device)
     }
 
+    /// Plans that it was answered wrongly once more.
+    fn count_wrong(&self, plan: &mut Plan<'_>) {
+        let failures = Some(self.failures.unwrap_or_default().saturating_add(1));
+        plan.follow(Some(self), Self { failures, ..self.clone() });
+    }
+
     /// Whether it may be answered once more.
     fn has_room(&self) -> bool {
         self.failures.is_none_or(|failures| failures < MOST_WRONG)
     }
 
-    /// Whether it can be answered in this epoch at this time.
-    pub(super) fn is_open(&self, epoch: i64, now: Time) -> bool {
-        self.used_at.is_none() && self.has_room() && now < self.expires_at && self.epoch == epoch
+    /// Whether it can be answered in this epoch, now.
+    pub(super) fn is_open(&self, epoch: i64, plan: &Plan<'_>) -> bool {
+        self.used_at.is_none() && self.has_room() && self.is_in_time(plan) && self.epoch == epoch
+    }
+
+    /// Whether its time is not over; by a clock that was set back nobody knows. Those of everybody end with the sessions.
+    fn is_in_time(&self, plan: &Plan<'_>) -> bool {
+        if self.era.unwrap_or_default() < plan.era() {
+            return false;
+        }
+        let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
+        self.created_at <= latest && plan.now < self.expires_at
     }
 
     /// What its signature holds beside its id.
     fn bound(&self) -> [&[u8]; 2] {
-        [self.user_id.0.as_bytes(), self.step.as_str().as_bytes()]
+        // Whose one by mail is shows once it is answered.
+        let user = self.user_id.as_ref().filter(|_| self.step != ChallengePurpose::Mail);
+        [user.map_or(&[], |user| user.0.as_bytes()), self.step.as_str().as_bytes()]
     }
 }
 
@@ -269,13 +298,16 @@ impl Challenge {
 #[portable_async]
 pub(super) trait Steps {
     /// Finds the challenge that was handed out for this; used or expired ones, too.
-    async fn challenge_for(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge>;
+    async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge>;
 
     /// The same of a sign-in, and who signs in.
-    async fn opened(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Opened>;
+    async fn opened(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Opened>;
 
-    /// Takes the step of a challenge, which proves something more or nothing, and goes on with the sign-in.
-    async fn take(&mut self, opened: Opened, proof: Option<Proof>) -> Result<SignInResult>;
+    /// Plans that the oldest challenges of a user go, where there are too many now.
+    async fn make_room(&mut self, user: UserId) -> Result<()>;
+
+    /// Takes the step of a challenge, by which so much is proved now, and goes on with the sign-in.
+    async fn take(&mut self, opened: Opened, by: Proofs) -> Result<SignInResult>;
 
     /// The answer of a step that was taken a moment ago, for who did not get it: for as long as its session lasts.
     async fn answered(&self, opened: &Opened) -> Result<SignInResult>;
@@ -286,24 +318,36 @@ pub(super) trait Steps {
 
 #[portable_async]
 impl Steps for Plan<'_> {
-    async fn challenge_for(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
+    async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
         let id = ChallengeId(signed_id::read(Purpose::Challenge, text)?);
         let challenge: Challenge = self.reads().get(&(id,)).await?.ok_or_else(void)?;
-        signed_id::verify(&self.services.keys.signed_ids[..], Purpose::Challenge, text, &challenge.bound())?;
+        let bound = challenge.bound();
+        let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], Purpose::Challenge, text, &bound);
+        self.by_root(verify)?;
         if challenge.step == purpose { Ok(challenge) } else { Err(void()) }
     }
 
-    async fn opened(&self, purpose: ChallengePurpose, text: &Secret) -> Result<Opened> {
+    async fn opened(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Opened> {
         let challenge = self.challenge_for(purpose, text).await?;
-        let user: User = self.reads().get(&(challenge.user_id,)).await?.ok_or_else(void)?;
-        let credential = epochs::credential_of(self, user.id).await?.ok_or_else(void)?;
+        let user = challenge.user_id.ok_or_else(void)?;
+        let user: User = self.reads().get(&(user,)).await?.ok_or_else(void)?;
+        let credential = epochs::credential_of(self, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
         Ok(Opened { challenge, user, credential })
     }
 
-    async fn take(&mut self, opened: Opened, proof: Option<Proof>) -> Result<SignInResult> {
+    async fn make_room(&mut self, user: UserId) -> Result<()> {
+        let mut known: Vec<Challenge> = self.reads().all(Predicate::equals("user_id", user.0)).await?;
+        // That one was used is remembered for as long as it could be used.
+        known.retain(|challenge| !matches!(challenge.step, ChallengePurpose::Passkey | ChallengePurpose::Token));
+        // Ids increase with time.
+        known.sort_unstable_by_key(|challenge| challenge.id);
+        let too_many = known.len().saturating_sub(MOST_CHALLENGES);
+        known.iter().take(too_many).for_each(|challenge| self.follow_delete(challenge));
+        Ok(())
+    }
+
+    async fn take(&mut self, opened: Opened, by: Proofs) -> Result<SignInResult> {
         let Opened { challenge, user, credential } = opened;
-        let by = challenge.proofs.unwrap_or_else(|| Proof::Password.into());
-        let by = proof.map_or(by, |proof| by.with(proof));
         // Of several proofs the oldest says how fresh they are.
         let proved = Proved { at: challenge.proved_at.unwrap_or(challenge.created_at), by };
         let (name, platform) = (challenge.device_name.clone(), challenge.platform.clone());
@@ -325,8 +369,7 @@ impl Steps for Plan<'_> {
         // By a clock that was set back nobody knows how long ago it was.
         let is_ahead = used_at > self.now.plus_seconds(config.leeway_seconds);
         let is_late = is_ahead || self.now >= used_at.plus_seconds(config.refresh_grace_seconds);
-        if is_late || !user.is_active(self.now) || require_alive(&session, &activity, self.services, self.now).is_err()
-        {
+        if is_late || !user.is_active(self.now) || require_alive(self, &session, &activity).is_err() {
             return Err(void());
         }
         signed_in(self, user.clone(), &session, &activity).await
@@ -358,20 +401,30 @@ impl Opened {
     /// Refuses one that cannot be answered any more.
     fn require_open(&self, plan: &Plan<'_>) -> Result<()> {
         let Self { challenge, user, credential } = self;
-        let is_open = challenge.is_open(credential.epoch, plan.now);
-        let is_good = is_open && user.is_active(plan.now) && passwords::lets_in(credential, plan.now);
+        let is_open = challenge.is_open(credential.epoch, plan);
+        // A password that somebody else set is not what one signs in by that was not given.
+        let is_in_time = !self.proofs().has(Proof::Password) || passwords::lets_in(credential, plan.now);
+        let is_good = is_open && user.is_active(plan.now) && is_in_time;
         if is_good { Ok(()) } else { Err(void()) }
     }
 
     /// Plans that a wrong code counts, and is told as this.
     fn refuse_code(&self, plan: &mut Plan<'_>, error: Error) -> Error {
-        let challenge = &self.challenge;
-        let failures = Some(challenge.failures.unwrap_or_default().saturating_add(1));
-        plan.follow(Some(challenge), Challenge { failures, ..challenge.clone() });
+        self.refuse(plan, "wrong code", error)
+    }
+
+    /// Plans that a wrong answer counts, why it is wrong, and that it is told as this.
+    fn refuse(&self, plan: &mut Plan<'_>, why: &str, error: Error) -> Error {
+        self.challenge.count_wrong(plan);
         let target = Some(("user", self.user.id.to_string()));
-        plan.audit("sign_in.factor_failed", target, Some("wrong code".to_owned()));
+        plan.audit("sign_in.factor_failed", target, Some(why.to_owned()));
         plan.refuse(error.clone());
         error
+    }
+
+    /// What was proved before.
+    fn proofs(&self) -> Proofs {
+        self.challenge.proofs.unwrap_or_else(|| Proof::Password.into())
     }
 }
 

@@ -63,9 +63,10 @@ impl Operation for ChoosePassword {
         }
         opened.require_open(plan)?;
         let new = passwords::chosen(plan, "new_password", &step.new_password, user, &opened.credential).await?;
-        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new).await?;
+        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::Keys::Kept).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         opened.credential = credential;
-        plan.take(opened, None).await
+        let by = opened.proofs();
+        plan.take(opened, by).await
     }
 }

@@ -28,7 +28,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators, email,
-        epochs::{self, Password},
+        epochs::{self, Keys, Password},
         notices,
         plan::{Plan, expect_version},
         reads::Reads,
@@ -281,7 +281,7 @@ impl ValidChange {
         if has_moved && plan.actor.user_id() != Some(before.id) {
             // Nor is it undone by who changed it before.
             email::settle(plan, &before).await?;
-            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept).await?;
+            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, Keys::Kept).await?;
             notices::tell(plan, NoticeKind::EmailChanged, &before)?;
             notices::tell(plan, NoticeKind::EmailChanged, &after)?;
         }
@@ -291,6 +291,7 @@ impl ValidChange {
 
 /// Whoever has an account's address can choose its password: changing it is acting as the user.
 async fn require_may_redirect(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
+    plan.actor.require_in_person()?;
     if plan.actor.user_id() != Some(user) {
         administrators::require_may_give_all_of(plan, user).await?;
         return rights::require_fresh(plan).await;

@@ -83,6 +83,19 @@ pub struct NewUser {
     pub(crate) roles: Vec<String>,
     pub(crate) status: UserStatus,
     pub(crate) identity: Option<ExternalIdentity>,
+    pub(crate) made: Made,
+}
+
+/// Who stands for a new account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// The caller, who makes it for somebody.
+    ByCaller,
+    /// Who invited whoever makes it: the operation has asked whether that one may.
+    Invited {
+        /// As assignments name it.
+        by: String,
+    },
 }
 
 /// The fields that a person fills in, checked.
@@ -203,6 +216,7 @@ impl Operation for CreateUser {
             roles: self.roles,
             status,
             identity: self.identity,
+            made: Made::ByCaller,
         };
         Ok((new, checks))
     }
@@ -256,7 +270,9 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         deleted_at: None,
         version: 0,
     };
-    rights::require_after(plan, "user:create", &user).await?;
+    if new.made == Made::ByCaller {
+        rights::require_after(plan, "user:create", &user).await?;
+    }
     let identity = new.identity.as_ref().map(ExternalIdentity::name);
     let names = [("email", user.email.as_deref()), ("username", user.username.as_deref())];
     plan.look_up(&[names[0], names[1], (Claim::IDENTITY, identity.as_deref())]).await?;
@@ -267,7 +283,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         plan.claim("username", username, id).await?;
     }
     if let Some(identity) = &new.identity {
-        identity::link(plan, id, identity).await?;
+        identity::link(plan, id, identity, None).await?;
     }
     plan.follow(None, UserActivity::none(id));
     if let Some(hash) = new.password_hash.clone() {
@@ -275,14 +291,20 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
             plan.require_room(&hash).await?;
         }
         let mut credential = Credential::none(id);
-        // Whoever creates an account for somebody knows its password.
         let is_short = new.fields.is_password_short;
-        let password =
-            if plan.actor.is_system() { Password::Chosen { hash, is_short } } else { Password::Temporary(hash) };
+        let password = match &new.made {
+            // Whoever creates an account for somebody knows its password.
+            Made::ByCaller if !plan.actor.is_system() => Password::Temporary(hash),
+            Made::ByCaller | Made::Invited { .. } => Password::Chosen { hash, is_short },
+        };
         password.put_into(&mut credential, plan).await?;
         plan.follow(None, credential);
     }
     let named = new.roles.iter().map(String::as_str);
+    let assigned_by = match &new.made {
+        Made::ByCaller => plan.actor.name(),
+        Made::Invited { by } => by.clone(),
+    };
     let roles: BTreeSet<&str> = named.chain(plan.rules().default_roles()).collect();
     for role in roles {
         plan.follow(
@@ -293,7 +315,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
                 scope: GLOBAL.to_owned(),
                 valid_from: None,
                 valid_until: None,
-                assigned_by: plan.actor.name(),
+                assigned_by: assigned_by.clone(),
                 assigned_at: plan.now,
                 reason: None,
                 version: 0,
@@ -301,5 +323,8 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         );
     }
     plan.move_authority(id).await?;
-    Ok(plan.insert(user))
+    Ok(match new.made {
+        Made::ByCaller => plan.insert(user),
+        Made::Invited { .. } => plan.insert_judged(user),
+    })
 }

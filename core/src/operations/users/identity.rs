@@ -66,29 +66,48 @@ pub(in crate::operations) async fn is_elsewhere(
     Ok(!has_password && plan.reads().count::<Identity>(Predicate::equals("user_id", user.0)).await? > 0)
 }
 
-/// Plans that an account stands for nobody at other issuers any more, but those that were linked before a moment.
-pub(in crate::operations) async fn unlink_since(plan: &mut Plan<'_>, user: UserId, since: Time) -> Result<()> {
+/// Plans that an account stands for nobody at other issuers any more, but those that were linked up to an epoch. One that was given to
+/// the account has none, and goes by the time.
+pub(in crate::operations) async fn unlink_since(
+    plan: &mut Plan<'_>,
+    user: UserId,
+    (epoch, since): (i64, Time),
+) -> Result<()> {
     let identities: Vec<Identity> = plan.owned("user_id", &user.into()).await?;
-    for identity in identities.into_iter().filter(|identity| identity.linked_at >= since) {
-        plan.release(Claim::IDENTITY, &Identity::name(&identity.issuer, &identity.subject), user).await?;
-        plan.follow_delete(&identity);
+    let is_later = |identity: &Identity| identity.epoch.map_or(identity.linked_at >= since, |of| of > epoch);
+    for identity in identities.iter().filter(|identity| is_later(identity)) {
+        unlink(plan, identity).await?;
     }
     Ok(())
 }
 
-/// Plans that a new account stands for an identity, or says that another one does.
-pub(super) async fn link(plan: &mut Plan<'_>, user: UserId, identity: &ExternalIdentity) -> Result<()> {
+/// Plans that an account does not stand for an identity any more.
+pub(in crate::operations) async fn unlink(plan: &mut Plan<'_>, identity: &Identity) -> Result<()> {
+    plan.release(Claim::IDENTITY, &Identity::name(&identity.issuer, &identity.subject), identity.user_id).await?;
+    plan.follow_delete(identity);
+    // Whoever came by a token of it does nothing more.
+    plan.move_authority(identity.user_id).await
+}
+
+/// Plans that an account stands for an identity, or says that another one does.
+pub(in crate::operations) async fn link(
+    plan: &mut Plan<'_>,
+    user: UserId,
+    identity: &ExternalIdentity,
+    epoch: Option<i64>,
+) -> Result<Identity> {
     plan.claim(Claim::IDENTITY, &identity.name(), user).await?;
+    plan.move_authority(user).await?;
     let identity = Identity {
         id: plan.services.env.new_id()?,
         user_id: user,
         issuer: identity.issuer.clone(),
         subject: identity.subject.clone(),
         linked_at: plan.now,
+        epoch,
         version: 0,
     };
-    plan.follow(None, identity);
-    Ok(())
+    Ok(plan.follow(None, identity))
 }
 
 /// What stored users stand for, each in the order in which it was linked.

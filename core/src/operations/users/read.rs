@@ -129,6 +129,7 @@ impl Operation for Me {
     type Valid = ();
 
     const ACCESS: Access = Access::SignedIn;
+    const IN_PERSON: bool = false;
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
-        epochs::{self, Password},
+        epochs::{self, Keys, Password},
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -176,7 +176,9 @@ impl NewStatus {
                 administrators::require_one_left(plan, &held).await?;
             }
         }
-        epochs::advance(plan, &before, SessionEnd::UserInactive, Password::Kept).await?;
+        // Whoever is off for a time finds its keys again.
+        let keys = if self.to == UserStatus::Banned { Keys::Ended } else { Keys::Kept };
+        epochs::advance(plan, &before, SessionEnd::UserInactive, Password::Kept, keys).await?;
         Ok(plan.update(&before, after))
     }
 }

@@ -8,13 +8,13 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
 use super::{
-    Access, Operation, epochs,
+    Access, Operation, administrators, epochs, factors,
     limits::{Claimed, Tries, Try},
     links, notices,
     passwords::{Guess, lets_in},
     plan::Plan,
     services::Services,
-    users::{existing, is_elsewhere},
+    users::{existing, is_elsewhere, unlink_since},
 };
 use crate::model::{
     credential::Credential,
@@ -105,7 +105,7 @@ impl Operation for ConfirmVerification {
         let (user, credential) = (&opened.user, opened.credential.as_ref());
         let target = Some(("user", user.id.to_string()));
         let is_proved = match password {
-            _ if plan.actor.user_id() == Some(user.id) => true,
+            _ if plan.actor.in_person() == Some(user.id) => true,
             Some(guess) => {
                 let claimed = Claimed::Session(user.id, opened.link.id.0);
                 let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
@@ -142,6 +142,17 @@ impl Operation for ConfirmVerification {
         plan.audit("verification.reset", target, None);
         Ok(Confirmation { is_verified: false, reset_token: Some(link.secret(plan.services)?) })
     }
+}
+
+/// Plans that nothing counts any more, beside the password, that was set before anybody proved the account's address: somebody else
+/// may have registered it.
+pub(super) async fn void_others(plan: &mut Plan<'_>, user: &User) -> Result<()> {
+    unlink_since(plan, user.id, (i64::MIN, Time::MIN)).await?;
+    // A mistyped address inherits no authority.
+    if administrators::has_more_than_defaults(plan, user.id).await? {
+        return factors::passkeys::suspend_after(plan, user.id, i64::MIN).await;
+    }
+    factors::end_all(plan, user).await.map(drop)
 }
 
 /// Plans that a user's address is proved. Relies on the credential that is given, or that there is none.

@@ -14,6 +14,7 @@ use crate::model::{
 use super::{
     Detail, FIRST, Principal, Proved, Rare,
     assignments::{Assignment, Note},
+    key::Reach,
     stored::{self, StoredAssignment, StoredPrincipal},
 };
 use crate::rules::{
@@ -28,8 +29,6 @@ use crate::rules::{
         tree::Path,
         value::{Base, GivenValue},
     },
-    diagnostics::shown,
-    policy::name::Pattern,
     resource::given::Declared,
     scope::tree::ScopeTree,
 };
@@ -65,6 +64,12 @@ impl Principal {
         if !more.is_empty() {
             self.detail_mut().more = more.into();
         }
+    }
+
+    /// It is an API key that reaches these permissions.
+    pub(super) fn limit_to(&mut self, reach: Reach) {
+        self.with_more();
+        self.rare_mut().key = Some(reach);
     }
 
     /// More counts than its plain roles: the fast path does not answer for it.
@@ -217,17 +222,9 @@ impl RuleSet {
     pub fn api_key(&self, owner: &Principal, roles: &[&str], patterns: &[&str]) -> Result<Principal> {
         let roles = roles.iter().map(|role| self.role(role)).collect::<Result<Vec<_>>>()?;
         let mut words = bits::empty(self.all_permissions().len());
-        for text in patterns {
-            let no_pattern =
-                || Error::new(Reason::UnknownPermission, format!("`{}` matches no permission", shown(text)));
-            let pattern = Pattern::parse(text).filter(|pattern| pattern.fields.is_none()).ok_or_else(no_pattern)?;
-            let mut matched =
-                (0_u32..).zip(self.all_permissions()).filter(|(_, one)| pattern.matches(&one.name)).peekable();
-            matched.peek().ok_or_else(no_pattern)?;
-            matched.for_each(|(permission, _)| bits::set(&mut words, permission));
-        }
+        patterns.iter().try_for_each(|text| self.add_pattern(text, &mut words))?;
         let mut key = self.with_active_roles(owner, &roles);
-        key.rare_mut().key = Some(words.into());
+        key.limit_to(words.into());
         Ok(key)
     }
 

@@ -6,12 +6,13 @@
 //! | `stored` | what is stored about an account |
 //! | `assignments` | the roles that it holds, with where and when |
 //! | `builder` | principals of accounts, sessions, API keys, chains and of those who are not signed in |
-//! | `session` | what a session says of who asks by it |
+//! | `session`, `key` | what a session, or an API key, says of who asks by it |
 //! | `supposed` | what an explanation supposes that one has |
 
 mod assignments;
 mod builder;
 mod data;
+mod key;
 mod session;
 mod stored;
 mod supposed;
@@ -40,6 +41,7 @@ use crate::rules::{
 use assignments::Note;
 pub(super) use assignments::{Assignment, RoleAssignment};
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
+pub(crate) use key::KeyFacts;
 pub(crate) use session::SessionFacts;
 pub use stored::{StoredAssignment, StoredPrincipal};
 
@@ -114,7 +116,7 @@ struct Rare {
     /// Only these roles, and their juniors, allow; all others still deny.
     active: Option<Box<[u32]>>,
     /// An API key: one bit for each permission that its patterns match.
-    key: Option<Box<[u64]>>,
+    key: Option<key::Reach>,
     on_behalf_of: Option<Arc<Principal>>,
     /// What is wrong with an attribute that was said of it.
     problem: Option<Box<str>>,
@@ -277,7 +279,7 @@ impl Principal {
     }
 
     /// Whether it is an API key.
-    pub(super) fn is_key(&self) -> bool {
+    pub(crate) fn is_key(&self) -> bool {
         self.rare().is_some_and(|rare| rare.key.is_some())
     }
 

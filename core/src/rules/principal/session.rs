@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Principal, Proved};
 use crate::{
-    model::{proof::Proofs, time::Time, value::Value},
+    model::{error::Result, proof::Proofs, time::Time, value::Value},
     rules::{compile::rule_set::RuleSet, condition::value::GivenValue},
 };
 
@@ -23,16 +23,7 @@ impl RuleSet {
     /// The principal as it asks in a session: with what conditions read of that, and without what roles allow that need a second
     /// factor where none was proved.
     pub(crate) fn in_session<'p>(&self, principal: &'p Principal, session: SessionFacts) -> Cow<'p, Principal> {
-        let mut asking = Cow::Borrowed(principal);
-        if !session.proofs.are_two_factors() {
-            if session.needs_two_factors {
-                // What its roles deny, they deny.
-                asking = Cow::Owned(self.with_active_roles(principal, &[]));
-            } else if self.has_second_factors() {
-                let held_back = asking.to_mut();
-                held_back.proved = held_back.proved.set(Proved::TWO_FACTORS, false);
-            }
-        }
+        let mut asking = self.at_level(principal, session.proofs.are_two_factors(), session.needs_two_factors);
         if self.reads_session
             && let Some(first) = self.shared.symbols.session
         {
@@ -42,6 +33,38 @@ impl RuleSet {
             }
             let proofs = session.proofs.iter().map(|proof| Value::from(proof.as_str())).collect();
             attributes.push((first + 1, GivenValue::Set(proofs)));
+        }
+        asking
+    }
+
+    /// Somebody as it asks in a session of its own and acts as another user: what both may do. Of the user nothing was proved, so that
+    /// what conditions read of its session is absent; roles that need a second factor count as they do for who acts, as with a key.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`](crate::Reason::Internal) if one of them was made by another rule set.
+    pub(crate) fn acting_as(&self, asking: &Principal, user: &Principal, session: SessionFacts) -> Result<Principal> {
+        let user = self.at_level(user, session.proofs.are_two_factors(), session.needs_two_factors);
+        self.on_behalf_of(asking, &user)
+    }
+
+    /// The principal without what roles allow that need a second factor, where none was proved; without what any allows, where
+    /// everybody has to.
+    pub(super) fn at_level<'p>(
+        &self,
+        principal: &'p Principal,
+        has_two_factors: bool,
+        needs_two_factors: bool,
+    ) -> Cow<'p, Principal> {
+        let mut asking = Cow::Borrowed(principal);
+        if has_two_factors {
+            return asking;
+        }
+        if needs_two_factors {
+            // What its roles deny, they deny.
+            asking = Cow::Owned(self.with_active_roles(principal, &[]));
+        } else if self.has_second_factors() {
+            let held_back = asking.to_mut();
+            held_back.proved = held_back.proved.set(Proved::TWO_FACTORS, false);
         }
         asking
     }

@@ -1,5 +1,7 @@
 //! A principal otherwise than it is, for explanations.
 
+use std::sync::Arc;
+
 use super::{
     Principal, Proved,
     assignments::{Assignment, Window},
@@ -46,7 +48,7 @@ impl Principal {
     }
 
     pub(in crate::rules) fn widen_key(&mut self, permission: u32) {
-        self.rare_mut().key.iter_mut().for_each(|key| bits::set(key, permission));
+        self.rare_mut().key.iter_mut().for_each(|key| bits::set(Arc::make_mut(key), permission));
     }
 
     /// One more of its roles allows, where not all do.

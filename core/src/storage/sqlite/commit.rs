@@ -54,10 +54,14 @@ pub(super) async fn run(connections: &Connections, change_set: &ChangeSet) -> Re
     }
     match result {
         Ok(committed) => {
+            writer.settle(Ok(()))?;
             connections.committed(committed.position);
             Ok(committed)
         }
-        Err(Abort::Commit(error)) => Err(error),
+        Err(Abort::Commit(error)) => {
+            writer.rest().await;
+            Err(error)
+        }
         Err(Abort::Sql(problem)) => writer.settle(Err(problem)).map_err(CommitError::Failed),
         Err(Abort::Lost(problem)) => {
             let _ = writer.settle::<()>(Err(problem));

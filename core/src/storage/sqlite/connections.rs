@@ -2,14 +2,20 @@
 //! middle leaves a connection on which the next begins afresh: open transactions are rolled back.
 
 use std::sync::{
-    Mutex as SyncMutex, PoisonError,
+    Arc, Mutex as SyncMutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuard};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use async_lock::{Mutex, Semaphore};
+use sqlx::sqlite::SqliteConnectOptions;
 
-use super::{SqliteOptions, error, file::DatabaseFile, migrate, rows};
+use super::{
+    SqliteOptions,
+    file::DatabaseFile,
+    gate::{self, Gate, Use},
+    lease::{Lease, SharedSlot},
+    migrate, rows,
+};
 use crate::{
     model::error::{Error, Reason, Result},
     storage::memory,
@@ -22,13 +28,15 @@ pub(super) struct Connections {
     is_read_only: bool,
     own: Option<Own>,
     pub(super) file: DatabaseFile,
-    writer: Mutex<Slot>,
-    readers: Vec<Mutex<Slot>>,
+    gate: Gate,
+    writer: SharedSlot,
+    readers: Vec<SharedSlot>,
     /// One for each connection that reads and that nobody uses.
-    free: Semaphore,
+    free: Arc<Semaphore>,
     /// Held while one waits for a connection to read: the others stand behind it, in the order in which they came.
     queue: Mutex<()>,
-    watcher: Mutex<Watcher>,
+    /// Sees the commits of others.
+    watcher: SharedSlot,
     is_closed: AtomicBool,
 }
 
@@ -40,44 +48,6 @@ struct Own {
     position: SyncMutex<Option<u64>>,
 }
 
-/// A connection; none before its first use, after a crash and once closed.
-type Slot = Option<SqliteConnection>;
-
-/// Sees the commits of others.
-#[derive(Default)]
-struct Watcher {
-    slot: Slot,
-    /// SQLite's number of the file's state, and the newest commit in it.
-    seen: Option<(i64, u64)>,
-}
-
-/// A connection in use.
-pub(super) struct Lease<'c> {
-    // Given back before the permit that says so.
-    slot: MutexGuard<'c, Slot>,
-    _free: Option<SemaphoreGuard<'c>>,
-}
-
-impl Lease<'_> {
-    /// The connection.
-    pub(super) fn get(&mut self) -> Result<&mut SqliteConnection> {
-        self.slot.as_mut().ok_or_else(memory::closed)
-    }
-
-    /// The answer; after an error that may leave the connection in an odd state it is let go of,
-    /// and the next caller makes another.
-    pub(super) fn settle<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
-        settle(&mut self.slot, result)
-    }
-}
-
-fn settle<T>(slot: &mut Slot, result: Result<T, sqlx::Error>) -> Result<T> {
-    if result.as_ref().is_err_and(|problem| !error::is_busy(problem)) {
-        *slot = None;
-    }
-    result.map_err(error::error)
-}
-
 impl Connections {
     pub(super) async fn open(options: &SqliteOptions) -> Result<Self> {
         options.check()?;
@@ -87,15 +57,24 @@ impl Connections {
             is_read_only: options.is_read_only(),
             own: options.is_exclusive.then(Own::default),
             file: DatabaseFile::new(options.path()?),
-            writer: Mutex::default(),
-            readers: (0..options.readers).map(|_| Mutex::default()).collect(),
-            free: Semaphore::new(options.readers),
+            gate: Gate::default(),
+            writer: SharedSlot::default(),
+            readers: (0..options.readers).map(|_| SharedSlot::default()).collect(),
+            free: Arc::new(Semaphore::new(options.readers)),
             queue: Mutex::default(),
-            watcher: Mutex::default(),
+            watcher: SharedSlot::default(),
             is_closed: AtomicBool::new(false),
         };
         if options.makes_files() {
             connections.file.make();
+        }
+        // Who has a file for itself keeps its lock on it: a child is refused, as everybody else is.
+        if !connections.is_exclusive() {
+            let _used = connections.gate.begin().await;
+            for slot in connections.slots() {
+                slot.lock().await.is_closed_by_forks = true;
+                gate::register(slot);
+            }
         }
         // Opening the file is lazy in SQLite; the first statement tells whether it is a database.
         let mut writer = connections.writer().await?;
@@ -103,6 +82,11 @@ impl Connections {
         writer.settle(probed)?;
         drop(writer);
         Ok(connections)
+    }
+
+    /// The writer last: the last connection moves the log into the file and removes it.
+    fn slots(&self) -> impl Iterator<Item = &SharedSlot> {
+        self.readers.iter().chain([&self.watcher, &self.writer])
     }
 
     pub(super) fn is_read_only(&self) -> bool {
@@ -115,32 +99,31 @@ impl Connections {
     }
 
     /// The one connection that writes.
-    pub(super) async fn writer(&self) -> Result<Lease<'_>> {
-        let mut slot = self.writer.lock().await;
-        let is_new = slot.is_none();
-        self.connect(&mut slot, &self.for_writing).await?;
-        if let (true, Some(own)) = (is_new, &self.own)
-            && let Err(error) = own.require_unchanged(&mut slot).await
-        {
-            *slot = None;
-            return Err(error);
+    pub(super) async fn writer(&self) -> Result<Lease> {
+        let used = self.gate.begin().await;
+        let mut lease = Lease::new(self.writer.lock_arc().await, None, used);
+        let is_new = self.connect(&mut lease, &self.for_writing).await?;
+        if let (true, Some(own)) = (is_new, &self.own) {
+            own.require_unchanged(&mut lease).await?;
         }
-        Ok(Lease { slot, _free: None })
+        Ok(lease)
     }
 
     /// A connection that reads: any free one, else the first that becomes free.
-    pub(super) async fn reader(&self) -> Result<Lease<'_>> {
+    pub(super) async fn reader(&self) -> Result<Lease> {
         if self.is_exclusive() {
             return self.writer().await;
         }
+        let used = self.gate.begin().await;
         let free = {
             let _first = self.queue.lock().await;
-            self.free.acquire().await
+            self.free.acquire_arc().await
         };
         // Whoever holds a permit finds a connection.
-        let mut slot = self.readers.iter().find_map(Mutex::try_lock).ok_or_else(memory::closed)?;
-        self.connect(&mut slot, &self.for_reading).await?;
-        Ok(Lease { slot, _free: Some(free) })
+        let slot = self.readers.iter().find_map(Mutex::try_lock_arc).ok_or_else(memory::closed)?;
+        let mut lease = Lease::new(slot, Some(free), used);
+        self.connect(&mut lease, &self.for_reading).await?;
+        Ok(lease)
     }
 
     /// The newest commit of any process. While nobody commits this asks SQLite for one number
@@ -153,10 +136,11 @@ impl Connections {
             own.know(position);
             return Ok(position);
         }
-        let mut watcher = self.watcher.lock().await;
-        self.connect(&mut watcher.slot, &self.for_reading).await?;
-        let Watcher { slot, seen } = &mut *watcher;
-        let connection = slot.as_mut().ok_or_else(memory::closed)?;
+        let used = self.gate.begin().await;
+        let mut watcher = Lease::new(self.watcher.lock_arc().await, None, used);
+        self.connect(&mut watcher, &self.for_reading).await?;
+        let seen = watcher.slot()?.seen;
+        let connection = watcher.get()?;
         let newest = async {
             // Asked before the position: a commit in between is found by the next call.
             let state = rows::pragma(connection, "PRAGMA data_version").await?.unwrap_or_default();
@@ -167,11 +151,11 @@ impl Connections {
             Ok((head.position.try_into().unwrap_or_default(), Some((state, head))))
         };
         let newest = newest.await;
-        let (position, read) = settle(slot, newest)?;
+        let (position, read) = watcher.settle(newest)?;
         if let Some((state, head)) = read {
             // What is too new is asked for again each time.
             migrate::require_known(head.schema)?;
-            *seen = Some((state, position));
+            watcher.slot()?.seen = Some((state, position));
         }
         Ok(position)
     }
@@ -186,35 +170,42 @@ impl Connections {
     /// Waits for callers in the middle of something, then closes. Can be repeated.
     pub(super) async fn close(&self) -> Result<()> {
         self.is_closed.store(true, Ordering::Release);
-        let mut connections = Vec::new();
+        let _used = self.gate.begin().await;
+        let mut leases = Vec::new();
         // Nobody gets another, and who has one gives it back.
         let _queue = self.queue.lock().await;
-        for reader in &self.readers {
-            connections.extend(reader.lock().await.take());
+        for slot in self.slots() {
+            leases.push(Lease::new(slot.lock_arc().await, None, Use::regardless()));
         }
-        connections.extend(self.watcher.lock().await.slot.take());
-        // The writer last: the last connection moves the log into the file and removes it.
-        connections.extend(self.writer.lock().await.take());
         let mut result = Ok(());
-        for connection in connections {
-            result = result.and(connection.close().await.map_err(error::error));
+        for lease in &mut leases {
+            result = result.and(lease.close().await);
         }
         result
     }
 
-    async fn connect(&self, slot: &mut Slot, options: &SqliteConnectOptions) -> Result<()> {
+    /// Whether the connection is new.
+    async fn connect(&self, lease: &mut Lease, options: &SqliteConnectOptions) -> Result<bool> {
         // Asked under the lock of the slot, so that close() leaves none behind.
         if self.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
         self.file.require_same()?;
-        if slot.is_none() {
-            let connection = options.connect().await.map_err(error::error)?;
+        let is_new = lease.connect(options).await?;
+        if is_new {
             // The file may have become another while it was opened.
-            self.file.require_same()?;
-            *slot = Some(connection);
+            self.file.require_same().inspect_err(|_| lease.give_up())?;
         }
-        Ok(())
+        Ok(is_new)
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        // Until each that is open has counted itself, as a fork does not find them any more.
+        let _used = Use::regardless();
+        self.readers.clear();
+        (self.watcher, self.writer) = Default::default();
     }
 }
 
@@ -225,13 +216,15 @@ impl Own {
     }
 
     /// Refuses where somebody else has written since the last connection.
-    async fn require_unchanged(&self, slot: &mut Slot) -> Result<()> {
+    async fn require_unchanged(&self, lease: &mut Lease) -> Result<()> {
         let known = *self.position.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(known), Some(connection)) = (known, slot) else { return Ok(()) };
-        let head = rows::head(connection).await.map_err(error::error)?;
+        let Some(known) = known else { return Ok(()) };
+        let head = rows::head(lease.get()?).await;
+        let head = lease.settle(head).inspect_err(|_| lease.give_up())?;
         if u64::try_from(head.position).ok() == Some(known) {
             return Ok(());
         }
+        lease.give_up();
         let message = "the connection was lost, and others have written to the file since: open the store again";
         Err(Error::new(Reason::StorageUnavailable, message))
     }

@@ -24,6 +24,13 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0008_limits.sql"),
     include_str!("../../../migrations/sqlite/0009_notices.sql"),
     include_str!("../../../migrations/sqlite/0010_factors.sql"),
+    include_str!("../../../migrations/sqlite/0011_passkeys.sql"),
+    include_str!("../../../migrations/sqlite/0012_mail_sign_in.sql"),
+    include_str!("../../../migrations/sqlite/0013_signing_keys.sql"),
+    include_str!("../../../migrations/sqlite/0014_api_keys.sql"),
+    include_str!("../../../migrations/sqlite/0015_identity_epochs.sql"),
+    include_str!("../../../migrations/sqlite/0016_impersonation.sql"),
+    include_str!("../../../migrations/sqlite/0017_invitations.sql"),
 ];
 
 /// The table that says which of them a file has seen.

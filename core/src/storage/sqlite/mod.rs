@@ -8,6 +8,8 @@ mod commit;
 mod connections;
 mod error;
 mod file;
+pub(crate) mod gate;
+mod lease;
 mod migrate;
 mod options;
 mod prune;

@@ -1,6 +1,10 @@
 //! Plays one scenario on a store of its own.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::future;
 use rolekeep::{
@@ -21,7 +25,7 @@ use super::{
     scenario::{Scenario, Step, Store},
     typed,
 };
-use crate::{authenticator, mails::Mails, seeded::SeededWorld};
+use crate::{authenticator, issuer, mails::Mails, security_key::SecurityKey, seeded::SeededWorld};
 
 /// Where a scenario's store is kept.
 #[derive(Clone)]
@@ -65,6 +69,7 @@ struct Player {
     mails: Mails,
     callers: BTreeMap<String, Caller>,
     saved: BTreeMap<String, Json>,
+    passkeys: Mutex<BTreeMap<String, SecurityKey>>,
     backend: Backend,
     is_counted: bool,
     /// The file's folder, gone with the player.
@@ -89,6 +94,7 @@ impl Player {
             mails,
             callers: BTreeMap::new(),
             saved: BTreeMap::new(),
+            passkeys: Mutex::default(),
             backend,
             is_counted: true,
             folder,
@@ -296,6 +302,23 @@ impl Player {
         }
     }
 
+    /// What a browser answers.
+    fn passkey(&self, written: &serde_json::Map<String, Json>) -> String {
+        let options = |json: &Json| self.filled(json).as_str().unwrap().to_owned();
+        let mut keys = self.passkeys.lock().unwrap();
+        let next = keys.len() as u64;
+        let key = keys.entry(written["$passkey"].to_string()).or_insert_with(|| SecurityKey::new(next));
+        key.is_verified = written.get("verified").is_none_or(|is_verified| is_verified == true);
+        let counter = written.get("counter").map(|counter| u32::try_from(counter.as_u64().unwrap()).unwrap());
+        // It rises as it signs.
+        key.counter = counter.map_or(key.counter, |counter| counter - 1);
+        match (written.get("create"), written.get("get")) {
+            (Some(create), None) => key.create(&options(create)),
+            (None, Some(get)) => key.get(&options(get)),
+            _ => panic!("a passkey is created or got: {written:?}"),
+        }
+    }
+
     /// What a scenario writes, with `$name`, `$repeat` and the like filled in.
     fn filled(&self, written: &Json) -> Json {
         match written {
@@ -314,6 +337,11 @@ impl Player {
                     let later = keys.get("step").map_or(0, |step| step.as_i64().unwrap());
                     authenticator::code(secret.as_str().unwrap(), now().as_second() / 30 + later).into()
                 }
+                _ if keys.contains_key("$jwt") => {
+                    let (claims, secret) = (self.filled(&keys["$jwt"]), self.filled(&keys["secret"]));
+                    issuer::shared_token(claims, secret.as_str().unwrap()).into()
+                }
+                _ if keys.contains_key("$passkey") => self.passkey(keys).into(),
                 (Some(repeat), _) => {
                     let (text, times): (String, usize) = serde_json::from_value(repeat.clone()).unwrap();
                     text.repeat(times).into()

@@ -37,18 +37,25 @@ typed! {
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }
     sessions {
-        login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
-        revoke_others(), revoke_all(RevokeAllSessions),
+        login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), step_up_passkey_start(), step_up_passkey(StepUpByPasskey), step_up_external(StepUpExternal), impersonate(Impersonate), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
+        revoke_others(), revoke_all(RevokeAllSessions), revoke_everyone(),
     }
-    sign_in { factor(ProveFactor), password(ChoosePassword), enrol_start(StartEnrol), enrol(Enrol) }
+    sign_in {
+        passkey_start(StartSignInByPasskey), passkey(SignInByPasskey), mail_start(StartSignInByMail), mail(SignInByMail), external(SignInByToken), factor(ProveFactor), password(ChoosePassword),
+        enrol_start(StartEnrol), enrol(Enrol), enrol_passkey_start(StartEnrolPasskey), enrol_passkey(EnrolPasskey),
+    }
     factors {
-        list(), add_start(), add(AddFactor), remove(RemoveFactor), recovery_codes(), reset_of(ResetFactorsOf),
+        list(), add_start(), add(AddFactor), add_passkey_start(), add_passkey(AddPasskey), remove(RemoveFactor), recovery_codes(), reset_of(ResetFactorsOf),
     }
+    api_keys { create(CreateApiKey), create_for(CreateApiKeyFor), list(ListApiKeys), list_of(ListApiKeysOf), revoke(RevokeApiKey) }
     passwords {
         change(ChangePassword), forgot(ForgotPassword), reset(ResetPassword), set(SetPassword), set_temporary(SetTemporaryPassword), expire(ExpirePasswords), costs(), retire(RetirePasswords),
     }
     verification { send(), confirm(ConfirmVerification) }
     email { change(ChangeEmail), confirm(ConfirmEmail), revert(RevertEmail) }
+    identities { list(), link_start(), link(LinkIdentity), unlink(UnlinkIdentity) }
+    invitations { create(CreateInvitation), list(ListInvitations), revoke(RevokeInvitation), accept(AcceptInvitation) }
+    signing_keys { list(), rotate(), revoke(RevokeSigningKey), jwks() }
     limits { clear(ClearLimits) }
     roles {
         create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),

@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use rolekeep::{
     Caller, Code, Error, Policy, UserManagement,
+    api_keys::{CreateApiKey, CreateApiKeyFor},
     drones::CreateDrone,
     ffi,
+    invitations::CreateInvitation,
     regions::CreateRegion,
+    sessions::Impersonate,
     storage::{MemoryStorage, Storage},
     users::{CreateUser, DeactivateUser, SuspendUser},
 };
 use serde_json::{Value, json};
 
 use super::kit::{PASSWORD, signed_in};
+use crate::mails::Mails;
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 21] = [
     "audit.outcome",
     "sessions.login",
     "sessions.refresh",
@@ -23,14 +27,23 @@ const PUBLIC: [&str; 12] = [
     "sign_in.password",
     "sign_in.enrol_start",
     "sign_in.enrol",
+    "sign_in.passkey_start",
+    "sign_in.passkey",
+    "sign_in.mail_start",
+    "sign_in.mail",
+    "sign_in.external",
+    "sign_in.enrol_passkey_start",
+    "sign_in.enrol_passkey",
     "sessions.inspect",
     "passwords.forgot",
     "passwords.reset",
     "verification.confirm",
     "email.revert",
+    "signing_keys.jwks",
+    "invitations.accept",
 ];
 /// Any user may ask for these about itself; none of them says anything about others.
-const OWN: [&str; 16] = [
+const OWN: [&str; 27] = [
     "users.me",
     "sessions.logout",
     "sessions.list",
@@ -40,16 +53,43 @@ const OWN: [&str; 16] = [
     "factors.list",
     "factors.add_start",
     "factors.add",
+    "factors.add_passkey_start",
+    "factors.add_passkey",
+    "sessions.step_up_passkey_start",
+    "sessions.step_up_passkey",
+    "sessions.step_up_external",
+    "identities.list",
+    "identities.link_start",
+    "identities.link",
+    "identities.unlink",
     "factors.remove",
     "factors.recovery_codes",
     "verification.send",
+    "api_keys.create",
+    "api_keys.list",
     "email.change",
     "email.confirm",
     "roles.mine",
     "permissions.mine",
 ];
 /// The host alone.
-const SYSTEM: [&str; 5] = ["passwords.set", "passwords.expire", "passwords.costs", "passwords.retire", "setup.seed"];
+const SYSTEM: [&str; 10] = [
+    "sessions.revoke_everyone",
+    "api_keys.create_for",
+    "passwords.set",
+    "passwords.expire",
+    "passwords.costs",
+    "passwords.retire",
+    "signing_keys.list",
+    "signing_keys.rotate",
+    "signing_keys.revoke",
+    "setup.seed",
+];
+
+/// Areas whose operations a key may ask for, as far as its patterns reach: they are about other things than who is let in.
+const AREAS_FOR_KEYS: [&str; 7] = ["users", "roles", "permissions", "policy", "regions", "drones", "audit"];
+/// And those that only tell, of the other areas.
+const FOR_KEYS: [&str; 3] = ["sessions.list_of", "api_keys.list_of", "invitations.list"];
 
 /// A store with somebody's things in it.
 struct World {
@@ -60,13 +100,16 @@ struct World {
     inactive: String,
     session: String,
     refresh_token: String,
+    api_key: String,
+    invitation: String,
 }
 
 impl World {
     async fn new() -> Self {
         let storage = Arc::new(MemoryStorage::new());
         let policy = Policy::preset("standard").unwrap();
-        let um = UserManagement::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
+        let builder = UserManagement::builder().storage(storage.clone()).policy(policy).notifier(Mails::default());
+        let um = builder.open().await.unwrap();
         let system = um.system();
         system.regions().create(CreateRegion::new("east", "East")).await.unwrap();
         let new = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
@@ -78,6 +121,9 @@ impl World {
         let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
         system.drones().create(drone("free")).await.unwrap();
+        let key = CreateApiKeyFor::new(victim.id, "Backup");
+        let key = system.api_keys().create_for(key).await.unwrap();
+        let invitation = system.invitations().create(CreateInvitation::new("invited@example.org")).await.unwrap();
         let login = um.login("victim", PASSWORD, Default::default()).await.unwrap().done().unwrap();
         Self {
             um,
@@ -87,6 +133,8 @@ impl World {
             inactive: inactive.id.to_string(),
             session: login.session_id.to_string(),
             refresh_token: login.refresh_token.expose().to_owned(),
+            api_key: key.api_key.id.to_string(),
+            invitation: invitation.id.to_string(),
         }
     }
 
@@ -107,13 +155,30 @@ impl World {
             "users.replace" => json!({"id": victim, "email": "other@example.org"}),
             "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
             "sessions.refresh" => json!({ "refresh_token": self.refresh_token }),
-            "sessions.list_of" | "sessions.revoke_all" | "limits.clear" | "factors.reset_of" => {
+            "api_keys.create" => json!({"name": "Backup"}),
+            "api_keys.create_for" => json!({"user_id": victim, "name": "Backup"}),
+            "api_keys.revoke" => json!({ "id": self.api_key }),
+            "sessions.list_of" | "api_keys.list_of" | "sessions.revoke_all" | "limits.clear" | "factors.reset_of" => {
                 json!({ "user_id": victim })
             }
+            "sessions.impersonate" => json!({"user_id": victim, "reason": "A ticket"}),
             "sessions.step_up" => json!({ "password": PASSWORD }),
+            "invitations.create" => {
+                json!({"email": "victim@example.org", "roles": [{"role": "moderator", "scope": "region:east"}]})
+            }
+            "invitations.list" => json!({"state": "open"}),
+            "invitations.revoke" => json!({ "id": self.invitation }),
+            "sign_in.mail_start" => json!({"identifier": "victim"}),
+            "sign_in.mail" => json!({"challenge": "rkx_AAAA", "code": "12345678"}),
             "sign_in.factor" | "sign_in.enrol" | "factors.add" => json!({"challenge": "rkx_AAAA", "code": "123456"}),
-            "sign_in.enrol_start" => json!({"challenge": "rkx_AAAA"}),
-            "factors.remove" => json!({ "id": self.session }),
+            "sign_in.passkey" | "sign_in.enrol_passkey" | "factors.add_passkey" | "sessions.step_up_passkey" => {
+                json!({"challenge": "rkx_AAAA", "response": "{}"})
+            }
+            "sign_in.enrol_start" | "sign_in.enrol_passkey_start" => json!({"challenge": "rkx_AAAA"}),
+            "factors.remove" | "identities.unlink" => json!({ "id": self.session }),
+            "sign_in.external" | "sessions.step_up_external" => json!({"token": "a.b.c"}),
+            "identities.link" => json!({"challenge": "rkn_AAAA", "token": "a.b.c"}),
+            "signing_keys.revoke" => json!({ "id": "first" }),
             "sign_in.password" => json!({"challenge": "rkx_AAAA", "new_password": PASSWORD}),
             "sessions.inspect" => json!({ "token": self.refresh_token }),
             "passwords.change" => json!({"current_password": PASSWORD, "new_password": "another horse battery"}),
@@ -121,7 +186,13 @@ impl World {
             "email.confirm" => json!({"token": "rke_AAAA"}),
             "passwords.set" => json!({"user_id": victim, "password": "another horse battery"}),
             "passwords.set_temporary" => json!({ "user_id": victim }),
-            "passwords.costs" => json!({}),
+            "passwords.costs"
+            | "sessions.revoke_everyone"
+            | "signing_keys.list"
+            | "signing_keys.rotate"
+            | "signing_keys.jwks"
+            | "identities.list"
+            | "identities.link_start" => json!({}),
             "passwords.retire" => json!({ "cost": "bcrypt$c=12" }),
             "passwords.expire" => json!({ "user_ids": [victim] }),
             "sessions.revoke" => json!({ "id": self.session }),
@@ -232,4 +303,48 @@ async fn sec_9_the_rows_work_for_who_may() {
             false => assert!(answer.is_ok(), "{operation}: {answer:?}"),
         }
     }
+}
+
+/// What a user does with its account it does in person, also an administrator: whoever adds an area says what keys may.
+#[tokio::test]
+async fn sec_10_keys_ask_for_nothing_that_a_user_does_in_person() {
+    let world = World::new().await;
+    let (admin, _) = signed_in(&world.um, "root", &["admin"]).await;
+    let key = admin.api_keys().create(CreateApiKey::new("Everything")).await.unwrap().key;
+    let program = world.um.authenticate(key.expose(), Default::default()).await.unwrap();
+    for operation in ffi::OPERATIONS.iter().filter(|operation| !PUBLIC.contains(operation)) {
+        let area = operation.split('.').next().unwrap();
+        let is_for_keys = AREAS_FOR_KEYS.contains(&area) || FOR_KEYS.contains(operation);
+        let answer = world.knock(&program, operation, &world.input(operation)).await;
+        let message = answer.err().map(|error| error.message().to_owned()).unwrap_or_default();
+        let is_refused = message == "an API key may not do this; sign in";
+        // Its input moves an address.
+        let is_for_keys = is_for_keys && *operation != "users.replace";
+        let is_expected = !is_for_keys && !SYSTEM.contains(operation);
+        assert_eq!(is_refused, is_expected, "{operation}: {message}");
+    }
+}
+
+/// Nor does whoever acts as another user, also as an administrator among administrators; but to end that.
+#[tokio::test]
+async fn sec_10_nobody_asks_as_another_for_what_that_does_in_person() {
+    let world = World::new().await;
+    let (root, _) = signed_in(&world.um, "root", &["admin"]).await;
+    let (_, other) = signed_in(&world.um, "other", &["admin"]).await;
+    let acting = root.sessions().impersonate(Impersonate::new(other, "A test")).await.unwrap().access_token;
+    let acting = world.um.authenticate(acting.expose(), Default::default()).await.unwrap();
+    let is_logout = |operation: &&&str| **operation == "sessions.logout";
+    let others = ffi::OPERATIONS.iter().filter(|operation| !PUBLIC.contains(operation) && !is_logout(operation));
+    for operation in others.chain(ffi::OPERATIONS.iter().filter(is_logout)) {
+        let area = operation.split('.').next().unwrap();
+        let may_be = AREAS_FOR_KEYS.contains(&area) || FOR_KEYS.contains(operation) || is_logout(&operation);
+        let answer = world.knock(&acting, operation, &world.input(operation)).await;
+        let message = answer.as_ref().err().map(|error| error.message().to_owned()).unwrap_or_default();
+        let is_refused = message == "nobody may do this as another user";
+        // Its input moves an address.
+        let may_be = may_be && *operation != "users.replace";
+        assert_eq!(is_refused, !may_be && !SYSTEM.contains(operation), "{operation}: {message}");
+        assert!(answer.is_ok() || !is_logout(&operation), "{answer:?}");
+    }
+    assert!(acting.can("user:read", None).is_err());
 }

@@ -117,7 +117,7 @@ async fn sec_1_no_account_stands_for_all_unknown_names() {
     }
 }
 
-/// AUTH.md, "Tokens": inspect takes access tokens, all else is refused.
+/// Inspect takes access tokens, all else is refused.
 #[tokio::test]
 async fn aut_19_a_refresh_token_is_told_nothing_of() {
     let um = store(policy()).await;
@@ -142,7 +142,7 @@ async fn sec_15_sign_ins_at_once_do_not_hash_anew() {
     assert_eq!(clock.hashed() - before, 2);
 }
 
-/// AUTH.md, "Passwords": unassigned code points are refused at set, so that NFC stays stable.
+/// Unassigned code points are refused at set, so that NFC stays stable.
 #[tokio::test]
 async fn aut_2_unassigned_letters_are_refused_when_a_password_is_set() {
     let um = store(policy()).await;

@@ -15,6 +15,12 @@ const PURPOSES = {
     about: "Sign in with the address that you had until now, to use the new one.",
     done: "Your address was changed. Sign in with it.",
   },
+  rki_: {
+    path: "/invitation/accept",
+    fields: ["new_password"],
+    about: "Choose a password for your account.",
+    done: "You have an account now. Sign in with your address and the password.",
+  },
   rku_: { path: "/email/revert", fields: [], about: "Undo the change of address.", done: "Undone: we mailed you a link to choose a new password." },
 };
 
@@ -28,11 +34,12 @@ history.replaceState(null, "", location.pathname);
 async function post(path, body, bearer) {
   const headers = { "content-type": "application/json" };
   if (bearer) headers.authorization = `Bearer ${bearer}`;
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  // Whoever is signed in by cookies may open a mail of another account: this page has a token of its own, or none.
+  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), credentials: "omit" });
   const answer = await response.json();
   if (response.ok) return answer;
   const wait = response.headers.get("retry-after");
-  throw new Error(wait ? `Too many tries: try again in ${wait} seconds.` : (answer.fields?.[0]?.message ?? answer.message));
+  throw new Error(wait ? `Too many tries: try again in ${wait} seconds.` : (answer.fields?.[0]?.message ?? answer.detail));
 }
 
 /** The session in which an address is changed. */

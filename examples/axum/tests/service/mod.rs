@@ -1,9 +1,20 @@
 //! What the tests of the service share: it is served on a socket, and asked by HTTP.
 #![allow(dead_code, reason = "each test file is a program of its own, and uses what it needs")]
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use axum_service::{Service, app};
+use axum_service::{Service, app, session::Origin};
+use rolekeep::{
+    Time,
+    environment::{Environment, Task, TokioEnvironment, Work},
+};
 use serde_json::Value as Json;
 use tokio::net::TcpListener;
 use ureq::http::HeaderMap;
@@ -20,6 +31,48 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
+}
+
+/// A clock that a test moves on.
+pub struct Later {
+    pub real: TokioEnvironment,
+    pub seconds: Arc<AtomicU64>,
+}
+
+impl Later {
+    fn by(&self) -> Duration {
+        Duration::from_secs(self.seconds.load(Ordering::Relaxed))
+    }
+}
+
+impl Environment for Later {
+    fn now(&self) -> Time {
+        self.real.now().checked_add(self.by()).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.real.elapsed() + self.by()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
+        self.real.random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        self.real.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.real.spawn_blocking(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        self.real.sleep(millis)
+    }
+}
+
+pub fn origin(base: &str) -> Origin {
+    Origin(base.into())
 }
 
 pub fn serve(listener: TcpListener, service: Service) {

@@ -23,22 +23,41 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.refresh" -> writeTokens(me.sessions.refresh(readRefresh(input)))
     "sessions.inspect" -> writeTokenInspection(me.sessions.inspect(readInspectToken(input)))
     "sessions.step_up" -> writeTokens(me.sessions.stepUp(readStepUp(input)))
+    "sessions.step_up_passkey_start" -> writePasskeyOptions(input.record().let { me.sessions.stepUpPasskeyStart() })
+    "sessions.step_up_passkey" -> writeTokens(me.sessions.stepUpPasskey(readStepUpByPasskey(input)))
+    "sessions.step_up_external" -> writeTokens(me.sessions.stepUpExternal(readStepUpExternal(input)))
+    "sessions.impersonate" -> writeImpersonation(me.sessions.impersonate(readImpersonate(input)))
     "sessions.logout" -> input.record().let { me.sessions.logout() }.let { JsonNull }
     "sessions.list" -> writeSessionPage(me.sessions.list(readListSessions(input)))
     "sessions.list_of" -> writeSessionPage(me.sessions.listOf(readListSessionsOf(input)))
     "sessions.revoke" -> me.sessions.revoke(readRevokeSession(input)).let { JsonNull }
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
+    "sessions.revoke_everyone" -> input.record().let { me.sessions.revokeEveryone() }.let { JsonNull }
+    "sign_in.passkey_start" -> writePasskeyOptions(me.signIn.passkeyStart(readStartSignInByPasskey(input)))
+    "sign_in.passkey" -> writeSignInResult(me.signIn.passkey(readSignInByPasskey(input)))
+    "sign_in.mail_start" -> writeMailChallenge(me.signIn.mailStart(readStartSignInByMail(input)))
+    "sign_in.mail" -> writeSignInResult(me.signIn.mail(readSignInByMail(input)))
+    "sign_in.external" -> writeSignInResult(me.signIn.external(readSignInByToken(input)))
     "sign_in.factor" -> writeSignInResult(me.signIn.factor(readProveFactor(input)))
     "sign_in.password" -> writeSignInResult(me.signIn.password(readChoosePassword(input)))
     "sign_in.enrol_start" -> writeFactorSetup(me.signIn.enrolStart(readStartEnrol(input)))
     "sign_in.enrol" -> writeSignInResult(me.signIn.enrol(readEnrol(input)))
+    "sign_in.enrol_passkey_start" -> writePasskeyOptions(me.signIn.enrolPasskeyStart(readStartEnrolPasskey(input)))
+    "sign_in.enrol_passkey" -> writeSignInResult(me.signIn.enrolPasskey(readEnrolPasskey(input)))
     "factors.list" -> writeFactorList(input.record().let { me.factors.list() })
     "factors.add_start" -> writeFactorSetup(input.record().let { me.factors.addStart() })
     "factors.add" -> writeAddedFactor(me.factors.add(readAddFactor(input)))
+    "factors.add_passkey_start" -> writePasskeyOptions(input.record().let { me.factors.addPasskeyStart() })
+    "factors.add_passkey" -> writeAddedFactor(me.factors.addPasskey(readAddPasskey(input)))
     "factors.remove" -> writeTokens(me.factors.remove(readRemoveFactor(input)))
     "factors.recovery_codes" -> writeRecoveryCodes(input.record().let { me.factors.recoveryCodes() })
     "factors.reset_of" -> me.factors.resetOf(readResetFactorsOf(input)).let { JsonNull }
+    "api_keys.create" -> writeNewApiKey(me.apiKeys.create(readCreateApiKey(input)))
+    "api_keys.create_for" -> writeNewApiKey(me.apiKeys.createFor(readCreateApiKeyFor(input)))
+    "api_keys.list" -> writeApiKeyPage(me.apiKeys.list(readListApiKeys(input)))
+    "api_keys.list_of" -> writeApiKeyPage(me.apiKeys.listOf(readListApiKeysOf(input)))
+    "api_keys.revoke" -> me.apiKeys.revoke(readRevokeApiKey(input)).let { JsonNull }
     "passwords.change" -> writeTokens(me.passwords.change(readChangePassword(input)))
     "passwords.forgot" -> me.passwords.forgot(readForgotPassword(input)).let { JsonNull }
     "passwords.reset" -> writePasswordReset(me.passwords.reset(readResetPassword(input)))
@@ -52,6 +71,18 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "email.change" -> me.email.change(readChangeEmail(input)).let { JsonNull }
     "email.confirm" -> writeTokens(me.email.confirm(readConfirmEmail(input)))
     "email.revert" -> me.email.revert(readRevertEmail(input)).let { JsonNull }
+    "identities.list" -> writeList(input.record().let { me.identities.list() }) { writeIdentityView(it) }
+    "identities.link_start" -> writeIdentityChallenge(input.record().let { me.identities.linkStart() })
+    "identities.link" -> writeIdentityView(me.identities.link(readLinkIdentity(input)))
+    "identities.unlink" -> me.identities.unlink(readUnlinkIdentity(input)).let { JsonNull }
+    "invitations.create" -> writeInvitation(me.invitations.create(readCreateInvitation(input)))
+    "invitations.list" -> writeInvitationPage(me.invitations.list(readListInvitations(input)))
+    "invitations.revoke" -> me.invitations.revoke(readRevokeInvitation(input)).let { JsonNull }
+    "invitations.accept" -> writeAcceptedInvitation(me.invitations.accept(readAcceptInvitation(input)))
+    "signing_keys.list" -> writeList(input.record().let { me.signingKeys.list() }) { writeSigningKeyView(it) }
+    "signing_keys.rotate" -> writeList(input.record().let { me.signingKeys.rotate() }) { writeSigningKeyView(it) }
+    "signing_keys.revoke" -> me.signingKeys.revoke(readRevokeSigningKey(input)).let { JsonNull }
+    "signing_keys.jwks" -> writeJwks(input.record().let { me.signingKeys.jwks() })
     "limits.clear" -> me.limits.clear(readClearLimits(input)).let { JsonNull }
     "roles.create" -> writeRole(me.roles.create(readCreateRole(input)))
     "roles.list" -> writeRolePage(me.roles.list(readListRoles(input)))
@@ -288,6 +319,28 @@ fun readStepUp(from: JsonElement) = from.record("password", "code").let { it ->
     )
 }
 
+fun readStepUpByPasskey(from: JsonElement) = from.record("challenge", "response", "password").let { it ->
+    StepUpByPasskey(
+        challenge = it.required("challenge") { readString(it) },
+        response = it.required("response") { readString(it) },
+        password = it.optional("password") { readString(it) },
+    )
+}
+
+fun readStepUpExternal(from: JsonElement) = from.record("token", "code").let { it ->
+    StepUpExternal(
+        token = it.required("token") { readString(it) },
+        code = it.optional("code") { readString(it) },
+    )
+}
+
+fun readImpersonate(from: JsonElement) = from.record("user_id", "reason").let { it ->
+    Impersonate(
+        userId = it.required("user_id") { readId(it) },
+        reason = it.required("reason") { readString(it) },
+    )
+}
+
 fun readListSessions(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
     ListSessions(
         page = it.optional("page") { readInt(it) },
@@ -311,9 +364,52 @@ fun readRevokeSession(from: JsonElement) = from.record("id").let { it ->
     )
 }
 
-fun readRevokeAllSessions(from: JsonElement) = from.record("user_id").let { it ->
+fun readRevokeAllSessions(from: JsonElement) = from.record("user_id", "revoke_keys").let { it ->
     RevokeAllSessions(
         userId = it.optional("user_id") { readId(it) },
+        revokeKeys = it.optional("revoke_keys") { readBool(it) },
+    )
+}
+
+fun readStartSignInByPasskey(from: JsonElement) = from.record("challenge").let { it ->
+    StartSignInByPasskey(
+        challenge = it.optional("challenge") { readString(it) },
+    )
+}
+
+fun readSignInByPasskey(from: JsonElement) = from.record("challenge", "response", "device_name", "platform", "device_token").let { it ->
+    SignInByPasskey(
+        challenge = it.required("challenge") { readString(it) },
+        response = it.required("response") { readString(it) },
+        deviceName = it.optional("device_name") { readString(it) },
+        platform = it.optional("platform") { readString(it) },
+        deviceToken = it.optional("device_token") { readString(it) },
+    )
+}
+
+fun readStartSignInByMail(from: JsonElement) = from.record("identifier", "device_token").let { it ->
+    StartSignInByMail(
+        identifier = it.required("identifier") { readString(it) },
+        deviceToken = it.optional("device_token") { readString(it) },
+    )
+}
+
+fun readSignInByMail(from: JsonElement) = from.record("challenge", "code", "device_name", "platform", "device_token").let { it ->
+    SignInByMail(
+        challenge = it.required("challenge") { readString(it) },
+        code = it.required("code") { readString(it) },
+        deviceName = it.optional("device_name") { readString(it) },
+        platform = it.optional("platform") { readString(it) },
+        deviceToken = it.optional("device_token") { readString(it) },
+    )
+}
+
+fun readSignInByToken(from: JsonElement) = from.record("token", "device_name", "platform", "device_token").let { it ->
+    SignInByToken(
+        token = it.required("token") { readString(it) },
+        deviceName = it.optional("device_name") { readString(it) },
+        platform = it.optional("platform") { readString(it) },
+        deviceToken = it.optional("device_token") { readString(it) },
     )
 }
 
@@ -345,10 +441,32 @@ fun readEnrol(from: JsonElement) = from.record("challenge", "code", "name").let 
     )
 }
 
+fun readStartEnrolPasskey(from: JsonElement) = from.record("challenge").let { it ->
+    StartEnrolPasskey(
+        challenge = it.required("challenge") { readString(it) },
+    )
+}
+
+fun readEnrolPasskey(from: JsonElement) = from.record("challenge", "response", "name").let { it ->
+    EnrolPasskey(
+        challenge = it.required("challenge") { readString(it) },
+        response = it.required("response") { readString(it) },
+        name = it.optional("name") { readString(it) },
+    )
+}
+
 fun readAddFactor(from: JsonElement) = from.record("challenge", "code", "name").let { it ->
     AddFactor(
         challenge = it.required("challenge") { readString(it) },
         code = it.required("code") { readString(it) },
+        name = it.optional("name") { readString(it) },
+    )
+}
+
+fun readAddPasskey(from: JsonElement) = from.record("challenge", "response", "name").let { it ->
+    AddPasskey(
+        challenge = it.required("challenge") { readString(it) },
+        response = it.required("response") { readString(it) },
         name = it.optional("name") { readString(it) },
     )
 }
@@ -365,10 +483,55 @@ fun readResetFactorsOf(from: JsonElement) = from.record("user_id").let { it ->
     )
 }
 
-fun readChangePassword(from: JsonElement) = from.record("current_password", "new_password").let { it ->
+fun readCreateApiKey(from: JsonElement) = from.record("name", "patterns", "expires_in_seconds", "networks").let { it ->
+    CreateApiKey(
+        name = it.required("name") { readString(it) },
+        patterns = it.optional("patterns") { it.elements { readString(it) } },
+        expiresInSeconds = it.optional("expires_in_seconds") { readInt(it) },
+        networks = it.optional("networks") { it.elements { readString(it) } },
+    )
+}
+
+fun readCreateApiKeyFor(from: JsonElement) = from.record("user_id", "name", "patterns", "expires_in_seconds", "networks").let { it ->
+    CreateApiKeyFor(
+        userId = it.required("user_id") { readId(it) },
+        name = it.required("name") { readString(it) },
+        patterns = it.optional("patterns") { it.elements { readString(it) } },
+        expiresInSeconds = it.optional("expires_in_seconds") { readInt(it) },
+        networks = it.optional("networks") { it.elements { readString(it) } },
+    )
+}
+
+fun readListApiKeys(from: JsonElement) = from.record("include_ended", "page", "limit", "cursor").let { it ->
+    ListApiKeys(
+        includeEnded = it.optional("include_ended") { readBool(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+    )
+}
+
+fun readListApiKeysOf(from: JsonElement) = from.record("user_id", "include_ended", "page", "limit", "cursor").let { it ->
+    ListApiKeysOf(
+        userId = it.required("user_id") { readId(it) },
+        includeEnded = it.optional("include_ended") { readBool(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+    )
+}
+
+fun readRevokeApiKey(from: JsonElement) = from.record("id").let { it ->
+    RevokeApiKey(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readChangePassword(from: JsonElement) = from.record("current_password", "new_password", "revoke_keys").let { it ->
     ChangePassword(
         currentPassword = it.required("current_password") { readString(it) },
         newPassword = it.required("new_password") { readString(it) },
+        revokeKeys = it.optional("revoke_keys") { readBool(it) },
     )
 }
 
@@ -434,6 +597,77 @@ fun readConfirmEmail(from: JsonElement) = from.record("token").let { it ->
 fun readRevertEmail(from: JsonElement) = from.record("token").let { it ->
     RevertEmail(
         token = it.required("token") { readString(it) },
+    )
+}
+
+fun readLinkIdentity(from: JsonElement) = from.record("challenge", "token").let { it ->
+    LinkIdentity(
+        challenge = it.required("challenge") { readString(it) },
+        token = it.required("token") { readString(it) },
+    )
+}
+
+fun readUnlinkIdentity(from: JsonElement) = from.record("id").let { it ->
+    UnlinkIdentity(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readCreateInvitation(from: JsonElement) = from.record("email", "roles").let { it ->
+    CreateInvitation(
+        email = it.required("email") { readString(it) },
+        roles = it.list("roles") { readNewInvitationRole(it) },
+    )
+}
+
+fun readNewInvitationRole(from: JsonElement) = from.record("role", "scope", "valid_from", "valid_until").let { it ->
+    NewInvitationRole(
+        role = it.required("role") { readString(it) },
+        scope = it.optional("scope") { readString(it) },
+        validFrom = it.optional("valid_from") { readTime(it) },
+        validUntil = it.optional("valid_until") { readTime(it) },
+    )
+}
+
+fun readListInvitations(from: JsonElement) = from.record("state", "page", "limit", "cursor").let { it ->
+    ListInvitations(
+        state = it.optional("state") { readInvitationState(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+    )
+}
+
+fun readInvitationState(from: JsonElement) = when (val word = readString(from)) {
+    "open" -> InvitationState.OPEN
+    "accepted" -> InvitationState.ACCEPTED
+    "revoked" -> InvitationState.REVOKED
+    "replaced" -> InvitationState.REPLACED
+    "expired" -> InvitationState.EXPIRED
+    else -> throw Inexpressible("$word is no InvitationState")
+}
+
+fun readRevokeInvitation(from: JsonElement) = from.record("id").let { it ->
+    RevokeInvitation(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readAcceptInvitation(from: JsonElement) = from.record("token", "username", "password", "full_name", "display_name", "first_name", "last_name").let { it ->
+    AcceptInvitation(
+        token = it.required("token") { readString(it) },
+        username = it.optional("username") { readString(it) },
+        password = it.optional("password") { readString(it) },
+        fullName = it.optional("full_name") { readString(it) },
+        displayName = it.optional("display_name") { readString(it) },
+        firstName = it.optional("first_name") { readString(it) },
+        lastName = it.optional("last_name") { readString(it) },
+    )
+}
+
+fun readRevokeSigningKey(from: JsonElement) = from.record("id").let { it ->
+    RevokeSigningKey(
+        id = it.required("id") { readString(it) },
     )
 }
 
@@ -826,7 +1060,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -849,6 +1083,9 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         passwordMaxLength = it.optional("password_max_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
         secondFactor = it.optional("second_factor") { readSecondFactor(it) },
+        passkeyDomain = it.optional("passkey_domain") { readString(it) },
+        passkeyOrigins = it.list("passkey_origins") { readString(it) },
+        mailSignIn = it.optional("mail_sign_in") { readBool(it) },
         passwordContextWords = it.list("password_context_words") { readString(it) },
         temporaryPasswordSeconds = it.optional("temporary_password_seconds") { readInt(it) },
         passwordPepper = it.optional("password_pepper") { readString(it) },
@@ -874,6 +1111,9 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         linkUrl = it.optional("link_url") { readString(it) },
         applicationName = it.optional("application_name") { readString(it) },
         signingKey = it.optional("signing_key") { readString(it) },
+        retiredSigningKeys = it.list("retired_signing_keys") { readString(it) },
+        tokenAlgorithm = it.optional("token_algorithm") { readTokenAlgorithm(it) },
+        trustedIssuers = it.list("trusted_issuers") { readTrustedIssuer(it) },
     )
 }
 
@@ -889,6 +1129,33 @@ fun readAuditDenials(from: JsonElement) = when (val word = readString(from)) {
     "writes" -> AuditDenials.WRITES
     "all" -> AuditDenials.ALL
     else -> throw Inexpressible("$word is no AuditDenials")
+}
+
+fun readTokenAlgorithm(from: JsonElement) = when (val word = readString(from)) {
+    "hs256" -> TokenAlgorithm.HS256
+    "es256" -> TokenAlgorithm.ES256
+    "eddsa" -> TokenAlgorithm.EDDSA
+    else -> throw Inexpressible("$word is no TokenAlgorithm")
+}
+
+fun readTrustedIssuer(from: JsonElement) = from.record("issuer", "audiences", "jwks_url", "root_certificates", "allow_private_network", "jwks", "secret", "access_tokens", "kind").let { it ->
+    TrustedIssuer(
+        issuer = it.required("issuer") { readString(it) },
+        audiences = it.list("audiences") { readString(it) },
+        jwksUrl = it.optional("jwks_url") { readString(it) },
+        rootCertificates = it.optional("root_certificates") { readString(it) },
+        allowPrivateNetwork = it.optional("allow_private_network") { readBool(it) },
+        jwks = it.optional("jwks") { readString(it) },
+        secret = it.optional("secret") { readString(it) },
+        accessTokens = it.optional("access_tokens") { readBool(it) },
+        kind = it.optional("kind") { readIssuerKind(it) },
+    )
+}
+
+fun readIssuerKind(from: JsonElement) = when (val word = readString(from)) {
+    "open_id" -> IssuerKind.OPEN_ID
+    "supabase" -> IssuerKind.SUPABASE
+    else -> throw Inexpressible("$word is no IssuerKind")
 }
 
 fun readSqlTable(from: JsonElement) = from.record("dialect", "qualifier", "columns", "ids", "times", "strict", "first_parameter").let { it ->
@@ -1043,12 +1310,16 @@ fun writeProof(from: Proof) = writeString(when (from) {
     Proof.PASSWORD -> "password"
     Proof.TOTP -> "totp"
     Proof.RECOVERY_CODE -> "recovery_code"
+    Proof.PASSKEY -> "passkey"
+    Proof.MAIL -> "mail"
+    Proof.EXTERNAL -> "external"
 })
 
 fun writeTokenInspection(from: TokenInspection) = json(
     "active" to writeBool(from.active),
     "user_id" to from.userId?.let { writeId(it) },
     "session_id" to from.sessionId?.let { writeId(it) },
+    "impersonated_by" to from.impersonatedBy?.let { writeId(it) },
     "expires_at" to from.expiresAt?.let { writeTime(it) },
     "problem" to from.problem?.let { writeTokenProblem(it) },
 )
@@ -1058,6 +1329,19 @@ fun writeTokenProblem(from: TokenProblem) = writeString(when (from) {
     TokenProblem.EXPIRED -> "expired"
     TokenProblem.SESSION_ENDED -> "session_ended"
 })
+
+fun writePasskeyOptions(from: PasskeyOptions) = json(
+    "challenge" to writeString(from.challenge),
+    "options" to writeString(from.options),
+    "expires_at" to writeTime(from.expiresAt),
+)
+
+fun writeImpersonation(from: Impersonation) = json(
+    "access_token" to writeString(from.accessToken),
+    "expires_at" to writeTime(from.expiresAt),
+    "session_id" to writeId(from.sessionId),
+    "user" to writeUser(from.user),
+)
 
 fun writeSessionPage(from: SessionPage) = json(
     "items" to writeList(from.items) { writeSession(it) },
@@ -1081,7 +1365,13 @@ fun writeSession(from: Session) = json(
     "authenticated_at" to writeTime(from.authenticatedAt),
     "last_seen_at" to writeTime(from.lastSeenAt),
     "expires_at" to writeTime(from.expiresAt),
+    "impersonated_by" to from.impersonatedBy?.let { writeId(it) },
     "is_current" to writeBool(from.isCurrent),
+)
+
+fun writeMailChallenge(from: MailChallenge) = json(
+    "challenge" to writeString(from.challenge),
+    "expires_at" to writeTime(from.expiresAt),
 )
 
 fun writeFactorSetup(from: FactorSetup) = json(
@@ -1105,10 +1395,13 @@ fun writeFactor(from: Factor) = json(
     "added_at" to writeTime(from.addedAt),
     "last_used_at" to writeTime(from.lastUsedAt),
     "is_suspended" to writeBool(from.isSuspended),
+    "credential_id" to from.credentialId?.let { writeString(it) },
+    "is_backed_up" to from.isBackedUp?.let { writeBool(it) },
 )
 
 fun writeFactorKind(from: FactorKind) = writeString(when (from) {
     FactorKind.TOTP -> "totp"
+    FactorKind.PASSKEY -> "passkey"
 })
 
 fun writeAddedFactor(from: AddedFactor) = json(
@@ -1119,6 +1412,43 @@ fun writeAddedFactor(from: AddedFactor) = json(
 
 fun writeRecoveryCodes(from: RecoveryCodes) = json(
     "codes" to writeList(from.codes) { writeString(it) },
+)
+
+fun writeNewApiKey(from: NewApiKey) = json(
+    "key" to writeString(from.key),
+    "api_key" to writeApiKey(from.apiKey),
+)
+
+fun writeApiKey(from: ApiKey) = json(
+    "id" to writeId(from.id),
+    "user_id" to writeId(from.userId),
+    "name" to writeString(from.name),
+    "starts_with" to writeString(from.startsWith),
+    "patterns" to from.patterns?.let { writeList(it) { writeString(it) } },
+    "networks" to from.networks?.let { writeList(it) { writeString(it) } },
+    "has_second_factor" to writeBool(from.hasSecondFactor),
+    "created_at" to writeTime(from.createdAt),
+    "expires_at" to writeTime(from.expiresAt),
+    "last_used_at" to from.lastUsedAt?.let { writeTime(it) },
+    "ended_at" to from.endedAt?.let { writeTime(it) },
+    "end_reason" to from.endReason?.let { writeApiKeyEnd(it) },
+)
+
+fun writeApiKeyEnd(from: ApiKeyEnd) = writeString(when (from) {
+    ApiKeyEnd.REVOKED -> "revoked"
+    ApiKeyEnd.CREDENTIAL_CHANGED -> "credential_changed"
+    ApiKeyEnd.USER_INACTIVE -> "user_inactive"
+})
+
+fun writeApiKeyPage(from: ApiKeyPage) = json(
+    "items" to writeList(from.items) { writeApiKey(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
 fun writePasswordReset(from: PasswordReset) = json(
@@ -1144,6 +1474,88 @@ fun writeRetiredPasswords(from: RetiredPasswords) = json(
 fun writeConfirmation(from: Confirmation) = json(
     "is_verified" to writeBool(from.isVerified),
     "reset_token" to from.resetToken?.let { writeString(it) },
+)
+
+fun writeIdentityView(from: IdentityView) = json(
+    "id" to writeId(from.id),
+    "issuer" to writeString(from.issuer),
+    "subject" to writeString(from.subject),
+    "linked_at" to writeTime(from.linkedAt),
+)
+
+fun writeIdentityChallenge(from: IdentityChallenge) = json(
+    "challenge" to writeString(from.challenge),
+    "nonce" to writeString(from.nonce),
+    "expires_at" to writeTime(from.expiresAt),
+)
+
+fun writeInvitation(from: Invitation) = json(
+    "id" to writeId(from.id),
+    "email" to writeString(from.email),
+    "roles" to writeList(from.roles) { writeInvitationRole(it) },
+    "invited_by" to from.invitedBy?.let { writeId(it) },
+    "state" to writeInvitationState(from.state),
+    "created_at" to writeTime(from.createdAt),
+    "expires_at" to writeTime(from.expiresAt),
+    "ended_at" to from.endedAt?.let { writeTime(it) },
+    "accepted_by" to from.acceptedBy?.let { writeId(it) },
+)
+
+fun writeInvitationRole(from: InvitationRole) = json(
+    "role" to writeString(from.role),
+    "scope" to writeString(from.scope),
+    "valid_from" to from.validFrom?.let { writeTime(it) },
+    "valid_until" to from.validUntil?.let { writeTime(it) },
+)
+
+fun writeInvitationState(from: InvitationState) = writeString(when (from) {
+    InvitationState.OPEN -> "open"
+    InvitationState.ACCEPTED -> "accepted"
+    InvitationState.REVOKED -> "revoked"
+    InvitationState.REPLACED -> "replaced"
+    InvitationState.EXPIRED -> "expired"
+})
+
+fun writeInvitationPage(from: InvitationPage) = json(
+    "items" to writeList(from.items) { writeInvitation(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeAcceptedInvitation(from: AcceptedInvitation) = json(
+    "user" to writeUser(from.user),
+    "device_token" to writeString(from.deviceToken),
+)
+
+fun writeSigningKeyView(from: SigningKeyView) = json(
+    "id" to writeString(from.id),
+    "algorithm" to writeTokenAlgorithm(from.algorithm),
+    "state" to writeSigningKeyState(from.state),
+    "created_at" to writeTime(from.createdAt),
+    "signs_from" to writeTime(from.signsFrom),
+    "ends_at" to from.endsAt?.let { writeTime(it) },
+)
+
+fun writeTokenAlgorithm(from: TokenAlgorithm) = writeString(when (from) {
+    TokenAlgorithm.HS256 -> "hs256"
+    TokenAlgorithm.ES256 -> "es256"
+    TokenAlgorithm.EDDSA -> "eddsa"
+})
+
+fun writeSigningKeyState(from: SigningKeyState) = writeString(when (from) {
+    SigningKeyState.NEXT -> "next"
+    SigningKeyState.CURRENT -> "current"
+    SigningKeyState.RETIRING -> "retiring"
+})
+
+fun writeJwks(from: Jwks) = json(
+    "json" to writeString(from.json),
+    "max_age_seconds" to writeInt(from.maxAgeSeconds),
 )
 
 fun writeRole(from: Role) = json(
@@ -1529,6 +1941,7 @@ fun writeAuditEntry(from: AuditEntry) = json(
     "at" to writeTime(from.at),
     "action" to writeString(from.action),
     "actor" to writeString(from.actor),
+    "on_behalf_of" to from.onBehalfOf?.let { writeId(it) },
     "target_type" to from.targetType?.let { writeString(it) },
     "target_id" to from.targetId?.let { writeString(it) },
     "before" to from.before?.let { writeJson(it) },
@@ -1566,10 +1979,11 @@ fun writeNotice(from: Notice) = json(
     "id" to writeId(from.id),
     "kind" to writeNoticeKind(from.kind),
     "address" to writeString(from.address),
-    "user_id" to writeId(from.userId),
+    "user_id" to from.userId?.let { writeId(it) },
     "subject" to writeString(from.subject),
     "text" to writeString(from.text),
     "token" to from.token?.let { writeString(it) },
+    "code" to from.code?.let { writeString(it) },
     "link" to from.link?.let { writeString(it) },
     "expires_at" to from.expiresAt?.let { writeTime(it) },
     "at" to writeTime(from.at),
@@ -1580,7 +1994,10 @@ fun writeNotice(from: Notice) = json(
 fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.PASSWORD_RESET -> "password_reset"
     NoticeKind.SIGN_IN_ELSEWHERE -> "sign_in_elsewhere"
+    NoticeKind.SIGN_IN_CODE -> "sign_in_code"
+    NoticeKind.SIGN_IN_BY_OTHER_WAYS -> "sign_in_by_other_ways"
     NoticeKind.VERIFICATION -> "verification"
+    NoticeKind.INVITATION -> "invitation"
     NoticeKind.EMAIL_CHANGE -> "email_change"
     NoticeKind.ADDRESS_TAKEN -> "address_taken"
     NoticeKind.EMAIL_CHANGED -> "email_changed"
@@ -1588,7 +2005,13 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.FACTOR_REMOVED -> "factor_removed"
     NoticeKind.RECOVERY_CODES_MADE -> "recovery_codes_made"
     NoticeKind.RECOVERY_CODE_USED -> "recovery_code_used"
+    NoticeKind.IDENTITY_LINKED -> "identity_linked"
+    NoticeKind.IDENTITY_UNLINKED -> "identity_unlinked"
+    NoticeKind.PASSKEY_SUSPENDED -> "passkey_suspended"
     NoticeKind.FACTOR_FAILED -> "factor_failed"
+    NoticeKind.API_KEY_CREATED -> "api_key_created"
+    NoticeKind.API_KEY_REVOKED -> "api_key_revoked"
+    NoticeKind.IMPERSONATED -> "impersonated"
     NoticeKind.PASSWORD_CHANGED -> "password_changed"
     NoticeKind.NEW_DEVICE -> "new_device"
     NoticeKind.SESSION_REUSED -> "session_reused"
@@ -1672,11 +2095,13 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.BUILT_IN -> "built_in"
     Reason.WRONG_STATUS -> "wrong_status"
     Reason.SECOND_FACTOR_REQUIRED -> "second_factor_required"
+    Reason.LAST_WAY_IN -> "last_way_in"
     Reason.LIMIT_REACHED -> "limit_reached"
     Reason.CONTENTION -> "contention"
     Reason.ALREADY_DONE -> "already_done"
     Reason.RATE_LIMITED -> "rate_limited"
     Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
+    Reason.ISSUER_UNAVAILABLE -> "issuer_unavailable"
     Reason.STORAGE_UNAVAILABLE -> "storage_unavailable"
     Reason.STORAGE_MISSING -> "storage_missing"
     Reason.STORAGE_READ_ONLY -> "storage_read_only"

@@ -7,6 +7,7 @@ import kotlinx.serialization.json.*
 import java.io.File
 import java.nio.ByteBuffer
 import java.time.Instant
+import java.util.Base64
 import javax.crypto.Mac
 import javax.crypto.spec.SecretKeySpec
 
@@ -15,6 +16,7 @@ class Player(private val store: JsonObject, private val folder: File) {
     private lateinit var um: UserManagement
     private val callers = mutableMapOf<String, Caller>()
     private val saved = mutableMapOf<String, JsonElement>()
+    private val passkeys = mutableMapOf<String, Authenticator>()
     private val mailbox = Mailbox()
 
     suspend fun play(steps: List<JsonObject>) {
@@ -178,12 +180,23 @@ class Player(private val store: JsonObject, private val folder: File) {
                 val later = written["step"]?.jsonPrimitive?.long ?: 0
                 JsonPrimitive(totp(filled(it).jsonPrimitive.content, Instant.now().epochSecond / 30 + later))
             }
+            ?: written["\$jwt"]?.let { JsonPrimitive(token(filled(it).jsonObject, written.getValue("secret").jsonPrimitive.content)) }
+            ?: written["\$passkey"]?.let { JsonPrimitive(answered(it.jsonPrimitive.content, written)) }
             ?: JsonObject(written.mapValues { filled(it.value) })
         is JsonPrimitive -> when {
             written.isString && written.content.startsWith("$") ->
                 written.content.drop(1).let { saved[it] ?: error("nothing is saved as $it") }
             else -> written
         }
+    }
+
+    /** What a browser answers whose authenticator makes or uses the passkey of this name. */
+    private fun answered(name: String, written: JsonObject): String {
+        fun text(key: String) = written[key]?.let { filled(it).jsonPrimitive.content }
+        val verified = written["verified"]?.jsonPrimitive?.boolean ?: true
+        val count = written["counter"]?.jsonPrimitive?.int
+        text("create")?.let { options -> return Authenticator().also { passkeys[name] = it }.create(options, verified, count) }
+        return passkeys.getValue(name).get(text("get") ?: error("the passkey $name has nothing to do"), verified, count)
     }
 
     private fun part(answer: JsonElement, path: String) = path.split('.').filter(String::isNotEmpty).fold(answer) { part, key ->
@@ -193,6 +206,18 @@ class Player(private val store: JsonObject, private val folder: File) {
     /** An error's fields and problems may come in any order. */
     private fun unorderedLists(error: JsonElement) =
         (error as? JsonObject)?.let { JsonObject(it.mapValues { (_, value) -> if (value is JsonArray) json("\$unordered" to value) else value }) } ?: error
+}
+
+/** A token of another issuer, whose times are in seconds from now (RFC 7515, HS256). */
+fun token(claims: JsonObject, secret: String): String {
+    val now = Instant.now().epochSecond
+    val times = setOf("iat", "nbf", "exp", "auth_time")
+    val all = JsonObject(claims.mapValues { (name, value) -> if (name in times) JsonPrimitive(now + value.jsonPrimitive.long) else value })
+    val encoder = Base64.getUrlEncoder().withoutPadding()
+    val parts = listOf("""{"alg":"HS256","typ":"JWT"}""", all.toString())
+    val signed = parts.joinToString(".") { encoder.encodeToString(it.toByteArray()) }
+    val mac = Mac.getInstance("HmacSHA256").apply { init(SecretKeySpec(secret.toByteArray(), "HmacSHA256")) }
+    return "$signed.${encoder.encodeToString(mac.doFinal(signed.toByteArray()))}"
 }
 
 /** What an authenticator app shows (RFC 6238). */

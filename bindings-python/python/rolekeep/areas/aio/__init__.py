@@ -8,9 +8,13 @@ from .users import AsyncUsers
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
 from .factors import AsyncFactors
+from .api_keys import AsyncApiKeys
 from .passwords import AsyncPasswords
 from .verification import AsyncVerification
 from .email import AsyncEmail
+from .identities import AsyncIdentities
+from .invitations import AsyncInvitations
+from .signing_keys import AsyncSigningKeys
 from .limits import AsyncLimits
 from .roles import AsyncRoles
 from .permissions import AsyncPermissions
@@ -21,11 +25,14 @@ from .audit import AsyncAudit
 from .setup import AsyncSetup
 
 __all__ = [
+    "AsyncApiKeys",
     "AsyncAreas",
     "AsyncAudit",
     "AsyncDrones",
     "AsyncEmail",
     "AsyncFactors",
+    "AsyncIdentities",
+    "AsyncInvitations",
     "AsyncLimits",
     "AsyncPasswords",
     "AsyncPermissions",
@@ -35,6 +42,7 @@ __all__ = [
     "AsyncSessions",
     "AsyncSetup",
     "AsyncSignIn",
+    "AsyncSigningKeys",
     "AsyncUsers",
     "AsyncVerification",
 ]
@@ -57,13 +65,20 @@ class AsyncAreas:
 
     @property
     def sign_in(self: AsyncFfi) -> AsyncSignIn:
-        """The steps of a sign-in after the first."""
+        """Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the
+        first.
+        """
         return AsyncSignIn(self)
 
     @property
     def factors(self: AsyncFfi) -> AsyncFactors:
         """Second factors: one's own, and resetting those of others."""
         return AsyncFactors(self)
+
+    @property
+    def api_keys(self: AsyncFfi) -> AsyncApiKeys:
+        """API keys: what programs of a user call by."""
+        return AsyncApiKeys(self)
 
     @property
     def passwords(self: AsyncFfi) -> AsyncPasswords:
@@ -79,6 +94,21 @@ class AsyncAreas:
     def email(self: AsyncFfi) -> AsyncEmail:
         """Changing one's own e-mail address."""
         return AsyncEmail(self)
+
+    @property
+    def identities(self: AsyncFfi) -> AsyncIdentities:
+        """Whom the caller's account stands for at other issuers."""
+        return AsyncIdentities(self)
+
+    @property
+    def invitations(self: AsyncFfi) -> AsyncInvitations:
+        """Invitations: accounts and roles for who has an e-mail address."""
+        return AsyncInvitations(self)
+
+    @property
+    def signing_keys(self: AsyncFfi) -> AsyncSigningKeys:
+        """The keys that tokens are signed with."""
+        return AsyncSigningKeys(self)
 
     @property
     def limits(self: AsyncFfi) -> AsyncLimits:

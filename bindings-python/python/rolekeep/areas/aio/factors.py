@@ -6,7 +6,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from ..._codec import decode
-from ...records import AddedFactor, FactorList, FactorSetup, RecoveryCodes, Tokens
+from ...records import AddedFactor, FactorList, FactorSetup, PasskeyOptions, RecoveryCodes, Tokens
 from .._ffi import AsyncFfi
 
 
@@ -54,6 +54,39 @@ class AsyncFactors:
         """
         return decode(AddedFactor, await self._caller.call("factors.add", {"challenge": challenge, "code": code, "name": name}))
 
+    async def add_passkey_start(self) -> PasskeyOptions:
+        """Begins to add a passkey to the caller's account.
+
+        Have a browser make one by the `options`, then give its answer to `factors.add_passkey`
+        within ten minutes. It needs a sign-in or `sessions.step_up` within the last five minutes.
+        Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a
+        session, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+        """
+        return decode(PasskeyOptions, await self._caller.call("factors.add_passkey_start"))
+
+    async def add_passkey(
+        self,
+        challenge: str,
+        response: str,
+        *,
+        name: str | None = None,
+    ) -> AddedFactor:
+        """Adds a passkey to the caller's account, by what its authenticator answered.
+
+        From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks
+        for it, or another second factor, too. All sessions end; the caller goes on in a new one, by
+        the tokens of the answer. With an account's first second factor come ten recovery codes.
+        Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a
+        challenge that is not good (any more), `DUPLICATE_RESOURCE` for a passkey that is known,
+        `CONFLICT` for an account that has twenty by now.
+
+        Args:
+            challenge: The challenge of `factors.add_passkey_start`.
+            response: What the browser answered: a `RegistrationResponseJSON`, as text.
+            name: The user's name for it, at most 100 characters: "Laptop".
+        """
+        return decode(AddedFactor, await self._caller.call("factors.add_passkey", {"challenge": challenge, "response": response, "name": name}))
+
     async def remove(
         self,
         id: UUID,
@@ -62,8 +95,9 @@ class AsyncFactors:
 
         All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a
         sign-in or `sessions.step_up` within the last five minutes.
-        Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND`
-        if the account has no such factor.
+        Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey
+        without which nothing signs in to the account any more; `RESOURCE_NOT_FOUND` if the account
+        has no such factor.
 
         Args:
             id: The factor's id.

@@ -8,9 +8,13 @@ from .users import Users
 from .sessions import Sessions
 from .sign_in import SignIn
 from .factors import Factors
+from .api_keys import ApiKeys
 from .passwords import Passwords
 from .verification import Verification
 from .email import Email
+from .identities import Identities
+from .invitations import Invitations
+from .signing_keys import SigningKeys
 from .limits import Limits
 from .roles import Roles
 from .permissions import Permissions
@@ -21,11 +25,14 @@ from .audit import Audit
 from .setup import Setup
 
 __all__ = [
+    "ApiKeys",
     "Areas",
     "Audit",
     "Drones",
     "Email",
     "Factors",
+    "Identities",
+    "Invitations",
     "Limits",
     "Passwords",
     "Permissions",
@@ -35,6 +42,7 @@ __all__ = [
     "Sessions",
     "Setup",
     "SignIn",
+    "SigningKeys",
     "Users",
     "Verification",
 ]
@@ -57,13 +65,20 @@ class Areas:
 
     @property
     def sign_in(self: Ffi) -> SignIn:
-        """The steps of a sign-in after the first."""
+        """Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the
+        first.
+        """
         return SignIn(self)
 
     @property
     def factors(self: Ffi) -> Factors:
         """Second factors: one's own, and resetting those of others."""
         return Factors(self)
+
+    @property
+    def api_keys(self: Ffi) -> ApiKeys:
+        """API keys: what programs of a user call by."""
+        return ApiKeys(self)
 
     @property
     def passwords(self: Ffi) -> Passwords:
@@ -79,6 +94,21 @@ class Areas:
     def email(self: Ffi) -> Email:
         """Changing one's own e-mail address."""
         return Email(self)
+
+    @property
+    def identities(self: Ffi) -> Identities:
+        """Whom the caller's account stands for at other issuers."""
+        return Identities(self)
+
+    @property
+    def invitations(self: Ffi) -> Invitations:
+        """Invitations: accounts and roles for who has an e-mail address."""
+        return Invitations(self)
+
+    @property
+    def signing_keys(self: Ffi) -> SigningKeys:
+        """The keys that tokens are signed with."""
+        return SigningKeys(self)
 
     @property
     def limits(self: Ffi) -> Limits:

@@ -24,10 +24,13 @@ class Passwords:
         self,
         current_password: str,
         new_password: str,
+        *,
+        revoke_keys: bool | None = None,
     ) -> Tokens:
         """Changes the caller's own password.
 
-        All its sessions end; it goes on in a new one, by the tokens of the answer.
+        All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys
+        stay, unless `revoke_keys` ends them.
         Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the
         rule or is the present one, `UNAUTHORIZED` for a caller without a session,
         `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends after ten in a row.
@@ -36,10 +39,12 @@ class Passwords:
             current_password: The present password.
             new_password: The new password, at least 15 characters unless the configuration says
                 otherwise.
+            revoke_keys: Whether the caller's API keys end, too. Default: false.
         """
         return decode(Tokens, self._caller.call("passwords.change", {
             "current_password": current_password,
             "new_password": new_password,
+            "revoke_keys": revoke_keys,
         }))
 
     def forgot(

@@ -8,7 +8,15 @@ from uuid import UUID
 
 from ..._codec import decode
 from ..._pages import all_rows
-from ...records import Page, Session, SignInResult, TokenInspection, Tokens
+from ...records import (
+    Impersonation,
+    Page,
+    PasskeyOptions,
+    Session,
+    SignInResult,
+    TokenInspection,
+    Tokens,
+)
 from .._ffi import Ffi
 
 
@@ -106,6 +114,96 @@ class Sessions:
                 a recovery code.
         """
         return decode(Tokens, self._caller.call("sessions.step_up", {"password": password, "code": code}))
+
+    def step_up_passkey_start(self) -> PasskeyOptions:
+        """Begins to prove again by a passkey who the caller is.
+
+        Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey`
+        within ten minutes.
+        Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a
+        session, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+        """
+        return decode(PasskeyOptions, self._caller.call("sessions.step_up_passkey_start"))
+
+    def step_up_passkey(
+        self,
+        challenge: str,
+        response: str,
+        *,
+        password: str | None = None,
+    ) -> Tokens:
+        """Proves again by a passkey who the caller is, for operations that ask for a proof of the last
+        five minutes.
+
+        The caller goes on in a new session, by the tokens of the answer; those of the present one
+        end at once.
+        Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and
+        without a password where the passkey does not verify who is there; `UNAUTHORIZED` for a
+        challenge that is not good any more and for a caller without a session;
+        `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+
+        Args:
+            challenge: The challenge of `sessions.step_up_passkey_start`.
+            response: What the browser answered: an `AuthenticationResponseJSON`, as text.
+            password: The password, for a passkey that does not verify who is there: a security key
+                without a PIN.
+        """
+        return decode(Tokens, self._caller.call("sessions.step_up_passkey", {
+            "challenge": challenge,
+            "response": response,
+            "password": password,
+        }))
+
+    def step_up_external(
+        self,
+        token: str,
+        *,
+        code: str | None = None,
+    ) -> Tokens:
+        """Proves again who the caller is by a token of another issuer, for operations that ask for a
+        proof of the last five minutes.
+
+        The token says that its subject, for whom the account stands, signed in there within the
+        last five minutes (`auth_time`, or `amr` of Supabase): ask the issuer for that
+        (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+        caller goes on in a new session, by the tokens of the answer; those of the present one end
+        at once.
+        Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong,
+        was used or is missing, `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED`
+        after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+        fetched.
+
+        Args:
+            token: The issuer's token, at most 8 KiB.
+            code: Where the account has a second factor: the six digits of the authenticator app, or
+                a recovery code.
+        """
+        return decode(Tokens, self._caller.call("sessions.step_up_external", {"token": token, "code": code}))
+
+    def impersonate(
+        self,
+        user_id: UUID,
+        reason: str,
+    ) -> Impersonation:
+        """Lets the caller act as another user for at most an hour, to see what that sees.
+
+        The answer has an access token of the user and no refresh token. With it one may do what
+        both the caller and the user may. It is refused for whatever the user does with its own
+        account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+        caller's session, when either account is not active any more or the caller may not do this
+        any more, and with all sessions of the user, who sees it among its own and is told by mail.
+        The audit log names both, and the reason. Permission `user:impersonate`; for a user with
+        more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up` within the
+        last five minutes.
+        Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself,
+        `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key and for whoever
+        acts as another user already.
+
+        Args:
+            user_id: The user's id.
+            reason: Why, for the audit log: 1 to 500 characters. The user is not told.
+        """
+        return decode(Impersonation, self._caller.call("sessions.impersonate", {"user_id": user_id, "reason": reason}))
 
     def logout(self) -> None:
         """Ends the caller's own session: its tokens are refused from then on."""
@@ -205,11 +303,24 @@ class Sessions:
         self,
         *,
         user_id: UUID | None = None,
+        revoke_keys: bool | None = None,
     ) -> None:
         """Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with
         `session:revoke`, an administrator's with `admin:all`.
 
         Args:
             user_id: The user's id; the caller if not given.
+            revoke_keys: Whether its API keys end, too; those of another user with `api_key:revoke`.
+                Default: false.
         """
-        self._caller.call("sessions.revoke_all", {"user_id": user_id})
+        self._caller.call("sessions.revoke_all", {"user_id": user_id, "revoke_keys": revoke_keys})
+
+    def revoke_everyone(self) -> None:
+        """Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after
+        a break-in.
+
+        Everybody signs in anew, the sooner the better by a password that is not known: those stay,
+        as do API keys and links that were mailed. Other instances refuse the sessions within a
+        second. Only the application itself may, with `system`.
+        """
+        self._caller.call("sessions.revoke_everyone")

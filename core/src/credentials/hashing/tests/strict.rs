@@ -150,7 +150,7 @@ fn aut_3_no_password_is_equal_with_a_nul_behind() {
     assert!(equal.is_empty(), "{equal:#?}");
 }
 
-/// What is left of a password in the memory that it was hashed in (AUTH.md: reused, zeroed).
+/// What is left of a password in the memory that it was hashed in (it is reused, and zeroed).
 #[test]
 fn sec_13_memory_is_zeroed() {
     let mut memory = Memory::default();

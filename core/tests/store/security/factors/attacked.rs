@@ -43,7 +43,7 @@ async fn wrong_codes(stage: &Stage, password: &str, device: Option<&Secret>, app
     answers
 }
 
-/// AUTH.md, "Limits" 4: 20 a day. Who reads the mail alone gets as many more codes with each reset.
+/// A second factor has 20 tries a day. Who reads the mail alone gets as many more codes with each reset.
 #[tokio::test]
 async fn aut_12_a_reset_by_mail_gives_no_more_guesses_at_the_second_factor() {
     let stage = Stage::open().await;
@@ -144,7 +144,7 @@ async fn sec_6_a_factor_that_a_thief_added_is_undone_though_the_clock_was_set_ba
     assert_eq!(login_on(&stage, NEW, None).await.step, SignInStep::Done, "the owner is shut out by the thief's app");
 }
 
-/// AUTH.md, "Words": fresh is what was proved within five minutes, and not when the last step was taken.
+/// Fresh is what was proved within five minutes, and not when the last step was taken.
 #[tokio::test]
 async fn v7_5_1_a_sign_in_is_as_fresh_as_its_oldest_proof() {
     let stage = Stage::open().await;
@@ -161,7 +161,7 @@ async fn v7_5_1_a_sign_in_is_as_fresh_as_its_oldest_proof() {
     assert_eq!(reason(me.factors().add_start().await), Reason::StepUpRequired, "the app was asked ten minutes ago");
 }
 
-/// AUTH.md, "Sign-in as steps": the same challenge and proof within 30 s get the same answer again. It has the recovery codes.
+/// The same challenge and proof within 30 s get the same answer again. It has the recovery codes.
 #[tokio::test]
 async fn aut_10_who_did_not_get_the_answer_to_the_first_app_asks_again() {
     let stage = Stage::with(policy(), Config::new().second_factor(SecondFactor::Required)).await;

@@ -3,6 +3,7 @@
 mod app;
 mod attacked;
 mod demanded;
+mod passkeys;
 mod recovery;
 mod removed;
 
@@ -90,6 +91,13 @@ impl Stage {
     async fn ada(&self) -> Caller {
         let tokens = self.login().await.done().unwrap();
         self.with_tokens(&tokens).await
+    }
+
+    /// Proves Ada's address.
+    async fn prove_address(&self, me: &Caller) {
+        me.verification().send().await.unwrap();
+        let proof = self.mails.take("verification", ADA).await.token.unwrap();
+        me.verification().confirm(rolekeep::verification::ConfirmVerification::new(proof)).await.unwrap();
     }
 
     /// Adds an app to Ada's account; she goes on signed in.

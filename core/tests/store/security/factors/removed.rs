@@ -72,9 +72,7 @@ async fn v8_2_2_nobody_removes_the_factor_of_another() {
 async fn v6_4_3_a_reset_does_not_bypass_the_second_factor() {
     let stage = Stage::open().await;
     let (app, me, _) = stage.enrolled().await;
-    me.verification().send().await.unwrap();
-    let proof = stage.mails.take("verification", ADA).await.token.unwrap();
-    me.verification().confirm(rolekeep::verification::ConfirmVerification::new(proof)).await.unwrap();
+    stage.prove_address(&me).await;
     stage.nobody().passwords().forgot(ForgotPassword::new("ada")).await.unwrap();
     let token = stage.mails.take("password_reset", ADA).await.token.unwrap();
     stage.nobody().passwords().reset(ResetPassword::new(token, NEW)).await.unwrap();
@@ -147,9 +145,7 @@ async fn sec_9_factors_of_the_stronger_are_reset_by_the_stronger() {
 async fn sec_6_the_owner_undoes_the_first_factor_that_a_thief_added() {
     let stage = Stage::open().await;
     let me = stage.ada().await;
-    me.verification().send().await.unwrap();
-    let proof = stage.mails.take("verification", ADA).await.token.unwrap();
-    me.verification().confirm(rolekeep::verification::ConfirmVerification::new(proof)).await.unwrap();
+    stage.prove_address(&me).await;
     let (app, thief, added) = stage.enrolled().await;
     let notice = stage.mails.take("factor_added", ADA).await;
     assert!(notice.text.expose().contains("remove it"));
@@ -176,9 +172,7 @@ async fn sec_6_the_owner_undoes_the_first_factor_that_a_thief_added() {
 async fn sec_6_what_was_there_before_a_change_of_address_stays() {
     let stage = Stage::open().await;
     let (app, me, _) = stage.enrolled().await;
-    me.verification().send().await.unwrap();
-    let proof = stage.mails.take("verification", ADA).await.token.unwrap();
-    me.verification().confirm(rolekeep::verification::ConfirmVerification::new(proof)).await.unwrap();
+    stage.prove_address(&me).await;
     me.email().change(rolekeep::email::ChangeEmail::new("eve@example.org")).await.unwrap();
     let token = stage.mails.take("email_change", "eve@example.org").await.token.unwrap();
     stage.clock.pass(240);

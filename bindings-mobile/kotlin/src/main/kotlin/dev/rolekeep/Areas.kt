@@ -9,11 +9,14 @@ val Caller.users: Users get() = getUsers()
 /** Logins: tokens and the sessions they belong to. */
 val Caller.sessions: Sessions get() = getSessions()
 
-/** The steps of a sign-in after the first. */
+/** Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first. */
 val Caller.signIn: SignIn get() = getSignIn()
 
 /** Second factors: one's own, and resetting those of others. */
 val Caller.factors: Factors get() = getFactors()
+
+/** API keys: what programs of a user call by. */
+val Caller.apiKeys: ApiKeys get() = getApiKeys()
 
 /** Passwords: changing one's own, and setting those of others. */
 val Caller.passwords: Passwords get() = getPasswords()
@@ -23,6 +26,15 @@ val Caller.verification: Verification get() = getVerification()
 
 /** Changing one's own e-mail address. */
 val Caller.email: Email get() = getEmail()
+
+/** Whom the caller's account stands for at other issuers. */
+val Caller.identities: Identities get() = getIdentities()
+
+/** Invitations: accounts and roles for who has an e-mail address. */
+val Caller.invitations: Invitations get() = getInvitations()
+
+/** The keys that tokens are signed with. */
+val Caller.signingKeys: SigningKeys get() = getSigningKeys()
 
 /** Limits of failed sign-ins. */
 val Caller.limits: Limits get() = getLimits()
@@ -60,6 +72,18 @@ fun Sessions.listAll(input: ListSessions = ListSessions()): Flow<Session> =
 fun Sessions.listOfAll(input: ListSessionsOf): Flow<Session> =
     allRows({ cursor -> listOf(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [ApiKeys.list], from the first page to the last; `limit` of them are read at a time. */
+fun ApiKeys.listAll(input: ListApiKeys = ListApiKeys()): Flow<ApiKey> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
+/** All rows of [ApiKeys.listOf], from the first page to the last; `limit` of them are read at a time. */
+fun ApiKeys.listOfAll(input: ListApiKeysOf): Flow<ApiKey> =
+    allRows({ cursor -> listOf(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
+/** All rows of [Invitations.list], from the first page to the last; `limit` of them are read at a time. */
+fun Invitations.listAll(input: ListInvitations = ListInvitations()): Flow<Invitation> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** All rows of [Roles.list], from the first page to the last; `limit` of them are read at a time. */
 fun Roles.listAll(input: ListRoles = ListRoles()): Flow<Role> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
@@ -85,10 +109,16 @@ fun Audit.listAll(input: ListAudit = ListAudit()): Flow<AuditEntry> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
 /** The rows of the page. */
+operator fun ApiKeyPage.iterator(): Iterator<ApiKey> = items.iterator()
+
+/** The rows of the page. */
 operator fun AuditEntryPage.iterator(): Iterator<AuditEntry> = items.iterator()
 
 /** The rows of the page. */
 operator fun DronePage.iterator(): Iterator<Drone> = items.iterator()
+
+/** The rows of the page. */
+operator fun InvitationPage.iterator(): Iterator<Invitation> = items.iterator()
 
 /** The rows of the page. */
 operator fun PermissionPage.iterator(): Iterator<Permission> = items.iterator()

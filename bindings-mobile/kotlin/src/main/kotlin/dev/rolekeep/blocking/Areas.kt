@@ -11,11 +11,14 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Logins: tokens and the sessions they belong to. */
     fun sessions() = BlockingSessions(areas.getSessions())
 
-    /** The steps of a sign-in after the first. */
+    /** Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first. */
     fun signIn() = BlockingSignIn(areas.getSignIn())
 
     /** Second factors: one's own, and resetting those of others. */
     fun factors() = BlockingFactors(areas.getFactors())
+
+    /** API keys: what programs of a user call by. */
+    fun apiKeys() = BlockingApiKeys(areas.getApiKeys())
 
     /** Passwords: changing one's own, and setting those of others. */
     fun passwords() = BlockingPasswords(areas.getPasswords())
@@ -25,6 +28,15 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
 
     /** Changing one's own e-mail address. */
     fun email() = BlockingEmail(areas.getEmail())
+
+    /** Whom the caller's account stands for at other issuers. */
+    fun identities() = BlockingIdentities(areas.getIdentities())
+
+    /** Invitations: accounts and roles for who has an e-mail address. */
+    fun invitations() = BlockingInvitations(areas.getInvitations())
+
+    /** The keys that tokens are signed with. */
+    fun signingKeys() = BlockingSigningKeys(areas.getSigningKeys())
 
     /** Limits of failed sign-ins. */
     fun limits() = BlockingLimits(areas.getLimits())

@@ -26,6 +26,9 @@ class ConfigBuilder() {
     private var passwordMaxLength: Long? = null
     private var passwordComposition: Boolean? = null
     private var secondFactor: SecondFactor? = null
+    private var passkeyDomain: String? = null
+    private var passkeyOrigins: List<String> = emptyList()
+    private var mailSignIn: Boolean? = null
     private var passwordContextWords: List<String> = emptyList()
     private var temporaryPasswordSeconds: Long? = null
     private var passwordPepper: String? = null
@@ -51,6 +54,9 @@ class ConfigBuilder() {
     private var linkUrl: String? = null
     private var applicationName: String? = null
     private var signingKey: String? = null
+    private var retiredSigningKeys: List<String> = emptyList()
+    private var tokenAlgorithm: TokenAlgorithm? = null
+    private var trustedIssuers: List<TrustedIssuer> = emptyList()
 
     /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
     fun sqlite(value: String?) = apply { sqlite = value }
@@ -135,6 +141,24 @@ class ConfigBuilder() {
      * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
      */
     fun secondFactor(value: SecondFactor?) = apply { secondFactor = value }
+
+    /**
+     * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
+     * development `localhost`. Default: none; without it there are no passkeys.
+     */
+    fun passkeyDomain(value: String?) = apply { passkeyDomain = value }
+
+    /**
+     * The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
+     * (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
+     */
+    fun passkeyOrigins(value: List<String>) = apply { passkeyOrigins = value }
+
+    /**
+     * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
+     * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+     */
+    fun mailSignIn(value: Boolean?) = apply { mailSignIn = value }
 
     /** Words that a password must not be built from, beside the account's own names: the service's name. */
     fun passwordContextWords(value: List<String>) = apply { passwordContextWords = value }
@@ -251,15 +275,93 @@ class ConfigBuilder() {
     /**
      * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
      * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
      */
     fun linkUrl(value: String?) = apply { linkUrl = value }
 
     /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */
     fun applicationName(value: String?) = apply { applicationName = value }
 
-    /** The key that tokens are signed with, at least 32 bytes. Default: one is made and kept in the storage. */
+    /**
+     * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
+     * the storage, and `signing_keys.rotate` makes the next one.
+     */
     fun signingKey(value: String?) = apply { signingKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey)
+    /**
+     * Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
+     * `signing_key` without signing anybody out, give the old one here for as long as sessions last (`session_seconds`).
+     */
+    fun retiredSigningKeys(value: List<String>) = apply { retiredSigningKeys = value }
+
+    /**
+     * How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
+     * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+     * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
+     * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
+     */
+    fun tokenAlgorithm(value: TokenAlgorithm?) = apply { tokenAlgorithm = value }
+
+    /** Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none. */
+    fun trustedIssuers(value: List<TrustedIssuer>) = apply { trustedIssuers = value }
+
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers)
+}
+
+/** Makes a [TrustedIssuer]; what is not set is left out. */
+class TrustedIssuerBuilder(private val issuer: String) {
+    private var audiences: List<String> = emptyList()
+    private var jwksUrl: String? = null
+    private var rootCertificates: String? = null
+    private var allowPrivateNetwork: Boolean? = null
+    private var jwks: String? = null
+    private var secret: String? = null
+    private var accessTokens: Boolean? = null
+    private var kind: IssuerKind? = null
+
+    /**
+     * The `aud` of tokens that are for this application: one of these must be in a token. The client id of OpenID Connect;
+     * `authenticated` of Supabase.
+     */
+    fun audiences(value: List<String>) = apply { audiences = value }
+
+    /**
+     * Where it publishes its public keys, a JWK Set (RFC 7517) of at most 256 KiB: an `https` address, the `jwks_uri` of OpenID Connect
+     * Discovery. It is asked when a token has to be verified, within 5 seconds and without following redirects or using a proxy. The keys
+     * are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
+     * once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
+     */
+    fun jwksUrl(value: String?) = apply { jwksUrl = value }
+
+    /**
+     * The certificates that may vouch for the server of `jwks_url`, as PEM, in place of those that browsers trust: where an
+     * organization has an authority of its own.
+     */
+    fun rootCertificates(value: String?) = apply { rootCertificates = value }
+
+    /** Whether the server of `jwks_url` may be at an address of a private network, or on this machine. Default: no. */
+    fun allowPrivateNetwork(value: Boolean?) = apply { allowPrivateNetwork = value }
+
+    /**
+     * Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
+     * alone is of its algorithm. Needs the feature `asymmetric` in Rust.
+     */
+    fun jwks(value: String?) = apply { jwks = value }
+
+    /** The key that it shares with this application, at least 32 bytes: of older Supabase projects. */
+    fun secret(value: String?) = apply { secret = value }
+
+    /**
+     * Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+     * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
+     * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
+     * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
+     * they sign in, each once.
+     */
+    fun accessTokens(value: Boolean?) = apply { accessTokens = value }
+
+    /** What kind of issuer it is. Default: `open_id`. */
+    fun kind(value: IssuerKind?) = apply { kind = value }
+
+    fun build() = TrustedIssuer(issuer = issuer, audiences = audiences, jwksUrl = jwksUrl, rootCertificates = rootCertificates, allowPrivateNetwork = allowPrivateNetwork, jwks = jwks, secret = secret, accessTokens = accessTokens, kind = kind)
 }

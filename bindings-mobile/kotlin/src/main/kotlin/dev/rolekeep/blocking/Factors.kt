@@ -29,11 +29,33 @@ class BlockingFactors internal constructor(private val area: Factors) {
     fun add(input: AddFactor): AddedFactor = await { area.add(input) }
 
     /**
+     * Begins to add a passkey to the caller's account.
+     *
+     * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
+     * `sessions.step_up` within the last five minutes.
+     * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no `passkey_domain`.
+     */
+    fun addPasskeyStart(): PasskeyOptions = await { area.addPasskeyStart() }
+
+    /**
+     * Adds a passkey to the caller's account, by what its authenticator answered.
+     *
+     * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+     * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
+     * recovery codes.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
+     * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
+     */
+    fun addPasskey(input: AddPasskey): AddedFactor = await { area.addPasskey(input) }
+
+    /**
      * Removes a second factor of the caller's account; with the last one, its recovery codes.
      *
      * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
      * last five minutes.
-     * Errors: `CONFLICT` for the last one of an account that has to have one, `RESOURCE_NOT_FOUND` if the account has no such factor.
+     * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
+     * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
      */
     fun remove(input: RemoveFactor): Tokens = await { area.remove(input) }
 
@@ -63,4 +85,14 @@ class AddFactorBuilder(private val challenge: String, private val code: String) 
     fun name(value: String?) = apply { name = value }
 
     fun build() = AddFactor(challenge = challenge, code = code, name = name)
+}
+
+/** Makes a [AddPasskey]; what is not set is left out. */
+class AddPasskeyBuilder(private val challenge: String, private val response: String) {
+    private var name: String? = null
+
+    /** The user's name for it, at most 100 characters: "Laptop". */
+    fun name(value: String?) = apply { name = value }
+
+    fun build() = AddPasskey(challenge = challenge, response = response, name = name)
 }

@@ -9,7 +9,7 @@ class BlockingPasswords internal constructor(private val area: Passwords) {
     /**
      * Changes the caller's own password.
      *
-     * All its sessions end; it goes on in a new one, by the tokens of the answer.
+     * All its sessions end; it goes on in a new one, by the tokens of the answer. Its API keys stay, unless `revoke_keys` ends them.
      * Errors: `VALIDATION_ERROR` for a wrong present password and for a new one that breaks the rule or is the present one,
      * `UNAUTHORIZED` for a caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong passwords; the session ends
      * after ten in a row.
@@ -81,6 +81,16 @@ class BlockingPasswords internal constructor(private val area: Passwords) {
      * one that no stored hash has.
      */
     fun retire(input: RetirePasswords): RetiredPasswords = await { area.retire(input) }
+}
+
+/** Makes a [ChangePassword]; what is not set is left out. */
+class ChangePasswordBuilder(private val currentPassword: String, private val newPassword: String) {
+    private var revokeKeys: Boolean? = null
+
+    /** Whether the caller's API keys end, too. Default: false. */
+    fun revokeKeys(value: Boolean?) = apply { revokeKeys = value }
+
+    fun build() = ChangePassword(currentPassword = currentPassword, newPassword = newPassword, revokeKeys = revokeKeys)
 }
 
 /** Makes a [ExpirePasswords]; what is not set is left out. */

@@ -43,6 +43,51 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      */
     fun stepUp(input: StepUp): Tokens = await { area.stepUp(input) }
 
+    /**
+     * Begins to prove again by a passkey who the caller is.
+     *
+     * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
+     * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
+     * configuration has no `passkey_domain`.
+     */
+    fun stepUpPasskeyStart(): PasskeyOptions = await { area.stepUpPasskeyStart() }
+
+    /**
+     * Proves again by a passkey who the caller is, for operations that ask for a proof of the last five minutes.
+     *
+     * The caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, for a wrong password, and without a password where the passkey does
+     * not verify who is there; `UNAUTHORIZED` for a challenge that is not good any more and for a caller without a session;
+     * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
+     */
+    fun stepUpPasskey(input: StepUpByPasskey): Tokens = await { area.stepUpPasskey(input) }
+
+    /**
+     * Proves again who the caller is by a token of another issuer, for operations that ask for a proof of the last five minutes.
+     *
+     * The token says that its subject, for whom the account stands, signed in there within the last five minutes (`auth_time`, or `amr` of
+     * Supabase): ask the issuer for that (`max_age=0`). It is used up. An account that has a second factor is asked for it, too. The
+     * caller goes on in a new session, by the tokens of the answer; those of the present one end at once.
+     * Errors: `VALIDATION_ERROR` for a token that is not accepted and for a code that is wrong, was used or is missing, `UNAUTHORIZED` for a
+     * caller without a session, `RATE_LIMIT_EXCEEDED` after too many wrong tokens or codes, `UNAVAILABLE` while the issuer's keys cannot be
+     * fetched.
+     */
+    fun stepUpExternal(input: StepUpExternal): Tokens = await { area.stepUpExternal(input) }
+
+    /**
+     * Lets the caller act as another user for at most an hour, to see what that sees.
+     *
+     * The answer has an access token of the user and no refresh token. With it one may do what both the caller and the user may. It is
+     * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
+     * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
+     * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
+     * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+     * within the last five minutes.
+     * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
+     * `FORBIDDEN` for an API key and for whoever acts as another user already.
+     */
+    fun impersonate(input: Impersonate): Impersonation = await { area.impersonate(input) }
+
     /** Ends the caller's own session: its tokens are refused from then on. */
     fun logout(): Unit = await { area.logout() }
 
@@ -69,6 +114,15 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      */
     @JvmOverloads
     fun revokeAll(input: RevokeAllSessions = RevokeAllSessions()): Unit = await { area.revokeAll(input) }
+
+    /**
+     * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+     *
+     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
+     * mailed. Other instances refuse the sessions within a second.
+     * Only the application itself may, with `system`.
+     */
+    fun revokeEveryone(): Unit = await { area.revokeEveryone() }
 }
 
 /** Makes a [ListSessions]; what is not set is left out. */
@@ -131,11 +185,15 @@ class LoginBuilder(private val identifier: String, private val password: String)
 /** Makes a [RevokeAllSessions]; what is not set is left out. */
 class RevokeAllSessionsBuilder() {
     private var userId: UUID? = null
+    private var revokeKeys: Boolean? = null
 
     /** The user's id; the caller if not given. */
     fun userId(value: UUID?) = apply { userId = value }
 
-    fun build() = RevokeAllSessions(userId = userId)
+    /** Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false. */
+    fun revokeKeys(value: Boolean?) = apply { revokeKeys = value }
+
+    fun build() = RevokeAllSessions(userId = userId, revokeKeys = revokeKeys)
 }
 
 /** Makes a [StepUp]; what is not set is left out. */
@@ -146,4 +204,24 @@ class StepUpBuilder(private val password: String) {
     fun code(value: String?) = apply { code = value }
 
     fun build() = StepUp(password = password, code = code)
+}
+
+/** Makes a [StepUpByPasskey]; what is not set is left out. */
+class StepUpByPasskeyBuilder(private val challenge: String, private val response: String) {
+    private var password: String? = null
+
+    /** The password, for a passkey that does not verify who is there: a security key without a PIN. */
+    fun password(value: String?) = apply { password = value }
+
+    fun build() = StepUpByPasskey(challenge = challenge, response = response, password = password)
+}
+
+/** Makes a [StepUpExternal]; what is not set is left out. */
+class StepUpExternalBuilder(private val token: String) {
+    private var code: String? = null
+
+    /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
+    fun code(value: String?) = apply { code = value }
+
+    fun build() = StepUpExternal(token = token, code = code)
 }

@@ -3,8 +3,68 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 
-/** The steps of a sign-in after the first. */
+/** Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first. */
 class BlockingSignIn internal constructor(private val area: SignIn) {
+    /**
+     * Begins to sign in with a passkey, or to prove the second factor by one.
+     *
+     * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+     * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
+     * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
+     * the configuration has no `passkey_domain`.
+     */
+    @JvmOverloads
+    fun passkeyStart(input: StartSignInByPasskey = StartSignInByPasskey()): PasskeyOptions = await { area.passkeyStart(input) }
+
+    /**
+     * Signs in with a passkey, or proves the second factor by one and goes on with the sign-in that owes it.
+     *
+     * A passkey that signs in by itself is two factors: it is had, and it verifies who is there; no other is asked for. The same
+     * challenge and answer are answered the same again for as long as a used refresh token is, in case the answer was lost.
+     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the answer, the passkey or the account (reason
+     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`); the audit log has the actual reason.
+     * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
+     */
+    fun passkey(input: SignInByPasskey): SignInResult = await { area.passkey(input) }
+
+    /**
+     * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
+     *
+     * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+     * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
+     * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
+     * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mail_sign_in` is not set or nothing is mailed.
+     */
+    fun mailStart(input: StartSignInByMail): MailChallenge = await { area.mailStart(input) }
+
+    /**
+     * Signs in by a code that was mailed.
+     *
+     * It proves the address. Where nobody had proved that before, the account may be one that somebody else registered: its
+     * password, its second factors and its links to other issuers are void, which its user is told, and other sessions end. The same challenge and code answer
+     * the same again for as long as a used refresh token does, in case the answer was lost.
+     * Errors: `UNAUTHORIZED` for a wrong code, with one text for whatever is wrong with it or with the account (reason
+     * `invalid_credentials`), and for a challenge that is not good any more (`invalid_token`): after ten minutes, and after five wrong
+     * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
+     */
+    fun mail(input: SignInByMail): SignInResult = await { area.mail(input) }
+
+    /**
+     * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+     * Supabase.
+     *
+     * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
+     * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
+     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+     * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
+     * (`auth_time`, or `amr` of Supabase).
+     * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+     * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+     */
+    fun external(input: SignInByToken): SignInResult = await { area.external(input) }
+
     /**
      * Proves the second factor, and goes on with the sign-in that owes it.
      *
@@ -43,6 +103,25 @@ class BlockingSignIn internal constructor(private val area: SignIn) {
      * the configuration has no second factors any more.
      */
     fun enrol(input: Enrol): SignInResult = await { area.enrol(input) }
+
+    /**
+     * Begins to add a passkey as the second factor that a sign-in owes.
+     *
+     * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+     * it answers the same.
+     * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkey_domain`.
+     */
+    fun enrolPasskeyStart(input: StartEnrolPasskey): PasskeyOptions = await { area.enrolPasskeyStart(input) }
+
+    /**
+     * Adds a passkey as the second factor that a sign-in owes, by what its authenticator answered, and goes on with the sign-in.
+     *
+     * With an account's first second factor come ten recovery codes. All other sessions of the user end. The same challenge and answer
+     * are answered the same again for as long as a used refresh token is, but for the recovery codes: make new ones.
+     * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more,
+     * `DUPLICATE_RESOURCE` for a passkey that is known.
+     */
+    fun enrolPasskey(input: EnrolPasskey): SignInResult = await { area.enrolPasskey(input) }
 }
 
 /** Makes a [Enrol]; what is not set is left out. */
@@ -53,4 +132,88 @@ class EnrolBuilder(private val challenge: String, private val code: String) {
     fun name(value: String?) = apply { name = value }
 
     fun build() = Enrol(challenge = challenge, code = code, name = name)
+}
+
+/** Makes a [EnrolPasskey]; what is not set is left out. */
+class EnrolPasskeyBuilder(private val challenge: String, private val response: String) {
+    private var name: String? = null
+
+    /** The user's name for it, at most 100 characters: "Laptop". */
+    fun name(value: String?) = apply { name = value }
+
+    fun build() = EnrolPasskey(challenge = challenge, response = response, name = name)
+}
+
+/** Makes a [SignInByMail]; what is not set is left out. */
+class SignInByMailBuilder(private val challenge: String, private val code: String) {
+    private var deviceName: String? = null
+    private var platform: String? = null
+    private var deviceToken: String? = null
+
+    /** The user's name for the device. */
+    fun deviceName(value: String?) = apply { deviceName = value }
+
+    /** `web`, `ios`, … */
+    fun platform(value: String?) = apply { platform = value }
+
+    /** The `device_token` of an earlier sign-in on this device, as for `sessions.login`. */
+    fun deviceToken(value: String?) = apply { deviceToken = value }
+
+    fun build() = SignInByMail(challenge = challenge, code = code, deviceName = deviceName, platform = platform, deviceToken = deviceToken)
+}
+
+/** Makes a [SignInByPasskey]; what is not set is left out. */
+class SignInByPasskeyBuilder(private val challenge: String, private val response: String) {
+    private var deviceName: String? = null
+    private var platform: String? = null
+    private var deviceToken: String? = null
+
+    /** The user's name for the device; of the second factor none: the first step said it. */
+    fun deviceName(value: String?) = apply { deviceName = value }
+
+    /** `web`, `ios`, …; as the name of the device. */
+    fun platform(value: String?) = apply { platform = value }
+
+    /** The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
+    fun deviceToken(value: String?) = apply { deviceToken = value }
+
+    fun build() = SignInByPasskey(challenge = challenge, response = response, deviceName = deviceName, platform = platform, deviceToken = deviceToken)
+}
+
+/** Makes a [SignInByToken]; what is not set is left out. */
+class SignInByTokenBuilder(private val token: String) {
+    private var deviceName: String? = null
+    private var platform: String? = null
+    private var deviceToken: String? = null
+
+    /** The user's name for the device, at most 100 characters. */
+    fun deviceName(value: String?) = apply { deviceName = value }
+
+    /** `web`, `ios`, …, at most 50 characters. */
+    fun platform(value: String?) = apply { platform = value }
+
+    /** The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
+    fun deviceToken(value: String?) = apply { deviceToken = value }
+
+    fun build() = SignInByToken(token = token, deviceName = deviceName, platform = platform, deviceToken = deviceToken)
+}
+
+/** Makes a [StartSignInByMail]; what is not set is left out. */
+class StartSignInByMailBuilder(private val identifier: String) {
+    private var deviceToken: String? = null
+
+    /** The `device_token` of an earlier sign-in on this device, if there was one: what others ask for does not count for it. */
+    fun deviceToken(value: String?) = apply { deviceToken = value }
+
+    fun build() = StartSignInByMail(identifier = identifier, deviceToken = deviceToken)
+}
+
+/** Makes a [StartSignInByPasskey]; what is not set is left out. */
+class StartSignInByPasskeyBuilder() {
+    private var challenge: String? = null
+
+    /** The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account. */
+    fun challenge(value: String?) = apply { challenge = value }
+
+    fun build() = StartSignInByPasskey(challenge = challenge)
 }

@@ -1,0 +1,160 @@
+//! Callers by an API key: found by what they give, held like sessions, and asked about at each call.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    Engine, Who, WhoKind,
+    cache::{self, Slot},
+    rights::{By, READINGS, SEEN_SECONDS},
+};
+use crate::{
+    credentials::api_key,
+    model::{
+        api_key::{ApiKey, ApiKeyUse},
+        error::{Error, Result},
+        id::{ApiKeyId, ChangeSetId, UserId},
+        time::Time,
+    },
+    net::Origin,
+    operations::{
+        actor::RequestContext,
+        api_keys::{Networks, Refused},
+    },
+    rules::KeyFacts,
+    storage::{ChangeSet, Write},
+};
+
+/// The key that a caller came by.
+#[derive(Clone)]
+pub(crate) struct WhoKey {
+    pub(crate) id: ApiKeyId,
+    pub(crate) slot: Arc<Slot<Found>>,
+}
+
+/// What was found of a key; none: it is gone.
+pub(crate) type Found = Option<LiveKey>;
+
+/// An API key as stored.
+pub(crate) struct LiveKey {
+    pub(crate) key: ApiKey,
+    pub(crate) facts: KeyFacts,
+    last_use: ApiKeyUse,
+    networks: Networks,
+    is_being_noted: AtomicBool,
+}
+
+impl LiveKey {
+    fn new(key: ApiKey, last_use: ApiKeyUse) -> Self {
+        let networks = Networks::stored(&key);
+        let facts = KeyFacts::new(key.patterns(), key.has_two_factors);
+        Self { key, facts, last_use, networks, is_being_noted: AtomicBool::new(false) }
+    }
+
+    /// Whether it may be used from there, whoever its owner is by now.
+    pub(super) fn require_good(&self, user: UserId, origin: Origin, now: Time) -> std::result::Result<(), Refused> {
+        // A key is its owner's for ever; rows that somebody changed are none of ours.
+        let is_own = self.key.user_id == user;
+        if is_own { self.key.require_good(&self.networks, origin.client, now) } else { Err(Refused::Unknown) }
+    }
+}
+
+impl Engine {
+    /// Who gives this key; somebody whose key it is, and who may use it from there.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidToken`](crate::Reason::InvalidToken), the same whatever is wrong.
+    pub(crate) async fn by_key(self: &Arc<Self>, text: &str, request: RequestContext) -> Result<Who> {
+        self.require_open()?;
+        let given = api_key::read(text)?;
+        self.follow().await?;
+        // Nothing is kept of keys that nobody has: whoever guesses does not push out those that are used.
+        let held = self.keys.known(given.id).and_then(|slot| slot.get());
+        let key = match held.as_deref() {
+            Some(found) => found.as_ref().map(|live| live.key.clone()),
+            None => self.services.reads().get(&(given.id,)).await?,
+        };
+        let key: ApiKey = key.ok_or_else(api_key::refused)?;
+        let request = Arc::new(request);
+        if !given.is(&key.hash) {
+            return Err(self.refuse_key(&key, &request, Refused::Secret));
+        }
+        let (pin, slot) = (self.principals.pin(key.user_id.0), self.keys.slot(key.id));
+        let by = By::Key(WhoKey { id: key.id, slot });
+        let who = Who { kind: WhoKind::User { id: key.user_id, pin, by }, request };
+        self.actor(&who).await?;
+        Ok(who)
+    }
+
+    /// The key that a caller came by, as it is now, if it may be used.
+    pub(super) async fn good_key(self: &Arc<Self>, user: UserId, who: &WhoKey, asked: &Who) -> Result<Arc<Found>> {
+        let found = match who.slot.get() {
+            Some(found) => found,
+            None => self.read_key(who.id, &who.slot).await?.0,
+        };
+        let live = (*found).as_ref().ok_or_else(api_key::refused)?;
+        if let Err(why) = live.require_good(user, asked.request.origin, self.services.now()) {
+            return Err(self.refuse_key(&live.key, &asked.request, why));
+        }
+        self.note_key_use(&found);
+        Ok(found)
+    }
+
+    /// The answer to who may not use a key; the audit log hears why.
+    pub(super) fn refuse_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: Refused) -> Error {
+        self.tell_of_key(key, request, why);
+        api_key::refused()
+    }
+
+    /// A key as read last, and whether its slot has it.
+    async fn read_key(&self, id: ApiKeyId, slot: &Slot<Found>) -> Result<(Arc<Found>, bool)> {
+        let mut attempts = 0;
+        loop {
+            let epoch = slot.epoch();
+            let reads = self.services.reads();
+            let found = match (reads.get::<ApiKey>(&(id,)).await?, reads.get::<ApiKeyUse>(&(id,)).await?) {
+                (Some(key), Some(last_use)) => Some(LiveKey::new(key, last_use)),
+                _ => None,
+            };
+            let found = Arc::new(found);
+            let is_in = slot.put(epoch, Some(found.clone()));
+            attempts += 1;
+            if is_in || attempts == READINGS {
+                return Ok((found, is_in));
+            }
+        }
+    }
+
+    /// Reads keys anew that callers hold; those that cannot be read are not known any more.
+    pub(super) async fn renew_keys(&self, outdated: Vec<cache::Outdated<ApiKeyId, Found>>) {
+        for one in outdated {
+            if let Ok((_, true)) = self.read_key(one.key, &one.slot).await {
+                one.renewed();
+            }
+        }
+    }
+
+    /// Notes that a key is used, seldom and beside the call; if somebody else does at the same time, that will do.
+    fn note_key_use(self: &Arc<Self>, found: &Arc<Found>) {
+        let Some(live) = (**found).as_ref() else { return };
+        let now = self.services.now();
+        let is_noted = live.last_use.last_used_at.is_some_and(|at| now < at.plus_seconds(SEEN_SECONDS));
+        if is_noted || live.is_being_noted.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (engine, found) = (self.clone(), found.clone());
+        self.services.env.spawn(Box::pin(async move {
+            let Some(live) = (*found).as_ref() else { return };
+            let Ok(id) = engine.services.env.new_id::<ChangeSetId>() else { return };
+            let mut last_use = ApiKeyUse { last_used_at: Some(now), ..live.last_use.clone() };
+            let writes = vec![Write::update(&mut last_use)];
+            let noted = ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() };
+            // A key whose use cannot be noted (a read-only file) can be used all the same.
+            if engine.commit(noted, None).await.is_err() {
+                live.is_being_noted.store(false, Ordering::Release);
+            }
+        }));
+    }
+}

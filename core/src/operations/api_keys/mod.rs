@@ -1,0 +1,123 @@
+//! API keys (AUT-11): what programs of a user call by, where nobody is there to sign in (docs/decisions/027-api-keys.md).
+//!
+//! | file | holds |
+//! |---|---|
+//! | `create` | making one, by its user or by the application |
+//! | `list` | seeing them |
+//! | `revoke` | ending them, one by one and all that an account has |
+
+mod create;
+mod list;
+mod revoke;
+
+pub use crate::model::api_key::ApiKeyEnd;
+pub use create::{CreateApiKey, CreateApiKeyFor, NewApiKey};
+pub use list::{ApiKeyView, ListApiKeys, ListApiKeysOf};
+pub use revoke::RevokeApiKey;
+pub(super) use revoke::end_all;
+
+use std::{fmt, net::IpAddr};
+
+use ipnet::IpNet;
+
+use super::Visible;
+use crate::{
+    model::{
+        api_key::ApiKey,
+        id::UserId,
+        predicate::{Comparison, Predicate},
+        time::Time,
+        value::Value,
+    },
+    net::network,
+};
+
+impl Visible for ApiKey {
+    const READ: &'static str = "api_key:read";
+}
+
+/// The networks that a key is used from; none: everywhere.
+pub(crate) struct Networks(Option<Vec<IpNet>>);
+
+impl Networks {
+    /// As they are stored.
+    pub(crate) fn stored(key: &ApiKey) -> Self {
+        // What cannot be read lets in nobody.
+        Self(key.networks.as_deref().map(|all| all.split(' ').filter_map(|one| network(one).ok()).collect()))
+    }
+
+    fn contains(&self, client: Option<IpAddr>) -> bool {
+        let Some(networks) = &self.0 else { return true };
+        client.is_some_and(|client| networks.iter().any(|network| network.contains(&client)))
+    }
+}
+
+/// Why a key may not be used: for the audit log, and for nobody who gives one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is not the account's.
+    Unknown,
+    /// Its secret is another.
+    Secret,
+    Ended,
+    Expired,
+    /// It is used from elsewhere.
+    Network,
+    /// Its user may do nothing.
+    Owner,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "it is another account's",
+            Self::Secret => "its secret is wrong",
+            Self::Ended => "it was ended",
+            Self::Expired => "it has expired",
+            Self::Network => "it is not for this address",
+            Self::Owner => "its user is not active",
+        })
+    }
+}
+
+impl ApiKey {
+    /// The patterns of the permissions that it reaches; none: all.
+    pub(crate) fn patterns(&self) -> Option<Vec<String>> {
+        self.patterns.as_deref().map(words)
+    }
+
+    /// Whether it may be used from an address, whoever its user is by now.
+    pub(crate) fn require_good(&self, networks: &Networks, client: Option<IpAddr>, now: Time) -> Result<(), Refused> {
+        if self.ended_at.is_some() {
+            return Err(Refused::Ended);
+        }
+        if now >= self.expires_at {
+            return Err(Refused::Expired);
+        }
+        if networks.contains(client) { Ok(()) } else { Err(Refused::Network) }
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// A user's keys that were not ended and have time left.
+fn alive_of(user: UserId, now: Time) -> Predicate {
+    Predicate::all([of(user), alive(now)])
+}
+
+fn of(user: UserId) -> Predicate {
+    Predicate::equals("user_id", user.0)
+}
+
+fn not_ended() -> Predicate {
+    Predicate::equals("ended_at", Value::Null)
+}
+
+fn alive(now: Time) -> Predicate {
+    Predicate::all([
+        not_ended(),
+        Predicate::Compare("expires_at".into(), Comparison::Greater, Value::Time(now.as_microsecond())),
+    ])
+}

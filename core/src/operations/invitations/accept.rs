@@ -1,0 +1,303 @@
+//! Accepting an invitation.
+
+use std::sync::OnceLock;
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{inviter, open};
+use crate::{
+    model::{
+        check::{Checks, Invalid, wrong},
+        credential::Credential,
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::UserId,
+        invitation::{Invitation, InvitationEnd, StoredRole},
+        record::ResourceRecord,
+        secret::Secret,
+        session::SessionEnd,
+        text::canonical,
+        time::Time,
+        user::{User, UserStatus},
+    },
+    operations::{
+        Access, Operation,
+        epochs::{self, Keys, Password},
+        limits,
+        links::void,
+        plan::Plan,
+        rights,
+        roles::{self, Terms, check_terms},
+        scopes,
+        services::Services,
+        users::{CreateUser, Fields, Made, NewUser, UserView, existing, insert, is_elsewhere, shown},
+        verification,
+    },
+    rules::RuleSet,
+};
+
+/// Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+///
+/// Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
+/// else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
+/// account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+/// Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
+/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
+/// stays good after all but the first.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct AcceptInvitation {
+    /// The token that was mailed.
+    pub token: Secret,
+    /// The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case.
+    pub username: Option<String>,
+    /// The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
+    pub password: Option<Secret>,
+    /// The whole name, at most 255 characters.
+    pub full_name: Option<String>,
+    /// The name shown to others, at most 100 characters.
+    pub display_name: Option<String>,
+    /// The given name, at most 100 characters.
+    pub first_name: Option<String>,
+    /// The family name, at most 100 characters.
+    pub last_name: Option<String>,
+}
+
+/// The answer to who accepts an invitation.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct AcceptedInvitation {
+    /// The account.
+    pub user: UserView,
+    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+    pub device_token: Secret,
+}
+
+/// What was given, and the hash of the password once it is made: of all tries of one request once.
+pub struct Accepting {
+    asked: AcceptInvitation,
+    hash: OnceLock<Secret>,
+}
+
+#[portable_async]
+impl Operation for AcceptInvitation {
+    type Target = ();
+    type Valid = Accepting;
+
+    const ACCESS: Access = Access::Public;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Accepting> {
+        Ok(Accepting { asked: self, hash: OnceLock::new() })
+    }
+
+    async fn plan(accepting: &Accepting, (): (), plan: &mut Plan<'_>) -> Result<AcceptedInvitation> {
+        let invitation = open(plan, &accepting.asked.token).await?;
+        let user = match of_address(plan, &invitation).await? {
+            None => {
+                require_may_still(plan, &invitation, None).await?;
+                accepting.make(plan, &invitation).await?
+            }
+            Some(user) => {
+                require_may_still(plan, &invitation, Some(&user)).await?;
+                let credential = epochs::credential_of(plan, user.id).await?;
+                if plan.actor.in_person() == Some(user.id) {
+                    accepting.join(plan, user, credential).await?
+                } else {
+                    require_unproved(plan, &user, credential.as_ref()).await?;
+                    accepting.take_over(plan, &invitation, user).await?
+                }
+            }
+        };
+        let now = plan.now;
+        for role in invitation.roles.0.iter().filter(|role| role.valid_until.is_none_or(|until| now < until)) {
+            roles::bring(plan, &user, role, invitation.inviter()).await?;
+        }
+        invitation.end(plan, InvitationEnd::Accepted, Some(user.id)).await?;
+        let target = Some(("invitation", invitation.id.to_string()));
+        plan.audit("invitations.accept", target, Some(format!("by the user {}", user.id)));
+        let device_token = limits::mail_device_token(plan.services, user.id, plan.now)?;
+        let user = existing(plan.reads(), user.id).await?;
+        Ok(AcceptedInvitation { user: shown(plan, user).await?, device_token })
+    }
+}
+
+/// The account that has the address. One that had it and may take it back, or that nobody may sign in to, voids the invitation.
+async fn of_address(plan: &Plan<'_>, invitation: &Invitation) -> Result<Option<User>> {
+    let Some(holder) = plan.holder("email", &invitation.email).await? else { return Ok(None) };
+    let id: UserId = holder.parse().map_err(|_| void())?;
+    let user: User = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
+    let has_it = user.email.as_deref().map(canonical) == Some(canonical(&invitation.email));
+    if has_it && user.is_active(plan.now) { Ok(Some(user)) } else { Err(void()) }
+}
+
+/// Voids an invitation that its maker could not make any more: to this account, with these roles, by the rights of now. The plan relies on them.
+async fn require_may_still(plan: &mut Plan<'_>, invitation: &Invitation, user: Option<&User>) -> Result<()> {
+    let inviter = inviter::of(plan, invitation).await?.ok_or_else(void)?;
+    let inviter = inviter.as_ref();
+    let may_invite = match user {
+        Some(user) => inviter::require_may_invite(plan, inviter, user).await,
+        None => {
+            let account = inviter::account(Some(invitation.email.clone()), plan.now);
+            inviter::require_may_make(plan, inviter, &account).await
+        }
+    };
+    let may = may_invite.and_then(|()| inviter::require_may_give(plan, inviter, inviter::names(&invitation.roles.0)));
+    may.map_err(|error| if error.reason() == Reason::Denied { void() } else { error })?;
+    for role in &invitation.roles.0 {
+        require_there(plan, role).await?;
+    }
+    Ok(())
+}
+
+/// Voids an invitation to a role that is gone, or whose scope is.
+async fn require_there(plan: &mut Plan<'_>, role: &StoredRole) -> Result<()> {
+    let StoredRole { role, scope, .. } = role;
+    // What is over is not given; it voids nothing.
+    let terms = Terms { role, scope: Some(scope), valid_from: None, valid_until: None };
+    let scope = check_terms(&mut Checks::default(), plan.rules(), &terms, plan.now).ok_or_else(void)?;
+    scopes::find(plan, &scope).await?.map(drop).ok_or_else(void)
+}
+
+/// Refuses who is not signed in as the account that has the address, unless somebody else may have registered that.
+async fn require_unproved(plan: &mut Plan<'_>, user: &User, credential: Option<&Credential>) -> Result<()> {
+    let is_proved = user.email_verified || credential.is_some_and(|credential| credential.address_proved_at.is_some());
+    if is_proved || is_elsewhere(plan, user.id, credential).await? {
+        let message = "there is an account with this address: sign in to it, and accept the invitation then";
+        return Err(Error::new(Reason::NotSignedIn, message));
+    }
+    Ok(())
+}
+
+impl Accepting {
+    /// Plans the account of somebody who has none.
+    async fn make(&self, plan: &mut Plan<'_>, invitation: &Invitation) -> Result<User> {
+        let fields = self.fields(plan, invitation)?;
+        self.require_free(plan, &fields, None).await?;
+        let new = NewUser {
+            id: None,
+            password_hash: Some(self.hash(plan).await?),
+            is_imported: false,
+            fields,
+            region: None,
+            roles: Vec::new(),
+            status: UserStatus::Active,
+            identity: None,
+            made: Made::Invited { by: invitation.inviter() },
+        };
+        let user = insert(&new, plan).await?;
+        let credential = epochs::credential_of(plan, user.id).await?;
+        verification::prove(plan, &user, credential).await?;
+        existing(plan.reads(), user.id).await
+    }
+
+    /// Plans that an account whose address nobody had proved is of who was mailed, and that nothing counts any more that was set before.
+    async fn take_over(&self, plan: &mut Plan<'_>, invitation: &Invitation, user: User) -> Result<User> {
+        let fields = self.fields(plan, invitation)?;
+        self.require_free(plan, &fields, Some(user.id)).await?;
+        let hash = self.hash(plan).await?;
+        verification::void_others(plan, &user).await?;
+        let chosen = Password::Chosen { hash, is_short: fields.is_password_short };
+        let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, chosen, Keys::Ended).await?;
+        let before = user.clone();
+        let named = User {
+            username: fields.username.or(user.username),
+            full_name: fields.full_name.or(user.full_name),
+            display_name: fields.display_name.or(user.display_name),
+            first_name: fields.first_name.or(user.first_name),
+            last_name: fields.last_name.or(user.last_name),
+            ..user
+        };
+        plan.rename("username", before.username.as_deref(), named.username.as_deref(), named.id).await?;
+        let named = plan.follow(Some(&before), named);
+        verification::prove(plan, &named, Some(credential)).await?;
+        limits::forget(plan, &named).await?;
+        existing(plan.reads(), named.id).await
+    }
+
+    /// Plans nothing but that the address is proved, of who is signed in as the account that has it.
+    async fn join(&self, plan: &mut Plan<'_>, user: User, credential: Option<Credential>) -> Result<User> {
+        let mut checks = Checks::default();
+        let asked = &self.asked;
+        let given = [
+            ("username", asked.username.is_some()),
+            ("password", asked.password.is_some()),
+            ("full_name", asked.full_name.is_some()),
+            ("display_name", asked.display_name.is_some()),
+            ("first_name", asked.first_name.is_some()),
+            ("last_name", asked.last_name.is_some()),
+        ];
+        for (field, _) in given.iter().filter(|(_, is_given)| *is_given) {
+            let message = "is not given by who has an account and is signed in to it";
+            checks.error(field, Invalid::new(FieldCode::Disagrees, message));
+        }
+        checks.finish()?;
+        plan.check(&user);
+        if user.email_verified {
+            return Ok(user);
+        }
+        verification::prove(plan, &user, credential).await?;
+        existing(plan.reads(), user.id).await
+    }
+
+    /// What the person chooses, checked as that of every new account.
+    fn fields(&self, plan: &Plan<'_>, invitation: &Invitation) -> Result<Fields> {
+        let asked = self.asked.clone();
+        let mut checks = Checks::default();
+        if asked.password.is_none() {
+            checks.error("password", Invalid::new(FieldCode::Required, "must be given"));
+        }
+        let new = CreateUser {
+            username: asked.username,
+            password: asked.password,
+            full_name: asked.full_name,
+            display_name: asked.display_name,
+            first_name: asked.first_name,
+            last_name: asked.last_name,
+            ..CreateUser::new(&invitation.email)
+        };
+        let fields = new.check_fields(&mut checks, plan.services, plan.now)?;
+        refuse_guarded(&mut checks, plan.rules(), &fields);
+        checks.finish()?;
+        Ok(fields)
+    }
+
+    /// Refuses a username that somebody else has.
+    async fn require_free(&self, plan: &Plan<'_>, fields: &Fields, own: Option<UserId>) -> Result<()> {
+        let Some(username) = &fields.username else { return Ok(()) };
+        let holder = plan.holder("username", username).await?;
+        match holder.filter(|holder| own.map(|own| own.to_string()).as_ref() != Some(holder)) {
+            Some(_) => Err(Error::taken("username")),
+            None => Ok(()),
+        }
+    }
+
+    /// The hash of the password. Last of all: whoever gets so far uses the invitation up, or is too late.
+    async fn hash(&self, plan: &Plan<'_>) -> Result<Secret> {
+        if let Some(hash) = self.hash.get() {
+            return Ok(hash.clone());
+        }
+        let password = self.asked.password.clone();
+        let password = password.ok_or_else(|| wrong("password", FieldCode::Required, "must be given"))?;
+        let hash: Secret = plan.services.hasher.hash(password, true).await?.into();
+        Ok(self.hash.get_or_init(|| hash).clone())
+    }
+}
+
+/// What conditions read of users is chosen by nobody who has no rights yet (docs/rules.md, "Attributes that carry authority").
+fn refuse_guarded(checks: &mut Checks, rules: &RuleSet, fields: &Fields) {
+    let chosen = [
+        ("username", &fields.username),
+        ("full_name", &fields.full_name),
+        ("display_name", &fields.display_name),
+        ("first_name", &fields.first_name),
+        ("last_name", &fields.last_name),
+    ];
+    for (field, value) in chosen {
+        if value.is_some() && rights::is_guarded(rules, User::TYPE, field) {
+            let message = "decides about rights here, and is given by who may give those";
+            checks.error(field, Invalid::new(FieldCode::UnknownField, message));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Signing in by a token of another issuer (AUT-17).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{Opened, SignInResult, Steps, begin};
+use crate::{
+    credentials::foreign_token::{ForeignToken, Refusal},
+    model::{
+        check::{Checks, wrong},
+        credential::{Challenge, ChallengePurpose, Credential},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::{ChallengeId, SessionId, UserId},
+        proof::{Proof, Proved},
+        secret::Secret,
+        session::Session,
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation, epochs,
+        issuers::{Read, Verified},
+        limits::{self, FactorTry, Tries, Try},
+        plan::Plan,
+        services::Services,
+        sessions::Device,
+        users::ExternalIdentity,
+    },
+};
+
+/// Clocks of issuers may be ahead by so much when a token's row is forgotten.
+const LEEWAY_SECONDS: i64 = 60;
+
+/// Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+/// Supabase.
+///
+/// The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
+/// as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
+/// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+/// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
+/// (`auth_time`, or `amr` of Supabase).
+/// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
+/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+/// the issuer's keys cannot be fetched (reason `issuer_unavailable`).
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct SignInByToken {
+    /// The issuer's token, at most 8 KiB.
+    pub token: Secret,
+    /// The user's name for the device, at most 100 characters.
+    pub device_name: Option<String>,
+    /// `web`, `ios`, …, at most 50 characters.
+    pub platform: Option<String>,
+    /// The `device_token` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known.
+    pub device_token: Option<Secret>,
+}
+
+#[portable_async]
+impl Operation for SignInByToken {
+    type Target = ();
+    type Valid = (Self, Read);
+
+    const ACCESS: Access = Access::Public;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(mut self, services: &Services, now: Time) -> Result<(Self, Read)> {
+        let mut checks = Checks::default();
+        Device::check(&mut checks, &mut self.device_name, &mut self.platform);
+        checks.finish()?;
+        let read = services.issuers.read(self.token.expose(), now).await?;
+        Ok((self, read))
+    }
+
+    async fn plan((step, read): &(Self, Read), (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
+        let foreign = match Foreign::of(plan, read).await? {
+            Ok(foreign) => foreign,
+            Err(refusal) => return Err(failed(plan, None, &refusal.to_string()).await?),
+        };
+        if let Some(used) = foreign.used(plan).await? {
+            return match again(plan, used).await? {
+                Some(answer) => Ok(answer),
+                None => Err(failed(plan, foreign.user, "it was used before").await?),
+            };
+        }
+        let found: Option<User> = match foreign.user {
+            Some(id) => plan.reads().get(&(id,)).await?,
+            None => None,
+        };
+        let Some(user) = found else { return Err(failed(plan, None, "no account stands for its subject").await?) };
+        let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        if !user.is_active(plan.now) {
+            return Err(failed(plan, Some(user.id), user.status.as_str()).await?);
+        }
+        if foreign.is_before(&credential) {
+            return Err(failed(plan, Some(user.id), "it is of before the account's credentials changed").await?);
+        }
+        // Whoever made the account knows the password that it gave: its subject is here now.
+        let credential = match credential.temporary_until {
+            Some(_) => plan.follow(Some(&credential), credential.clone().without_password()),
+            None => credential,
+        };
+        let known = limits::known_device(plan.services, Some(user.id), step.device_token.as_ref(), plan.now);
+        let device = Device::new(&step.device_name, &step.platform, known);
+        let proved = Proved { at: foreign.proved_at(plan.now), by: Proof::External.into() };
+        let done = begin(plan, user.clone(), &credential, device, proved).await?;
+        let session_id = done.tokens.as_ref().map(|tokens| tokens.session_id);
+        foreign.use_up(plan, &user, credential.epoch, session_id)?;
+        Ok(done)
+    }
+}
+
+/// The answer of a token that was used a moment ago, for who did not get it; none where it comes too late.
+async fn again(plan: &mut Plan<'_>, used: Challenge) -> Result<Option<SignInResult>> {
+    let Some(id) = used.user_id.filter(|_| used.step == ChallengePurpose::Token) else { return Ok(None) };
+    let Some(user) = plan.reads().get::<User>(&(id,)).await? else { return Ok(None) };
+    let credential = epochs::credential_of(plan, id).await?.unwrap_or_else(|| Credential::none(id));
+    match plan.answered(&Opened { challenge: used, user, credential }).await {
+        Err(error) if error.reason() == Reason::InvalidToken => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// A token that another issuer made, and whose it is.
+pub(in crate::operations) struct Foreign {
+    pub(in crate::operations) token: ForeignToken,
+    /// Whom it names.
+    pub(in crate::operations) identity: ExternalIdentity,
+    /// The account that stands for that, deleted ones too.
+    pub(in crate::operations) user: Option<UserId>,
+}
+
+impl Foreign {
+    /// Whose token it is.
+    pub(in crate::operations) async fn of(plan: &Plan<'_>, read: &Read) -> Result<Result<Self, Refusal>> {
+        let Verified { issuer, token } = match read {
+            Ok(verified) => verified.clone(),
+            Err(refusal) => return Ok(Err(*refusal)),
+        };
+        let identity = ExternalIdentity::new(issuer, token.subject.clone());
+        let user = identity.user(plan.reads()).await?;
+        Ok(Ok(Self { token, identity, user }))
+    }
+
+    /// The row that says that it was used, if it was.
+    pub(in crate::operations) async fn used(&self, plan: &Plan<'_>) -> Result<Option<Challenge>> {
+        plan.reads().get(&(ChallengeId(self.token.id),)).await
+    }
+
+    /// Plans that it was used: whoever uses it at the same time finds the row, until it expires by itself.
+    pub(in crate::operations) fn use_up(
+        &self,
+        plan: &mut Plan<'_>,
+        user: &User,
+        epoch: i64,
+        session_id: Option<SessionId>,
+    ) -> Result<()> {
+        let used = super::challenge(plan, user, epoch, ChallengePurpose::Token)?;
+        let expires_at = Time::from_second(self.token.expires_at.saturating_add(LEEWAY_SECONDS));
+        let expires_at = expires_at.unwrap_or(Time::MAX).max(used.expires_at);
+        plan.follow(
+            None,
+            Challenge { id: ChallengeId(self.token.id), used_at: Some(plan.now), expires_at, session_id, ..used },
+        );
+        Ok(())
+    }
+
+    /// Whether it was issued before the credential's epoch moved last; both are told apart to the second.
+    pub(in crate::operations) fn is_before(&self, credential: &Credential) -> bool {
+        credential.is_after(self.token.issued_at)
+    }
+
+    /// When its subject proved who it is.
+    fn proved_at(&self, now: Time) -> Time {
+        self.token.proved_at(now).unwrap_or(Session::NOBODY_KNOWS)
+    }
+}
+
+/// Plans that a token that is not accepted of who is signed in counts, and that its user is told why.
+pub(in crate::operations) async fn refuse_token(
+    plan: &mut Plan<'_>,
+    session: &Session,
+    action: &str,
+    why: &str,
+) -> Result<Error> {
+    let tried = Try::factor(plan.services, session.user_id, FactorTry::Session(session.id.0))?;
+    plan.count_failed(&tried).await?;
+    plan.audit(action, Some(("user", session.user_id.to_string())), Some(why.to_owned()));
+    let error = wrong("token", FieldCode::Incorrect, format!("is not accepted: {why}"));
+    plan.refuse(error.clone());
+    Ok(error)
+}
+
+/// Plans that the log hears of it, where there is room.
+async fn failed(plan: &mut Plan<'_>, user: Option<UserId>, why: &str) -> Result<Error> {
+    let user = user.map(|user| user.to_string());
+    let tried = Try::answer(plan.services, plan.actor, user.as_deref())?;
+    plan.count_failed(&tried).await?;
+    plan.audit("sign_in.external_failed", user.map(|user| ("user", user)), Some(why.to_owned()));
+    let refused = Error::new(Reason::InvalidCredentials, "the token was not accepted");
+    plan.refuse(refused.clone());
+    Ok(refused)
+}

@@ -1,0 +1,82 @@
+//! What an API key says of who asks by it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::Principal;
+use crate::model::error::{Error, Reason, Result};
+use crate::rules::{
+    compile::{
+        bits,
+        rule_set::{RuleSet, Stamp},
+    },
+    diagnostics::shown,
+    policy::name::Pattern,
+};
+
+/// What is stored of an API key that the rules are asked by.
+#[derive(Debug)]
+pub(crate) struct KeyFacts {
+    /// None: whatever its owner may.
+    patterns: Option<Vec<String>>,
+    /// Whether whoever made it had proved two factors.
+    has_two_factors: bool,
+    /// The permissions that it reached when it was asked by last.
+    known: ArcSwapOption<(Stamp, Reach)>,
+}
+
+/// One bit for each permission.
+pub(super) type Reach = Arc<[u64]>;
+
+impl KeyFacts {
+    pub(crate) fn new(patterns: Option<Vec<String>>, has_two_factors: bool) -> Self {
+        Self { patterns, has_two_factors, known: ArcSwapOption::empty() }
+    }
+
+    /// The permissions that it reaches.
+    fn reach(&self, rules: &RuleSet) -> Reach {
+        if let Some(known) = self.known.load().as_deref().filter(|(stamp, _)| *stamp == rules.stamp) {
+            return known.1.clone();
+        }
+        let mut words = bits::empty(rules.all_permissions().len());
+        let patterns = self.patterns.iter().flatten().map(String::as_str);
+        let all = self.patterns.is_none().then_some("*:*");
+        // One that matches nothing any more adds nothing.
+        patterns.chain(all).for_each(|text| drop(rules.add_pattern(text, &mut words)));
+        let reach = Reach::from(words);
+        self.known.store(Some(Arc::new((rules.stamp, reach.clone()))));
+        reach
+    }
+}
+
+impl RuleSet {
+    /// An account as it is asked for by a key of its own: what it may do now and the key reaches; roles that need a second factor
+    /// as the key has one. Keys know nothing of when and by what somebody proved who it is.
+    pub(crate) fn by_key(&self, owner: &Principal, key: &KeyFacts, needs_two_factors: bool) -> Principal {
+        let mut asking = self.at_level(owner, key.has_two_factors, needs_two_factors).into_owned();
+        asking.limit_to(key.reach(self));
+        asking
+    }
+
+    /// Checks a pattern of an API key.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownPermission`] for one that is not valid, names fields or matches nothing.
+    pub(crate) fn check_key_pattern(&self, text: &str) -> Result<()> {
+        let mut words = bits::empty(self.all_permissions().len());
+        self.add_pattern(text, &mut words)
+    }
+
+    /// Adds what a pattern of an API key matches.
+    pub(super) fn add_pattern(&self, text: &str, words: &mut [u64]) -> Result<()> {
+        let pattern = Pattern::parse(text).filter(|pattern| pattern.fields.is_none());
+        let is_matched = |name: &str| pattern.as_ref().is_some_and(|pattern| pattern.matches(name));
+        let mut matched = (0_u32..).zip(self.all_permissions()).filter(|(_, one)| is_matched(&one.name)).peekable();
+        if matched.peek().is_none() {
+            return Err(Error::new(Reason::UnknownPermission, format!("`{}` matches no permission", shown(text))));
+        }
+        matched.for_each(|(permission, _)| bits::set(words, permission));
+        Ok(())
+    }
+}
