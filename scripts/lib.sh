@@ -6,6 +6,11 @@ root=$PWD
 tools=$root/target/tools
 export PATH="$tools/bin:$tools/bindgen/debug:$tools/node_modules/.bin:$PATH"
 
+# The packages whose tests are Rust, for cargo; always all of them, as each choice has features of its own, with which the
+# core is built once more. The libraries for other languages are tested in those languages.
+# shellcheck disable=SC2034
+rust_tests=(--workspace --exclude rolekeep-python --exclude rolekeep-wasm --exclude rolekeep-mobile --all-features)
+
 # An area goes on after a failure, so that one run shows all of them; it fails at its end.
 failures=0
 trap 'code=$?; [ "$failures" -eq 0 ] || code=1; exit $code' EXIT

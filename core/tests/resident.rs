@@ -165,7 +165,7 @@ impl<S: Storage> Storage for Unaudited<S> {
 
 async fn open(storage: Arc<dyn Storage>, world: &World, users_in_memory: u32) -> UserManagement {
     let policy = Policy::new().permissions(["document:read", "document:edit"]).role("editor", ["document:edit"]);
-    let config = Config::new().hashing_memory_kib(7_168).hashing_iterations(5).users_in_memory(users_in_memory);
+    let config = Config::new().hashing_memory_kib(8).hashing_iterations(1).users_in_memory(users_in_memory);
     let um = UserManagement::builder().storage(storage).policy(policy).config(config).environment(world.clone());
     um.open().await.unwrap()
 }

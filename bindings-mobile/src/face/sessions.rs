@@ -255,6 +255,17 @@ pub struct StepUpExternal {
 }
 hidden!(StepUpExternal);
 
+/// A token for a Supabase project.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct SupabaseToken {
+    /// The bearer token (JWT) for requests to the project, beside its `apikey`.
+    pub access_token: String,
+    /// When it expires. There is none in its place: ask again.
+    pub expires_at: Timestamp,
+}
+hidden!(SupabaseToken);
+
 /// What an access token is good for.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TokenInspection {
@@ -384,6 +395,19 @@ impl Sessions {
     /// `FORBIDDEN` for an API key and for whoever acts as another user already.
     pub async fn impersonate(&self, input: Impersonate) -> Result<Impersonation> {
         self.caller.run("sessions.impersonate", &input).await
+    }
+
+    /// Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+    ///
+    /// It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
+    /// `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
+    /// `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
+    /// Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
+    /// token of another issuer.
+    /// Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+    /// API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+    pub async fn supabase_token(&self) -> Result<SupabaseToken> {
+        self.caller.run("sessions.supabase_token", &Nothing {}).await
     }
 
     /// Ends the caller's own session: its tokens are refused from then on.

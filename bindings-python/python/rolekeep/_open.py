@@ -67,6 +67,9 @@ def open(
     retired_signing_keys: Sequence[str] = (),
     token_algorithm: TokenAlgorithm | None = None,
     trusted_issuers: Sequence[TrustedIssuer] = (),
+    supabase_issuer: str | None = None,
+    supabase_secret: str | None = None,
+    supabase_signing_key: str | None = None,
     persister: Persister | None = None,
     notifier: Notifier | None = None,
 ) -> UserManagement:
@@ -205,6 +208,15 @@ def open(
             Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
         trusted_issuers: Other issuers, by whose tokens users sign in (`sign_in.external`) for whom
             accounts here stand. At most 50. Default: none.
+        supabase_issuer: The `iss` of the tokens that `sessions.supabase_token` makes, for a
+            Supabase project that keeps data of the application's:
+            `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and
+            `supabase_signing_key`. Default: none are made.
+        supabase_secret: The secret that signs them where the project has one that it shares (`JWT
+            secret`), at least 32 bytes. Whoever has it may do anything in the project.
+        supabase_signing_key: The key that signs them where the project was given it: a private JWK
+            (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen signing-key` writes one.
+            Needs the feature `asymmetric` in Rust.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
@@ -262,6 +274,9 @@ def open(
         "retired_signing_keys": retired_signing_keys,
         "token_algorithm": token_algorithm,
         "trusted_issuers": trusted_issuers,
+        "supabase_issuer": supabase_issuer,
+        "supabase_secret": supabase_secret,
+        "supabase_signing_key": supabase_signing_key,
     }
     return UserManagement(start(config, persister, notifier).wait())
 
@@ -320,6 +335,9 @@ def open_async(
     retired_signing_keys: Sequence[str] = (),
     token_algorithm: TokenAlgorithm | None = None,
     trusted_issuers: Sequence[TrustedIssuer] = (),
+    supabase_issuer: str | None = None,
+    supabase_secret: str | None = None,
+    supabase_signing_key: str | None = None,
     persister: Persister | None = None,
     notifier: Notifier | None = None,
 ) -> Opening:
@@ -458,6 +476,15 @@ def open_async(
             Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
         trusted_issuers: Other issuers, by whose tokens users sign in (`sign_in.external`) for whom
             accounts here stand. At most 50. Default: none.
+        supabase_issuer: The `iss` of the tokens that `sessions.supabase_token` makes, for a
+            Supabase project that keeps data of the application's:
+            `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and
+            `supabase_signing_key`. Default: none are made.
+        supabase_secret: The secret that signs them where the project has one that it shares (`JWT
+            secret`), at least 32 bytes. Whoever has it may do anything in the project.
+        supabase_signing_key: The key that signs them where the project was given it: a private JWK
+            (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen signing-key` writes one.
+            Needs the feature `asymmetric` in Rust.
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
@@ -515,5 +542,8 @@ def open_async(
         "retired_signing_keys": retired_signing_keys,
         "token_algorithm": token_algorithm,
         "trusted_issuers": trusted_issuers,
+        "supabase_issuer": supabase_issuer,
+        "supabase_secret": supabase_secret,
+        "supabase_signing_key": supabase_signing_key,
     }
     return Opening(start(config, persister, notifier))

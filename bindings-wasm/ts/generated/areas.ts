@@ -133,6 +133,7 @@ import type {
   StepUp,
   StepUpByPasskey,
   StepUpExternal,
+  SupabaseToken,
   SuspendUser,
   TemporaryPassword,
   TokenInspection,
@@ -389,6 +390,20 @@ export class Sessions {
    */
   impersonate(input: Impersonate): Promise<Impersonation> {
     return this.#run("sessions.impersonate", input, "Impersonate", "Impersonation");
+  }
+  /**
+   * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+   *
+   * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
+   * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
+   * `scoped_roles` with where, and `regionId`. `user_metadata` has `username`, `fullName`, `regionId`, and `role` where there is one alone.
+   * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
+   * token of another issuer.
+   * Errors: `UNAVAILABLE` where the setting `supabaseIssuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+   * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+   */
+  supabaseToken(): Promise<SupabaseToken> {
+    return this.#run("sessions.supabase_token", {}, "MakeSupabaseToken", "SupabaseToken");
   }
   /** Ends the caller's own session: its tokens are refused from then on. */
   logout(): Promise<void> {

@@ -22,7 +22,7 @@ use crate::{
 /// So many issuers are trusted at most.
 const MAX_ISSUERS: usize = 50;
 /// A shared key has so many bytes at least (RFC 7518, 3.2).
-const MIN_SECRET_BYTES: usize = 32;
+pub(super) const MIN_SECRET_BYTES: usize = 32;
 
 /// Another issuer, by whose tokens users sign in for whom accounts here stand: an OpenID Connect provider, or a Supabase project.
 ///

@@ -3,6 +3,7 @@
 mod issuers;
 mod passkeys;
 mod policy;
+mod supabase;
 
 use std::collections::BTreeMap;
 
@@ -273,6 +274,15 @@ pub struct Config {
     pub token_algorithm: TokenAlgorithm,
     /// Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
     pub trusted_issuers: Vec<TrustedIssuer>,
+    /// The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
+    /// `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and `supabase_signing_key`. Default: none are made.
+    pub supabase_issuer: Option<String>,
+    /// The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
+    /// in the project.
+    pub supabase_secret: Option<Secret>,
+    /// The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
+    /// signing-key` writes one. Needs the feature `asymmetric` in Rust.
+    pub supabase_signing_key: Option<Secret>,
 }
 
 impl Default for Config {

@@ -64,10 +64,28 @@ pub struct Key {
     is_gone: AtomicBool,
 }
 
-enum Kind {
-    /// At least 32 bytes (RFC 7518, 3.2).
+/// What signs tokens.
+pub(super) enum Kind {
+    /// HS256: at least 32 bytes (RFC 7518, 3.2).
     Shared(Zeroizing<Vec<u8>>),
+    /// Its own algorithm.
     Private(PrivateKey),
+}
+
+impl Kind {
+    /// The token of a header, which is base64url already, and of claims (RFC 7515, 3.1).
+    pub(super) fn sign(&self, header: &str, claims: &impl Serialize) -> Result<Secret> {
+        let failed = |_| Error::new(Reason::Internal, "a token could not be signed");
+        let claims = serde_json::to_vec(claims).map_err(failed)?;
+        let mut token = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims));
+        let signature = match self {
+            Kind::Shared(secret) => mac(secret, &token)?.finalize().into_bytes().to_vec(),
+            Kind::Private(private) => private.sign(token.as_bytes()),
+        };
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(Secret::from(token))
+    }
 }
 
 /// What is expected of a token.
@@ -129,16 +147,7 @@ impl Key {
 
     /// Signs claims.
     pub fn sign(&self, claims: &Claims) -> Result<Secret> {
-        let failed = |_| Error::new(Reason::Internal, "a token could not be signed");
-        let claims = serde_json::to_vec(claims).map_err(failed)?;
-        let mut token = format!("{}.{}", self.header, BASE64_URL_SAFE_NO_PAD.encode(claims));
-        let signature = match &self.kind {
-            Kind::Shared(secret) => mac(secret, &token)?.finalize().into_bytes().to_vec(),
-            Kind::Private(private) => private.sign(token.as_bytes()),
-        };
-        token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(Secret::from(token))
+        self.kind.sign(&self.header, claims)
     }
 
     /// Whether a token says that it is signed with this key.

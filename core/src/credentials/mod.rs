@@ -15,6 +15,7 @@ pub mod password_rule;
 pub mod refresh_token;
 pub mod signatures;
 pub mod signed_id;
+pub mod supabase_token;
 pub mod totp;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};

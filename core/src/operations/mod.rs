@@ -228,6 +228,7 @@ macro_rules! operation_list {
                 fn step_up_passkey(StepUpByPasskey) -> Tokens;
                 fn step_up_external(StepUpExternal) -> Tokens;
                 fn impersonate(Impersonate) -> Impersonation;
+                fn supabase_token() -> SupabaseToken = MakeSupabaseToken;
                 fn logout() = Logout;
                 fn list(ListSessions) -> Page<SessionView>;
                 fn list_of(ListSessionsOf) -> Page<SessionView>;

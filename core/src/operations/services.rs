@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use super::{hasher::Hasher, issuers::Issuers, limits::Places, policy::state::PolicyState, reads::Reads};
 use crate::{
     config::Config,
-    credentials::{access_token::Expected, keys::Keys, passkeys::RelyingParty},
+    credentials::{access_token::Expected, keys::Keys, passkeys::RelyingParty, supabase_token::Signer},
     environment::Env,
     model::{deferred::IS_PAGE, error::Result, time::Time},
     net::Networks,
@@ -40,6 +40,8 @@ pub struct Services {
     pub(crate) relying_party: Option<RelyingParty>,
     /// Other issuers, whose tokens are believed.
     pub(crate) issuers: Issuers,
+    /// By what tokens for a Supabase project are signed, where they are made.
+    pub(crate) supabase: Option<Signer>,
     /// Whether there is somebody who sends notices.
     is_notifying: bool,
 }
@@ -56,6 +58,7 @@ impl Services {
         is_notifying: bool,
     ) -> Result<Self> {
         let (networks, relying_party) = (config.networks()?, config.relying_party()?);
+        let supabase = config.supabase()?;
         let keys = ArcSwap::from_pointee(keys);
         let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
         let era = AtomicI64::new(0);
@@ -71,6 +74,7 @@ impl Services {
             places,
             relying_party,
             issuers,
+            supabase,
             is_notifying,
         })
     }

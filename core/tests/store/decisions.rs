@@ -13,7 +13,10 @@ use rolekeep::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use crate::seeded::{Seeded, SeededWorld};
+use crate::{
+    cheap,
+    seeded::{Seeded, SeededWorld},
+};
 
 const PRINCIPALS: usize = 24;
 const QUESTIONS: usize = 1_000;
@@ -51,7 +54,7 @@ impl World {
         let draw = Seeded::new(1);
         let still = SeededWorld::new(2).at("2026-11-21T12:00:00Z".parse().unwrap());
         let policy = Policy::from_toml(policy).unwrap();
-        let um = UserManagement::builder().policy(policy).environment(still).open().await.unwrap();
+        let um = cheap::builder().policy(policy).environment(still).open().await.unwrap();
         let system = um.system();
         let mut regions = Vec::new();
         for name in ["north", "south", "east"] {

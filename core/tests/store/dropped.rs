@@ -10,10 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Result, UserManagement,
+    Result,
     storage::{Batch, Loaded, MemoryStorage, Persisted, Persister, SqliteOptions, SqliteStorage, Storage},
     users::{CreateUser, ListUsers},
 };
+
+use crate::cheap;
 
 /// A host that keeps nothing, and takes its time to close.
 #[derive(Default)]
@@ -65,7 +67,7 @@ async fn a_store_that_is_dropped_ends_and_loses_nothing() {
             _ => Arc::new(SqliteStorage::open(SqliteOptions::new(&file)).await.unwrap()),
         };
         let weak = Arc::downgrade(&storage);
-        let um = UserManagement::builder().storage(storage).open().await.unwrap();
+        let um = cheap::builder().storage(storage).open().await.unwrap();
         let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap();
         let me = um.acting_as(ada.id).await.unwrap();
         drop(um);
@@ -79,7 +81,7 @@ async fn a_store_that_is_dropped_ends_and_loses_nothing() {
         drop(me);
         require_let_go(&weak, what).await;
     }
-    let again = UserManagement::builder().sqlite(&file).open().await.unwrap();
+    let again = cheap::builder().sqlite(&file).open().await.unwrap();
     assert_eq!(again.system().users().list(ListUsers::new()).await.unwrap().total, Some(1));
     again.close().await.unwrap();
 }
@@ -89,7 +91,7 @@ async fn a_store_that_is_dropped_ends_and_loses_nothing() {
 async fn a_store_is_closed_to_its_end() {
     for polls in 1..8 {
         let persister = Arc::new(Slow::default());
-        let um = UserManagement::builder().persister(persister.clone()).open().await.unwrap();
+        let um = cheap::builder().persister(persister.clone()).open().await.unwrap();
         crate::common::drop_after(um.close(), polls).await;
         um.close().await.unwrap();
         um.close().await.unwrap();
@@ -105,7 +107,7 @@ fn a_store_outlives_no_runtime_and_loses_nothing() {
     for round in 1..=3_i64 {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let um = runtime.block_on(async {
-            let um = UserManagement::builder().sqlite(&file).open().await.unwrap();
+            let um = cheap::builder().sqlite(&file).open().await.unwrap();
             um.system().users().create(CreateUser::new(format!("user{round}@example.org"))).await.unwrap();
             let total = um.system().users().list(ListUsers::new()).await.unwrap().total;
             assert_eq!(total, Some(round));

@@ -1,11 +1,13 @@
 //! A row filter is refused once the rights or the policy that it was made of are others.
 
 use rolekeep::{
-    CallerFilter, Policy, Reason, Time, UserManagement,
+    CallerFilter, Policy, Reason, Time,
     roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
     storage::sql::TableMapping,
     users::{CreateUser, DeactivateUser},
 };
+
+use crate::cheap;
 
 const POLICY: &str = r#"
     permissions = ["document:list", "document:edit"]
@@ -31,7 +33,7 @@ fn table() -> TableMapping {
 
 #[tokio::test]
 async fn rbc_8_a_filter_does_not_outlive_what_it_was_made_of() {
-    let um = UserManagement::builder().policy(Policy::from_toml(POLICY).unwrap()).open().await.unwrap();
+    let um = cheap::builder().policy(Policy::from_toml(POLICY).unwrap()).open().await.unwrap();
     let system = um.system();
     let ada = system.users().create(CreateUser::new("ada@example.org").roles(["author"])).await.unwrap();
     let me = um.acting_as(ada.id).await.unwrap();

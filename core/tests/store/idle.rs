@@ -18,6 +18,8 @@ use rolekeep::{
     users::{CreateUser, ListUsers},
 };
 
+use crate::cheap;
+
 /// A world that counts who sleeps and what runs in the background, and whose clocks are set ahead.
 #[derive(Clone)]
 struct Counting {
@@ -103,7 +105,7 @@ async fn open(storage: Arc<dyn Storage>) -> (UserManagement, Counting) {
     let world = Arc::new(TokioEnvironment::current().unwrap());
     let counting = Counting { world, ahead: Arc::default(), sleeps: Arc::default(), tasks: Arc::default() };
     let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-    let um = UserManagement::builder().storage(storage).policy(policy).environment(counting.clone());
+    let um = cheap::builder().storage(storage).policy(policy).environment(counting.clone());
     (um.open().await.unwrap(), counting)
 }
 

@@ -15,6 +15,8 @@ use rolekeep::{
 };
 use uuid::Uuid;
 
+use crate::cheap;
+
 const PATTERNS: &[&str] = &[
     "document:read",
     "document:edit",
@@ -100,7 +102,7 @@ struct World {
 
 impl World {
     async fn new(policy: Policy, assignments: &[(usize, usize, usize)]) -> Self {
-        let um = UserManagement::builder().policy(policy).open().await.unwrap();
+        let um = cheap::builder().policy(policy).open().await.unwrap();
         let system = um.system();
         let mut regions = Vec::new();
         for code in ["east", "west"] {

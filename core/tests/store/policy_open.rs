@@ -12,6 +12,8 @@ use rolekeep::{
     users::CreateUser,
 };
 
+use crate::cheap;
+
 /// The host's file: roles with what they grant.
 fn policy(roles: &[(&str, &[&str])]) -> Policy {
     let base = Policy::new().permission("document:read", "Read").permission("document:edit", "Change");
@@ -20,7 +22,7 @@ fn policy(roles: &[(&str, &[&str])]) -> Policy {
 }
 
 async fn open(storage: &Arc<MemoryStorage>, policy: Policy) -> Result<UserManagement> {
-    UserManagement::builder().storage(storage.clone()).policy(policy).open().await
+    cheap::builder().storage(storage.clone()).policy(policy).open().await
 }
 
 async fn stored(um: &UserManagement) -> Policy {
@@ -46,7 +48,7 @@ async fn rbc_14_nothing_is_written_where_nothing_differs() {
     again.system().roles().update(UpdateRole::new("reader").description("Reads")).await.unwrap();
     let position = storage.position().await.unwrap();
     open(&storage, given).await.unwrap();
-    let without = UserManagement::builder().storage(storage.clone()).open().await.unwrap();
+    let without = cheap::builder().storage(storage.clone()).open().await.unwrap();
     assert_eq!(storage.position().await.unwrap(), position);
     assert_eq!(without.system().policy().get().await.unwrap().version, 2, "without a policy the stored one stays");
 }
@@ -128,7 +130,7 @@ async fn rbc_14_a_permission_that_an_edited_role_needs_stays() {
     assert_eq!(refused.reason(), Reason::PolicyInvalid);
     assert!(refused.message().contains("role made, inherits[0]"), "{refused}");
     // The way out: open it as it is, and mend it.
-    let um = UserManagement::builder().storage(storage.clone()).open().await.unwrap();
+    let um = cheap::builder().storage(storage.clone()).open().await.unwrap();
     um.system().roles().delete("made").await.unwrap();
     open(&storage, policy(&[])).await.unwrap();
 }
@@ -167,7 +169,7 @@ async fn rbc_14_a_role_that_went_with_a_file_comes_back_with_it() {
 }
 
 fn sqlite(file: &Path) -> rolekeep::Builder {
-    UserManagement::builder().sqlite_with(SqliteOptions::new(file).durability(Durability::Normal))
+    cheap::builder().sqlite_with(SqliteOptions::new(file).durability(Durability::Normal))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::this_test;
+use crate::{cheap, common::this_test};
 use rolekeep::{
     Policy, Reason, UserManagement,
     policy::{ExportPolicy, ImportPolicy},
@@ -31,7 +31,7 @@ fn policy() -> Policy {
 
 async fn open(file: &Path) -> UserManagement {
     let options = SqliteOptions::new(file).durability(Durability::Normal);
-    UserManagement::builder().policy(policy()).sqlite_with(options).open().await.unwrap()
+    cheap::builder().policy(policy()).sqlite_with(options).open().await.unwrap()
 }
 
 fn grants(allow: &[&str]) -> Vec<NewGrant> {
@@ -122,7 +122,7 @@ async fn rbc_2_another_instance_hears_of_an_edit() {
 /// While one edits, everybody's checks are right under one policy or the other, and never fail.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rbc_2_checks_go_on_during_edits() {
-    let um = UserManagement::builder().policy(policy()).open().await.unwrap();
+    let um = cheap::builder().policy(policy()).open().await.unwrap();
     let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["reader"])).await.unwrap();
     let me = um.acting_as(ada.id).await.unwrap();
     let has_seen = Arc::new(AtomicBool::new(false));
@@ -177,7 +177,7 @@ fn rbc_14_an_import_is_whole_though_the_process_is_killed() {
         child.wait().unwrap();
         let acknowledged = lines.filter(|line| line.as_ref().unwrap().contains("@imported")).count() + awaited;
         let (text, grown) = runtime.block_on(async {
-            let um = UserManagement::builder().sqlite(&file).open().await.unwrap();
+            let um = cheap::builder().sqlite(&file).open().await.unwrap();
             let file = um.system().policy().export(ExportPolicy::new()).await.unwrap();
             let audit = um.system().audit().verify().await.unwrap();
             assert!(audit.is_whole);
@@ -195,7 +195,7 @@ fn rbc_14_an_import_is_whole_though_the_process_is_killed() {
 async fn imports_for_ever() {
     let Some(file) = std::env::var_os(FILE) else { return };
     let options = SqliteOptions::new(Path::new(&file)).durability(Durability::Normal);
-    let um = UserManagement::builder().sqlite_with(options).open().await.unwrap();
+    let um = cheap::builder().sqlite_with(options).open().await.unwrap();
     for text in FILES.iter().cycle() {
         um.system().policy().import(ImportPolicy::new(*text)).await.unwrap();
         println!("@imported");

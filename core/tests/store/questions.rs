@@ -19,6 +19,8 @@ use rolekeep::{
 };
 use serde_json::{Value as Json, json};
 
+use crate::cheap;
+
 const POLICY: &str = r#"
 [context]
 on_site = "bool"
@@ -103,7 +105,7 @@ impl Environment for Clock {
 
 async fn store(clock: &Clock) -> UserManagement {
     let policy = Policy::from_toml(POLICY).unwrap();
-    UserManagement::builder().policy(policy).environment(clock.clone()).open().await.unwrap()
+    cheap::builder().policy(policy).environment(clock.clone()).open().await.unwrap()
 }
 
 async fn user(um: &UserManagement, name: &str, roles: &[&str]) -> UserId {
@@ -357,7 +359,7 @@ async fn another_instance_answers_by_what_was_written_here() {
     let folder = tempfile::tempdir().unwrap();
     let open = || async {
         let policy = Policy::from_toml(POLICY).unwrap();
-        UserManagement::builder().policy(policy).sqlite(folder.path().join("app.db")).open().await.unwrap()
+        cheap::builder().policy(policy).sqlite(folder.path().join("app.db")).open().await.unwrap()
     };
     let (here, there) = (open().await, open().await);
     let ada = user(&here, "ada", &[]).await;

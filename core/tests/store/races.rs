@@ -14,6 +14,8 @@ use rolekeep::{
     users::{ActivateUser, CreateUser, DeactivateUser, ExternalIdentity, UpdateUser},
 };
 
+use crate::cheap;
+
 const ROUNDS: usize = 200;
 const ISSUER: &str = "https://login.example.org";
 /// Names the file on which the worker process works; without it the worker does nothing.
@@ -210,12 +212,12 @@ async fn all_races(um: UserManagement, mut rival: impl Rival) {
 async fn open(file: &Path) -> UserManagement {
     let options = SqliteOptions::new(file).durability(Durability::Normal);
     let policy = Policy::preset("standard").unwrap();
-    UserManagement::builder().policy(policy).sqlite_with(options).open().await.unwrap()
+    cheap::builder().policy(policy).sqlite_with(options).open().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_16_two_threads_in_memory() {
-    all_races(UserManagement::builder().open().await.unwrap(), Thread).await;
+    all_races(cheap::builder().open().await.unwrap(), Thread).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

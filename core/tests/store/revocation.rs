@@ -23,7 +23,10 @@ use rolekeep::{
     users::{CreateUser, SuspendUser},
 };
 
-use crate::common::{drop_after, this_test};
+use crate::{
+    cheap,
+    common::{drop_after, this_test},
+};
 
 const FILE: &str = "ROLEKEEP_REVOCATION_FILE";
 const USERS: usize = 100;
@@ -37,7 +40,7 @@ const ELSEWHERE: Duration = Duration::from_secs(1);
 async fn open(file: &Path) -> UserManagement {
     let options = SqliteOptions::new(file).durability(Durability::Normal);
     let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-    UserManagement::builder().policy(policy).sqlite_with(options).open().await.unwrap()
+    cheap::builder().policy(policy).sqlite_with(options).open().await.unwrap()
 }
 
 /// How often checks allowed, were refused for good, and were not answered for now.

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    ChangeSetId, Policy, RequestContext, Result, UserManagement, Value,
+    ChangeSetId, Policy, RequestContext, Result, Value,
     internals::{
         record::Record,
         user::{User, UserActivity},
@@ -18,6 +18,8 @@ use rolekeep::{
     },
     users::{CreateUser, DeleteUser, UpdateUser},
 };
+
+use crate::cheap;
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -72,7 +74,7 @@ async fn a_sign_in_leaves_what_is_known_of_the_account() {
         let storage = Arc::new(Counting(storage, Arc::clone(&reads)));
         let taken = || std::mem::take(&mut *reads.lock().unwrap());
         let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-        let um = UserManagement::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
+        let um = cheap::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
         let system = um.system();
         let new = CreateUser::new("ada@example.org").password(PASSWORD).roles(["editor"]);
         let ada = system.users().create(new).await.unwrap();

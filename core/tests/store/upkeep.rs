@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use rolekeep::{
-    Config, RequestContext, Time, UserManagement,
+    RequestContext, Time,
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{
         record::Record,
@@ -15,6 +15,8 @@ use rolekeep::{
     storage::{CommitRecord, MemoryStorage, Predicate, Query, SqliteOptions, SqliteStorage, Storage},
     users::CreateUser,
 };
+
+use crate::cheap;
 
 const PASSWORD: &str = "correct horse battery staple";
 const DAY: i64 = 24 * 3600;
@@ -65,8 +67,8 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
     for storage in storages {
         let clock = Ahead { world: Arc::new(TokioEnvironment::current().unwrap()), seconds: Arc::default() };
         let after = |days: i64| clock.seconds.store(days * DAY, Ordering::Relaxed);
-        let config = Config::new().hashing_memory_kib(7_168).hashing_iterations(5).session_seconds(50 * DAY);
-        let um = UserManagement::builder().storage(storage.clone()).config(config).environment(clock.clone());
+        let config = cheap::config().session_seconds(50 * DAY);
+        let um = cheap::builder().storage(storage.clone()).config(config).environment(clock.clone());
         let um = um.open().await.unwrap();
         let system = um.system();
         system.users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap();

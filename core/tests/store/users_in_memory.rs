@@ -1,12 +1,14 @@
 //! How many users' rights are kept in memory, and how often that helped.
 
-use rolekeep::{Config, Policy, UserManagement, users::CreateUser};
+use rolekeep::{Policy, users::CreateUser};
+
+use crate::cheap;
 
 #[tokio::test]
 async fn how_often_rights_were_in_memory_is_told() {
-    let config = Config::new().users_in_memory(2);
+    let config = cheap::config().users_in_memory(2);
     let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
-    let um = UserManagement::builder().policy(policy).config(config).open().await.unwrap();
+    let um = cheap::builder().policy(policy).config(config).open().await.unwrap();
     let mut users = Vec::new();
     for number in 0..4 {
         users.push(um.system().users().create(CreateUser::new(format!("u{number}@example.org"))).await.unwrap().id);

@@ -220,6 +220,11 @@ extension StepUpExternal: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+extension SupabaseToken: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension TemporaryPassword: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }

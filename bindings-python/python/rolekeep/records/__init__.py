@@ -54,6 +54,7 @@ from .users import (
 from .sessions import (
     Impersonation,
     Session,
+    SupabaseToken,
     TokenInspection,
     TokenProblem,
 )
@@ -248,6 +249,7 @@ __all__ = [
     "SqlFilter",
     "SqlKind",
     "SqlParameter",
+    "SupabaseToken",
     "TemporaryPassword",
     "TestOutcome",
     "TestTrace",

@@ -58,6 +58,16 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupabaseToken:
+    """A token for a Supabase project."""
+
+    access_token: str = field(repr=False)
+    """The bearer token (JWT) for requests to the project, beside its `apikey`."""
+    expires_at: datetime
+    """When it expires. There is none in its place: ask again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenInspection:
     """What an access token is good for."""
 

@@ -228,6 +228,21 @@ export interface Config {
   readonly tokenAlgorithm?: TokenAlgorithm | undefined;
   /** Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none. */
   readonly trustedIssuers?: readonly TrustedIssuer[] | undefined;
+  /**
+   * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
+   * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabaseSecret` and `supabaseSigningKey`. Default: none are made.
+   */
+  readonly supabaseIssuer?: string | undefined;
+  /**
+   * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
+   * in the project.
+   */
+  readonly supabaseSecret?: string | undefined;
+  /**
+   * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
+   * signing-key` writes one. Needs the feature `asymmetric` in Rust.
+   */
+  readonly supabaseSigningKey?: string | undefined;
 }
 
 /** What an issuer's tokens look like. */

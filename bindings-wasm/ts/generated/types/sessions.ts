@@ -202,6 +202,14 @@ export interface StepUpExternal {
   readonly code?: string | undefined;
 }
 
+/** A token for a Supabase project. */
+export interface SupabaseToken {
+  /** The bearer token (JWT) for requests to the project, beside its `apikey`. */
+  readonly accessToken: string;
+  /** When it expires. There is none in its place: ask again. */
+  readonly expiresAt: Date;
+}
+
 /** What an access token is good for. */
 export interface TokenInspection {
   /** Whether it would be accepted now. */

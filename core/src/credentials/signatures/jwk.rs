@@ -4,7 +4,9 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Algorithm, PublicKey, public_key::Parts};
+use zeroize::Zeroizing;
+
+use super::{Algorithm, PrivateKey, PublicKey, public_key::Parts};
 use crate::model::input;
 
 impl PublicKey {
@@ -29,6 +31,54 @@ impl PublicKey {
             Parts::EdDsa(x) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(&x)),
             Parts::Rs256(n, e) => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(&e), text(&n)),
         }
+    }
+}
+
+/// Why a text is no private key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPrivateKey {
+    #[error("is no JSON Web Key: an object with `kty`, `crv`, `x`, `d` and `kid`")]
+    Json,
+    #[error("is no private key of ES256 (`EC`, `P-256`) or EdDSA (`OKP`, `Ed25519`) for signing")]
+    Kind,
+    #[error("has a public part that is not its private part's")]
+    Halves,
+    #[error("has no `kid`, by which those who verify find it: 1 to 255 characters")]
+    Id,
+}
+
+impl PrivateKey {
+    /// Reads a private key and its id (RFC 7517, section 4; RFC 7518, 6.2.2; RFC 8037, 2).
+    pub fn of_jwk(text: &str) -> Result<(String, Self), NoPrivateKey> {
+        let read = input::read(text, input::Limits::SMALL).map_err(|_| NoPrivateKey::Json)?;
+        let key = read.as_object().ok_or(NoPrivateKey::Json)?;
+        let member = |name: &str| key.get(name).and_then(Value::as_str);
+        let algorithm = match (member("kty"), member("crv")) {
+            (Some("EC"), Some("P-256")) => Algorithm::Es256,
+            (Some("OKP"), Some("Ed25519")) => Algorithm::EdDsa,
+            _ => return Err(NoPrivateKey::Kind),
+        };
+        let signs = |operations: &Value| operations.as_array().is_some_and(|all| all.iter().any(|one| one == "sign"));
+        let is_of = |named: &str| named == algorithm.name() || (named == "Ed25519" && algorithm == Algorithm::EdDsa);
+        let is_to_sign = member("use").is_none_or(|of| of == "sig") && key.get("key_ops").is_none_or(signs);
+        if !is_to_sign || !member("alg").is_none_or(is_of) {
+            return Err(NoPrivateKey::Kind);
+        }
+        let bytes = |name: &str| Some(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(member(name)?).ok()?));
+        let secret = bytes("d").ok_or(NoPrivateKey::Kind)?;
+        let secret: &[u8; 32] = secret.as_slice().try_into().map_err(|_| NoPrivateKey::Kind)?;
+        let private = Self::of_bytes(algorithm, secret).ok_or(NoPrivateKey::Kind)?;
+        let is_same = |name: &str, part: &[u8]| bytes(name).is_some_and(|bytes| bytes.as_slice() == part);
+        let has_its_public_part = match private.public_key().parts() {
+            Parts::Es256(x, y) => is_same("x", &x) && is_same("y", &y),
+            Parts::EdDsa(x) => is_same("x", &x),
+            Parts::Rs256(..) => false,
+        };
+        if !has_its_public_part {
+            return Err(NoPrivateKey::Halves);
+        }
+        let id = member("kid").filter(|id| (1..=255).contains(&id.chars().count())).ok_or(NoPrivateKey::Id)?;
+        Ok((id.to_owned(), private))
     }
 }
 

@@ -17,9 +17,9 @@ mod rs256;
 mod tests;
 
 #[cfg(feature = "asymmetric")]
-pub use jwk::KeySet;
+pub use jwk::{KeySet, NoPrivateKey};
 #[cfg(not(feature = "asymmetric"))]
-pub use off::{KeySet, PrivateKey, PublicKey};
+pub use off::{KeySet, NotOffered as NoPrivateKey, PrivateKey, PublicKey};
 #[cfg(feature = "asymmetric")]
 pub use private_key::PrivateKey;
 #[cfg(feature = "passkeys")]

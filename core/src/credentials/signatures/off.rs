@@ -33,6 +33,10 @@ impl PrivateKey {
         None
     }
 
+    pub fn of_jwk(_: &str) -> Result<(String, Self), NotOffered> {
+        Err(NotOffered)
+    }
+
     pub fn public_key(&self) -> &PublicKey {
         match *self {}
     }

@@ -7,6 +7,7 @@ mod refresh;
 mod revoke;
 mod step_up;
 mod step_up_external;
+mod supabase_token;
 mod view;
 
 pub use super::{
@@ -21,6 +22,7 @@ pub use refresh::Refresh;
 pub use revoke::{Logout, RevokeAllSessions, RevokeEveryone, RevokeOtherSessions, RevokeSession};
 pub use step_up::{StartStepUpByPasskey, StepUp, StepUpByPasskey};
 pub use step_up_external::StepUpExternal;
+pub use supabase_token::{MakeSupabaseToken, SupabaseToken};
 pub use view::{ListSessions, ListSessionsOf, SessionView};
 
 use rolekeep_macros::Describe;

@@ -361,7 +361,7 @@ async fn open(
     folder: Option<&TempDir>,
 ) -> Result<UserManagement, Error> {
     // The least that is allowed: a scenario does not wait for passwords.
-    let mut all = json!({"hashing_memory_kib": 7168, "hashing_iterations": 5});
+    let mut all = json!({"hashing_memory_kib": 8, "hashing_iterations": 1});
     all.as_object_mut().unwrap().extend(store.settings.clone());
     let builder = builder(all)?;
     let builder = if store.notifier { builder.notifier(mails.clone()) } else { builder };

@@ -37,7 +37,7 @@ typed! {
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }
     sessions {
-        login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), step_up_passkey_start(), step_up_passkey(StepUpByPasskey), step_up_external(StepUpExternal), impersonate(Impersonate), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
+        login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), step_up_passkey_start(), step_up_passkey(StepUpByPasskey), step_up_external(StepUpExternal), impersonate(Impersonate), supabase_token(), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
         revoke_others(), revoke_all(RevokeAllSessions), revoke_everyone(),
     }
     sign_in {

@@ -14,6 +14,8 @@ use super::{
     rows::{Row, Scope, USERS, World},
 };
 
+use crate::cheap;
+
 pub struct Store {
     um: UserManagement,
     /// Rows by their id.
@@ -27,7 +29,7 @@ pub type Stored = BTreeMap<Row, (Map<String, Json>, BTreeSet<String>)>;
 impl Store {
     pub async fn open(world: &World, policy: &str) -> Self {
         let policy = Policy::from_toml(policy).unwrap();
-        let um = UserManagement::builder().policy(policy).open().await.unwrap();
+        let um = cheap::builder().policy(policy).open().await.unwrap();
         let rows = world.rows().map(|row| (row.seeded_id().unwrap().to_string(), row)).collect();
         let mut store = Self { um, rows, callers: Vec::new() };
         store.system("setup.seed", world.seed()).await;

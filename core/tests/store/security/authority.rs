@@ -15,6 +15,8 @@ use rolekeep::{
 
 use super::kit::{Interposed, caller, store, user};
 
+use crate::cheap;
+
 /// A store whose role `role` may do what is said, and a holder of it.
 async fn opened(allow: &str) -> (UserManagement, Caller, UserId) {
     let um = store(policy(allow)).await;
@@ -124,7 +126,7 @@ async fn sec_10_nobody_becomes_unverified_by_a_new_address() {
     let storage = Arc::new(MemoryStorage::new());
     let own = "{ permission = ['user:read', 'user:update'], when = 'resource.id == principal.id' }";
     let policy = policy(&format!("{own}, {{ permission = 'drone:list', when = 'principal.verified == false' }}"));
-    let um = UserManagement::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
+    let um = cheap::builder().storage(storage.clone()).policy(policy).open().await.unwrap();
     let mia = user(&um, "mia", &["role"]).await;
     let stored = storage.get(User::TABLE, &[User::key_of(&(mia.id,))]).await.unwrap().remove(0).unwrap();
     let proved = User { email_verified: true, version: mia.version + 1, ..User::from_row(stored).unwrap() };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rolekeep::{
-    AuditDenials, Caller, Config, Reason, RequestContext, UserManagement,
+    AuditDenials, Caller, Reason, RequestContext, UserManagement,
     audit::{AuditView, ListAudit},
     drones::{AssignDrone, CreateDrone, DroneModel},
     sessions::ListSessionsOf,
@@ -18,12 +18,14 @@ use rolekeep::{
 
 use super::kit::{Ahead, Interposed, caller, policy, user};
 
+use crate::cheap;
+
 async fn store(denials: AuditDenials, clock: &Ahead) -> UserManagement {
     interposed(denials, clock).await.0
 }
 
 async fn interposed(denials: AuditDenials, clock: &Ahead) -> (UserManagement, Arc<Interposed>) {
-    let config = Config::new().audit_denials(denials);
+    let config = cheap::config().audit_denials(denials);
     let open = |builder: rolekeep::Builder| builder.config(config).environment(clock.clone());
     Interposed::open_as(policy(), open).await
 }
@@ -161,10 +163,10 @@ async fn aud_1_asking_in_vain_fills_no_disk() {
 #[tokio::test]
 async fn aud_1_what_was_only_counted_is_told_at_the_end() {
     let clock = Ahead::new();
-    let config = Config::new().audit_denials(AuditDenials::All);
+    let config = cheap::config().audit_denials(AuditDenials::All);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.db");
-    let open = || UserManagement::builder().sqlite(&file).policy(policy()).environment(clock.clone());
+    let open = || cheap::builder().sqlite(&file).policy(policy()).environment(clock.clone());
     let um = open().config(config).open().await.unwrap();
     let victim = user(&um, "victim", &[]).await.id;
     let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;

@@ -20,6 +20,8 @@ use serde_json::json;
 
 use super::kit::{PASSWORD, policy, signed_in, store};
 
+use crate::cheap;
+
 #[tokio::test]
 async fn sec_8_what_is_no_callers_choice_is_refused() {
     let um = store(policy()).await;
@@ -139,7 +141,7 @@ async fn sec_14_settings_that_cannot_work_are_refused_at_open() {
     }
     // An attribute that nothing keeps would make every reading of an account fail.
     let policy = "[types.user]\nattributes = { department = \"string?\" }\n";
-    let opened = UserManagement::open(Config::new().policy_toml(policy)).await;
+    let opened = UserManagement::open(cheap::config().policy_toml(policy)).await;
     assert!(opened.err().is_some_and(|error| error.message().contains("user.department")));
     // The longest that are allowed work.
     let century = 100 * 365 * 24 * 3600_i64;
@@ -186,8 +188,8 @@ impl Environment for Held {
 #[tokio::test]
 async fn sec_15_callers_who_leave_do_not_unbound_hashing() {
     let env = Held::default();
-    let config = Config::new().hashing_parallel(2).hashing_queue(1);
-    let um = UserManagement::builder().environment(env.clone()).config(config).open().await.unwrap();
+    let config = cheap::config().hashing_parallel(2).hashing_queue(1);
+    let um = cheap::builder().environment(env.clone()).config(config).open().await.unwrap();
     for _ in 0..50 {
         let login = um.login("nobody", PASSWORD, RequestContext::default());
         let _ = tokio::time::timeout(Duration::from_millis(1), login).await;
@@ -210,7 +212,7 @@ async fn sec_15_callers_who_leave_do_not_unbound_hashing() {
 /// Without a queue passwords are hashed all the same, as many at a time as are allowed.
 #[tokio::test]
 async fn sec_15_no_queue_is_not_no_hashing() {
-    let um = UserManagement::open(Config::new().hashing_queue(0)).await.unwrap();
+    let um = UserManagement::open(cheap::config().hashing_queue(0)).await.unwrap();
     signed_in(&um, "mia", &[]).await;
 }
 
@@ -234,8 +236,8 @@ async fn flt_6_a_seed_with_a_password_for_nobody_is_refused() {
 #[tokio::test]
 async fn sec_15_passwords_too_long_do_not_wait_for_hashing() {
     let env = Held::default();
-    let config = Config::new().sign_in_tries(0);
-    let um = UserManagement::builder().config(config).environment(env.clone()).open().await.unwrap();
+    let config = cheap::config().sign_in_tries(0);
+    let um = cheap::builder().config(config).environment(env.clone()).open().await.unwrap();
     let long = "long enough ".repeat(400_000);
     for _ in 0..20 {
         let refused = um.login("nobody", &long, RequestContext::default()).await.unwrap_err();

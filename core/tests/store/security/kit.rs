@@ -21,6 +21,8 @@ use rolekeep::{
     users::{CreateUser, UserView},
 };
 
+use crate::cheap;
+
 pub const PASSWORD: &str = "correct horse battery staple";
 
 /// Regional staff that lists drones but may read nobody; clerks who see parts; administrators.
@@ -50,12 +52,12 @@ pub fn policy() -> Policy {
 }
 
 pub async fn store(policy: Policy) -> UserManagement {
-    UserManagement::builder().policy(policy).open().await.unwrap()
+    cheap::builder().policy(policy).open().await.unwrap()
 }
 
 /// A store that lives by this clock.
 pub async fn store_at(clock: &Ahead) -> UserManagement {
-    UserManagement::builder().policy(policy()).environment(clock.clone()).open().await.unwrap()
+    cheap::builder().policy(policy()).environment(clock.clone()).open().await.unwrap()
 }
 
 /// A user with roles, and without a password.
@@ -170,7 +172,7 @@ impl Interposed {
     /// The same in a way of the test's choice.
     pub async fn open_as(policy: Policy, choose: impl FnOnce(Builder) -> Builder) -> (UserManagement, Arc<Self>) {
         let storage = Arc::new(Self::default());
-        let builder = UserManagement::builder().storage(storage.clone()).policy(policy);
+        let builder = cheap::builder().storage(storage.clone()).policy(policy);
         (choose(builder).open().await.unwrap(), storage)
     }
 

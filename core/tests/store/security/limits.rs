@@ -21,6 +21,8 @@ use rolekeep::{
 
 use super::kit::{Interposed, PASSWORD, caller, policy, signed_in, user};
 
+use crate::cheap;
+
 const PERIOD: i64 = 60_000_000;
 
 /// What a limit counts by.
@@ -202,7 +204,7 @@ async fn ops_1_an_observer_hears_of_refused_requests() {
     let heard = Arc::new(Heard::default());
     let none = Gcra::new(1, |_| Some(String::new()));
     let um: UserManagement =
-        UserManagement::builder().policy(policy()).limiter(none).observer(heard.clone()).open().await.unwrap();
+        cheap::builder().policy(policy()).limiter(none).observer(heard.clone()).open().await.unwrap();
     let me = um.anonymous(from("192.0.2.1"));
     let mut answers = Vec::new();
     for _ in 0..2 {

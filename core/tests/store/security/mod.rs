@@ -44,6 +44,7 @@ mod rehash;
 mod rights;
 mod signing_keys;
 mod standards;
+mod supabase;
 mod timing;
 mod token_kinds;
 mod tries;

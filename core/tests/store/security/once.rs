@@ -1,7 +1,7 @@
 //! A request with an idempotency key is done once (draft-ietf-httpapi-idempotency-key-header).
 
 use rolekeep::{
-    Caller, Code, Error, Reason, RequestContext, UserManagement,
+    Caller, Code, Error, Reason, RequestContext,
     drones::{CreateDrone, DroneModel, ListDrones},
     internals::{record::Record, registry::DoneRequest},
     roles::{AssignRole, UnassignRole},
@@ -11,6 +11,8 @@ use rolekeep::{
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, caller, policy, user};
+
+use crate::cheap;
 
 fn keyed(caller: &Caller, key: &str) -> Caller {
     caller.with_request(RequestContext::default().idempotency_key(key))
@@ -146,7 +148,7 @@ async fn a_key_that_cannot_be_used_is_refused() {
 async fn a_key_is_forgotten_after_a_day() {
     let clock = Ahead::new();
     let storage = std::sync::Arc::new(MemoryStorage::new());
-    let um = UserManagement::builder().storage(storage.clone()).policy(policy()).environment(clock.clone());
+    let um = cheap::builder().storage(storage.clone()).policy(policy()).environment(clock.clone());
     let um = um.open().await.unwrap();
     let me = keyed(&um.system(), "k1");
     let holder = user(&um, "holder", &[]).await.id;

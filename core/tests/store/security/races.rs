@@ -22,6 +22,8 @@ use rolekeep::{
 
 use super::kit::{Interposed, PASSWORD, POLICY, caller, policy, signed_in, user};
 
+use crate::cheap;
+
 async fn drone(um: &UserManagement, code: &str, operator: Option<UserId>) {
     let new = CreateDrone::new(code, DroneModel::Mq5);
     let new = operator.into_iter().fold(new, |new, operator| new.operator_id(operator));
@@ -88,7 +90,7 @@ async fn sec_6_no_session_is_left_over_of_who_was_suspended_while_signing_in() {
 /// Logins of one account at once are planned on the same row; hashing again for each would starve them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_15_many_logins_of_one_account_at_once_all_succeed() {
-    let um = UserManagement::builder().open().await.unwrap();
+    let um = cheap::builder().open().await.unwrap();
     um.system().users().create(CreateUser::new("me@example.org").password(PASSWORD)).await.unwrap();
     let login = || {
         let um = um.clone();
@@ -361,7 +363,7 @@ async fn sec_15_nobody_holds_off_its_own_suspension() {
         allow = [{ permission = ["user:read", "user:update"], when = "resource.id == principal.id" }]
     "#;
     let folder = tempfile::tempdir().unwrap();
-    let builder = UserManagement::builder().policy(Policy::from_toml(SELF).unwrap());
+    let builder = cheap::builder().policy(Policy::from_toml(SELF).unwrap());
     let um = builder.sqlite(folder.path().join("x.db")).open().await.unwrap();
     let eve = user(&um, "eve", &["member"]).await.id;
     for round in 0..10 {

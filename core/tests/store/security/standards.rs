@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use rolekeep::{
-    Config, Reason, RequestContext, UserManagement,
+    Reason, RequestContext, UserManagement,
     internals::{credential::Credential, session::SessionActivity},
     sessions::{Refresh, StepUp, Tokens},
     storage::MemoryStorage,
@@ -11,6 +11,8 @@ use rolekeep::{
 };
 
 use super::kit::{Ahead, PASSWORD, all, policy, signed_in, store, store_at};
+
+use crate::cheap;
 
 const DAY: u64 = 24 * 3600;
 
@@ -25,7 +27,7 @@ async fn next(um: &UserManagement, tokens: Tokens) -> rolekeep::Result<Tokens> {
 #[tokio::test]
 async fn v6_3_2_a_new_store_has_no_accounts() {
     for preset in ["standard", "flyos"] {
-        let um = UserManagement::open(Config::new().preset(preset)).await.unwrap();
+        let um = UserManagement::open(cheap::config().preset(preset)).await.unwrap();
         assert_eq!(um.system().users().list(ListUsers::new()).await.unwrap().total, Some(0), "{preset}");
     }
 }
@@ -33,7 +35,7 @@ async fn v6_3_2_a_new_store_has_no_accounts() {
 #[tokio::test]
 async fn v7_2_3_no_two_sessions_share_their_secret() {
     let storage = Arc::new(MemoryStorage::new());
-    let um = UserManagement::builder().storage(storage.clone()).policy(policy()).open().await.unwrap();
+    let um = cheap::builder().storage(storage.clone()).policy(policy()).open().await.unwrap();
     signed_in(&um, "mia", &[]).await;
     for _ in 0..7 {
         begun(&um).await;
@@ -98,7 +100,7 @@ async fn v7_4_2_who_is_deleted_has_no_session() {
 
 #[tokio::test]
 async fn n_3_1_1_2_2_no_setting_refuses_64_characters() {
-    let opened = UserManagement::open(Config::new().password_max_length(63)).await;
+    let opened = UserManagement::open(cheap::config().password_max_length(63)).await;
     assert_eq!(opened.err().map(|error| error.reason()), Some(Reason::ConfigInvalid));
 }
 
@@ -114,7 +116,7 @@ async fn n_3_1_1_2_6_no_password_grows_old() {
 #[tokio::test]
 async fn n_3_1_1_2_s_each_hash_has_a_salt_of_its_own() {
     let storage = Arc::new(MemoryStorage::new());
-    let um = UserManagement::builder().storage(storage.clone()).policy(policy()).open().await.unwrap();
+    let um = cheap::builder().storage(storage.clone()).policy(policy()).open().await.unwrap();
     for name in ["ada", "bob"] {
         let new = CreateUser::new(format!("{name}@example.org")).password(PASSWORD);
         um.system().users().create(new).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, pin::Pin};
 
 use rolekeep::{
-    Caller, Config, Reason, RequestContext, Result, Secret, UserManagement,
+    Caller, Reason, RequestContext, Result, Secret, UserManagement,
     api_keys::CreateApiKey,
     email::{ChangeEmail, ConfirmEmail, RevertEmail},
     factors::AddFactor,
@@ -21,7 +21,7 @@ use rolekeep::{
 use serde_json::json;
 
 use super::kit::{PASSWORD, policy};
-use crate::{authenticator, issuer::Issuer, mails::Mails};
+use crate::{authenticator, cheap, issuer::Issuer, mails::Mails};
 
 /// Who is asked, beside what is given: somebody who is not signed in, and a user who is.
 struct World {
@@ -36,10 +36,10 @@ const FOR_ACCESS: &str = "https://access.example.org";
 impl World {
     async fn open(issuer: &Issuer) -> Self {
         let mails = Mails::default();
-        let config = Config::new().sign_in_tries(0).mail_sign_in(true).passkey_domain("example.org");
+        let config = cheap::config().sign_in_tries(0).mail_sign_in(true).passkey_domain("example.org");
         let for_access = Issuer::new(FOR_ACCESS, 8).trusted().access_tokens(true);
         let config = config.trusted_issuers([issuer.trusted(), for_access]);
-        let builder = UserManagement::builder().config(config).policy(policy()).notifier(mails.clone());
+        let builder = cheap::builder().config(config).policy(policy()).notifier(mails.clone());
         let um = builder.open().await.unwrap();
         for name in ["ada", "bob", "cleo", "dora"] {
             let new = CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);

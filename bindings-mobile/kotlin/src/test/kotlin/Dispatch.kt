@@ -27,6 +27,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.step_up_passkey" -> writeTokens(me.sessions.stepUpPasskey(readStepUpByPasskey(input)))
     "sessions.step_up_external" -> writeTokens(me.sessions.stepUpExternal(readStepUpExternal(input)))
     "sessions.impersonate" -> writeImpersonation(me.sessions.impersonate(readImpersonate(input)))
+    "sessions.supabase_token" -> writeSupabaseToken(input.record().let { me.sessions.supabaseToken() })
     "sessions.logout" -> input.record().let { me.sessions.logout() }.let { JsonNull }
     "sessions.list" -> writeSessionPage(me.sessions.list(readListSessions(input)))
     "sessions.list_of" -> writeSessionPage(me.sessions.listOf(readListSessionsOf(input)))
@@ -1060,7 +1061,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -1114,6 +1115,9 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         retiredSigningKeys = it.list("retired_signing_keys") { readString(it) },
         tokenAlgorithm = it.optional("token_algorithm") { readTokenAlgorithm(it) },
         trustedIssuers = it.list("trusted_issuers") { readTrustedIssuer(it) },
+        supabaseIssuer = it.optional("supabase_issuer") { readString(it) },
+        supabaseSecret = it.optional("supabase_secret") { readString(it) },
+        supabaseSigningKey = it.optional("supabase_signing_key") { readString(it) },
     )
 }
 
@@ -1341,6 +1345,11 @@ fun writeImpersonation(from: Impersonation) = json(
     "expires_at" to writeTime(from.expiresAt),
     "session_id" to writeId(from.sessionId),
     "user" to writeUser(from.user),
+)
+
+fun writeSupabaseToken(from: SupabaseToken) = json(
+    "access_token" to writeString(from.accessToken),
+    "expires_at" to writeTime(from.expiresAt),
 )
 
 fun writeSessionPage(from: SessionPage) = json(

@@ -12,7 +12,10 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::security::kit::{all, signed_in};
+use crate::{
+    cheap,
+    security::kit::{all, signed_in},
+};
 
 /// What happens to Ada's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +81,7 @@ struct Ready {
 }
 
 async fn ready(event: Event) -> Ready {
-    let stage = Arc::new(Stage::with(&[], Config::new().mail_sign_in(true)).await);
+    let stage = Arc::new(Stage::with(&[], cheap::config().mail_sign_in(true)).await);
     let mut me = stage.ada().await;
     if !matches!(event, Event::FirstProved) {
         me.verification().send().await.unwrap();
@@ -270,8 +273,8 @@ async fn sec_6_a_key_that_is_ended_meanwhile_writes_nothing() {
 async fn sec_6_another_instance_hears_of_it() {
     let stage = Stage::open(&["writer"]).await;
     stage.storage.share();
-    let config = Config::new().signing_key("k".repeat(32));
-    let other = UserManagement::builder().storage(stage.storage.clone()).config(config).open().await.unwrap();
+    let config = cheap::config().signing_key("k".repeat(32));
+    let other = cheap::builder().storage(stage.storage.clone()).config(config).open().await.unwrap();
     let me = stage.ada().await;
     let made = made(&me, &["document:read"]).await.unwrap();
     let program = other.authenticate(made.key.expose(), RequestContext::default()).await.unwrap();
@@ -288,7 +291,7 @@ async fn sec_10_keys_of_others_end_by_their_own_permission() {
     let stage = Stage::open(&[]).await;
     let policy =
         Policy::from_toml("[roles.guard]\nallow = [\"user:read\", \"session:read\", \"session:revoke\"]\n").unwrap();
-    let um = UserManagement::builder().policy(policy).open().await.unwrap();
+    let um = cheap::builder().policy(policy).open().await.unwrap();
     let (me, ada) = signed_in(&um, "ada", &[]).await;
     let made = made_whole(&me).await.unwrap();
     let (guard, _) = signed_in(&um, "guard", &["guard"]).await;

@@ -8,7 +8,7 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::security::kit::signed_in;
+use crate::{cheap, security::kit::signed_in};
 
 #[tokio::test]
 async fn aut_11_a_key_has_the_rights_of_its_owner_at_each_call() {
@@ -119,8 +119,8 @@ async fn aut_10_a_key_has_the_factors_of_the_session_that_made_it() {
 async fn aut_10_where_everybody_needs_two_factors_a_key_of_one_allows_nothing() {
     let stage = Stage::open(&["writer"]).await;
     let one = stage.key(&["document:edit"]).await;
-    let config = Config::new().signing_key("k".repeat(32)).second_factor(SecondFactor::Required);
-    let strict = UserManagement::builder().storage(stage.storage.clone()).config(config).open().await.unwrap();
+    let config = cheap::config().signing_key("k".repeat(32)).second_factor(SecondFactor::Required);
+    let strict = cheap::builder().storage(stage.storage.clone()).config(config).open().await.unwrap();
     let program = strict.authenticate(one.key.expose(), RequestContext::default()).await.unwrap();
     assert!(!program.can("document:edit", None).unwrap());
 }

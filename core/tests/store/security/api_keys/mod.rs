@@ -18,7 +18,7 @@ use rolekeep::{
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD};
-use crate::{authenticator, mails::Mails};
+use crate::{authenticator, cheap, mails::Mails};
 
 const ADA: &str = "ada@example.org";
 const NEW: &str = "another horse battery staple";
@@ -76,7 +76,7 @@ struct Stage {
 
 impl Stage {
     async fn open(roles: &[&str]) -> Self {
-        Self::with(roles, Config::new()).await
+        Self::with(roles, cheap::config()).await
     }
 
     async fn with(roles: &[&str], config: Config) -> Self {

@@ -1,7 +1,10 @@
 //! What a user does in person no key does. Of every operation `matrix.rs` says whether keys may ask for it.
 
 use super::*;
-use crate::security::kit::{signed_in, user};
+use crate::{
+    cheap,
+    security::kit::{signed_in, user},
+};
 use rolekeep::{
     sessions::ListSessionsOf,
     users::{GetUser, UpdateUser},
@@ -34,7 +37,7 @@ async fn sec_10_no_key_touches_its_own_account() {
 /// The same where no notifier proves addresses.
 #[tokio::test]
 async fn sec_10_a_key_moves_no_address_where_nothing_is_mailed() {
-    let um = UserManagement::builder().policy(policy()).open().await.unwrap();
+    let um = cheap::builder().policy(policy()).open().await.unwrap();
     let (me, id) = signed_in(&um, "ada", &["admin"]).await;
     let mia = user(&um, "mia", &[]).await.id;
     let made = made_whole(&me).await.unwrap();

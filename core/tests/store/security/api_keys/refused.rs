@@ -12,6 +12,8 @@ use rolekeep::{
 
 use super::*;
 
+use crate::cheap;
+
 const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// A key with another secret, and the checksum of that.
@@ -128,7 +130,7 @@ async fn v16_3_the_audit_log_says_why_a_key_is_refused() {
 /// By the address that the host's own proxies vouch for, at each call.
 #[tokio::test]
 async fn aut_13_a_key_is_used_from_its_networks_alone() {
-    let config = Config::new().trusted_proxies(["10.1.0.0/16"]);
+    let config = cheap::config().trusted_proxies(["10.1.0.0/16"]);
     let stage = Stage::with(&["writer"], config).await;
     let me = stage.ada().await;
     let create = |networks: &[&str]| CreateApiKey::new("Here").networks(networks.iter().copied());
@@ -242,7 +244,7 @@ async fn sec_4_no_token_passes_for_a_key_nor_a_key_for_another() {
 /// Requests by keys count for their user.
 #[tokio::test]
 async fn aut_12_keys_use_up_what_their_user_may_ask() {
-    let stage = Stage::with(&["writer"], Config::new().requests_per_minute(10)).await;
+    let stage = Stage::with(&["writer"], cheap::config().requests_per_minute(10)).await;
     let me = stage.ada().await;
     let (one, other) = (made(&me, &["document:read"]).await.unwrap(), made(&me, &["document:read"]).await.unwrap());
     let (one, other) = (stage.by(&one.key).await.unwrap(), stage.by(&other.key).await.unwrap());

@@ -4,6 +4,8 @@ use rolekeep::sessions::{ListSessions, StepUp};
 
 use super::*;
 
+use crate::cheap;
+
 #[tokio::test]
 async fn aut_10_a_sign_in_asks_for_a_code_and_gives_nothing_before() {
     let stage = Stage::open().await;
@@ -160,7 +162,7 @@ async fn aut_12_guesses_at_a_code_have_an_end() {
 /// Five wrong codes void a challenge also where nothing is limited, and a hundred in a row the app.
 #[tokio::test]
 async fn n_3_2_2_a_hundred_wrong_codes_suspend_an_app() {
-    let stage = Stage::with(policy(), Config::new().sign_in_tries(0)).await;
+    let stage = Stage::with(policy(), cheap::config().sign_in_tries(0)).await;
     let (app, me, added) = stage.enrolled().await;
     let challenge = stage.login().await.challenge.unwrap();
     for _ in 0..5 {
@@ -203,7 +205,7 @@ async fn v7_5_1_a_password_alone_makes_nothing_fresh() {
 /// Two at once: one is let in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn v6_5_1_of_two_at_once_one_is_let_in() {
-    let stage = Arc::new(Stage::with(policy(), Config::new().sign_in_tries(0)).await);
+    let stage = Arc::new(Stage::with(policy(), cheap::config().sign_in_tries(0)).await);
     let (app, _, _) = stage.enrolled().await;
     for round in 0..20 {
         stage.clock.pass(90);

@@ -13,7 +13,10 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::security::kit::{Interposed, all};
+use crate::{
+    cheap,
+    security::kit::{Interposed, all},
+};
 
 const NEW: &str = "another horse battery staple";
 
@@ -164,7 +167,7 @@ async fn v7_5_1_a_sign_in_is_as_fresh_as_its_oldest_proof() {
 /// The same challenge and proof within 30 s get the same answer again. It has the recovery codes.
 #[tokio::test]
 async fn aut_10_who_did_not_get_the_answer_to_the_first_app_asks_again() {
-    let stage = Stage::with(policy(), Config::new().second_factor(SecondFactor::Required)).await;
+    let stage = Stage::with(policy(), cheap::config().second_factor(SecondFactor::Required)).await;
     let challenge = stage.login().await.challenge.unwrap();
     let setup = stage.nobody().sign_in().enrol_start(StartEnrol::new(challenge.clone())).await.unwrap();
     let app = App::new(&setup.secret, &stage.clock);
@@ -191,7 +194,7 @@ async fn aut_10_who_did_not_get_the_answer_asks_again_whoever_else_signs_in() {
 /// Five wrong codes void a challenge also where nothing is limited; and one that was used.
 #[tokio::test]
 async fn aut_12_guesses_at_a_used_code_have_an_end_where_nothing_is_limited() {
-    let stage = Stage::with(policy(), Config::new().sign_in_tries(0)).await;
+    let stage = Stage::with(policy(), cheap::config().sign_in_tries(0)).await;
     let (app, _, _) = stage.enrolled().await;
     let challenge = stage.login().await.challenge.unwrap();
     let code = app.code();
@@ -247,7 +250,7 @@ async fn n_4_1_a_challenge_that_was_used_keeps_no_seed() {
 async fn aut_10_nobody_resets_the_factors_that_one_has_to_have_oneself() {
     let helper = "\n[roles.helper]\nsecond_factor = true\nallow = [\"user:read\", \"user:reset_factors\"]\n";
     let policy = Policy::from_toml(&format!("{}{helper}", crate::security::kit::POLICY)).unwrap();
-    let stage = Stage::with(policy, Config::new()).await;
+    let stage = Stage::with(policy, cheap::config()).await;
     let (app, ..) = stage.enrolled().await;
     stage.um.system().roles().assign(AssignRole::new(stage.ada, "helper")).await.unwrap();
     let me = stage.ada_by(&app.code()).await;
@@ -261,9 +264,9 @@ async fn aut_10_a_session_by_one_factor_does_not_outlive_that_two_are_required()
     let stage = Stage::open().await;
     let mut tokens = stage.login().await.done().unwrap();
     let open = async |required: bool| {
-        let config = Config::new().signing_key("k".repeat(32));
+        let config = cheap::config().signing_key("k".repeat(32));
         let config = if required { config.second_factor(SecondFactor::Required) } else { config };
-        let builder = UserManagement::builder().storage(stage.storage.clone()).policy(policy());
+        let builder = cheap::builder().storage(stage.storage.clone()).policy(policy());
         builder.environment(stage.clock.clone()).config(config).open().await.unwrap()
     };
     let um = open(true).await;
@@ -321,7 +324,7 @@ async fn sec_16_a_role_that_begins_to_need_a_factor_meanwhile_is_owed_it() {
 /// is kept for when it is lost.
 #[tokio::test]
 async fn n_3_2_2_an_app_that_is_seldom_used_is_not_suspended_by_what_others_mistype() {
-    let stage = Stage::with(policy(), Config::new().sign_in_tries(0)).await;
+    let stage = Stage::with(policy(), cheap::config().sign_in_tries(0)).await;
     let (_, me, _) = stage.enrolled().await;
     let (app, added) = stage.added(&me).await;
     let mut tokens = added.tokens;
@@ -340,7 +343,7 @@ async fn n_3_2_2_an_app_that_is_seldom_used_is_not_suspended_by_what_others_mist
 async fn sec_10_an_heir_of_the_administrator_that_needs_a_second_factor_is_none_without() {
     let boss = "\n[roles.boss]\nsecond_factor = true\ninherits = [\"admin\"]\n";
     let policy = Policy::from_toml(&format!("{}{boss}", crate::security::kit::POLICY)).unwrap();
-    let stage = Stage::with(policy, Config::new()).await;
+    let stage = Stage::with(policy, cheap::config()).await;
     let me = stage.ada().await;
     stage.um.system().roles().assign(AssignRole::new(stage.ada, "boss")).await.unwrap();
     let made = me.users().create(CreateUser::new("eve@example.org").username("eve").roles(["admin"])).await;
@@ -352,7 +355,7 @@ async fn sec_10_an_heir_of_the_administrator_that_needs_a_second_factor_is_none_
 async fn v7_5_1_to_conditions_a_proof_from_the_future_is_none() {
     let toml = "[permissions]\n\"note:write\" = \"\"\n[roles.recent]\nallow = [{ permission = \"note:write\", when = \"has \
                 principal.authenticated_at and now < principal.authenticated_at + 60s\" }]\n";
-    let stage = Stage::with(Policy::from_toml(toml).unwrap(), Config::new()).await;
+    let stage = Stage::with(Policy::from_toml(toml).unwrap(), cheap::config()).await;
     stage.um.system().roles().assign(AssignRole::new(stage.ada, "recent")).await.unwrap();
     stage.clock.pass(HOUR);
     let me = stage.ada().await;
@@ -377,10 +380,10 @@ async fn sec_15_who_has_the_password_alone_leaves_no_rows_without_bound() {
 /// `SecondFactor::Off`: "nobody can add one".
 #[tokio::test]
 async fn aut_10_nobody_adds_a_factor_by_a_challenge_of_before_they_were_off() {
-    let stage = Stage::with(policy(), Config::new().second_factor(SecondFactor::Required)).await;
+    let stage = Stage::with(policy(), cheap::config().second_factor(SecondFactor::Required)).await;
     let challenge = stage.login().await.challenge.unwrap();
-    let config = Config::new().signing_key("k".repeat(32)).second_factor(SecondFactor::Off);
-    let builder = UserManagement::builder().storage(stage.storage.clone()).policy(policy());
+    let config = cheap::config().signing_key("k".repeat(32)).second_factor(SecondFactor::Off);
+    let builder = cheap::builder().storage(stage.storage.clone()).policy(policy());
     let um = builder.environment(stage.clock.clone()).config(config).open().await.unwrap();
     let nobody = um.anonymous(RequestContext::default());
     assert_eq!(reason(nobody.sign_in().enrol_start(StartEnrol::new(challenge)).await), Reason::NotOffered);

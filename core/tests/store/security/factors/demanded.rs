@@ -12,6 +12,8 @@ use rolekeep::{
 
 use super::*;
 
+use crate::cheap;
+
 /// Eight characters, and none of the common ones.
 const SHORT: &str = "qz7!vkpw";
 
@@ -48,7 +50,7 @@ allow = ["admin:all"]
 "#;
 
 async fn strong() -> Stage {
-    Stage::with(Policy::from_toml(STRONG).unwrap(), Config::new()).await
+    Stage::with(Policy::from_toml(STRONG).unwrap(), cheap::config()).await
 }
 
 async fn assign(stage: &Stage, role: &str) {
@@ -72,7 +74,7 @@ async fn enrol(stage: &Stage, owed: SignInResult) -> (App, SignInResult) {
 
 #[tokio::test]
 async fn aut_10_where_all_have_to_have_one_the_next_sign_in_adds_it() {
-    let config = Config::new().second_factor(SecondFactor::Required);
+    let config = cheap::config().second_factor(SecondFactor::Required);
     let stage = Stage::with(super::policy(), config).await;
     let owed = stage.login().await;
     let unstarted = Enrol::new(owed.challenge.clone().unwrap(), "123456");
@@ -89,7 +91,7 @@ async fn aut_10_where_all_have_to_have_one_the_next_sign_in_adds_it() {
 
 #[tokio::test]
 async fn aut_10_where_there_are_none_nobody_adds_one() {
-    let stage = Stage::with(super::policy(), Config::new().second_factor(SecondFactor::Off)).await;
+    let stage = Stage::with(super::policy(), cheap::config().second_factor(SecondFactor::Off)).await;
     let me = stage.ada().await;
     assert_eq!(reason(me.factors().add_start().await), Reason::NotOffered);
     assert_eq!(reason(me.factors().recovery_codes().await), Reason::NotOffered);

@@ -20,7 +20,7 @@ use rolekeep::{
 };
 
 use super::kit::{Ahead, PASSWORD, policy};
-use crate::{authenticator, mails::Mails};
+use crate::{authenticator, cheap, mails::Mails};
 
 const ADA: &str = "ada@example.org";
 
@@ -64,12 +64,12 @@ struct Stage {
 
 impl Stage {
     async fn open() -> Self {
-        Self::with(policy(), Config::new()).await
+        Self::with(policy(), cheap::config()).await
     }
 
     async fn with(policy: Policy, config: Config) -> Self {
         let (clock, storage, mails) = (Ahead::new(), Arc::new(MemoryStorage::new()), Mails::default());
-        let builder = UserManagement::builder().storage(storage.clone()).policy(policy).environment(clock.clone());
+        let builder = cheap::builder().storage(storage.clone()).policy(policy).environment(clock.clone());
         let um = builder.config(config.signing_key("k".repeat(32))).notifier(mails.clone()).open().await.unwrap();
         let ada = um.system().users().create(CreateUser::new(ADA).username("ada").password(PASSWORD)).await.unwrap().id;
         Self { um, clock, storage, mails, ada }

@@ -3,7 +3,7 @@
 use rolekeep::{internals::factor::RecoveryCode, sessions::StepUp};
 
 use super::*;
-use crate::security::kit::all;
+use crate::{cheap, security::kit::all};
 
 #[tokio::test]
 async fn v6_5_1_a_recovery_code_counts_once_however_it_is_typed() {
@@ -88,7 +88,7 @@ async fn aut_10_who_did_not_get_the_answer_to_a_recovery_code_asks_again() {
 /// Of several at once one is let in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn v6_5_1_of_two_recovery_codes_at_once_one_is_let_in() {
-    let stage = Arc::new(Stage::with(policy(), Config::new().sign_in_tries(0)).await);
+    let stage = Arc::new(Stage::with(policy(), cheap::config().sign_in_tries(0)).await);
     let (_, _, added) = stage.enrolled().await;
     for code in &added.recovery_codes {
         let mut challenges = Vec::new();

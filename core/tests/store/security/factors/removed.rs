@@ -12,7 +12,10 @@ use rolekeep::{
 use uuid::Uuid;
 
 use super::*;
-use crate::security::kit::{all, signed_in};
+use crate::{
+    cheap,
+    security::kit::{all, signed_in},
+};
 
 const NEW: &str = "another horse battery staple";
 
@@ -129,7 +132,7 @@ async fn aut_10_an_administrator_resets_the_factors_of_who_lost_them() {
 async fn sec_9_factors_of_the_stronger_are_reset_by_the_stronger() {
     let helper = "\n[roles.helper]\nallow = [\"user:read\", \"user:reset_factors\"]\n";
     let policy = Policy::from_toml(&format!("{}{helper}", crate::security::kit::POLICY)).unwrap();
-    let stage = Stage::with(policy, Config::new()).await;
+    let stage = Stage::with(policy, cheap::config()).await;
     stage.enrolled().await;
     let (helper, _) = signed_in(&stage.um, "hal", &["helper"]).await;
     stage.um.system().roles().assign(rolekeep::roles::AssignRole::new(stage.ada, "moderator")).await.unwrap();

@@ -1,7 +1,7 @@
 //! Tokens of another issuer in place of access tokens: what they let in to, and until when.
 
 use rolekeep::{
-    Caller, Config, Policy, Reason, RequestContext, Result, Secret, TrustedIssuer, UserManagement,
+    Caller, Policy, Reason, RequestContext, Result, Secret, TrustedIssuer, UserManagement,
     identities::{LinkIdentity, UnlinkIdentity},
     passwords::{ChangePassword, SetPassword},
     sessions::{ListSessions, RevokeAllSessions},
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{ISSUER, SUBJECT};
 use crate::{
+    cheap,
     issuer::Issuer,
     security::kit::{Ahead, Interposed, PASSWORD},
 };
@@ -44,7 +45,7 @@ impl Stage {
         )
         .unwrap();
         let (um, storage) = Interposed::open_as(policy, |builder| {
-            builder.config(Config::new().trusted_issuers(trusted)).environment(clock.clone())
+            builder.config(cheap::config().trusted_issuers(trusted)).environment(clock.clone())
         })
         .await;
         let ada = CreateUser::new("ada@example.org").password(PASSWORD).roles(["reader"]);

@@ -11,7 +11,7 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::mails::Mails;
+use crate::{cheap, mails::Mails};
 
 const DAY: u64 = 24 * 3600;
 const GUARDED: &str = r#"
@@ -30,7 +30,7 @@ impl Stage {
     /// The same with a policy, settings, and mails.
     async fn with(policy: &str, config: impl FnOnce(Config) -> Config, mails: Option<&Mails>) -> Self {
         let (clock, issuer) = (Ahead::new(), Issuer::new(ISSUER, 7));
-        let config = config(Config::new().trusted_issuers([issuer.trusted()]));
+        let config = config(cheap::config().trusted_issuers([issuer.trusted()]));
         let policy = Policy::from_toml(policy).unwrap();
         let (um, storage) = Interposed::open_as(policy, |builder| {
             let builder = builder.config(config).environment(clock.clone());
@@ -192,8 +192,8 @@ async fn aut_17_an_identity_of_an_issuer_that_is_not_trusted_is_no_way_in() {
     let stage = Stage::open().await;
     let other = Issuer::new("https://old.example.org", 9);
     let trusting = |issuers: Vec<TrustedIssuer>| {
-        let builder = UserManagement::builder().storage(stage.storage.clone()).policy(policy());
-        builder.config(Config::new().trusted_issuers(issuers)).environment(stage.clock.clone()).open()
+        let builder = cheap::builder().storage(stage.storage.clone()).policy(policy());
+        builder.config(cheap::config().trusted_issuers(issuers)).environment(stage.clock.clone()).open()
     };
     let both = trusting(vec![stage.issuer.trusted(), other.trusted()]).await.unwrap();
     let anybody = both.anonymous(RequestContext::default());

@@ -3,13 +3,13 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use p256::ecdsa::{Signature, SigningKey, signature::Signer};
-use rolekeep::{
-    Config, IssuerKind, Reason, RequestContext, Secret, TrustedIssuer, UserManagement, sign_in::SignInByToken,
-};
+use rolekeep::{IssuerKind, Reason, RequestContext, Secret, TrustedIssuer, UserManagement, sign_in::SignInByToken};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::*;
+
+use crate::cheap;
 
 const PROJECT: &str = "https://abc.supabase.co/auth/v1";
 const SHARED: &str = "a key that the project and the application share";
@@ -37,7 +37,7 @@ async fn reasons(um: &UserManagement) -> Vec<String> {
 #[tokio::test]
 async fn sec_4_forged_tokens_of_other_issuers_are_refused() {
     let mut stage = Stage::open().await;
-    let config = Config::new().trusted_issuers([stage.issuer.trusted()]).sign_in_tries(0);
+    let config = cheap::config().trusted_issuers([stage.issuer.trusted()]).sign_in_tries(0);
     let (um, _) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
     um.system().users().create(CreateUser::external(ISSUER, SUBJECT).username("ada")).await.unwrap();
     stage.um = um;
@@ -134,7 +134,7 @@ async fn sec_4_forged_tokens_of_other_issuers_are_refused() {
 async fn aut_7_tokens_of_supabase_are_of_people_who_signed_in() {
     let issuer = TrustedIssuer::new(PROJECT).audiences(["authenticated"]).secret(SHARED).kind(IssuerKind::Supabase);
     let (um, _) = Interposed::open_as(policy(), |builder| {
-        builder.config(Config::new().trusted_issuers([issuer]).sign_in_tries(0))
+        builder.config(cheap::config().trusted_issuers([issuer]).sign_in_tries(0))
     })
     .await;
     let id = "0f6a3a4e-3a3c-4d8e-9f61-0c5c8bb1a3b0";
@@ -178,7 +178,7 @@ async fn aut_7_tokens_of_supabase_are_of_people_who_signed_in() {
 async fn aut_17_issuers_are_checked_when_a_store_is_opened() {
     let issuer = Issuer::new(ISSUER, 7);
     let wrong = |trusted: Vec<TrustedIssuer>| {
-        let error = Config::new().trusted_issuers(trusted).check().unwrap_err();
+        let error = cheap::config().trusted_issuers(trusted).check().unwrap_err();
         assert_eq!(error.reason(), Reason::ConfigInvalid);
         error.fields().iter().map(|field| format!("{}: {}", field.field, field.message)).collect::<Vec<_>>().join("; ")
     };
@@ -223,7 +223,7 @@ async fn aut_17_issuers_are_checked_when_a_store_is_opened() {
         assert!(wrong(trusted).contains(expected), "{expected}");
     }
     assert!(
-        Config::new().trusted_issuers([keys(json!([{"kty": "oct"}, of_use("enc"), issuer.jwk()]))]).check().is_ok()
+        cheap::config().trusted_issuers([keys(json!([{"kty": "oct"}, of_use("enc"), issuer.jwk()]))]).check().is_ok()
     );
     let many = (0..51).map(|at| TrustedIssuer::new(format!("issuer{at}")).audiences(["app"]).secret(SHARED));
     assert!(wrong(many.collect()).contains("at most 50"));

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::kit::{Ahead, Interposed, PASSWORD, policy};
-use crate::{authenticator, issuer::Issuer};
+use crate::{authenticator, cheap, issuer::Issuer};
 
 const ISSUER: &str = "https://login.example.org";
 const SUBJECT: &str = "auth0|5f7c8ec7";
@@ -37,7 +37,7 @@ struct Stage {
 impl Stage {
     async fn open() -> Self {
         let (clock, issuer) = (Ahead::new(), Issuer::new(ISSUER, 7));
-        let config = Config::new().trusted_issuers([issuer.trusted()]);
+        let config = cheap::config().trusted_issuers([issuer.trusted()]);
         let (um, storage) =
             Interposed::open_as(policy(), |builder| builder.config(config).environment(clock.clone())).await;
         let ada = CreateUser::external(ISSUER, SUBJECT).username("ada");

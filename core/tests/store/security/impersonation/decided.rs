@@ -10,6 +10,8 @@ use rolekeep::{
 
 use super::*;
 
+use crate::cheap;
+
 #[tokio::test]
 async fn sec_10_it_does_what_both_may() {
     let stage = Stage::open().await;
@@ -107,7 +109,7 @@ async fn aut_12_requests_are_those_of_who_acts() {
         }
     }
     let heard = Arc::new(Heard::default());
-    let um = UserManagement::builder().policy(policy()).observer(heard.clone()).open().await.unwrap();
+    let um = cheap::builder().policy(policy()).observer(heard.clone()).open().await.unwrap();
     let (me, mia) = crate::security::kit::signed_in(&um, "mia", &["support"]).await;
     let (_, ada) = crate::security::kit::signed_in(&um, "ada", &[]).await;
     let token = me.sessions().impersonate(Impersonate::new(ada, "A test")).await.unwrap().access_token;

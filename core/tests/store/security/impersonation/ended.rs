@@ -11,7 +11,7 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::authenticator;
+use crate::{authenticator, cheap};
 
 /// Who it happens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,8 +328,8 @@ async fn sec_6_it_ends_when_the_time_of_the_right_is_over() {
 #[tokio::test]
 async fn sec_6_it_ends_with_the_idle_session_that_it_was_made_in() {
     let stage = Stage::open().await;
-    let config = Config::new().idle_seconds(900).signing_key("k".repeat(32));
-    let builder = UserManagement::builder().storage(stage.storage.clone()).environment(stage.clock.clone());
+    let config = cheap::config().idle_seconds(900).signing_key("k".repeat(32));
+    let builder = cheap::builder().storage(stage.storage.clone()).environment(stage.clock.clone());
     let um = builder.config(config).open().await.unwrap();
     let login = um.login("mia", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
     let me = um.authenticate(login.access_token.expose(), RequestContext::default()).await.unwrap();
@@ -348,9 +348,8 @@ async fn sec_6_another_instance_hears_of_it() {
     for event in [LoggedOut(Mia), RoleTaken, Renamed, Off(Ada), Off(Mia), Revoked, PolicyEdited, EverybodyOut] {
         let ready = ready().await;
         ready.stage.storage.share();
-        let config = Config::new().signing_key("k".repeat(32));
-        let builder =
-            UserManagement::builder().storage(ready.stage.storage.clone()).environment(ready.stage.clock.clone());
+        let config = cheap::config().signing_key("k".repeat(32));
+        let builder = cheap::builder().storage(ready.stage.storage.clone()).environment(ready.stage.clock.clone());
         let other = builder.config(config).open().await.unwrap();
         let (made, by) = ready.stage.as_ada(&ready.mia).await;
         let acting = other.authenticate(made.access_token.expose(), RequestContext::default()).await.unwrap();

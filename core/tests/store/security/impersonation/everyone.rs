@@ -9,7 +9,7 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::authenticator;
+use crate::{authenticator, cheap};
 
 impl Stage {
     async fn everyone_out(&self) {
@@ -118,8 +118,8 @@ async fn sec_6_a_step_that_is_taken_meanwhile_is_void() {
 async fn sec_6_another_instance_hears_of_everybodys_end() {
     let stage = Stage::open().await;
     stage.storage.share();
-    let config = || Config::new().signing_key("k".repeat(32));
-    let open = async || UserManagement::builder().storage(stage.storage.clone()).config(config()).open().await.unwrap();
+    let config = || cheap::config().signing_key("k".repeat(32));
+    let open = async || cheap::builder().storage(stage.storage.clone()).config(config()).open().await.unwrap();
     let other = open().await;
     let tokens = stage.tokens("ada").await;
     let held = other.authenticate(tokens.access_token.expose(), RequestContext::default()).await.unwrap();

@@ -11,7 +11,7 @@ use rolekeep::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::authenticator;
+use crate::{authenticator, cheap};
 
 fn claims(token: &Secret) -> Value {
     let payload = token.expose().split('.').nth(1).unwrap();
@@ -41,8 +41,8 @@ async fn aut_5_the_token_names_both_and_ends_with_the_session() {
 #[tokio::test]
 async fn aut_5_it_does_not_outlive_the_session_that_it_is_made_in() {
     let stage = Stage::open().await;
-    let config = Config::new().session_seconds(600).signing_key("k".repeat(32));
-    let um = UserManagement::builder().storage(stage.storage.clone()).config(config).open().await.unwrap();
+    let config = cheap::config().session_seconds(600).signing_key("k".repeat(32));
+    let um = cheap::builder().storage(stage.storage.clone()).config(config).open().await.unwrap();
     let login = um.login("mia", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
     let me = um.authenticate(login.access_token.expose(), RequestContext::default()).await.unwrap();
     let made = stage.impersonate(&me).await.unwrap();
@@ -54,7 +54,7 @@ async fn aut_5_it_does_not_outlive_the_session_that_it_is_made_in() {
 #[tokio::test]
 async fn aut_6_rotating_keys_does_not_end_it_early() {
     let clock = Ahead::new();
-    let um = UserManagement::builder().policy(policy()).environment(clock.clone()).open().await.unwrap();
+    let um = cheap::builder().policy(policy()).environment(clock.clone()).open().await.unwrap();
     let (me, _) = crate::security::kit::signed_in(&um, "mia", &["support"]).await;
     let (_, ada) = crate::security::kit::signed_in(&um, "ada", &[]).await;
     let made = me.sessions().impersonate(Impersonate::new(ada, "A test")).await.unwrap();
@@ -103,8 +103,8 @@ async fn aut_9_the_user_is_told() {
 #[tokio::test]
 async fn aut_5_it_takes_no_place_of_the_users_own_sessions() {
     let storage = Arc::new(Interposed::default());
-    let config = Config::new().max_sessions(2);
-    let um = UserManagement::builder().storage(storage).policy(policy()).config(config).open().await.unwrap();
+    let config = cheap::config().max_sessions(2);
+    let um = cheap::builder().storage(storage).policy(policy()).config(config).open().await.unwrap();
     let (ada, id) = crate::security::kit::signed_in(&um, "ada", &[]).await;
     let (me, _) = crate::security::kit::signed_in(&um, "mia", &["support"]).await;
     let mut made = Vec::new();

@@ -8,7 +8,7 @@ mod made;
 use std::sync::Arc;
 
 use rolekeep::{
-    AuditDenials, Builder, Caller, Config, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
+    AuditDenials, Builder, Caller, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
     environment::Environment,
     roles::AssignRole,
     sessions::{Impersonate, Impersonation, InspectToken, Tokens},
@@ -16,7 +16,7 @@ use rolekeep::{
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD};
-use crate::mails::Mails;
+use crate::{cheap, mails::Mails};
 
 const ADA: &str = "ada@example.org";
 const NEW: &str = "another horse battery staple";
@@ -85,7 +85,8 @@ impl Stage {
     async fn of(roles: &[&str]) -> Self {
         let (clock, mails) = (Ahead::new(), Mails::default());
         let choose = |builder: Builder| {
-            let config = Config::new().signing_key("k".repeat(32)).mail_sign_in(true).audit_denials(AuditDenials::All);
+            let config =
+                cheap::config().signing_key("k".repeat(32)).mail_sign_in(true).audit_denials(AuditDenials::All);
             builder.environment(clock.clone()).config(config).notifier(mails.clone())
         };
         let (um, storage) = Interposed::open_as(policy(), choose).await;

@@ -9,7 +9,7 @@ mod taken_over;
 use std::{sync::Arc, time::Duration};
 
 use rolekeep::{
-    Caller, Config, Error, InvitationId, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
+    Caller, Error, InvitationId, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
     internals::{invitation::Invitation, user::User},
     invitations::{
         AcceptInvitation, AcceptedInvitation, CreateInvitation, InvitationState, InvitationView, ListInvitations,
@@ -21,7 +21,7 @@ use rolekeep::{
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, all};
-use crate::mails::Mails;
+use crate::{cheap, mails::Mails};
 
 const NEW: &str = "another horse battery staple";
 const ADA: &str = "ada@example.org";
@@ -63,7 +63,7 @@ impl Stage {
     async fn by(policy: &str, role: &str) -> Self {
         let (clock, mails) = (Ahead::new(), Mails::default());
         let (um, storage) = Interposed::open_as(Policy::from_toml(policy).unwrap(), |builder| {
-            builder.config(Config::new()).environment(clock.clone()).notifier(mails.clone())
+            builder.config(cheap::config()).environment(clock.clone()).notifier(mails.clone())
         })
         .await;
         let bob = CreateUser::new("bob@example.org").username("bob").password(PASSWORD).roles([role]);

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use rolekeep::{Config, Error, Reason, RequestContext, Result, TrustedIssuer, UserManagement, users::CreateUser};
+use rolekeep::{Error, Reason, RequestContext, Result, TrustedIssuer, UserManagement, users::CreateUser};
 
 use super::{
     super::kit::Ahead,
@@ -10,7 +10,7 @@ use super::{
     server::{AUTHORITY, Server},
     set_of, sign_in,
 };
-use crate::issuer::Issuer;
+use crate::{cheap, issuer::Issuer};
 
 /// A store that asks a server for keys, on a clock of its own.
 struct Stage {
@@ -22,8 +22,8 @@ struct Stage {
 impl Stage {
     async fn open(trusted: TrustedIssuer) -> Result<Self> {
         let (clock, issuer) = (Ahead::new(), Issuer::new(ISSUER, 7));
-        let config = Config::new().trusted_issuers([trusted.audiences(["app"])]);
-        let um = UserManagement::builder().config(config).environment(clock.clone()).open().await?;
+        let config = cheap::config().trusted_issuers([trusted.audiences(["app"])]);
+        let um = cheap::builder().config(config).environment(clock.clone()).open().await?;
         um.system().users().create(CreateUser::external(ISSUER, SUBJECT)).await?;
         Ok(Self { um, clock, issuer })
     }

@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Config, Reason, RequestContext, Result, TrustedIssuer, UserManagement,
+    Reason, RequestContext, Result, TrustedIssuer, UserManagement,
     environment::{Env, Environment},
     internals::{Failure, Fetch, KeySetUrl},
     sign_in::SignInByToken,
@@ -23,7 +23,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::kit::Ahead;
-use crate::issuer::Issuer;
+use crate::{cheap, issuer::Issuer};
 
 const ISSUER: &str = "https://login.example.org";
 const SUBJECT: &str = "auth0|5f7c8ec7";
@@ -89,8 +89,8 @@ impl Stage {
     async fn open(published: &Published) -> Self {
         let clock = Ahead::new();
         let trusted = TrustedIssuer::new(ISSUER).audiences(["app"]).jwks_url("https://login.example.org/keys");
-        let config = Config::new().trusted_issuers([trusted]);
-        let builder = UserManagement::builder().config(config).environment(clock.clone()).fetch(published.clone());
+        let config = cheap::config().trusted_issuers([trusted]);
+        let builder = cheap::builder().config(config).environment(clock.clone()).fetch(published.clone());
         let um = builder.open().await.unwrap();
         um.system().users().create(CreateUser::external(ISSUER, SUBJECT)).await.unwrap();
         Self { um, clock }

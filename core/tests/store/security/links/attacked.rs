@@ -21,6 +21,8 @@ use rolekeep::{
 
 use super::*;
 
+use crate::cheap;
+
 const OTHER: &str = "ada@example.com";
 const THIRD: &str = "ada@example.net";
 const BOB: &str = "bob@example.org";
@@ -84,8 +86,8 @@ async fn rows_of(storage: &dyn Storage, name: &str) -> Vec<Row> {
 
 /// A store over this storage, by this notifier.
 async fn opened(storage: Arc<dyn Storage>, clock: &Ahead, notifier: impl Notifier) -> UserManagement {
-    let builder = UserManagement::builder().storage(storage).policy(policy()).environment(clock.clone());
-    builder.config(Config::new().signing_key("k".repeat(32))).notifier(notifier).open().await.unwrap()
+    let builder = cheap::builder().storage(storage).policy(policy()).environment(clock.clone());
+    builder.config(cheap::config().signing_key("k".repeat(32))).notifier(notifier).open().await.unwrap()
 }
 
 async fn with_password(um: &UserManagement, email: &str) -> UserId {

@@ -10,14 +10,14 @@ mod verification;
 use std::sync::Arc;
 
 use rolekeep::{
-    Config, Error, Reason, RequestContext, Result, Secret, UserId, UserManagement,
+    Error, Reason, RequestContext, Result, Secret, UserId, UserManagement,
     passwords::{ForgotPassword, PasswordReset, ResetPassword},
     storage::MemoryStorage,
     users::CreateUser,
 };
 
 use super::kit::{Ahead, PASSWORD, policy};
-use crate::mails::Mails;
+use crate::{cheap, mails::Mails};
 
 const NEW: &str = "another horse battery staple";
 const ADA: &str = "ada@example.org";
@@ -62,8 +62,8 @@ impl Stage {
 }
 
 async fn store_in(storage: &Arc<MemoryStorage>, clock: &Ahead, mails: &Mails) -> UserManagement {
-    let builder = UserManagement::builder().storage(storage.clone()).policy(policy()).environment(clock.clone());
-    builder.config(Config::new().signing_key("k".repeat(32))).notifier(mails.clone()).open().await.unwrap()
+    let builder = cheap::builder().storage(storage.clone()).policy(policy()).environment(clock.clone());
+    builder.config(cheap::config().signing_key("k".repeat(32))).notifier(mails.clone()).open().await.unwrap()
 }
 
 fn void<T>(answer: Result<T>) -> Error {

@@ -11,6 +11,8 @@ use serde_json::json;
 
 use super::*;
 
+use crate::cheap;
+
 #[tokio::test]
 async fn aut_9_a_link_is_good_once_and_for_an_hour() {
     let stage = Stage::open().await;
@@ -90,8 +92,8 @@ async fn sec_4_the_storage_has_no_token() {
         assert!(!shown.contains(body) && !shown.contains(&body[22..]), "{} has it", table.name);
     }
     // Of an instance with another key.
-    let builder = UserManagement::builder().storage(stage.storage.clone()).environment(stage.clock.clone());
-    let other = builder.config(Config::new().signing_key("o".repeat(32))).open().await.unwrap();
+    let builder = cheap::builder().storage(stage.storage.clone()).environment(stage.clock.clone());
+    let other = builder.config(cheap::config().signing_key("o".repeat(32))).open().await.unwrap();
     let reset = ResetPassword::new(token.clone(), NEW);
     void(other.anonymous(RequestContext::default()).passwords().reset(reset).await);
     // Nor does a spoilt one, or one of another kind, work.

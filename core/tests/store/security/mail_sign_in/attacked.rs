@@ -3,7 +3,7 @@
 use rolekeep::{factors::AddFactor, internals::credential::Challenge, sessions::Login};
 
 use super::*;
-use crate::{mails::Answer, security::kit::all};
+use crate::{cheap, mails::Answer, security::kit::all};
 
 const GUARDIAN: &str =
     "[permissions]\n\"note:write\" = \"\"\n[roles.guardian]\nsecond_factor = true\nallow = [\"note:write\"]";
@@ -108,7 +108,7 @@ async fn aut_16_a_notice_that_comes_again_is_asked_about_again() {
 async fn aut_16_a_store_that_does_not_offer_it_mails_no_code() {
     let (clock, mails, storage) = (Ahead::new(), Mails::default(), Arc::new(MemoryStorage::new()));
     let open = async |config: Config| {
-        let builder = UserManagement::builder().storage(storage.clone()).policy(policy());
+        let builder = cheap::builder().storage(storage.clone()).policy(policy());
         builder.environment(clock.clone()).config(config).notifier(mails.clone()).open().await.unwrap()
     };
     let um = open(config()).await;
@@ -159,7 +159,7 @@ async fn aut_12_a_device_with_which_too_many_failed_is_not_known_to_mail_either(
 async fn sec_13_what_was_typed_is_not_kept() {
     let storage = Arc::new(MemoryStorage::new());
     let (clock, mails) = (Ahead::new(), Mails::default());
-    let builder = UserManagement::builder().storage(storage.clone()).policy(policy());
+    let builder = cheap::builder().storage(storage.clone()).policy(policy());
     let um = builder.environment(clock.clone()).config(config()).notifier(mails.clone()).open().await.unwrap();
     let ada = um.system().users().create(CreateUser::new(ADA).username("ada")).await.unwrap().id;
     let stage = Stage { um, clock, mails, ada };
@@ -225,7 +225,7 @@ async fn sec_10_a_mistyped_address_inherits_no_authority_by_mail() {
 async fn aut_16_an_instance_without_a_notifier_takes_codes_that_others_mailed() {
     let (clock, mails, storage) = (Ahead::new(), Mails::default(), Arc::new(MemoryStorage::new()));
     let builder = || {
-        let builder = UserManagement::builder().storage(storage.clone()).policy(policy());
+        let builder = cheap::builder().storage(storage.clone()).policy(policy());
         builder.environment(clock.clone()).config(config())
     };
     let um = builder().notifier(mails.clone()).open().await.unwrap();

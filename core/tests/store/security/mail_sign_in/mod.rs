@@ -19,12 +19,12 @@ use rolekeep::{
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, policy};
-use crate::{authenticator, mails::Mails};
+use crate::{authenticator, cheap, mails::Mails};
 
 const ADA: &str = "ada@example.org";
 
 fn config() -> Config {
-    Config::new().mail_sign_in(true).signing_key("k".repeat(32))
+    cheap::config().mail_sign_in(true).signing_key("k".repeat(32))
 }
 
 /// A store with Ada in it, which mails.
@@ -42,7 +42,7 @@ impl Stage {
 
     async fn with(policy: Policy, config: Config) -> Self {
         let (clock, mails) = (Ahead::new(), Mails::default());
-        let builder = UserManagement::builder().storage(Arc::new(MemoryStorage::new())).policy(policy);
+        let builder = cheap::builder().storage(Arc::new(MemoryStorage::new())).policy(policy);
         let builder = builder.environment(clock.clone()).config(config).notifier(mails.clone());
         let um = builder.open().await.unwrap();
         let ada = um.system().users().create(CreateUser::new(ADA).username("ada").password(PASSWORD)).await.unwrap().id;
@@ -301,10 +301,10 @@ async fn aut_16_an_account_of_another_issuer_is_told_so() {
 
 #[tokio::test]
 async fn aut_16_it_is_off_unless_the_host_turns_it_on() {
-    let stage = Stage::with(policy(), Config::new().signing_key("k".repeat(32))).await;
+    let stage = Stage::with(policy(), cheap::config().signing_key("k".repeat(32))).await;
     assert_eq!(reason(stage.ask("ada").await), Reason::NotOffered);
     assert_eq!(reason(stage.answer(&"rkx_AAAA".into(), &"12345678".into()).await), Reason::NotOffered);
-    let um = UserManagement::builder().policy(policy()).config(config()).open().await.unwrap();
+    let um = cheap::builder().policy(policy()).config(config()).open().await.unwrap();
     let ask = um.anonymous(RequestContext::default()).sign_in().mail_start(StartSignInByMail::new("ada")).await;
     assert_eq!(reason(ask), Reason::NotOffered);
 }

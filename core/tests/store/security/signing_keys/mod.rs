@@ -17,16 +17,18 @@ use serde_json::Value;
 
 use super::kit::{Ahead, Interposed, PASSWORD, policy, signed_in};
 
+use crate::cheap;
+
 const DAY: u64 = 24 * 3600;
 /// From when on the next keys sign.
 const LEAD: u64 = 600;
 
 fn config(algorithm: TokenAlgorithm) -> Config {
-    Config::new().token_algorithm(algorithm).session_seconds(60 * 24 * 3600).idle_seconds(60 * 24 * 3600)
+    cheap::config().token_algorithm(algorithm).session_seconds(60 * 24 * 3600).idle_seconds(60 * 24 * 3600)
 }
 
 fn builder(config: Config, clock: &Ahead) -> Builder {
-    UserManagement::builder().config(config).policy(policy()).environment(clock.clone())
+    cheap::builder().config(config).policy(policy()).environment(clock.clone())
 }
 
 async fn store(algorithm: TokenAlgorithm, clock: &Ahead) -> UserManagement {
@@ -303,7 +305,7 @@ async fn sec_4_algorithms_do_not_pass_for_one_another() {
     let public = serde_json::to_string(&published(&es256).await[0]).unwrap();
     let header = BASE64_URL_SAFE_NO_PAD
         .encode(format!(r#"{{"typ":"at+jwt","alg":"HS256","kid":{}}}"#, part(&private, 0)["kid"]));
-    let confused = UserManagement::builder().config(Config::new().signing_key(public)).open().await.unwrap();
+    let confused = cheap::builder().config(cheap::config().signing_key(public)).open().await.unwrap();
     confused
         .system()
         .users()
@@ -341,7 +343,7 @@ async fn aut_6_a_root_key_of_the_application_is_changed_by_settings() {
     let alone = open(config(TokenAlgorithm::Hs256).signing_key(new)).await.unwrap();
     assert!(by(&alone, &later.access_token).await.is_ok() && refresh(&alone, &later).await.is_ok());
     assert_eq!(reason(&alone, &tokens.access_token).await, Some(Reason::InvalidToken));
-    let wrong = Config::new().retired_signing_keys(["short", old]).check().unwrap_err();
+    let wrong = cheap::config().retired_signing_keys(["short", old]).check().unwrap_err();
     let fields: Vec<&str> = wrong.fields().iter().map(|field| field.field.as_str()).collect();
     assert_eq!(fields, ["retired_signing_keys", "retired_signing_keys[0]"]);
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rolekeep::{
-    Caller, ChangeSetId, Code, Config, Reason, RequestContext, Secret, UserManagement,
+    Caller, ChangeSetId, Code, Reason, RequestContext, Secret, UserManagement,
     internals::registry::Limit,
     limits::ClearLimits,
     passwords::{ChangePassword, ExpirePasswords, SetPassword},
@@ -17,6 +17,8 @@ use rolekeep::{
 use super::super::kit::{Ahead, Interposed, PASSWORD, all, policy, signed_in};
 
 use super::{INTERVAL, Stage, WRONG, sign_in, store_in};
+
+use crate::cheap;
 
 const ANOTHER: &str = "quite another pass phrase of hers";
 
@@ -53,7 +55,7 @@ async fn aut_12_a_right_present_password_is_told_only_where_there_is_room() {
 /// tries of the new one as it signed in before.
 #[tokio::test]
 async fn aut_12_many_devices_are_not_as_many_times_as_many_tries() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let mut tokens = Vec::new();
     for _ in 0..25 {
         tokens.push(stage.device_token("ada").await);
@@ -69,7 +71,7 @@ async fn aut_12_many_devices_are_not_as_many_times_as_many_tries() {
 /// A device is known by a name, whoever has the name by now.
 #[tokio::test]
 async fn aut_12_the_device_of_who_had_the_name_before_is_not_known() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let token = stage.device_token("ada").await;
     let away = UpdateUser::new(stage.ada).username("adelheid");
     stage.um.system().users().update(away).await.unwrap();
@@ -91,7 +93,7 @@ async fn used_challenge(stage: &Stage) -> (Caller, Secret) {
 /// The challenge of a step that was taken is no way to try passwords.
 #[tokio::test]
 async fn aut_12_a_used_challenge_has_no_more_tries_than_a_name() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let (nobody, challenge) = used_challenge(&stage).await;
     let mut told = 0;
     for at in 0..20 {
@@ -107,7 +109,7 @@ async fn aut_12_a_used_challenge_has_no_more_tries_than_a_name() {
 /// Nor a way to have passwords hashed once it is good for nothing.
 #[tokio::test]
 async fn sec_15_a_challenge_that_is_void_has_nothing_hashed() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let (nobody, challenge) = used_challenge(&stage).await;
     stage.clock.pass(3600);
     let hashed = stage.clock.hashed();
@@ -120,7 +122,7 @@ async fn sec_15_a_challenge_that_is_void_has_nothing_hashed() {
 /// The setting was higher when the session began to fail: it ends all the same.
 #[tokio::test]
 async fn aut_12_a_session_that_failed_more_often_than_the_setting_says_ends() {
-    let stage = Stage::open(Config::new().access_token_seconds(36_000)).await;
+    let stage = Stage::open(cheap::config().access_token_seconds(36_000)).await;
     let tokens = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
     let fail = async |um: &UserManagement, count: usize| {
         for _ in 0..count {
@@ -131,7 +133,7 @@ async fn aut_12_a_session_that_failed_more_often_than_the_setting_says_ends() {
         Ok::<(), rolekeep::Error>(())
     };
     fail(&stage.um, 7).await.unwrap();
-    let stricter = Config::new().access_token_seconds(36_000).lock_after_failures(5);
+    let stricter = cheap::config().access_token_seconds(36_000).lock_after_failures(5);
     let um = store_in(&stage.storage, &stage.clock, stricter).await;
     assert!(fail(&um, 20).await.is_err(), "27 failures in a row, and the session goes on");
 }
@@ -143,7 +145,7 @@ async fn aut_12_a_session_that_failed_more_often_than_the_setting_says_ends() {
 /// One who is signed in asks for many proofs at a time, all right ones, and so none that count.
 #[tokio::test]
 async fn sec_15_one_session_does_not_take_all_places() {
-    let stage = Stage::open(Config::new().hashing_queue(60)).await;
+    let stage = Stage::open(cheap::config().hashing_queue(60)).await;
     let token = stage.device_token("ada").await;
     let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
     let eve = eve.with_request(RequestContext::from_ip("192.0.2.1"));
@@ -168,7 +170,7 @@ async fn sec_15_one_session_does_not_take_all_places() {
 async fn sec_15_registrations_from_one_address_do_not_take_all_places() {
     let storage = Arc::new(MemoryStorage::new());
     let open = policy().role("guest", ["user:create"]).anonymous("guest");
-    let builder = UserManagement::builder().policy(open).config(Config::new().hashing_queue(60));
+    let builder = cheap::builder().policy(open).config(cheap::config().hashing_queue(60));
     let um = builder.storage(storage).open().await.unwrap();
     signed_in(&um, "ada", &[]).await;
     let token = um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().device_token.unwrap();
@@ -192,7 +194,7 @@ async fn sec_15_registrations_from_one_address_do_not_take_all_places() {
 /// A device with which too many failed is not known any more: it has no place before strangers, either.
 #[tokio::test]
 async fn sec_15_a_device_that_is_not_known_any_more_comes_with_the_strangers() {
-    let stage = Stage::open(Config::new().hashing_queue(60)).await;
+    let stage = Stage::open(cheap::config().hashing_queue(60)).await;
     let (spent, token) = (stage.device_token("ada").await, stage.device_token("ada").await);
     for _ in 0..10 {
         assert_eq!(stage.told("ada", Some(&spent), 1).await, 1);
@@ -218,7 +220,7 @@ async fn sec_15_a_device_that_is_not_known_any_more_comes_with_the_strangers() {
 /// its password.
 #[tokio::test]
 async fn aut_12_who_has_no_say_over_an_administrator_does_not_clear_its_limits() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let (_, root) = signed_in(&stage.um, "root", &["admin"]).await;
     let (moderator, _) = signed_in(&stage.um, "mod", &["moderator"]).await;
     let suspended = moderator.users().suspend(SuspendUser::new(root)).await.unwrap_err();
@@ -236,7 +238,7 @@ async fn aut_12_who_has_no_say_over_an_administrator_does_not_clear_its_limits()
 /// Where many tries are allowed, those that fail at one address do not keep another user there from signing in.
 #[tokio::test]
 async fn aut_12_failures_of_others_at_an_address_are_no_contention() {
-    let config = Config::new().sign_in_tries(100_000).hashing_memory_kib(7_168).hashing_iterations(5);
+    let config = cheap::config().sign_in_tries(100_000).hashing_memory_kib(8).hashing_iterations(1);
     let (um, storage) = Interposed::open_as(policy(), |builder| builder.config(config)).await;
     signed_in(&um, "ada", &[]).await;
     storage.slow_down(15);
@@ -264,7 +266,7 @@ async fn aut_12_failures_of_others_at_an_address_are_no_contention() {
 /// One session that asks without a pause keeps no stranger from signing in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_15_those_who_come_first_leave_room_for_strangers() {
-    let stage = Stage::open(Config::new().hashing_parallel(1)).await;
+    let stage = Stage::open(cheap::config().hashing_parallel(1)).await;
     let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
     let all: Vec<_> = (0..30)
         .map(|_| {
@@ -288,7 +290,7 @@ async fn sec_15_those_who_come_first_leave_room_for_strangers() {
 /// Who waits for a turn of a name holds no place that others could use: no more of them hash than there are turns.
 #[tokio::test]
 async fn sec_15_who_waits_for_a_turn_holds_no_place() {
-    let stage = Stage::open(Config::new().hashing_parallel(20).hashing_queue(0)).await;
+    let stage = Stage::open(cheap::config().hashing_parallel(20).hashing_queue(0)).await;
     signed_in(&stage.um, "eve", &[]).await;
     let all: Vec<_> = (0..20)
         .map(|_| {
@@ -308,7 +310,7 @@ async fn sec_15_who_waits_for_a_turn_holds_no_place() {
 /// Whoever has stolen a session does not use up the tries of its owner, who is about to change the password.
 #[tokio::test]
 async fn aut_12_a_session_of_another_does_not_use_up_the_proofs_of_its_owner() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let (owner, _) = signed_in(&stage.um, "mia", &[]).await;
     let stolen = stage.um.login("mia", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
     let thief = stage.um.authenticate(stolen.access_token.expose(), RequestContext::default()).await.unwrap();
@@ -324,7 +326,7 @@ async fn aut_12_a_session_of_another_does_not_use_up_the_proofs_of_its_owner() {
 /// That a device is not known any more locks no name.
 #[tokio::test]
 async fn aut_12_the_log_tells_of_a_locked_name_only_where_one_is() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let token = stage.device_token("ada").await;
     for _ in 0..10 {
         assert_eq!(stage.told("ada", Some(&token), 1).await, 1);
@@ -338,7 +340,7 @@ async fn aut_12_the_log_tells_of_a_locked_name_only_where_one_is() {
 
 #[tokio::test]
 async fn aut_12_however_a_name_is_spelt_it_is_one() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     assert_eq!(stage.told("ada", None, 10).await, 5);
     for name in ["ADA", "\u{ff41}da", "\u{3000}ada\u{a0}", "\u{1d44e}d\u{1d44e}", "\u{24d0}\u{24d3}\u{24d0}"] {
         assert_eq!(stage.told(name, None, 1).await, 0, "{name}");
@@ -352,7 +354,7 @@ async fn aut_12_however_a_name_is_spelt_it_is_one() {
 /// Callers that go away at any moment leave no place and no turn behind.
 #[tokio::test]
 async fn sec_15_who_goes_away_keeps_no_place() {
-    let stage = Stage::open(Config::new().hashing_queue(20)).await;
+    let stage = Stage::open(cheap::config().hashing_queue(20)).await;
     for micros in (0..60_000).step_by(700) {
         let request = RequestContext::from_ip("192.0.2.1");
         let tries = [PASSWORD, WRONG].map(|guess| sign_in(&stage.um, request.clone(), "ada", guess, None));
@@ -376,7 +378,7 @@ async fn sec_15_who_goes_away_keeps_no_place() {
 #[tokio::test]
 async fn aut_12_no_setting_and_no_address_overflows() {
     for (tries, seconds) in [(u32::MAX, 1), (u32::MAX, 86_400), (1, 1), (1, 86_400), (2_000_000, 1)] {
-        let stage = Stage::open(Config::new().sign_in_tries(tries).sign_in_seconds(seconds)).await;
+        let stage = Stage::open(cheap::config().sign_in_tries(tries).sign_in_seconds(seconds)).await;
         for address in ["::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "0.0.0.0", "255.255.255.255"] {
             let request = RequestContext::from_ip(address);
             let refused = sign_in(&stage.um, request, &format!("{address} x"), WRONG, None).await.unwrap_err();
@@ -426,7 +428,7 @@ async fn aut_12_a_commit_that_fails_tells_nothing() {
 /// Who is signed in has no more tries at others' names, with a key for repeated requests or without.
 #[tokio::test]
 async fn aut_12_a_session_and_a_key_give_no_more_tries() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
     let mut told = 0;
     for at in 0..20 {
@@ -440,7 +442,7 @@ async fn aut_12_a_session_and_a_key_give_no_more_tries() {
 
 #[tokio::test]
 async fn sec_13_device_tokens_are_not_printed() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let answer = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap();
     let token = answer.device_token.clone().unwrap().expose().to_owned();
     let mut login = Login::new("ada", PASSWORD);
@@ -454,7 +456,7 @@ async fn sec_13_device_tokens_are_not_printed() {
 #[tokio::test]
 async fn sec_14_no_stored_number_overflows() {
     for value in [i64::MAX, i64::MIN, -1] {
-        let stage = Stage::open(Config::new()).await;
+        let stage = Stage::open(cheap::config()).await;
         stage.told("ada", None, 1).await;
         let id = ChangeSetId(uuid::Uuid::from_u128(7));
         let at = rolekeep::environment::Environment::now(&stage.clock);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rolekeep::{
-    Caller, Code, Config, Reason, RequestContext, Result, UserId, UserManagement,
+    Caller, Code, Reason, RequestContext, Result, UserId,
     audit::ListAudit,
     internals::{registry::Limit, session::SessionActivity},
     limits::ClearLimits,
@@ -17,9 +17,11 @@ use super::super::kit::{Interposed, PASSWORD, all, policy, signed_in, user};
 
 use super::{INTERVAL, Stage, WRONG, limited, right};
 
+use crate::cheap;
+
 #[tokio::test]
 async fn aut_12_a_name_has_five_tries_whether_anybody_has_it_or_not() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     for name in ["ada", "nobody", "ada@example.org", "nobody@example.org"] {
         assert_eq!(stage.wrong("", name, None).await, 5, "{name}");
         let hashed = stage.clock.hashed();
@@ -42,7 +44,7 @@ async fn aut_12_a_name_has_five_tries_whether_anybody_has_it_or_not() {
 
 #[tokio::test]
 async fn aut_12_whoever_signs_in_does_not_count() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     for _ in 0..4 {
         assert_eq!(
             stage.sign_in("192.0.2.1", Login::new("ada", WRONG)).await.unwrap_err().reason(),
@@ -58,7 +60,7 @@ async fn aut_12_whoever_signs_in_does_not_count() {
 /// The account may not sign in, and its password is right: that is a failure like others.
 #[tokio::test]
 async fn aut_12_the_right_password_of_who_may_not_sign_in_counts() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     stage.um.system().users().suspend(SuspendUser::new(stage.ada)).await.unwrap();
     for _ in 0..5 {
         assert_eq!(stage.sign_in("", right("ada")).await.unwrap_err().reason(), Reason::InvalidCredentials);
@@ -68,7 +70,7 @@ async fn aut_12_the_right_password_of_who_may_not_sign_in_counts() {
 
 #[tokio::test]
 async fn aut_12_an_address_has_five_tries_over_all_names() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     for (addresses, tries) in [
         (["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"], 5),
         // One customer has a /64 of IPv6 at least.
@@ -98,7 +100,7 @@ async fn aut_12_an_address_has_five_tries_over_all_names() {
 /// Strangers who guess at an account do not keep its owner from signing in on a device that is known.
 #[tokio::test]
 async fn aut_12_a_known_device_has_tries_of_its_own() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let bob = CreateUser::new("bob@example.org").username("bob").password(PASSWORD);
     stage.um.system().users().create(bob).await.unwrap();
     let (ada, other, bobs) =
@@ -124,7 +126,7 @@ async fn aut_12_a_known_device_has_tries_of_its_own() {
 
 #[tokio::test]
 async fn aut_12_a_device_is_not_known_any_more_after_ten_failures_in_a_row() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let (token, spare) = (stage.device_token("ada").await, stage.device_token("ada").await);
     stage.wrong_in_time("ada", Some(&token), 9).await;
     let mut login = right("ada");
@@ -140,7 +142,7 @@ async fn aut_12_a_device_is_not_known_any_more_after_ten_failures_in_a_row() {
 /// After thirty failures in a row nobody is told any more what is right; a known device is, and that unlocks.
 #[tokio::test]
 async fn aut_12_a_name_is_locked_after_thirty_failures_in_a_row() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let token = stage.device_token("ada").await;
     for name in ["ada", "nobody"] {
         stage.wrong_in_time(name, None, 29).await;
@@ -173,7 +175,7 @@ async fn aut_12_a_name_is_locked_after_thirty_failures_in_a_row() {
 /// By its names and devices together, whatever the setting (NIST SP 800-63B-4, 3.2.2).
 #[tokio::test]
 async fn aut_12_an_account_has_less_than_a_hundred_failures_in_a_row() {
-    let config = Config::new().lock_after_failures(33).hashing_memory_kib(7_168).hashing_iterations(5);
+    let config = cheap::config().lock_after_failures(33).hashing_memory_kib(8).hashing_iterations(1);
     let stage = Stage::open(config).await;
     let mut ways = vec![("ada", None), ("ada@example.org", None)];
     for _ in 0..4 {
@@ -207,18 +209,18 @@ async fn aut_12_an_account_has_less_than_a_hundred_failures_in_a_row() {
 
 #[tokio::test]
 async fn aut_12_settings_turn_limits_off() {
-    let stage = Stage::open(Config::new().sign_in_tries(0)).await;
+    let stage = Stage::open(cheap::config().sign_in_tries(0)).await;
     for _ in 0..60 {
         let refused = stage.sign_in("192.0.2.1", Login::new("ada", WRONG)).await.unwrap_err();
         assert_eq!(refused.reason(), Reason::InvalidCredentials);
     }
     stage.sign_in("192.0.2.1", right("ada")).await.unwrap().done().unwrap();
     assert!(all::<Limit>(&*stage.storage).await.is_empty());
-    let stage = Stage::open(Config::new().sign_in_tries(100).lock_after_failures(0)).await;
+    let stage = Stage::open(cheap::config().sign_in_tries(100).lock_after_failures(0)).await;
     assert_eq!(stage.wrong("", "ada", None).await, 100);
     stage.clock.pass(900);
     stage.sign_in("", right("ada")).await.unwrap().done().unwrap();
-    let wrong = Config::new().sign_in_seconds(0).lock_after_failures(34).check().unwrap_err();
+    let wrong = cheap::config().sign_in_seconds(0).lock_after_failures(34).check().unwrap_err();
     let fields: Vec<_> = wrong.fields().iter().map(|field| field.field.as_str()).collect();
     assert_eq!(fields, ["sign_in_seconds", "lock_after_failures"]);
 }
@@ -227,7 +229,7 @@ async fn aut_12_settings_turn_limits_off() {
 #[tokio::test]
 async fn aut_12_proofs_within_a_session_are_limited_and_end_it() {
     for kind in ["step_up", "change"] {
-        let stage = Stage::open(Config::new().access_token_seconds(3600)).await;
+        let stage = Stage::open(cheap::config().access_token_seconds(3600)).await;
         let (me, id) = signed_in(&stage.um, "mia", &[]).await;
         let prove = async |password: &str| -> Result<()> {
             match kind {
@@ -264,7 +266,7 @@ async fn aut_12_proofs_within_a_session_are_limited_and_end_it() {
 /// Whether a clock is set ahead or back, nobody is shut out for longer than twice the time of the setting.
 #[tokio::test]
 async fn aut_12_clocks_that_are_set() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     stage.clock.pass(365 * 24 * 3600 + 1000);
     assert_eq!(stage.wrong("192.0.2.1", "ada", None).await, 5);
     stage.clock.put_back(365 * 24 * 3600);
@@ -290,8 +292,8 @@ async fn aut_12_no_more_is_told_than_there_are_tries() {
     for storages in [[memory.clone(), memory], [sqlite().await, sqlite().await]] {
         let mut instances = Vec::new();
         for storage in storages {
-            let config = Config::new().hashing_memory_kib(7_168).hashing_iterations(5);
-            instances.push(UserManagement::builder().storage(storage).config(config).open().await.unwrap());
+            let config = cheap::config();
+            instances.push(cheap::builder().storage(storage).config(config).open().await.unwrap());
         }
         user(&instances[0], "ada", &[]).await;
         let tries: Vec<_> = (0..40)
@@ -333,7 +335,9 @@ async fn aut_12_an_answer_needs_room_when_it_is_committed() {
 /// tries at a time.
 #[tokio::test]
 async fn sec_15_one_address_has_twenty_tries_at_a_time() {
-    let (um, _) = Interposed::open_as(policy(), |builder| builder.config(Config::new().sign_in_tries(100))).await;
+    // They have to be there at once, so hashing takes its time.
+    let slow = cheap::config().hashing_memory_kib(19_456).hashing_iterations(2).sign_in_tries(100);
+    let (um, _) = Interposed::open_as(policy(), |builder| builder.config(slow)).await;
     let tries = (0..30).map(|at| {
         let um = um.clone();
         tokio::spawn(async move {
@@ -358,7 +362,7 @@ async fn sec_15_one_address_has_twenty_tries_at_a_time() {
 /// What is not told of limits is not told by who may not clear them, either.
 #[tokio::test]
 async fn aut_12_limits_are_cleared_by_who_may_set_the_status() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let (moderator, _) = signed_in(&stage.um, "mod", &["moderator"]).await;
     let (me, _) = signed_in(&stage.um, "mia", &[]).await;
     assert_eq!(stage.wrong("", "ada", None).await, 5);
@@ -374,7 +378,7 @@ async fn aut_12_limits_are_cleared_by_who_may_set_the_status() {
 /// Rows whose time is over are forgotten.
 #[tokio::test]
 async fn aut_12_what_has_expired_is_forgotten() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     stage.wrong("192.0.2.1", "nobody", None).await;
     assert_eq!(all::<Limit>(&*stage.storage).await.len(), 3, "the address, the name, its failures in a row");
     stage.clock.pass(2 * 24 * 3600);

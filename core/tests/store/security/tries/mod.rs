@@ -18,6 +18,8 @@ use rolekeep::{
 
 use super::kit::{Ahead, PASSWORD, policy};
 
+use crate::cheap;
+
 const WRONG: &str = "not the password at all";
 /// After so many seconds there is one more try of five in fifteen minutes.
 const INTERVAL: u64 = 180;
@@ -95,7 +97,7 @@ impl Stage {
 }
 
 async fn store_in(storage: &Arc<MemoryStorage>, clock: &Ahead, config: Config) -> UserManagement {
-    let builder = UserManagement::builder().policy(policy()).config(config).environment(clock.clone());
+    let builder = cheap::builder().policy(policy()).config(config).environment(clock.clone());
     builder.storage(storage.clone()).open().await.unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Where requests come from: networks that are answered, proxies, and addresses in all their forms.
 
 use rolekeep::{
-    Code, Config, Reason, RequestContext,
+    Code, Reason, RequestContext,
     sessions::{Refresh, StepUp},
     users::CreateUser,
 };
@@ -10,9 +10,11 @@ use super::super::kit::PASSWORD;
 
 use super::{Stage, WRONG, sign_in};
 
+use crate::cheap;
+
 #[tokio::test]
 async fn aut_13_requests_are_answered_from_allowed_networks_alone() {
-    let config = Config::new()
+    let config = cheap::config()
         .allowed_networks(["10.0.0.0/8".to_owned(), "2001:db8::/32".to_owned()])
         .denied_networks(["10.6.0.0/16".to_owned(), "2001:db8:6::1".to_owned()])
         .trusted_proxies(["10.9.9.9".to_owned()]);
@@ -59,7 +61,7 @@ async fn aut_13_requests_are_answered_from_allowed_networks_alone() {
     me.users().me().await.unwrap();
     assert_eq!(me.with_request(from("10.6.0.1")).users().me().await.unwrap_err().reason(), Reason::AddressDenied);
 
-    let wrong = Config::new().allowed_networks(["10.0.0.1/8".to_owned()]).denied_networks(["everybody".to_owned()]);
+    let wrong = cheap::config().allowed_networks(["10.0.0.1/8".to_owned()]).denied_networks(["everybody".to_owned()]);
     let wrong = wrong.check().unwrap_err();
     let fields: Vec<_> = wrong.fields().iter().map(|field| field.field.as_str()).collect();
     assert_eq!(fields, ["allowed_networks[0]", "denied_networks[0]"]);
@@ -67,7 +69,7 @@ async fn aut_13_requests_are_answered_from_allowed_networks_alone() {
 
 #[tokio::test]
 async fn aut_13_denied_networks_alone_let_in_who_has_no_address() {
-    let stage = Stage::open(Config::new().denied_networks(["0.0.0.0/0".to_owned()])).await;
+    let stage = Stage::open(cheap::config().denied_networks(["0.0.0.0/0".to_owned()])).await;
     for (request, is_answered) in [
         (RequestContext::default(), true),
         (RequestContext::from_ip("2001:db8::1"), true),
@@ -82,7 +84,7 @@ async fn aut_13_denied_networks_alone_let_in_who_has_no_address() {
 /// Behind a proxy that the settings do not name, all requests have its address: they must not share five tries.
 #[tokio::test]
 async fn aut_12_a_proxy_that_is_not_known_has_no_tries_of_its_own() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let unknown = |from: &str, client: &str| RequestContext::from_ip(from).forwarded_for(client);
     for at in 0..20 {
         let request = unknown("10.0.0.1", &format!("192.0.2.{at}"));
@@ -102,7 +104,7 @@ async fn aut_12_a_proxy_that_is_not_known_has_no_tries_of_its_own() {
 /// A link-local address comes with its zone, as Node.js and Python give it.
 #[tokio::test]
 async fn aut_13_a_zone_gets_nobody_around_the_lists() {
-    let stage = Stage::open(Config::new().denied_networks(["fe80::/10".to_owned()])).await;
+    let stage = Stage::open(cheap::config().denied_networks(["fe80::/10".to_owned()])).await;
     for address in ["fe80::1", "fe80::1%eth0", "[fe80::1%eth0]:443", "fe80::1%2"] {
         let answer = sign_in(&stage.um, RequestContext::from_ip(address), "ada", PASSWORD, None).await;
         assert_eq!(answer.err().map(|error| error.reason()), Some(Reason::AddressDenied), "{address}");
@@ -112,7 +114,7 @@ async fn aut_13_a_zone_gets_nobody_around_the_lists() {
 /// Whatever a caller asks, it is refused from where nobody is answered.
 #[tokio::test]
 async fn aut_13_every_door_is_shut() {
-    let stage = Stage::open(Config::new().allowed_networks(["10.0.0.0/8".to_owned()])).await;
+    let stage = Stage::open(cheap::config().allowed_networks(["10.0.0.0/8".to_owned()])).await;
     let inside = RequestContext::from_ip("10.0.0.1");
     let tokens = stage.um.login("ada", PASSWORD, inside.clone()).await.unwrap().done().unwrap();
     let me = stage.um.authenticate(tokens.access_token.expose(), inside).await.unwrap();
@@ -143,7 +145,7 @@ async fn aut_13_every_door_is_shut() {
 
 #[tokio::test]
 async fn aut_12_an_address_with_a_zone_has_five_tries() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     let mut told = 0;
     for at in 0..20 {
         let request = RequestContext::from_ip("fe80::1%eth0");
@@ -156,7 +158,7 @@ async fn aut_12_an_address_with_a_zone_has_five_tries() {
 /// Where the host names its proxies, another machine of its network is a client, whatever header it sends.
 #[tokio::test]
 async fn aut_12_a_client_of_the_same_network_is_no_proxy_where_proxies_are_named() {
-    let stage = Stage::open(Config::new().trusted_proxies(["10.9.9.9".to_owned()])).await;
+    let stage = Stage::open(cheap::config().trusted_proxies(["10.9.9.9".to_owned()])).await;
     let mut told = 0;
     for at in 0..20 {
         let request = RequestContext::from_ip("10.0.0.66").forwarded_for("192.0.2.1");
@@ -169,7 +171,7 @@ async fn aut_12_a_client_of_the_same_network_is_no_proxy_where_proxies_are_named
 /// A server behind a proxy of the same machine that passes no header on sees one address, that of nobody.
 #[tokio::test]
 async fn aut_12_the_machine_itself_is_no_client() {
-    let stage = Stage::open(Config::new()).await;
+    let stage = Stage::open(cheap::config()).await;
     for at in 0..5 {
         let request = RequestContext::from_ip("127.0.0.1");
         sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();
@@ -181,7 +183,7 @@ async fn aut_12_the_machine_itself_is_no_client() {
 /// Behind a translator (RFC 6052) all of IPv4 is in one /64.
 #[tokio::test]
 async fn aut_12_translated_addresses_are_those_of_ipv4() {
-    let stage = Stage::open(Config::new().denied_networks(["203.0.113.0/24".to_owned()])).await;
+    let stage = Stage::open(cheap::config().denied_networks(["203.0.113.0/24".to_owned()])).await;
     for at in 0..5 {
         let request = RequestContext::from_ip("64:ff9b::192.0.2.1");
         sign_in(&stage.um, request, &format!("name{at}"), WRONG, None).await.unwrap_err();

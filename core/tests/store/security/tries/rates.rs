@@ -4,6 +4,8 @@ use rolekeep::{Caller, users::UpdateUser};
 
 use super::*;
 
+use crate::cheap;
+
 /// How many requests are answered, of so many that come one after the other.
 async fn answered(caller: &Caller, most: usize) -> usize {
     for count in 0..most {
@@ -17,7 +19,7 @@ async fn answered(caller: &Caller, most: usize) -> usize {
 
 #[tokio::test]
 async fn aut_12_a_user_has_so_many_requests_a_minute() {
-    let stage = Stage::open(Config::new().requests_per_minute(10)).await;
+    let stage = Stage::open(cheap::config().requests_per_minute(10)).await;
     let bob = stage.um.system().users().create(CreateUser::new("bob@example.org")).await.unwrap().id;
     let [ada, also, bob] = [stage.ada, stage.ada, bob].map(|user| stage.um.acting_as(user));
     let (ada, also, bob) = (ada.await.unwrap(), also.await.unwrap(), bob.await.unwrap());
@@ -38,7 +40,7 @@ async fn aut_12_a_user_has_so_many_requests_a_minute() {
 
 #[tokio::test]
 async fn aut_12_reads_and_writes_are_counted_apart() {
-    let stage = Stage::open(Config::new().reads_per_hour(30).writes_per_hour(5)).await;
+    let stage = Stage::open(cheap::config().reads_per_hour(30).writes_per_hour(5)).await;
     let admin = CreateUser::new("root@example.org").roles(["admin"]);
     let admin = stage.um.system().users().create(admin).await.unwrap().id;
     let admin = stage.um.acting_as(admin).await.unwrap();
@@ -58,7 +60,7 @@ async fn aut_12_reads_and_writes_are_counted_apart() {
 
 #[tokio::test]
 async fn aut_12_who_is_not_signed_in_is_counted_by_address() {
-    let stage = Stage::open(Config::new().requests_per_minute(10).sign_in_tries(0)).await;
+    let stage = Stage::open(cheap::config().requests_per_minute(10).sign_in_tries(0)).await;
     let told = async |address: &str| {
         for count in 0..20 {
             let refused = stage.sign_in(address, Login::new("nobody", WRONG)).await.unwrap_err();
@@ -77,7 +79,7 @@ async fn aut_12_who_is_not_signed_in_is_counted_by_address() {
 /// All at once on several instances: never more than there are, and no place that is taken is lost to all.
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_16_instances_share_the_places() {
-    let config = || Config::new().reads_per_hour(100).signing_key("k".repeat(32));
+    let config = || cheap::config().reads_per_hour(100).signing_key("k".repeat(32));
     let stage = Stage::open(config()).await;
     let mut asking = Vec::new();
     for _ in 0..3 {

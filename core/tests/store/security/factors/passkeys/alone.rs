@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+use crate::cheap;
+
 #[tokio::test]
 async fn aut_14_a_passkey_signs_in_by_itself_and_is_two_factors() {
     let stage = stage().await;
@@ -202,8 +204,8 @@ async fn aut_14_without_a_domain_there_are_no_passkeys() {
     assert_eq!(reason(start), Reason::NotOffered);
     assert_eq!(reason(stage.answer(&"rkw_AAAA".into(), "{}").await), Reason::NotOffered);
     for (config, field) in [
-        (Config::new().passkey_domain("https://example.org"), "passkey_domain"),
-        (Config::new().passkey_origins(["https://example.org"]), "passkey_origins"),
+        (cheap::config().passkey_domain("https://example.org"), "passkey_domain"),
+        (cheap::config().passkey_origins(["https://example.org"]), "passkey_origins"),
         (config().passkey_origins(["https://example.com"]), "passkey_origins"),
     ] {
         let error = config.check().unwrap_err();
@@ -213,5 +215,5 @@ async fn aut_14_without_a_domain_there_are_no_passkeys() {
     let stage = Stage::with(policy(), config().second_factor(SecondFactor::Off)).await;
     assert_eq!(reason(stage.ada().await.factors().add_passkey_start().await), Reason::NotOffered);
     stage.ask().await;
-    Config::new().passkey_domain("localhost").passkey_origins(["http://localhost:5173"]).check().unwrap();
+    cheap::config().passkey_domain("localhost").passkey_origins(["http://localhost:5173"]).check().unwrap();
 }

@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::security::kit::{Interposed, all};
+use crate::{
+    cheap,
+    security::kit::{Interposed, all},
+};
 
 const NEW: &str = "another horse battery staple";
 
@@ -344,8 +347,8 @@ async fn sec_1_an_account_that_is_deleted_meanwhile_is_told_as_any_other() {
 async fn aut_14_a_sign_in_offers_no_passkeys_where_there_are_none() {
     let stage = stage().await;
     stage.with_passkey(&mut SecurityKey::new(1)).await;
-    let builder = UserManagement::builder().storage(stage.storage.clone()).policy(policy());
-    let config = Config::new().signing_key("k".repeat(32));
+    let builder = cheap::builder().storage(stage.storage.clone()).policy(policy());
+    let config = cheap::config().signing_key("k".repeat(32));
     let um = builder.environment(stage.clock.clone()).config(config).open().await.unwrap();
     let owed = um.login("ada", PASSWORD, RequestContext::default()).await.unwrap();
     assert_eq!(owed.step, SignInStep::Factor);
@@ -361,8 +364,8 @@ async fn aut_14_a_sign_in_offers_no_passkeys_where_there_are_none() {
 async fn aut_14_nobody_is_asked_for_what_nobody_can_answer_with() {
     let stage = stage().await;
     stage.with_passkey(&mut SecurityKey::new(1)).await;
-    let builder = UserManagement::builder().storage(stage.storage.clone()).policy(policy());
-    let off = Config::new().signing_key("k".repeat(32)).second_factor(SecondFactor::Off);
+    let builder = cheap::builder().storage(stage.storage.clone()).policy(policy());
+    let off = cheap::config().signing_key("k".repeat(32)).second_factor(SecondFactor::Off);
     let um = builder.environment(stage.clock.clone()).config(off).open().await.unwrap();
     let owed = um.login("ada", PASSWORD, RequestContext::default()).await.unwrap();
     let offers: Vec<_> = owed.offers.iter().map(|proof| proof.as_str()).collect();

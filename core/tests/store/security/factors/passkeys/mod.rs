@@ -11,10 +11,10 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::security_key::SecurityKey;
+use crate::{cheap, security_key::SecurityKey};
 
 fn config() -> Config {
-    Config::new().passkey_domain("example.org")
+    cheap::config().passkey_domain("example.org")
 }
 
 async fn stage() -> Stage {

@@ -12,7 +12,7 @@ use rolekeep::{
 };
 
 use super::*;
-use crate::mails::Answer;
+use crate::{cheap, mails::Answer};
 
 /// One mail that does not come to its end holds up all others, though four are given out at a time.
 #[tokio::test]
@@ -208,8 +208,8 @@ async fn sec_15_one_row_that_cannot_be_read_ends_all_mail() {
 #[tokio::test]
 async fn sec_15_known_devices_are_new_where_there_are_no_limits() {
     let (clock, mails) = (Ahead::new(), Mails::default());
-    let builder = UserManagement::builder().policy(policy()).environment(clock.clone()).notifier(mails.clone());
-    let um = builder.config(Config::new().sign_in_tries(0)).open().await.unwrap();
+    let builder = cheap::builder().policy(policy()).environment(clock.clone()).notifier(mails.clone());
+    let um = builder.config(cheap::config().sign_in_tries(0)).open().await.unwrap();
     with_password(&um, ADA).await;
     let first = um.login(ADA, PASSWORD, RequestContext::default()).await.unwrap();
     let mut again = Login::new(ADA, PASSWORD);
@@ -250,7 +250,7 @@ impl Persister for Host {
 #[tokio::test]
 async fn sec_15_challenges_of_before_keep_a_persisted_store_from_opening() {
     let host = Host::default();
-    let open = async || UserManagement::builder().policy(policy()).persister(host.clone()).open().await;
+    let open = async || cheap::builder().policy(policy()).persister(host.clone()).open().await;
     let um = open().await.unwrap();
     let ada = with_password(&um, ADA).await;
     um.system().passwords().set(SetPassword::new(ada, NEW).is_temporary(true)).await.unwrap();

@@ -57,6 +57,9 @@ class ConfigBuilder() {
     private var retiredSigningKeys: List<String> = emptyList()
     private var tokenAlgorithm: TokenAlgorithm? = null
     private var trustedIssuers: List<TrustedIssuer> = emptyList()
+    private var supabaseIssuer: String? = null
+    private var supabaseSecret: String? = null
+    private var supabaseSigningKey: String? = null
 
     /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
     fun sqlite(value: String?) = apply { sqlite = value }
@@ -305,7 +308,25 @@ class ConfigBuilder() {
     /** Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none. */
     fun trustedIssuers(value: List<TrustedIssuer>) = apply { trustedIssuers = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers)
+    /**
+     * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
+     * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and `supabase_signing_key`. Default: none are made.
+     */
+    fun supabaseIssuer(value: String?) = apply { supabaseIssuer = value }
+
+    /**
+     * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
+     * in the project.
+     */
+    fun supabaseSecret(value: String?) = apply { supabaseSecret = value }
+
+    /**
+     * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
+     * signing-key` writes one. Needs the feature `asymmetric` in Rust.
+     */
+    fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
+
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */

@@ -88,6 +88,19 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      */
     fun impersonate(input: Impersonate): Impersonation = await { area.impersonate(input) }
 
+    /**
+     * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+     *
+     * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
+     * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
+     * `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
+     * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
+     * token of another issuer.
+     * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+     */
+    fun supabaseToken(): SupabaseToken = await { area.supabaseToken() }
+
     /** Ends the caller's own session: its tokens are refused from then on. */
     fun logout(): Unit = await { area.logout() }
 

@@ -1,0 +1,141 @@
+//! Tokens for a Supabase project (AUT-7; docs/decisions/035-tokens-for-supabase.md).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{facts, own};
+use crate::{
+    credentials::supabase_token::{AppMetadata, Claims, Method, ScopedRole, UserMetadata},
+    model::{
+        error::{Error, Reason, Result},
+        identity::Identity,
+        predicate::Predicate,
+        proof::Proof,
+        role_assignment::RoleAssignment,
+        secret::Secret,
+        time::Time,
+        user::User,
+    },
+    operations::{Access, Operation, administrators, plan::Plan, services::Services},
+    rules::SessionFacts,
+};
+
+/// So long such a token is good, in seconds: nothing ends it before.
+const SECONDS: i64 = 300;
+/// So many roles are in a token at most: it is sent with each request.
+const MAX_ROLES: usize = 50;
+
+/// Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+///
+/// It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
+/// `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
+/// `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
+/// Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
+/// token of another issuer.
+/// Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+/// API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct MakeSupabaseToken {}
+
+/// A token for a Supabase project.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct SupabaseToken {
+    /// The bearer token (JWT) for requests to the project, beside its `apikey`.
+    pub access_token: Secret,
+    /// When it expires. There is none in its place: ask again.
+    pub expires_at: Time,
+}
+
+#[portable_async]
+impl Operation for MakeSupabaseToken {
+    type Target = ();
+    type Valid = ();
+
+    const ACCESS: Access = Access::SignedIn;
+    const IS_READ: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<SupabaseToken> {
+        let not_offered = || Error::new(Reason::NotOffered, "the setting `supabase_issuer` is not given");
+        let signer = plan.services.supabase.as_ref().ok_or_else(not_offered)?;
+        let session = own(plan).await?;
+        let facts = facts(plan.services, &session, plan.now);
+        let user: User = plan.reads().require(&(session.user_id,), "user").await?;
+        let identities: Vec<Identity> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+        let subject = identities.into_iter().find(|one| one.issuer == signer.issuer()).map(|one| one.subject);
+        let held = administrators::assignments_of(plan, user.id).await?;
+        let roles = in_force(plan, &held, &facts);
+        if roles.len() > MAX_ROLES {
+            let message = format!("the account has more than {MAX_ROLES} roles, which a token cannot hold");
+            return Err(Error::new(Reason::LimitReached, message));
+        }
+        let (now, expires_at) = (plan.now.as_second(), plan.now.plus_seconds(SECONDS).min(session.expires_at));
+        let is_everywhere = |role: &&&RoleAssignment| role.scope == "global";
+        let claims = Claims {
+            iss: signer.issuer(),
+            sub: &subject.unwrap_or_else(|| user.id.to_string()),
+            aud: "authenticated",
+            role: "authenticated",
+            email: user.email.as_deref().filter(|_| user.email_verified).unwrap_or_default(),
+            phone: "",
+            aal: if facts.proofs.are_two_factors() { "aal2" } else { "aal1" },
+            amr: methods(&facts),
+            session_id: session.id,
+            is_anonymous: false,
+            app_metadata: AppMetadata {
+                provider: "rolekeep",
+                roles: roles.iter().filter(is_everywhere).map(|one| one.role.as_str()).collect(),
+                scoped_roles: roles
+                    .iter()
+                    .filter(|one| !is_everywhere(one))
+                    .map(|one| ScopedRole { role: &one.role, scope: &one.scope })
+                    .collect(),
+                region_id: user.region_id,
+            },
+            user_metadata: UserMetadata {
+                username: user.username.as_deref(),
+                full_name: user.full_name.as_deref(),
+                role: if let [only] = roles.as_slice() { Some(&only.role) } else { None },
+                region_id: user.region_id,
+            },
+            iat: now,
+            exp: expires_at.as_second(),
+            jti: plan.services.env.new_id()?,
+            rolekeep: user.id,
+        };
+        Ok(SupabaseToken { access_token: signer.sign(&claims)?, expires_at })
+    }
+}
+
+/// The assignments that count now: within their time, of roles that the policy has and that need no more than was proved.
+fn in_force<'r>(plan: &Plan<'_>, held: &'r [RoleAssignment], facts: &SessionFacts) -> Vec<&'r RoleAssignment> {
+    let rules = plan.rules();
+    let is_enough = |role: &str| {
+        facts.proofs.are_two_factors() || !(facts.needs_two_factors || rules.second_factor_demanded_by(role))
+    };
+    let is_now = |one: &RoleAssignment| {
+        one.valid_from.is_none_or(|from| from <= plan.now) && one.valid_until.is_none_or(|until| plan.now < until)
+    };
+    held.iter().filter(|one| is_now(one) && rules.role(&one.role).is_ok() && is_enough(&one.role)).collect()
+}
+
+/// What was proved, in Supabase's words; nothing where nobody knows when.
+fn methods(facts: &SessionFacts) -> Vec<Method> {
+    let Some(at) = facts.authenticated_at else { return Vec::new() };
+    let name = |proof| match proof {
+        Proof::Password => "password",
+        Proof::Totp => "totp",
+        Proof::RecoveryCode => "recovery_code",
+        Proof::Passkey => "webauthn",
+        Proof::Mail => "otp",
+        Proof::External => "oauth",
+    };
+    let timestamp = at.as_second();
+    facts.proofs.iter().map(|proof| Method { method: name(proof), timestamp }).collect()
+}

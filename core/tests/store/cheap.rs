@@ -1,0 +1,13 @@
+//! Stores whose passwords are hashed at the least cost: for tests of all else, which would otherwise wait for little else.
+
+use rolekeep::{Builder, Config, UserManagement};
+
+/// Settings with that cost.
+pub fn config() -> Config {
+    Config::new().hashing_memory_kib(8).hashing_iterations(1)
+}
+
+/// A store with these settings; `config` takes others.
+pub fn builder() -> Builder {
+    UserManagement::builder().config(config())
+}
