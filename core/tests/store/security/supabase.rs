@@ -197,11 +197,9 @@ async fn aut_7_an_address_that_was_proved_is_named_and_too_many_roles_are_not_cu
     assert_eq!(claims(&signed_in(&um, "ada").await).await["email"], json!("ada@example.org"));
     host.users().update(UpdateUser::new(ada).email("lovelace@example.org")).await.unwrap();
     assert_eq!(claims(&signed_in(&um, "ada").await).await["email"], json!(""));
-    for at in 0..51_u128 {
-        host.roles()
-            .assign(AssignRole::new(ada, "reader").scope(format!("resource:drone:{}", uuid::Uuid::from_u128(at))))
-            .await
-            .unwrap();
+    for at in 0..51 {
+        let region = host.regions().create(CreateRegion::new(format!("R{at}"), "A region")).await.unwrap().id;
+        host.roles().assign(AssignRole::new(ada, "reader").scope(format!("region:{region}"))).await.unwrap();
     }
     let refused = signed_in(&um, "ada").await.sessions().supabase_token().await.unwrap_err();
     assert_eq!(refused.reason(), Reason::LimitReached);
