@@ -1,4 +1,4 @@
-//! Tokens for a Supabase project (AUT-7; docs/decisions/035-tokens-for-supabase.md).
+//! Tokens for a Supabase project (AUT-7; docs/decisions/032-tokens-for-supabase.md).
 
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
