@@ -8,7 +8,7 @@ use std::sync::{
 use super::{
     Engine, Who, WhoKind,
     cache::{self, Slot},
-    rights::{By, READINGS, SEEN_SECONDS},
+    rights::{By, SEEN_SECONDS},
 };
 use crate::{
     credentials::api_key,
@@ -92,7 +92,7 @@ impl Engine {
     pub(super) async fn good_key(self: &Arc<Self>, user: UserId, who: &WhoKey, asked: &Who) -> Result<Arc<Found>> {
         let found = match who.slot.get() {
             Some(found) => found,
-            None => self.read_key(who.id, &who.slot).await?.0,
+            None => who.slot.fill(|| self.read_key(who.id)).await?.0,
         };
         let live = (*found).as_ref().ok_or_else(api_key::refused)?;
         if let Err(why) = live.require_good(user, asked.request.origin, self.services.now()) {
@@ -108,31 +108,16 @@ impl Engine {
         api_key::refused()
     }
 
-    /// A key as read last, and whether its slot has it.
-    async fn read_key(&self, id: ApiKeyId, slot: &Slot<Found>) -> Result<(Arc<Found>, bool)> {
-        let mut attempts = 0;
-        loop {
-            let epoch = slot.epoch();
-            let reads = self.services.reads();
-            let found = match (reads.get::<ApiKey>(&(id,)).await?, reads.get::<ApiKeyUse>(&(id,)).await?) {
-                (Some(key), Some(last_use)) => Some(LiveKey::new(key, last_use)),
-                _ => None,
-            };
-            let found = Arc::new(found);
-            let is_in = slot.put(epoch, Some(found.clone()));
-            attempts += 1;
-            if is_in || attempts == READINGS {
-                return Ok((found, is_in));
-            }
-        }
+    async fn read_key(&self, id: ApiKeyId) -> Result<Arc<Found>> {
+        let reads = self.services.reads();
+        let found = reads.get::<ApiKey>(&(id,)).await?.zip(reads.get::<ApiKeyUse>(&(id,)).await?);
+        Ok(Arc::new(found.map(|(key, last_use)| LiveKey::new(key, last_use))))
     }
 
     /// Reads keys anew that callers hold; those that cannot be read are not known any more.
     pub(super) async fn renew_keys(&self, outdated: Vec<cache::Outdated<ApiKeyId, Found>>) {
         for one in outdated {
-            if let Ok((_, true)) = self.read_key(one.key, &one.slot).await {
-                one.renewed();
-            }
+            one.renew(|id| self.read_key(id)).await;
         }
     }
 

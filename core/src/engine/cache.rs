@@ -8,6 +8,9 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 
+use super::rights::READINGS;
+use crate::model::error::Result;
+
 /// From so many entries on, those that no caller holds are let go; then again when there are twice as
 /// many as stayed.
 const MAX_UNHELD: usize = 10_000;
@@ -33,15 +36,20 @@ pub(crate) struct Slot<V> {
 /// stands, and when this is dropped before, none does.
 #[must_use = "dropped at once, it empties the entry"]
 pub(crate) struct Outdated<K, V> {
-    pub(crate) key: K,
-    pub(crate) slot: Arc<Slot<V>>,
+    key: K,
+    slot: Arc<Slot<V>>,
     is_renewed: bool,
 }
 
 impl<K, V> Outdated<K, V> {
-    /// The value was put in anew, by a reading that began since.
-    pub(crate) fn renewed(mut self) {
-        self.is_renewed = true;
+    /// Reads the value anew; if that fails it is not known any more.
+    pub(crate) async fn renew<R, F>(mut self, read: impl Fn(K) -> F)
+    where
+        K: Copy,
+        R: Clone + Into<Option<Arc<V>>>,
+        F: Future<Output = Result<R>>,
+    {
+        self.is_renewed = matches!(self.slot.fill(|| read(self.key)).await, Ok((_, true)));
     }
 }
 
@@ -116,14 +124,26 @@ impl<V> Slot<V> {
         self.value.load_full()
     }
 
-    /// To be taken before reading what is to be put in.
-    pub(crate) fn epoch(&self) -> u64 {
-        *lock(&self.epoch)
+    /// Reads a value and puts it in, again while it becomes old meanwhile; it, and whether it is in.
+    pub(crate) async fn fill<R, F>(&self, read: impl Fn() -> F) -> Result<(R, bool)>
+    where
+        R: Clone + Into<Option<Arc<V>>>,
+        F: Future<Output = Result<R>>,
+    {
+        let mut attempts = 0;
+        loop {
+            let epoch = *lock(&self.epoch);
+            let value = read().await?;
+            let is_in = self.put(epoch, value.clone().into());
+            attempts += 1;
+            if is_in || attempts == READINGS {
+                return Ok((value, is_in));
+            }
+        }
     }
 
     /// Puts in what was read since `epoch`; false where it became old meanwhile, and must be read again.
-    #[must_use = "a value that became old meanwhile was not put in"]
-    pub(crate) fn put(&self, epoch: u64, value: Option<Arc<V>>) -> bool {
+    fn put(&self, epoch: u64, value: Option<Arc<V>>) -> bool {
         // Held while the value is stored, or one that became old in between would stay.
         let now = lock(&self.epoch);
         if *now == epoch {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Engine, Who, WhoKind,
     cache::{self, Slot},
-    rights::{By, READINGS, not_loaded},
+    rights::{By, not_loaded},
 };
 use crate::{
     credentials::foreign_token::Refusal,
@@ -103,32 +103,20 @@ impl Engine {
     async fn standing(&self, user: UserId, slot: &Slot<Standing>) -> Result<Arc<Standing>> {
         match slot.get() {
             Some(standing) => Ok(standing),
-            None => Ok(self.read_standing(user, slot).await?.0),
+            None => Ok(slot.fill(|| self.read_standing(user)).await?.0),
         }
     }
 
-    /// Whom an account stands for as read last, and whether its slot has it.
-    async fn read_standing(&self, user: UserId, slot: &Slot<Standing>) -> Result<(Arc<Standing>, bool)> {
-        let mut attempts = 0;
-        loop {
-            let epoch = slot.epoch();
-            let reads = self.services.reads();
-            let identities = reads.all(Predicate::equals("user_id", user.0)).await?;
-            let standing = Arc::new(Standing { identities, credential: reads.get(&(user,)).await? });
-            let is_in = slot.put(epoch, Some(standing.clone()));
-            attempts += 1;
-            if is_in || attempts == READINGS {
-                return Ok((standing, is_in));
-            }
-        }
+    async fn read_standing(&self, user: UserId) -> Result<Arc<Standing>> {
+        let reads = self.services.reads();
+        let identities = reads.all(Predicate::equals("user_id", user.0)).await?;
+        Ok(Arc::new(Standing { identities, credential: reads.get(&(user,)).await? }))
     }
 
     /// Reads anew whom accounts stand for whose callers are held; what cannot be read is not known any more.
     pub(super) async fn renew_standings(&self, outdated: Vec<cache::Outdated<UserId, Standing>>) {
         for one in outdated {
-            if let Ok((_, true)) = self.read_standing(one.key, &one.slot).await {
-                one.renewed();
-            }
+            one.renew(|user| self.read_standing(user)).await;
         }
     }
 }

@@ -87,7 +87,7 @@ impl Engine {
         };
         let target = match who.target.get() {
             Some(target) => Some(target),
-            None => self.read_target(user, &who.target).await?.0,
+            None => who.target.fill(|| self.read_target(user)).await?.0,
         };
         let (session, target) = session.zip(target).ok_or_else(ended)?;
         for _ in 0..READINGS {
@@ -128,27 +128,15 @@ impl Engine {
         rules.acting_as(&asking, users, facts)
     }
 
-    /// An account that somebody acts as, as read last, and whether its slot has it.
-    async fn read_target(&self, id: UserId, slot: &Slot<TargetRow>) -> Result<(Option<Arc<TargetRow>>, bool)> {
-        let mut attempts = 0;
-        loop {
-            let epoch = slot.epoch();
-            let user: Option<User> = self.services.reads().get(&(id,)).await?;
-            let target = user.map(|user| Arc::new(TargetRow::of(&user)));
-            let is_in = slot.put(epoch, target.clone());
-            attempts += 1;
-            if is_in || attempts == READINGS {
-                return Ok((target, is_in));
-            }
-        }
+    async fn read_target(&self, id: UserId) -> Result<Option<Arc<TargetRow>>> {
+        let user: Option<User> = self.services.reads().get(&(id,)).await?;
+        Ok(user.map(|user| Arc::new(TargetRow::of(&user))))
     }
 
     /// Reads accounts anew that somebody acts as; those that cannot be read are not known any more.
     pub(super) async fn renew_targets(&self, outdated: Vec<cache::Outdated<UserId, TargetRow>>) {
         for one in outdated {
-            if let Ok((_, true)) = self.read_target(one.key, &one.slot).await {
-                one.renewed();
-            }
+            one.renew(|user| self.read_target(user)).await;
         }
     }
 }

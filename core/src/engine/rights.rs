@@ -253,33 +253,19 @@ impl Engine {
 
     /// A session, read into its slot.
     pub(super) async fn load_session(&self, id: SessionId, slot: &Slot<Live>) -> Result<Option<Arc<Live>>> {
-        Ok(self.read_session(id, slot).await?.0)
+        Ok(slot.fill(|| self.read_session(id)).await?.0)
     }
 
-    /// A session as read last, and whether its slot has it.
-    async fn read_session(&self, id: SessionId, slot: &Slot<Live>) -> Result<(Option<Arc<Live>>, bool)> {
-        let mut attempts = 0;
-        loop {
-            let epoch = slot.epoch();
-            let reads = self.services.reads();
-            let live = match (reads.get::<Session>(&(id,)).await?, reads.get::<SessionActivity>(&(id,)).await?) {
-                (Some(session), Some(activity)) => Some(Arc::new(Live { session, activity })),
-                _ => None,
-            };
-            let is_in = slot.put(epoch, live.clone());
-            attempts += 1;
-            if is_in || attempts == READINGS {
-                return Ok((live, is_in));
-            }
-        }
+    async fn read_session(&self, id: SessionId) -> Result<Option<Arc<Live>>> {
+        let reads = self.services.reads();
+        let session = reads.get::<Session>(&(id,)).await?.zip(reads.get::<SessionActivity>(&(id,)).await?);
+        Ok(session.map(|(session, activity)| Arc::new(Live { session, activity })))
     }
 
     /// Reads sessions anew that callers hold; those that cannot be read are not known any more.
     pub(super) async fn renew_sessions(&self, outdated: Vec<cache::Outdated<SessionId, Live>>) {
         for one in outdated {
-            if let Ok((_, true)) = self.read_session(one.key, &one.slot).await {
-                one.renewed();
-            }
+            one.renew(|id| self.read_session(id)).await;
         }
     }
 

@@ -6346,6 +6346,19 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      */
     func stepUpPasskeyStart() async throws  -> PasskeyOptions
     
+    /**
+     * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+     *
+     * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
+     * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
+     * `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
+     * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
+     * token of another issuer.
+     * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+     */
+    func supabaseToken() async throws  -> SupabaseToken
+    
 }
 /**
  * Logins: tokens and the sessions they belong to.
@@ -6733,6 +6746,33 @@ open func stepUpPasskeyStart()async throws  -> PasskeyOptions  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypePasskeyOptions_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Makes a token by which the caller reaches the tables and services of a Supabase project, as one of the users of its own.
+     *
+     * It is what Supabase Auth would issue, for five minutes: `sub` is whom the account stands for at that issuer, or else its id here;
+     * `email` is its address if that was proved. What policies may rely on is in `app_metadata`: `roles` that are held everywhere now,
+     * `scoped_roles` with where, and `region_id`. `user_metadata` has `username`, `full_name`, `region_id`, and `role` where there is one alone.
+     * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
+     * token of another issuer.
+     * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
+     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+     */
+open func supabaseToken()async throws  -> SupabaseToken  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_sessions_supabase_token(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeSupabaseToken_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -11680,6 +11720,21 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      * Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
      */
     public let trustedIssuers: [TrustedIssuer]
+    /**
+     * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
+     * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and `supabase_signing_key`. Default: none are made.
+     */
+    public let supabaseIssuer: String?
+    /**
+     * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
+     * in the project.
+     */
+    public let supabaseSecret: String?
+    /**
+     * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
+     * signing-key` writes one. Needs the feature `asymmetric` in Rust.
+     */
+    public let supabaseSigningKey: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -11878,7 +11933,19 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          */tokenAlgorithm: TokenAlgorithm? = nil, 
         /**
          * Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none.
-         */trustedIssuers: [TrustedIssuer] = []) {
+         */trustedIssuers: [TrustedIssuer] = [], 
+        /**
+         * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
+         * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabase_secret` and `supabase_signing_key`. Default: none are made.
+         */supabaseIssuer: String? = nil, 
+        /**
+         * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
+         * in the project.
+         */supabaseSecret: String? = nil, 
+        /**
+         * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
+         * signing-key` writes one. Needs the feature `asymmetric` in Rust.
+         */supabaseSigningKey: String? = nil) {
         self.sqlite = sqlite
         self.exclusive = exclusive
         self.preset = preset
@@ -11931,6 +11998,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.retiredSigningKeys = retiredSigningKeys
         self.tokenAlgorithm = tokenAlgorithm
         self.trustedIssuers = trustedIssuers
+        self.supabaseIssuer = supabaseIssuer
+        self.supabaseSecret = supabaseSecret
+        self.supabaseSigningKey = supabaseSigningKey
     }
 
     
@@ -12022,7 +12092,10 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 signingKey: FfiConverterOptionString.read(from: &buf), 
                 retiredSigningKeys: FfiConverterSequenceString.read(from: &buf), 
                 tokenAlgorithm: FfiConverterOptionTypeTokenAlgorithm.read(from: &buf), 
-                trustedIssuers: FfiConverterSequenceTypeTrustedIssuer.read(from: &buf)
+                trustedIssuers: FfiConverterSequenceTypeTrustedIssuer.read(from: &buf), 
+                supabaseIssuer: FfiConverterOptionString.read(from: &buf), 
+                supabaseSecret: FfiConverterOptionString.read(from: &buf), 
+                supabaseSigningKey: FfiConverterOptionString.read(from: &buf)
         )
     }
 
@@ -12079,6 +12152,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterSequenceString.write(value.retiredSigningKeys, into: &buf)
         FfiConverterOptionTypeTokenAlgorithm.write(value.tokenAlgorithm, into: &buf)
         FfiConverterSequenceTypeTrustedIssuer.write(value.trustedIssuers, into: &buf)
+        FfiConverterOptionString.write(value.supabaseIssuer, into: &buf)
+        FfiConverterOptionString.write(value.supabaseSecret, into: &buf)
+        FfiConverterOptionString.write(value.supabaseSigningKey, into: &buf)
     }
 }
 
@@ -26592,6 +26668,97 @@ func FfiConverterTypeStepUpExternal_lower(_ value: StepUpExternal) -> RustBuffer
 
 
 /**
+ * A token for a Supabase project.
+ */
+public struct SupabaseToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The bearer token (JWT) for requests to the project, beside its `apikey`.
+     */
+    public let accessToken: String
+    /**
+     * When it expires. There is none in its place: ask again.
+     */
+    public let expiresAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The bearer token (JWT) for requests to the project, beside its `apikey`.
+         */accessToken: String, 
+        /**
+         * When it expires. There is none in its place: ask again.
+         */expiresAt: Timestamp) {
+        self.accessToken = accessToken
+        self.expiresAt = expiresAt
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_supabasetoken_uniffi_trait_debug(
+            FfiConverterTypeSupabaseToken_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_supabasetoken_uniffi_trait_display(
+            FfiConverterTypeSupabaseToken_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension SupabaseToken: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSupabaseToken: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SupabaseToken {
+        return
+            try SupabaseToken(
+                accessToken: FfiConverterString.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SupabaseToken, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.accessToken, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSupabaseToken_lift(_ buf: RustBuffer) throws -> SupabaseToken {
+    return try FfiConverterTypeSupabaseToken.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSupabaseToken_lower(_ value: SupabaseToken) -> RustBuffer {
+    return FfiConverterTypeSupabaseToken.lower(value)
+}
+
+
+/**
  * Switches a user off for a time, or until it is lifted; its sessions end at once.
  *
  * Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -36691,6 +36858,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey_start() != 55668) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_supabase_token() != 41916) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
