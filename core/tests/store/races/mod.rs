@@ -1,0 +1,198 @@
+//! Several who want the same at once: exactly one has it (SEC-16). Two and 64 tasks of one store, in memory and on SQLite, and two
+//! processes on one SQLite file. 200 rounds each of two rivals, 20 of 64, or the part of them that `ROLEKEEP_TEST_PERCENT` says.
+
+mod accounts;
+mod credentials;
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use rolekeep::{
+    Builder, Caller, Error, Policy, Reason, RequestContext, UserManagement, ffi,
+    storage::{SqliteOptions, sqlite::Durability},
+    users::ExternalIdentity,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::cheap;
+
+/// Names the file on which the worker process works; without it the worker does nothing.
+const WORKER_FILE: &str = "ROLEKEEP_RACE_FILE";
+
+/// What each of the rivals does at once.
+#[derive(Clone, Serialize, Deserialize)]
+struct Deed {
+    operation: String,
+    input: Value,
+    by: By,
+}
+
+/// Who does it.
+#[derive(Clone, Serialize, Deserialize)]
+enum By {
+    System,
+    Nobody,
+    /// Who has this access token.
+    Token(String),
+    /// The host, which then acts as who stands for this subject of [`ISSUER`], whether it made that account or found it.
+    HostOf(String),
+}
+
+const ISSUER: &str = "https://login.example.org";
+
+impl Deed {
+    fn new(operation: &str, input: Value, by: By) -> Self {
+        Self { operation: operation.to_owned(), input, by }
+    }
+
+    async fn run(&self, um: &UserManagement) -> Result<String, Error> {
+        let caller: Caller = match &self.by {
+            By::System | By::HostOf(_) => um.system(),
+            By::Nobody => um.anonymous(RequestContext::default()),
+            By::Token(token) => um.authenticate(token, RequestContext::default()).await?,
+        };
+        let answer = ffi::call(&caller, &self.operation, &self.input.to_string()).await;
+        if let By::HostOf(subject) = &self.by {
+            let me = um.acting_as_identity(ISSUER, subject).await?.users().me().await?;
+            assert_eq!(me.identities, [ExternalIdentity::new(ISSUER, subject.as_str())]);
+        }
+        answer
+    }
+}
+
+/// How the other rivals are reached.
+trait Rivals {
+    /// How many there are.
+    fn count(&self) -> usize {
+        2
+    }
+
+    /// How often they meet.
+    fn rounds(&self) -> usize {
+        crate::kit::scaled(if self.count() > 2 { 20 } else { 200 }) as usize
+    }
+
+    /// All do their deed at the same time; the answers in the same order.
+    async fn race(&mut self, um: &UserManagement, deeds: Vec<Deed>) -> Vec<String>;
+}
+
+/// So many tasks.
+struct Tasks(usize);
+
+impl Rivals for Tasks {
+    fn count(&self) -> usize {
+        self.0
+    }
+
+    async fn race(&mut self, um: &UserManagement, deeds: Vec<Deed>) -> Vec<String> {
+        let spawn = |deed: Deed| {
+            let um = um.clone();
+            tokio::spawn(async move { word(deed.run(&um).await) })
+        };
+        let running: Vec<_> = deeds.into_iter().map(spawn).collect();
+        let mut answers = Vec::new();
+        for one in running {
+            answers.push(one.await.unwrap());
+        }
+        answers
+    }
+}
+
+/// This process and another one.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(file: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["races::worker", "--exact", "--nocapture", "--test-threads=1"])
+            .env(WORKER_FILE, file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut process = Self { child, input, output };
+        process.answer("ready");
+        process
+    }
+
+    /// The next line of the worker; the test harness says things of its own in between.
+    fn answer(&mut self, prefix: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "the worker ended");
+            // The harness prints the test's name before the first line without a line end.
+            if let Some(at) = line.find(&format!("@{prefix}")) {
+                return line[at + prefix.len() + 1..].trim().to_owned();
+            }
+        }
+    }
+}
+
+impl Rivals for Process {
+    async fn race(&mut self, um: &UserManagement, deeds: Vec<Deed>) -> Vec<String> {
+        let [here, there] = &deeds[..] else { panic!("they are two") };
+        writeln!(self.input, "{}", serde_json::to_string(there).unwrap()).unwrap();
+        self.input.flush().unwrap();
+        let here = word(here.run(um).await);
+        vec![here, tokio::task::block_in_place(|| self.answer("answer"))]
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `ok` and the answer, or why not.
+fn word(result: Result<String, Error>) -> String {
+    result.map_or_else(|error| error.reason().to_string(), |answer| format!("ok {answer}"))
+}
+
+fn is_ok(answer: &str) -> bool {
+    answer.starts_with("ok ")
+}
+
+/// Exactly one has it, whose answer this gives, and the others are told why not, by one of these.
+#[track_caller]
+fn one_wins(round: usize, answers: &[String], losers: &[Reason]) -> Value {
+    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| is_ok(answer));
+    // Of very many, some have been overtaken too often to be told more.
+    let crowd = (answers.len() > 2).then_some(Reason::Contention);
+    let is_told = |answer: &&String| losers.iter().chain(&crowd).any(|reason| reason.as_str() == *answer);
+    assert!(won.len() == 1 && lost.iter().all(is_told), "round {round}: {answers:?}");
+    won[0].strip_prefix("ok ").map_or(json!(null), |answer| serde_json::from_str(answer).unwrap())
+}
+
+fn on(builder: Builder, file: &Path) -> Builder {
+    builder.sqlite_with(SqliteOptions::new(file).durability(Durability::Normal))
+}
+
+/// The settings of all processes.
+fn builder() -> Builder {
+    let config = cheap::config().sign_in_tries(0).passkey_domain("example.org");
+    cheap::builder().config(config).policy(Policy::preset("standard").unwrap())
+}
+
+/// The second process: does what it is told, line by line. It sends no mail.
+#[tokio::test]
+async fn worker() {
+    let Some(file) = std::env::var_os(WORKER_FILE) else { return };
+    let um = on(builder(), Path::new(&file)).open().await.unwrap();
+    println!("\n@ready");
+    for line in std::io::stdin().lines() {
+        let deed: Deed = serde_json::from_str(&line.unwrap()).unwrap();
+        println!("@answer {}", word(deed.run(&um).await));
+    }
+}
