@@ -89,6 +89,24 @@ def test_tokens_of_supabase_s_shape_sign_in(open_store):
             um.anonymous().sign_in.external(jwt.encode({**person, **further}, SECRET, algorithm="HS256"))
 
 
+def test_pyjwt_verifies_a_token_for_supabase(open_store):
+    private = ec.generate_private_key(ec.SECP256R1())
+    key = {**json.loads(jwt.get_algorithm_by_name("ES256").to_jwk(private)), "kid": "project"}
+    for settings, verifies in (
+        ({"supabase_secret": SECRET}, (SECRET, ["HS256"])),
+        ({"supabase_signing_key": json.dumps(key)}, (private.public_key(), ["ES256"])),
+    ):
+        um = open_store(supabase_issuer=ISSUER, **settings)
+        ada = um.system.users.create("ada@example.org", password=PASSWORD)
+        tokens = um.login("ada@example.org", PASSWORD).done()
+        answer = um.authenticate(tokens.access_token).sessions.supabase_token()
+        said = jwt.decode(answer.access_token, *verifies, issuer=ISSUER, audience="authenticated")
+        assert said["sub"] == str(ada.id) and said["role"] == "authenticated" and said["aal"] == "aal1"
+        assert said["session_id"] == str(tokens.session_id) and said["exp"] == int(answer.expires_at.timestamp())
+        with pytest.raises(Unauthorized):
+            um.authenticate(answer.access_token)
+
+
 @pytest.fixture
 def key_server():
     """A server of key sets on this machine: its port, what it publishes by path, and how often it was asked."""

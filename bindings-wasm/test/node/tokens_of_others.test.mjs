@@ -51,6 +51,23 @@ test("tokens that jose signs let in whom they name, by the key that they name", 
   }
 });
 
+test("jose verifies a token for Supabase, by what the project has", async (t) => {
+  const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const secret = "a key that the issuer and the application share";
+  for (const [settings, key] of [
+    [{ supabaseSecret: secret }, new TextEncoder().encode(secret)],
+    [{ supabaseSigningKey: JSON.stringify({ ...(await exportJWK(privateKey)), kid: "project" }) }, publicKey],
+  ]) {
+    const um = await opened(t, { supabaseIssuer: ISSUER, ...settings });
+    const ada = await um.system.users.create({ email: "ada@example.org", password: PASSWORD });
+    const tokens = (await um.login("ada@example.org", PASSWORD)).done();
+    const answer = await (await um.authenticate(tokens.accessToken)).sessions.supabaseToken();
+    const { payload } = await jwtVerify(answer.accessToken, key, { issuer: ISSUER, audience: "authenticated" });
+    assert.deepEqual([payload.sub, payload.session_id, payload.role], [ada.id, tokens.sessionId, "authenticated"]);
+    await assert.rejects(async () => um.authenticate(answer.accessToken), UnauthorizedError);
+  }
+});
+
 const tls = (name) => readFileSync(new URL(`../../../tests/tls/${name}`, import.meta.url));
 
 test("a key set is fetched over TLS, from where it may be, and no more of it than fits", async (t) => {
