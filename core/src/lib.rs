@@ -101,6 +101,12 @@ pub mod internals {
         fetch::{Failure, Fetch, MAX_BYTES},
         operations::{hasher, target},
     };
+
+    pub mod tokens {
+        pub use crate::credentials::{
+            access_token, api_key, device_token, digits, foreign_token, letters, refresh_token, signatures, signed_id,
+        };
+    }
 }
 
 /// Limits of failed sign-ins, and a hook that limits the rate of requests.

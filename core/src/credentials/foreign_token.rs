@@ -93,6 +93,7 @@ pub struct ForeignToken {
 }
 
 /// Why a token is refused: for the audit log.
+#[allow(missing_docs, reason = "their messages say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("it is too long, or not three parts of base64url")]

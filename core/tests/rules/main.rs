@@ -10,6 +10,8 @@
 
 #[path = "../common/rules.rs"]
 mod kit;
+#[path = "../common/processor_time.rs"]
+mod processor_time;
 
 mod cache;
 mod conditions;

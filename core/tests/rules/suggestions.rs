@@ -1,11 +1,13 @@
 //! An unknown name costs as a known one; what may have been meant is looked for when somebody reads the message.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rolekeep::{
     Reason,
     rules::{Policy, RuleSet, Schema},
 };
+
+use crate::processor_time::processor_time;
 
 fn large() -> RuleSet {
     let permissions = (0..20_000).map(|at| format!("type{:03}:action{at:05}", at % 500));
@@ -17,13 +19,14 @@ fn large() -> RuleSet {
 #[test]
 fn an_unknown_name_costs_little_and_is_still_told_what_was_meant() {
     let rules = large();
-    let start = Instant::now();
+    let start = processor_time();
     for _ in 0..2_000 {
         assert_eq!(rules.permission("document:raed").unwrap_err().reason(), Reason::UnknownPermission);
         assert_eq!(rules.role("editro").unwrap_err().reason(), Reason::UnknownRole);
     }
     // A look at every name takes a hundred times as long.
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let spent = processor_time() - start;
+    assert!(spent < Duration::from_secs(2), "{spent:?}");
     for (error, near) in [
         (rules.permission("document:raed").unwrap_err(), "`document:read`"),
         (rules.permission("type007:action0000").unwrap_err(), "`type007:action00007`"),
@@ -32,8 +35,8 @@ fn an_unknown_name_costs_little_and_is_still_told_what_was_meant() {
         assert!(error.message().contains(near), "{error}");
         assert!(error.to_string().contains(near), "{error}");
         assert!(serde_json::to_string(&error).unwrap().contains(near));
-        let start = Instant::now();
+        let start = processor_time();
         assert!(error.clone() == error && error.message() == error.clone().message());
-        assert!(start.elapsed() < Duration::from_millis(500));
+        assert!(processor_time() - start < Duration::from_millis(500));
     }
 }

@@ -35,6 +35,7 @@ impl PublicKey {
 }
 
 /// Why a text is no private key.
+#[allow(missing_docs, reason = "their messages say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPrivateKey {
     #[error("is no JSON Web Key: an object with `kty`, `crv`, `x`, `d` and `kid`")]
@@ -92,6 +93,7 @@ const MAX_KEYS: usize = 100;
 pub struct KeySet(Vec<(Option<String>, PublicKey)>);
 
 /// Why a text is no key set.
+#[allow(missing_docs, reason = "their messages say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoKeySet {
     #[error("is no JSON Web Key Set: an object with `keys`")]
