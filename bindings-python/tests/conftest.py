@@ -1,7 +1,7 @@
 import pytest
 import rolekeep
 
-CHEAP = {"hashing_memory_kib": 8, "hashing_iterations": 1}
+CHEAP = {"hashing_memory_kib": 7168, "hashing_iterations": 5}
 PASSWORD = "correct horse battery staple"
 
 

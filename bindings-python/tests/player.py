@@ -26,7 +26,7 @@ from rolekeep._codec import encode
 
 REPOSITORY = Path(__file__).parents[2]
 SEED = json.loads((REPOSITORY / "examples/flyos/seed.json").read_text())
-CHEAP = {"hashing_memory_kib": 8, "hashing_iterations": 1}
+CHEAP = {"hashing_memory_kib": 7168, "hashing_iterations": 5}
 
 
 def password(email: str) -> str:
