@@ -14,7 +14,7 @@ async fn all_races(um: UserManagement, mut rivals: impl Rivals) {
     for round in 0..rounds {
         let deed = |at: usize| {
             // The same name in two spellings.
-            let username = if at % 2 == 0 { format!("Racer_{round}") } else { format!("racer_{round}") };
+            let username = if at.is_multiple_of(2) { format!("Racer_{round}") } else { format!("racer_{round}") };
             let input = json!({"email": format!("rival{at}of{round}@example.org"), "username": username});
             Deed::new("users.create", input, By::System)
         };
