@@ -28,7 +28,7 @@ pub(super) const MIN_SECRET_BYTES: usize = 32;
 ///
 /// Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key set, HS256 by a shared secret. Give one of
 /// `jwks_url`, `jwks` and `secret`. A key that a token itself brings or points to is never used. Of what a token says its subject alone is believed, and when the subject
-/// proved who it is; roles and addresses are those of the account.
+/// proved who it is; roles and addresses are those of the account. With `register` a new account begins with more of it.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct TrustedIssuer {
@@ -61,6 +61,14 @@ pub struct TrustedIssuer {
     /// they sign in, each once.
     #[input(default = false)]
     pub access_tokens: bool,
+    /// Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
+    /// at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
+    /// token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
+    /// address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
+    /// `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
+    /// nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+    #[input(default = false)]
+    pub register: bool,
     /// What kind of issuer it is. Default: `open_id`.
     #[input(default = IssuerKind::OpenId)]
     pub kind: IssuerKind,
@@ -103,8 +111,8 @@ impl Config {
             let keys = trusted.keys(&mut checks, &field);
             let (name, audiences) = (trusted.issuer.clone(), trusted.audiences.clone());
             let is_supabase = trusted.kind == IssuerKind::Supabase;
-            let is_for_access = trusted.access_tokens;
-            issuers.extend(keys.map(|keys| Issuer { name, audiences, keys, is_for_access, is_supabase }));
+            let (is_for_access, registers) = (trusted.access_tokens, trusted.register);
+            issuers.extend(keys.map(|keys| Issuer { name, audiences, keys, is_for_access, registers, is_supabase }));
         }
         checks.finish_as(Error::config).map(|()| issuers)
     }

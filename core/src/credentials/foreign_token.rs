@@ -27,6 +27,8 @@ pub struct Issuer {
     pub keys: IssuerKeys,
     /// Whether its tokens are taken for calls, too.
     pub is_for_access: bool,
+    /// Whether an account is made for a subject for whom none stands.
+    pub registers: bool,
     /// Whether they are those of a Supabase project: of people who signed in, and of nobody else.
     pub is_supabase: bool,
 }
@@ -88,8 +90,27 @@ pub struct ForeignToken {
     pub authenticated_at: Option<i64>,
     /// What the token was asked for with.
     pub nonce: Option<String>,
+    /// What an account begins with that is made for its subject, where its issuer has accounts made.
+    pub profile: Option<Profile>,
     /// The same for two ways of writing one token, and for no others.
     pub id: Uuid,
+}
+
+/// What a token says of its subject beside who it is, as it stands there: nothing of it is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The address that the issuer calls verified.
+    pub email: Option<String>,
+    /// The name to sign in with, if nobody has it.
+    pub username: Option<String>,
+    /// The whole name.
+    pub full_name: Option<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
 }
 
 /// Why a token is refused: for the audit log.
@@ -223,7 +244,8 @@ impl Issuer {
         }
         let authenticated_at = claims.time("auth_time")?.or(claims.newest_method());
         let nonce = claims.text("nonce")?.map(str::to_owned);
-        Ok(ForeignToken { subject, issued_at, expires_at, authenticated_at, nonce, id: Uuid::nil() })
+        let profile = self.registers.then(|| claims.profile(self.is_supabase));
+        Ok(ForeignToken { subject, issued_at, expires_at, authenticated_at, nonce, profile, id: Uuid::nil() })
     }
 }
 
@@ -269,6 +291,25 @@ impl Claims {
             None => return Err(Refusal::Audience),
         };
         if all.iter().all(Value::is_string) { Ok(all.iter().filter_map(Value::as_str)) } else { Err(Refusal::Claims) }
+    }
+
+    /// What it says of its subject (OpenID Connect Core 1.0, 5.1). An address counts that the issuer itself calls verified: what Supabase has in
+    /// `user_metadata` its users write themselves.
+    fn profile(&self, is_supabase: bool) -> Profile {
+        let own = if is_supabase { self.0.get("user_metadata").and_then(Value::as_object) } else { Some(&self.0) };
+        let text = |name: &str| own?.get(name)?.as_str().map(str::to_owned);
+        let is_verified = self.0.get("email_verified") == Some(&Value::Bool(true));
+        let email = self.0.get("email").and_then(Value::as_str).filter(|_| is_verified);
+        // Applications of Supabase call them so.
+        let (username, full_name) = if is_supabase { ("username", "full_name") } else { ("preferred_username", "name") };
+        Profile {
+            email: email.map(str::to_owned),
+            username: text(username).or_else(|| text("preferred_username")),
+            full_name: text(full_name).or_else(|| text("name")),
+            display_name: text("nickname"),
+            first_name: text("given_name"),
+            last_name: text("family_name"),
+        }
     }
 
     /// When the newest of the methods was used by which Supabase lets in: `amr` has times there.

@@ -109,7 +109,8 @@ impl Issuers {
         let read = self.read_of(token, now, |issuer| issuer.is_for_access).await?;
         Ok(read.map(|Verified { issuer, token }| ForAccess {
             identity: ExternalIdentity::new(issuer, token.subject.clone()),
-            token,
+            // Calls register nobody.
+            token: ForeignToken { profile: None, ..token },
         }))
     }
 

@@ -184,7 +184,7 @@ impl Accepting {
             roles: Vec::new(),
             status: UserStatus::Active,
             identity: None,
-            made: Made::Invited { by: invitation.inviter() },
+            made: Made::Judged { by: invitation.inviter() },
         };
         let user = insert(&new, plan).await?;
         let credential = epochs::credential_of(plan, user.id).await?;

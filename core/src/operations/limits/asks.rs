@@ -1,4 +1,4 @@
-//! Asking for mail.
+//! Asking for mail, and for an account.
 
 use super::{
     lanes::{Claimed, Keys, Lane, Side, Try, canonical, known_device, networks},
@@ -31,11 +31,7 @@ impl Try {
         now: Time,
     ) -> Result<Self> {
         let keys = Keys { services };
-        let mut side = Side::default();
-        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
-            let key = keys.of("asks of address", network.as_bytes())?;
-            side.lanes.push(Lane { key, quota: OF_ADDRESS.times(times) });
-        }
+        let mut side = of_address(&keys, actor)?;
         let (whose, id) = match *claimed {
             Claimed::Name(name, owner, token) => match known_device(services, owner, token, now) {
                 Some(device) => ("device", device.as_bytes().to_vec()),
@@ -81,6 +77,11 @@ impl Try {
         Ok(Self::of(side))
     }
 
+    /// Making an account for oneself. It counts with asking for mail: each lets a stranger write.
+    pub(in crate::operations) fn registering(services: &Services, actor: &Actor) -> Result<Self> {
+        Ok(Self::of(of_address(&Keys { services }, actor)?))
+    }
+
     /// Telling a user of something that may come often.
     pub(in crate::operations) fn telling(services: &Services, kind: NoticeKind, user: UserId) -> Result<Self> {
         let key = Keys { services }.of(&format!("told of {kind}"), user.0.as_bytes())?;
@@ -89,4 +90,14 @@ impl Try {
         side.lanes.push(Lane { key, quota });
         Ok(Self::of(side))
     }
+}
+
+/// What counts for an address alone.
+fn of_address(keys: &Keys<'_>, actor: &Actor) -> Result<Side> {
+    let mut side = Side::default();
+    for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
+        let key = keys.of("asks of address", network.as_bytes())?;
+        side.lanes.push(Lane { key, quota: OF_ADDRESS.times(times) });
+    }
+    Ok(side)
 }

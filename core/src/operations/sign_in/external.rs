@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Opened, SignInResult, Steps, begin};
+use super::{Opened, SignInResult, Steps, begin, register::register};
 use crate::{
     credentials::foreign_token::{ForeignToken, Refusal},
     model::{
@@ -31,16 +31,18 @@ use crate::{
 /// Clocks of issuers may be ahead by so much when a token's row is forgotten.
 const LEEWAY_SECONDS: i64 = 60;
 
-/// Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+/// Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
 /// Supabase.
 ///
 /// The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
 /// as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-/// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+/// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
+/// is none, one is made if the issuer's setting `register` says so.
 /// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
 /// (`auth_time`, or `amr` of Supabase).
 /// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
+/// account would be made after ten from the address within an hour. `UNAVAILABLE` while
 /// the issuer's keys cannot be fetched (reason `issuer_unavailable`).
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -86,7 +88,14 @@ impl Operation for SignInByToken {
             Some(id) => plan.reads().get(&(id,)).await?,
             None => None,
         };
-        let Some(user) = found else { return Err(failed(plan, None, "no account stands for its subject").await?) };
+        let found = match found {
+            Some(user) => Ok(user),
+            None => register(plan, &foreign).await?,
+        };
+        let user = match found {
+            Ok(user) => user,
+            Err(why) => return Err(failed(plan, None, why).await?),
+        };
         let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
         if !user.is_active(plan.now) {
             return Err(failed(plan, Some(user.id), user.status.as_str()).await?);

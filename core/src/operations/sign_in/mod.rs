@@ -10,6 +10,7 @@ mod factor;
 mod mail;
 mod passkey;
 mod password;
+mod register;
 
 pub use crate::model::credential::SignInStep;
 pub(super) use asked::{ask, asked, use_up};

@@ -91,8 +91,8 @@ pub struct NewUser {
 pub(crate) enum Made {
     /// The caller, who makes it for somebody.
     ByCaller,
-    /// Who invited whoever makes it: the operation has asked whether that one may.
-    Invited {
+    /// Somebody else, or a setting: the operation has asked whether it may be made.
+    Judged {
         /// As assignments name it.
         by: String,
     },
@@ -295,7 +295,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         let password = match &new.made {
             // Whoever creates an account for somebody knows its password.
             Made::ByCaller if !plan.actor.is_system() => Password::Temporary(hash),
-            Made::ByCaller | Made::Invited { .. } => Password::Chosen { hash, is_short },
+            Made::ByCaller | Made::Judged { .. } => Password::Chosen { hash, is_short },
         };
         password.put_into(&mut credential, plan).await?;
         plan.follow(None, credential);
@@ -303,7 +303,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
     let named = new.roles.iter().map(String::as_str);
     let assigned_by = match &new.made {
         Made::ByCaller => plan.actor.name(),
-        Made::Invited { by } => by.clone(),
+        Made::Judged { by } => by.clone(),
     };
     let roles: BTreeSet<&str> = named.chain(plan.rules().default_roles()).collect();
     for role in roles {
@@ -325,6 +325,6 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
     plan.move_authority(id).await?;
     Ok(match new.made {
         Made::ByCaller => plan.insert(user),
-        Made::Invited { .. } => plan.insert_judged(user),
+        Made::Judged { .. } => plan.insert_judged(user),
     })
 }

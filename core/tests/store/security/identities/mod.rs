@@ -4,6 +4,7 @@
 mod access;
 mod attacked;
 mod forged;
+mod registered;
 
 use std::sync::Arc;
 

@@ -1,0 +1,91 @@
+//! Making an account by the first token of a subject, where its issuer registers (AUT-17, decision 032).
+
+use super::Foreign;
+use crate::{
+    credentials::foreign_token::Profile,
+    model::{
+        check::Invalid,
+        error::Result,
+        id::UserId,
+        record::ResourceRecord,
+        text,
+        user::{User, UserStatus},
+    },
+    operations::{
+        epochs,
+        limits::{Tries, Try},
+        plan::Plan,
+        rights,
+        users::{Fields, Made, NewUser, existing, insert},
+        verification,
+    },
+    rules::RuleSet,
+};
+
+/// Plans the account of a subject for whom none stands, not even a deleted one; or says why there is none.
+///
+/// # Errors
+/// `RATE_LIMIT_EXCEEDED`
+pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<Result<User, &'static str>> {
+    let Some(profile) = foreign.token.profile.as_ref().filter(|_| foreign.user.is_none()) else {
+        return Ok(Err("no account stands for its subject"));
+    };
+    let mut fields = fields(plan.rules(), profile);
+    plan.look_up(&[("email", fields.email.as_deref()), ("username", fields.username.as_deref())]).await?;
+    // Whoever has the address links the identity in person.
+    if let Some(email) = &fields.email
+        && plan.holder("email", email).await?.is_some()
+    {
+        return Ok(Err("no account stands for its subject, and another one has its address"));
+    }
+    if let Some(username) = &fields.username
+        && plan.holder("username", username).await?.is_some()
+    {
+        fields.username = None;
+    }
+    let tried = Try::registering(plan.services, plan.actor)?;
+    plan.count_failed(&tried).await?;
+    let id: UserId = plan.services.env.new_id()?;
+    let is_proved = fields.email.is_some();
+    let new = NewUser {
+        id: Some(id),
+        fields,
+        password_hash: None,
+        is_imported: false,
+        region: None,
+        roles: Vec::new(),
+        status: UserStatus::Active,
+        identity: Some(foreign.identity.clone()),
+        // The setting says that it may; it makes the account for itself.
+        made: Made::Judged { by: id.to_string() },
+    };
+    let user = insert(&new, plan).await?;
+    if is_proved {
+        let credential = epochs::credential_of(plan, id).await?;
+        verification::prove(plan, &user, credential).await?;
+    }
+    let by = format!("by a token of {}", foreign.identity.issuer);
+    plan.audit("sign_in.external_registered", Some(("user", id.to_string())), Some(by));
+    Ok(Ok(existing(plan.reads(), id).await?))
+}
+
+/// What of a profile a new account begins with: what could be given by its user, and decides about no rights.
+fn fields(rules: &RuleSet, profile: &Profile) -> Fields {
+    let is_guarded = |field: &str| rights::is_guarded(rules, User::TYPE, field);
+    let taken = |field: &str, value: &Option<String>, read: &dyn Fn(&str) -> Result<String, Invalid>| {
+        value.as_deref().filter(|_| !is_guarded(field)).and_then(|value| read(value).ok())
+    };
+    let name = |field, value, most| taken(field, value, &|value: &str| text::name(value, most));
+    Fields {
+        // With the address goes that it is proved.
+        email: taken("email", &profile.email, &text::email).filter(|_| !is_guarded("email_verified")),
+        username: taken("username", &profile.username, &text::username),
+        full_name: name("full_name", &profile.full_name, 255),
+        display_name: name("display_name", &profile.display_name, 100),
+        first_name: name("first_name", &profile.first_name, 100),
+        last_name: name("last_name", &profile.last_name, 100),
+        phone: None,
+        birth_date: None,
+        is_password_short: false,
+    }
+}
