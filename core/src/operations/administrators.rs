@@ -93,9 +93,9 @@ async fn is_held_by_an_active(plan: &mut Plan<'_>, among: Predicate, lost: &[Rol
     Ok(active.is_some())
 }
 
-/// The roles a user holds, whatever their time.
+/// The roles a user holds as the plan leaves them, whatever their time.
 pub async fn assignments_of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RoleAssignment>> {
-    plan.reads().all(Predicate::equals("user_id", user.0)).await
+    plan.owned("user_id", &user.into()).await
 }
 
 /// Refuses what lets the caller act as the user, or lets the user act again, where the user is an
