@@ -152,16 +152,18 @@ pub struct SignInByPasskey {
 }
 hidden!(SignInByPasskey);
 
-/// Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+/// Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
 /// Supabase.
 ///
 /// The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
 /// as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-/// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+/// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
+/// is none, one is made if the issuer's setting `register` says so.
 /// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
 /// (`auth_time`, or `amr` of Supabase).
 /// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
+/// account would be made after ten from the address within an hour. `UNAVAILABLE` while
 /// the issuer's keys cannot be fetched (reason `issuer_unavailable`).
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
@@ -297,16 +299,18 @@ impl SignIn {
         self.caller.run("sign_in.mail", &input).await
     }
 
-    /// Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+    /// Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
     /// Supabase.
     ///
     /// The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
     /// as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-    /// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+    /// still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
+    /// is none, one is made if the issuer's setting `register` says so.
     /// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
     /// (`auth_time`, or `amr` of Supabase).
     /// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-    /// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+    /// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
+    /// account would be made after ten from the address within an hour. `UNAVAILABLE` while
     /// the issuer's keys cannot be fetched (reason `issuer_unavailable`).
     pub async fn external(&self, input: SignInByToken) -> Result<SignInResult> {
         self.caller.run("sign_in.external", &input).await

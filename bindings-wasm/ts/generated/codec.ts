@@ -177,7 +177,7 @@ export const records: { readonly [name: string]: string } = {
   TemporaryPassword: "password:secret expires_at:time",
   TokenInspection: "active user_id session_id impersonated_by expires_at:time problem",
   Tokens: "access_token:secret refresh_token:secret expires_at:time session_id user:User",
-  TrustedIssuer: "issuer audiences jwks_url root_certificates allow_private_network jwks secret:secret access_tokens kind",
+  TrustedIssuer: "issuer audiences jwks_url root_certificates allow_private_network jwks secret:secret access_tokens register kind",
   UnassignDrone: "drone user_id",
   UnassignRole: "user_id role scope",
   UnlinkIdentity: "id",

@@ -301,7 +301,8 @@ impl Claims {
         let is_verified = self.0.get("email_verified") == Some(&Value::Bool(true));
         let email = self.0.get("email").and_then(Value::as_str).filter(|_| is_verified);
         // Applications of Supabase call them so.
-        let (username, full_name) = if is_supabase { ("username", "full_name") } else { ("preferred_username", "name") };
+        let (username, full_name) =
+            if is_supabase { ("username", "full_name") } else { ("preferred_username", "name") };
         Profile {
             email: email.map(str::to_owned),
             username: text(username).or_else(|| text("preferred_username")),

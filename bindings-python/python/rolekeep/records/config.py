@@ -50,7 +50,8 @@ class TrustedIssuer:
     Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key
     set, HS256 by a shared secret. Give one of `jwks_url`, `jwks` and `secret`. A key that a token
     itself brings or points to is never used. Of what a token says its subject alone is believed,
-    and when the subject proved who it is; roles and addresses are those of the account.
+    and when the subject proved who it is; roles and addresses are those of the account. With
+    `register` a new account begins with more of it.
     """
 
     issuer: str
@@ -91,6 +92,17 @@ class TrustedIssuer:
     password, list sessions); it has no session, so that nothing ends it sooner than that. Name the
     audience of access tokens: ID tokens are not made to be shown around. Default: no, they sign in,
     each once.
+    """
+    register: bool | None = None
+    """Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in,
+    so that everybody who has an account at the issuer may have one here. It holds the default roles
+    and has no password. The token's address is its own, and proved, if the token has `email` with
+    `email_verified: true`: name an issuer only if it does that for nobody but the address's owner.
+    Where somebody has the address already, the token is refused; no account is ever found by an
+    address. Of the claims of OpenID Connect `name`, `given_name`, `family_name`, `nickname` and
+    `preferred_username` (if nobody has that) are its first names, of Supabase those of
+    `user_metadata`; nothing is taken that the policy's conditions read. Ten accounts an hour may be
+    made from one address. Default: no.
     """
     kind: IssuerKind | None = None
     """What kind of issuer it is. Default: `open_id`."""

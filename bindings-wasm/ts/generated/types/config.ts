@@ -266,7 +266,7 @@ export type SecondFactor =
  *
  * Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key set, HS256 by a shared secret. Give one of
  * `jwksUrl`, `jwks` and `secret`. A key that a token itself brings or points to is never used. Of what a token says its subject alone is believed, and when the subject
- * proved who it is; roles and addresses are those of the account.
+ * proved who it is; roles and addresses are those of the account. With `register` a new account begins with more of it.
  */
 export interface TrustedIssuer {
   /**
@@ -308,6 +308,15 @@ export interface TrustedIssuer {
    * they sign in, each once.
    */
   readonly accessTokens?: boolean | undefined;
+  /**
+   * Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
+   * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
+   * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
+   * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
+   * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
+   * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+   */
+  readonly register?: boolean | undefined;
   /** What kind of issuer it is. Default: `open_id`. */
   readonly kind?: IssuerKind | undefined;
 }

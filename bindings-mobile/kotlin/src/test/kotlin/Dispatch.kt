@@ -1142,7 +1142,7 @@ fun readTokenAlgorithm(from: JsonElement) = when (val word = readString(from)) {
     else -> throw Inexpressible("$word is no TokenAlgorithm")
 }
 
-fun readTrustedIssuer(from: JsonElement) = from.record("issuer", "audiences", "jwks_url", "root_certificates", "allow_private_network", "jwks", "secret", "access_tokens", "kind").let { it ->
+fun readTrustedIssuer(from: JsonElement) = from.record("issuer", "audiences", "jwks_url", "root_certificates", "allow_private_network", "jwks", "secret", "access_tokens", "register", "kind").let { it ->
     TrustedIssuer(
         issuer = it.required("issuer") { readString(it) },
         audiences = it.list("audiences") { readString(it) },
@@ -1152,6 +1152,7 @@ fun readTrustedIssuer(from: JsonElement) = from.record("issuer", "audiences", "j
         jwks = it.optional("jwks") { readString(it) },
         secret = it.optional("secret") { readString(it) },
         accessTokens = it.optional("access_tokens") { readBool(it) },
+        register = it.optional("register") { readBool(it) },
         kind = it.optional("kind") { readIssuerKind(it) },
     )
 }

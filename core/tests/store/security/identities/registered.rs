@@ -20,7 +20,7 @@ allow = ["admin:all"]
 default = true
 allow = [
     { permission = "user:update", when = "resource.id == principal.id" },
-    { permission = "user:list", when = "principal.email == 'eve@example.com' and principal.verified" },
+    { permission = "user:list", when = "principal.email == 'eve@example.com' and principal.verified == true" },
     { permission = "user:read", when = "principal.full_name == 'Boss'" },
 ]
 "#;
@@ -100,9 +100,9 @@ async fn aut_17_a_new_subject_is_registered_and_signed_in_at_once() {
     assert_eq!(user.status, rolekeep::users::UserStatus::Active);
     assert!(me.roles().mine().await.unwrap().is_empty(), "nothing but the default roles, of which there are none");
     let log = stage.um.system().audit().list(ListAudit::new().limit(100)).await.unwrap().items;
-    let told = |action: &str| log.iter().filter(|entry| entry.action == action).map(|entry| entry.clone()).next();
-    let made = told("sign_in.external_registered").unwrap();
-    assert_eq!((made.target_id, made.actor.as_str()), (Some(user.id.to_string()), "anonymous"));
+    let told = |action: &str| log.iter().find(|entry| entry.action == action).unwrap();
+    let made = told("sign_in.external_registered");
+    assert_eq!((made.target_id.clone(), made.actor.as_str()), (Some(user.id.to_string()), "anonymous"));
     assert_eq!(made.detail.as_deref(), Some("by a token of https://login.example.org"));
     // From then on it is an account as any other: its tokens sign in, and register nobody.
     stage.clock.pass(60);
@@ -268,8 +268,7 @@ async fn aut_17_who_is_registered_owes_what_everybody_owes() {
         let owed = stage.comes("new|1", claims).await.unwrap();
         assert_eq!((owed.step, owed.tokens.is_none(), owed.device_token.is_none()), (SignInStep::Enrol, true, true));
         let anybody = stage.um.anonymous(RequestContext::default());
-        let setup: FactorSetup =
-            anybody.sign_in().enrol_start(StartEnrol::new(owed.challenge.unwrap())).await.unwrap();
+        let setup: FactorSetup = anybody.sign_in().enrol_start(StartEnrol::new(owed.challenge.unwrap())).await.unwrap();
         let code = authenticator::code(setup.secret.expose(), stage.now() / 30);
         let me = stage.by(anybody.sign_in().enrol(Enrol::new(setup.challenge, code)).await.unwrap()).await;
         assert_eq!(me.users().me().await.unwrap().email.as_deref(), Some("bob@example.org"));
@@ -280,7 +279,8 @@ async fn aut_17_who_is_registered_owes_what_everybody_owes() {
 #[tokio::test]
 async fn sec_16_two_tokens_of_a_new_subject_make_one_account() {
     let stage = Stage::registering(policy(), |config| config).await;
-    let claims = |id: &str| json!({"jti": id, "email": "bob@example.org", "email_verified": true, "preferred_username": "bob"});
+    let claims =
+        |id: &str| json!({"jti": id, "email": "bob@example.org", "email_verified": true, "preferred_username": "bob"});
     let (um, rival) = (stage.um.clone(), stage.issuer.token("new|1", stage.now(), claims("rival")));
     stage.storage.before_next_commit(async move {
         um.anonymous(RequestContext::default()).sign_in().external(SignInByToken::new(rival)).await.unwrap();

@@ -338,6 +338,7 @@ class TrustedIssuerBuilder(private val issuer: String) {
     private var jwks: String? = null
     private var secret: String? = null
     private var accessTokens: Boolean? = null
+    private var register: Boolean? = null
     private var kind: IssuerKind? = null
 
     /**
@@ -381,8 +382,18 @@ class TrustedIssuerBuilder(private val issuer: String) {
      */
     fun accessTokens(value: Boolean?) = apply { accessTokens = value }
 
+    /**
+     * Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
+     * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
+     * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
+     * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
+     * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
+     * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+     */
+    fun register(value: Boolean?) = apply { register = value }
+
     /** What kind of issuer it is. Default: `open_id`. */
     fun kind(value: IssuerKind?) = apply { kind = value }
 
-    fun build() = TrustedIssuer(issuer = issuer, audiences = audiences, jwksUrl = jwksUrl, rootCertificates = rootCertificates, allowPrivateNetwork = allowPrivateNetwork, jwks = jwks, secret = secret, accessTokens = accessTokens, kind = kind)
+    fun build() = TrustedIssuer(issuer = issuer, audiences = audiences, jwksUrl = jwksUrl, rootCertificates = rootCertificates, allowPrivateNetwork = allowPrivateNetwork, jwks = jwks, secret = secret, accessTokens = accessTokens, register = register, kind = kind)
 }
