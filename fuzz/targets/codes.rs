@@ -36,6 +36,10 @@ fuzz_target!(|text: &str| {
     let uri = uri.expose();
     assert!(uri.is_ascii() && uri.matches('?').count() == 1 && uri.matches('&').count() == 4, "{uri}");
     assert!(!uri.contains(['#', ' ', '"', '<', '>']) && uri.matches(':').count() == 2, "{uri}");
+    // Drawing takes a thousand times as long as the rest.
+    if !text.len().is_multiple_of(64) {
+        return;
+    }
     let svg = totp::qr_svg(&Secret::from(uri)).expect("it fits");
     assert!(svg.expose().starts_with("<svg ") && svg.expose().ends_with("</svg>"));
 });

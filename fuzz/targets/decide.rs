@@ -5,9 +5,7 @@
 mod shared;
 
 use libfuzzer_sys::fuzz_target;
-use rolekeep::rules::{
-    Policy, Question, RuleSet,
-};
+use rolekeep::rules::{Policy, Question, RuleSet};
 use rolekeep_test_cases::{Case, Choices};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,7 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
     shared::hold(Ok(policy.clone()));
     let Ok(rules) = RuleSet::compile(&policy, &rolekeep_test_cases::schema()) else { return };
     let expected = answers(&case, &rules);
-    let compiled = |policy: rolekeep::Result<Policy>| RuleSet::compile(&policy.expect("a policy"), &rolekeep_test_cases::schema());
+    let compiled =
+        |policy: rolekeep::Result<Policy>| RuleSet::compile(&policy.expect("a policy"), &rolekeep_test_cases::schema());
     let (toml, json) = (policy.to_toml().expect("TOML"), policy.to_json().expect("JSON"));
     assert_eq!(expected, answers(&case, &compiled(Policy::from_toml(&toml)).expect("TOML compiles")), "{toml}");
     assert_eq!(expected, answers(&case, &compiled(Policy::from_json(&json)).expect("JSON compiles")), "{json}");

@@ -62,6 +62,7 @@ fn is_accepted(text: &str) -> bool {
             audiences: vec!["app".to_owned()],
             keys: IssuerKeys::Public(keys.clone()),
             is_for_access: false,
+            registers: true,
             is_supabase,
         };
         let Ok(proved) = issuer.verify(VerifyingKeys::Public(&keys), &token, now) else { continue };
@@ -80,6 +81,11 @@ fn is_accepted(text: &str) -> bool {
             claims["aud"] == "app" || claims["aud"].as_array().is_some_and(|all| all.iter().any(|one| one == "app"));
         assert!(is_for_us && claims.get("rolekeep").is_none(), "{text}");
         assert!(!is_supabase || claims["role"] == "authenticated", "{text}");
+        let profile = proved.profile.expect("the issuer registers");
+        assert!(
+            profile.email.is_none_or(|email| claims["email"] == email && claims["email_verified"] == true),
+            "{text}"
+        );
     }
     is_accepted
 }

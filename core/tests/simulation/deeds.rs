@@ -226,7 +226,8 @@ impl Stage {
                 }
                 ("create", created.map(drop))
             }
-            16 | 17 => ("come first", self.come_first(at).await),
+            16 => ("come first", self.come_first(at).await),
+            17 => ("come with a token", self.come_by_token(at).await),
             18 | 19 => ("make a key", self.make_key(at, user).await),
             20 => ("end a key", self.end_key(at, user).await),
             _ => {

@@ -1,13 +1,19 @@
-//! Callers that come for the first time with an identity that their host has verified.
+//! Callers that come for the first time with an identity: that their host has verified, or with a token of its issuer.
 
-use std::{cell::RefCell, collections::BTreeMap};
-
-use rolekeep::{
-    Code, Error, Reason, UserId, UserManagement,
-    users::{CreateUser, ExternalIdentity, FindUser},
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{LazyLock, atomic::AtomicU64, atomic::Ordering::Relaxed},
 };
 
-use crate::deeds::Stage;
+use rolekeep::{
+    Code, Error, Reason, RequestContext, TrustedIssuer, UserId, UserManagement,
+    sign_in::SignInByToken,
+    users::{CreateUser, ExternalIdentity, FindUser},
+};
+use serde_json::json;
+
+use crate::{deeds::Stage, issuer::Issuer};
 
 const ISSUER: &str = "https://login.example.org";
 const SUBJECTS: usize = 3;
@@ -16,7 +22,36 @@ const SUBJECTS: usize = 3;
 #[derive(Default)]
 pub struct Known(RefCell<BTreeMap<String, UserId>>);
 
+static SIGNS: LazyLock<Issuer> = LazyLock::new(|| Issuer::new(ISSUER, 7));
+
+/// The issuer, which has accounts made.
+pub fn trusted() -> TrustedIssuer {
+    SIGNS.trusted().register(true)
+}
+
 impl Stage {
+    /// A subject signs in by a token of its own, and has an account made by it where there is none.
+    pub async fn come_by_token(&self, at: usize) -> Result<(), Error> {
+        static TOKENS: AtomicU64 = AtomicU64::new(0);
+        let subject = format!("s{}", self.world.below(SUBJECTS));
+        self.world.tell(|| format!("instance {at}: {subject} comes with a token"));
+        let claims = json!({
+            "jti": TOKENS.fetch_add(1, Relaxed), "email": format!("{subject}@example.com"), "email_verified": true,
+            "preferred_username": "everybody",
+        });
+        let token = SIGNS.token(&subject, self.world.now().as_second(), claims);
+        let anybody = self.instances[at].um.anonymous(RequestContext::default());
+        match anybody.sign_in().external(SignInByToken::new(token)).await {
+            Ok(signed_in) => self.stands_for(&subject, signed_in.done()?.user.id),
+            // A clock was set back meanwhile, or the account's credentials changed: that is written, too.
+            Err(error) if error.reason() == Reason::InvalidCredentials => {
+                self.world.tell(|| format!("the token of {subject} is refused"));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Finds the account of a subject and makes one where there is none, as a host does.
     pub async fn come_first(&self, at: usize) -> Result<(), Error> {
         let um = &self.instances[at].um;

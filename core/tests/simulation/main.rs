@@ -11,6 +11,8 @@ mod deeds;
 mod factors;
 mod history;
 mod identities;
+#[path = "../common/issuer.rs"]
+mod issuer;
 mod keys;
 mod notices;
 mod passwords;
@@ -66,7 +68,11 @@ const fn tries(seed: u64) -> u32 {
 fn config(tries: u32) -> Config {
     // No time that a test passes ends a token or a session.
     let years = 10 * 366 * 24 * 3600;
-    let config = Config::new().access_token_seconds(years).idle_seconds(years).session_seconds(years);
+    let config = Config::new()
+        .trusted_issuers([identities::trusted()])
+        .access_token_seconds(years)
+        .idle_seconds(years)
+        .session_seconds(years);
     let config = config.passkey_domain("example.org").sign_in_tries(tries).sign_in_seconds(history::TRIES_SECONDS);
     config.hashing_memory_kib(passwords::COST.memory_kib).hashing_iterations(passwords::COST.iterations)
 }

@@ -35,6 +35,7 @@ mod races;
 mod revocation;
 mod security;
 mod seeded;
+mod shared_token;
 mod sign_ins;
 mod upkeep;
 mod users_in_memory;

@@ -25,7 +25,7 @@ use super::{
     scenario::{Scenario, Step, Store},
     typed,
 };
-use crate::{authenticator, issuer, mails::Mails, security_key::SecurityKey, seeded::SeededWorld};
+use crate::{authenticator, mails::Mails, security_key::SecurityKey, seeded::SeededWorld, shared_token};
 
 /// Where a scenario's store is kept.
 #[derive(Clone)]
@@ -339,7 +339,7 @@ impl Player {
                 }
                 _ if keys.contains_key("$jwt") => {
                     let (claims, secret) = (self.filled(&keys["$jwt"]), self.filled(&keys["secret"]));
-                    issuer::shared_token(claims, secret.as_str().unwrap()).into()
+                    shared_token::shared_token(claims, secret.as_str().unwrap()).into()
                 }
                 _ if keys.contains_key("$passkey") => self.passkey(keys).into(),
                 (Some(repeat), _) => {

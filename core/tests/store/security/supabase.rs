@@ -17,7 +17,7 @@ use rolekeep::{
 use serde_json::{Value, json};
 
 use super::kit::{Ahead, PASSWORD};
-use crate::{cheap, issuer::shared_token, mails::Mails};
+use crate::{cheap, mails::Mails, shared_token::shared_token};
 
 const PROJECT: &str = "https://project.supabase.co/auth/v1";
 const SECRET: &str = "a secret that the project shares with us";

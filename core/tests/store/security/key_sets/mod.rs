@@ -225,7 +225,7 @@ async fn sec_4_a_public_key_is_no_shared_secret() {
     let stage = Stage::open(&published).await;
     let claims = json!({"iss": ISSUER, "sub": SUBJECT, "aud": "app", "iat": 0, "exp": 3600});
     for secret in [issuer.jwk()["x"].as_str().unwrap().to_owned(), issuer.jwk().to_string(), String::new()] {
-        let token = crate::issuer::shared_token(claims.clone(), &secret);
+        let token = crate::shared_token::shared_token(claims.clone(), &secret);
         let anybody = stage.um.anonymous(RequestContext::default());
         let error = anybody.sign_in().external(SignInByToken::new(token)).await.unwrap_err();
         assert_eq!(error.reason(), Reason::InvalidCredentials);
