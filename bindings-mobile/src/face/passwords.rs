@@ -153,7 +153,7 @@ pub struct SetTemporaryPassword {
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct TemporaryPassword {
-    /// The password: 20 letters and digits in four groups.
+    /// The password: 25 letters and digits in five groups.
     pub password: String,
     /// From when on it lets nobody in.
     pub expires_at: Timestamp,

@@ -131,7 +131,7 @@ export interface SetTemporaryPassword {
 
 /** A password that was generated for somebody. */
 export interface TemporaryPassword {
-  /** The password: 20 letters and digits in four groups. */
+  /** The password: 25 letters and digits in five groups. */
   readonly password: string;
   /** From when on it lets nobody in. */
   readonly expiresAt: Date;

@@ -34,7 +34,7 @@ pub struct SetTemporaryPassword {
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct TemporaryPassword {
-    /// The password: 20 letters and digits in four groups.
+    /// The password: 25 letters and digits in five groups.
     pub password: Secret,
     /// From when on it lets nobody in.
     pub expires_at: Time,

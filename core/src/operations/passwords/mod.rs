@@ -142,7 +142,7 @@ impl Given for Plan<'_> {
     }
 }
 
-/// A password that nobody chose: 100 bits.
-fn generated(random: [u8; 20]) -> Secret {
+/// A password that nobody chose: 125 bits.
+fn generated(random: [u8; 25]) -> Secret {
     letters::grouped(&random, 5)
 }

@@ -1,0 +1,126 @@
+//! How many sign in within a second, beside bare Argon2id in as many places.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use futures_util::future::try_join_all;
+use rolekeep::{Config, UserManagement, users::CreateUser};
+
+use crate::Plan;
+
+/// As the settings have it by default: two passwords are hashed at a time.
+pub const PLACES: usize = 2;
+/// How many want to sign in at once.
+pub const AT_ONCE: [usize; 3] = [1, 8, 32];
+const PASSWORD: &str = "correct horse battery staple";
+
+/// What a row of the table says.
+pub struct Row {
+    /// How many at once.
+    pub at_once: usize,
+    /// Bare hashes in a second, in as many places.
+    pub bare: f64,
+    /// Sign-ins in a second, in memory and on SQLite.
+    pub ours: [f64; 2],
+}
+
+impl Row {
+    /// Of the bare rate.
+    pub fn ratios(&self) -> [f64; 2] {
+        self.ours.map(|ours| ours / self.bare)
+    }
+}
+
+/// Measures bare hashes and sign-ins in turns, and keeps the best of each: whatever else the machine does only takes away from it.
+pub fn measure(plan: &Plan) -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(PLACES).enable_all().build()?;
+    let folder = tempfile::tempdir()?;
+    let stores = runtime.block_on(async {
+        let memory = UserManagement::builder().config(config()).open().await?;
+        let sqlite = UserManagement::builder().config(config()).sqlite(folder.path().join("users.db")).open().await?;
+        for um in [&memory, &sqlite] {
+            for at in 0..AT_ONCE[AT_ONCE.len() - 1] {
+                um.system().users().create(CreateUser::new(address(at)).password(PASSWORD)).await?;
+            }
+        }
+        anyhow::Ok([memory, sqlite])
+    })?;
+    let mut rows = Vec::new();
+    for at_once in AT_ONCE {
+        let (mut bare, mut ours) = (0.0_f64, [0.0_f64; 2]);
+        for _ in 0..plan.rounds {
+            bare = bare.max(of_bare(at_once.min(PLACES), plan.sign_ins)?);
+            for (best, um) in ours.iter_mut().zip(&stores) {
+                *best = best.max(runtime.block_on(of_ours(um, at_once, plan.sign_ins))?);
+            }
+        }
+        rows.push(Row { at_once, bare, ours });
+    }
+    Ok(rows)
+}
+
+/// The default settings.
+pub fn config() -> Config {
+    Config::new().hashing_parallel(PLACES as u32)
+}
+
+/// Of a user.
+pub fn address(at: usize) -> String {
+    format!("user{at}@example.org")
+}
+
+fn rate(count: usize, begin: Instant) -> f64 {
+    count as f64 / begin.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
+}
+
+/// Each place has a thread and memory of its own, which it wipes, and hashes one password after the other.
+fn of_bare(places: usize, count: usize) -> Result<f64> {
+    let left = Arc::new(AtomicUsize::new(count));
+    let begin = Instant::now();
+    let threads = (0..places).map(|_| {
+        let left = left.clone();
+        std::thread::spawn(move || -> Result<(), argon2::Error> {
+            let params = Params::new(19_456, 2, 1, None)?;
+            let mut memory = vec![Block::new(); params.block_count()];
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                let (salt, mut hash) = ([7; 16], [0; 32]);
+                argon2.hash_password_into_with_memory(PASSWORD.as_bytes(), &salt, &mut hash, &mut memory)?;
+                // Who reads it would guess faster: the reference implementation wipes it, too.
+                memory.fill(Block::new());
+                std::hint::black_box((&memory, hash));
+            }
+            Ok(())
+        })
+    });
+    for thread in threads.collect::<Vec<_>>() {
+        let done = thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
+        ensure!(done.is_ok(), "a hash failed");
+    }
+    Ok(rate(count, begin))
+}
+
+/// So many sign in, each again and again.
+async fn of_ours(um: &UserManagement, at_once: usize, count: usize) -> Result<f64> {
+    let begin = Instant::now();
+    let all = (0..at_once).map(|at| {
+        let um = um.clone();
+        tokio::spawn(async move {
+            for _ in 0..count / at_once {
+                um.login(&address(at), PASSWORD, Default::default()).await?.done()?;
+            }
+            anyhow::Ok(())
+        })
+    });
+    for done in try_join_all(all).await? {
+        done?;
+    }
+    Ok(rate(count / at_once * at_once, begin))
+}
