@@ -7013,16 +7013,18 @@ public protocol SignInProtocol: AnyObject, Sendable {
     func enrolStart(input: StartEnrol) async throws  -> FactorSetup
     
     /**
-     * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+     * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
      * Supabase.
      *
      * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
      * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
+     * is none, one is made if the issuer's setting `register` says so.
      * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
      * (`auth_time`, or `amr` of Supabase).
      * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
+     * account would be made after ten from the address within an hour. `UNAVAILABLE` while
      * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
      */
     func external(input: SignInByToken) async throws  -> SignInResult
@@ -7243,16 +7245,18 @@ open func enrolStart(input: StartEnrol)async throws  -> FactorSetup  {
 }
     
     /**
-     * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+     * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
      * Supabase.
      *
      * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
      * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
-     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+     * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
+     * is none, one is made if the issuer's setting `register` says so.
      * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
      * (`auth_time`, or `amr` of Supabase).
      * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
+     * account would be made after ten from the address within an hour. `UNAVAILABLE` while
      * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
      */
 open func external(input: SignInByToken)async throws  -> SignInResult  {
@@ -25218,16 +25222,18 @@ func FfiConverterTypeSignInByPasskey_lower(_ value: SignInByPasskey) -> RustBuff
 
 
 /**
- * Signs in by a token of another issuer, for whose subject an account stands: an ID token of OpenID Connect, or an access token of
+ * Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
  * Supabase.
  *
  * The issuer is one of the setting `trusted_issuers`. Each token signs in once; one that began a session is answered the same again for
  * as long as a used refresh token is, in case the answer was lost. It counts as a password does: an account that has a second factor owes it
- * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address.
+ * still. An account is linked to the issuer's subject when it is created (`identity`) or by `identities.link`, never by an address. Where there
+ * is none, one is made if the issuer's setting `register` says so.
  * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
  * (`auth_time`, or `amr` of Supabase).
  * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
- * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. `UNAVAILABLE` while
+ * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
+ * account would be made after ten from the address within an hour. `UNAVAILABLE` while
  * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
  */
 public struct SignInByToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -26854,7 +26860,7 @@ func FfiConverterTypeSuspendUser_lower(_ value: SuspendUser) -> RustBuffer {
  */
 public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * The password: 20 letters and digits in four groups.
+     * The password: 25 letters and digits in five groups.
      */
     public let password: String
     /**
@@ -26866,7 +26872,7 @@ public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertib
     // declare one manually.
     public init(
         /**
-         * The password: 20 letters and digits in four groups.
+         * The password: 25 letters and digits in five groups.
          */password: String, 
         /**
          * From when on it lets nobody in.
@@ -27343,7 +27349,7 @@ func FfiConverterTypeTokens_lower(_ value: Tokens) -> RustBuffer {
  *
  * Tokens are verified by one of its keys: ES256, EdDSA and RS256 (2,048 to 4,096 bits) by a key set, HS256 by a shared secret. Give one of
  * `jwks_url`, `jwks` and `secret`. A key that a token itself brings or points to is never used. Of what a token says its subject alone is believed, and when the subject
- * proved who it is; roles and addresses are those of the account.
+ * proved who it is; roles and addresses are those of the account. With `register` a new account begins with more of it.
  */
 public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -27390,6 +27396,15 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
      */
     public let accessTokens: Bool?
     /**
+     * Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
+     * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
+     * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
+     * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
+     * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
+     * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+     */
+    public let register: Bool?
+    /**
      * What kind of issuer it is. Default: `open_id`.
      */
     public let kind: IssuerKind?
@@ -27433,6 +27448,14 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
          * they sign in, each once.
          */accessTokens: Bool? = nil, 
         /**
+         * Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
+         * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
+         * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
+         * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,
+         * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
+         * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
+         */register: Bool? = nil, 
+        /**
          * What kind of issuer it is. Default: `open_id`.
          */kind: IssuerKind? = nil) {
         self.issuer = issuer
@@ -27443,6 +27466,7 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
         self.jwks = jwks
         self.secret = secret
         self.accessTokens = accessTokens
+        self.register = register
         self.kind = kind
     }
 
@@ -27492,6 +27516,7 @@ struct FfiConverterTypeTrustedIssuer: FfiConverterRustBuffer {
                 jwks: FfiConverterOptionString.read(from: &buf), 
                 secret: FfiConverterOptionString.read(from: &buf), 
                 accessTokens: FfiConverterOptionBool.read(from: &buf), 
+                register: FfiConverterOptionBool.read(from: &buf), 
                 kind: FfiConverterOptionTypeIssuerKind.read(from: &buf)
         )
     }
@@ -27505,6 +27530,7 @@ struct FfiConverterTypeTrustedIssuer: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.jwks, into: &buf)
         FfiConverterOptionString.write(value.secret, into: &buf)
         FfiConverterOptionBool.write(value.accessTokens, into: &buf)
+        FfiConverterOptionBool.write(value.register, into: &buf)
         FfiConverterOptionTypeIssuerKind.write(value.kind, into: &buf)
     }
 }
@@ -36878,7 +36904,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_start() != 40149) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_external() != 6755) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_external() != 7843) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_signin_factor() != 64638) {
