@@ -135,7 +135,10 @@ pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
-    id::{ApiKeyId, AuditId, ChangeSetId, DroneId, FactorId, InvitationId, NoticeId, RegionId, SessionId, UserId},
+    id::{
+        ApiKeyId, AuditId, ChangeSetId, DroneId, FactorId, IdentityId, InvitationId, NoticeId, RegionId, SessionId,
+        UserId,
+    },
     page::{Page, Paged},
     patch::{Change, Patch},
     report::Report,

@@ -14,7 +14,7 @@ pub use super::{
     factors::PasskeyOptions,
     sign_in::{SignInResult, SignInStep},
 };
-pub use crate::model::session::SessionEnd;
+pub use crate::model::{proof::Proof, session::SessionEnd};
 pub use impersonate::{Impersonate, Impersonation};
 pub use inspect::{InspectToken, TokenInspection, TokenProblem};
 pub use login::Login;
@@ -46,7 +46,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
         predicate::{Comparison, Predicate},
-        proof::{Proof, Proved},
+        proof::Proved,
         secret::Secret,
         session::{Session, SessionActivity},
         text,

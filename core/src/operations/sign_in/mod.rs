@@ -12,7 +12,7 @@ mod passkey;
 mod password;
 mod register;
 
-pub use crate::model::credential::SignInStep;
+pub use crate::model::{credential::SignInStep, proof::Proof};
 pub(super) use asked::{ask, asked, use_up};
 pub use enrol::{Enrol, EnrolPasskey, StartEnrol, StartEnrolPasskey};
 pub use external::SignInByToken;
@@ -47,7 +47,7 @@ use crate::{
         id::{ChallengeId, UserId, parse_uuid},
         notice::NoticeKind,
         predicate::Predicate,
-        proof::{Proof, Proofs, Proved},
+        proof::{Proofs, Proved},
         registry::Guard,
         secret::Secret,
         session::{Session, SessionActivity},

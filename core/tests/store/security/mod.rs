@@ -23,6 +23,7 @@ mod audit;
 mod authority;
 mod credentials;
 mod denials;
+mod ended;
 mod escalation;
 mod factors;
 mod hashes;
