@@ -141,6 +141,8 @@ pub enum Refusal {
     Role,
     #[error("it was made from one of ours")]
     Ours,
+    #[error("somebody else acts by it as its subject")]
+    Acting,
 }
 
 impl Unverified {
@@ -225,6 +227,10 @@ impl Issuer {
     fn read(&self, claims: &Claims, now: i64) -> Result<ForeignToken, Refusal> {
         if claims.0.contains_key("rolekeep") {
             return Err(Refusal::Ours);
+        }
+        // RFC 8693, 4.1: who holds it is not its subject.
+        if claims.0.contains_key("act") {
+            return Err(Refusal::Acting);
         }
         if !claims.audiences()?.any(|audience| self.audiences.iter().any(|own| own == audience)) {
             return Err(Refusal::Audience);

@@ -94,13 +94,14 @@ impl Operation for AcceptInvitation {
 
     async fn plan(accepting: &Accepting, (): (), plan: &mut Plan<'_>) -> Result<AcceptedInvitation> {
         let invitation = open(plan, &accepting.asked.token).await?;
+        let mut gives_more = true;
         let user = match of_address(plan, &invitation).await? {
             None => {
                 require_may_still(plan, &invitation, None).await?;
                 accepting.make(plan, &invitation).await?
             }
             Some(user) => {
-                require_may_still(plan, &invitation, Some(&user)).await?;
+                gives_more = require_may_still(plan, &invitation, Some(&user)).await?;
                 let credential = epochs::credential_of(plan, user.id).await?;
                 if plan.actor.in_person() == Some(user.id) {
                     accepting.join(plan, user, credential).await?
@@ -111,7 +112,9 @@ impl Operation for AcceptInvitation {
             }
         };
         let now = plan.now;
-        for role in invitation.roles.0.iter().filter(|role| role.valid_until.is_none_or(|until| now < until)) {
+        // Whom a default role was taken from does not have it back by who may not give it.
+        let roles = if gives_more { invitation.roles.0.as_slice() } else { &[] };
+        for role in roles.iter().filter(|role| role.valid_until.is_none_or(|until| now < until)) {
             roles::bring(plan, &user, role, invitation.inviter()).await?;
         }
         invitation.end(plan, InvitationEnd::Accepted, Some(user.id)).await?;
@@ -133,7 +136,8 @@ async fn of_address(plan: &Plan<'_>, invitation: &Invitation) -> Result<Option<U
 }
 
 /// Voids an invitation that its maker could not make any more: to this account, with these roles, by the rights of now. The plan relies on them.
-async fn require_may_still(plan: &mut Plan<'_>, invitation: &Invitation, user: Option<&User>) -> Result<()> {
+/// Whether its maker may give more roles than every new account has.
+async fn require_may_still(plan: &mut Plan<'_>, invitation: &Invitation, user: Option<&User>) -> Result<bool> {
     let inviter = inviter::of(plan, invitation).await?.ok_or_else(void)?;
     let inviter = inviter.as_ref();
     let may_invite = match user {
@@ -148,7 +152,7 @@ async fn require_may_still(plan: &mut Plan<'_>, invitation: &Invitation, user: O
     for role in &invitation.roles.0 {
         require_there(plan, role).await?;
     }
-    Ok(())
+    Ok(inviter::may_give_more(plan, inviter))
 }
 
 /// Voids an invitation to a role that is gone, or whose scope is.

@@ -65,8 +65,13 @@ pub(super) fn require_may_give<'r>(
     mut roles: impl Iterator<Item = (&'r str, &'r str)>,
 ) -> Result<()> {
     let is_more = roles.any(|(role, scope)| administrators::is_more_than_default(plan.rules(), role, scope));
-    let may = !is_more || inviter.is_none_or(|inviter| plan.rules().holds_admin(inviter, plan.now));
+    let may = !is_more || may_give_more(plan, inviter);
     if may { Ok(()) } else { Err(Error::new(Reason::Denied, "only administrators may give these roles")) }
+}
+
+/// Whether one may give roles that not every account gets.
+pub(super) fn may_give_more(plan: &Plan<'_>, inviter: Inviter<'_>) -> bool {
+    inviter.is_none_or(|inviter| plan.rules().holds_admin(inviter, plan.now))
 }
 
 /// The roles of an invitation, by name and scope.

@@ -77,9 +77,15 @@ impl Try {
         Ok(Self::of(side))
     }
 
-    /// Making an account for oneself. It counts with asking for mail: each lets a stranger write.
-    pub(in crate::operations) fn registering(services: &Services, actor: &Actor) -> Result<Self> {
-        Ok(Self::of(of_address(&Keys { services }, actor)?))
+    /// Making an account for oneself, by a token of an issuer. It counts with asking for mail: each lets a stranger write. Where no address is known,
+    /// all of an issuer are one lane.
+    pub(in crate::operations) fn registering(services: &Services, actor: &Actor, issuer: &str) -> Result<Self> {
+        let keys = Keys { services };
+        let mut side = of_address(&keys, actor)?;
+        if side.lanes.is_empty() {
+            side.lanes.push(Lane { key: keys.of("registers by issuer", issuer.as_bytes())?, quota: OF_INVITER });
+        }
+        Ok(Self::of(side))
     }
 
     /// Telling a user of something that may come often.

@@ -101,7 +101,11 @@ impl Operation for MakeSupabaseToken {
             user_metadata: UserMetadata {
                 username: user.username.as_deref(),
                 full_name: user.full_name.as_deref(),
-                role: if let [only] = roles.as_slice() { Some(&only.role) } else { None },
+                role: if let [only] = roles.as_slice() {
+                    Some(only).filter(is_everywhere).map(|one| one.role.as_str())
+                } else {
+                    None
+                },
                 region_id: user.region_id,
             },
             iat: now,

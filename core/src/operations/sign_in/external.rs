@@ -13,12 +13,13 @@ use crate::{
         id::{ChallengeId, SessionId, UserId},
         proof::{Proof, Proved},
         secret::Secret,
-        session::Session,
+        session::{Session, SessionEnd},
         time::Time,
         user::User,
     },
     operations::{
-        Access, Operation, epochs,
+        Access, Operation,
+        epochs::{self, Keys, Password},
         issuers::{Read, Verified},
         limits::{self, FactorTry, Tries, Try},
         plan::Plan,
@@ -103,9 +104,13 @@ impl Operation for SignInByToken {
         if foreign.is_before(&credential) {
             return Err(failed(plan, Some(user.id), "it is of before the account's credentials changed").await?);
         }
-        // Whoever made the account knows the password that it gave: its subject is here now.
+        // Whoever made the account knows the password that it gave: its subject is here now, and what was begun with that is void.
         let credential = match credential.temporary_until {
-            Some(_) => plan.follow(Some(&credential), credential.clone().without_password()),
+            Some(_) => {
+                let ended = SessionEnd::CredentialChanged;
+                let advanced = epochs::advance(plan, &user, ended, Password::Kept, Keys::Ended).await?;
+                plan.follow(Some(&advanced), advanced.clone().without_password())
+            }
             None => credential,
         };
         let known = limits::known_device(plan.services, Some(user.id), step.device_token.as_ref(), plan.now);

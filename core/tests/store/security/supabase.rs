@@ -253,3 +253,18 @@ async fn aut_7_settings_that_do_not_fit_are_named() {
         assert!(!format!("{error:?}").contains(SECRET));
     }
 }
+
+/// A role that is held in one region says nothing of any other.
+#[tokio::test]
+async fn aut_7_a_role_of_one_region_is_not_told_without_it() {
+    let um = open(settings(), &Ahead::new()).await;
+    let host = um.system();
+    let south = host.regions().create(CreateRegion::new("South", "S")).await.unwrap().id;
+    let ada = CreateUser::new("ada@example.org").username("ada").password(PASSWORD);
+    let ada = host.users().create(ada).await.unwrap().id;
+    host.roles().assign(AssignRole::new(ada, "writer").scope(format!("region:{south}"))).await.unwrap();
+    let said = claims(&signed_in(&um, "ada").await).await;
+    assert_eq!(said["app_metadata"]["roles"], json!([]));
+    assert_eq!(said["app_metadata"]["scoped_roles"][0]["role"], "writer");
+    assert_eq!(said["user_metadata"].get("role"), None);
+}

@@ -6,7 +6,7 @@ use rolekeep::{
     factors::FactorSetup,
     roles::AssignRole,
     sessions::Tokens,
-    sign_in::{Enrol, ProveFactor, StartEnrol},
+    sign_in::{ChoosePassword, Enrol, ProveFactor, StartEnrol},
     verification::ConfirmVerification,
 };
 
@@ -397,4 +397,21 @@ async fn aut_17_who_keeps_the_last_identity_is_told_what_helps() {
     let kept = ada.identities().unlink(UnlinkIdentity::new(only.id)).await.unwrap_err();
     assert_eq!(kept.reason(), Reason::LastWayIn);
     assert!(!kept.message().contains("passwords.forgot"), "{}", kept.message());
+}
+
+/// An administrator makes an account for a subject, with a password that it knows, and begins a sign-in by that. Then the subject comes.
+#[tokio::test]
+async fn aut_17_a_sign_in_by_the_makers_password_ends_when_the_subject_comes() {
+    let stage = Stage::open().await;
+    let (root, _) = super::super::kit::signed_in(&stage.um, "root", &["admin"]).await;
+    let new = CreateUser::external(ISSUER, "google|1").username("bob").password(PASSWORD);
+    root.users().create(new).await.unwrap();
+    let owed = stage.um.login("bob", PASSWORD, RequestContext::default()).await.unwrap();
+    assert_eq!(owed.step, SignInStep::Password);
+    stage.clock.pass(60);
+    let bob = stage.by(stage.sign_in(&stage.issuer.token("google|1", stage.now(), json!({}))).await.unwrap()).await;
+    let step = ChoosePassword::new(owed.challenge.unwrap(), "another horse battery staple");
+    let chosen = stage.um.anonymous(RequestContext::default()).sign_in().password(step).await;
+    assert_eq!(reason(chosen), Reason::InvalidToken);
+    assert!(bob.users().me().await.is_ok());
 }

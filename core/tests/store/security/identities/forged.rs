@@ -228,3 +228,14 @@ async fn aut_17_issuers_are_checked_when_a_store_is_opened() {
     let many = (0..51).map(|at| TrustedIssuer::new(format!("issuer{at}")).audiences(["app"]).secret(SHARED));
     assert!(wrong(many.collect()).contains("at most 50"));
 }
+
+/// By a token with `act` (RFC 8693, 4.1) somebody else acts as its subject, as by those that are made here to act as another user.
+#[tokio::test]
+async fn aut_17_a_token_by_which_another_acts_signs_nobody_in() {
+    let stage = Stage::open().await;
+    for act in [json!({"sub": "support"}), json!(7)] {
+        let acting = stage.token(json!({"act": act}));
+        assert_eq!(reason(stage.sign_in(&acting).await), Reason::InvalidCredentials);
+        assert_eq!(why_refused(&stage.um).await, "somebody else acts by it as its subject");
+    }
+}

@@ -375,3 +375,15 @@ async fn aut_17_a_registered_account_is_one_as_any_other() {
     let only = me.identities().list().await.unwrap().remove(0);
     assert_eq!(reason(me.identities().unlink(UnlinkIdentity::new(only.id)).await), Reason::LastWayIn);
 }
+
+/// Where no address is known, as where a proxy is not, all of an issuer are one lane.
+#[tokio::test]
+async fn aut_12_without_an_address_a_hundred_of_an_issuer_are_registered_in_an_hour() {
+    let stage = Stage::registering(policy(), |config| config).await;
+    for at in 0..100 {
+        stage.comes(&format!("new|{at}"), json!({})).await.unwrap();
+    }
+    assert_eq!(reason(stage.comes("new|100", json!({})).await), Reason::RateLimited);
+    stage.clock.pass(60);
+    stage.comes("new|100", json!({})).await.unwrap();
+}

@@ -113,3 +113,15 @@ async fn aut_9_roles_that_are_held_already_are_not_narrowed() {
     let eve = stage.accept_as(&token, "eve").await.unwrap().user.id;
     assert_eq!(stage.roles(eve).await, ["user global"]);
 }
+
+/// Nor by an invitation to oneself: who may give default roles alone gives them to new accounts, and brings nobody one that was taken.
+#[tokio::test]
+async fn sec_10_nobody_takes_back_by_an_invitation_what_was_taken() {
+    let stage = Stage::by(POLICY, "host").await;
+    let taken = rolekeep::roles::UnassignRole::new(stage.bob, "user");
+    stage.um.system().roles().unassign(taken).await.unwrap();
+    let before = stage.roles(stage.bob).await;
+    let (_, token) = stage.invite("bob@example.org", &["user"]).await;
+    stage.me.invitations().accept(AcceptInvitation::new(token)).await.unwrap();
+    assert_eq!(stage.roles(stage.bob).await, before);
+}
