@@ -5,6 +5,7 @@
 
 #![allow(clippy::result_large_err, reason = "uniffi takes an error as it is, not boxed")]
 
+mod breached;
 mod caller;
 mod direct;
 mod error;
@@ -17,6 +18,7 @@ mod runtime;
 mod sign_in;
 mod types;
 
+pub use breached::{BreachedPasswords, BreachedPasswordsError};
 pub use caller::{Caller, Check, RequestContext, Resource};
 pub use error::RolekeepError;
 pub use face::*;

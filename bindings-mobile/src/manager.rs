@@ -9,6 +9,7 @@ use rolekeep::{UserChecks, UserId, rules::Context};
 
 use crate::{
     Result,
+    breached::{self, BreachedPasswords},
     caller::{Caller, RequestContext, Resource, attributes},
     direct,
     error::RolekeepError,
@@ -64,15 +65,17 @@ impl UserManagement {
     /// Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
     ///
     /// The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
-    /// (`NOT_OFFERED`), and nobody is told of what happens to an account.
+    /// (`NOT_OFFERED`), and nobody is told of what happens to an account. `breached_passwords` refuses passwords that are
+    /// known from breaches.
     ///
     /// Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
     /// and `UNAVAILABLE` where the storage cannot be used.
-    #[uniffi::constructor(default(persister = None, notifier = None, config))]
+    #[uniffi::constructor(default(persister = None, notifier = None, breached_passwords = None, config))]
     pub async fn open(
         config: Config,
         persister: Option<Arc<dyn Persister>>,
         notifier: Option<Arc<dyn Notifier>>,
+        breached_passwords: Option<Arc<dyn BreachedPasswords>>,
     ) -> Result<Arc<Self>> {
         let json = serde_json::to_string(&config).map_err(|_| RolekeepError::fault("config cannot be written"))?;
         run(async move {
@@ -82,6 +85,9 @@ impl UserManagement {
             }
             if let Some(notifier) = notifier {
                 builder = builder.notifier(notifier::Host(notifier));
+            }
+            if let Some(list) = breached_passwords {
+                builder = builder.breached_passwords(breached::Host(list));
             }
             Ok(Arc::new(Self { store: builder.open().await?, number: OnceLock::new() }))
         })

@@ -1,6 +1,7 @@
 //! The native part of the Python package `rolekeep`: names and JSON in, JSON out. What programs see is in `python/rolekeep`.
 
 mod answer;
+mod breached;
 mod errors;
 mod host;
 mod mapping;

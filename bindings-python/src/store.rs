@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     answer::{Answer, at_once},
+    breached::Breaches,
     errors::{ended, raise, text},
     mapping,
     notifier::Mailer,
@@ -30,6 +31,7 @@ struct Plan {
     config: String,
     host: Option<Py<PyAny>>,
     mailer: Option<Py<PyAny>>,
+    breaches: Option<Py<PyAny>>,
     /// Nothing but memory holds it: a child goes on with its copy.
     is_in_memory: bool,
 }
@@ -44,6 +46,10 @@ impl Plan {
         if let Some(mailer) = &self.mailer {
             let mailer = process::attach(|py| mailer.clone_ref(py)).ok_or_else(ended)?;
             builder = builder.notifier(Mailer::new(mailer));
+        }
+        if let Some(list) = &self.breaches {
+            let list = process::attach(|py| list.clone_ref(py)).ok_or_else(ended)?;
+            builder = builder.breached_passwords(Breaches::new(list));
         }
         builder.open().await
     }
@@ -72,8 +78,14 @@ impl Store {
     }
 
     #[staticmethod]
-    fn _open(config: String, host: Option<Py<PyAny>>, mailer: Option<Py<PyAny>>, is_in_memory: bool) -> Answer {
-        let plan = Plan { config, host, mailer, is_in_memory };
+    fn _open(
+        config: String,
+        host: Option<Py<PyAny>>,
+        mailer: Option<Py<PyAny>>,
+        breaches: Option<Py<PyAny>>,
+        is_in_memory: bool,
+    ) -> Answer {
+        let plan = Plan { config, host, mailer, breaches, is_in_memory };
         Answer::new(is_in_memory, async move {
             let slot = PerProcess::new(plan.open().await?);
             Ok(Store(Arc::new(Kept { plan, slot })))

@@ -1,6 +1,8 @@
 //! The wasm half of the npm package `rolekeep`: functions of strings, which the TypeScript half gives types.
 #![cfg(target_arch = "wasm32")]
 
+#[cfg(feature = "node")]
+mod breached;
 #[cfg(not(feature = "rules"))]
 mod caller;
 #[cfg(feature = "node")]

@@ -26,7 +26,7 @@ pub fn open(config: String, persister: JsValue) -> Promise {
     open_with(config, persister, |builder| builder)
 }
 
-/// The same, with what sends notices and what fetches key sets. Web pages do neither, so that nothing of it is in their wasm.
+/// The same, with what sends notices, fetches key sets and knows breached passwords. Web pages do none of it, so that nothing of it is in their wasm.
 #[cfg(feature = "node")]
 #[wasm_bindgen(js_name = openInNode, unchecked_return_type = "Promise<StoreFfi>")]
 pub fn open_in_node(
@@ -34,13 +34,17 @@ pub fn open_in_node(
     persister: JsValue,
     fetch: js_sys::Function,
     send: Option<js_sys::Function>,
+    contain: Option<js_sys::Function>,
 ) -> Promise {
     open_with(config, persister, |builder| {
-        let builder = builder.fetch(crate::fetch::JsFetch(fetch));
-        match send {
-            Some(send) => builder.notifier(crate::notifier::JsNotifier(send)),
-            None => builder,
+        let mut builder = builder.fetch(crate::fetch::JsFetch(fetch));
+        if let Some(send) = send {
+            builder = builder.notifier(crate::notifier::JsNotifier(send));
         }
+        if let Some(contain) = contain {
+            builder = builder.breached_passwords(crate::breached::JsBreaches(contain));
+        }
+        builder
     })
 }
 

@@ -1,7 +1,14 @@
 //! The source of time, randomness, ids and tasks: a store uses no other, so that tests can be deterministic.
 
-use std::{cell::Cell, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::future;
 use uuid::Uuid;
 
 use crate::model::{
@@ -117,6 +124,15 @@ impl Env {
     /// See [`Environment::sleep`].
     pub fn sleep(&self, millis: u64) -> Task {
         self.0.sleep(millis)
+    }
+
+    /// What comes of a future within so many milliseconds; none: it takes longer, and was dropped.
+    pub(crate) async fn within<T>(&self, millis: u64, work: impl Future<Output = T> + MaybeSend) -> Option<T> {
+        let slept = self.sleep(millis);
+        match future::select(pin!(work), slept).await {
+            future::Either::Left((done, _)) => Some(done),
+            future::Either::Right(_) => None,
+        }
     }
 }
 

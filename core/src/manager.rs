@@ -20,6 +20,7 @@ use crate::{
         hasher::Hasher,
         issuers::Issuers,
         notices::Notifier,
+        passwords::{BreachedPasswords, Breaches},
         policy::{self, open::Given},
         services::Services,
         sessions::Login,
@@ -155,6 +156,13 @@ impl Builder {
         self
     }
 
+    /// Refuses passwords that are known from breaches; without one, those that are common and those built from the account's
+    /// names.
+    pub fn breached_passwords(mut self, list: impl BreachedPasswords) -> Self {
+        self.hooks.breached_passwords = Some(Arc::new(list));
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -179,10 +187,11 @@ impl Builder {
             #[cfg(feature = "sqlite")]
             Place::Sqlite(options) => Arc::new(crate::storage::SqliteStorage::open(options).await?),
         };
-        let hasher = Hasher::new(env.clone(), &config)?;
+        let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
+        let passwords = (Hasher::new(env.clone(), &config)?, breaches);
         let issuers = Issuers::new(&env, &config, fetch)?;
         let keys = signing_keys::open(&config, &*storage, &env).await?;
-        let services = Services::new(storage, env, config, hasher, keys, issuers, hooks.notifier.is_some())?;
+        let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;

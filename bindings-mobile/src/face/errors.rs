@@ -87,6 +87,9 @@ pub enum FieldCode {
     /// The password is built from the account's name or address, or the service's name.
     #[serde(rename = "context_password")]
     ContextPassword,
+    /// The password is known from a breach, by the application's list.
+    #[serde(rename = "breached_password")]
+    BreachedPassword,
     /// Is not what it must be to prove who somebody is: a wrong password.
     #[serde(rename = "incorrect")]
     Incorrect,
@@ -229,6 +232,9 @@ pub enum Reason {
     /// The keys of a token's issuer could not be fetched; try again.
     #[serde(rename = "issuer_unavailable")]
     IssuerUnavailable,
+    /// The application's list of breached passwords failed, or did not answer in time; try again.
+    #[serde(rename = "breached_passwords_unavailable")]
+    BreachedPasswordsUnavailable,
     /// The storage does not answer.
     #[serde(rename = "storage_unavailable")]
     StorageUnavailable,

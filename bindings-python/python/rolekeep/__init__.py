@@ -5,6 +5,7 @@
 
 from . import errors, records
 from ._ask import Question, Resource, RowFilter
+from ._breached import BreachedPasswords
 from ._codec import UNSET, Unset
 from ._notifier import Delivery, Notifier
 from ._open import open, open_async
@@ -17,7 +18,8 @@ from .guards import require_admin, require_permission, require_role
 from .records import *  # noqa: F403
 
 __all__ = [
-    "UNSET", "AsyncCaller", "AsyncUserManagement", "Batch", "Caller", "Delivery", "Loaded", "Notifier", "Opening", "Persisted",
-    "Persister", "Principal", "Question", "Resource", "RowChange", "RowFilter", "Rules", "Unset", "UserManagement", "open",
-    "open_async", "require_admin", "require_permission", "require_role", *errors.__all__, *records.__all__,
+    "UNSET", "AsyncCaller", "AsyncUserManagement", "Batch", "BreachedPasswords", "Caller", "Delivery", "Loaded", "Notifier",
+    "Opening", "Persisted", "Persister", "Principal", "Question", "Resource", "RowChange", "RowFilter", "Rules", "Unset",
+    "UserManagement", "open", "open_async", "require_admin", "require_permission", "require_role", *errors.__all__,
+    *records.__all__,
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 
+from ._breached import BreachedPasswords
 from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
@@ -72,6 +73,7 @@ def open(
     supabase_signing_key: str | None = None,
     persister: Persister | None = None,
     notifier: Notifier | None = None,
+    breached_passwords: BreachedPasswords | None = None,
 ) -> UserManagement:
     """Opens a store for blocking code; use it with `with`, or `close` it.
 
@@ -220,6 +222,8 @@ def open(
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
+        breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
+            Without it common ones are refused, and those built from the account's names.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -278,7 +282,7 @@ def open(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return UserManagement(start(config, persister, notifier).wait())
+    return UserManagement(start(config, persister, notifier, breached_passwords).wait())
 
 
 def open_async(
@@ -340,6 +344,7 @@ def open_async(
     supabase_signing_key: str | None = None,
     persister: Persister | None = None,
     notifier: Notifier | None = None,
+    breached_passwords: BreachedPasswords | None = None,
 ) -> Opening:
     """Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.
 
@@ -488,6 +493,8 @@ def open_async(
         persister: A storage of the host's own, instead of SQLite; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
+        breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
+            Without it common ones are refused, and those built from the account's names.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -546,4 +553,4 @@ def open_async(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return Opening(start(config, persister, notifier))
+    return Opening(start(config, persister, notifier, breached_passwords))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from . import _rolekeep
 from ._ask import Asker, Resource, named, required, several
+from ._breached import BreachedPasswords, Breaches
 from ._codec import decode, encode
 from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
@@ -20,13 +21,17 @@ UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
 
 
 def start(
-    config: dict[str, object], persister: Persister | None, notifier: Notifier | None = None
+    config: dict[str, object],
+    persister: Persister | None,
+    notifier: Notifier | None = None,
+    breached_passwords: BreachedPasswords | None = None,
 ) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
     is_in_memory = persister is None and config.get("sqlite") is None
     host = None if persister is None else Host(persister)
     mailer = None if notifier is None else Mailer(notifier)
-    return _rolekeep.Store._open(encode(config), host, mailer, is_in_memory)
+    breaches = None if breached_passwords is None else Breaches(breached_passwords)
+    return _rolekeep.Store._open(encode(config), host, mailer, breaches, is_in_memory)
 
 
 def _request(

@@ -34,7 +34,7 @@ const HOMES = ["api_keys", "audit", "common", "config", "drones", "email", "erro
 /** What pages and Workers load, module by module. */
 const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/rules", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "sign-in", "store", "wasm"];
 /** What else has types: what Node has of its own. */
-const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "guarded", "index.node", "node", "notifier"];
+const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "breached", "guarded", "index.node", "node", "notifier"];
 const FILES = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
   ...MODULES.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`]),

@@ -98,10 +98,9 @@ impl Engine {
         let Some(given) = self.lease(&row).await? else { return Ok(()) };
         // Asked within, since it may panic before there is anything to wait for.
         let sent = AssertUnwindSafe(async { notifier.send(&given.notice).await }).catch_unwind();
-        let slept = self.services.env.sleep(TIMEOUT_MILLIS);
-        let delivery = match future::select(Box::pin(sent), slept).await {
-            future::Either::Left((Ok(Ok(delivery)), _)) => Some(delivery),
-            future::Either::Left(_) | future::Either::Right(_) => None,
+        let delivery = match self.services.env.within(TIMEOUT_MILLIS, sent).await {
+            Some(Ok(Ok(delivery))) => Some(delivery),
+            Some(_) | None => None,
         };
         self.settle(&given, delivery).await
     }

@@ -39,6 +39,7 @@ use crate::{
         Operation,
         actor::{Actor, RequestContext},
         notices::Notifier,
+        passwords::BreachedPasswords,
         plan::Plan,
         policy::state::PolicyState,
         rights::require_fresh,
@@ -130,6 +131,7 @@ pub(crate) struct Hooks {
     pub(crate) observer: Option<Arc<dyn around::Observer>>,
     pub(crate) limiter: Option<Arc<dyn limit::Limiter>>,
     pub(crate) notifier: Option<Arc<dyn Notifier>>,
+    pub(crate) breached_passwords: Option<Arc<dyn BreachedPasswords>>,
 }
 
 impl Engine {

@@ -53,6 +53,8 @@ pub enum FieldCode {
     CommonPassword,
     /// The password is built from the account's name or address, or the service's name.
     ContextPassword,
+    /// The password is known from a breach, by the application's list.
+    BreachedPassword,
     /// Is not what it must be to prove who somebody is: a wrong password.
     Incorrect,
 }

@@ -90,6 +90,8 @@ pub enum Reason {
     HashingQueueFull,
     /// The keys of a token's issuer could not be fetched; try again.
     IssuerUnavailable,
+    /// The application's list of breached passwords failed, or did not answer in time; try again.
+    BreachedPasswordsUnavailable,
     /// The storage does not answer.
     StorageUnavailable,
     /// The file does not exist, is not a database, or was removed or replaced while it was open.
@@ -160,6 +162,7 @@ impl Reason {
             | Reason::AlreadyDone => Code::Conflict,
             Reason::RateLimited | Reason::HashingQueueFull => Code::RateLimited,
             Reason::IssuerUnavailable
+            | Reason::BreachedPasswordsUnavailable
             | Reason::StorageUnavailable
             | Reason::StorageMissing
             | Reason::StorageReadOnly

@@ -11,6 +11,7 @@ use std::{
 use async_lock::Semaphore;
 use futures_channel::oneshot;
 
+use super::passwords::AcceptedPassword;
 use crate::{
     config::Config,
     credentials::{
@@ -70,10 +71,12 @@ impl Hasher {
         Place::take(self.taken.clone(), self.places - kept, is_first)
     }
 
-    /// Hashes a new password, one that was checked.
-    pub async fn hash(&self, password: Secret, is_first: bool) -> Result<String> {
+    /// Hashes a new password.
+    pub async fn hash(&self, password: AcceptedPassword, is_first: bool) -> Result<Secret> {
         let (hashing, salt) = (self.hashing.clone(), self.env.random()?);
-        self.run(self.enter(is_first)?, move |memory| hashing.hash(&password, salt, memory)).await?.0
+        let hash =
+            self.run(self.enter(is_first)?, move |memory| hashing.hash(password.secret(), salt, memory)).await?.0;
+        hash.map(Secret::from)
     }
 
     /// Whether it is the password of a stored hash, if there is one, by the same work whatever hash that is. The costs are

@@ -7,7 +7,9 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 
-use super::{hasher::Hasher, issuers::Issuers, limits::Places, policy::state::PolicyState, reads::Reads};
+use super::{
+    hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches, policy::state::PolicyState, reads::Reads,
+};
 use crate::{
     config::Config,
     credentials::{access_token::Expected, keys::Keys, passkeys::RelyingParty, supabase_token::Signer},
@@ -29,6 +31,8 @@ pub struct Services {
     policy: ArcSwap<PolicyState>,
     /// Password hashing.
     pub hasher: Hasher,
+    /// Passwords that nobody may choose.
+    pub breaches: Breaches,
     keys: ArcSwap<Keys>,
     /// How often the sessions of everybody were ended.
     era: AtomicI64,
@@ -52,7 +56,7 @@ impl Services {
         storage: Arc<dyn Storage>,
         env: Env,
         config: Config,
-        hasher: Hasher,
+        (hasher, breaches): (Hasher, Breaches),
         keys: Keys,
         issuers: Issuers,
         is_notifying: bool,
@@ -68,6 +72,7 @@ impl Services {
             config,
             policy,
             hasher,
+            breaches,
             keys,
             era,
             networks,

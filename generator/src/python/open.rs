@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 
+from ._breached import BreachedPasswords
 from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
@@ -45,14 +46,14 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
         "open",
         "UserManagement",
         "Opens a store for blocking code; use it with `with`, or `close` it.",
-        "UserManagement(start(config, persister, notifier).wait())",
+        "UserManagement(start(config, persister, notifier, breached_passwords).wait())",
         config,
     );
     let asynchronous = function(
         "open_async",
         "Opening",
         "Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.",
-        "Opening(start(config, persister, notifier))",
+        "Opening(start(config, persister, notifier, breached_passwords))",
         config,
     );
     format!("{HEAD}{}{blocking}{asynchronous}", words(config))
@@ -67,7 +68,13 @@ fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldSh
         "Sends notices to people; see `Notifier`. Without one nobody is told of anything, and what is done by mail, such \
          as `passwords.forgot`, answers `UNAVAILABLE`.",
     );
-    let shown: Vec<FieldShape> = config.iter().cloned().chain([persister, notifier]).collect();
+    let breached = object(
+        "breached_passwords",
+        "BreachedPasswords",
+        "Whether a password is known from a breach; see `BreachedPasswords`. Without it common ones are refused, and those \
+         built from the account's names.",
+    );
+    let shown: Vec<FieldShape> = config.iter().cloned().chain([persister, notifier, breached]).collect();
     let about = docstring(&format!("{about}\n\n{ERRORS}"), &shown, "    ");
     let parameters = parameters(&shown, "    ").replace("sqlite: str |", "sqlite: str | PathLike[str] |");
     let given = given(config, "    ");

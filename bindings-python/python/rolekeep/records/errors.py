@@ -66,6 +66,8 @@ class FieldCode(Word):
     """The password is easy to guess: it repeats a short part or counts up."""
     CONTEXT_PASSWORD = "context_password"
     """The password is built from the account's name or address, or the service's name."""
+    BREACHED_PASSWORD = "breached_password"
+    """The password is known from a breach, by the application's list."""
     INCORRECT = "incorrect"
     """Is not what it must be to prove who somebody is: a wrong password."""
 
@@ -173,6 +175,8 @@ class Reason(Word):
     """Too many passwords are waiting to be hashed."""
     ISSUER_UNAVAILABLE = "issuer_unavailable"
     """The keys of a token's issuer could not be fetched; try again."""
+    BREACHED_PASSWORDS_UNAVAILABLE = "breached_passwords_unavailable"
+    """The application's list of breached passwords failed, or did not answer in time; try again."""
     STORAGE_UNAVAILABLE = "storage_unavailable"
     """The storage does not answer."""
     STORAGE_MISSING = "storage_missing"

@@ -57,6 +57,8 @@ export type FieldCode =
   | "common_password"
   /** The password is built from the account's name or address, or the service's name. */
   | "context_password"
+  /** The password is known from a breach, by the application's list. */
+  | "breached_password"
   /** Is not what it must be to prove who somebody is: a wrong password. */
   | "incorrect";
 
@@ -154,6 +156,8 @@ export type Reason =
   | "hashing_queue_full"
   /** The keys of a token's issuer could not be fetched; try again. */
   | "issuer_unavailable"
+  /** The application's list of breached passwords failed, or did not answer in time; try again. */
+  | "breached_passwords_unavailable"
   /** The storage does not answer. */
   | "storage_unavailable"
   /** The file does not exist, is not a database, or was removed or replaced while it was open. */

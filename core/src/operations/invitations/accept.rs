@@ -26,6 +26,7 @@ use crate::{
         epochs::{self, Keys, Password},
         limits,
         links::void,
+        passwords::NewPassword,
         plan::Plan,
         rights,
         roles::{self, Terms, check_terms},
@@ -77,6 +78,7 @@ pub struct AcceptedInvitation {
 /// What was given, and the hash of the password once it is made: of all tries of one request once.
 pub struct Accepting {
     asked: AcceptInvitation,
+    password: Option<NewPassword>,
     hash: OnceLock<Secret>,
 }
 
@@ -89,7 +91,8 @@ impl Operation for AcceptInvitation {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Accepting> {
-        Ok(Accepting { asked: self, hash: OnceLock::new() })
+        let password = self.password.clone().map(NewPassword::new);
+        Ok(Accepting { asked: self, password, hash: OnceLock::new() })
     }
 
     async fn plan(accepting: &Accepting, (): (), plan: &mut Plan<'_>) -> Result<AcceptedInvitation> {
@@ -282,9 +285,9 @@ impl Accepting {
         if let Some(hash) = self.hash.get() {
             return Ok(hash.clone());
         }
-        let password = self.asked.password.clone();
-        let password = password.ok_or_else(|| wrong("password", FieldCode::Required, "must be given"))?;
-        let hash: Secret = plan.services.hasher.hash(password, true).await?.into();
+        let password = self.password.as_ref().ok_or_else(|| wrong("password", FieldCode::Required, "must be given"))?;
+        let accepted = password.accepted(&plan.services.breaches, "password").await?;
+        let hash = plan.services.hasher.hash(accepted, true).await?;
         Ok(self.hash.get_or_init(|| hash).clone())
     }
 }

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Guess, chosen, proved};
+use super::{Guess, NewPassword, chosen, proved};
 use crate::{
     model::{
         error::Result,
@@ -40,13 +40,14 @@ pub struct ChangePassword {
 #[portable_async]
 impl Operation for ChangePassword {
     type Target = ();
-    type Valid = (Guess, Secret, Keys);
+    type Valid = (Guess, NewPassword, Keys);
 
     const ACCESS: Access = Access::SignedIn;
     const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
-        Ok((Guess::new(self.current_password), self.new_password, Keys::revoked(self.revoke_keys)))
+        let new = NewPassword::new(self.new_password);
+        Ok((Guess::new(self.current_password), new, Keys::revoked(self.revoke_keys)))
     }
 
     async fn plan((current, new, keys): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {

@@ -3,11 +3,17 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{check, chosen};
+use super::{NewPassword, check, chosen};
 use crate::{
     model::{
-        check::Checks, credential::Credential, error::Result, link::LinkPurpose, notice::NoticeKind, secret::Secret,
-        session::SessionEnd, time::Time,
+        check::Checks,
+        credential::Credential,
+        error::{Reason, Result},
+        link::LinkPurpose,
+        notice::NoticeKind,
+        secret::Secret,
+        session::SessionEnd,
+        time::Time,
     },
     operations::{
         Access, Operation, epochs,
@@ -96,28 +102,31 @@ impl Operation for ForgotPassword {
 #[portable_async]
 impl Operation for ResetPassword {
     type Target = ();
-    type Valid = Self;
+    type Valid = (Secret, NewPassword);
 
     const ACCESS: Access = Access::Public;
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
-        Ok(self)
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        Ok((self.token, NewPassword::new(self.new_password)))
     }
 
-    async fn plan(reset: &Self, (): (), plan: &mut Plan<'_>) -> Result<PasswordReset> {
-        let opened = links::open(plan, LinkPurpose::Reset, &reset.token).await?;
+    async fn plan((token, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<PasswordReset> {
+        let opened = links::open(plan, LinkPurpose::Reset, token).await?;
         let before = opened.credential.clone().unwrap_or_else(|| Credential::none(opened.user.id));
         // Of the rule it is told at once; what is hashed counts where it is not taken.
-        check(plan, "new_password", &reset.new_password, &opened.user).await?;
+        check(plan, "new_password", new.secret(), &opened.user).await?;
         let claimed = Claimed::Session(opened.user.id, opened.link.id.0);
         let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let standing = plan.standing(&tried).await?;
         let _place = tried.place(plan.services)?;
-        let new = match chosen(plan, "new_password", &reset.new_password, &opened.user, &before).await {
+        let new = match chosen(plan, "new_password", new, &opened.user, &before).await {
             Ok(new) => new,
             Err(error) => {
-                plan.failed(&tried, &standing);
+                // A list that does not answer has told nothing.
+                if error.reason() != Reason::BreachedPasswordsUnavailable {
+                    plan.failed(&tried, &standing);
+                }
                 plan.audit("passwords.reset_refused", Some(("user", opened.user.id.to_string())), None);
                 plan.refuse(error.clone());
                 return Err(error);

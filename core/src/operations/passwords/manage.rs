@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{Given, check, generated};
+use super::{AcceptedPassword, Given, NewPassword, check, generated};
 use crate::{
     model::{
         check::wrong, credential::Credential, decode::FieldCode, error::Result, id::UserId, secret::Secret, time::Time,
@@ -84,7 +84,8 @@ impl Operation for SetTemporaryPassword {
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<TemporaryPassword> {
         administrators::require_may_give_all_of(plan, user.id).await?;
         let password = generated(plan.services.env.random()?);
-        let until = plan.given(&user, &password, true, "passwords.set_temporary").await?;
+        let accepted = AcceptedPassword::generated(password.clone());
+        let until = plan.given(&user, accepted, true, "passwords.set_temporary").await?;
         Ok(TemporaryPassword { password, expires_at: until.unwrap_or(plan.now) })
     }
 }
@@ -92,7 +93,7 @@ impl Operation for SetTemporaryPassword {
 #[portable_async]
 impl Operation for SetPassword {
     type Target = User;
-    type Valid = (Secret, bool);
+    type Valid = (NewPassword, bool);
 
     const ACCESS: Access = Access::System;
 
@@ -101,12 +102,13 @@ impl Operation for SetPassword {
     }
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
-        Ok((self.password, self.is_temporary.unwrap_or(true)))
+        Ok((NewPassword::new(self.password), self.is_temporary.unwrap_or(true)))
     }
 
     async fn plan((password, is_temporary): &Self::Valid, user: User, plan: &mut Plan<'_>) -> Result<()> {
-        check(plan, "password", password, &user).await?;
-        plan.given(&user, password, *is_temporary, "passwords.set").await.map(drop)
+        check(plan, "password", password.secret(), &user).await?;
+        let accepted = password.accepted(&plan.services.breaches, "password").await?;
+        plan.given(&user, accepted, *is_temporary, "passwords.set").await.map(drop)
     }
 }
 

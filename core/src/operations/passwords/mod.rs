@@ -1,5 +1,6 @@
 //! Passwords (AUT-2, 7, 8): changing one's own, replacing one that was forgotten, and setting somebody else's.
 
+mod breached;
 mod change;
 mod costs;
 mod forgot;
@@ -8,6 +9,9 @@ mod manage;
 mod retire;
 
 pub use super::sessions::Tokens;
+pub use breached::BreachedPasswords;
+pub(crate) use breached::Breaches;
+pub(super) use breached::{AcceptedPassword, NewPassword};
 pub use change::ChangePassword;
 pub(super) use costs::{Hashes, unused as unused_costs};
 pub use forgot::{ForgotPassword, PasswordReset, ResetPassword};
@@ -43,15 +47,16 @@ use crate::{
 pub(super) async fn chosen(
     plan: &Plan<'_>,
     field: &str,
-    password: &Secret,
+    password: &NewPassword,
     user: &User,
     before: &Credential,
 ) -> Result<Password> {
-    let is_short = check(plan, field, password, user).await?;
-    if before.password_hash.is_some() && is_right(plan, before, password).await? {
+    let is_short = check(plan, field, password.secret(), user).await?;
+    let accepted = password.accepted(&plan.services.breaches, field).await?;
+    if before.password_hash.is_some() && is_right(plan, before, password.secret()).await? {
         return Err(wrong(field, FieldCode::Disagrees, "must not be the present password"));
     }
-    let hash = plan.services.hasher.hash(password.clone(), true).await?.into();
+    let hash = plan.services.hasher.hash(accepted, true).await?;
     Ok(Password::Chosen { hash, is_short })
 }
 
@@ -120,8 +125,13 @@ pub(super) async fn proved(
 #[portable_async]
 trait Given {
     /// Plans a password that the user did not choose; until when it lets the user in, where it is temporary.
-    async fn given(&mut self, user: &User, password: &Secret, is_temporary: bool, action: &str)
-    -> Result<Option<Time>>;
+    async fn given(
+        &mut self,
+        user: &User,
+        password: AcceptedPassword,
+        is_temporary: bool,
+        action: &str,
+    ) -> Result<Option<Time>>;
 }
 
 #[portable_async]
@@ -129,12 +139,12 @@ impl Given for Plan<'_> {
     async fn given(
         &mut self,
         user: &User,
-        password: &Secret,
+        password: AcceptedPassword,
         is_temporary: bool,
         action: &str,
     ) -> Result<Option<Time>> {
-        let is_short = self.services.config.is_short(password);
-        let hash = self.services.hasher.hash(password.clone(), true).await?.into();
+        let is_short = self.services.config.is_short(password.secret());
+        let hash = self.services.hasher.hash(password, true).await?;
         let new = if is_temporary { Password::Temporary(hash) } else { Password::Chosen { hash, is_short } };
         let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, Keys::Ended).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);

@@ -23,6 +23,7 @@ use crate::model::{
 use crate::operations::{
     Access, Operation,
     drones::{self, NewDrone},
+    passwords::NewPassword,
     plan::Plan,
     regions,
     services::Services,
@@ -124,7 +125,8 @@ pub struct SeedResult {
 struct SeededUser {
     new: CreateUser,
     id: UserId,
-    password_hash: OnceCell<String>,
+    password: Option<NewPassword>,
+    password_hash: OnceCell<Secret>,
 }
 
 /// A seed whose fields are valid.
@@ -186,7 +188,8 @@ impl Operation for Seed {
             };
             new.check(&mut checks, services, now)?;
             users::check_roles(&mut checks, &services.rules(), &new.roles);
-            users.push(SeededUser { new, id: user.id, password_hash: OnceCell::new() });
+            let password = new.password.clone().map(NewPassword::new);
+            users.push(SeededUser { new, id: user.id, password, password_hash: OnceCell::new() });
         }
         for (at, drone) in self.drones.iter().enumerate() {
             checks.part(&format!("drones[{at}]"));
@@ -214,7 +217,7 @@ impl Operation for Seed {
                 result.regions_created += 1;
             }
         }
-        for SeededUser { new: seeded, id, password_hash } in &seed.users {
+        for (at, SeededUser { new: seeded, id, password, password_hash }) in seed.users.iter().enumerate() {
             if plan.reads().get::<User>(&(*id,)).await?.is_some() {
                 continue;
             }
@@ -222,11 +225,14 @@ impl Operation for Seed {
             let fields = seeded.check(&mut checks, plan.services, plan.now)?;
             users::check_roles(&mut checks, plan.rules(), &seeded.roles);
             checks.finish()?;
-            let password_hash = match seeded.password.clone() {
+            let password_hash = match password {
                 // Once, however often the plan is made anew.
-                Some(password) => Some(
-                    password_hash.get_or_try_init(|| plan.services.hasher.hash(password, true)).await?.as_str().into(),
-                ),
+                Some(password) => {
+                    let field = format!("users[{at}].password");
+                    let accepted = password.accepted(&plan.services.breaches, &field).await?;
+                    let hashed = password_hash.get_or_try_init(|| plan.services.hasher.hash(accepted, true)).await?;
+                    Some(hashed.clone())
+                }
                 None => None,
             };
             let region = seeded.region.clone();

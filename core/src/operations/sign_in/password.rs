@@ -8,7 +8,7 @@ use crate::{
     operations::{
         Access, Operation, epochs,
         limits::{Claimed, Tries, Try},
-        passwords::{self, Guess},
+        passwords::{self, Guess, NewPassword},
         plan::Plan,
         services::Services,
     },
@@ -32,24 +32,24 @@ pub struct ChoosePassword {
 #[portable_async]
 impl Operation for ChoosePassword {
     type Target = ();
-    type Valid = Self;
+    type Valid = (Secret, NewPassword);
 
     const ACCESS: Access = Access::Public;
     const IS_DEFERRED: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
-        Ok(self)
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        Ok((self.challenge, NewPassword::new(self.new_password)))
     }
 
-    async fn plan(step: &Self, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
-        let mut opened = plan.opened(ChallengePurpose::Password, &step.challenge).await?;
+    async fn plan((challenge, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<SignInResult> {
+        let mut opened = plan.opened(ChallengePurpose::Password, challenge).await?;
         let user = &opened.user;
         if opened.challenge.used_at.is_some() {
             let answer = plan.answered(&opened).await?;
             // By the same password, which is the account's by now.
             let claimed = Claimed::Session(user.id, opened.challenge.id.0);
             let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
-            let guess = Guess::new(step.new_password.clone());
+            let guess = Guess::new(new.secret().clone());
             let is_same = guess.verify(plan, &tried, Some(&opened.credential)).await?.is_right;
             let standing = plan.standing(&tried).await?;
             if is_same {
@@ -62,7 +62,7 @@ impl Operation for ChoosePassword {
             return Err(void());
         }
         opened.require_open(plan)?;
-        let new = passwords::chosen(plan, "new_password", &step.new_password, user, &opened.credential).await?;
+        let new = passwords::chosen(plan, "new_password", new, user, &opened.credential).await?;
         let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::Keys::Kept).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         opened.credential = credential;

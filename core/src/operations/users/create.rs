@@ -203,7 +203,12 @@ impl Operation for CreateUser {
                 None
             }
             (None, Some(hash)) => checks.field("password_hash", hashing::read_foreign(&hash)?),
-            (Some(password), None) if checks.is_empty() => Some(services.hasher.hash(password, false).await?.into()),
+            (Some(password), None) if checks.is_empty() => {
+                match checks.field("password", services.breaches.accept(password).await?) {
+                    Some(accepted) => Some(services.hasher.hash(accepted, false).await?),
+                    None => None,
+                }
+            }
             _ => None,
         };
         let status = self.status.unwrap_or(UserStatus::Active);

@@ -21,6 +21,7 @@
 mod api_keys;
 mod audit;
 mod authority;
+mod breached;
 mod credentials;
 mod denials;
 mod ended;

@@ -2112,6 +2112,7 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.RATE_LIMITED -> "rate_limited"
     Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
     Reason.ISSUER_UNAVAILABLE -> "issuer_unavailable"
+    Reason.BREACHED_PASSWORDS_UNAVAILABLE -> "breached_passwords_unavailable"
     Reason.STORAGE_UNAVAILABLE -> "storage_unavailable"
     Reason.STORAGE_MISSING -> "storage_missing"
     Reason.STORAGE_READ_ONLY -> "storage_read_only"
@@ -2150,5 +2151,6 @@ fun writeFieldCode(from: FieldCode) = writeString(when (from) {
     FieldCode.POLICY_INVALID -> "policy_invalid"
     FieldCode.COMMON_PASSWORD -> "common_password"
     FieldCode.CONTEXT_PASSWORD -> "context_password"
+    FieldCode.BREACHED_PASSWORD -> "breached_password"
     FieldCode.INCORRECT -> "incorrect"
 })

@@ -86,6 +86,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
          *
          * @param notifier sends mail. Without one, what is done by mail, such as `passwords().forgot`, throws
          *   [RolekeepException.Unavailable] with the reason `NOT_OFFERED`, and nobody is told of what happens to an account.
+         * @param breachedPasswords refuses passwords that are known from breaches.
          * @throws RolekeepException.Validation for config or a policy that are not valid.
          * @throws RolekeepException.Unavailable where the storage cannot be used.
          */
@@ -95,8 +96,17 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
             config: Config = Config(),
             persister: BlockingPersister? = null,
             notifier: BlockingNotifier? = null,
-        ): RolekeepBlocking =
-            RolekeepBlocking(await { UserManagement.open(config, persister?.let(::Adapter), notifier?.let(::NotifierAdapter)) })
+            breachedPasswords: BlockingBreachedPasswords? = null,
+        ): RolekeepBlocking = RolekeepBlocking(
+            await {
+                UserManagement.open(
+                    config,
+                    persister?.let(::Adapter),
+                    notifier?.let(::NotifierAdapter),
+                    breachedPasswords?.let(::BreachedPasswordsAdapter),
+                )
+            },
+        )
 
         /** Opens a store in memory or in the SQLite file of the config, with a notifier that sends mail. */
         @JvmStatic
@@ -229,6 +239,24 @@ internal class NotifierAdapter(private val to: BlockingNotifier) : Notifier {
         // Java may answer null, whatever the type says.
         to.send(notice) as Delivery? ?: throw NotifierException.Failed("the notifier answered null")
     }
+}
+
+/**
+ * A list of passwords that are known from breaches, as [BreachedPasswords] describes it; it is called on threads that may be
+ * blocked. A call that takes more than 5 seconds is interrupted.
+ */
+fun interface BlockingBreachedPasswords {
+    /**
+     * Whether it contains a password, which must not be logged or stored.
+     *
+     * @throws Exception any; the password is refused as `UNAVAILABLE` then.
+     */
+    @Throws(Exception::class)
+    fun contain(password: String): Boolean
+}
+
+internal class BreachedPasswordsAdapter(private val list: BlockingBreachedPasswords) : BreachedPasswords {
+    override suspend fun contain(password: String): Boolean = runInterruptible(Dispatchers.IO) { list.contain(password) }
 }
 
 internal fun <T> await(run: suspend () -> T): T = try {
