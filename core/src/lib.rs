@@ -94,7 +94,7 @@ pub mod internals {
     pub use crate::credentials::passkeys;
     pub use crate::model::{
         api_key, credential, decode, drone, factor, input, invitation, link, notice, noun, policy, record, region,
-        registry, session, user,
+        registration, registry, session, user,
     };
     pub use crate::{
         credentials::{foreign_token::KeySetUrl, hashing, totp},
@@ -130,7 +130,7 @@ pub mod observe {
 
 pub use caller::{All, Caller, CallerFilter, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
-pub use config::{AuditDenials, Config, IssuerKind, SecondFactor, TrustedIssuer};
+pub use config::{AuditDenials, Config, IssuerKind, Registration, SecondFactor, TrustedIssuer};
 pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},

@@ -78,6 +78,19 @@ pub enum SecondFactor {
     Required,
 }
 
+/// Who may make an account for itself (`users.register`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum Registration {
+    /// Nobody: accounts are made by others.
+    #[default]
+    Off,
+    /// Who proves an e-mail address: the account begins then. Needs a notifier.
+    Verified,
+    /// Anybody: the account begins at once, its address unproved.
+    Open,
+}
+
 /// Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
 /// has a safe default. Times are in seconds unless the name says otherwise.
 ///
@@ -162,6 +175,10 @@ pub struct Config {
     /// password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
     #[input(default = SecondFactor::Optional)]
     pub second_factor: SecondFactor,
+    /// Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
+    /// take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+    #[input(default = Registration::Off)]
+    pub registration: Registration,
     /// The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
     /// development `localhost`. Default: none; without it there are no passkeys.
     pub passkey_domain: Option<String>,
@@ -256,7 +273,7 @@ pub struct Config {
     pub lock_after_failures: u32,
     /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
     /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
     pub link_url: Option<String>,
     /// The name of the application, which stands below notices, 1 to 100 characters. Default: none.
     pub application_name: Option<String>,

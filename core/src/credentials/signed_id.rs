@@ -38,6 +38,8 @@ pub enum Purpose {
     Identity,
     /// An invitation.
     Invitation,
+    /// An account that somebody asked for.
+    Registration,
 }
 
 impl Purpose {
@@ -53,6 +55,7 @@ impl Purpose {
             Purpose::MailSignIn => "rkm_",
             Purpose::Identity => "rkn_",
             Purpose::Invitation => "rki_",
+            Purpose::Registration => "rkg_",
         }
     }
 }

@@ -17,9 +17,9 @@ use super::{
     table = "drones",
     key(id),
     index(code),
-    index(region_id),
-    index(operator_id),
-    index(status),
+    index(region_id, created_at),
+    index(operator_id, created_at),
+    index(status, created_at),
     index(created_at)
 )]
 #[record(search(code), sync = replicated)]

@@ -99,6 +99,8 @@ ids! {
     ApiKeyId;
     /// An invitation's id.
     InvitationId;
+    /// The id of an account that somebody asked for.
+    RegistrationId;
     /// The id of one notice.
     NoticeId;
     /// The id of one identity that an account stands for.

@@ -25,6 +25,7 @@ pub mod proof;
 pub mod reason;
 pub mod record;
 pub mod region;
+pub mod registration;
 pub mod registry;
 pub mod report;
 pub mod role_assignment;

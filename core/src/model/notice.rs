@@ -30,10 +30,13 @@ pub enum NoticeKind {
     /// Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account
     /// or none.
     Invitation,
+    /// Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for
+    /// `users.confirm_registration`.
+    Registration,
     /// The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
     /// `email.confirm`.
     EmailChange,
-    /// Somebody asked to change its address to this one, which another account has: it is told to that one.
+    /// Somebody asked for this address, for an account or a new one, which another account has: it is told to that one.
     AddressTaken,
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
     EmailChanged,
@@ -80,7 +83,7 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// The e-mail address that it goes to.
     pub address: String,
-    /// Whose account it is about; none: nobody's, of an invitation.
+    /// Whose account it is about; none: nobody's, of an invitation or of an account that begins.
     pub user_id: Option<UserId>,
     /// A subject in English, the same for all of a kind.
     pub subject: String,
@@ -113,13 +116,13 @@ pub struct PendingNotice {
     pub id: NoticeId,
     /// What it is about.
     pub kind: NoticeKind,
-    /// Whose account it is about; none: of whom this is the name, or nobody's, of an invitation.
+    /// Whose account it is about; none: of whom this is the name, or nobody's, of an invitation or of an account that begins.
     pub user_id: Option<UserId>,
     /// What somebody typed, who may have no account: looked up when the notice is sent.
     pub identifier: Option<String>,
     /// Where it goes; none: to the account's address when it is sent.
     pub address: Option<String>,
-    /// The link in it, once there is one; the invitation.
+    /// The link in it, once there is one; the invitation, or the account that somebody asked for.
     pub link_id: Option<LinkId>,
     /// The credential's epoch in which it was asked for, where another one voids it.
     pub epoch: Option<i64>,

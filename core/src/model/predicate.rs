@@ -113,6 +113,8 @@ pub struct Link {
     pub own: Name,
     /// Its column that holds the other side.
     pub to: Name,
+    /// Whether many rows are tied, so that each is looked up as it comes instead of all that are tied at first.
+    pub is_common: bool,
 }
 
 /// Where [`Predicate::matches`] looks up links.

@@ -29,7 +29,14 @@ use super::{
     set_admin = "Make and unmake administrators"
 ))]
 #[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id, authority = id), retention = kept)]
-#[record(index(region_id), index(status), index(created_at), index(email), index(username), index(last_name))]
+#[record(
+    index(region_id, created_at),
+    index(status, created_at),
+    index(created_at),
+    index(email),
+    index(username),
+    index(last_name)
+)]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {
     /// The account's id.

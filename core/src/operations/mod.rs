@@ -202,6 +202,8 @@ macro_rules! operation_list {
         $then! {
             /// Accounts.
             users: Users {
+                fn register(RegisterUser) -> RegisteredUser;
+                fn confirm_registration(ConfirmRegistration) -> ConfirmedRegistration;
                 fn create(CreateUser) -> UserView;
                 fn get(GetUser) -> UserView;
                 fn find(FindUser) -> UserView;

@@ -107,8 +107,13 @@ pub fn relations() -> impl Iterator<Item = (&'static str, &'static str, Link, &'
         let of = storage::table(relation.of)?;
         let own = of.columns.get(*of.key.first()?)?;
         let name = |at: usize| tie.columns[at].name.into();
-        let link =
-            Link { table: tie.name.into(), from: name(relation.from), own: own.name.into(), to: name(relation.to) };
+        let link = Link {
+            table: tie.name.into(),
+            from: name(relation.from),
+            own: own.name.into(),
+            to: name(relation.to),
+            is_common: false,
+        };
         Some((of.noun.resource?.kind, relation.name, link, *tie))
     })
 }

@@ -17,7 +17,8 @@ pub struct Query {
     pub table: &'static Table,
     /// Which rows.
     pub filter: Predicate,
-    /// In which order; the key is always appended (ascending), so that the order is total.
+    /// In which order; the key is always appended, in the direction of the last part, so that the order is total and an index
+    /// is walked one way.
     pub order: Vec<Order>,
     /// A table of as many rows with the same keys, by whose columns the rows are ordered instead of by their own. Each
     /// row is answered with its row there behind it, and is left out where it has none.
@@ -103,11 +104,12 @@ impl Query {
     /// The columns that decide the order, the key's last.
     pub fn full_order(&self) -> Vec<Order> {
         let mut order = self.order.clone();
+        let direction = order.last().map_or(Direction::Ascending, |part| part.direction);
         let table = self.ordering();
         for at in table.key {
             let name = table.columns[*at].name;
             if !order.iter().any(|part| part.column == name) {
-                order.push(Order { column: name.into(), direction: Direction::Ascending });
+                order.push(Order { column: name.into(), direction });
             }
         }
         order

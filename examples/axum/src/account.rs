@@ -1,5 +1,5 @@
-//! What is done by mail: forgotten passwords, proving and changing addresses, and invitations; and the page that links in mails open.
-//! Take this file and its folder along; nothing in it is about documents.
+//! What is done by mail: forgotten passwords, proving and changing addresses, invitations and registration; and the page that
+//! links in mails open. Take this file and its folder along; nothing in it is about documents.
 
 use axum::{
     Json, Router,
@@ -13,6 +13,7 @@ use rolekeep::{
     email::{ChangeEmail, ConfirmEmail, RevertEmail},
     invitations::{AcceptInvitation, AcceptedInvitation, CreateInvitation, InvitationView},
     passwords::{ForgotPassword, PasswordReset, ResetPassword},
+    users::{ConfirmRegistration, ConfirmedRegistration, RegisterUser, RegisteredUser},
     verification::{ConfirmVerification, Confirmation},
 };
 use serde::Deserialize;
@@ -37,6 +38,8 @@ where
         .route("/email/revert", post(revert_email))
         .route("/invitation", post(invite))
         .route("/invitation/accept", post(accept_invitation))
+        .route("/register", post(register))
+        .route("/register/confirm", post(confirm_registration))
         .route("/account", get(async || asset("text/html; charset=utf-8", include_str!("account/page.html"))))
         .route("/account.js", get(async || asset("text/javascript; charset=utf-8", include_str!("account/page.js"))))
 }
@@ -71,6 +74,18 @@ struct Accept {
     token: String,
     /// Of whoever is not signed in to an account with the address.
     new_password: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Register {
+    email: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+struct Begin {
+    token: String,
+    password: String,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +146,18 @@ async fn accept_invitation(
     let mut accept = AcceptInvitation::new(given.token);
     accept.password = given.new_password.map(Into::into);
     Ok(Json(me.map_or(somebody, |SignedIn(me)| me).invitations().accept(accept).await?))
+}
+
+/// The same answer, whether or not somebody has that address.
+async fn register(somebody: Anonymous, Json(given): Json<Register>) -> Result<Json<RegisteredUser>, Failure> {
+    Ok(Json(somebody.users().register(RegisterUser::new(given.email, given.password)).await?))
+}
+
+async fn confirm_registration(
+    somebody: Anonymous,
+    Json(given): Json<Begin>,
+) -> Result<Json<ConfirmedRegistration>, Failure> {
+    Ok(Json(somebody.users().confirm_registration(ConfirmRegistration::new(given.token, given.password)).await?))
 }
 
 /// A part of the page: nothing but its own script runs in it, nobody frames it or keeps it, and no address leaves it.

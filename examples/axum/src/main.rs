@@ -18,7 +18,7 @@ use axum_service::{
     rate_limit::REQUESTS,
     session::Origin,
 };
-use rolekeep::{Config, Policy, UserManagement, users::CreateUser};
+use rolekeep::{Config, Policy, Registration, UserManagement, users::CreateUser};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(server) = env::var("SMTP_URL") {
         let from = env::var("MAIL_FROM").unwrap_or_else(|_| "Documents <documents@example.org>".to_owned());
         mailer = Some(Mailer::new(&server, &from, languages.clone())?);
-        config = config.mail_sign_in(true);
+        config = config.mail_sign_in(true).registration(Registration::Verified);
     }
     let mut builder = UserManagement::builder().policy(policy).config(config);
     if let Some(mailer) = mailer {

@@ -18,7 +18,7 @@ use axum_service::{
 };
 use catcher::Catcher;
 use rolekeep::{
-    Config, Policy, RequestContext, UserManagement,
+    Config, Policy, Registration, RequestContext, UserManagement,
     audit::ListAudit,
     environment::TokioEnvironment,
     passwords::ForgotPassword,
@@ -43,7 +43,7 @@ impl World {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let config = Config::new().trusted_proxies(["127.0.0.1"]).denied_networks(["203.0.113.0/24"]);
         let config = config.access_token_seconds(900).hashing_memory_kib(7168).hashing_iterations(5);
-        let config = config.link_url(format!("{base}/account"));
+        let config = config.link_url(format!("{base}/account")).registration(Registration::Verified);
         let languages = Languages::default();
         let mailer = Mailer::new(&smtp, "Documents <documents@example.com>", languages.clone()).unwrap();
         let seconds = Arc::<AtomicU64>::default();
@@ -158,6 +158,27 @@ async fn an_address_is_proved_by_its_mail_and_the_password() {
     assert_eq!(confirm(Some(&ada), None).await.body["is_verified"], true);
     let me = ask(format!("{}/me", world.base), "GET", Some(&ada), None, &[]).await;
     assert_eq!(me.body["email_verified"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_registers_has_an_account_by_the_link_and_the_password() {
+    let world = World::start().await;
+    let register = |email: &str| json!({"email": email, "password": NEW_PASSWORD});
+    for email in ["new@example.org", "ada@example.org"] {
+        let answer = world.post("/register", None, register(email)).await;
+        assert!(answer.status == 200 && answer.body["user"].is_null(), "{}", answer.body);
+    }
+    let told = world.catcher.mail("ada@example.org", "Your address has an account already").await;
+    assert!(!told.data.contains("rkg_"), "{}", told.data);
+    let mail = world.catcher.mail("new@example.org", "Begin your account").await;
+    assert!(mail.link().unwrap().starts_with(&format!("{}/account#rkg_", world.base)), "{}", mail.text());
+    let confirm = async |password| {
+        world.post("/register/confirm", None, json!({"token": mail.token(), "password": password})).await
+    };
+    assert_eq!(refusal(&confirm("another horse than that").await), (401, "invalid_credentials"));
+    let begun = confirm(NEW_PASSWORD).await;
+    assert_eq!((begun.status, &begun.body["user"]["email_verified"]), (200, &json!(true)), "{}", begun.body);
+    assert_eq!(world.sign_in("new@example.org", NEW_PASSWORD).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -341,6 +362,7 @@ async fn the_page_of_links_runs_its_own_script_alone_and_is_kept_nowhere() {
                 ("rkv_", "/verification/confirm"),
                 ("rke_", "/email/confirm"),
                 ("rki_", "/invitation/accept"),
+                ("rkg_", "/register/confirm"),
                 ("rku_", "/email/revert"),
             ] {
                 let at = text.find(&format!("{begins}: {{")).unwrap();

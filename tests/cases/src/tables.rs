@@ -58,13 +58,24 @@ static DRONES: Table = table(
 
 /// The link behind `thing.assigned_users`.
 pub fn assigned_users() -> Link {
-    Link { table: "thing_users".into(), from: "thing_id".into(), own: "id".into(), to: "user_id".into() }
+    Link {
+        table: "thing_users".into(),
+        from: "thing_id".into(),
+        own: "id".into(),
+        to: "user_id".into(),
+        is_common: false,
+    }
 }
 
 /// Types user, region, drone and thing, with the permissions of the library's operations.
 pub fn schema() -> Schema {
-    let drone_users =
-        Link { table: "drone_assignments".into(), from: "drone_id".into(), own: "id".into(), to: "user_id".into() };
+    let drone_users = Link {
+        table: "drone_assignments".into(),
+        from: "drone_id".into(),
+        own: "id".into(),
+        to: "user_id".into(),
+        is_common: false,
+    };
     let schema = Schema::new()
         .record("user", &USERS)
         .record("region", &REGIONS)

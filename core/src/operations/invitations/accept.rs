@@ -1,7 +1,5 @@
 //! Accepting an invitation.
 
-use std::sync::OnceLock;
-
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
@@ -14,7 +12,6 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         invitation::{Invitation, InvitationEnd, StoredRole},
-        record::ResourceRecord,
         secret::Secret,
         session::SessionEnd,
         text::canonical,
@@ -28,14 +25,12 @@ use crate::{
         links::void,
         passwords::NewPassword,
         plan::Plan,
-        rights,
         roles::{self, Terms, check_terms},
         scopes,
         services::Services,
-        users::{CreateUser, Fields, Made, NewUser, UserView, existing, insert, is_elsewhere, shown},
+        users::{CreateUser, Fields, Made, NewUser, UserView, existing, insert, is_elsewhere, refuse_guarded, shown},
         verification,
     },
-    rules::RuleSet,
 };
 
 /// Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
@@ -75,11 +70,10 @@ pub struct AcceptedInvitation {
     pub device_token: Secret,
 }
 
-/// What was given, and the hash of the password once it is made: of all tries of one request once.
+/// What was given.
 pub struct Accepting {
     asked: AcceptInvitation,
     password: Option<NewPassword>,
-    hash: OnceLock<Secret>,
 }
 
 #[portable_async]
@@ -92,7 +86,7 @@ impl Operation for AcceptInvitation {
 
     async fn validate(self, _: &Services, _: Time) -> Result<Accepting> {
         let password = self.password.clone().map(NewPassword::new);
-        Ok(Accepting { asked: self, password, hash: OnceLock::new() })
+        Ok(Accepting { asked: self, password })
     }
 
     async fn plan(accepting: &Accepting, (): (), plan: &mut Plan<'_>) -> Result<AcceptedInvitation> {
@@ -282,29 +276,7 @@ impl Accepting {
 
     /// The hash of the password. Last of all: whoever gets so far uses the invitation up, or is too late.
     async fn hash(&self, plan: &Plan<'_>) -> Result<Secret> {
-        if let Some(hash) = self.hash.get() {
-            return Ok(hash.clone());
-        }
         let password = self.password.as_ref().ok_or_else(|| wrong("password", FieldCode::Required, "must be given"))?;
-        let accepted = password.accepted(&plan.services.breaches, "password").await?;
-        let hash = plan.services.hasher.hash(accepted, true).await?;
-        Ok(self.hash.get_or_init(|| hash).clone())
-    }
-}
-
-/// What conditions read of users is chosen by nobody who has no rights yet (docs/rules.md, "Attributes that carry authority").
-fn refuse_guarded(checks: &mut Checks, rules: &RuleSet, fields: &Fields) {
-    let chosen = [
-        ("username", &fields.username),
-        ("full_name", &fields.full_name),
-        ("display_name", &fields.display_name),
-        ("first_name", &fields.first_name),
-        ("last_name", &fields.last_name),
-    ];
-    for (field, value) in chosen {
-        if value.is_some() && rights::is_guarded(rules, User::TYPE, field) {
-            let message = "decides about rights here, and is given by who may give those";
-            checks.error(field, Invalid::new(FieldCode::UnknownField, message));
-        }
+        password.hash(plan.services, "password", true).await
     }
 }

@@ -70,20 +70,29 @@ impl Try {
             let key = keys.of(&format!("asks for {kind} by user"), user.0.as_bytes())?;
             side.lanes.push(Lane { key, quota: OF_INVITER });
         }
-        for quota in OF_ONE {
-            let key = keys.of(&format!("asks for {kind} in {} by to", quota.period), canonical(to).as_bytes())?;
-            side.lanes.push(Lane { key, quota });
-        }
+        side.lanes.extend(of_mailed(&keys, kind, to)?);
         Ok(Self::of(side))
     }
 
-    /// Making an account for oneself, by a token of an issuer. It counts with asking for mail: each lets a stranger write. Where no address is known,
-    /// all of an issuer are one lane.
-    pub(in crate::operations) fn registering(services: &Services, actor: &Actor, issuer: &str) -> Result<Self> {
+    /// Making an account for oneself, by a token of an issuer or by none. It counts with asking for mail: each lets a stranger write.
+    /// Where no address is known, all of an issuer are one lane, and all who come without.
+    pub(in crate::operations) fn registering(
+        services: &Services,
+        actor: &Actor,
+        issuer: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<Self> {
         let keys = Keys { services };
         let mut side = of_address(&keys, actor)?;
         if side.lanes.is_empty() {
-            side.lanes.push(Lane { key: keys.of("registers by issuer", issuer.as_bytes())?, quota: OF_INVITER });
+            let key = match issuer {
+                Some(issuer) => keys.of("registers by issuer", issuer.as_bytes())?,
+                None => keys.of("registers", &[])?,
+            };
+            side.lanes.push(Lane { key, quota: OF_INVITER });
+        }
+        if let Some(to) = to {
+            side.lanes.extend(of_mailed(&keys, NoticeKind::Registration, to)?);
         }
         Ok(Self::of(side))
     }
@@ -96,6 +105,15 @@ impl Try {
         side.lanes.push(Lane { key, quota });
         Ok(Self::of(side))
     }
+}
+
+/// What counts for the address that is mailed, whoever asks.
+fn of_mailed(keys: &Keys<'_>, kind: NoticeKind, to: &str) -> Result<Vec<Lane>> {
+    let lane = |quota: Quota| {
+        let key = keys.of(&format!("asks for {kind} in {} by to", quota.period), canonical(to).as_bytes())?;
+        Ok(Lane { key, quota })
+    };
+    OF_ONE.into_iter().map(lane).collect()
 }
 
 /// What counts for an address alone.

@@ -61,12 +61,13 @@ impl PendingNotice {
 }
 
 /// What somebody asks for.
-const ASKED: [NoticeKind; 5] = [
+const ASKED: [NoticeKind; 6] = [
     NoticeKind::PasswordReset,
     NoticeKind::Verification,
     NoticeKind::EmailChange,
     NoticeKind::SignInCode,
     NoticeKind::Invitation,
+    NoticeKind::Registration,
 ];
 
 /// The notices of some kinds.
@@ -203,6 +204,17 @@ pub(super) async fn invite(plan: &mut Plan<'_>, address: &str, invitation: LinkI
     Ok(())
 }
 
+/// Plans a mail to an address for which somebody asks for an account, whoever has that. Counted already.
+///
+/// # Errors
+/// `RATE_LIMIT_EXCEEDED`
+pub(super) async fn ask_for_account(plan: &mut Plan<'_>, address: &str, registration: LinkId) -> Result<()> {
+    let notice = one_more(plan, NoticeKind::Registration).await?;
+    let (address, link_id) = (Some(address.to_owned()), Some(registration));
+    plan.follow(None, PendingNotice { address, link_id, ..notice });
+    Ok(())
+}
+
 /// A notice that somebody asks for, counted by what it claims to be.
 async fn asked_by(
     plan: &mut Plan<'_>,
@@ -218,6 +230,11 @@ async fn asked_by(
 /// A notice that somebody asks for, counted.
 async fn asked(plan: &mut Plan<'_>, kind: NoticeKind, tried: &Try) -> Result<PendingNotice> {
     plan.count_failed(tried).await?;
+    one_more(plan, kind).await
+}
+
+/// A notice that somebody asks for, if not too many wait.
+async fn one_more(plan: &Plan<'_>, kind: NoticeKind) -> Result<PendingNotice> {
     if plan.reads().count::<PendingNotice>(of_kinds(&ASKED)).await? >= MOST_WAITING {
         return Err(Error::rate_limited(Duration::from_secs(60)));
     }

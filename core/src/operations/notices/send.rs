@@ -7,12 +7,13 @@ use crate::{
     model::{
         credential::Credential,
         error::Result,
-        id::{InvitationId, LinkId, UserId},
+        id::{InvitationId, LinkId, RegistrationId, UserId},
         invitation::Invitation,
         link::{LinkPurpose, OneTimeLink},
         notice::PendingNotice,
         predicate::{Comparison, Predicate},
         record::Record,
+        registration::PendingRegistration,
         secret::Secret,
         text::canonical,
         time::Time,
@@ -93,7 +94,8 @@ impl Mailed {
 pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Given>> {
     let found = if plan.now < row.expires_at { found(plan, row).await? } else { None };
     let Some(Mailed { user, kind, link }) = found else {
-        let is_known = row.user_id.is_some() || row.kind == NoticeKind::Invitation;
+        let is_of_nobody = matches!(row.kind, NoticeKind::Invitation | NoticeKind::Registration);
+        let is_known = row.user_id.is_some() || is_of_nobody;
         if is_known && plan.now >= row.expires_at {
             told(plan, row, "it was not sent in time");
         }
@@ -156,6 +158,9 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
     if row.kind == NoticeKind::Invitation {
         return invited(plan, row).await;
     }
+    if row.kind == NoticeKind::Registration {
+        return registering(plan, row).await;
+    }
     let id = match (row.user_id, &row.identifier) {
         (Some(id), _) => Some(id),
         (None, Some(name)) => users::owner_of(plan.reads(), name).await?,
@@ -193,7 +198,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
         | NoticeKind::Impersonated
         | NoticeKind::SignInLocked => return Ok(Some(Mailed::of(user, row.kind))),
         // It is nobody's account that it is about.
-        NoticeKind::Invitation => return Ok(None),
+        NoticeKind::Invitation | NoticeKind::Registration => return Ok(None),
     };
     let Some(address) = address.clone() else { return Ok(None) };
     let credential = epochs::credential_of(plan, user.id).await?;
@@ -224,13 +229,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
         }
         LinkPurpose::EmailChange => {
             if let Some(other) = plan.holder("email", &address).await?.filter(|other| *other != user.id.to_string()) {
-                // Its owner is told, who asked is not.
-                let owner = other.parse::<UserId>().ok();
-                let Some(owner) = owner else { return Ok(None) };
-                let owner: Option<User> = plan.reads().get(&(owner,)).await?;
-                let has_it = |owner: &User| owner.email.as_deref().map(canonical) == Some(canonical(&address));
-                let owner = owner.filter(|owner| owner.status != UserStatus::Deleted);
-                return Ok(owner.filter(has_it).map(|owner| Mailed::of(owner, NoticeKind::AddressTaken)));
+                return taken(plan, &address, &other).await;
             }
         }
         LinkPurpose::Reset | LinkPurpose::Verification | LinkPurpose::EmailRevert | LinkPurpose::MailSignIn => {}
@@ -248,6 +247,29 @@ async fn invited(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mail
     let token = invitation.secret(plan.services)?;
     let linked = Linked { id, address: invitation.email, expires_at: invitation.expires_at, token, code: None };
     Ok(Some(Mailed { user: None, kind: row.kind, link: Some(linked) }))
+}
+
+/// What is mailed to who is to have an account, as long as that may begin.
+async fn registering(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed>> {
+    let Some(id) = row.link_id else { return Ok(None) };
+    let pending: Option<PendingRegistration> = plan.reads().get(&(RegistrationId(id.0),)).await?;
+    let Some(pending) = pending.filter(|pending| plan.now < pending.expires_at) else { return Ok(None) };
+    if let Some(owner) = plan.holder("email", &pending.email).await? {
+        return taken(plan, &pending.email, &owner).await;
+    }
+    plan.check(&pending);
+    let token = pending.secret(plan.services)?;
+    let linked = Linked { id, address: pending.email, expires_at: pending.expires_at, token, code: None };
+    Ok(Some(Mailed { user: None, kind: row.kind, link: Some(linked) }))
+}
+
+/// What is mailed where somebody else has the address: its owner is told, who asked is not.
+async fn taken(plan: &Plan<'_>, address: &str, owner: &str) -> Result<Option<Mailed>> {
+    let Ok(owner) = owner.parse::<UserId>() else { return Ok(None) };
+    let owner: Option<User> = plan.reads().get(&(owner,)).await?;
+    let has_it = |owner: &User| owner.email.as_deref().map(canonical) == Some(canonical(address));
+    let owner = owner.filter(|owner| owner.status != UserStatus::Deleted);
+    Ok(owner.filter(has_it).map(|owner| Mailed::of(owner, NoticeKind::AddressTaken)))
 }
 
 /// What is mailed to who asked to sign in by mail: a mailbox is no second factor, and lets nobody in where there is one (NIST SP

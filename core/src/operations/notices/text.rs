@@ -23,6 +23,7 @@ pub(super) const fn subject(kind: NoticeKind) -> &'static str {
         NoticeKind::SignInCode => "Your code to sign in",
         NoticeKind::Verification => "Confirm your e-mail address",
         NoticeKind::Invitation => "You are invited",
+        NoticeKind::Registration => "Begin your account",
         NoticeKind::EmailChange => "Confirm your new e-mail address",
         NoticeKind::AddressTaken => "Your e-mail address is in use",
         NoticeKind::EmailChanged => "Your e-mail address was changed",
@@ -67,9 +68,13 @@ const fn about(kind: NoticeKind, has_link: bool) -> &'static str {
             "You are invited to have an account here. Open this to choose a password; if this e-mail address has an account here already, \
              sign in to it before:"
         }
+        NoticeKind::Registration => {
+            "Somebody, probably you, asked for an account with this e-mail address. Open this and give the password that you chose; the \
+             account begins then:"
+        }
         NoticeKind::EmailChange => "Open this, signed in to your account, to use this e-mail address for it:",
         NoticeKind::AddressTaken => {
-            "Somebody, perhaps you, asked to use this e-mail address for another account. Yours has it, and keeps it."
+            "Somebody, perhaps you, asked to use this e-mail address for another account, or for a new one. Yours has it, and keeps it."
         }
         NoticeKind::EmailChanged if has_link => {
             "The e-mail address of your account was changed to another one. If it was not you, open this to change it back, and \
@@ -133,6 +138,7 @@ const fn otherwise(kind: NoticeKind, has_link: bool) -> &'static str {
         | NoticeKind::SignInCode => "If it was not you, there is nothing to do: your account is as it was.",
         NoticeKind::AddressTaken => "There is nothing to do.",
         NoticeKind::Invitation => "If you do not know why, there is nothing to do.",
+        NoticeKind::Registration => "If it was not you, there is nothing to do: there is no account.",
         NoticeKind::EmailChanged | NoticeKind::FactorAdded | NoticeKind::IdentityLinked if has_link => {
             "If it was you, there is nothing to do."
         }

@@ -16,6 +16,7 @@ use crate::{
         secret::Secret,
         unicode,
     },
+    operations::services::Services,
 };
 
 /// A list that does not answer for so long has failed.
@@ -130,17 +131,18 @@ impl AcceptedPassword {
     }
 }
 
-/// A password that somebody chooses. The list is asked about it once, however often the operation is planned anew: others may
-/// wait for a plan that was made in vain a few times.
+/// A password that somebody chooses. The list is asked about it once and it is hashed once, however often the operation is
+/// planned anew: others may wait for a plan that was made in vain a few times.
 pub struct NewPassword {
     secret: Secret,
     accepted: OnceCell<Result<AcceptedPassword, Invalid>>,
+    hash: OnceCell<Secret>,
 }
 
 impl NewPassword {
     /// As it was typed.
     pub(in crate::operations) fn new(secret: Secret) -> Self {
-        Self { secret, accepted: OnceCell::new() }
+        Self { secret, accepted: OnceCell::new(), hash: OnceCell::new() }
     }
 
     /// As it was typed.
@@ -152,8 +154,17 @@ impl NewPassword {
     ///
     /// # Errors
     /// `VALIDATION_ERROR` of this field, [`Reason::BreachedPasswordsUnavailable`].
-    pub(in crate::operations) async fn accepted(&self, breaches: &Breaches, field: &str) -> Result<AcceptedPassword> {
-        let accepted = self.accepted.get_or_try_init(|| breaches.accept(self.secret.clone())).await?;
+    pub(in crate::operations) async fn accepted(&self, services: &Services, field: &str) -> Result<AcceptedPassword> {
+        let accepted = self.accepted.get_or_try_init(|| services.breaches.accept(self.secret.clone())).await?;
         accepted.clone().map_err(|Invalid { code, message }| wrong(field, code, message))
+    }
+
+    /// Its hash, before or after those of strangers.
+    ///
+    /// # Errors
+    /// Those of [`NewPassword::accepted`], [`Reason::HashingQueueFull`].
+    pub(in crate::operations) async fn hash(&self, services: &Services, field: &str, is_first: bool) -> Result<Secret> {
+        let accepted = self.accepted(services, field).await?;
+        self.hash.get_or_try_init(|| services.hasher.hash(accepted, is_first)).await.cloned()
     }
 }

@@ -10,7 +10,13 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation, actor::Actor, administrators, epochs, plan::Plan, reads::Reads, services::Services,
+        Access, Operation,
+        actor::Actor,
+        administrators,
+        epochs::{self, Password},
+        plan::Plan,
+        reads::Reads,
+        services::Services,
         users::existing,
     },
 };
@@ -84,8 +90,8 @@ impl Operation for SetTemporaryPassword {
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<TemporaryPassword> {
         administrators::require_may_give_all_of(plan, user.id).await?;
         let password = generated(plan.services.env.random()?);
-        let accepted = AcceptedPassword::generated(password.clone());
-        let until = plan.given(&user, accepted, true, "passwords.set_temporary").await?;
+        let hash = plan.services.hasher.hash(AcceptedPassword::generated(password.clone()), true).await?;
+        let until = plan.given(&user, Password::Temporary(hash), "passwords.set_temporary").await?;
         Ok(TemporaryPassword { password, expires_at: until.unwrap_or(plan.now) })
     }
 }
@@ -107,8 +113,10 @@ impl Operation for SetPassword {
 
     async fn plan((password, is_temporary): &Self::Valid, user: User, plan: &mut Plan<'_>) -> Result<()> {
         check(plan, "password", password.secret(), &user).await?;
-        let accepted = password.accepted(&plan.services.breaches, "password").await?;
-        plan.given(&user, accepted, *is_temporary, "passwords.set").await.map(drop)
+        let hash = password.hash(plan.services, "password", true).await?;
+        let is_short = plan.services.config.is_short(password.secret());
+        let new = if *is_temporary { Password::Temporary(hash) } else { Password::Chosen { hash, is_short } };
+        plan.given(&user, new, "passwords.set").await.map(drop)
     }
 }
 

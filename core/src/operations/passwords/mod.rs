@@ -52,11 +52,11 @@ pub(super) async fn chosen(
     before: &Credential,
 ) -> Result<Password> {
     let is_short = check(plan, field, password.secret(), user).await?;
-    let accepted = password.accepted(&plan.services.breaches, field).await?;
+    password.accepted(plan.services, field).await?;
     if before.password_hash.is_some() && is_right(plan, before, password.secret()).await? {
         return Err(wrong(field, FieldCode::Disagrees, "must not be the present password"));
     }
-    let hash = plan.services.hasher.hash(accepted, true).await?;
+    let hash = password.hash(plan.services, field, true).await?;
     Ok(Password::Chosen { hash, is_short })
 }
 
@@ -125,27 +125,12 @@ pub(super) async fn proved(
 #[portable_async]
 trait Given {
     /// Plans a password that the user did not choose; until when it lets the user in, where it is temporary.
-    async fn given(
-        &mut self,
-        user: &User,
-        password: AcceptedPassword,
-        is_temporary: bool,
-        action: &str,
-    ) -> Result<Option<Time>>;
+    async fn given(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>>;
 }
 
 #[portable_async]
 impl Given for Plan<'_> {
-    async fn given(
-        &mut self,
-        user: &User,
-        password: AcceptedPassword,
-        is_temporary: bool,
-        action: &str,
-    ) -> Result<Option<Time>> {
-        let is_short = self.services.config.is_short(password.secret());
-        let hash = self.services.hasher.hash(password, true).await?;
-        let new = if is_temporary { Password::Temporary(hash) } else { Password::Chosen { hash, is_short } };
+    async fn given(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>> {
         let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, Keys::Ended).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);
         Ok(credential.temporary_until)

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use async_lock::OnceCell;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
@@ -126,7 +125,6 @@ struct SeededUser {
     new: CreateUser,
     id: UserId,
     password: Option<NewPassword>,
-    password_hash: OnceCell<Secret>,
 }
 
 /// A seed whose fields are valid.
@@ -189,7 +187,7 @@ impl Operation for Seed {
             new.check(&mut checks, services, now)?;
             users::check_roles(&mut checks, &services.rules(), &new.roles);
             let password = new.password.clone().map(NewPassword::new);
-            users.push(SeededUser { new, id: user.id, password, password_hash: OnceCell::new() });
+            users.push(SeededUser { new, id: user.id, password });
         }
         for (at, drone) in self.drones.iter().enumerate() {
             checks.part(&format!("drones[{at}]"));
@@ -217,7 +215,7 @@ impl Operation for Seed {
                 result.regions_created += 1;
             }
         }
-        for (at, SeededUser { new: seeded, id, password, password_hash }) in seed.users.iter().enumerate() {
+        for (at, SeededUser { new: seeded, id, password }) in seed.users.iter().enumerate() {
             if plan.reads().get::<User>(&(*id,)).await?.is_some() {
                 continue;
             }
@@ -226,13 +224,7 @@ impl Operation for Seed {
             users::check_roles(&mut checks, plan.rules(), &seeded.roles);
             checks.finish()?;
             let password_hash = match password {
-                // Once, however often the plan is made anew.
-                Some(password) => {
-                    let field = format!("users[{at}].password");
-                    let accepted = password.accepted(&plan.services.breaches, &field).await?;
-                    let hashed = password_hash.get_or_try_init(|| plan.services.hasher.hash(accepted, true)).await?;
-                    Some(hashed.clone())
-                }
+                Some(password) => Some(password.hash(plan.services, &format!("users[{at}].password"), true).await?),
                 None => None,
             };
             let region = seeded.region.clone();

@@ -43,7 +43,7 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
     {
         fields.username = None;
     }
-    let tried = Try::registering(plan.services, plan.actor, &foreign.identity.issuer)?;
+    let tried = Try::registering(plan.services, plan.actor, Some(&foreign.identity.issuer), None)?;
     plan.count_failed(&tried).await?;
     let id: UserId = plan.services.env.new_id()?;
     let is_proved = fields.email.is_some();

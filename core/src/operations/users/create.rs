@@ -15,6 +15,7 @@ use crate::{
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::UserId,
+        record::ResourceRecord,
         registry::Claim,
         role_assignment::RoleAssignment,
         secret::Secret,
@@ -154,6 +155,23 @@ impl CreateUser {
             checks.error("status", Invalid::new(FieldCode::UnknownValue, "a new user is active or inactive"));
         }
         Ok(fields)
+    }
+}
+
+/// Refuses what conditions read of users, of who has no rights to give yet (docs/rules.md, "Attributes that carry authority").
+pub(crate) fn refuse_guarded(checks: &mut Checks, rules: &RuleSet, fields: &Fields) {
+    let chosen = [
+        ("username", &fields.username),
+        ("full_name", &fields.full_name),
+        ("display_name", &fields.display_name),
+        ("first_name", &fields.first_name),
+        ("last_name", &fields.last_name),
+    ];
+    for (field, value) in chosen {
+        if value.is_some() && rights::is_guarded(rules, User::TYPE, field) {
+            let message = "decides about rights here, and is given by who may give those";
+            checks.error(field, Invalid::new(FieldCode::UnknownField, message));
+        }
     }
 }
 

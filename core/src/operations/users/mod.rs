@@ -2,25 +2,29 @@
 
 mod admin;
 mod change;
+mod confirm_registration;
 mod create;
 mod delete;
 mod identity;
 mod list;
 mod read;
+mod register;
 mod status;
 mod view;
 
 pub use crate::model::user::UserStatus;
 pub use admin::{GrantAdmin, RevokeAdmin};
 pub use change::{ReplaceUser, UpdateUser};
+pub use confirm_registration::{ConfirmRegistration, ConfirmedRegistration};
 pub use create::CreateUser;
-pub(super) use create::{Fields, Made, NewUser, check_roles, insert};
+pub(super) use create::{Fields, Made, NewUser, check_roles, insert, refuse_guarded};
 pub use delete::DeleteUser;
 pub use identity::ExternalIdentity;
 pub(super) use identity::{is_elsewhere, link, unlink, unlink_since};
 pub use list::{ListUsers, UserSort};
 pub use read::{FindUser, GetUser, Me};
 pub(super) use read::{check_identifier, owner_of};
+pub use register::{RegisterUser, RegisteredUser};
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
 pub use view::UserView;
 pub(super) use view::shown;

@@ -143,7 +143,13 @@ pub(super) async fn big_sets(storage: &impl Storage) -> Outcome {
     /// More than a statement takes as parameters: 65,535 in PostgreSQL, 32,766 in SQLite.
     const SIZE: u128 = 70_000;
     let (items, ties) = fill(storage).await?;
-    let link = Link { table: Tie::TABLE.name.into(), from: "item".into(), own: "id".into(), to: "tag".into() };
+    let link = Link {
+        table: Tie::TABLE.name.into(),
+        from: "item".into(),
+        own: "id".into(),
+        to: "tag".into(),
+        is_common: false,
+    };
     let texts = || {
         (0..SIZE)
             .map(|number| Value::Text(format!("O'Neill {number}")))

@@ -181,10 +181,13 @@ fn leaves() -> Vec<Predicate> {
         from: "item".into(),
         own: own.into(),
         to: "tag".into(),
+        is_common: false,
     };
     for own in ["id", "owner", "name", "nowhere"] {
         for set in [vec!["red"], vec!["bl'ue", "red"], vec!["none"], vec![], vec!["a", "b", "O'Neill", "\u{1f600}"]] {
-            leaves.push(Predicate::Linked(link(own), Predicate::set(set.into_iter().map(Value::from))));
+            let set = Predicate::set(set.into_iter().map(Value::from));
+            leaves.push(Predicate::Linked(link(own), set.clone()));
+            leaves.push(Predicate::Linked(Link { is_common: true, ..link(own) }, set));
         }
         leaves.extend(["name", "note", "rank"].map(|column| Predicate::LinkedToColumn(link(own), column.into())));
     }

@@ -203,8 +203,8 @@ impl<'q> Filter<'q> {
             sorting.parts.iter().enumerate().filter_map(|(at, (column, _))| Some((at, self.equal(*column)?)));
         let is_among_them = after.is_none_or(|after| fixed.all(|(at, value)| after[at] == *value));
         let bounded = if is_among_them { bounded } else { 0 };
-        let down = free.iter().take_while(|(_, (_, direction))| *direction == Direction::Descending).count();
-        if free[down..].iter().any(|(_, (_, direction))| *direction == Direction::Descending) {
+        let is_down = free.iter().any(|(_, (_, direction))| *direction == Direction::Descending);
+        if is_down && free.iter().any(|(_, (_, direction))| *direction == Direction::Ascending) {
             return None;
         }
         let whole = Bound::Included(prefix.clone());
@@ -212,40 +212,14 @@ impl<'q> Filter<'q> {
             let values = after.into_iter().flat_map(|after| free[..count].iter().map(|(at, _)| after[*at].clone()));
             Bound::Included(prefix.iter().cloned().chain(values).collect::<Vec<_>>())
         };
-        if down == 0 {
-            return Some(Box::new(self.passing(self.table.between(path, start(bounded), whole))));
-        }
-        let rows = self.passing(self.table.between(path, whole, start(bounded.min(down))).rev());
-        // Newest first, then the key upwards: rows that are equal but for the key are turned round.
-        Some(Box::new(Groups { rows: rows.peekable(), columns: columns[..down].to_vec(), group: Vec::new() }))
+        Some(match is_down {
+            true => Box::new(self.passing(self.table.between(path, whole, start(bounded)).rev())),
+            false => Box::new(self.passing(self.table.between(path, start(bounded), whole))),
+        })
     }
 
     fn passing<'r>(&'r self, rows: impl Iterator<Item = &'r Stored> + 'r) -> impl Iterator<Item = &'r Stored> {
         rows.filter(|stored| self.passes(stored))
-    }
-}
-
-/// Gives each run of rows that are equal in these columns backwards.
-struct Groups<'r, I: Iterator<Item = &'r Stored>> {
-    rows: std::iter::Peekable<I>,
-    columns: Vec<usize>,
-    group: Vec<&'r Stored>,
-}
-
-impl<'r, I: Iterator<Item = &'r Stored>> Iterator for Groups<'r, I> {
-    type Item = &'r Stored;
-
-    fn next(&mut self) -> Option<&'r Stored> {
-        if self.group.is_empty() {
-            let first = self.rows.next()?;
-            self.group.push(first);
-            let columns = &self.columns;
-            let same = |row: &&Stored| columns.iter().all(|at| row.part(*at) == first.part(*at));
-            while let Some(row) = self.rows.next_if(same) {
-                self.group.push(row);
-            }
-        }
-        self.group.pop()
     }
 }
 
@@ -256,7 +230,7 @@ fn resolve(state: &State, filter: &Predicate) -> Predicate {
         Predicate::And(parts) => Predicate::all(all(parts)),
         Predicate::Or(parts) => Predicate::any(all(parts)),
         Predicate::Not(part) => resolve(state, part).negate(),
-        Predicate::Linked(link, values) => tied_rows(state, link, values),
+        Predicate::Linked(link, values) if !link.is_common => tied_rows(state, link, values),
         part => part.clone(),
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Tied {
     /// This row's side.
     pub(super) own: String,
     pub(super) is_own_nullable: bool,
+    /// See [`Link::is_common`](crate::model::predicate::Link::is_common).
+    pub(super) is_common: bool,
 }
 
 /// How tightly the surroundings bind.
@@ -253,7 +255,8 @@ impl Compiler<'_> {
             | Predicate::InRanges(name, _) => column(name),
             Predicate::CompareColumns(left, _, right, _) => column(left) || column(right),
             Predicate::Linked(link, _) => {
-                self.names.link(link).is_some_and(|tied| tied.is_own_nullable || tied.is_from_nullable)
+                let may = |tied: Tied| !tied.is_common && (tied.is_own_nullable || tied.is_from_nullable);
+                self.names.link(link).is_some_and(may)
             }
             Predicate::LinkedToColumn(..) => false,
             Predicate::Contains(..) | Predicate::ContainsColumn(..) => true,
@@ -414,6 +417,13 @@ impl Compiler<'_> {
     /// table's rows by index, instead of asking for each row whether it is tied.
     fn linked(&mut self, tied: &Tied, values: &[Value]) {
         let Some(set) = tied.to.bound_set(self.dialect(), values) else { return self.truth(false) };
+        if tied.is_common {
+            self.put("EXISTS (SELECT 1 FROM ").put(&tied.from_clause).put(" WHERE ");
+            self.put(&tied.from).put(" = ").put(&tied.own).put(" AND ");
+            self.is_in(&tied.to, set);
+            self.put(")");
+            return;
+        }
         self.put(&tied.own).put(" IN (SELECT ").put(&tied.from).put(" FROM ").put(&tied.from_clause).put(" WHERE ");
         self.is_in(&tied.to, set);
         self.put(")");

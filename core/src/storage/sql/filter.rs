@@ -147,6 +147,7 @@ impl Names for Mapping<'_> {
             is_from_nullable: true,
             to,
             is_own_nullable: own.is_nullable,
+            is_common: false,
             own: own.sql,
         })
     }

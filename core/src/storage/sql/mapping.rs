@@ -252,6 +252,7 @@ impl TableMapping {
                     to: self.one(element, base, ids, times, true)?,
                     own: self.sql(own),
                     is_own_nullable: true,
+                    is_common: false,
                 })))
             }
             (Kept::Link { .. }, false) => {

@@ -17,16 +17,49 @@ use crate::{
         record::{Key, Row, Table},
         value::Value,
     },
-    storage::{Direction, Query, Write},
+    storage::{Direction, Query, Window, Write},
 };
 
 /// Parameters that stand beside those of a filter, at most.
 const ROOM_FOR_WINDOW: usize = 100;
 
-/// The page of a query.
-pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
-    let table = query.ordering();
+/// The page of a query: the first statement, and one that goes on where the first gives fewer rows than are wanted.
+pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Page> {
     let sorting = query.sorting()?;
+    let mut ranges = match &query.window.after {
+        Some(after) => keyset(dialect, query.ordering(), &sorting.parts, after),
+        None => Ranges { first: Vec::new(), then: None },
+    };
+    let Some(then) = ranges.then.take() else {
+        let first = range(dialect, tables, query, (&sorting.parts, &query.window), ranges.first)?;
+        return Ok(Page { first, then: None, skip: 0 });
+    };
+    // How many the first one has to skip nobody knows before.
+    let Window { skip, limit, .. } = query.window;
+    let whole = Window { skip: 0, limit: limit.map(|limit| limit.saturating_add(skip)), after: None };
+    let first = range(dialect, tables, query, (&sorting.parts, &whole), ranges.first)?;
+    let then = range(dialect, tables, query, (&sorting.parts, &whole), then)?;
+    Ok(Page { first, then: Some(then), skip })
+}
+
+/// How a page is read.
+pub(in crate::storage) struct Page {
+    pub(in crate::storage) first: Statement,
+    /// What goes on behind the rows of the first.
+    pub(in crate::storage) then: Option<Statement>,
+    /// So many of the rows of both are left out.
+    pub(in crate::storage) skip: u64,
+}
+
+/// The rows of a query that also fulfil these conditions, in its order: those of a window.
+fn range(
+    dialect: Dialect,
+    tables: &Tables,
+    query: &Query,
+    (order, window): (&[(usize, Direction)], &Window),
+    conditions: Vec<Expr>,
+) -> Result<Statement> {
+    let table = query.ordering();
     let mut select = match query.beside {
         None => rows(query.table),
         Some(beside) => {
@@ -39,12 +72,10 @@ pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query)
         }
     };
     filter(dialect, tables, query, &mut select)?;
-    if let Some(after) = &query.window.after {
-        for condition in keyset(dialect, table, &sorting.parts, after) {
-            select.and_where(condition);
-        }
+    for condition in conditions {
+        select.and_where(condition);
     }
-    for (at, direction) in &sorting.parts {
+    for (at, direction) in order {
         let order = match direction {
             Direction::Ascending => Order::Asc,
             Direction::Descending => Order::Desc,
@@ -57,7 +88,7 @@ pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query)
     }
     // SQL counts with signed integers, and SQLite wants a limit before an offset.
     const MOST: u64 = i64::MAX.unsigned_abs();
-    let (skip, limit) = (Ord::min(query.window.skip, MOST), query.window.limit);
+    let (skip, limit) = (Ord::min(window.skip, MOST), window.limit);
     if skip > 0 || limit.is_some() {
         select.limit(limit.map_or(MOST, |limit| Ord::min(limit, MOST)));
     }
@@ -184,28 +215,52 @@ fn assigned<'r>(
     columns.chain(search)
 }
 
-/// Rows after the one with these values. All of the conditions must hold; the first may only be
-/// there for an index to be entered at the right place.
-fn keyset(dialect: Dialect, table: &'static Table, order: &[(usize, Direction)], after: &[Value]) -> Vec<Expr> {
+/// Ranges of an index, one behind the other: conditions that must all hold.
+struct Ranges {
+    first: Vec<Expr>,
+    then: Option<Vec<Expr>>,
+}
+
+/// Rows after the one with these values.
+///
+/// A comparison of rows is a range of an index. It leaves nulls out, which come first ascending and last descending: they are a
+/// range of their own. Where another column than the first may be null, or the directions differ, it takes a filter, whose first condition
+/// lets an index be entered at the right place.
+fn keyset(dialect: Dialect, table: &'static Table, order: &[(usize, Direction)], after: &[Value]) -> Ranges {
+    let one = |first| Ranges { first, then: None };
     let parts: Vec<Part<'_>> =
         order.iter().zip(after).map(|(part, value)| Part::new(dialect, table, part, value)).collect();
-    let is_plain = |part: &Part<'_>| part.direction == parts[0].direction && !part.nullable;
-    if parts.iter().all(is_plain) {
-        let columns = Expr::tuple(parts.iter().map(|part| part.column.clone()));
-        let values = Expr::tuple(parts.iter().map(|part| part.bound.clone()));
-        return vec![match parts[0].direction {
-            Direction::Ascending => columns.gt(values),
-            Direction::Descending => columns.lt(values),
-        }];
+    let Some((first, rest)) = parts.split_first() else { return one(vec![truth(false)]) };
+    if rest.iter().all(|part| part.direction == first.direction && !part.nullable) {
+        let beyond = |parts: &[Part<'_>]| {
+            let columns = Expr::tuple(parts.iter().map(|part| part.column.clone()));
+            let values = Expr::tuple(parts.iter().map(|part| part.bound.clone()));
+            match first.direction {
+                Direction::Ascending => columns.gt(values),
+                Direction::Descending => columns.lt(values),
+            }
+        };
+        let null = first.column.clone().is_null();
+        let among_nulls = || if rest.is_empty() { truth(false) } else { beyond(rest) };
+        return match (first.direction, first.value) {
+            (Direction::Ascending, Value::Null) => {
+                Ranges { first: vec![null, among_nulls()], then: Some(vec![first.column.clone().is_not_null()]) }
+            }
+            (Direction::Descending, Value::Null) => one(vec![null, among_nulls()]),
+            (Direction::Descending, _) if first.nullable => {
+                Ranges { first: vec![beyond(&parts)], then: Some(vec![null]) }
+            }
+            _ => one(vec![beyond(&parts)]),
+        };
     }
     let alternatives = parts.iter().enumerate().filter_map(|(at, part)| {
         let mut all: Vec<Expr> = parts[..at].iter().map(Part::same).collect();
         all.push(part.beyond()?);
         Some(joined(all, BinOper::And, true))
     });
-    let mut conditions: Vec<Expr> = parts[0].not_before().into_iter().collect();
+    let mut conditions: Vec<Expr> = first.not_before().into_iter().collect();
     conditions.push(joined(alternatives.collect(), BinOper::Or, false));
-    conditions
+    one(conditions)
 }
 
 /// One column of an order with the value to go on after.

@@ -47,6 +47,7 @@ impl Names for Asked<'_> {
             to: of("l", to),
             own: own.sql,
             is_own_nullable: own.is_nullable,
+            is_common: link.is_common,
         })
     }
 

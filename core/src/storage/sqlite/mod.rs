@@ -16,7 +16,7 @@ mod prune;
 mod rows;
 
 use async_trait::async_trait;
-use sqlx::Connection;
+use sqlx::{Connection, sqlite::SqliteRow};
 
 pub use options::{Access, Durability, SqliteOptions};
 
@@ -78,7 +78,7 @@ impl SqliteStorage {
     #[cfg(feature = "testing")]
     pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
         use sqlx::Row as _;
-        let (sql, values) = statement::page(DIALECT, &self.tables, query)?;
+        let (sql, values) = statement::page(DIALECT, &self.tables, query)?.first;
         let statement = (format!("EXPLAIN QUERY PLAN {sql}"), values);
         let mut reader = self.connections.reader().await?;
         let rows = rows::fetch(reader.get()?, statement).await;
@@ -121,29 +121,41 @@ impl Storage for SqliteStorage {
         self.known(query.ordering())?;
         let page = statement::page(DIALECT, &self.tables, query)?;
         let mut reader = self.connections.reader().await?;
+        let is_enough = |found: &[SqliteRow]| {
+            page.then.is_none()
+                || query.window.limit.is_some_and(|limit| found.len() as u64 >= limit.saturating_add(page.skip))
+        };
         if !query.count {
-            let found = rows::fetch(reader.get()?, page).await;
-            return Ok(Rows { rows: rows::answered(query, &reader.settle(found)?)?, total: None });
+            let found = rows::fetch(reader.get()?, page.first.clone()).await;
+            let found = reader.settle(found)?;
+            if is_enough(&found) {
+                return Ok(Rows { rows: rows::answered(query, &page, &found)?, total: None });
+            }
         }
-        let count = statement::count(DIALECT, &self.tables, query)?;
+        let count = query.count.then(|| statement::count(DIALECT, &self.tables, query)).transpose()?;
         let connection = reader.get()?;
-        if query.window.limit == Some(0) {
-            let total = rows::number(connection, count).await;
-            let total = reader.settle(total)?.and_then(|total| total.try_into().ok()).unwrap_or_default();
-            return Ok(Rows { rows: Vec::new(), total: Some(total) });
+        let number = |total: Option<i64>| total.and_then(|total| total.try_into().ok()).unwrap_or_default();
+        if let (Some(0), Some(count)) = (query.window.limit, &count) {
+            let total = rows::number(connection, count.clone()).await;
+            return Ok(Rows { rows: Vec::new(), total: Some(number(reader.settle(total)?)) });
         }
-        let both = async {
-            // In one transaction, so that the count is that of the page's moment.
+        let whole = async {
+            // In one transaction, so that all is of one moment.
             let mut transaction = connection.begin().await?;
-            let found = rows::fetch(&mut transaction, page).await?;
-            let total = rows::number(&mut transaction, count).await?;
+            let mut found = rows::fetch(&mut transaction, page.first.clone()).await?;
+            if let (false, Some(then)) = (is_enough(&found), &page.then) {
+                found.extend(rows::fetch(&mut transaction, then.clone()).await?);
+            }
+            let total = match count {
+                Some(count) => Some(rows::number(&mut transaction, count).await?),
+                None => None,
+            };
             transaction.commit().await?;
             Ok((found, total))
         };
-        let both = both.await;
-        let (found, total) = reader.settle(both)?;
-        let total = total.and_then(|total| total.try_into().ok()).unwrap_or_default();
-        Ok(Rows { rows: rows::answered(query, &found)?, total: Some(total) })
+        let whole = whole.await;
+        let (found, total) = reader.settle(whole)?;
+        Ok(Rows { rows: rows::answered(query, &page, &found)?, total: total.map(number) })
     }
 
     async fn position(&self) -> Result<u64> {

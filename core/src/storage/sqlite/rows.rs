@@ -15,7 +15,11 @@ use crate::{
         record::{Column, Corrupt, Key, Kind, Row, Table},
         value::Value,
     },
-    storage::{Query, change_set::kind_of, sql::dialect::Statement},
+    storage::{
+        Query,
+        change_set::kind_of,
+        sql::{dialect::Statement, statement::Page},
+    },
 };
 
 /// All rows of a statement.
@@ -73,8 +77,10 @@ pub(super) fn decoded(table: &'static Table, rows: &[SqliteRow]) -> Result<Vec<R
 }
 
 /// Rows as a query asks for them.
-pub(super) fn answered(query: &Query, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
-    rows.iter().map(|row| decode(std::iter::once(query.table).chain(query.beside), row)).collect()
+pub(super) fn answered(query: &Query, page: &Page, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
+    let limit = query.window.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
+    let rows = rows.iter().skip(page.skip.try_into().unwrap_or(usize::MAX)).take(limit);
+    rows.map(|row| decode(std::iter::once(query.table).chain(query.beside), row)).collect()
 }
 
 fn decode(tables: impl IntoIterator<Item = &'static Table>, row: &SqliteRow) -> Result<Row, Corrupt> {

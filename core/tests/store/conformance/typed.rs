@@ -32,7 +32,8 @@ macro_rules! typed {
 
 typed! {
     users {
-        create(CreateUser), get(GetUser), find(FindUser), me(), list(ListUsers), update(UpdateUser),
+        register(RegisterUser), confirm_registration(ConfirmRegistration), create(CreateUser), get(GetUser),
+        find(FindUser), me(), list(ListUsers), update(UpdateUser),
         replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }

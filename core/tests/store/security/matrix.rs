@@ -19,7 +19,7 @@ use super::kit::{PASSWORD, signed_in};
 use crate::{cheap, mails::Mails};
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 21] = [
+const PUBLIC: [&str; 23] = [
     "audit.outcome",
     "sessions.login",
     "sessions.refresh",
@@ -41,6 +41,8 @@ const PUBLIC: [&str; 21] = [
     "email.revert",
     "signing_keys.jwks",
     "invitations.accept",
+    "users.register",
+    "users.confirm_registration",
 ];
 /// Any user may ask for these about itself; none of them says anything about others.
 const OWN: [&str; 28] = [

@@ -42,6 +42,7 @@ mod once;
 mod policy;
 mod races;
 mod reach;
+mod registration;
 mod rehash;
 mod rights;
 mod signing_keys;

@@ -15,7 +15,7 @@ use rolekeep::{
         ChoosePassword, MailChallenge, ProveFactor, SignInByMail, SignInByPasskey, SignInByToken, StartEnrol,
         StartSignInByMail, StartSignInByPasskey,
     },
-    users::CreateUser,
+    users::{ConfirmRegistration, CreateUser, RegisterUser},
     verification::ConfirmVerification,
 };
 use serde_json::json;
@@ -37,6 +37,7 @@ impl World {
     async fn open(issuer: &Issuer) -> Self {
         let mails = Mails::default();
         let config = cheap::config().sign_in_tries(0).mail_sign_in(true).passkey_domain("example.org");
+        let config = config.registration(rolekeep::Registration::Verified);
         let for_access = Issuer::new(FOR_ACCESS, 8).trusted().access_tokens(true);
         let config = config.trusted_issuers([issuer.trusted(), for_access]);
         let builder = cheap::builder().config(config).policy(policy()).notifier(mails.clone());
@@ -75,7 +76,7 @@ type Answer<'w> = Pin<Box<dyn Future<Output = bool> + Send + 'w>>;
 type Consumer = for<'w> fn(&'w World, Secret) -> Answer<'w>;
 
 /// What takes a text: its name, the kinds that it takes, and how.
-const CONSUMERS: [(&str, &[&str], Consumer); 15] = [
+const CONSUMERS: [(&str, &[&str], Consumer); 16] = [
     ("a call", &["access", "acting", "api key", "foreign access"], |world, text| {
         Box::pin(async move { world.um.authenticate(text.expose(), RequestContext::default()).await.is_ok() })
     }),
@@ -115,6 +116,10 @@ const CONSUMERS: [(&str, &[&str], Consumer); 15] = [
     ("invitations.accept", &["link: invitation"], |world, text| {
         let accept = AcceptInvitation::new(text).password("short");
         Box::pin(async move { is_taken(world.anybody().invitations().accept(accept).await) })
+    }),
+    ("users.confirm_registration", &["link: registration"], |world, text| {
+        let confirm = ConfirmRegistration::new(text, "not the password at all");
+        Box::pin(async move { is_taken(world.anybody().users().confirm_registration(confirm).await) })
     }),
     ("email.confirm", &["link: change"], |world, text| {
         Box::pin(async move { is_taken(world.dora.email().confirm(ConfirmEmail::new(text)).await) })
@@ -173,6 +178,12 @@ async fn texts(world: &World, issuer: &Issuer) -> BTreeMap<&'static str, Secret>
     cleo.email().confirm(confirm).await.unwrap();
     um.system().invitations().create(CreateInvitation::new("gwen@example.org")).await.unwrap();
     texts.insert("link: invitation", world.mailed("invitation", "gwen@example.org").await);
+    um.anonymous(RequestContext::default())
+        .users()
+        .register(RegisterUser::new("hugo@example.org", PASSWORD))
+        .await
+        .unwrap();
+    texts.insert("link: registration", world.mailed("registration", "hugo@example.org").await);
     texts.insert("link: revert", world.mailed("email_changed", "cleo@example.org").await);
     texts
 }
@@ -182,7 +193,7 @@ async fn sec_4_a_text_of_one_kind_is_none_of_another() {
     let issuer = Issuer::new("https://login.example.org", 7);
     let world = World::open(&issuer).await;
     let texts = texts(&world, &issuer).await;
-    assert_eq!(texts.len(), 20);
+    assert_eq!(texts.len(), 21);
     let mut taken = Vec::new();
     for (consumer, takes, take) in CONSUMERS {
         for (kind, text) in &texts {

@@ -21,6 +21,12 @@ const PURPOSES = {
     about: "Choose a password for your account.",
     done: "You have an account now. Sign in with your address and the password.",
   },
+  rkg_: {
+    path: "/register/confirm",
+    fields: ["password"],
+    about: "Give the password that you chose, and your account begins.",
+    done: "You have an account now. Sign in with your address and the password.",
+  },
   rku_: { path: "/email/revert", fields: [], about: "Undo the change of address.", done: "Undone: we mailed you a link to choose a new password." },
 };
 

@@ -1,0 +1,186 @@
+//! Making an account for oneself (USR-2).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{CreateUser, Fields, Made, NewUser, UserView, insert, refuse_guarded};
+use crate::{
+    config::Registration,
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::{LinkId, UserId},
+        record::{Document, ResourceRecord},
+        registration::{PendingRegistration, StoredNames},
+        secret::Secret,
+        time::Time,
+        user::{User, UserStatus},
+    },
+    operations::{
+        Access, Operation,
+        limits::{Tries, Try, room},
+        notices,
+        passwords::NewPassword,
+        plan::Plan,
+        rights,
+        services::Services,
+    },
+};
+
+/// So long what was mailed is good, in seconds.
+const SECONDS: i64 = 24 * 3600;
+
+/// Makes an account for oneself, where the setting `registration` says so.
+///
+/// It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+/// `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+/// owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+/// somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+/// for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct RegisterUser {
+    /// The e-mail address, at most 255 characters.
+    pub email: String,
+    /// The password, at least 15 characters unless the configuration says otherwise.
+    pub password: Secret,
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+    /// the address is proved is left out.
+    pub username: Option<String>,
+    /// The whole name, at most 255 characters.
+    pub full_name: Option<String>,
+    /// The name shown to others, at most 100 characters.
+    pub display_name: Option<String>,
+    /// The given name, at most 100 characters.
+    pub first_name: Option<String>,
+    /// The family name, at most 100 characters.
+    pub last_name: Option<String>,
+}
+
+/// The answer to who registers.
+#[derive(Clone, Debug, Serialize, Describe)]
+#[non_exhaustive]
+pub struct RegisteredUser {
+    /// The account; none: it begins when the address is proved.
+    pub user: Option<UserView>,
+    /// Until when the address can be proved; none: the account is there.
+    pub confirm_until: Option<Time>,
+}
+
+/// What somebody registers with.
+pub struct Registering {
+    fields: Fields,
+    email: String,
+    password: NewPassword,
+    checks: Checks,
+}
+
+#[portable_async]
+impl Operation for RegisterUser {
+    type Target = ();
+    /// What is wrong is told once it is known that anybody may register.
+    type Valid = Registering;
+
+    const ACCESS: Access = Access::Public;
+    const IS_DEFERRED: bool = true;
+
+    async fn validate(self, services: &Services, now: Time) -> Result<Registering> {
+        let mut checks = Checks::default();
+        let new = CreateUser {
+            username: self.username,
+            password: Some(self.password.clone()),
+            full_name: self.full_name,
+            display_name: self.display_name,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            ..CreateUser::new(self.email)
+        };
+        let fields = new.check_fields(&mut checks, services, now)?;
+        let email = fields.email.clone().unwrap_or_default();
+        Ok(Registering { fields, email, password: NewPassword::new(self.password), checks })
+    }
+
+    async fn plan(new: &Registering, (): (), plan: &mut Plan<'_>) -> Result<RegisteredUser> {
+        let is_open = match plan.services.config.registration {
+            Registration::Off => return Err(Error::new(Reason::NotOffered, "nobody registers here by itself")),
+            Registration::Verified => {
+                notices::require_notifier(plan)?;
+                false
+            }
+            Registration::Open => true,
+        };
+        let mut checks = new.checks.clone();
+        refuse_guarded(&mut checks, plan.rules(), &new.fields);
+        if is_open && rights::is_guarded(plan.rules(), User::TYPE, "email") {
+            let message = "decides about rights here, and nobody has proved it";
+            checks.error("email", Invalid::new(FieldCode::Disagrees, message));
+        }
+        checks.finish()?;
+        let to = (!is_open).then_some(new.email.as_str());
+        let tried = Try::registering(plan.services, plan.actor, None, to)?;
+        // Whether there is room is known before anything is hashed, and counted with what comes of it.
+        let (_turn, _) = room(plan.services, &tried).await?;
+        let names = [("username", new.fields.username.as_deref()), ("email", is_open.then_some(new.email.as_str()))];
+        for (field, name) in names {
+            let Some(name) = name else { continue };
+            if plan.holder(field, name).await?.is_some() {
+                // Whoever asks for one name after the other has no more tries than others.
+                plan.count_failed(&tried).await?;
+                let taken = Error::taken(field);
+                plan.refuse(taken.clone());
+                return Err(taken);
+            }
+        }
+        let hash = new.password.hash(plan.services, "password", false).await?;
+        plan.count_failed(&tried).await?;
+        if is_open { new.make(plan, hash).await } else { new.ask(plan, hash).await }
+    }
+}
+
+impl Registering {
+    /// Plans the account, with what it was asked for.
+    async fn make(&self, plan: &mut Plan<'_>, hash: Secret) -> Result<RegisteredUser> {
+        let user = begin(plan, self.fields.clone(), hash).await?;
+        Ok(RegisteredUser { user: Some(UserView::of(user, Vec::new(), None)), confirm_until: None })
+    }
+
+    /// Plans that the account may begin, by who reads the address: the same where somebody has that.
+    async fn ask(&self, plan: &mut Plan<'_>, password_hash: Secret) -> Result<RegisteredUser> {
+        let Fields { username, full_name, display_name, first_name, last_name, is_password_short, .. } =
+            self.fields.clone();
+        let pending = PendingRegistration {
+            id: plan.services.env.new_id()?,
+            email: self.email.clone(),
+            names: Document(StoredNames { username, full_name, display_name, first_name, last_name }),
+            password_hash,
+            is_short: is_password_short,
+            created_at: plan.now,
+            expires_at: plan.now.plus_seconds(SECONDS),
+            version: 0,
+        };
+        notices::ask_for_account(plan, &pending.email, LinkId(pending.id.0)).await?;
+        plan.audit("users.register", Some(("registration", pending.id.to_string())), None);
+        let pending = plan.follow(None, pending);
+        Ok(RegisteredUser { user: None, confirm_until: Some(pending.expires_at) })
+    }
+}
+
+/// Plans an account that somebody makes for itself.
+pub(super) async fn begin(plan: &mut Plan<'_>, fields: Fields, password_hash: Secret) -> Result<User> {
+    let id: UserId = plan.services.env.new_id()?;
+    let new = NewUser {
+        id: Some(id),
+        password_hash: Some(password_hash),
+        is_imported: false,
+        fields,
+        region: None,
+        roles: Vec::new(),
+        status: UserStatus::Active,
+        identity: None,
+        // The setting says that it may; it makes the account for itself.
+        made: Made::Judged { by: id.to_string() },
+    };
+    insert(&new, plan).await
+}
