@@ -327,6 +327,7 @@ macro_rules! operation_list {
                 fn update(UpdateRole) -> RoleView;
                 fn delete(DeleteRole) -> DeletedRole;
                 fn assign(AssignRole) -> RoleAssignment;
+                fn assign_many(AssignRoles) -> Vec<RoleAssignment>;
                 fn unassign(UnassignRole);
                 fn assignments(ListAssignments) -> Page<RoleAssignment>;
                 fn mine() -> Vec<RoleAssignment> = MyRoles;

@@ -59,7 +59,7 @@ typed! {
     signing_keys { list(), rotate(), revoke(RevokeSigningKey), jwks() }
     limits { clear(ClearLimits) }
     roles {
-        create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), unassign(UnassignRole), assignments(ListAssignments), mine(),
+        create(CreateRole), list(ListRoles), get(GetRole), update(UpdateRole), delete(DeleteRole), assign(AssignRole), assign_many(AssignRoles), unassign(UnassignRole), assignments(ListAssignments), mine(),
     }
     permissions {
         create(CreatePermission), get(GetPermission), list(ListPermissions), update(UpdatePermission), delete(DeletePermission),

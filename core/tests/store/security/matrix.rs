@@ -201,6 +201,7 @@ impl World {
             "sessions.revoke" => json!({ "id": self.session }),
             "roles.get" => json!({"name": "admin"}),
             "roles.assign" => json!({"user_id": self.inactive, "role": "moderator"}),
+            "roles.assign_many" => json!({"assignments": [{"user_id": self.inactive, "role": "moderator"}]}),
             "roles.unassign" => json!({"user_id": victim, "role": "moderator"}),
             "roles.assignments" => json!({ "user_id": victim }),
             "roles.create" => json!({"name": "clerk", "grants": [{"permission": "user:read"}], "inherits": ["user"]}),
