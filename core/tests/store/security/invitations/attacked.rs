@@ -32,3 +32,19 @@ async fn aut_9_an_invitation_that_was_replaced_by_a_wrong_clock_stays_replaced()
     let accepted = stage.accept(&newer).await.unwrap();
     assert_eq!(stage.roles(accepted.user.id).await, ["user global"]);
 }
+
+/// Whoever invites may do so at the desk alone, as the application says with its requests. Who accepts is told nothing of that rule.
+#[tokio::test]
+async fn sec_9_who_accepts_is_told_nothing_of_what_the_inviter_may() {
+    let policy = POLICY.replace(
+        "allow = [\"user:invite\"]",
+        "allow = [{ permission = \"user:invite\", when = \"context.at_desk == true\" }]",
+    );
+    let stage = Stage::by(&format!("[context]\nat_desk = \"bool\"\n{policy}"), "host").await;
+    let mut desk = RequestContext::default();
+    desk.context = rolekeep::rules::Context::new().with("at_desk", true);
+    stage.me.with_request(desk).invitations().create(invitation(ADA, &[])).await.unwrap();
+    let token = stage.token(ADA).await;
+    let error = void(stage.accept(&token).await);
+    assert!(!error.message().contains("at_desk"), "{error}");
+}
