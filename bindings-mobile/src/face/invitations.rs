@@ -191,7 +191,7 @@ pub struct NewInvitationRole {
 
 /// Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
 ///
-/// Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+/// Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
 /// `RESOURCE_NOT_FOUND`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeInvitation {
@@ -230,7 +230,7 @@ impl Invitations {
 
     /// Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
     ///
-    /// Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+    /// Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
     /// `RESOURCE_NOT_FOUND`.
     pub async fn revoke(&self, input: RevokeInvitation) -> Result<()> {
         self.caller.run("invitations.revoke", &input).await

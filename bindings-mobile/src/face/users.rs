@@ -105,8 +105,8 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
-    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
-    /// creates the account vouches for it.
+    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
+    /// the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ExternalIdentity>,

@@ -400,7 +400,8 @@ export class Sessions {
    * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
    * token of another issuer.
    * Errors: `UNAVAILABLE` where the setting `supabaseIssuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-   * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+   * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
+   * administrator, until whom it stands for has signed in by a token of the project.
    */
   supabaseToken(): Promise<SupabaseToken> {
     return this.#run("sessions.supabase_token", {}, "MakeSupabaseToken", "SupabaseToken");
@@ -993,7 +994,7 @@ export class Invitations {
   /**
    * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
    *
-   * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+   * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
    * `RESOURCE_NOT_FOUND`.
    */
   revoke(input: RevokeInvitation): Promise<void> {

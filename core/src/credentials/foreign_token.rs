@@ -143,6 +143,8 @@ pub enum Refusal {
     Ours,
     #[error("somebody else acts by it as its subject")]
     Acting,
+    #[error("it tells of events, and of nobody who signed in")]
+    Events,
 }
 
 impl Unverified {
@@ -231,6 +233,10 @@ impl Issuer {
         // RFC 8693, 4.1: who holds it is not its subject.
         if claims.0.contains_key("act") {
             return Err(Refusal::Acting);
+        }
+        // RFC 8417, 2.2: a logout token of OpenID Connect is one, whose other claims are those of an ID token.
+        if claims.0.contains_key("events") {
+            return Err(Refusal::Events);
         }
         if !claims.audiences()?.any(|audience| self.audiences.iter().any(|own| own == audience)) {
             return Err(Refusal::Audience);

@@ -47,8 +47,11 @@ impl WhoToken {
         if now >= self.expires_at {
             return Err(expired());
         }
-        let is_linked = standing.identities.iter().any(|identity| identity.id == self.identity);
         let credential = standing.credential.as_ref();
+        // By a password that was given before its subject came, whoever made the account is in it, too: signing in puts an end to that.
+        let is_shared = credential.is_some_and(|credential| credential.password_hash.is_some());
+        let is_it = |identity: &Identity| identity.id == self.identity && !(is_shared && identity.is_unproved());
+        let is_linked = standing.identities.iter().any(is_it);
         if !is_linked || credential.is_some_and(|credential| credential.is_after(self.issued_at)) {
             return Err(refused());
         }

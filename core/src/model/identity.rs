@@ -27,12 +27,26 @@ pub struct Identity {
     #[record(given)]
     pub linked_at: Time,
     /// The credential's epoch that began with it, where its user linked it: what undoes a change goes by that, whatever the clocks say.
+    /// [`Identity::UNPROVED`] where whoever made the account vouches for nobody, and its subject has not come yet.
     pub epoch: Option<i64>,
     /// The row's version.
     pub version: i64,
 }
 
 impl Identity {
+    /// Before any epoch: nobody who counts has said that the account is the subject's.
+    pub const UNPROVED: i64 = 0;
+
+    /// Whether nobody has proved or vouched for it that the account is the subject's.
+    pub fn is_unproved(&self) -> bool {
+        self.epoch == Some(Self::UNPROVED)
+    }
+
+    /// The same, once its subject has come.
+    pub fn proved(&self) -> Self {
+        Self { epoch: None, ..self.clone() }
+    }
+
     /// The two as one name. No issuer holds a space, so no two pairs have the same.
     pub fn name(issuer: &str, subject: &str) -> String {
         format!("{issuer} {subject}")

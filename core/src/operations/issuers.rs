@@ -161,10 +161,30 @@ struct FetchedKeys {
 
 #[derive(Default)]
 struct Known {
-    /// The keys that were fetched last, and when, by the clock that nobody sets.
-    keys: Option<(Arc<KeySet>, Duration)>,
+    /// The keys that were fetched last, and when.
+    keys: Option<(Arc<KeySet>, Moment)>,
     /// When somebody last tried, and why in vain.
-    tried: Option<(Duration, Option<Failure>)>,
+    tried: Option<(Moment, Option<Failure>)>,
+}
+
+/// A moment by both clocks: the one that nobody sets may stand still while a machine sleeps.
+#[derive(Clone, Copy)]
+struct Moment {
+    elapsed: Duration,
+    wall: Time,
+}
+
+impl Moment {
+    fn now(env: &Env) -> Self {
+        Self { elapsed: env.elapsed(), wall: env.now() }
+    }
+
+    /// How long ago another one was, by the clock that has gone further.
+    fn since(self, then: Self) -> Duration {
+        let micros = self.wall.as_microsecond().saturating_sub(then.wall.as_microsecond());
+        let by_wall = Duration::from_micros(micros.try_into().unwrap_or_default());
+        self.elapsed.saturating_sub(then.elapsed).max(by_wall)
+    }
 }
 
 impl FetchedKeys {
@@ -174,12 +194,12 @@ impl FetchedKeys {
 
     /// Keys by which this token may be verified.
     async fn get(self: &Arc<Self>, env: &Env, token: &Unverified) -> std::result::Result<Arc<KeySet>, Failure> {
-        if let Some(known) = self.known(env.elapsed(), token) {
+        if let Some(known) = self.known(Moment::now(env), token) {
             return known;
         }
         let turn = self.fetching.lock_arc().await;
         // Whoever had the turn before may have fetched them.
-        if let Some(known) = self.known(env.elapsed(), token) {
+        if let Some(known) = self.known(Moment::now(env), token) {
             return known;
         }
         let (told, heard) = oneshot::channel();
@@ -192,13 +212,13 @@ impl FetchedKeys {
         }));
         // Where it is dropped nothing was fetched.
         let _ = heard.await;
-        self.known(env.elapsed(), token).unwrap_or(Err(Failure::Unreachable))
+        self.known(Moment::now(env), token).unwrap_or(Err(Failure::Unreachable))
     }
 
     /// What can be said without fetching; none: they have to be fetched.
-    fn known(&self, now: Duration, token: &Unverified) -> Option<std::result::Result<Arc<KeySet>, Failure>> {
+    fn known(&self, now: Moment, token: &Unverified) -> Option<std::result::Result<Arc<KeySet>, Failure>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = |at: Duration| now.saturating_sub(at);
+        let age = |at: Moment| now.since(at);
         let keys = known.keys.as_ref().filter(|(_, at)| age(*at) < STALE);
         let pause = if keys.is_some() { PAUSE } else { FAILED_PAUSE };
         let has_tried = known.tried.filter(|(at, _)| age(*at) < pause);
@@ -218,7 +238,7 @@ impl FetchedKeys {
             future::Either::Right(_) => Err(Failure::TimedOut),
         };
         let keys = fetched.and_then(|text| KeySet::read(&text).map_err(|_| Failure::NotKeys));
-        let now = env.elapsed();
+        let now = Moment::now(env);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.tried = Some((now, keys.as_ref().err().copied()));
         if let Ok(keys) = keys {

@@ -135,7 +135,7 @@ export interface NewInvitationRole {
 /**
  * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
  *
- * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+ * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
  * `RESOURCE_NOT_FOUND`.
  */
 export interface RevokeInvitation {

@@ -73,8 +73,8 @@ export interface CreateUser {
   /** `active` (the default) or `inactive`. */
   readonly status?: UserStatus | undefined;
   /**
-   * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
-   * creates the account vouches for it.
+   * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
+   * the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
    */
   readonly identity?: ExternalIdentity | undefined;
 }

@@ -106,7 +106,7 @@ async fn accepted(
 }
 
 /// Whether an account owes a second factor still that was taken from it.
-async fn owes_one(plan: &Plan<'_>, user: UserId) -> Result<bool> {
+pub(super) async fn owes_one(plan: &Plan<'_>, user: UserId) -> Result<bool> {
     let credential = epochs::credential_of(plan, user).await?;
     Ok(credential.is_some_and(|credential| credential.second_factor_since.is_some()))
 }

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{are_demanded, of, passkeys, recovery};
+use super::{are_demanded, code::owes_one, of, passkeys, recovery};
 use crate::{
     model::{
         credential::Credential,
@@ -133,11 +133,12 @@ async fn require_not_demanded(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Plans that a user has no second factor any more; whether there was one.
+/// Plans that a user has no second factor any more, and owes none; whether there was one.
 pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: &User) -> Result<bool> {
     let known = of(plan, user.id).await?;
     let had_codes = recovery::end_after(plan, user.id, i64::MIN).await?;
-    if known.is_empty() {
+    // One may be owed still that is gone (`end_after`).
+    if known.is_empty() && !owes_one(plan, user.id).await? {
         return Ok(had_codes);
     }
     end(plan, user, known, true, Keys::Ended).await?;

@@ -145,7 +145,9 @@ async fn require_may_still(plan: &mut Plan<'_>, invitation: &Invitation, user: O
         }
     };
     let may = may_invite.and_then(|()| inviter::require_may_give(plan, inviter, inviter::names(&invitation.roles.0)));
-    may.map_err(|error| if error.reason() == Reason::Denied { void() } else { error })?;
+    // What the context of who accepts does not decide is told to nobody who may be anybody.
+    let is_void = |reason| matches!(reason, Reason::Denied | Reason::ContextIncomplete | Reason::ContextInvalid);
+    may.map_err(|error| if is_void(error.reason()) { void() } else { error })?;
     for role in &invitation.roles.0 {
         require_there(plan, role).await?;
     }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
 ///
-/// Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+/// Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
 /// `RESOURCE_NOT_FOUND`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -45,7 +45,8 @@ impl Operation for RevokeInvitation {
         let Some(invitation) = invitation.filter(|invitation| may_all || is_own(invitation)) else {
             return Err(plan.hide("invitation"));
         };
-        if invitation.is_open(plan.now) {
+        // One whose time is over, too: the clock may be ahead.
+        if invitation.ended_at.is_none() {
             invitation.end(plan, InvitationEnd::Revoked, None).await?;
             plan.audit("invitations.revoke", Some(("invitation", id.to_string())), None);
         }

@@ -134,17 +134,25 @@ pub(crate) fn may(
     rules.allows(&Question { principal, permission, fields: &[], resource: Some(&resource), context, now })
 }
 
-/// Whether a session in which somebody acts as another user is in force still, beside what every session rests on; one's own is.
-pub(super) async fn is_in_force(plan: &Plan<'_>, session: &Session) -> Result<bool> {
+/// Whether a session in which somebody acts as another user is in force still, beside what every session rests on; one's own is. None:
+/// nobody knows with what context whoever acts will ask.
+pub(super) async fn is_in_force(plan: &Plan<'_>, session: &Session, context: Option<&Context>) -> Result<bool> {
     match (session.impersonator_id, session.impersonator_session_id) {
         (None, None) => Ok(true),
-        (Some(id), Some(own)) => unless_page(Ok(false), || Box::pin(may_still(plan, session, id, own))).await,
+        (Some(id), Some(own)) => {
+            unless_page(Ok(false), || Box::pin(may_still(plan, session, (id, own), context))).await
+        }
         (Some(_), None) | (None, Some(_)) => Ok(false),
     }
 }
 
 /// Whether somebody may still act as the user of a session, which it began in one of its own.
-async fn may_still(plan: &Plan<'_>, session: &Session, id: UserId, own: SessionId) -> Result<bool> {
+async fn may_still(
+    plan: &Plan<'_>,
+    session: &Session,
+    (id, own): (UserId, SessionId),
+    context: Option<&Context>,
+) -> Result<bool> {
     let Some((own, activity)) = stored(plan, own).await? else { return Ok(false) };
     if own.user_id != id || own.impersonator_id.is_some() || require_alive_in(plan, &own, &activity).is_err() {
         return Ok(false);
@@ -158,6 +166,11 @@ async fn may_still(plan: &Plan<'_>, session: &Session, id: UserId, own: SessionI
     let (rules, Some(theirs)) = (plan.rules(), loaded.pop()) else { return Ok(false) };
     let theirs = rules.resolve_stored(theirs);
     let asking = rules.in_session(&theirs, facts(plan.services, &own, plan.now));
-    // What cannot be decided here is not in force, as far as can be told.
-    Ok(may(rules, &asking, &TargetRow::of(&user), &plan.actor.request.context, plan.now).unwrap_or(false))
+    let target = TargetRow::of(&user);
+    Ok(match context {
+        // What cannot be decided here is not in force, as far as can be told.
+        Some(context) => may(rules, &asking, &target, context, plan.now).unwrap_or(false),
+        // What the context decides may be in force at any moment.
+        None => may(rules, &asking, &target, &Context::new(), plan.now).unwrap_or(true),
+    })
 }

@@ -91,7 +91,9 @@ impl Operation for InspectToken {
         let found = stored(plan, claims.sid).await?.filter(|(session, _)| session.user_id == claims.sub);
         let is_alive = match &found {
             Some((session, activity)) => {
-                require_alive_in(plan, session, activity).is_ok() && impersonate::is_in_force(plan, session).await?
+                let context = Some(&plan.actor.request.context);
+                require_alive_in(plan, session, activity).is_ok()
+                    && impersonate::is_in_force(plan, session, context).await?
             }
             None => false,
         };

@@ -82,27 +82,28 @@ pub(crate) fn require_alive_in(plan: &Plan<'_>, session: &Session, activity: &Se
     require_alive(session, activity, plan.services, (plan.era(), plan.now))
 }
 
-/// A user's sessions that were not ended and have time left; all it ever had would grow with the years.
+/// A user's sessions that were not ended and have time left.
 pub(crate) fn alive_of(plan: &Plan<'_>, user: UserId) -> Predicate {
+    let now = Value::Time(plan.now.as_microsecond());
+    not_ended_of(plan, user).and(Predicate::Compare("expires_at".into(), Comparison::Greater, now))
+}
+
+/// A user's sessions that were not ended. Those whose time is over are forgotten after a while.
+fn not_ended_of(plan: &Plan<'_>, user: UserId) -> Predicate {
     let is_of_now = match plan.era() {
         0 => Predicate::Always,
         era => Predicate::Compare("era".into(), Comparison::GreaterOrEqual, Value::Int(era)),
     };
-    Predicate::all([
-        Predicate::equals("user_id", user.0),
-        Predicate::equals("ended_at", Value::Null),
-        Predicate::Compare("expires_at".into(), Comparison::Greater, Value::Time(plan.now.as_microsecond())),
-        is_of_now,
-    ])
+    Predicate::all([Predicate::equals("user_id", user.0), Predicate::equals("ended_at", Value::Null), is_of_now])
 }
 
-/// A user's sessions, with no other beside them when this plan is committed: whoever begins one moves the row that is relied
-/// on here, which is read first.
+/// A user's sessions that were not ended, also those whose time is over: the clock may be ahead. With no other beside them when this
+/// plan is committed: whoever begins one moves the row that is relied on here, which is read first.
 pub(crate) async fn all_of(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Session>> {
     if let Some(activity) = plan.reads().get::<UserActivity>(&(user,)).await? {
         plan.check(&activity);
     }
-    plan.reads().all(alive_of(plan, user)).await
+    plan.reads().all(not_ended_of(plan, user)).await
 }
 
 /// Plans the end of a user's sessions, all or all but one.

@@ -77,6 +77,8 @@ impl Operation for StepUpExternal {
         if credential.second_factor_since.is_some() {
             proofs = proofs.with(factors::proved_again(plan, &user, &session, step.code.as_ref()).await?);
         }
+        // Whoever is in the account is the subject, and what it has set stays.
+        foreign.proves(plan, user.id).await?;
         foreign.use_up(plan, &user, credential.epoch, None)?;
         plan.audit("sessions.step_up", Some(("user", user.id.to_string())), None);
         let tokens = renew(plan, user, &session, Proved { at, by: proofs }).await?;

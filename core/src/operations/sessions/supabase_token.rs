@@ -33,7 +33,8 @@ const MAX_ROLES: usize = 50;
 /// Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
 /// token of another issuer.
 /// Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-/// API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+/// API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
+/// administrator, until whom it stands for has signed in by a token of the project.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct MakeSupabaseToken {}
@@ -68,7 +69,14 @@ impl Operation for MakeSupabaseToken {
         let facts = facts(plan.services, &session, plan.now);
         let user: User = plan.reads().require(&(session.user_id,), "user").await?;
         let identities: Vec<Identity> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
-        let subject = identities.into_iter().find(|one| one.issuer == signer.issuer()).map(|one| one.subject);
+        let identity = identities.into_iter().find(|one| one.issuer == signer.issuer());
+        // Who may make users does not speak as whom the project knows.
+        if identity.as_ref().is_some_and(Identity::is_unproved) {
+            let message =
+                "nobody has proved to be whom the account stands for at the project: sign in by a token of it";
+            return Err(Error::new(Reason::WrongStatus, message));
+        }
+        let subject = identity.map(|one| one.subject);
         let held = administrators::assignments_of(plan, user.id).await?;
         let roles = in_force(plan, &held, &facts);
         if roles.len() > MAX_ROLES {

@@ -132,7 +132,7 @@ async fn views(plan: &Plan<'_>, request: &PageRequest, sessions: Vec<Session>) -
     let mut all = Vec::new();
     for session in sessions {
         let Some(activity) = activities.get(&session.id) else { continue };
-        if require_alive_in(plan, &session, activity).is_ok() && impersonate::is_in_force(plan, &session).await? {
+        if require_alive_in(plan, &session, activity).is_ok() && impersonate::is_in_force(plan, &session, None).await? {
             all.push((session, activity.last_seen_at));
         }
     }

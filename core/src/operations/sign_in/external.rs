@@ -11,6 +11,7 @@ use crate::{
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::{ChallengeId, SessionId, UserId},
+        identity::Identity,
         proof::{Proof, Proved},
         secret::Secret,
         session::{Session, SessionEnd},
@@ -25,7 +26,8 @@ use crate::{
         plan::Plan,
         services::Services,
         sessions::Device,
-        users::ExternalIdentity,
+        users::{ExternalIdentity, identity_of, unlink_others},
+        verification,
     },
 };
 
@@ -104,14 +106,11 @@ impl Operation for SignInByToken {
         if foreign.is_before(&credential) {
             return Err(failed(plan, Some(user.id), "it is of before the account's credentials changed").await?);
         }
+        let is_first = foreign.proves(plan, user.id).await?.is_some();
         // Whoever made the account knows the password that it gave: its subject is here now, and what was begun with that is void.
-        let credential = match credential.temporary_until {
-            Some(_) => {
-                let ended = SessionEnd::CredentialChanged;
-                let advanced = epochs::advance(plan, &user, ended, Password::Kept, Keys::Ended).await?;
-                plan.follow(Some(&advanced), advanced.clone().without_password())
-            }
-            None => credential,
+        let credential = match is_first || credential.temporary_until.is_some() {
+            true => foreign.void_others(plan, &user, is_first).await?,
+            false => credential,
         };
         let known = limits::known_device(plan.services, Some(user.id), step.device_token.as_ref(), plan.now);
         let device = Device::new(&step.device_name, &step.platform, known);
@@ -181,6 +180,28 @@ impl Foreign {
     /// Whether it was issued before the credential's epoch moved last; both are told apart to the second.
     pub(in crate::operations) fn is_before(&self, credential: &Credential) -> bool {
         credential.is_after(self.token.issued_at)
+    }
+
+    /// Plans that the subject of an identity has come that nobody had proved or vouched for; none: somebody had.
+    pub(in crate::operations) async fn proves(&self, plan: &mut Plan<'_>, user: UserId) -> Result<Option<Identity>> {
+        let unproved = identity_of(plan, user, &self.identity).await?.filter(Identity::is_unproved);
+        let Some(identity) = unproved else { return Ok(None) };
+        plan.move_authority(user).await?;
+        Ok(Some(plan.follow(Some(&identity), identity.proved())))
+    }
+
+    /// Plans that nothing counts any more that was set before the subject came: the password that whoever made the account gave; where
+    /// that one vouches for nobody, all that it may have left to come back by.
+    async fn void_others(&self, plan: &mut Plan<'_>, user: &User, is_first: bool) -> Result<Credential> {
+        if is_first {
+            if let Some(kept) = identity_of(plan, user.id, &self.identity).await? {
+                unlink_others(plan, &kept).await?;
+            }
+            verification::void_factors(plan, user).await?;
+        }
+        let ended = SessionEnd::CredentialChanged;
+        let advanced = epochs::advance(plan, user, ended, Password::Kept, Keys::Ended).await?;
+        Ok(plan.follow(Some(&advanced), advanced.clone().without_password()))
     }
 
     /// When its subject proved who it is.

@@ -15,6 +15,7 @@ use crate::{
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::UserId,
+        identity::Identity,
         record::ResourceRecord,
         registry::Claim,
         role_assignment::RoleAssignment,
@@ -68,8 +69,8 @@ pub struct CreateUser {
     pub roles: Vec<String>,
     /// `active` (the default) or `inactive`.
     pub status: Option<UserStatus>,
-    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
-    /// creates the account vouches for it.
+    /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
+    /// the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
     pub identity: Option<ExternalIdentity>,
 }
 
@@ -306,7 +307,10 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         plan.claim("username", username, id).await?;
     }
     if let Some(identity) = &new.identity {
-        identity::link(plan, id, identity, None).await?;
+        // Administrators and the application vouch for whom they make it, and so does the setting by which it is made.
+        let is_vouched_for = new.made != Made::ByCaller || plan.require_administrator().is_ok();
+        let epoch = (!is_vouched_for).then_some(Identity::UNPROVED);
+        identity::link(plan, id, identity, epoch).await?;
     }
     plan.follow(None, UserActivity::none(id));
     if let Some(hash) = new.password_hash.clone() {

@@ -81,6 +81,25 @@ pub(in crate::operations) async fn unlink_since(
     Ok(())
 }
 
+/// The account's identity of this name.
+pub(in crate::operations) async fn identity_of(
+    plan: &Plan<'_>,
+    user: UserId,
+    name: &ExternalIdentity,
+) -> Result<Option<Identity>> {
+    let known: Vec<Identity> = plan.owned("user_id", &user.into()).await?;
+    Ok(known.into_iter().find(|one| one.issuer == name.issuer && one.subject == name.subject))
+}
+
+/// Plans that an account stands for nobody at other issuers but this one.
+pub(in crate::operations) async fn unlink_others(plan: &mut Plan<'_>, kept: &Identity) -> Result<()> {
+    let identities: Vec<Identity> = plan.owned("user_id", &kept.user_id.into()).await?;
+    for identity in identities.iter().filter(|identity| identity.id != kept.id) {
+        unlink(plan, identity).await?;
+    }
+    Ok(())
+}
+
 /// Plans that an account does not stand for an identity any more.
 pub(in crate::operations) async fn unlink(plan: &mut Plan<'_>, identity: &Identity) -> Result<()> {
     plan.release(Claim::IDENTITY, &Identity::name(&identity.issuer, &identity.subject), identity.user_id).await?;

@@ -20,7 +20,7 @@ pub use create::CreateUser;
 pub(super) use create::{Fields, Made, NewUser, check_roles, insert, refuse_guarded};
 pub use delete::DeleteUser;
 pub use identity::ExternalIdentity;
-pub(super) use identity::{is_elsewhere, link, unlink, unlink_since};
+pub(super) use identity::{identity_of, is_elsewhere, link, unlink, unlink_others, unlink_since};
 pub use list::{ListUsers, UserSort};
 pub use read::{FindUser, GetUser, Me};
 pub(super) use read::{check_identifier, owner_of};

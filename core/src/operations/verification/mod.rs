@@ -148,6 +148,11 @@ impl Operation for ConfirmVerification {
 /// may have registered it.
 pub(super) async fn void_others(plan: &mut Plan<'_>, user: &User) -> Result<()> {
     unlink_since(plan, user.id, (i64::MIN, Time::MIN)).await?;
+    void_factors(plan, user).await
+}
+
+/// The same of its factors alone.
+pub(super) async fn void_factors(plan: &mut Plan<'_>, user: &User) -> Result<()> {
     // A mistyped address inherits no authority.
     if administrators::has_more_than_defaults(plan, user.id).await? {
         return factors::passkeys::suspend_after(plan, user.id, i64::MIN).await;

@@ -86,6 +86,7 @@ pub struct Ahead {
     world: Arc<TokioEnvironment>,
     seconds: Arc<AtomicU64>,
     put_back: Arc<AtomicU64>,
+    slept: Arc<AtomicU64>,
     hashed: Arc<AtomicUsize>,
 }
 
@@ -95,6 +96,7 @@ impl Ahead {
             world: Arc::new(TokioEnvironment::current().unwrap()),
             seconds: Arc::default(),
             put_back: Arc::default(),
+            slept: Arc::default(),
             hashed: Arc::default(),
         }
     }
@@ -113,6 +115,11 @@ impl Ahead {
         self.put_back.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// The machine sleeps: the clock on the wall goes on, and the one that nobody sets stands still.
+    pub fn sleep_for(&self, seconds: u64) {
+        self.slept.fetch_add(seconds, Ordering::SeqCst);
+    }
+
     fn passed(&self) -> Duration {
         Duration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
@@ -121,7 +128,8 @@ impl Ahead {
 impl Environment for Ahead {
     fn now(&self) -> Time {
         let put_back = Duration::from_secs(self.put_back.load(Ordering::SeqCst));
-        self.world.now().checked_add(self.passed().saturating_sub(put_back)).unwrap()
+        let slept = Duration::from_secs(self.slept.load(Ordering::SeqCst));
+        self.world.now().checked_add(slept + self.passed().saturating_sub(put_back)).unwrap()
     }
 
     fn elapsed(&self) -> Duration {

@@ -268,3 +268,47 @@ async fn aut_7_a_role_of_one_region_is_not_told_without_it() {
     assert_eq!(said["app_metadata"]["scoped_roles"][0]["role"], "writer");
     assert_eq!(said["user_metadata"].get("role"), None);
 }
+
+/// A clerk makes an account for whom the project knows, and gives it a password: it is nobody to the project before that one has come.
+#[tokio::test]
+async fn sec_10_nobody_is_named_to_the_project_whom_a_clerk_vouches_for() {
+    let clock = Ahead::new();
+    let trusted = TrustedIssuer::new(PROJECT).audiences(["authenticated"]).secret(SECRET);
+    let config = settings().trusted_issuers([trusted.kind(rolekeep::IssuerKind::Supabase)]);
+    let policy =
+        Policy::from_toml("[roles.admin]\nallow = [\"admin:all\"]\n[roles.clerk]\nallow = [\"user:create\"]").unwrap();
+    let um = cheap::builder().config(config).policy(policy).environment(clock.clone()).open().await.unwrap();
+    for (name, role) in [("clerk", "clerk"), ("root", "admin")] {
+        let new = CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD).roles([role]);
+        um.system().users().create(new).await.unwrap();
+    }
+    let chosen = "another horse battery staple";
+    let mut ahead = 0;
+    for (maker, is_vouched_for) in [("clerk", false), ("root", true)] {
+        let me = signed_in(&um, maker).await;
+        let subject = format!("owner of the project, by {maker}");
+        let name = format!("of_{maker}");
+        let new = CreateUser::external(PROJECT, subject.clone()).username(name.clone()).password(PASSWORD);
+        me.users().create(new).await.unwrap();
+        let owed = um.login(&name, PASSWORD, RequestContext::default()).await.unwrap();
+        let step = rolekeep::sign_in::ChoosePassword::new(owed.challenge.unwrap(), chosen);
+        let nobody = um.anonymous(RequestContext::default());
+        let tokens = nobody.sign_in().password(step).await.unwrap().done().unwrap();
+        let inside = by(&um, &tokens.access_token).await.unwrap();
+        let token = inside.sessions().supabase_token().await;
+        assert_eq!(token.is_ok(), is_vouched_for, "{maker}: {token:?}");
+        if let Err(refused) = token {
+            assert_eq!(refused.code(), Code::Conflict);
+        }
+        // Its subject comes.
+        clock.pass(60);
+        ahead += 60;
+        let theirs = json!({
+            "iss": PROJECT, "sub": subject, "aud": "authenticated", "role": "authenticated", "iat": ahead, "exp": ahead + 3600,
+        });
+        let came = SignInByToken::new(shared_token(theirs, SECRET));
+        let tokens = nobody.sign_in().external(came).await.unwrap().done().unwrap();
+        let me = by(&um, &tokens.access_token).await.unwrap();
+        assert_eq!(claims(&me).await["sub"], json!(subject));
+    }
+}

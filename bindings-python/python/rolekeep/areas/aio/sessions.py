@@ -219,7 +219,8 @@ class AsyncSessions:
         token of another issuer.
         Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a
         caller without a session, `FORBIDDEN` for an API key and for whoever acts as another user,
-        `CONFLICT` for an account with more than 50 roles.
+        `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
+        administrator, until whom it stands for has signed in by a token of the project.
         """
         return decode(SupabaseToken, await self._caller.call("sessions.supabase_token"))
 

@@ -70,7 +70,9 @@ class Users:
                 account gets.
             status: `active` (the default) or `inactive`.
             identity: Whom the account stands for at another issuer; no other account may. The
-                library does not ask the issuer: who creates the account vouches for it.
+                library does not ask the issuer: administrators and the application vouch for it. By
+                whomever else the account is made, what is set before its subject first signs in is
+                void then.
         """
         return decode(User, self._caller.call("users.create", {
             "email": email,

@@ -41,6 +41,8 @@ impl Stage {
             second_factor = true
             [roles.admin]
             allow = ["admin:all"]
+            [roles.clerk]
+            allow = ["user:create"]
             "#,
         )
         .unwrap();
@@ -215,4 +217,22 @@ async fn sec_16_what_such_a_token_began_is_not_done_when_that_ends_meanwhile() {
         system.users().get(rolekeep::users::GetUser::new(stage.ada)).await.unwrap().full_name.as_deref(),
         Some("Eve")
     );
+}
+
+/// A clerk made the account, and knows the password that it gave: it may be inside. Its subject puts an end to that by signing in.
+#[tokio::test]
+async fn aut_17_such_a_token_lets_nobody_in_beside_who_made_the_account() {
+    let stage = Stage::open().await;
+    let (clerk, _) = crate::security::kit::signed_in(&stage.um, "clerk", &["clerk"]).await;
+    let token = |subject: &str| stage.issuer.token(subject, stage.now(), json!({}));
+    for (name, password, is_let_in) in [("bob", Some(PASSWORD), false), ("eve", None, true)] {
+        let mut new = CreateUser::external(ISSUER, name).username(name);
+        new.password = password.map(Secret::from);
+        clerk.users().create(new).await.unwrap();
+        assert_eq!(stage.by(&token(name)).await.is_ok(), is_let_in, "{name}");
+    }
+    stage.clock.pass(60);
+    let comes = SignInByToken::new(token("bob"));
+    stage.um.anonymous(RequestContext::default()).sign_in().external(comes).await.unwrap().done().unwrap();
+    assert!(stage.by(&token("bob")).await.is_ok());
 }

@@ -28,7 +28,7 @@ allow = [{ permission = "user:list", when = "has principal.authenticated_at and 
 
 impl Stage {
     /// The same with a policy, settings, and mails.
-    async fn with(policy: &str, config: impl FnOnce(Config) -> Config, mails: Option<&Mails>) -> Self {
+    pub(super) async fn with(policy: &str, config: impl FnOnce(Config) -> Config, mails: Option<&Mails>) -> Self {
         let (clock, issuer) = (Ahead::new(), Issuer::new(ISSUER, 7));
         let config = config(cheap::config().trusted_issuers([issuer.trusted()]));
         let policy = Policy::from_toml(policy).unwrap();

@@ -5,6 +5,7 @@ mod access;
 mod attacked;
 mod forged;
 mod registered;
+mod vouched;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Acting as another user (AUT-5): what one may do so, and what ends it.
 
+mod attacked;
 mod decided;
 mod ended;
 mod everyone;

@@ -1,5 +1,6 @@
 //! Invitations (AUT-9): who makes them, what ends them, and what comes of those that are accepted while something else happens.
 
+mod attacked;
 mod ended;
 mod given;
 mod made;

@@ -171,6 +171,24 @@ async fn aut_17_a_clock_that_is_set_back_keeps_no_key() {
     assert_eq!(published.asked(), 2);
 }
 
+/// A machine that was put to sleep wakes up: its clock that nobody sets stood still, and the issuer has withdrawn a key meanwhile.
+#[tokio::test]
+async fn aut_17_no_key_outlasts_the_sleep_of_a_machine() {
+    let (old, new) = (Issuer::new(ISSUER, 7), Issuer::named(ISSUER, 8, "two"));
+    let published = Published::new(Ok(set_of(&[&old])));
+    let stage = Stage::open(&published).await;
+    stage.sign_in(&old).await.unwrap();
+    published.answers(Ok(set_of(&[&new])));
+    stage.clock.sleep_for(600);
+    assert_eq!(stage.reason(&old).await, Reason::InvalidCredentials);
+    stage.sign_in(&new).await.unwrap();
+    assert_eq!(published.asked(), 2);
+    // Nor where the server fails then.
+    published.answers(Err(Failure::Unreachable));
+    stage.clock.sleep_for(3_600);
+    assert_eq!(stage.reason(&new).await, Reason::IssuerUnavailable);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sec_16_many_who_need_keys_at_once_have_them_fetched_once() {
     let issuer = Issuer::new(ISSUER, 7);

@@ -30,7 +30,7 @@ class BlockingInvitations internal constructor(private val area: Invitations) {
     /**
      * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
      *
-     * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+     * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
      * `RESOURCE_NOT_FOUND`.
      */
     fun revoke(input: RevokeInvitation): Unit = await { area.revoke(input) }

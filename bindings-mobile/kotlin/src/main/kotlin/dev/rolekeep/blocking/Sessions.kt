@@ -97,7 +97,8 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
      * token of another issuer.
      * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
+     * administrator, until whom it stands for has signed in by a token of the project.
      */
     fun supabaseToken(): SupabaseToken = await { area.supabaseToken() }
 

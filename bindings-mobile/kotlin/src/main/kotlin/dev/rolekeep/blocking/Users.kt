@@ -212,8 +212,8 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     fun status(value: UserStatus?) = apply { status = value }
 
     /**
-     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
-     * creates the account vouches for it.
+     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
+     * the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
      */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
