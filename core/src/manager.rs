@@ -311,7 +311,13 @@ impl UserManagement {
             let who = unless_page(Err(api_key::refused()), work).await?;
             return Ok(Caller { engine: self.engine.clone(), who });
         }
-        let (claims, key) = verified?;
+        let (claims, key) = match verified {
+            Ok(verified) => verified,
+            Err(error) => {
+                self.engine.tell_of_token(&Arc::new(self.engine.kept(request)), &error);
+                return Err(error);
+            }
+        };
         let (user, slot) = (claims.sub, self.engine.sessions.slot(claims.sid));
         let pin = self.engine.principals.pin(user.0);
         self.engine.follow().await?;

@@ -69,6 +69,73 @@ fn bindings_are_thin() {
     }
 }
 
+/// Two secrets are compared by `Secret`, which does so in constant time, or by what verifies a MAC or a signature (V11.2.4):
+/// never as the texts or bytes that they are.
+#[test]
+fn v11_2_4_no_secret_is_compared_as_text() {
+    let source = root().join("core/src");
+    let mut problems = Vec::new();
+    for file in files(&source) {
+        let text = fs::read_to_string(&file).unwrap();
+        let own = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_of_tests = file.components().any(|part| part.as_os_str() == "tests");
+        for (at, line) in own.lines().enumerate().filter(|_| !is_of_tests) {
+            if compares_a_secret(line) {
+                problems.push(format!("{}:{}: {}", file.display(), at + 1, line.trim()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    let secret = fs::read_to_string(source.join("model/secret.rs")).unwrap();
+    let derived = secret.lines().find(|line| line.starts_with("#[derive(")).unwrap();
+    assert!(!derived.contains("PartialEq") && secret.contains("impl PartialEq for Secret"));
+}
+
+#[test]
+fn v11_2_4_a_comparison_of_secrets_is_seen() {
+    for line in [
+        "if token.expose() == other {",
+        "let same = stored != given.expose();",
+        "tag == mac(key)?.finalize().into_bytes()",
+        "(tag[..] == given[..]).then_some(())",
+        "matches.eq(code.expose())",
+        "if hash.as_bytes() == signature {",
+    ] {
+        assert!(compares_a_secret(line), "{line}");
+    }
+    for line in [
+        "if token.expose().len() == 3 {",
+        "if *given == self.secret {",
+        "// if token.expose() == other",
+        "let kind = header.tag_kind == Kind::Mac;",
+        "mac.verify_slice(&tag) == Ok(())",
+    ] {
+        assert!(!compares_a_secret(line), "{line}");
+    }
+}
+
+/// Whether a line compares what a secret is made of, or what proves that somebody has one.
+fn compares_a_secret(line: &str) -> bool {
+    let code = without_words(line);
+    let sides = |(at, _): (usize, &str)| {
+        let before = code[..at].trim_end().rsplit(' ').next().unwrap_or_default();
+        let after = code[at + 2..].trim_start().split(' ').next().unwrap_or_default();
+        // What ends in a parenthesis is what a function answers.
+        is_secret(before) || is_secret(after.trim_end_matches([')', ';', ',', '{']))
+    };
+    let mut compared = code.match_indices("==").chain(code.match_indices("!="));
+    compared.any(sides) || code.contains(".eq(") && code.contains("expose(")
+}
+
+fn is_secret(operand: &str) -> bool {
+    let operand = operand.trim_start_matches(['&', '*', '(', '!']);
+    // The index of a slice does not say of what it is.
+    let name = operand.split('[').next().unwrap_or_default();
+    let name = name.rsplit(['.', ':']).next().unwrap_or_default();
+    let is_exposed = operand.contains("expose(") && !operand.contains(".len");
+    is_exposed || operand.contains("finalize(") || ["tag", "mac", "signature"].contains(&name)
+}
+
 #[test]
 fn layers_are_as_drawn() {
     assert!(may_use("storage", "audit_chain") && may_use("model", "describe") && may_use("engine", "operations"));

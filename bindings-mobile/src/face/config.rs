@@ -202,7 +202,8 @@ pub struct Config {
     pub users_in_memory: Option<i64>,
     /// Which refused operations the audit log records: who asked for what, and on which target. At most one
     /// entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
-    /// counted, as are entries that the storage refuses. They are written after the answer. Default: `off`.
+    /// counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
+    /// something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_denials: Option<AuditDenials>,

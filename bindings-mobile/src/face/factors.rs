@@ -113,11 +113,31 @@ pub struct FactorList {
     /// In the order in which they were added.
     #[uniffi(default)]
     pub factors: Vec<Factor>,
+    /// Those that the account had before, the last 100 of them: those that ended last come first.
+    #[uniffi(default)]
+    pub former: Vec<FormerFactor>,
     /// How many recovery codes were not used yet.
     pub recovery_codes_left: i64,
     /// Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
     /// then.
     pub are_required: bool,
+}
+
+/// A second factor that an account had.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct FormerFactor {
+    /// The id that it had.
+    pub id: Uuid,
+    /// What it was.
+    pub kind: FactorKind,
+    /// The user's name for it.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// When it was removed, by whomever.
+    pub ended_at: Timestamp,
 }
 
 /// Codes that stand in for a second factor that is lost.
@@ -161,7 +181,7 @@ pub struct Factors {
 
 #[uniffi::export]
 impl Factors {
-    /// Lists the caller's own second factors.
+    /// Lists the caller's own second factors, and those that it had.
     pub async fn list(&self) -> Result<FactorList> {
         self.caller.run("factors.list", &Nothing {}).await
     }

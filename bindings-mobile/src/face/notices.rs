@@ -88,6 +88,9 @@ pub enum NoticeKind {
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
     #[serde(rename = "email_changed")]
     EmailChanged,
+    /// The account's username was changed, given or taken away.
+    #[serde(rename = "username_changed")]
+    UsernameChanged,
     /// A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
     /// address was proved.
     #[serde(rename = "factor_added")]

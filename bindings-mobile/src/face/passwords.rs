@@ -153,7 +153,7 @@ pub struct SetTemporaryPassword {
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct TemporaryPassword {
-    /// The password: 25 letters and digits in five groups.
+    /// The password: 28 letters and digits in seven groups.
     pub password: String,
     /// From when on it lets nobody in.
     pub expires_at: Timestamp,

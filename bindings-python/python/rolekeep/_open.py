@@ -157,7 +157,9 @@ def open(
         audit_denials: Which refused operations the audit log records: who asked for what, and on
             which target. At most one entry a minute is written per caller and operation; per
             instance a burst of 50, then one a second. The rest are only counted, as are entries
-            that the storage refuses. They are written after the answer. Default: `off`.
+            that the storage refuses. They are written after the answer. Refused tries to sign in or
+            to prove something, and tokens that are not good, are recorded in the same way whatever
+            is set here. Default: `all`.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
@@ -428,7 +430,9 @@ def open_async(
         audit_denials: Which refused operations the audit log records: who asked for what, and on
             which target. At most one entry a minute is written per caller and operation; per
             instance a burst of 50, then one a second. The rest are only counted, as are entries
-            that the storage refuses. They are written after the answer. Default: `off`.
+            that the storage refuses. They are written after the answer. Refused tries to sign in or
+            to prove something, and tokens that are not good, are recorded in the same way whatever
+            is set here. Default: `all`.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.

@@ -211,7 +211,7 @@ export class Users {
    * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
    * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
    * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
-   * notifier. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateUser): Promise<User> {
     return this.#run("users.update", input, "UpdateUser", "User");
@@ -603,7 +603,7 @@ export class Factors {
   constructor(run: Run) {
     this.#run = run;
   }
-  /** Lists the caller's own second factors. */
+  /** Lists the caller's own second factors, and those that it had. */
   list(): Promise<FactorList> {
     return this.#run("factors.list", {}, "ListFactors", "FactorList");
   }

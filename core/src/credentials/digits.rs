@@ -1,6 +1,6 @@
 //! Codes of digits, which people type.
 
-use crate::model::secret::Secret;
+use crate::model::secret::{self, Secret};
 
 /// What was typed, if it may be such a code: they are shown with a space in the middle.
 pub fn typed<const N: usize>(typed: &Secret) -> Option<[u8; N]> {
@@ -26,7 +26,7 @@ pub fn of_number<const N: usize>(mut number: u64) -> [u8; N] {
 
 /// In a time that does not depend on where they differ (V11.2.4).
 pub fn is_same<const N: usize>(one: &[u8; N], other: &[u8; N]) -> bool {
-    one.iter().zip(other).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
+    secret::is_same(one, other)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::model::secret::Secret;
 
+/// So many letters have 140 bits, more than the 128 that nobody guesses (V11.5.1), in seven groups of four.
+pub const UNGUESSABLE: usize = 28;
 /// Crockford's base32, in lower case.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 

@@ -68,7 +68,9 @@ impl Engine {
     /// [`Reason::InvalidToken`](crate::Reason::InvalidToken), the same whatever is wrong.
     pub(crate) async fn by_key(self: &Arc<Self>, text: &str, request: RequestContext) -> Result<Who> {
         self.require_open()?;
-        let given = api_key::read(text)?;
+        let request = Arc::new(request);
+        let unknown = |error: &Error| self.tell_of_token(&request, error);
+        let given = api_key::read(text).inspect_err(unknown)?;
         self.follow().await?;
         // Nothing is kept of keys that nobody has: whoever guesses does not push out those that are used.
         let held = self.keys.known(given.id).and_then(|slot| slot.get());
@@ -76,8 +78,7 @@ impl Engine {
             Some(found) => found.as_ref().map(|live| live.key.clone()),
             None => self.services.reads().get(&(given.id,)).await?,
         };
-        let key: ApiKey = key.ok_or_else(api_key::refused)?;
-        let request = Arc::new(request);
+        let key: ApiKey = key.ok_or_else(api_key::refused).inspect_err(unknown)?;
         if !given.is(&key.hash) {
             return Err(self.refuse_key(&key, &request, Refused::Secret));
         }

@@ -1,5 +1,6 @@
-//! Refused operations in the audit log (AUD-1): written apart from the operation, so that the answer is never another,
-//! and few enough that asking in vain fills no disk.
+//! Refused operations in the audit log (AUD-1), and refused tries to sign in or to prove something that no entry of their own tells
+//! of (V16.3.1): written apart from the operation, so that the answer is never another, and few enough that asking in vain fills no
+//! disk.
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use crate::{
         error::{Error, Reason},
         id::{ChangeSetId, UserId},
     },
-    operations::{actor::RequestContext, api_keys::Refused, plan::Plan, target::TargetRow},
+    operations::{actor::RequestContext, api_keys::Refused, limits::network, plan::Plan, target::TargetRow},
     storage::ChangeSet,
 };
 
@@ -24,7 +25,7 @@ use crate::{
 const ACTION: &str = "access.denied";
 /// Of one caller and operation one is written in this time; the others are counted.
 const EACH: Duration = Duration::from_secs(60);
-/// Of a whole instance so many are written at once, and then one for each interval.
+/// Of all users of an instance so many are written at once, and then one for each interval; as many of all strangers.
 const AT_ONCE: u32 = 50;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// So many callers and operations are told apart.
@@ -44,12 +45,33 @@ pub(super) struct Refusal {
     target: Target,
     /// The caller hears that it is not there, as it may not know that it is.
     is_hidden: bool,
+    /// The caller is who it says, and may ask.
+    is_let_in: bool,
+    /// The operation tells of it in its own commit.
+    is_told: bool,
+}
+
+/// Who asks in vain: whoever has no account must crowd out nothing that is told of those who have one.
+#[derive(Clone, Copy)]
+enum Crowd {
+    Users,
+    Strangers,
 }
 
 impl Refusal {
     /// This is what the operation would be done to.
     pub(super) fn of(&mut self, target: &TargetRow) {
         self.target = Some((target.kind, target.id()));
+    }
+
+    /// The caller is known.
+    pub(super) fn let_in(&mut self) {
+        self.is_let_in = true;
+    }
+
+    /// What the plan refuses is committed with what it says of that.
+    pub(super) fn told(&mut self) {
+        self.is_told = true;
     }
 
     /// The plan found out that the caller may not see something.
@@ -76,6 +98,12 @@ pub(super) struct Denials {
 struct Counts {
     /// To be written, in this order, and how many refusals each speaks for.
     waiting: Vec<(AuditDraft, u64)>,
+    users: CrowdCounts,
+    strangers: CrowdCounts,
+}
+
+#[derive(Default)]
+struct CrowdCounts {
     /// When the next one of the store would come if all were evenly spread.
     arrival: Duration,
     /// Of those that are not told apart.
@@ -96,8 +124,12 @@ struct More {
 
 impl Denials {
     /// Counts a refusal; where it is to be written, how many others it speaks for.
-    fn count(&self, asker: String, operation: &'static str, now: Duration) -> Option<More> {
-        let counts = &mut *self.counts();
+    fn count(&self, crowd: Crowd, asker: String, operation: &'static str, now: Duration) -> Option<More> {
+        let all = &mut *self.counts();
+        let counts = match crowd {
+            Crowd::Users => &mut all.users,
+            Crowd::Strangers => &mut all.strangers,
+        };
         counts.make_room(now);
         let has_room = counts.each.len() < TOLD_APART;
         let key = (asker, operation);
@@ -120,8 +152,7 @@ impl Denials {
     /// How many are only counted yet.
     fn rest(&self) -> u64 {
         let counts = &mut *self.counts();
-        let each: u64 = counts.each.drain().map(|(_, count)| count.unsaid).sum();
-        each + std::mem::take(&mut counts.unsaid)
+        [&mut counts.users, &mut counts.strangers].into_iter().map(CrowdCounts::rest).sum()
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -129,7 +160,12 @@ impl Denials {
     }
 }
 
-impl Counts {
+impl CrowdCounts {
+    fn rest(&mut self) -> u64 {
+        let each: u64 = self.each.drain().map(|(_, count)| count.unsaid).sum();
+        each + std::mem::take(&mut self.unsaid)
+    }
+
     /// Lets go of those that would be written again anyway.
     fn make_room(&mut self, now: Duration) {
         if self.each.len() < TOLD_APART {
@@ -159,22 +195,58 @@ impl Engine {
         if !is_wanted || !(error.reason() == Reason::Denied || refusal.is_hidden) {
             return;
         }
-        let asker = match &who.kind {
-            WhoKind::System => "system".to_owned(),
-            WhoKind::Anonymous => "anonymous".to_owned(),
-            WhoKind::User { id, .. } => who.kind.asker().unwrap_or(*id).to_string(),
+        self.tell_of_refused(who, operation.name, refusal.target, error);
+    }
+
+    /// Tells the audit log of a try to sign in or to prove something that was not so much as looked at: a limit refused it, or what was
+    /// given is not good any more, or never was. What an operation finds wrong it tells itself, always; so this is told always, too.
+    pub(super) fn tell_of_try(self: &Arc<Self>, who: &Who, operation: Entry, refusal: &Refusal, error: &Error) {
+        let is_stranger = matches!(who.kind, WhoKind::Anonymous);
+        // Of a user it is what the operation was given, not what the user came by.
+        let is_of_input = if is_stranger { !operation.is_read } else { refusal.is_let_in };
+        let is_try = match error.reason() {
+            Reason::InvalidCredentials | Reason::InvalidToken | Reason::RateLimited | Reason::HashingQueueFull => true,
+            Reason::TokenExpired | Reason::SessionEnded | Reason::AccountInactive => is_stranger,
+            _ => false,
         };
-        let Some(more) = self.denials.count(asker.clone(), operation.name, self.services.env.elapsed()) else { return };
-        let detail = format!("{}: {}", operation.name, error.reason());
+        if is_try && is_of_input && !refusal.is_told && !matches!(who.kind, WhoKind::System) {
+            self.tell_of_refused(who, operation.name, None, error);
+        }
+    }
+
+    /// Tells the audit log of an access token or a key that is none of ours.
+    pub(crate) fn tell_of_token(self: &Arc<Self>, request: &Arc<RequestContext>, error: &Error) {
+        if error.reason() == Reason::InvalidToken {
+            let who = Who { kind: WhoKind::Anonymous, request: request.clone() };
+            self.tell_of_refused(&who, "authenticate", None, error);
+        }
+    }
+
+    /// Has an entry written of a refusal, or counts it.
+    fn tell_of_refused(self: &Arc<Self>, who: &Who, operation: &'static str, target: Target, error: &Error) {
+        let (crowd, asker) = match &who.kind {
+            WhoKind::System => (Crowd::Users, "system".to_owned()),
+            WhoKind::Anonymous => (Crowd::Strangers, "anonymous".to_owned()),
+            WhoKind::User { id, .. } => (Crowd::Users, who.kind.asker().unwrap_or(*id).to_string()),
+        };
+        // Strangers are told apart by where they come from.
+        let told_apart = match (crowd, who.request.origin.address) {
+            (Crowd::Strangers, Some(address)) => network(address),
+            _ => asker.clone(),
+        };
+        let Some(more) = self.denials.count(crowd, told_apart, operation, self.services.env.elapsed()) else { return };
+        let detail = format!("{operation}: {}", error.reason());
         let origin = (who.request.ip.clone(), who.request.user_agent.clone());
-        self.write_denial((asker, who.kind.on_behalf_of()), (refusal.target, origin), detail, &more);
+        self.write_denial((asker, who.kind.on_behalf_of()), (target, origin), detail, &more);
     }
 
     /// Tells the audit log why somebody could not use an API key, as the answer does not: always, like failed sign-ins, and as seldom
     /// as other refusals.
     pub(super) fn tell_of_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: Refused) {
         let told_apart = format!("{} {why}", key.id);
-        let Some(more) = self.denials.count(told_apart, "api_keys", self.services.env.elapsed()) else { return };
+        let Some(more) = self.denials.count(Crowd::Users, told_apart, "api_keys", self.services.env.elapsed()) else {
+            return;
+        };
         let (target, origin) = (("api_key", key.id.to_string()), (request.ip.clone(), request.user_agent.clone()));
         let asker = (key.user_id.to_string(), None);
         self.write_denial(asker, (Some(target), origin), format!("API key: {why}"), &more);
@@ -215,7 +287,7 @@ impl Engine {
         }
         let told = ChangeSet { id, at: self.services.now(), checks: Vec::new(), writes: Vec::new(), audit };
         if self.commit(told, None).await.is_err() {
-            self.denials.counts().unsaid += counts.iter().sum::<u64>();
+            self.denials.counts().users.unsaid += counts.iter().sum::<u64>();
         }
     }
 
@@ -243,7 +315,7 @@ impl Engine {
                 let entry = AuditDraft { id, at: now, action, actor, target_type, target_id, payload, salt };
                 counts.waiting.push((entry, speaks_for));
             }
-            _ => counts.unsaid += speaks_for,
+            _ => counts.users.unsaid += speaks_for,
         }
     }
 }

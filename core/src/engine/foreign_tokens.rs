@@ -70,6 +70,11 @@ impl Engine {
     /// # Errors
     /// [`Reason::InvalidToken`], [`Reason::TokenExpired`], [`Reason::IssuerUnavailable`]
     pub(crate) async fn by_token(self: &Arc<Self>, text: &str, request: RequestContext) -> Result<Who> {
+        let request = Arc::new(request);
+        self.bearer(text, &request).await.inspect_err(|error| self.tell_of_token(&request, error))
+    }
+
+    async fn bearer(self: &Arc<Self>, text: &str, request: &Arc<RequestContext>) -> Result<Who> {
         self.follow().await?;
         let ForAccess { identity, token } =
             match self.services.issuers.read_for_access(text, self.services.now()).await? {
@@ -83,7 +88,7 @@ impl Engine {
         let is_it = |one: &&Identity| one.issuer == identity.issuer && one.subject == identity.subject;
         let identity = standing.identities.iter().find(is_it).ok_or_else(refused)?.id;
         let who = WhoToken { identity, issued_at: token.issued_at, expires_at: token.refused_from(), slot };
-        let who = Who { kind: WhoKind::User { id: user, pin, by: By::Token(who) }, request: Arc::new(request) };
+        let who = Who { kind: WhoKind::User { id: user, pin, by: By::Token(who) }, request: request.clone() };
         self.actor(&who).await?;
         Ok(who)
     }

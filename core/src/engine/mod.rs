@@ -185,6 +185,7 @@ impl Engine {
         let mut refusal = Refusal::default();
         let result = self.try_steps(who, steps, &mut refusal).await;
         if let Err(error) = &result {
+            self.tell_of_try(who, steps.listed(), &refusal, error);
             self.tell_of_denial(who, steps.listed(), refusal, error);
         }
         result
@@ -202,6 +203,7 @@ impl Engine {
             let alone = if attempts < patience { None } else { self.turn_alone().await };
             self.follow().await?;
             let actor = self.actor(who).await?;
+            refusal.let_in();
             let now = self.services.now();
             let mut plan = Plan::new(&self.services, &actor, now);
 
@@ -217,7 +219,10 @@ impl Engine {
             }
             let outcome = plan.refusal().cloned().map_or(Ok(()), Err);
             match self.finish(plan, listed, once.as_ref(), alone.is_some()).await? {
-                Finish::Done => return outcome,
+                Finish::Done => {
+                    refusal.told();
+                    return outcome;
+                }
                 Finish::Stale => attempts += 1,
                 Finish::PolicyMoved => policies += 1,
             }

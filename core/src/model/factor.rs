@@ -92,6 +92,30 @@ pub struct Passkey {
     pub version: i64,
 }
 
+/// A second factor that an account had (NIST SP 800-63B-4, 4.1): without what it was verified by.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "former_factors", key(id), index(user_id, ended_at), sync = replicated, resource = none)]
+#[record(audit = none("the operations that end it tell of it"))]
+#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+pub struct FormerFactor {
+    /// The id that the factor had.
+    #[record(given)]
+    pub id: FactorId,
+    /// Whose it was.
+    pub user_id: UserId,
+    /// What it was.
+    pub kind: FactorKind,
+    /// The user's name for it.
+    pub name: Option<String>,
+    /// When it was added.
+    #[record(given)]
+    pub added_at: Time,
+    /// When it ended.
+    pub ended_at: Time,
+    /// The row's version.
+    pub version: i64,
+}
+
 /// A code that stands in for a second factor that is lost, once.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "recovery_codes", key(user_id, hash), sync = replicated, resource = none)]
@@ -100,7 +124,7 @@ pub struct Passkey {
 pub struct RecoveryCode {
     /// Whose it is.
     pub user_id: UserId,
-    /// SHA-256 of the code and the account, hexadecimal: of 120 random bits, which nobody finds again (V6.5.2).
+    /// SHA-256 of the code and the account, hexadecimal: of 140 random bits, which nobody finds again (V6.5.2).
     pub hash: String,
     /// The credential's epoch in which it was made.
     pub epoch: i64,

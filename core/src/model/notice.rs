@@ -40,6 +40,8 @@ pub enum NoticeKind {
     AddressTaken,
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
     EmailChanged,
+    /// The account's username was changed, given or taken away.
+    UsernameChanged,
     /// A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
     /// address was proved.
     FactorAdded,

@@ -66,6 +66,7 @@ from .factors import (
     Factor,
     FactorKind,
     FactorList,
+    FormerFactor,
     RecoveryCodes,
 )
 from .api_keys import (
@@ -190,6 +191,7 @@ __all__ = [
     "FieldCode",
     "FieldError",
     "FilteredRows",
+    "FormerFactor",
     "GrantTrace",
     "IdStorage",
     "IdentityChallenge",

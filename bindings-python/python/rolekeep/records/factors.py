@@ -67,12 +67,30 @@ class FactorList:
 
     factors: builtins.list[Factor] = field(default_factory=builtins.list)
     """In the order in which they were added."""
+    former: builtins.list[FormerFactor] = field(default_factory=builtins.list)
+    """Those that the account had before, the last 100 of them: those that ended last come first."""
     recovery_codes_left: int
     """How many recovery codes were not used yet."""
     are_required: bool
     """Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The
     last one cannot be removed then.
     """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerFactor:
+    """A second factor that an account had."""
+
+    id: UUID
+    """The id that it had."""
+    kind: FactorKind
+    """What it was."""
+    name: str | None = None
+    """The user's name for it."""
+    added_at: datetime
+    """When it was added."""
+    ended_at: datetime
+    """When it was removed, by whomever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,8 @@ class NoticeKind(Word):
     """The account's address was changed. To the former address it has a token, for `email.revert`, if
     its user changed it.
     """
+    USERNAME_CHANGED = "username_changed"
+    """The account's username was changed, given or taken away."""
     FACTOR_ADDED = "factor_added"
     """A second factor was added. With the account's first one, and with each passkey, it has a token,
     for `email.revert`, if the address was proved.

@@ -42,6 +42,6 @@ class TemporaryPassword:
     """A password that was generated for somebody."""
 
     password: str = field(repr=False)
-    """The password: 25 letters and digits in five groups."""
+    """The password: 28 letters and digits in seven groups."""
     expires_at: datetime
     """From when on it lets nobody in."""

@@ -89,6 +89,8 @@ export type FactorKind =
 export interface FactorList {
   /** In the order in which they were added. */
   readonly factors: readonly Factor[];
+  /** Those that the account had before, the last 100 of them: those that ended last come first. */
+  readonly former: readonly FormerFactor[];
   /** How many recovery codes were not used yet. */
   readonly recoveryCodesLeft: number;
   /**
@@ -96,6 +98,20 @@ export interface FactorList {
    * then.
    */
   readonly areRequired: boolean;
+}
+
+/** A second factor that an account had. */
+export interface FormerFactor {
+  /** The id that it had. */
+  readonly id: string;
+  /** What it was. */
+  readonly kind: FactorKind;
+  /** The user's name for it. */
+  readonly name: string | null;
+  /** When it was added. */
+  readonly addedAt: Date;
+  /** When it was removed, by whomever. */
+  readonly endedAt: Date;
 }
 
 /** Codes that stand in for a second factor that is lost. */

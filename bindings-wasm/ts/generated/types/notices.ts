@@ -52,6 +52,8 @@ export type NoticeKind =
   | "address_taken"
   /** The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it. */
   | "email_changed"
+  /** The account's username was changed, given or taken away. */
+  | "username_changed"
   /** A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the address was proved. */
   | "factor_added"
   /** A second factor was removed, or all were by somebody else. */

@@ -131,7 +131,7 @@ export interface SetTemporaryPassword {
 
 /** A password that was generated for somebody. */
 export interface TemporaryPassword {
-  /** The password: 25 letters and digits in five groups. */
+  /** The password: 28 letters and digits in seven groups. */
   readonly password: string;
   /** From when on it lets nobody in. */
   readonly expiresAt: Date;

@@ -8,14 +8,20 @@ use crate::{
     model::{
         deferred::unless_page,
         error::Result,
-        factor::{Factor, FactorKind, FactorState},
+        factor::{Factor, FactorKind, FactorState, FormerFactor},
         id::{FactorId, UserId},
+        predicate::Predicate,
+        record::Record,
         time::Time,
     },
     operations::{Access, Operation, plan::Plan, services::Services},
+    storage::{Direction, Order, Query, Window},
 };
 
-/// Lists the caller's own second factors.
+/// So many of those that an account had are listed.
+const MOST_FORMER: u64 = 100;
+
+/// Lists the caller's own second factors, and those that it had.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListFactors {}
@@ -26,6 +32,8 @@ pub struct ListFactors {}
 pub struct FactorList {
     /// In the order in which they were added.
     pub factors: Vec<FactorView>,
+    /// Those that the account had before, the last 100 of them: those that ended last come first.
+    pub former: Vec<FormerFactorView>,
     /// How many recovery codes were not used yet.
     pub recovery_codes_left: i64,
     /// Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
@@ -73,6 +81,30 @@ impl FactorView {
     }
 }
 
+/// A second factor that an account had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "FormerFactor")]
+#[non_exhaustive]
+pub struct FormerFactorView {
+    /// The id that it had.
+    pub id: FactorId,
+    /// What it was.
+    pub kind: FactorKind,
+    /// The user's name for it.
+    pub name: Option<String>,
+    /// When it was added.
+    pub added_at: Time,
+    /// When it was removed, by whomever.
+    pub ended_at: Time,
+}
+
+impl From<FormerFactor> for FormerFactorView {
+    fn from(former: FormerFactor) -> Self {
+        let FormerFactor { id, kind, name, added_at, ended_at, .. } = former;
+        Self { id, kind, name, added_at, ended_at }
+    }
+}
+
 #[portable_async]
 impl Operation for ListFactors {
     type Target = ();
@@ -92,8 +124,19 @@ impl Operation for ListFactors {
         let mut views: Vec<_> = factors.iter().map(|(factor, state)| FactorView::of(factor, state)).collect();
         unless_page(Ok(()), || Box::pin(name_passkeys(plan, user, &factors, &mut views))).await?;
         let recovery_codes_left = recovery::count_left(plan, user).await?;
-        Ok(FactorList { factors: views, recovery_codes_left, are_required: are_demanded(plan, user).await? })
+        let former = former(plan, user).await?;
+        Ok(FactorList { factors: views, former, recovery_codes_left, are_required: are_demanded(plan, user).await? })
     }
+}
+
+/// What an account had before.
+async fn former(plan: &Plan<'_>, user: UserId) -> Result<Vec<FormerFactorView>> {
+    let order = vec![Order { column: "ended_at".into(), direction: Direction::Descending }];
+    let window = Window { limit: Some(MOST_FORMER), ..Window::default() };
+    let of_user = Predicate::equals("user_id", user.0);
+    let former: Vec<FormerFactor> =
+        plan.reads().query(&Query { order, window, ..Query::of(FormerFactor::TABLE, of_user) }).await?;
+    Ok(former.into_iter().map(Into::into).collect())
 }
 
 /// Says by what browsers name passkeys.

@@ -23,7 +23,7 @@ pub use crate::model::factor::FactorKind;
 pub use add::{AddFactor, AddedFactor, StartFactor};
 pub(super) use add::{enrol, valid_name};
 pub(super) use code::{answered, proved, proved_again};
-pub use list::{FactorList, FactorView, ListFactors};
+pub use list::{FactorList, FactorView, FormerFactorView, ListFactors};
 pub use passkeys::{AddPasskey, PasskeyOptions, StartPasskey};
 pub use recovery::{MakeRecoveryCodes, RecoveryCodes};
 pub use remove::{RemoveFactor, ResetFactorsOf};

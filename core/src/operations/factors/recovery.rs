@@ -21,8 +21,8 @@ use crate::{
 
 /// How many there are.
 const COUNT: usize = 10;
-/// How many letters each has: 120 bits, so that a fast hash will do (V6.5.2).
-const LETTERS: usize = 24;
+/// How many letters each has: 140 bits, so that a fast hash will do (V6.5.2).
+const LETTERS: usize = letters::UNGUESSABLE;
 
 /// Makes new recovery codes for the caller's account; those before are void.
 ///

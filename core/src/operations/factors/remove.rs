@@ -8,7 +8,7 @@ use crate::{
         credential::Credential,
         deferred::unless_page,
         error::{Error, Reason, Result},
-        factor::{Factor, FactorState},
+        factor::{Factor, FactorState, FormerFactor},
         id::{FactorId, UserId},
         notice::NoticeKind,
         session::SessionEnd,
@@ -171,9 +171,13 @@ async fn end(
     keys: Keys,
 ) -> Result<()> {
     unless_page(Ok(()), || Box::pin(end_passkeys(plan, user.id, &going))).await?;
+    // What is kept of them goes with the user, whoever deletes that meanwhile.
+    plan.check(user);
     for (factor, state) in going {
         plan.follow_delete(&state);
         plan.follow_delete(&factor);
+        let Factor { id, user_id, kind, name, added_at, .. } = factor;
+        plan.follow(None, FormerFactor { id, user_id, kind, name, added_at, ended_at: plan.now, version: 0 });
     }
     let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, keys).await?;
     if are_all {

@@ -23,6 +23,7 @@ use crate::{
         epochs::{self, Keys, Password},
         limits,
         links::void,
+        notices,
         passwords::NewPassword,
         plan::Plan,
         roles::{self, Terms, check_terms},
@@ -213,6 +214,7 @@ impl Accepting {
             ..user
         };
         plan.rename("username", before.username.as_deref(), named.username.as_deref(), named.id).await?;
+        notices::tell_of_username(plan, &before, &named).await?;
         let named = plan.follow(Some(&before), named);
         verification::prove(plan, &named, Some(credential)).await?;
         limits::forget(plan, &named).await?;

@@ -1,7 +1,7 @@
 //! Asking for mail, and for an account.
 
 use super::{
-    lanes::{Claimed, Keys, Lane, Side, Try, canonical, known_device, networks},
+    lanes::{Claimed, Keys, Lane, Side, Try, canonical, known_device, network, networks},
     quota::Quota,
 };
 use crate::{
@@ -43,8 +43,7 @@ impl Try {
         // A code is of use to who asked for it alone: what strangers ask for by the same name keeps nobody from one.
         let times = match (kind, whose, actor.request.origin.address) {
             (NoticeKind::SignInCode, "name", Some(address)) => {
-                let network = networks(address).into_iter().next().map_or_else(String::new, |(network, _)| network);
-                let own = [id.as_slice(), network.as_bytes()].concat();
+                let own = [id.as_slice(), network(address).as_bytes()].concat();
                 for quota in OF_ONE {
                     let key = keys.of(&format!("asks for {kind} in {} by name and network", quota.period), &own)?;
                     side.lanes.push(Lane { key, quota });

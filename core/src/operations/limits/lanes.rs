@@ -346,6 +346,11 @@ pub(super) fn networks(address: IpAddr) -> Vec<(String, u32)> {
     }
 }
 
+/// The network that an address counts for first.
+pub(crate) fn network(address: IpAddr) -> String {
+    networks(address).into_iter().next().map_or_else(String::new, |(network, _)| network)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,7 @@ mod tries;
 
 pub use clear::ClearLimits;
 pub(super) use clear::forget;
+pub(crate) use lanes::network;
 pub(super) use lanes::{Claimed, FactorTry, Try, known_device, mail_device_token, new_device_token, pseudonym_of};
 pub(super) use places::Places;
 pub(crate) use rates::{Rate, rates, take_some};

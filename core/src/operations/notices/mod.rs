@@ -27,6 +27,7 @@ use crate::model::{
     notice::PendingNotice,
     predicate::Predicate,
     secret::Secret,
+    text::canonical,
     time::Time,
     user::User,
     value::Value,
@@ -77,7 +78,7 @@ fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
 
 /// The same as [`tell`] of what may come often: a few times an hour, and no more.
 pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    if plan.services.has_notifier() {
+    if plan.services.has_notifier() && user.email.is_some() {
         let tried = Try::telling(plan.services, kind, user.id)?;
         match plan.count_failed(&tried).await {
             Err(error) if error.reason() == Reason::RateLimited => return Ok(()),
@@ -86,6 +87,17 @@ pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: 
         tell(plan, kind, user)?;
     }
     Ok(())
+}
+
+/// Plans that a user is told of another username, at the address that the account had before. A few times an hour: its address may be
+/// somebody else's, and one may change one's username as often as one likes.
+pub(super) async fn tell_of_username(plan: &mut Plan<'_>, before: &User, after: &User) -> Result<()> {
+    let name = |user: &User| user.username.as_deref().map(canonical);
+    if name(before) == name(after) {
+        return Ok(());
+    }
+    let told = if before.email.is_some() { before } else { after };
+    tell_sometimes(plan, NoticeKind::UsernameChanged, told).await
 }
 
 /// Plans that a user is told of something, where there is a notifier and an address.

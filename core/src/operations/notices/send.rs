@@ -182,6 +182,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
         | NoticeKind::SignInByOtherWays
         | NoticeKind::AddressTaken
         | NoticeKind::EmailChanged
+        | NoticeKind::UsernameChanged
         | NoticeKind::FactorAdded
         | NoticeKind::FactorRemoved
         | NoticeKind::IdentityLinked

@@ -27,6 +27,7 @@ pub(super) const fn subject(kind: NoticeKind) -> &'static str {
         NoticeKind::EmailChange => "Confirm your new e-mail address",
         NoticeKind::AddressTaken => "Your e-mail address is in use",
         NoticeKind::EmailChanged => "Your e-mail address was changed",
+        NoticeKind::UsernameChanged => "Your username was changed",
         NoticeKind::FactorAdded => "A second factor was added to your account",
         NoticeKind::FactorRemoved => "A second factor was removed from your account",
         NoticeKind::RecoveryCodesMade => "Your account has new recovery codes",
@@ -81,6 +82,9 @@ const fn about(kind: NoticeKind, has_link: bool) -> &'static str {
              choose a new password then:"
         }
         NoticeKind::EmailChanged => "The e-mail address of your account was changed.",
+        NoticeKind::UsernameChanged => {
+            "The username of your account was changed. Signing in takes the new one from now on, if there is one."
+        }
         NoticeKind::FactorAdded if has_link => {
             "A second factor was added to your account, an authenticator app or a passkey: signing in asks for it from now on. If it was \
              not you, open this to remove it, and choose a new password then:"
@@ -149,7 +153,9 @@ const fn otherwise(kind: NoticeKind, has_link: bool) -> &'static str {
         NoticeKind::ApiKeyRevoked | NoticeKind::Impersonated => {
             "If you do not know why, ask for help where you signed up."
         }
-        NoticeKind::EmailChanged => "If it was you, there is nothing to do; if not, ask for help where you signed up.",
+        NoticeKind::EmailChanged | NoticeKind::UsernameChanged => {
+            "If it was you, there is nothing to do; if not, ask for help where you signed up."
+        }
         NoticeKind::Verification | NoticeKind::EmailChange => {
             "If you do not have an account with us, there is nothing to do."
         }

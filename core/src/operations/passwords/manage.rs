@@ -40,7 +40,7 @@ pub struct SetTemporaryPassword {
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]
 pub struct TemporaryPassword {
-    /// The password: 25 letters and digits in five groups.
+    /// The password: 28 letters and digits in seven groups.
     pub password: Secret,
     /// From when on it lets nobody in.
     pub expires_at: Time,

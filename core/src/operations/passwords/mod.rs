@@ -137,7 +137,7 @@ impl Given for Plan<'_> {
     }
 }
 
-/// A password that nobody chose: 125 bits.
-fn generated(random: [u8; 25]) -> Secret {
-    letters::grouped(&random, 5)
+/// A password that nobody chose: 140 bits.
+fn generated(random: [u8; letters::UNGUESSABLE]) -> Secret {
+    letters::grouped(&random, 4)
 }

@@ -45,7 +45,7 @@ use crate::{
 /// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
 /// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
 /// more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
-/// notifier. Errors: `CONFLICT` if `expected_version` is stale.
+/// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateUser {
@@ -275,6 +275,7 @@ impl ValidChange {
         }
         plan.rename("email", before.email.as_deref(), after.email.as_deref(), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
+        notices::tell_of_username(plan, &before, &after).await?;
         if after.region_id != before.region_id {
             drop_drones_elsewhere(&after, plan).await?;
         }
@@ -302,7 +303,7 @@ async fn require_may_redirect(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
             "your own address is changed by `email.change`, which proves that it is yours",
         ));
     }
-    Ok(())
+    rights::require_fresh(plan).await
 }
 
 /// An account has an e-mail address or stands for somebody, as when it was made.

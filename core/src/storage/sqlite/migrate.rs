@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0017_invitations.sql"),
     include_str!("../../../migrations/sqlite/0018_registrations.sql"),
     include_str!("../../../migrations/sqlite/0019_indexes_of_lists.sql"),
+    include_str!("../../../migrations/sqlite/0020_former_factors.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -9,14 +9,17 @@ use std::{
 };
 
 use rolekeep::{
-    AuditDenials, Caller, Reason, RequestContext, UserManagement,
+    AuditDenials, Caller, Code, Reason, RequestContext, UserManagement,
     audit::{AuditView, ListAudit},
     drones::{AssignDrone, CreateDrone, DroneModel},
-    sessions::ListSessionsOf,
+    email::{ConfirmEmail, RevertEmail},
+    passwords::ResetPassword,
+    sessions::{ListSessionsOf, Refresh, StepUp},
+    sign_in::ProveFactor,
     users::{GetUser, UpdateUser},
 };
 
-use super::kit::{Ahead, Interposed, caller, policy, user};
+use super::kit::{Ahead, Interposed, PASSWORD, caller, policy, signed_in, user};
 
 use crate::cheap;
 
@@ -124,6 +127,111 @@ async fn aud_1_a_reference_to_what_is_hidden_is_told() {
         settle().await;
         told(&um, count).await;
     }
+}
+
+/// Also where the host says nothing.
+#[tokio::test]
+async fn v16_3_2_refusals_are_told_by_default() {
+    let um = super::kit::store(policy()).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    assert_eq!(clerk.users().get(GetUser::new(victim)).await.unwrap_err().reason(), Reason::NotFound);
+    settle().await;
+    assert_eq!(told(&um, 1).await[0].detail.as_deref(), Some("users.get: not_found"));
+}
+
+/// What is not so much as looked at is told as well, whatever the host wants to hear of refusals.
+#[tokio::test]
+async fn v16_3_1_a_token_or_link_that_is_not_good_is_told() {
+    let clock = Ahead::new();
+    let um = store(AuditDenials::Off, &clock).await;
+    let (me, id) = signed_in(&um, "mia", &[]).await;
+    let nobody = um.anonymous(RequestContext::from_ip("192.0.2.7").user_agent("App/1"));
+    let tokens = um.login("mia", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
+    me.sessions().revoke_others().await.unwrap();
+    let sign_in = |challenge: &str| ProveFactor::new(challenge, "123456");
+    let tries = [
+        ("sessions.refresh: invalid_token", nobody.sessions().refresh(Refresh::new("rkr_none")).await.err()),
+        ("sign_in.factor: invalid_token", nobody.sign_in().factor(sign_in("rkx_none")).await.err()),
+        (
+            "passwords.reset: invalid_token",
+            nobody.passwords().reset(ResetPassword::new("rkp_none", PASSWORD)).await.err(),
+        ),
+        ("email.revert: invalid_token", nobody.email().revert(RevertEmail::new("rku_none")).await.err()),
+        ("authenticate: invalid_token", um.authenticate("none", RequestContext::from_ip("192.0.2.7")).await.err()),
+    ];
+    settle().await;
+    let entries = told(&um, tries.len()).await;
+    for (detail, error) in tries {
+        assert_eq!(error.map(|error| error.code()), Some(Code::Unauthorized), "{detail}");
+        let entry = entries.iter().find(|entry| entry.detail.as_deref() == Some(detail)).expect(detail);
+        assert_eq!((entry.actor.as_str(), entry.ip.as_deref()), ("anonymous", Some("192.0.2.7")));
+    }
+    // A session that has ended, and a link that its user tries.
+    let from = um.anonymous(RequestContext::from_ip("192.0.2.8"));
+    assert!(from.sessions().refresh(Refresh::new(tokens.refresh_token)).await.is_err());
+    assert!(me.email().confirm(ConfirmEmail::new("rke_none")).await.is_err());
+    settle().await;
+    let entries = told(&um, 7).await;
+    let find = |detail: &str| entries.iter().find(|entry| entry.detail.as_deref() == Some(detail)).expect(detail);
+    assert_eq!(find("sessions.refresh: session_ended").actor, "anonymous");
+    assert_eq!(find("email.confirm: invalid_token").actor, id.to_string());
+    // What an entry of its own tells of is told once, and what is no try of anything is none.
+    assert!(um.login("mia", "wrong horse battery staple", RequestContext::default()).await.is_err());
+    assert!(nobody.users().me().await.is_err());
+    clock.pass(3600);
+    assert!(um.authenticate(tokens.access_token.expose(), RequestContext::default()).await.is_err());
+    settle().await;
+    told(&um, 7).await;
+}
+
+#[tokio::test]
+async fn v16_3_1_a_try_that_a_limit_refuses_is_told() {
+    let um = store(AuditDenials::Off, &Ahead::new()).await;
+    let (me, id) = signed_in(&um, "mia", &[]).await;
+    let from = || RequestContext::from_ip("192.0.2.7");
+    let mut reasons = Vec::new();
+    for _ in 0..8 {
+        reasons.push(um.login("mia", "wrong horse battery staple", from()).await.err().map(|error| error.reason()));
+    }
+    assert_eq!(reasons[7], Some(Reason::RateLimited));
+    for _ in 0..8 {
+        assert!(me.sessions().step_up(StepUp::new("wrong horse battery staple")).await.is_err());
+    }
+    settle().await;
+    let entries = told(&um, 2).await;
+    let find = |detail: &str| entries.iter().find(|entry| entry.detail.as_deref() == Some(detail)).expect(detail);
+    assert_eq!(find("sessions.login: rate_limited").ip.as_deref(), Some("192.0.2.7"));
+    assert_eq!(find("sessions.step_up: rate_limited").actor, id.to_string());
+}
+
+/// Strangers fill no disk, and crowd out nothing that is told of users.
+#[tokio::test]
+async fn v16_3_1_strangers_are_told_a_few_times() {
+    let clock = Ahead::new();
+    let um = store(AuditDenials::All, &clock).await;
+    let victim = user(&um, "victim", &[]).await.id;
+    let (clerk, _) = caller(&um, "clerk", &["clerk"]).await;
+    for at in 0..200 {
+        for _ in 0..3 {
+            let from = um.anonymous(RequestContext::from_ip(format!("192.0.2.{at}")));
+            assert!(from.sessions().refresh(Refresh::new("rkr_none")).await.is_err());
+        }
+    }
+    settle().await;
+    told(&um, 50).await;
+    assert_eq!(rename(&clerk, victim).await, Reason::Denied);
+    settle().await;
+    let entries = told(&um, 51).await;
+    assert_eq!(entries[0].detail.as_deref(), Some("users.update: denied"));
+    // One network is one stranger.
+    clock.pass(600);
+    for at in 0..20 {
+        let from = um.anonymous(RequestContext::from_ip(format!("2001:db8::{at}")));
+        assert!(from.sessions().refresh(Refresh::new("rkr_none")).await.is_err());
+    }
+    settle().await;
+    told(&um, 52).await;
 }
 
 #[tokio::test]

@@ -5,9 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use rolekeep::{
     Reason, RequestContext, UserManagement,
     internals::{credential::Credential, session::SessionActivity},
-    sessions::{Refresh, StepUp, Tokens},
+    passwords::SetTemporaryPassword,
+    sessions::{ListSessions, Refresh, RevokeAllSessions, RevokeSession, StepUp, Tokens},
     storage::MemoryStorage,
-    users::{CreateUser, DeleteUser, ListUsers},
+    users::{CreateUser, DeleteUser, ListUsers, UpdateUser},
 };
 
 use super::kit::{Ahead, PASSWORD, all, policy, signed_in, store, store_at};
@@ -58,6 +59,62 @@ async fn v11_5_1_every_store_makes_a_key_of_its_own() {
     let tokens = begun(&um).await;
     let theirs = other.authenticate(tokens.access_token.expose(), RequestContext::default()).await;
     assert_eq!(theirs.err().map(|error| error.reason()), Some(Reason::InvalidToken));
+}
+
+/// What a generated password is made of, as what a recovery code is (`factors/recovery.rs`).
+#[tokio::test]
+async fn v11_5_1_a_generated_password_has_128_bits_or_more() {
+    let um = store(policy()).await;
+    let (_, id) = signed_in(&um, "mia", &[]).await;
+    let mut letters = BTreeSet::new();
+    for _ in 0..20 {
+        let made = um.system().passwords().set_temporary(SetTemporaryPassword::new(id)).await.unwrap();
+        let groups: Vec<usize> = made.password.expose().split('-').map(str::len).collect();
+        assert!(groups.iter().all(|group| *group == 4) && 5 * groups.iter().sum::<usize>() >= 128, "{groups:?}");
+        letters.extend(made.password.expose().bytes().filter(|letter| *letter != b'-'));
+    }
+    // Five bits of each: all 32 letters come.
+    assert_eq!(letters.len(), 32);
+}
+
+/// Whoever sees a session of a thief's ends it at once, without a second factor that the thief may have taken, too.
+#[tokio::test]
+async fn v7_5_2_a_user_ends_its_sessions_without_a_new_proof() {
+    let clock = Ahead::new();
+    let um = store_at(&clock).await;
+    let (me, id) = signed_in(&um, "mia", &["moderator"]).await;
+    let thieves: Vec<Tokens> = [begun(&um).await, begun(&um).await, begun(&um).await].into();
+    clock.pass(600);
+    let stale = me.users().update(UpdateUser::new(id).email("mia@example.com")).await.unwrap_err();
+    assert_eq!(stale.reason(), Reason::StepUpRequired);
+    let list = me.sessions().list(ListSessions::new()).await.unwrap().items;
+    let other = list.iter().find(|one| !one.is_current).unwrap().id;
+    me.sessions().revoke(RevokeSession::new(other)).await.unwrap();
+    assert_eq!(me.sessions().list(ListSessions::new()).await.unwrap().items.len(), list.len() - 1);
+    me.sessions().revoke_others().await.unwrap();
+    for thief in thieves {
+        assert_eq!(next(&um, thief).await.unwrap_err().reason(), Reason::SessionEnded);
+    }
+    me.sessions().revoke_all(RevokeAllSessions::new()).await.unwrap();
+    assert_eq!(me.users().me().await.unwrap_err().reason(), Reason::SessionEnded);
+}
+
+/// Also where no mail proves the new one.
+#[tokio::test]
+async fn v7_5_1_an_address_is_changed_by_who_has_just_proved_who_it_is() {
+    let clock = Ahead::new();
+    let um = store_at(&clock).await;
+    let (me, id) = signed_in(&um, "mia", &["moderator"]).await;
+    let change = || UpdateUser::new(id).email("mia@example.com");
+    clock.pass(301);
+    assert_eq!(me.users().update(change()).await.unwrap_err().reason(), Reason::StepUpRequired);
+    // What is no way in is.
+    me.users().update(UpdateUser::new(id).full_name("Mia")).await.unwrap();
+    let vouched = um.acting_as(id).await.unwrap();
+    assert_eq!(vouched.users().update(change()).await.unwrap_err().reason(), Reason::StepUpRequired);
+    let proved = me.sessions().step_up(StepUp::new(PASSWORD)).await.unwrap();
+    let me = um.authenticate(proved.access_token.expose(), RequestContext::default()).await.unwrap();
+    assert_eq!(me.users().update(change()).await.unwrap().email.as_deref(), Some("mia@example.com"));
 }
 
 /// A week without use ends a session, and thirty days end it however much it is used; a proof begins both anew.

@@ -1394,6 +1394,7 @@ fun writeFactorSetup(from: FactorSetup) = json(
 
 fun writeFactorList(from: FactorList) = json(
     "factors" to writeList(from.factors) { writeFactor(it) },
+    "former" to writeList(from.former) { writeFormerFactor(it) },
     "recovery_codes_left" to writeInt(from.recoveryCodesLeft),
     "are_required" to writeBool(from.areRequired),
 )
@@ -1413,6 +1414,14 @@ fun writeFactorKind(from: FactorKind) = writeString(when (from) {
     FactorKind.TOTP -> "totp"
     FactorKind.PASSKEY -> "passkey"
 })
+
+fun writeFormerFactor(from: FormerFactor) = json(
+    "id" to writeId(from.id),
+    "kind" to writeFactorKind(from.kind),
+    "name" to from.name?.let { writeString(it) },
+    "added_at" to writeTime(from.addedAt),
+    "ended_at" to writeTime(from.endedAt),
+)
 
 fun writeAddedFactor(from: AddedFactor) = json(
     "factor" to writeFactor(from.factor),
@@ -2011,6 +2020,7 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.EMAIL_CHANGE -> "email_change"
     NoticeKind.ADDRESS_TAKEN -> "address_taken"
     NoticeKind.EMAIL_CHANGED -> "email_changed"
+    NoticeKind.USERNAME_CHANGED -> "username_changed"
     NoticeKind.FACTOR_ADDED -> "factor_added"
     NoticeKind.FACTOR_REMOVED -> "factor_removed"
     NoticeKind.RECOVERY_CODES_MADE -> "recovery_codes_made"

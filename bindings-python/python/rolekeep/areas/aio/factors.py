@@ -19,7 +19,7 @@ class AsyncFactors:
         self._caller = caller
 
     async def list(self) -> FactorList:
-        """Lists the caller's own second factors."""
+        """Lists the caller's own second factors, and those that it had."""
         return decode(FactorList, await self._caller.call("factors.list"))
 
     async def add_start(self) -> FactorSetup:

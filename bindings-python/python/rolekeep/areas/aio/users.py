@@ -249,8 +249,8 @@ class AsyncUsers:
         them. Whoever has an address can choose the password, so that changing somebody else's needs
         a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user
         with more than the default roles; it ends all sessions of the user. One's own is changed by
-        `email.change`, where the store has a notifier. Errors: `CONFLICT` if `expected_version` is
-        stale.
+        `email.change`, where the store has a notifier; where it has none, it needs such a sign-in,
+        too. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             id: The user's id.

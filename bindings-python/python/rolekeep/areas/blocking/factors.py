@@ -19,7 +19,7 @@ class Factors:
         self._caller = caller
 
     def list(self) -> FactorList:
-        """Lists the caller's own second factors."""
+        """Lists the caller's own second factors, and those that it had."""
         return decode(FactorList, self._caller.call("factors.list"))
 
     def add_start(self) -> FactorSetup:

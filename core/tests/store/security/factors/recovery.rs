@@ -31,7 +31,7 @@ async fn v6_5_2_a_thief_of_the_storage_finds_no_code() {
     hashes.dedup();
     assert_eq!((hashes.len(), hashes[0].len()), (10, 64));
     for code in &added.recovery_codes {
-        assert_eq!(code.expose().len(), 29);
+        assert_eq!(code.expose().len(), 34);
         assert!(!format!("{stored:?}").contains(code.expose()));
         assert!(!format!("{stored:?}").contains(&code.expose().replace('-', "")));
     }
@@ -104,5 +104,15 @@ async fn v6_5_1_of_two_recovery_codes_at_once_one_is_let_in() {
             let_in += usize::from(one.await.unwrap());
         }
         assert_eq!(let_in, 1);
+    }
+}
+
+#[tokio::test]
+async fn v11_5_1_a_code_has_128_bits_or_more() {
+    let stage = Stage::open().await;
+    let (_, _, added) = stage.enrolled().await;
+    for code in &added.recovery_codes {
+        let groups: Vec<usize> = code.expose().split('-').map(str::len).collect();
+        assert!(groups.iter().all(|group| *group == 4) && 5 * groups.iter().sum::<usize>() >= 128, "{groups:?}");
     }
 }

@@ -4,6 +4,7 @@ use rolekeep::{
     FactorId,
     email::RevertEmail,
     factors::{RemoveFactor, ResetFactorsOf},
+    internals::factor::FormerFactor,
     passwords::{ForgotPassword, ResetPassword, SetTemporaryPassword},
     sessions::StepUp,
     users::DeleteUser,
@@ -195,11 +196,56 @@ async fn sec_6_what_was_there_before_a_change_of_address_stays() {
 #[tokio::test]
 async fn aut_10_nothing_of_it_outlives_its_user() {
     let stage = Stage::open().await;
-    let (_, me, _) = stage.enrolled().await;
+    let (_, me, first) = stage.enrolled().await;
+    let (_, added) = stage.added(&me).await;
+    let me = stage.with_tokens(&added.tokens).await;
+    let me = stage.with_tokens(&me.factors().remove(RemoveFactor::new(first.factor.id)).await.unwrap()).await;
+    assert_eq!(me.factors().list().await.unwrap().former.len(), 1);
     me.sessions().step_up(StepUp::new(PASSWORD)).await.unwrap_err();
     stage.um.system().users().delete(DeleteUser::new(stage.ada)).await.unwrap();
     let rows: Vec<rolekeep::internals::factor::Factor> = all(&*stage.storage).await;
     let states: Vec<rolekeep::internals::factor::FactorState> = all(&*stage.storage).await;
     let codes: Vec<rolekeep::internals::factor::RecoveryCode> = all(&*stage.storage).await;
-    assert!(rows.is_empty() && states.is_empty() && codes.is_empty());
+    let former: Vec<FormerFactor> = all(&*stage.storage).await;
+    assert!(rows.is_empty() && states.is_empty() && codes.is_empty() && former.is_empty());
+}
+
+/// Whoever ends them: the user, or somebody else for it.
+#[tokio::test]
+async fn n_4_1_those_that_ended_are_listed_without_their_secrets() {
+    let stage = Stage::open().await;
+    let (app, me, first) = stage.enrolled().await;
+    assert!(me.factors().list().await.unwrap().former.is_empty());
+    let (_, second) = stage.added(&me).await;
+    let me = stage.with_tokens(&second.tokens).await;
+    stage.clock.pass(60);
+    let me = stage.with_tokens(&me.factors().remove(RemoveFactor::new(first.factor.id)).await.unwrap()).await;
+    let former = me.factors().list().await.unwrap().former;
+    let [one] = former.as_slice() else { panic!("{former:?}") };
+    assert_eq!((one.id, one.kind, one.added_at), (first.factor.id, first.factor.kind, first.factor.added_at));
+    assert!(one.ended_at >= one.added_at.plus_seconds(60));
+    stage.clock.pass(60);
+    stage.um.system().factors().reset_of(ResetFactorsOf::new(stage.ada)).await.unwrap();
+    let me = stage.ada().await;
+    let list = me.factors().list().await.unwrap();
+    let ids: Vec<FactorId> = list.former.iter().map(|one| one.id).collect();
+    assert!(list.factors.is_empty() && ids == [second.factor.id, first.factor.id], "the last one first");
+    let kept: Vec<FormerFactor> = all(&*stage.storage).await;
+    assert!(kept.len() == 2 && !format!("{kept:?}").contains(&app.secret));
+}
+
+/// A list of them has an end.
+#[tokio::test]
+async fn n_4_1_the_last_hundred_are_listed() {
+    let stage = Stage::open().await;
+    let (_, mut me, mut last) = stage.enrolled().await;
+    for _ in 0..101 {
+        let (_, added) = stage.added(&me).await;
+        me = stage.with_tokens(&added.tokens).await;
+        me = stage.with_tokens(&me.factors().remove(RemoveFactor::new(last.factor.id)).await.unwrap()).await;
+        stage.clock.pass(1);
+        last = added;
+    }
+    let kept: Vec<FormerFactor> = all(&*stage.storage).await;
+    assert_eq!((me.factors().list().await.unwrap().former.len(), kept.len()), (100, 101));
 }

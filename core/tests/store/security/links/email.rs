@@ -3,7 +3,7 @@
 use rolekeep::{
     Caller, Reason,
     email::{ChangeEmail, ConfirmEmail, RevertEmail},
-    users::{FindUser, SuspendUser},
+    users::{FindUser, SuspendUser, UpdateUser},
 };
 
 use super::*;
@@ -156,4 +156,27 @@ async fn sec_6_who_is_suspended_undoes_nothing() {
     let undo = stage.change(ADA, OTHER).await;
     stage.um.system().users().suspend(SuspendUser::new(stage.ada)).await.unwrap();
     void(stage.revert(&undo).await);
+}
+
+/// Another username is told, the letter case of one is not, and who changes it all day fills nobody's mailbox.
+#[tokio::test]
+async fn v6_3_7_another_username_is_told_a_few_times_an_hour() {
+    let stage = Stage::open().await;
+    let named = async |name: &str| {
+        stage.um.system().users().update(UpdateUser::new(stage.ada).username(name)).await.unwrap();
+    };
+    named("Ada").await;
+    for round in 0..8 {
+        named(&format!("ada{round}")).await;
+    }
+    for _ in 0..5 {
+        stage.mails.take("username_changed", ADA).await;
+    }
+    // What comes after them in time is given out after them.
+    stage.forgot("ada7").await.unwrap();
+    stage.mails.take("password_reset", ADA).await;
+    assert_eq!(stage.mails.left(), 0);
+    stage.clock.pass(HOUR);
+    named("ada").await;
+    stage.mails.take("username_changed", ADA).await;
 }

@@ -5,7 +5,7 @@ import dev.rolekeep.*
 
 /** Second factors: one's own, and resetting those of others. */
 class BlockingFactors internal constructor(private val area: Factors) {
-    /** Lists the caller's own second factors. */
+    /** Lists the caller's own second factors, and those that it had. */
     fun list(): FactorList = await { area.list() }
 
     /**
