@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0015_identity_epochs.sql"),
     include_str!("../../../migrations/sqlite/0016_impersonation.sql"),
     include_str!("../../../migrations/sqlite/0017_invitations.sql"),
+    include_str!("../../../migrations/sqlite/0018_sessions_in_use.sql"),
 ];
 
 /// The table that says which of them a file has seen.
