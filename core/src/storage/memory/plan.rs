@@ -193,9 +193,12 @@ impl<'q> Filter<'q> {
         })
     }
 
-    /// The values of a path's first columns, as far as the filter fixes them.
+    /// The values of a path's first columns, as far as the filter fixes them; none where the first is absent, as it is from most
+    /// rows of most tables.
     fn prefix(&self, path: Path) -> Vec<Value> {
-        self.table.columns(path).iter().map_while(|column| self.equal(*column).cloned()).collect()
+        let values: Vec<Value> =
+            self.table.columns(path).iter().map_while(|column| self.equal(*column).cloned()).collect();
+        if values.first().is_some_and(Value::is_null) { Vec::new() } else { values }
     }
 
     /// Rows that pass, in no particular order, by the path that leaves the fewest to look at.
@@ -343,5 +346,8 @@ mod tests {
         let filter = Filter::new(&state, table, &in_use);
         let fixed = table.paths().map(|path| filter.prefix(path).len()).max();
         assert_eq!(fixed, Some(2));
+        // Whatever has not ended is nearly all there is: no way to find few.
+        let filter = Filter::new(&state, table, &Predicate::equals("ended_at", Value::Null));
+        assert!(table.paths().all(|path| filter.prefix(path).is_empty()));
     }
 }
