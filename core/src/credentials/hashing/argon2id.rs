@@ -1,7 +1,7 @@
 //! Argon2id (RFC 9106), by which passwords are hashed here.
 
 use argon2::{
-    Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version,
+    Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version,
     password_hash::phc::{Output, Salt},
 };
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
@@ -101,7 +101,6 @@ impl Variant {
         let mut hash = zeroize::Zeroizing::new([0; Output::MAX_LENGTH]);
         let hash = hash.get_mut(..length).ok_or_else(failed)?;
         argon2.hash_password_into_with_memory(text.as_bytes(), salt, hash, &mut *blocks).map_err(|_| failed())?;
-        blocks.fill(Block::new());
         Output::new(hash).map_err(|_| failed())
     }
 }

@@ -117,7 +117,7 @@ impl Hashing {
     }
 
     /// Hashes a password as passwords are hashed today. Takes some 20 ms and the memory of the cost: not on an executor's
-    /// thread.
+    /// thread. The memory is to be wiped by who has it.
     pub fn hash(&self, password: &Secret, salt: [u8; 16], memory: &mut Memory) -> Result<String> {
         if is_too_long(password) {
             return Err(Error::new(Reason::InvalidCredentials, "the password is too long"));
@@ -135,7 +135,7 @@ impl Hashing {
         self.variant.compute(self.peppers.first().filter(|_| self.has_pepper), text, salt, length, memory)
     }
 
-    /// Whether an attempt is right; the same work whatever hash there is, if any.
+    /// Whether an attempt is right; the same work whatever hash there is, if any. The memory is to be wiped by who has it.
     ///
     /// # Errors
     /// Where it cannot be told: the memory is not to be had, or [`Reason::DeferredNotLoaded`].
@@ -167,8 +167,7 @@ impl Hashing {
             }
         }
         // What another cost or system took more of is given back.
-        memory.0.truncate(self.variant.params.block_count());
-        memory.0.shrink_to_fit();
+        memory.shrink(self.variant.params.block_count());
         Ok(Verified { is_right, renewed: renewed.filter(|_| is_whole) })
     }
 }
@@ -218,22 +217,67 @@ pub fn is_one_too_many(known: &[String], cost: &str) -> bool {
 
 /// Memory that hashing works in, kept for the next time: an allocator that gets megabytes back may keep them, too,
 /// and take others next time.
+///
+/// Who reads what is left of a password in it tries others against it for next to nothing: it is wiped where no other password
+/// is hashed in it at once.
 #[derive(Default)]
-pub struct Memory(Vec<Block>);
+pub struct Memory {
+    blocks: Vec<Block>,
+    is_used: bool,
+}
 
 impl Memory {
+    /// Overwrites what is left of passwords; where there is nothing, does nothing.
+    pub fn wipe(&mut self) {
+        if std::mem::take(&mut self.is_used) {
+            overwrite(&mut self.blocks);
+        }
+    }
+
+    /// Whether nothing is left of a password.
+    #[cfg(test)]
+    pub(crate) fn is_wiped(&self) -> bool {
+        self.blocks.iter().all(|block| block.as_ref().iter().all(|word| *word == 0))
+    }
+
+    /// Gives back what is more than so many blocks, and nothing of a password with it.
+    fn shrink(&mut self, count: usize) {
+        if let Some(more) = self.blocks.get_mut(count..).filter(|more| !more.is_empty()) {
+            overwrite(more);
+            self.blocks.truncate(count);
+            self.blocks.shrink_to_fit();
+        }
+    }
+
     /// So many blocks; what they hold is written over.
     fn blocks(&mut self, count: usize) -> Result<&mut [Block]> {
-        let more = count.saturating_sub(self.0.len());
+        let more = count.saturating_sub(self.blocks.len());
         // The cost may come from a stored hash: too high a one is an error, and ends no process.
         let refused = |_| {
             let full = Error::new(Reason::HashingQueueFull, "there is no memory to hash a password in now");
             full.retry_in(Duration::from_secs(1))
         };
-        self.0.try_reserve_exact(more).map_err(refused)?;
-        self.0.resize(self.0.len() + more, Block::new());
-        self.0.get_mut(..count).ok_or_else(failed)
+        if self.blocks.capacity() < count {
+            // To grow is to move, and nothing may be left where it was.
+            self.wipe();
+        }
+        self.blocks.try_reserve_exact(more).map_err(refused)?;
+        self.blocks.resize(self.blocks.len() + more, Block::new());
+        self.is_used = true;
+        self.blocks.get_mut(..count).ok_or_else(failed)
     }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+fn overwrite(blocks: &mut [Block]) {
+    blocks.fill(Block::new());
+    // Else it is left out where nothing reads them again.
+    std::hint::black_box(blocks);
 }
 
 fn failed() -> Error {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     model::{
         error::Result,
-        predicate::{Comparison, Link, Predicate},
+        predicate::{Comparison, Link, Name, Predicate},
         record::Row,
         value::Value,
     },
@@ -91,12 +91,41 @@ fn is_after(sorting: &Sorting, row: &Stored, values: &[Value]) -> bool {
     sorting.fold(|at, part| row.part(at).cmp(&Part::of(&values[part]))).is_gt()
 }
 
+/// What a conjunct asks of a column.
+enum Asked {
+    Compared(Comparison, Value),
+    Present(bool),
+}
+
+impl Asked {
+    /// As [`Predicate::matches`] says of the value.
+    fn holds(&self, part: Part<'_>) -> bool {
+        match self {
+            Asked::Present(is_present) => (part != Part::Null) == *is_present,
+            Asked::Compared(comparison, value) => comparison.holds(&part.value(), value),
+        }
+    }
+}
+
+/// The column that must have no value.
+fn absent(part: &Predicate) -> Option<&Name> {
+    match part {
+        Predicate::Not(part) => match &**part {
+            Predicate::Present(name) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// A filter with what its conjuncts say about columns.
 struct Filter<'q> {
     state: &'q State,
     table: &'q TableRows,
     /// The conjuncts but searches, links resolved to sets.
     rest: Vec<Predicate>,
+    /// What those of them ask that are of one column: a row is unpacked only for what asks more of it.
+    of_columns: Vec<(usize, Asked)>,
     /// What the folded text must contain.
     needles: Vec<String>,
 }
@@ -111,10 +140,20 @@ impl<'q> Filter<'q> {
         for part in conjuncts {
             match part {
                 Predicate::Search(needle) => needles.push(needle),
+                Predicate::Always => {}
                 part => rest.push(part),
             }
         }
-        Self { state, table, rest, needles }
+        let of_column = |part: &Predicate| {
+            let (name, asked) = match part {
+                Predicate::Compare(name, comparison, value) => (name, Asked::Compared(*comparison, value.clone())),
+                Predicate::Present(name) => (name, Asked::Present(true)),
+                part => (absent(part)?, Asked::Present(false)),
+            };
+            Some((table.table.position(name)?, asked))
+        };
+        let of_columns = rest.iter().filter_map(of_column).collect();
+        Self { state, table, rest, of_columns, needles }
     }
 
     fn is_never(&self) -> bool {
@@ -125,7 +164,10 @@ impl<'q> Filter<'q> {
         if !self.needles.iter().all(|needle| stored.search.contains(needle.as_str())) {
             return false;
         }
-        if self.rest.iter().all(|part| matches!(part, Predicate::Always)) {
+        if !self.of_columns.iter().all(|(column, asked)| asked.holds(stored.part(*column))) {
+            return false;
+        }
+        if self.of_columns.len() == self.rest.len() {
             return true;
         }
         let row = stored.row();
@@ -138,6 +180,7 @@ impl<'q> Filter<'q> {
             Predicate::Compare(name, Comparison::Equal, value) if self.table.table.position(name) == Some(column) => {
                 Some(value)
             }
+            _ if self.table.table.position(absent(part)?) == Some(column) => Some(&Value::Null),
             _ => None,
         })
     }
@@ -150,9 +193,12 @@ impl<'q> Filter<'q> {
         })
     }
 
-    /// The values of a path's first columns, as far as the filter fixes them.
+    /// The values of a path's first columns, as far as the filter fixes them; none where the first is absent, as it is from most
+    /// rows of most tables.
     fn prefix(&self, path: Path) -> Vec<Value> {
-        self.table.columns(path).iter().map_while(|column| self.equal(*column).cloned()).collect()
+        let values: Vec<Value> =
+            self.table.columns(path).iter().map_while(|column| self.equal(*column).cloned()).collect();
+        if values.first().is_some_and(Value::is_null) { Vec::new() } else { values }
     }
 
     /// Rows that pass, in no particular order, by the path that leaves the fewest to look at.
@@ -247,4 +293,35 @@ fn tied_rows(state: &State, link: &Link, values: &[Value]) -> Predicate {
         tied.map(|row| row.value(from)).collect()
     };
     Predicate::In(link.own.clone(), Predicate::set(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{Filter, State};
+    use crate::model::{
+        predicate::{Comparison, Predicate},
+        record::Record as _,
+        session::Session,
+        value::Value,
+    };
+
+    /// A sign-in counts its user's sessions: it must not look at all those that ended, which are kept for a month.
+    #[test]
+    fn sessions_in_use_are_found_without_those_that_ended() {
+        let state = State::new(&[Session::TABLE]);
+        let table = state.table(Session::TABLE).unwrap();
+        let in_use = Predicate::all([
+            Predicate::equals("user_id", Uuid::from_u128(1)),
+            Predicate::equals("ended_at", Value::Null),
+            Predicate::Compare("expires_at".into(), Comparison::Greater, Value::Time(0)),
+        ]);
+        let filter = Filter::new(&state, table, &in_use);
+        let fixed = table.paths().map(|path| filter.prefix(path).len()).max();
+        assert_eq!(fixed, Some(2));
+        // Whatever has not ended is nearly all there is: no way to find few.
+        let filter = Filter::new(&state, table, &Predicate::equals("ended_at", Value::Null));
+        assert!(table.paths().all(|path| filter.prefix(path).is_empty()));
+    }
 }

@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0018_registrations.sql"),
     include_str!("../../../migrations/sqlite/0019_indexes_of_lists.sql"),
     include_str!("../../../migrations/sqlite/0020_former_factors.sql"),
+    include_str!("../../../migrations/sqlite/0021_sessions_in_use.sql"),
 ];
 
 /// The table that says which of them a file has seen.
