@@ -90,21 +90,22 @@ fn rate(count: usize, begin: Instant) -> f64 {
 fn of_bare(params: &Params, places: &mut [Vec<Block>], count: usize, is_wiped: bool) -> Result<f64> {
     let left = AtomicUsize::new(count);
     let begin = Instant::now();
-    std::thread::scope(|scope| {
-        let hash = |memory: &mut Vec<Block>| -> Result<(), argon2::Error> {
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-                let (salt, mut hash) = ([7; 16], [0; 32]);
-                argon2.hash_password_into_with_memory(PASSWORD.as_bytes(), &salt, &mut hash, &mut *memory)?;
-                if is_wiped {
-                    // Who reads it would guess faster: the reference implementation wipes it, too.
-                    memory.fill(Block::new());
-                }
-                std::hint::black_box((&memory, hash));
+    let hash = |memory: &mut Vec<Block>| -> Result<(), argon2::Error> {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            let (salt, mut hash) = ([7; 16], [0; 32]);
+            argon2.hash_password_into_with_memory(PASSWORD.as_bytes(), &salt, &mut hash, &mut *memory)?;
+            if is_wiped {
+                // Who reads it would guess faster: the reference implementation wipes it, too.
+                memory.fill(Block::new());
             }
-            Ok(())
-        };
-        let threads: Vec<_> = places.iter_mut().map(|memory| scope.spawn(|| hash(memory))).collect();
+            std::hint::black_box((&memory, hash));
+        }
+        Ok(())
+    };
+    let hash = &hash;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = places.iter_mut().map(|memory| scope.spawn(move || hash(memory))).collect();
         for thread in threads {
             let done = thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
             ensure!(done.is_ok(), "a hash failed");
