@@ -132,6 +132,11 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<SecondFactor>,
+    /// Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
+    /// take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
     /// The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
     /// development `localhost`. Default: none; without it there are no passkeys.
     #[uniffi(default)]
@@ -254,7 +259,7 @@ pub struct Config {
     pub lock_after_failures: Option<i64>,
     /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
     /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_url: Option<String>,
@@ -308,6 +313,20 @@ pub enum IssuerKind {
     /// Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users.
     #[serde(rename = "supabase")]
     Supabase,
+}
+
+/// Who may make an account for itself (`users.register`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum Registration {
+    /// Nobody: accounts are made by others.
+    #[serde(rename = "off")]
+    Off,
+    /// Who proves an e-mail address: the account begins then. Needs a notifier.
+    #[serde(rename = "verified")]
+    Verified,
+    /// Anybody: the account begins at once, its address unproved.
+    #[serde(rename = "open")]
+    Open,
 }
 
 /// Who has a second factor beside the password.

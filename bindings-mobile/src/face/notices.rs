@@ -17,7 +17,7 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// The e-mail address that it goes to.
     pub address: String,
-    /// Whose account it is about; none: nobody's, of an invitation.
+    /// Whose account it is about; none: nobody's, of an invitation or of an account that begins.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
@@ -78,11 +78,15 @@ pub enum NoticeKind {
     /// or none.
     #[serde(rename = "invitation")]
     Invitation,
+    /// Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for
+    /// `users.confirm_registration`.
+    #[serde(rename = "registration")]
+    Registration,
     /// The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
     /// `email.confirm`.
     #[serde(rename = "email_change")]
     EmailChange,
-    /// Somebody asked to change its address to this one, which another account has: it is told to that one.
+    /// Somebody asked for this address, for an account or a new one, which another account has: it is told to that one.
     #[serde(rename = "address_taken")]
     AddressTaken,
     /// The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.

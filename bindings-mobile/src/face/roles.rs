@@ -38,6 +38,17 @@ pub struct AssignRole {
     pub reason: Option<String>,
 }
 
+/// Gives many roles to users, in one commit: all, or none.
+///
+/// Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+/// all wrong fields, a user that does not exist or holds the role in this scope already among them.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct AssignRoles {
+    /// Who is to hold which role; at most 1,000.
+    #[uniffi(default)]
+    pub assignments: Vec<NewRoleAssignment>,
+}
+
 /// Creates a role. Nobody holds it yet.
 ///
 /// Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
@@ -147,6 +158,31 @@ pub struct ListRoles {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+}
+
+/// A role that a user is to hold.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct NewRoleAssignment {
+    /// The user's id.
+    pub user_id: Uuid,
+    /// The role's name.
+    pub role: String,
+    /// Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// From when, inclusive; at once if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Timestamp>,
+    /// Until when, exclusive, in the future; for ever if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// Why, at most 500 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A role of the policy.
@@ -344,6 +380,15 @@ impl Roles {
     /// Permission `role:assign`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` if the user holds it in this scope already.
     pub async fn assign(&self, input: AssignRole) -> Result<RoleAssignment> {
         self.caller.run("roles.assign", &input).await
+    }
+
+    /// Gives many roles to users, in one commit: all, or none.
+    ///
+    /// Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+    /// all wrong fields, a user that does not exist or holds the role in this scope already among them.
+    #[uniffi::method(default(input))]
+    pub async fn assign_many(&self, input: AssignRoles) -> Result<Vec<RoleAssignment>> {
+        self.caller.run("roles.assign_many", &input).await
     }
 
     /// Removes a role from a user.

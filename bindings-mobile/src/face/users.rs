@@ -43,6 +43,33 @@ pub struct BanUser {
     pub expected_version: Option<i64>,
 }
 
+/// Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+///
+/// Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
+/// left out, and so are names that decide about rights by now.
+/// Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
+/// password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct ConfirmRegistration {
+    /// The token that was mailed.
+    pub token: String,
+    /// The password that was chosen.
+    pub password: String,
+}
+hidden!(ConfirmRegistration);
+
+/// The answer to who proves an address.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct ConfirmedRegistration {
+    /// The account.
+    pub user: User,
+    /// What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+    pub device_token: String,
+}
+hidden!(ConfirmedRegistration);
+
 /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
 /// somebody at another issuer, or both.
 ///
@@ -246,6 +273,58 @@ pub struct ListUsers {
     pub cursor: Option<String>,
 }
 
+/// Makes an account for oneself, where the setting `registration` says so.
+///
+/// It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+/// `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+/// owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+/// somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+/// for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+#[uniffi::export(Debug, Display)]
+pub struct RegisterUser {
+    /// The e-mail address, at most 255 characters.
+    pub email: String,
+    /// The password, at least 15 characters unless the configuration says otherwise.
+    pub password: String,
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+    /// the address is proved is left out.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The whole name, at most 255 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// The name shown to others, at most 100 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The given name, at most 100 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// The family name, at most 100 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+}
+hidden!(RegisterUser);
+
+/// The answer to who registers.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RegisteredUser {
+    /// The account; none: it begins when the address is proved.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<User>,
+    /// Until when the address can be proved; none: the account is there.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_until: Option<Timestamp>,
+}
+
 /// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
 /// stands for somebody at another issuer.
 ///
@@ -409,6 +488,28 @@ pub struct Users {
 
 #[uniffi::export]
 impl Users {
+    /// Makes an account for oneself, where the setting `registration` says so.
+    ///
+    /// It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+    /// `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+    /// owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+    /// Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+    /// somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+    /// for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+    pub async fn register(&self, input: RegisterUser) -> Result<RegisteredUser> {
+        self.caller.run("users.register", &input).await
+    }
+
+    /// Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+    ///
+    /// Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
+    /// left out, and so are names that decide about rights by now.
+    /// Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
+    /// password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+    pub async fn confirm_registration(&self, input: ConfirmRegistration) -> Result<ConfirmedRegistration> {
+        self.caller.run("users.confirm_registration", &input).await
+    }
+
     /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
     /// somebody at another issuer, or both.
     ///

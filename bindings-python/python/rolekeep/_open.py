@@ -11,7 +11,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
-from .records import AuditDenials, SecondFactor, TokenAlgorithm, TrustedIssuer
+from .records import AuditDenials, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer
 
 
 def open(
@@ -37,6 +37,7 @@ def open(
     password_max_length: int | None = None,
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
+    registration: Registration | None = None,
     passkey_domain: str | None = None,
     passkey_origins: Sequence[str] = (),
     mail_sign_in: bool | None = None,
@@ -118,6 +119,9 @@ def open(
         second_factor: Who has to have a second factor beside the password. Who has to and has none
             adds it when it signs in next; with one a password of 8 characters will do (NIST SP
             800-63B-4, 3.1.1.2). Default: `optional`.
+        registration: Who may make an account for itself (`users.register`). With `open` everybody
+            learns whether an address has an account, and may take one that is somebody else's until
+            that one proves it; with `verified` neither. Default: `off`.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
             of it and of those below it can use them. In development `localhost`. Default: none;
             without it there are no passkeys.
@@ -194,8 +198,9 @@ def open(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_`
-            for `email.revert`. Default: none; notices have tokens alone.
+            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_`
+            for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
+            tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
         signing_key: The root key, at least 32 bytes: tokens are signed with it, or with keys that
@@ -249,6 +254,7 @@ def open(
         "password_max_length": password_max_length,
         "password_composition": password_composition,
         "second_factor": second_factor,
+        "registration": registration,
         "passkey_domain": passkey_domain,
         "passkey_origins": passkey_origins,
         "mail_sign_in": mail_sign_in,
@@ -310,6 +316,7 @@ def open_async(
     password_max_length: int | None = None,
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
+    registration: Registration | None = None,
     passkey_domain: str | None = None,
     passkey_origins: Sequence[str] = (),
     mail_sign_in: bool | None = None,
@@ -391,6 +398,9 @@ def open_async(
         second_factor: Who has to have a second factor beside the password. Who has to and has none
             adds it when it signs in next; with one a password of 8 characters will do (NIST SP
             800-63B-4, 3.1.1.2). Default: `optional`.
+        registration: Who may make an account for itself (`users.register`). With `open` everybody
+            learns whether an address has an account, and may take one that is somebody else's until
+            that one proves it; with `verified` neither. Default: `off`.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
             of it and of those below it can use them. In development `localhost`. Default: none;
             without it there are no passkeys.
@@ -467,8 +477,9 @@ def open_async(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_`
-            for `email.revert`. Default: none; notices have tokens alone.
+            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_`
+            for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
+            tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
         signing_key: The root key, at least 32 bytes: tokens are signed with it, or with keys that
@@ -522,6 +533,7 @@ def open_async(
         "password_max_length": password_max_length,
         "password_composition": password_composition,
         "second_factor": second_factor,
+        "registration": registration,
         "passkey_domain": passkey_domain,
         "passkey_origins": passkey_origins,
         "mail_sign_in": mail_sign_in,

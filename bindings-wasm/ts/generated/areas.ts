@@ -11,6 +11,7 @@ import type {
   ApiKey,
   AssignDrone,
   AssignRole,
+  AssignRoles,
   AuditEntry,
   AuditReport,
   BanUser,
@@ -20,8 +21,10 @@ import type {
   ChoosePassword,
   ClearLimits,
   ConfirmEmail,
+  ConfirmRegistration,
   ConfirmVerification,
   Confirmation,
+  ConfirmedRegistration,
   CreateApiKey,
   CreateApiKeyFor,
   CreateDrone,
@@ -100,6 +103,8 @@ import type {
   RecoveryCodes,
   Refresh,
   Region,
+  RegisterUser,
+  RegisteredUser,
   RemoveFactor,
   ReplaceUser,
   ResetFactorsOf,
@@ -159,6 +164,30 @@ export class Users {
   /** @internal */
   constructor(run: Run) {
     this.#run = run;
+  }
+  /**
+   * Makes an account for oneself, where the setting `registration` says so.
+   *
+   * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+   * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+   * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+   * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+   * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+   * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+   */
+  register(input: RegisterUser): Promise<RegisteredUser> {
+    return this.#run("users.register", input, "RegisterUser", "RegisteredUser");
+  }
+  /**
+   * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+   *
+   * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
+   * left out, and so are names that decide about rights by now.
+   * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
+   * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+   */
+  confirmRegistration(input: ConfirmRegistration): Promise<ConfirmedRegistration> {
+    return this.#run("users.confirm_registration", input, "ConfirmRegistration", "ConfirmedRegistration");
   }
   /**
    * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
@@ -1152,6 +1181,15 @@ export class Roles {
    */
   assign(input: AssignRole): Promise<RoleAssignment> {
     return this.#run("roles.assign", input, "AssignRole", "RoleAssignment");
+  }
+  /**
+   * Gives many roles to users, in one commit: all, or none.
+   *
+   * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+   * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+   */
+  assignMany(input: AssignRoles = {}): Promise<readonly RoleAssignment[]> {
+    return this.#run("roles.assign_many", input, "AssignRoles", "RoleAssignment[]");
   }
   /**
    * Removes a role from a user.

@@ -45,12 +45,22 @@ extension ConfirmEmail: CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+extension ConfirmRegistration: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension ConfirmVerification: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
 extension Confirmation: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension ConfirmedRegistration: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
@@ -141,6 +151,11 @@ extension RecoveryCodes: CustomReflectable {
 }
 
 extension Refresh: CustomReflectable {
+    /// Nothing: it holds secrets.
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension RegisterUser: CustomReflectable {
     /// Nothing: it holds secrets.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

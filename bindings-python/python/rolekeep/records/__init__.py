@@ -35,6 +35,7 @@ from .notices import (
 from .config import (
     AuditDenials,
     IssuerKind,
+    Registration,
     SecondFactor,
     TrustedIssuer,
 )
@@ -49,6 +50,8 @@ from .sql import (
     TimeStorage,
 )
 from .users import (
+    ConfirmedRegistration,
+    RegisteredUser,
     UserSort,
 )
 from .sessions import (
@@ -101,6 +104,7 @@ from .signing_keys import (
 )
 from .roles import (
     DeletedRole,
+    NewRoleAssignment,
     Role,
     RoleAssignment,
     RoleDetails,
@@ -172,6 +176,7 @@ __all__ = [
     "ChangeOutcome",
     "Code",
     "Confirmation",
+    "ConfirmedRegistration",
     "DecisionAnswer",
     "DecisionChange",
     "DeletedPermission",
@@ -207,6 +212,7 @@ __all__ = [
     "NewApiKey",
     "NewGrant",
     "NewInvitationRole",
+    "NewRoleAssignment",
     "Notice",
     "NoticeKind",
     "Page",
@@ -229,6 +235,8 @@ __all__ = [
     "RecoveryCodes",
     "Region",
     "RegionStatus",
+    "RegisteredUser",
+    "Registration",
     "RemovedGrant",
     "RetiredPasswords",
     "Role",

@@ -29,6 +29,17 @@ class IssuerKind(Word):
     """Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users."""
 
 
+class Registration(Word):
+    """Who may make an account for itself (`users.register`)."""
+
+    OFF = "off"
+    """Nobody: accounts are made by others."""
+    VERIFIED = "verified"
+    """Who proves an e-mail address: the account begins then. Needs a notifier."""
+    OPEN = "open"
+    """Anybody: the account begins at once, its address unproved."""
+
+
 class SecondFactor(Word):
     """Who has a second factor beside the password."""
 

@@ -21,7 +21,7 @@ class Notice:
     address: str
     """The e-mail address that it goes to."""
     user_id: UUID | None = None
-    """Whose account it is about; none: nobody's, of an invitation."""
+    """Whose account it is about; none: nobody's, of an invitation or of an account that begins."""
     subject: str
     """A subject in English, the same for all of a kind."""
     text: str = field(repr=False)
@@ -67,13 +67,17 @@ class NoticeKind(Word):
     """Somebody was invited who has this address: `invitations.create`. Has a token, for
     `invitations.accept`. The address may have an account or none.
     """
+    REGISTRATION = "registration"
+    """Somebody asked for an account with this address, which nobody has: `users.register`. Has a
+    token, for `users.confirm_registration`.
+    """
     EMAIL_CHANGE = "email_change"
     """The owner asked to change the account's address to the one that this goes to: `email.change`.
     Has a token, for `email.confirm`.
     """
     ADDRESS_TAKEN = "address_taken"
-    """Somebody asked to change its address to this one, which another account has: it is told to that
-    one.
+    """Somebody asked for this address, for an account or a new one, which another account has: it is
+    told to that one.
     """
     EMAIL_CHANGED = "email_changed"
     """The account's address was changed. To the former address it has a token, for `email.revert`, if

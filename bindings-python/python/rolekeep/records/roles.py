@@ -22,6 +22,26 @@ class DeletedRole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewRoleAssignment:
+    """A role that a user is to hold."""
+
+    user_id: UUID
+    """The user's id."""
+    role: str
+    """The role's name."""
+    scope: str | None = None
+    """Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the
+    policy declares.
+    """
+    valid_from: datetime | None = None
+    """From when, inclusive; at once if not given."""
+    valid_until: datetime | None = None
+    """Until when, exclusive, in the future; for ever if not given."""
+    reason: str | None = None
+    """Why, at most 500 characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
     """A role of the policy."""
 

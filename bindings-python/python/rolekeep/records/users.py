@@ -3,7 +3,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import datetime
+
 from ._base import Word
+from .common import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedRegistration:
+    """The answer to who proves an address."""
+
+    user: User
+    """The account."""
+    device_token: str = field(repr=False)
+    """What the next sign-in on this device gives, as the `device_token` of an earlier sign-in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredUser:
+    """The answer to who registers."""
+
+    user: User | None = None
+    """The account; none: it begins when the address is proved."""
+    confirm_until: datetime | None = None
+    """Until when the address can be proved; none: the account is there."""
 
 
 class UserSort(Word):

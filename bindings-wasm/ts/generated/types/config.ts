@@ -97,6 +97,11 @@ export interface Config {
    */
   readonly secondFactor?: SecondFactor | undefined;
   /**
+   * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
+   * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+   */
+  readonly registration?: Registration | undefined;
+  /**
    * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
    * development `localhost`. Default: none; without it there are no passkeys.
    */
@@ -205,7 +210,7 @@ export interface Config {
   /**
    * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
    * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-   * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+   * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
    */
   readonly linkUrl?: string | undefined;
   /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */
@@ -252,6 +257,15 @@ export type IssuerKind =
   | "open_id"
   /** Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users. */
   | "supabase";
+
+/** Who may make an account for itself (`users.register`). */
+export type Registration =
+  /** Nobody: accounts are made by others. */
+  | "off"
+  /** Who proves an e-mail address: the account begins then. Needs a notifier. */
+  | "verified"
+  /** Anybody: the account begins at once, its address unproved. */
+  | "open";
 
 /** Who has a second factor beside the password. */
 export type SecondFactor =

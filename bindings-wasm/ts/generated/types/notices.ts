@@ -10,7 +10,7 @@ export interface Notice {
   readonly kind: NoticeKind;
   /** The e-mail address that it goes to. */
   readonly address: string;
-  /** Whose account it is about; none: nobody's, of an invitation. */
+  /** Whose account it is about; none: nobody's, of an invitation or of an account that begins. */
   readonly userId: string | null;
   /** A subject in English, the same for all of a kind. */
   readonly subject: string;
@@ -46,9 +46,11 @@ export type NoticeKind =
   | "verification"
   /** Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account or none. */
   | "invitation"
+  /** Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for `users.confirm_registration`. */
+  | "registration"
   /** The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for `email.confirm`. */
   | "email_change"
-  /** Somebody asked to change its address to this one, which another account has: it is told to that one. */
+  /** Somebody asked for this address, for an account or a new one, which another account has: it is told to that one. */
   | "address_taken"
   /** The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it. */
   | "email_changed"

@@ -25,6 +25,17 @@ export interface AssignRole {
 }
 
 /**
+ * Gives many roles to users, in one commit: all, or none.
+ *
+ * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+ * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+ */
+export interface AssignRoles {
+  /** Who is to hold which role; at most 1,000. */
+  readonly assignments?: readonly NewRoleAssignment[] | undefined;
+}
+
+/**
  * Creates a role. Nobody holds it yet.
  *
  * Permission `role:create`, and for now `admin:all`. Errors: `DUPLICATE_RESOURCE` for a taken name,
@@ -108,6 +119,22 @@ export interface ListRoles {
   readonly limit?: number | undefined;
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
+}
+
+/** A role that a user is to hold. */
+export interface NewRoleAssignment {
+  /** The user's id. */
+  readonly userId: string;
+  /** The role's name. */
+  readonly role: string;
+  /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
+  readonly scope?: string | undefined;
+  /** From when, inclusive; at once if not given. */
+  readonly validFrom?: Date | undefined;
+  /** Until when, exclusive, in the future; for ever if not given. */
+  readonly validUntil?: Date | undefined;
+  /** Why, at most 500 characters. */
+  readonly reason?: string | undefined;
 }
 
 /** A role of the policy. */

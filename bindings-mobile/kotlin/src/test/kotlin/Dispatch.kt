@@ -4,6 +4,8 @@ import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
 
 suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonElement = when (operation) {
+    "users.register" -> writeRegisteredUser(me.users.register(readRegisterUser(input)))
+    "users.confirm_registration" -> writeConfirmedRegistration(me.users.confirmRegistration(readConfirmRegistration(input)))
     "users.create" -> writeUser(me.users.create(readCreateUser(input)))
     "users.get" -> writeUser(me.users.get(readGetUser(input)))
     "users.find" -> writeUser(me.users.find(readFindUser(input)))
@@ -91,6 +93,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "roles.update" -> writeRole(me.roles.update(readUpdateRole(input)))
     "roles.delete" -> writeDeletedRole(me.roles.delete(readDeleteRole(input)))
     "roles.assign" -> writeRoleAssignment(me.roles.assign(readAssignRole(input)))
+    "roles.assign_many" -> writeList(me.roles.assignMany(readAssignRoles(input))) { writeRoleAssignment(it) }
     "roles.unassign" -> me.roles.unassign(readUnassignRole(input)).let { JsonNull }
     "roles.assignments" -> writeRoleAssignmentPage(me.roles.assignments(readListAssignments(input)))
     "roles.mine" -> writeList(input.record().let { me.roles.mine() }) { writeRoleAssignment(it) }
@@ -125,6 +128,25 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "audit.outcome" -> writeChangeOutcome(me.audit.outcome(readGetOutcome(input)))
     "setup.seed" -> writeSeedResult(me.setup.seed(readSeed(input)))
     else -> throw Inexpressible("there is no operation $operation")
+}
+
+fun readRegisterUser(from: JsonElement) = from.record("email", "password", "username", "full_name", "display_name", "first_name", "last_name").let { it ->
+    RegisterUser(
+        email = it.required("email") { readString(it) },
+        password = it.required("password") { readString(it) },
+        username = it.optional("username") { readString(it) },
+        fullName = it.optional("full_name") { readString(it) },
+        displayName = it.optional("display_name") { readString(it) },
+        firstName = it.optional("first_name") { readString(it) },
+        lastName = it.optional("last_name") { readString(it) },
+    )
+}
+
+fun readConfirmRegistration(from: JsonElement) = from.record("token", "password").let { it ->
+    ConfirmRegistration(
+        token = it.required("token") { readString(it) },
+        password = it.required("password") { readString(it) },
+    )
 }
 
 fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region", "roles", "status", "identity").let { it ->
@@ -748,6 +770,23 @@ fun readAssignRole(from: JsonElement) = from.record("user_id", "role", "scope", 
     )
 }
 
+fun readAssignRoles(from: JsonElement) = from.record("assignments").let { it ->
+    AssignRoles(
+        assignments = it.list("assignments") { readNewRoleAssignment(it) },
+    )
+}
+
+fun readNewRoleAssignment(from: JsonElement) = from.record("user_id", "role", "scope", "valid_from", "valid_until", "reason").let { it ->
+    NewRoleAssignment(
+        userId = it.required("user_id") { readId(it) },
+        role = it.required("role") { readString(it) },
+        scope = it.optional("scope") { readString(it) },
+        validFrom = it.optional("valid_from") { readTime(it) },
+        validUntil = it.optional("valid_until") { readTime(it) },
+        reason = it.optional("reason") { readString(it) },
+    )
+}
+
 fun readUnassignRole(from: JsonElement) = from.record("user_id", "role", "scope").let { it ->
     UnassignRole(
         userId = it.required("user_id") { readId(it) },
@@ -1061,7 +1100,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -1084,6 +1123,7 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         passwordMaxLength = it.optional("password_max_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
         secondFactor = it.optional("second_factor") { readSecondFactor(it) },
+        registration = it.optional("registration") { readRegistration(it) },
         passkeyDomain = it.optional("passkey_domain") { readString(it) },
         passkeyOrigins = it.list("passkey_origins") { readString(it) },
         mailSignIn = it.optional("mail_sign_in") { readBool(it) },
@@ -1126,6 +1166,13 @@ fun readSecondFactor(from: JsonElement) = when (val word = readString(from)) {
     "optional" -> SecondFactor.OPTIONAL
     "required" -> SecondFactor.REQUIRED
     else -> throw Inexpressible("$word is no SecondFactor")
+}
+
+fun readRegistration(from: JsonElement) = when (val word = readString(from)) {
+    "off" -> Registration.OFF
+    "verified" -> Registration.VERIFIED
+    "open" -> Registration.OPEN
+    else -> throw Inexpressible("$word is no Registration")
 }
 
 fun readAuditDenials(from: JsonElement) = when (val word = readString(from)) {
@@ -1239,6 +1286,11 @@ fun readAssignedRole(from: JsonElement) = from.record("role", "scope", "valid_fr
     )
 }
 
+fun writeRegisteredUser(from: RegisteredUser) = json(
+    "user" to from.user?.let { writeUser(it) },
+    "confirm_until" to from.confirmUntil?.let { writeTime(it) },
+)
+
 fun writeUser(from: User) = json(
     "id" to writeId(from.id),
     "username" to from.username?.let { writeString(it) },
@@ -1274,6 +1326,11 @@ fun writeUserStatus(from: UserStatus) = writeString(when (from) {
     UserStatus.BANNED -> "banned"
     UserStatus.DELETED -> "deleted"
 })
+
+fun writeConfirmedRegistration(from: ConfirmedRegistration) = json(
+    "user" to writeUser(from.user),
+    "device_token" to writeString(from.deviceToken),
+)
 
 fun writeUserPage(from: UserPage) = json(
     "items" to writeList(from.items) { writeUser(it) },
@@ -2017,6 +2074,7 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.SIGN_IN_BY_OTHER_WAYS -> "sign_in_by_other_ways"
     NoticeKind.VERIFICATION -> "verification"
     NoticeKind.INVITATION -> "invitation"
+    NoticeKind.REGISTRATION -> "registration"
     NoticeKind.EMAIL_CHANGE -> "email_change"
     NoticeKind.ADDRESS_TAKEN -> "address_taken"
     NoticeKind.EMAIL_CHANGED -> "email_changed"

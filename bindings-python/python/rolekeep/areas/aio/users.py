@@ -9,7 +9,15 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows_async
-from ...records import ExternalIdentity, Page, User, UserSort, UserStatus
+from ...records import (
+    ConfirmedRegistration,
+    ExternalIdentity,
+    Page,
+    RegisteredUser,
+    User,
+    UserSort,
+    UserStatus,
+)
 from .._ffi import AsyncFfi
 
 
@@ -20,6 +28,70 @@ class AsyncUsers:
 
     def __init__(self, caller: AsyncFfi) -> None:
         self._caller = caller
+
+    async def register(
+        self,
+        email: str,
+        password: str,
+        *,
+        username: str | None = None,
+        full_name: str | None = None,
+        display_name: str | None = None,
+        first_name: str | None = None,
+        last_name: str | None = None,
+    ) -> RegisteredUser:
+        """Makes an account for oneself, where the setting `registration` says so.
+
+        It gets the default roles and no others. With `verified` there is no account yet: a link is
+        mailed, a notice of the kind `registration`, and by `users.confirm_registration` it begins.
+        The answer is the same whether or not somebody has the address, whose owner is told
+        (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+        Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too;
+        `DUPLICATE_RESOURCE` for a username that somebody has, and with `open` for an address;
+        `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
+        address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE`
+        where nobody may register.
+
+        Args:
+            email: The e-mail address, at most 255 characters.
+            password: The password, at least 15 characters unless the configuration says otherwise.
+            username: A name to sign in with, unique whatever the case: 3 to 50 letters, digits and
+                underscores. One that somebody else takes before the address is proved is left out.
+            full_name: The whole name, at most 255 characters.
+            display_name: The name shown to others, at most 100 characters.
+            first_name: The given name, at most 100 characters.
+            last_name: The family name, at most 100 characters.
+        """
+        return decode(RegisteredUser, await self._caller.call("users.register", {
+            "email": email,
+            "password": password,
+            "username": username,
+            "full_name": full_name,
+            "display_name": display_name,
+            "first_name": first_name,
+            "last_name": last_name,
+        }))
+
+    async def confirm_registration(
+        self,
+        token: str,
+        password: str,
+    ) -> ConfirmedRegistration:
+        """Begins the account that `users.register` asked for, by the token of a `registration` and the
+        password that was chosen.
+
+        Its address counts as proved. Nobody is signed in: sign in with the password. A username
+        that somebody else has taken meanwhile is left out, and so are names that decide about
+        rights by now.
+        Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the
+        address by now, too, and for a wrong password; `RATE_LIMIT_EXCEEDED` after too many wrong
+        passwords, and after ten in a row the token is good no more.
+
+        Args:
+            token: The token that was mailed.
+            password: The password that was chosen.
+        """
+        return decode(ConfirmedRegistration, await self._caller.call("users.confirm_registration", {"token": token, "password": password}))
 
     async def create(
         self,

@@ -10,7 +10,15 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows
-from ...records import DeletedRole, NewGrant, Page, Role, RoleAssignment, RoleDetails
+from ...records import (
+    DeletedRole,
+    NewGrant,
+    NewRoleAssignment,
+    Page,
+    Role,
+    RoleAssignment,
+    RoleDetails,
+)
 from .._ffi import Ffi
 
 
@@ -197,6 +205,22 @@ class Roles:
             "valid_until": valid_until,
             "reason": reason,
         }))
+
+    def assign_many(
+        self,
+        *,
+        assignments: Sequence[NewRoleAssignment] = (),
+    ) -> builtins.list[RoleAssignment]:
+        """Gives many roles to users, in one commit: all, or none.
+
+        Permission `role:assign`, and for now `admin:all`. Errors name what they are about
+        (`assignments[3].role`): `VALIDATION_ERROR` with all wrong fields, a user that does not
+        exist or holds the role in this scope already among them.
+
+        Args:
+            assignments: Who is to hold which role; at most 1,000.
+        """
+        return decode(builtins.list[RoleAssignment], self._caller.call("roles.assign_many", {"assignments": assignments}))
 
     def unassign(
         self,

@@ -26,6 +26,7 @@ class ConfigBuilder() {
     private var passwordMaxLength: Long? = null
     private var passwordComposition: Boolean? = null
     private var secondFactor: SecondFactor? = null
+    private var registration: Registration? = null
     private var passkeyDomain: String? = null
     private var passkeyOrigins: List<String> = emptyList()
     private var mailSignIn: Boolean? = null
@@ -144,6 +145,12 @@ class ConfigBuilder() {
      * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
      */
     fun secondFactor(value: SecondFactor?) = apply { secondFactor = value }
+
+    /**
+     * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
+     * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+     */
+    fun registration(value: Registration?) = apply { registration = value }
 
     /**
      * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
@@ -279,7 +286,7 @@ class ConfigBuilder() {
     /**
      * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
      * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
      */
     fun linkUrl(value: String?) = apply { linkUrl = value }
 
@@ -327,7 +334,7 @@ class ConfigBuilder() {
      */
     fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */

@@ -54,6 +54,15 @@ class BlockingRoles internal constructor(private val area: Roles) {
     fun assign(input: AssignRole): RoleAssignment = await { area.assign(input) }
 
     /**
+     * Gives many roles to users, in one commit: all, or none.
+     *
+     * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+     * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+     */
+    @JvmOverloads
+    fun assignMany(input: AssignRoles = AssignRoles()): List<RoleAssignment> = await { area.assignMany(input) }
+
+    /**
      * Removes a role from a user.
      *
      * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -92,6 +101,16 @@ class AssignRoleBuilder(private val userId: UUID, private val role: String) {
     fun reason(value: String?) = apply { reason = value }
 
     fun build() = AssignRole(userId = userId, role = role, scope = scope, validFrom = validFrom, validUntil = validUntil, reason = reason)
+}
+
+/** Makes a [AssignRoles]; what is not set is left out. */
+class AssignRolesBuilder() {
+    private var assignments: List<NewRoleAssignment> = emptyList()
+
+    /** Who is to hold which role; at most 1,000. */
+    fun assignments(value: List<NewRoleAssignment>) = apply { assignments = value }
+
+    fun build() = AssignRoles(assignments = assignments)
 }
 
 /** Makes a [CreateRole]; what is not set is left out. */
@@ -176,6 +195,28 @@ class ListRolesBuilder() {
     fun cursor(value: String?) = apply { cursor = value }
 
     fun build() = ListRoles(page = page, limit = limit, cursor = cursor)
+}
+
+/** Makes a [NewRoleAssignment]; what is not set is left out. */
+class NewRoleAssignmentBuilder(private val userId: UUID, private val role: String) {
+    private var scope: String? = null
+    private var validFrom: Instant? = null
+    private var validUntil: Instant? = null
+    private var reason: String? = null
+
+    /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
+    fun scope(value: String?) = apply { scope = value }
+
+    /** From when, inclusive; at once if not given. */
+    fun validFrom(value: Instant?) = apply { validFrom = value }
+
+    /** Until when, exclusive, in the future; for ever if not given. */
+    fun validUntil(value: Instant?) = apply { validUntil = value }
+
+    /** Why, at most 500 characters. */
+    fun reason(value: String?) = apply { reason = value }
+
+    fun build() = NewRoleAssignment(userId = userId, role = role, scope = scope, validFrom = validFrom, validUntil = validUntil, reason = reason)
 }
 
 /** Makes a [UnassignRole]; what is not set is left out. */

@@ -9,6 +9,28 @@ import java.util.UUID
 /** Accounts. */
 class BlockingUsers internal constructor(private val area: Users) {
     /**
+     * Makes an account for oneself, where the setting `registration` says so.
+     *
+     * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+     * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+     * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+     * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+     * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+     */
+    fun register(input: RegisterUser): RegisteredUser = await { area.register(input) }
+
+    /**
+     * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+     *
+     * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
+     * left out, and so are names that decide about rights by now.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
+     * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+     */
+    fun confirmRegistration(input: ConfirmRegistration): ConfirmedRegistration = await { area.confirmRegistration(input) }
+
+    /**
      * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
      * somebody at another issuer, or both.
      *
@@ -320,6 +342,35 @@ class ListUsersBuilder() {
     fun cursor(value: String?) = apply { cursor = value }
 
     fun build() = ListUsers(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor)
+}
+
+/** Makes a [RegisterUser]; what is not set is left out. */
+class RegisterUserBuilder(private val email: String, private val password: String) {
+    private var username: String? = null
+    private var fullName: String? = null
+    private var displayName: String? = null
+    private var firstName: String? = null
+    private var lastName: String? = null
+
+    /**
+     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+     * the address is proved is left out.
+     */
+    fun username(value: String?) = apply { username = value }
+
+    /** The whole name, at most 255 characters. */
+    fun fullName(value: String?) = apply { fullName = value }
+
+    /** The name shown to others, at most 100 characters. */
+    fun displayName(value: String?) = apply { displayName = value }
+
+    /** The given name, at most 100 characters. */
+    fun firstName(value: String?) = apply { firstName = value }
+
+    /** The family name, at most 100 characters. */
+    fun lastName(value: String?) = apply { lastName = value }
+
+    fun build() = RegisterUser(email = email, password = password, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName)
 }
 
 /** Makes a [ReplaceUser]; what is not set is left out. */
