@@ -243,6 +243,12 @@ typedef void (*UniffiForeignFutureCompleteVoid)(uint64_t, UniffiForeignFutureRes
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_BREACHED_PASSWORDS_METHOD0
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_BREACHED_PASSWORDS_METHOD0
+typedef void (*UniffiCallbackInterfaceBreachedPasswordsMethod0)(uint64_t, RustBuffer, UniffiForeignFutureCompleteI8 _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
+    );
+
+#endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_NOTIFIER_METHOD0
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_NOTIFIER_METHOD0
 typedef void (*UniffiCallbackInterfaceNotifierMethod0)(uint64_t, RustBuffer, UniffiForeignFutureCompleteRustBuffer _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
@@ -274,6 +280,15 @@ typedef void (*UniffiCallbackInterfacePersisterMethod3)(uint64_t, int8_t* _Nonnu
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BREACHED_PASSWORDS
+#define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BREACHED_PASSWORDS
+typedef struct UniffiVTableCallbackInterfaceBreachedPasswords {
+    UniffiCallbackInterfaceFree _Nonnull uniffiFree;
+    UniffiCallbackInterfaceClone _Nonnull uniffiClone;
+    UniffiCallbackInterfaceBreachedPasswordsMethod0 _Nonnull contain;
+} UniffiVTableCallbackInterfaceBreachedPasswords;
+
+#endif
 #ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_NOTIFIER
 #define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_NOTIFIER
 typedef struct UniffiVTableCallbackInterfaceNotifier {
@@ -294,6 +309,26 @@ typedef struct UniffiVTableCallbackInterfacePersister {
     UniffiCallbackInterfacePersisterMethod3 _Nonnull isShared;
 } UniffiVTableCallbackInterfacePersister;
 
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BREACHEDPASSWORDS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BREACHEDPASSWORDS
+uint64_t uniffi_rolekeep_mobile_fn_clone_breachedpasswords(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_BREACHEDPASSWORDS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_BREACHEDPASSWORDS
+void uniffi_rolekeep_mobile_fn_free_breachedpasswords(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_BREACHEDPASSWORDS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_BREACHEDPASSWORDS
+void uniffi_rolekeep_mobile_fn_init_callback_vtable_breachedpasswords(const UniffiVTableCallbackInterfaceBreachedPasswords* _Nonnull vtable
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BREACHEDPASSWORDS_CONTAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BREACHEDPASSWORDS_CONTAIN
+uint64_t uniffi_rolekeep_mobile_fn_method_breachedpasswords_contain(uint64_t ptr, RustBuffer password
+);
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_CALLER
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_CALLER
@@ -925,6 +960,11 @@ void uniffi_rolekeep_mobile_fn_free_roles(uint64_t handle, RustCallStatus *_Nonn
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_assign(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_ASSIGN_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_ASSIGN_MANY
+uint64_t uniffi_rolekeep_mobile_fn_method_roles_assign_many(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_ASSIGNMENTS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_ASSIGNMENTS
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_assignments(uint64_t ptr, RustBuffer input
@@ -1185,6 +1225,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_activate(uint64_t ptr, RustBuffe
 uint64_t uniffi_rolekeep_mobile_fn_method_users_ban(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_CONFIRM_REGISTRATION
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_CONFIRM_REGISTRATION
+uint64_t uniffi_rolekeep_mobile_fn_method_users_confirm_registration(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_CREATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_CREATE
 uint64_t uniffi_rolekeep_mobile_fn_method_users_create(uint64_t ptr, RustBuffer input
@@ -1228,6 +1273,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_list(uint64_t ptr, RustBuffer in
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_ME
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_ME
 uint64_t uniffi_rolekeep_mobile_fn_method_users_me(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_REGISTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_REGISTER
+uint64_t uniffi_rolekeep_mobile_fn_method_users_register(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_REPLACE
@@ -1282,7 +1332,7 @@ void uniffi_rolekeep_mobile_fn_free_usermanagement(uint64_t handle, RustCallStat
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_USERMANAGEMENT_OPEN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_USERMANAGEMENT_OPEN
-uint64_t uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(RustBuffer config, RustBuffer persister, RustBuffer notifier
+uint64_t uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(RustBuffer config, RustBuffer persister, RustBuffer notifier, RustBuffer breached_passwords
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_ACTING_AS
@@ -1955,6 +2005,26 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_startsigninbypasskey_uniffi_trait_de
 RustBuffer uniffi_rolekeep_mobile_fn_method_startsigninbypasskey_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMREGISTRATION_UNIFFI_TRAIT_DEBUG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMREGISTRATION_UNIFFI_TRAIT_DEBUG
+RustBuffer uniffi_rolekeep_mobile_fn_method_confirmregistration_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMREGISTRATION_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMREGISTRATION_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_rolekeep_mobile_fn_method_confirmregistration_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEDREGISTRATION_UNIFFI_TRAIT_DEBUG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEDREGISTRATION_UNIFFI_TRAIT_DEBUG
+RustBuffer uniffi_rolekeep_mobile_fn_method_confirmedregistration_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEDREGISTRATION_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMEDREGISTRATION_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_rolekeep_mobile_fn_method_confirmedregistration_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CREATEUSER_UNIFFI_TRAIT_DEBUG
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CREATEUSER_UNIFFI_TRAIT_DEBUG
 RustBuffer uniffi_rolekeep_mobile_fn_method_createuser_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
@@ -1963,6 +2033,16 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_createuser_uniffi_trait_debug(RustBu
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CREATEUSER_UNIFFI_TRAIT_DISPLAY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CREATEUSER_UNIFFI_TRAIT_DISPLAY
 RustBuffer uniffi_rolekeep_mobile_fn_method_createuser_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REGISTERUSER_UNIFFI_TRAIT_DEBUG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REGISTERUSER_UNIFFI_TRAIT_DEBUG
+RustBuffer uniffi_rolekeep_mobile_fn_method_registeruser_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REGISTERUSER_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_REGISTERUSER_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_rolekeep_mobile_fn_method_registeruser_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMVERIFICATION_UNIFFI_TRAIT_DEBUG
@@ -2243,6 +2323,12 @@ void ffi_rolekeep_mobile_rust_future_free_void(uint64_t handle
 #ifndef UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUST_FUTURE_COMPLETE_VOID
 #define UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUST_FUTURE_COMPLETE_VOID
 void ffi_rolekeep_mobile_rust_future_complete_void(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BREACHEDPASSWORDS_CONTAIN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BREACHEDPASSWORDS_CONTAIN
+uint16_t uniffi_rolekeep_mobile_checksum_method_breachedpasswords_contain(void
+    
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_CALL
@@ -2833,6 +2919,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_roles_assign(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_ASSIGN_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_ASSIGN_MANY
+uint16_t uniffi_rolekeep_mobile_checksum_method_roles_assign_many(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_ASSIGNMENTS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_ASSIGNMENTS
 uint16_t uniffi_rolekeep_mobile_checksum_method_roles_assignments(void
@@ -3085,6 +3177,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_ban(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_CONFIRM_REGISTRATION
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_CONFIRM_REGISTRATION
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_confirm_registration(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_CREATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_CREATE
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_create(void
@@ -3136,6 +3234,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_list(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_ME
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_ME
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_me(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_REGISTER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_REGISTER
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_register(void
     
 );
 #endif

@@ -1095,6 +1095,260 @@ func FfiConverterTypeAudit_lower(_ value: Audit) -> UInt64 {
 
 
 /**
+ * A list of passwords that are known from breaches.
+ *
+ * It is asked about each password that somebody chooses or the application sets, once the password fits the rule and
+ * before it is hashed; not about those that are generated, and never at a sign-in. A password that it contains is refused
+ * with the code `BREACHED_PASSWORD`. If it throws or takes more than 5 seconds, the password is refused as `UNAVAILABLE`
+ * (`BREACHED_PASSWORDS_UNAVAILABLE`), and nothing is written; an application that would rather take a password than wait
+ * answers false itself.
+ *
+ * It is called on threads that must not be blocked: `Dispatchers.Default` in Kotlin, the global executor in Swift. A call
+ * that takes more than 5 seconds is cancelled.
+ */
+public protocol BreachedPasswords: AnyObject, Sendable {
+    
+    /**
+     * Whether it contains a password, which must not be logged or stored.
+     */
+    func contain(password: String) async throws  -> Bool
+    
+}
+/**
+ * A list of passwords that are known from breaches.
+ *
+ * It is asked about each password that somebody chooses or the application sets, once the password fits the rule and
+ * before it is hashed; not about those that are generated, and never at a sign-in. A password that it contains is refused
+ * with the code `BREACHED_PASSWORD`. If it throws or takes more than 5 seconds, the password is refused as `UNAVAILABLE`
+ * (`BREACHED_PASSWORDS_UNAVAILABLE`), and nothing is written; an application that would rather take a password than wait
+ * answers false itself.
+ *
+ * It is called on threads that must not be blocked: `Dispatchers.Default` in Kotlin, the global executor in Swift. A call
+ * that takes more than 5 seconds is cancelled.
+ */
+open class BreachedPasswordsImpl: BreachedPasswords, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_breachedpasswords(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_breachedpasswords(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Whether it contains a password, which must not be logged or stored.
+     */
+open func contain(password: String)async throws  -> Bool  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_breachedpasswords_contain(
+                        self.uniffiCloneHandle(),FfiConverterString.lower(password)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_i8,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_i8,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_i8,
+            liftFunc: FfiConverterBool.lift,
+            errorHandler: FfiConverterTypeBreachedPasswordsError_lift
+        )
+}
+    
+
+    
+}
+
+
+
+// Put the implementation in a struct so we don't pollute the top-level namespace
+fileprivate struct UniffiCallbackInterfaceBreachedPasswords {
+
+    // Create the VTable using a series of closures.
+    // Swift automatically converts these into C callback functions.
+    //
+    // Store the vtable directly.
+    static let vtable: UniffiVTableCallbackInterfaceBreachedPasswords = UniffiVTableCallbackInterfaceBreachedPasswords(
+        uniffiFree: { (uniffiHandle: UInt64) -> () in
+            do {
+                try FfiConverterTypeBreachedPasswords.handleMap.remove(handle: uniffiHandle)
+            } catch {
+                print("Uniffi callback interface BreachedPasswords: handle missing in uniffiFree")
+            }
+        },
+        uniffiClone: { (uniffiHandle: UInt64) -> UInt64 in
+            do {
+                return try FfiConverterTypeBreachedPasswords.handleMap.clone(handle: uniffiHandle)
+            } catch {
+                fatalError("Uniffi callback interface BreachedPasswords: handle missing in uniffiClone")
+            }
+        },
+        contain: { (
+            uniffiHandle: UInt64,
+            password: RustBuffer,
+            uniffiFutureCallback: @escaping UniffiForeignFutureCompleteI8,
+            uniffiCallbackData: UInt64,
+            uniffiOutDroppedCallback: UnsafeMutablePointer<UniffiForeignFutureDroppedCallbackStruct>
+        ) in
+            let makeCall = {
+                () async throws -> Bool in
+                guard let uniffiObj = try? FfiConverterTypeBreachedPasswords.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try await uniffiObj.contain(
+                     password: try FfiConverterString.lift(password)
+                )
+            }
+
+            let uniffiHandleSuccess = { (returnValue: Bool) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultI8(
+                        returnValue: FfiConverterBool.lower(returnValue),
+                        callStatus: RustCallStatus()
+                    )
+                )
+            }
+            let uniffiHandleError = { (statusCode, errorBuf) in
+                uniffiFutureCallback(
+                    uniffiCallbackData,
+                    UniffiForeignFutureResultI8(
+                        returnValue: 0,
+                        callStatus: RustCallStatus(code: statusCode, errorBuf: errorBuf)
+                    )
+                )
+            }
+            uniffiTraitInterfaceCallAsyncWithError(
+                makeCall: makeCall,
+                handleSuccess: uniffiHandleSuccess,
+                handleError: uniffiHandleError,
+                lowerError: FfiConverterTypeBreachedPasswordsError_lower,
+                droppedCallback: uniffiOutDroppedCallback
+            )
+        }
+    )
+
+    // Rust stores this pointer for future callback invocations, so it must live
+    // for the process lifetime (not just for the init function call).
+    //
+    // `nonisolated(unsafe)` is needed under Swift 6 strict concurrency.
+    // This is safe because the pointee is initialized once during static init
+    // and never mutated by either side of the FFI.  Its fields are C function pointers.
+    nonisolated(unsafe) static let vtablePtr: UnsafePointer<UniffiVTableCallbackInterfaceBreachedPasswords> = {
+        let ptr = UnsafeMutablePointer<UniffiVTableCallbackInterfaceBreachedPasswords>.allocate(capacity: 1)
+        ptr.initialize(to: vtable)
+        return UnsafePointer(ptr)
+    }()
+}
+
+private func uniffiCallbackInitBreachedPasswords() {
+    uniffi_rolekeep_mobile_fn_init_callback_vtable_breachedpasswords(UniffiCallbackInterfaceBreachedPasswords.vtablePtr)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBreachedPasswords: FfiConverter {
+    fileprivate static let handleMap = UniffiHandleMap<BreachedPasswords>()
+
+    typealias FfiType = UInt64
+    typealias SwiftType = BreachedPasswords
+
+    public static func lift(_ handle: UInt64) throws -> BreachedPasswords {
+        if ((handle & 1) == 0) {
+            // Rust-generated handle, construct a new class that uses the handle to implement the
+            // interface
+            return BreachedPasswordsImpl(unsafeFromHandle: handle)
+        } else {
+            // Swift-generated handle, get the object from the handle map
+            return try handleMap.remove(handle: handle)
+        }
+    }
+
+    public static func lower(_ value: BreachedPasswords) -> UInt64 {
+         if let rustImpl = value as? BreachedPasswordsImpl {
+             // Rust-implemented object.  Clone the handle and return it
+            return rustImpl.uniffiCloneHandle()
+         } else {
+            // Swift object, generate a new vtable handle and return that.
+            return handleMap.insert(obj: value)
+         }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BreachedPasswords {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: BreachedPasswords, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBreachedPasswords_lift(_ handle: UInt64) throws -> BreachedPasswords {
+    return try FfiConverterTypeBreachedPasswords.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBreachedPasswords_lower(_ value: BreachedPasswords) -> UInt64 {
+    return FfiConverterTypeBreachedPasswords.lower(value)
+}
+
+
+
+
+
+
+/**
  * Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.
  *
  * Each call uses the rights of that moment, not of the moment when the caller was made.
@@ -2475,7 +2729,7 @@ public protocol FactorsProtocol: AnyObject, Sendable {
     func addStart() async throws  -> FactorSetup
     
     /**
-     * Lists the caller's own second factors.
+     * Lists the caller's own second factors, and those that it had.
      */
     func list() async throws  -> FactorList
     
@@ -2661,7 +2915,7 @@ open func addStart()async throws  -> FactorSetup  {
 }
     
     /**
-     * Lists the caller's own second factors.
+     * Lists the caller's own second factors, and those that it had.
      */
 open func list()async throws  -> FactorList  {
     return
@@ -3074,7 +3328,7 @@ public protocol InvitationsProtocol: AnyObject, Sendable {
     /**
      * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
      *
-     * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+     * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
      * `RESOURCE_NOT_FOUND`.
      */
     func revoke(input: RevokeInvitation) async throws 
@@ -3213,7 +3467,7 @@ open func list(input: ListInvitations = ListInvitations())async throws  -> Invit
     /**
      * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
      *
-     * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+     * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
      * `RESOURCE_NOT_FOUND`.
      */
 open func revoke(input: RevokeInvitation)async throws   {
@@ -5697,6 +5951,14 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func assign(input: AssignRole) async throws  -> RoleAssignment
     
     /**
+     * Gives many roles to users, in one commit: all, or none.
+     *
+     * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+     * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+     */
+    func assignMany(input: AssignRoles) async throws  -> [RoleAssignment]
+    
+    /**
      * Lists who holds which role: for one user, for one role, or all.
      *
      * Permission `role:read`.
@@ -5827,6 +6089,28 @@ open func assign(input: AssignRole)async throws  -> RoleAssignment  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeRoleAssignment_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gives many roles to users, in one commit: all, or none.
+     *
+     * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+     * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+     */
+open func assignMany(input: AssignRoles = AssignRoles())async throws  -> [RoleAssignment]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_roles_assign_many(
+                        self.uniffiCloneHandle(),FfiConverterTypeAssignRoles_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeRoleAssignment.lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -6355,7 +6639,8 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
      * token of another issuer.
      * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
+     * administrator, until whom it stands for has signed in by a token of the project.
      */
     func supabaseToken() async throws  -> SupabaseToken
     
@@ -6759,7 +7044,8 @@ open func stepUpPasskeyStart()async throws  -> PasskeyOptions  {
      * Nothing ends it before its time, neither a logout nor a role that is taken. It is refused here, in place of an access token and of a
      * token of another issuer.
      * Errors: `UNAVAILABLE` where the setting `supabase_issuer` is not given, `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an
-     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles.
+     * API key and for whoever acts as another user, `CONFLICT` for an account with more than 50 roles, and for one that somebody made who is no
+     * administrator, until whom it stands for has signed in by a token of the project.
      */
 open func supabaseToken()async throws  -> SupabaseToken  {
     return
@@ -7896,16 +8182,17 @@ open class UserManagement: UserManagementProtocol, @unchecked Sendable {
      * Opens a store: in memory, in the SQLite file of the config, or where the persister keeps it.
      *
      * The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
-     * (`NOT_OFFERED`), and nobody is told of what happens to an account.
+     * (`NOT_OFFERED`), and nobody is told of what happens to an account. `breached_passwords` refuses passwords that are
+     * known from breaches.
      *
      * Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
      * and `UNAVAILABLE` where the storage cannot be used.
      */
-public static func `open`(config: Config = Config(), persister: Persister? = nil, notifier: Notifier? = nil)async throws  -> UserManagement  {
+public static func `open`(config: Config = Config(), persister: Persister? = nil, notifier: Notifier? = nil, breachedPasswords: BreachedPasswords? = nil)async throws  -> UserManagement  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
-                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier)
+                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier),FfiConverterOptionTypeBreachedPasswords.lower(breachedPasswords)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
@@ -8249,6 +8536,16 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func ban(input: BanUser) async throws  -> User
     
     /**
+     * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+     *
+     * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
+     * left out, and so are names that decide about rights by now.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
+     * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+     */
+    func confirmRegistration(input: ConfirmRegistration) async throws  -> ConfirmedRegistration
+    
+    /**
      * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
      * somebody at another issuer, or both.
      *
@@ -8314,6 +8611,18 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func me() async throws  -> User
     
     /**
+     * Makes an account for oneself, where the setting `registration` says so.
+     *
+     * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+     * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+     * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+     * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+     * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+     */
+    func register(input: RegisterUser) async throws  -> RegisteredUser
+    
+    /**
      * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
      * stands for somebody at another issuer.
      *
@@ -8344,7 +8653,7 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
      * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
      * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
-     * notifier. Errors: `CONFLICT` if `expected_version` is stale.
+     * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateUser) async throws  -> User
     
@@ -8444,6 +8753,30 @@ open func ban(input: BanUser)async throws  -> User  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeUser_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+     *
+     * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
+     * left out, and so are names that decide about rights by now.
+     * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
+     * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+     */
+open func confirmRegistration(input: ConfirmRegistration)async throws  -> ConfirmedRegistration  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_confirm_registration(
+                        self.uniffiCloneHandle(),FfiConverterTypeConfirmRegistration_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeConfirmedRegistration_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -8640,6 +8973,32 @@ open func me()async throws  -> User  {
 }
     
     /**
+     * Makes an account for oneself, where the setting `registration` says so.
+     *
+     * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+     * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+     * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+     * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+     * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+     */
+open func register(input: RegisterUser)async throws  -> RegisteredUser  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_register(
+                        self.uniffiCloneHandle(),FfiConverterTypeRegisterUser_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeRegisteredUser_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
      * stands for somebody at another issuer.
      *
@@ -8712,7 +9071,7 @@ open func suspend(input: SuspendUser)async throws  -> User  {
      * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
      * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
      * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
-     * notifier. Errors: `CONFLICT` if `expected_version` is stale.
+     * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateUser)async throws  -> User  {
     return
@@ -10064,6 +10423,68 @@ func FfiConverterTypeAssignRole_lift(_ buf: RustBuffer) throws -> AssignRole {
 #endif
 func FfiConverterTypeAssignRole_lower(_ value: AssignRole) -> RustBuffer {
     return FfiConverterTypeAssignRole.lower(value)
+}
+
+
+/**
+ * Gives many roles to users, in one commit: all, or none.
+ *
+ * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
+ * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+ */
+public struct AssignRoles: Equatable, Hashable {
+    /**
+     * Who is to hold which role; at most 1,000.
+     */
+    public let assignments: [NewRoleAssignment]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Who is to hold which role; at most 1,000.
+         */assignments: [NewRoleAssignment] = []) {
+        self.assignments = assignments
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AssignRoles: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssignRoles: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignRoles {
+        return
+            try AssignRoles(
+                assignments: FfiConverterSequenceTypeNewRoleAssignment.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AssignRoles, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeNewRoleAssignment.write(value.assignments, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssignRoles_lift(_ buf: RustBuffer) throws -> AssignRoles {
+    return try FfiConverterTypeAssignRoles.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssignRoles_lower(_ value: AssignRoles) -> RustBuffer {
+    return FfiConverterTypeAssignRoles.lower(value)
 }
 
 
@@ -11569,6 +11990,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let secondFactor: SecondFactor?
     /**
+     * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
+     * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+     */
+    public let registration: Registration?
+    /**
      * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
      * development `localhost`. Default: none; without it there are no passkeys.
      */
@@ -11642,7 +12068,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * Which refused operations the audit log records: who asked for what, and on which target. At most one
      * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
-     * counted, as are entries that the storage refuses. They are written after the answer. Default: `off`.
+     * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
+     * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
      */
     public let auditDenials: AuditDenials?
     /**
@@ -11696,7 +12123,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
      * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
      */
     public let linkUrl: String?
     /**
@@ -11814,6 +12241,10 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
          */secondFactor: SecondFactor? = nil, 
         /**
+         * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
+         * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
+         */registration: Registration? = nil, 
+        /**
          * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
          * development `localhost`. Default: none; without it there are no passkeys.
          */passkeyDomain: String? = nil, 
@@ -11872,7 +12303,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * Which refused operations the audit log records: who asked for what, and on which target. At most one
          * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
-         * counted, as are entries that the storage refuses. They are written after the answer. Default: `off`.
+         * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
+         * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
          */auditDenials: AuditDenials? = nil, 
         /**
          * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
@@ -11916,7 +12348,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
          * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-         * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+         * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
          */linkUrl: String? = nil, 
         /**
          * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
@@ -11971,6 +12403,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.passwordMaxLength = passwordMaxLength
         self.passwordComposition = passwordComposition
         self.secondFactor = secondFactor
+        self.registration = registration
         self.passkeyDomain = passkeyDomain
         self.passkeyOrigins = passkeyOrigins
         self.mailSignIn = mailSignIn
@@ -12066,6 +12499,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 passwordMaxLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordComposition: FfiConverterOptionBool.read(from: &buf), 
                 secondFactor: FfiConverterOptionTypeSecondFactor.read(from: &buf), 
+                registration: FfiConverterOptionTypeRegistration.read(from: &buf), 
                 passkeyDomain: FfiConverterOptionString.read(from: &buf), 
                 passkeyOrigins: FfiConverterSequenceString.read(from: &buf), 
                 mailSignIn: FfiConverterOptionBool.read(from: &buf), 
@@ -12125,6 +12559,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.passwordMaxLength, into: &buf)
         FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
         FfiConverterOptionTypeSecondFactor.write(value.secondFactor, into: &buf)
+        FfiConverterOptionTypeRegistration.write(value.registration, into: &buf)
         FfiConverterOptionString.write(value.passkeyDomain, into: &buf)
         FfiConverterSequenceString.write(value.passkeyOrigins, into: &buf)
         FfiConverterOptionBool.write(value.mailSignIn, into: &buf)
@@ -12262,6 +12697,102 @@ func FfiConverterTypeConfirmEmail_lift(_ buf: RustBuffer) throws -> ConfirmEmail
 #endif
 func FfiConverterTypeConfirmEmail_lower(_ value: ConfirmEmail) -> RustBuffer {
     return FfiConverterTypeConfirmEmail.lower(value)
+}
+
+
+/**
+ * Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
+ *
+ * Its address counts as proved. Nobody is signed in: sign in with the password. A username that somebody else has taken meanwhile is
+ * left out, and so are names that decide about rights by now.
+ * Errors: `UNAUTHORIZED` for a token that is not good (any more), because somebody has the address by now, too, and for a wrong
+ * password; `RATE_LIMIT_EXCEEDED` after too many wrong passwords, and after ten in a row the token is good no more.
+ */
+public struct ConfirmRegistration: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The token that was mailed.
+     */
+    public let token: String
+    /**
+     * The password that was chosen.
+     */
+    public let password: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The token that was mailed.
+         */token: String, 
+        /**
+         * The password that was chosen.
+         */password: String) {
+        self.token = token
+        self.password = password
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmregistration_uniffi_trait_debug(
+            FfiConverterTypeConfirmRegistration_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmregistration_uniffi_trait_display(
+            FfiConverterTypeConfirmRegistration_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ConfirmRegistration: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConfirmRegistration: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ConfirmRegistration {
+        return
+            try ConfirmRegistration(
+                token: FfiConverterString.read(from: &buf), 
+                password: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ConfirmRegistration, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.token, into: &buf)
+        FfiConverterString.write(value.password, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmRegistration_lift(_ buf: RustBuffer) throws -> ConfirmRegistration {
+    return try FfiConverterTypeConfirmRegistration.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmRegistration_lower(_ value: ConfirmRegistration) -> RustBuffer {
+    return FfiConverterTypeConfirmRegistration.lower(value)
 }
 
 
@@ -12450,6 +12981,97 @@ func FfiConverterTypeConfirmation_lift(_ buf: RustBuffer) throws -> Confirmation
 #endif
 func FfiConverterTypeConfirmation_lower(_ value: Confirmation) -> RustBuffer {
     return FfiConverterTypeConfirmation.lower(value)
+}
+
+
+/**
+ * The answer to who proves an address.
+ */
+public struct ConfirmedRegistration: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The account.
+     */
+    public let user: User
+    /**
+     * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+     */
+    public let deviceToken: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The account.
+         */user: User, 
+        /**
+         * What the next sign-in on this device gives, as the `device_token` of an earlier sign-in.
+         */deviceToken: String) {
+        self.user = user
+        self.deviceToken = deviceToken
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmedregistration_uniffi_trait_debug(
+            FfiConverterTypeConfirmedRegistration_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_confirmedregistration_uniffi_trait_display(
+            FfiConverterTypeConfirmedRegistration_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ConfirmedRegistration: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConfirmedRegistration: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ConfirmedRegistration {
+        return
+            try ConfirmedRegistration(
+                user: FfiConverterTypeUser.read(from: &buf), 
+                deviceToken: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ConfirmedRegistration, into buf: inout [UInt8]) {
+        FfiConverterTypeUser.write(value.user, into: &buf)
+        FfiConverterString.write(value.deviceToken, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmedRegistration_lift(_ buf: RustBuffer) throws -> ConfirmedRegistration {
+    return try FfiConverterTypeConfirmedRegistration.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConfirmedRegistration_lower(_ value: ConfirmedRegistration) -> RustBuffer {
+    return FfiConverterTypeConfirmedRegistration.lower(value)
 }
 
 
@@ -13186,8 +13808,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let status: UserStatus?
     /**
-     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
-     * creates the account vouches for it.
+     * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
+     * the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
      */
     public let identity: ExternalIdentity?
 
@@ -13237,8 +13859,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * `active` (the default) or `inactive`.
          */status: UserStatus? = nil, 
         /**
-         * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: who
-         * creates the account vouches for it.
+         * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
+         * the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
          */identity: ExternalIdentity? = nil) {
         self.email = email
         self.username = username
@@ -15487,6 +16109,10 @@ public struct FactorList: Equatable, Hashable {
      */
     public let factors: [Factor]
     /**
+     * Those that the account had before, the last 100 of them: those that ended last come first.
+     */
+    public let former: [FormerFactor]
+    /**
      * How many recovery codes were not used yet.
      */
     public let recoveryCodesLeft: Int64
@@ -15503,6 +16129,9 @@ public struct FactorList: Equatable, Hashable {
          * In the order in which they were added.
          */factors: [Factor] = [], 
         /**
+         * Those that the account had before, the last 100 of them: those that ended last come first.
+         */former: [FormerFactor] = [], 
+        /**
          * How many recovery codes were not used yet.
          */recoveryCodesLeft: Int64, 
         /**
@@ -15510,6 +16139,7 @@ public struct FactorList: Equatable, Hashable {
          * then.
          */areRequired: Bool) {
         self.factors = factors
+        self.former = former
         self.recoveryCodesLeft = recoveryCodesLeft
         self.areRequired = areRequired
     }
@@ -15531,6 +16161,7 @@ struct FfiConverterTypeFactorList: FfiConverterRustBuffer {
         return
             try FactorList(
                 factors: FfiConverterSequenceTypeFactor.read(from: &buf), 
+                former: FfiConverterSequenceTypeFormerFactor.read(from: &buf), 
                 recoveryCodesLeft: FfiConverterInt64.read(from: &buf), 
                 areRequired: FfiConverterBool.read(from: &buf)
         )
@@ -15538,6 +16169,7 @@ struct FfiConverterTypeFactorList: FfiConverterRustBuffer {
 
     public static func write(_ value: FactorList, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeFactor.write(value.factors, into: &buf)
+        FfiConverterSequenceTypeFormerFactor.write(value.former, into: &buf)
         FfiConverterInt64.write(value.recoveryCodesLeft, into: &buf)
         FfiConverterBool.write(value.areRequired, into: &buf)
     }
@@ -15936,6 +16568,105 @@ func FfiConverterTypeForgotPassword_lift(_ buf: RustBuffer) throws -> ForgotPass
 #endif
 func FfiConverterTypeForgotPassword_lower(_ value: ForgotPassword) -> RustBuffer {
     return FfiConverterTypeForgotPassword.lower(value)
+}
+
+
+/**
+ * A second factor that an account had.
+ */
+public struct FormerFactor: Equatable, Hashable {
+    /**
+     * The id that it had.
+     */
+    public let id: Uuid
+    /**
+     * What it was.
+     */
+    public let kind: FactorKind
+    /**
+     * The user's name for it.
+     */
+    public let name: String?
+    /**
+     * When it was added.
+     */
+    public let addedAt: Timestamp
+    /**
+     * When it was removed, by whomever.
+     */
+    public let endedAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The id that it had.
+         */id: Uuid, 
+        /**
+         * What it was.
+         */kind: FactorKind, 
+        /**
+         * The user's name for it.
+         */name: String? = nil, 
+        /**
+         * When it was added.
+         */addedAt: Timestamp, 
+        /**
+         * When it was removed, by whomever.
+         */endedAt: Timestamp) {
+        self.id = id
+        self.kind = kind
+        self.name = name
+        self.addedAt = addedAt
+        self.endedAt = endedAt
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension FormerFactor: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFormerFactor: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FormerFactor {
+        return
+            try FormerFactor(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                kind: FfiConverterTypeFactorKind.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf), 
+                addedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                endedAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FormerFactor, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterTypeFactorKind.write(value.kind, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+        FfiConverterTypeTimestamp.write(value.addedAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.endedAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFormerFactor_lift(_ buf: RustBuffer) throws -> FormerFactor {
+    return try FfiConverterTypeFormerFactor.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFormerFactor_lower(_ value: FormerFactor) -> RustBuffer {
+    return FfiConverterTypeFormerFactor.lower(value)
 }
 
 
@@ -19518,6 +20249,115 @@ func FfiConverterTypeNewInvitationRole_lower(_ value: NewInvitationRole) -> Rust
 
 
 /**
+ * A role that a user is to hold.
+ */
+public struct NewRoleAssignment: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+    /**
+     * The role's name.
+     */
+    public let role: String
+    /**
+     * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
+     */
+    public let scope: String?
+    /**
+     * From when, inclusive; at once if not given.
+     */
+    public let validFrom: Timestamp?
+    /**
+     * Until when, exclusive, in the future; for ever if not given.
+     */
+    public let validUntil: Timestamp?
+    /**
+     * Why, at most 500 characters.
+     */
+    public let reason: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */userId: Uuid, 
+        /**
+         * The role's name.
+         */role: String, 
+        /**
+         * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
+         */scope: String? = nil, 
+        /**
+         * From when, inclusive; at once if not given.
+         */validFrom: Timestamp? = nil, 
+        /**
+         * Until when, exclusive, in the future; for ever if not given.
+         */validUntil: Timestamp? = nil, 
+        /**
+         * Why, at most 500 characters.
+         */reason: String? = nil) {
+        self.userId = userId
+        self.role = role
+        self.scope = scope
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+        self.reason = reason
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension NewRoleAssignment: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNewRoleAssignment: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NewRoleAssignment {
+        return
+            try NewRoleAssignment(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterOptionString.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                reason: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: NewRoleAssignment, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterOptionString.write(value.scope, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
+        FfiConverterOptionString.write(value.reason, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNewRoleAssignment_lift(_ buf: RustBuffer) throws -> NewRoleAssignment {
+    return try FfiConverterTypeNewRoleAssignment.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNewRoleAssignment_lower(_ value: NewRoleAssignment) -> RustBuffer {
+    return FfiConverterTypeNewRoleAssignment.lower(value)
+}
+
+
+/**
  * What the application is to send to somebody.
  */
 public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -19534,7 +20374,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let address: String
     /**
-     * Whose account it is about; none: nobody's, of an invitation.
+     * Whose account it is about; none: nobody's, of an invitation or of an account that begins.
      */
     public let userId: Uuid?
     /**
@@ -19587,7 +20427,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The e-mail address that it goes to.
          */address: String, 
         /**
-         * Whose account it is about; none: nobody's, of an invitation.
+         * Whose account it is about; none: nobody's, of an invitation or of an account that begins.
          */userId: Uuid? = nil, 
         /**
          * A subject in English, the same for all of a kind.
@@ -21675,6 +22515,225 @@ func FfiConverterTypeRegionPage_lower(_ value: RegionPage) -> RustBuffer {
 
 
 /**
+ * Makes an account for oneself, where the setting `registration` says so.
+ *
+ * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
+ * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+ * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
+ * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
+ * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+ */
+public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The e-mail address, at most 255 characters.
+     */
+    public let email: String
+    /**
+     * The password, at least 15 characters unless the configuration says otherwise.
+     */
+    public let password: String
+    /**
+     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+     * the address is proved is left out.
+     */
+    public let username: String?
+    /**
+     * The whole name, at most 255 characters.
+     */
+    public let fullName: String?
+    /**
+     * The name shown to others, at most 100 characters.
+     */
+    public let displayName: String?
+    /**
+     * The given name, at most 100 characters.
+     */
+    public let firstName: String?
+    /**
+     * The family name, at most 100 characters.
+     */
+    public let lastName: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The e-mail address, at most 255 characters.
+         */email: String, 
+        /**
+         * The password, at least 15 characters unless the configuration says otherwise.
+         */password: String, 
+        /**
+         * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+         * the address is proved is left out.
+         */username: String? = nil, 
+        /**
+         * The whole name, at most 255 characters.
+         */fullName: String? = nil, 
+        /**
+         * The name shown to others, at most 100 characters.
+         */displayName: String? = nil, 
+        /**
+         * The given name, at most 100 characters.
+         */firstName: String? = nil, 
+        /**
+         * The family name, at most 100 characters.
+         */lastName: String? = nil) {
+        self.email = email
+        self.password = password
+        self.username = username
+        self.fullName = fullName
+        self.displayName = displayName
+        self.firstName = firstName
+        self.lastName = lastName
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_registeruser_uniffi_trait_debug(
+            FfiConverterTypeRegisterUser_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_registeruser_uniffi_trait_display(
+            FfiConverterTypeRegisterUser_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension RegisterUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRegisterUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegisterUser {
+        return
+            try RegisterUser(
+                email: FfiConverterString.read(from: &buf), 
+                password: FfiConverterString.read(from: &buf), 
+                username: FfiConverterOptionString.read(from: &buf), 
+                fullName: FfiConverterOptionString.read(from: &buf), 
+                displayName: FfiConverterOptionString.read(from: &buf), 
+                firstName: FfiConverterOptionString.read(from: &buf), 
+                lastName: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RegisterUser, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.email, into: &buf)
+        FfiConverterString.write(value.password, into: &buf)
+        FfiConverterOptionString.write(value.username, into: &buf)
+        FfiConverterOptionString.write(value.fullName, into: &buf)
+        FfiConverterOptionString.write(value.displayName, into: &buf)
+        FfiConverterOptionString.write(value.firstName, into: &buf)
+        FfiConverterOptionString.write(value.lastName, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegisterUser_lift(_ buf: RustBuffer) throws -> RegisterUser {
+    return try FfiConverterTypeRegisterUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegisterUser_lower(_ value: RegisterUser) -> RustBuffer {
+    return FfiConverterTypeRegisterUser.lower(value)
+}
+
+
+/**
+ * The answer to who registers.
+ */
+public struct RegisteredUser: Equatable, Hashable {
+    /**
+     * The account; none: it begins when the address is proved.
+     */
+    public let user: User?
+    /**
+     * Until when the address can be proved; none: the account is there.
+     */
+    public let confirmUntil: Timestamp?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The account; none: it begins when the address is proved.
+         */user: User? = nil, 
+        /**
+         * Until when the address can be proved; none: the account is there.
+         */confirmUntil: Timestamp? = nil) {
+        self.user = user
+        self.confirmUntil = confirmUntil
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RegisteredUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRegisteredUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegisteredUser {
+        return
+            try RegisteredUser(
+                user: FfiConverterOptionTypeUser.read(from: &buf), 
+                confirmUntil: FfiConverterOptionTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RegisteredUser, into buf: inout [UInt8]) {
+        FfiConverterOptionTypeUser.write(value.user, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.confirmUntil, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegisteredUser_lift(_ buf: RustBuffer) throws -> RegisteredUser {
+    return try FfiConverterTypeRegisteredUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegisteredUser_lower(_ value: RegisteredUser) -> RustBuffer {
+    return FfiConverterTypeRegisteredUser.lower(value)
+}
+
+
+/**
  * Removes a second factor of the caller's account; with the last one, its recovery codes.
  *
  * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
@@ -22733,7 +23792,7 @@ func FfiConverterTypeRevokeApiKey_lower(_ value: RevokeApiKey) -> RustBuffer {
 /**
  * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
  *
- * Its link is good no more. One that was accepted, or has ended, stays as it is. One that the caller may not see is
+ * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
  * `RESOURCE_NOT_FOUND`.
  */
 public struct RevokeInvitation: Equatable, Hashable {
@@ -26860,7 +27919,7 @@ func FfiConverterTypeSuspendUser_lower(_ value: SuspendUser) -> RustBuffer {
  */
 public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * The password: 25 letters and digits in five groups.
+     * The password: 28 letters and digits in seven groups.
      */
     public let password: String
     /**
@@ -26872,7 +27931,7 @@ public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertib
     // declare one manually.
     public init(
         /**
-         * The password: 25 letters and digits in five groups.
+         * The password: 28 letters and digits in seven groups.
          */password: String, 
         /**
          * From when on it lets nobody in.
@@ -28215,7 +29274,7 @@ func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
  * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
  * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
  * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
- * notifier. Errors: `CONFLICT` if `expected_version` is stale.
+ * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateUser: Equatable, Hashable {
     /**
@@ -29149,6 +30208,90 @@ func FfiConverterTypeAuditDenials_lower(_ value: AuditDenials) -> RustBuffer {
     return FfiConverterTypeAuditDenials.lower(value)
 }
 
+
+
+/**
+ * What a list of breached passwords may throw when it cannot answer; anything else that it throws counts as `Failed`.
+ */
+public 
+enum BreachedPasswordsError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
+
+    
+    
+    /**
+     * It cannot be told; the password is refused as `UNAVAILABLE`.
+     */
+    case Failed(
+        /**
+         * In words, without secrets.
+         */detail: String
+    )
+
+    
+
+    
+
+    
+    public var errorDescription: String? {
+        String(reflecting: self)
+    }
+    
+}
+
+#if compiler(>=6)
+extension BreachedPasswordsError: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBreachedPasswordsError: FfiConverterRustBuffer {
+    typealias SwiftType = BreachedPasswordsError
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BreachedPasswordsError {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        
+
+        
+        case 1: return .Failed(
+            detail: try FfiConverterString.read(from: &buf)
+            )
+
+         default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: BreachedPasswordsError, into buf: inout [UInt8]) {
+        switch value {
+
+        
+
+        
+        
+        case let .Failed(detail):
+            writeInt(&buf, Int32(1))
+            FfiConverterString.write(detail, into: &buf)
+            
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBreachedPasswordsError_lift(_ buf: RustBuffer) throws -> BreachedPasswordsError {
+    return try FfiConverterTypeBreachedPasswordsError.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBreachedPasswordsError_lower(_ value: BreachedPasswordsError) -> RustBuffer {
+    return FfiConverterTypeBreachedPasswordsError.lower(value)
+}
 
 
 /**
@@ -30252,6 +31395,10 @@ public enum FieldCode: Equatable, Hashable {
      */
     case contextPassword
     /**
+     * The password is known from a breach, by the application's list.
+     */
+    case breachedPassword
+    /**
      * Is not what it must be to prove who somebody is: a wrong password.
      */
     case incorrect
@@ -30308,7 +31455,9 @@ struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
         
         case 16: return .contextPassword
         
-        case 17: return .incorrect
+        case 17: return .breachedPassword
+        
+        case 18: return .incorrect
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -30382,8 +31531,12 @@ struct FfiConverterTypeFieldCode: FfiConverterRustBuffer {
             writeInt(&buf, Int32(16))
         
         
-        case .incorrect:
+        case .breachedPassword:
             writeInt(&buf, Int32(17))
+        
+        
+        case .incorrect:
+            writeInt(&buf, Int32(18))
         
         }
     }
@@ -30790,18 +31943,27 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case invitation
     /**
+     * Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for
+     * `users.confirm_registration`.
+     */
+    case registration
+    /**
      * The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for
      * `email.confirm`.
      */
     case emailChange
     /**
-     * Somebody asked to change its address to this one, which another account has: it is told to that one.
+     * Somebody asked for this address, for an account or a new one, which another account has: it is told to that one.
      */
     case addressTaken
     /**
      * The account's address was changed. To the former address it has a token, for `email.revert`, if its user changed it.
      */
     case emailChanged
+    /**
+     * The account's username was changed, given or taken away.
+     */
+    case usernameChanged
     /**
      * A second factor was added. With the account's first one, and with each passkey, it has a token, for `email.revert`, if the
      * address was proved.
@@ -30896,41 +32058,45 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
         
         case 6: return .invitation
         
-        case 7: return .emailChange
+        case 7: return .registration
         
-        case 8: return .addressTaken
+        case 8: return .emailChange
         
-        case 9: return .emailChanged
+        case 9: return .addressTaken
         
-        case 10: return .factorAdded
+        case 10: return .emailChanged
         
-        case 11: return .factorRemoved
+        case 11: return .usernameChanged
         
-        case 12: return .recoveryCodesMade
+        case 12: return .factorAdded
         
-        case 13: return .recoveryCodeUsed
+        case 13: return .factorRemoved
         
-        case 14: return .identityLinked
+        case 14: return .recoveryCodesMade
         
-        case 15: return .identityUnlinked
+        case 15: return .recoveryCodeUsed
         
-        case 16: return .passkeySuspended
+        case 16: return .identityLinked
         
-        case 17: return .factorFailed
+        case 17: return .identityUnlinked
         
-        case 18: return .apiKeyCreated
+        case 18: return .passkeySuspended
         
-        case 19: return .apiKeyRevoked
+        case 19: return .factorFailed
         
-        case 20: return .impersonated
+        case 20: return .apiKeyCreated
         
-        case 21: return .passwordChanged
+        case 21: return .apiKeyRevoked
         
-        case 22: return .newDevice
+        case 22: return .impersonated
         
-        case 23: return .sessionReused
+        case 23: return .passwordChanged
         
-        case 24: return .signInLocked
+        case 24: return .newDevice
+        
+        case 25: return .sessionReused
+        
+        case 26: return .signInLocked
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -30964,76 +32130,84 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(6))
         
         
-        case .emailChange:
+        case .registration:
             writeInt(&buf, Int32(7))
         
         
-        case .addressTaken:
+        case .emailChange:
             writeInt(&buf, Int32(8))
         
         
-        case .emailChanged:
+        case .addressTaken:
             writeInt(&buf, Int32(9))
         
         
-        case .factorAdded:
+        case .emailChanged:
             writeInt(&buf, Int32(10))
         
         
-        case .factorRemoved:
+        case .usernameChanged:
             writeInt(&buf, Int32(11))
         
         
-        case .recoveryCodesMade:
+        case .factorAdded:
             writeInt(&buf, Int32(12))
         
         
-        case .recoveryCodeUsed:
+        case .factorRemoved:
             writeInt(&buf, Int32(13))
         
         
-        case .identityLinked:
+        case .recoveryCodesMade:
             writeInt(&buf, Int32(14))
         
         
-        case .identityUnlinked:
+        case .recoveryCodeUsed:
             writeInt(&buf, Int32(15))
         
         
-        case .passkeySuspended:
+        case .identityLinked:
             writeInt(&buf, Int32(16))
         
         
-        case .factorFailed:
+        case .identityUnlinked:
             writeInt(&buf, Int32(17))
         
         
-        case .apiKeyCreated:
+        case .passkeySuspended:
             writeInt(&buf, Int32(18))
         
         
-        case .apiKeyRevoked:
+        case .factorFailed:
             writeInt(&buf, Int32(19))
         
         
-        case .impersonated:
+        case .apiKeyCreated:
             writeInt(&buf, Int32(20))
         
         
-        case .passwordChanged:
+        case .apiKeyRevoked:
             writeInt(&buf, Int32(21))
         
         
-        case .newDevice:
+        case .impersonated:
             writeInt(&buf, Int32(22))
         
         
-        case .sessionReused:
+        case .passwordChanged:
             writeInt(&buf, Int32(23))
         
         
-        case .signInLocked:
+        case .newDevice:
             writeInt(&buf, Int32(24))
+        
+        
+        case .sessionReused:
+            writeInt(&buf, Int32(25))
+        
+        
+        case .signInLocked:
+            writeInt(&buf, Int32(26))
         
         }
     }
@@ -31876,6 +33050,10 @@ public enum Reason: Equatable, Hashable {
      */
     case issuerUnavailable
     /**
+     * The application's list of breached passwords failed, or did not answer in time; try again.
+     */
+    case breachedPasswordsUnavailable
+    /**
      * The storage does not answer.
      */
     case storageUnavailable
@@ -32030,31 +33208,33 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 41: return .issuerUnavailable
         
-        case 42: return .storageUnavailable
+        case 42: return .breachedPasswordsUnavailable
         
-        case 43: return .storageMissing
+        case 43: return .storageUnavailable
         
-        case 44: return .storageReadOnly
+        case 44: return .storageMissing
         
-        case 45: return .storageFull
+        case 45: return .storageReadOnly
         
-        case 46: return .schemaNewer
+        case 46: return .storageFull
         
-        case 47: return .outcomeUnknown
+        case 47: return .schemaNewer
         
-        case 48: return .notLoaded
+        case 48: return .outcomeUnknown
         
-        case 49: return .deferredNotLoaded
+        case 49: return .notLoaded
         
-        case 50: return .rightsStale
+        case 50: return .deferredNotLoaded
         
-        case 51: return .notOffered
+        case 51: return .rightsStale
         
-        case 52: return .closed
+        case 52: return .notOffered
         
-        case 53: return .corrupt
+        case 53: return .closed
         
-        case 54: return .`internal`
+        case 54: return .corrupt
+        
+        case 55: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -32228,56 +33408,60 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(41))
         
         
-        case .storageUnavailable:
+        case .breachedPasswordsUnavailable:
             writeInt(&buf, Int32(42))
         
         
-        case .storageMissing:
+        case .storageUnavailable:
             writeInt(&buf, Int32(43))
         
         
-        case .storageReadOnly:
+        case .storageMissing:
             writeInt(&buf, Int32(44))
         
         
-        case .storageFull:
+        case .storageReadOnly:
             writeInt(&buf, Int32(45))
         
         
-        case .schemaNewer:
+        case .storageFull:
             writeInt(&buf, Int32(46))
         
         
-        case .outcomeUnknown:
+        case .schemaNewer:
             writeInt(&buf, Int32(47))
         
         
-        case .notLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(48))
         
         
-        case .deferredNotLoaded:
+        case .notLoaded:
             writeInt(&buf, Int32(49))
         
         
-        case .rightsStale:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(50))
         
         
-        case .notOffered:
+        case .rightsStale:
             writeInt(&buf, Int32(51))
         
         
-        case .closed:
+        case .notOffered:
             writeInt(&buf, Int32(52))
         
         
-        case .corrupt:
+        case .closed:
             writeInt(&buf, Int32(53))
         
         
-        case .`internal`:
+        case .corrupt:
             writeInt(&buf, Int32(54))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(55))
         
         }
     }
@@ -32371,6 +33555,91 @@ func FfiConverterTypeRegionStatus_lift(_ buf: RustBuffer) throws -> RegionStatus
 #endif
 func FfiConverterTypeRegionStatus_lower(_ value: RegionStatus) -> RustBuffer {
     return FfiConverterTypeRegionStatus.lower(value)
+}
+
+
+
+/**
+ * Who may make an account for itself (`users.register`).
+ */
+
+public enum Registration: Equatable, Hashable {
+    
+    /**
+     * Nobody: accounts are made by others.
+     */
+    case off
+    /**
+     * Who proves an e-mail address: the account begins then. Needs a notifier.
+     */
+    case verified
+    /**
+     * Anybody: the account begins at once, its address unproved.
+     */
+    case `open`
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension Registration: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRegistration: FfiConverterRustBuffer {
+    typealias SwiftType = Registration
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Registration {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .off
+        
+        case 2: return .verified
+        
+        case 3: return .`open`
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: Registration, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .off:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .verified:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .`open`:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegistration_lift(_ buf: RustBuffer) throws -> Registration {
+    return try FfiConverterTypeRegistration.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegistration_lower(_ value: Registration) -> RustBuffer {
+    return FfiConverterTypeRegistration.lower(value)
 }
 
 
@@ -34134,6 +35403,30 @@ fileprivate struct FfiConverterOptionString: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeBreachedPasswords: FfiConverterRustBuffer {
+    typealias SwiftType = BreachedPasswords?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeBreachedPasswords.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeBreachedPasswords.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeNotifier: FfiConverterRustBuffer {
     typealias SwiftType = Notifier?
 
@@ -34342,6 +35635,30 @@ fileprivate struct FfiConverterOptionTypeTokens: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeTokens.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeUser: FfiConverterRustBuffer {
+    typealias SwiftType = User?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeUser.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeUser.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -34630,6 +35947,30 @@ fileprivate struct FfiConverterOptionTypeRegionStatus: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeRegionStatus.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeRegistration: FfiConverterRustBuffer {
+    typealias SwiftType = Registration?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeRegistration.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeRegistration.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -35275,6 +36616,31 @@ fileprivate struct FfiConverterSequenceTypeFieldError: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeFormerFactor: FfiConverterRustBuffer {
+    typealias SwiftType = [FormerFactor]
+
+    public static func write(_ value: [FormerFactor], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeFormerFactor.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [FormerFactor] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [FormerFactor]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeFormerFactor.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeGrantTrace: FfiConverterRustBuffer {
     typealias SwiftType = [GrantTrace]
 
@@ -35417,6 +36783,31 @@ fileprivate struct FfiConverterSequenceTypeNewInvitationRole: FfiConverterRustBu
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeNewInvitationRole.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeNewRoleAssignment: FfiConverterRustBuffer {
+    typealias SwiftType = [NewRoleAssignment]
+
+    public static func write(_ value: [NewRoleAssignment], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeNewRoleAssignment.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [NewRoleAssignment] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [NewRoleAssignment]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeNewRoleAssignment.read(from: &buf))
         }
         return seq
     }
@@ -36523,6 +37914,9 @@ private let initializationResult: InitializationResult = {
     if bindings_contract_version != scaffolding_contract_version {
         return InitializationResult.contractVersionMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_breachedpasswords_contain() != 44873) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_call() != 55760) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -36697,7 +38091,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_factors_add_start() != 58172) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_factors_list() != 29376) {
+    if (uniffi_rolekeep_mobile_checksum_method_factors_list() != 4936) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_factors_recovery_codes() != 40068) {
@@ -36730,7 +38124,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_invitations_list() != 35710) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_revoke() != 16039) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_revoke() != 34924) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_limits_clear() != 30217) {
@@ -36817,6 +38211,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 6031) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 41872) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 52411) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -36886,7 +38283,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_step_up_passkey_start() != 55668) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_supabase_token() != 41916) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_supabase_token() != 10082) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_setup_seed() != 30308) {
@@ -36943,6 +38340,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_ban() != 55908) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_users_confirm_registration() != 31911) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_users_create() != 31103) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -36970,6 +38370,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_me() != 20681) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_users_register() != 41206) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 23880) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -36979,7 +38382,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 33112) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 25259) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 2025) {
@@ -37084,13 +38487,14 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_rules_principal() != 26405) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 9495) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 57716) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_rules_compile() != 17709) {
         return InitializationResult.apiChecksumMismatch
     }
 
+    uniffiCallbackInitBreachedPasswords()
     uniffiCallbackInitNotifier()
     uniffiCallbackInitPersister()
     return InitializationResult.ok
