@@ -24,7 +24,7 @@ impl<'d> Declared<'d> {
     }
 
     /// Sees an attribute's slot and its value as `read` reads it. Where nothing is declared, anything may be given.
-    #[inline(always)]
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(in crate::rules) fn check<V>(
         &mut self,
         name: &str,
