@@ -1,12 +1,14 @@
 //! The one error of the library: a stable code for programs, a message for people.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
+use smol_str::SmolStr;
 
 pub use super::reason::Reason;
 use super::{
@@ -96,8 +98,8 @@ pub struct Error(Box<Body>);
 #[derive(Clone, PartialEq, Eq)]
 struct Body {
     reason: Reason,
-    message: String,
-    unknown: Option<Box<Unknown>>,
+    message: Cow<'static, str>,
+    unknown: Option<Arc<Unknown>>,
     fields: Vec<FieldError>,
     problems: Vec<Problem>,
     /// Where each problem stands, for the report.
@@ -113,15 +115,14 @@ struct Body {
 type Suggest = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// A name that is not known, and how to find the one that was meant.
-#[derive(Clone)]
-struct Unknown {
-    name: Box<str>,
+struct Unknown<S: ?Sized = Suggest> {
+    name: SmolStr,
     say: fn(&str) -> String,
-    suggest: Arc<Suggest>,
     /// The message, once somebody has asked for it.
     bare: OnceLock<String>,
     /// With what is suggested.
     message: OnceLock<String>,
+    suggest: S,
 }
 
 impl Unknown {
@@ -147,7 +148,7 @@ impl Error {
         let (fields, problems) = (Vec::new(), Vec::new());
         Self(Box::new(Body {
             reason,
-            message: message.into(),
+            message: Cow::Owned(message.into()),
             unknown: None,
             fields,
             problems,
@@ -186,7 +187,14 @@ impl Error {
     ) -> Self {
         let mut error = Self::new(reason, String::new());
         let (bare, message) = (OnceLock::new(), OnceLock::new());
-        error.0.unknown = Some(Box::new(Unknown { name: name.into(), say, suggest: Arc::new(suggest), bare, message }));
+        error.0.unknown = Some(Arc::new(Unknown { name: name.into(), say, bare, message, suggest }));
+        error
+    }
+
+    /// One whose message is always the same: what a check says of a user who is not in memory.
+    pub(crate) fn fixed(reason: Reason, message: &'static str) -> Self {
+        let mut error = Self::new(reason, String::new());
+        error.0.message = Cow::Borrowed(message);
         error
     }
 
@@ -276,7 +284,7 @@ impl Error {
         let seconds = error.0.retry_after.unwrap_or_default();
         let unit = if seconds == 1 { "second" } else { "seconds" };
         let message = format!("too many requests; ask again in {seconds} {unit}");
-        Self(Box::new(Body { message, ..*error.0 }))
+        Self(Box::new(Body { message: message.into(), ..*error.0 }))
     }
 
     /// Says when it makes sense to ask again.

@@ -128,8 +128,8 @@ impl RuleSet {
     pub(crate) fn filter_attributes(&self, resource_type: &str) -> Option<Vec<FilterAttribute>> {
         let attributes = &self.type_named(resource_type)?.attributes;
         let names = self.reads(resource_type);
-        let read = attributes.iter().filter(|one| names.contains(&one.name));
-        Some(read.map(|one| FilterAttribute::new(Name::Owned(one.name.clone()), one)).collect())
+        let read = attributes.iter().filter(|one| names.iter().any(|name| *name == one.name));
+        Some(read.map(|one| FilterAttribute::new(Name::Owned(one.name.to_string()), one)).collect())
     }
 }
 
@@ -218,7 +218,7 @@ impl Lowering<'_, '_> {
     fn grants_of(&self, role: u32, permission: PermissionId) -> SmallVec<[(Effect, u32); 4]> {
         let rules = self.cx.rules;
         let specials = |role, effect, without| {
-            let specials = rules.specials(role, permission.0).iter().filter(move |one| one.effect == effect);
+            let specials = rules.specials(role, permission.0).filter(move |one| one.effect == effect);
             specials.filter(move |one| rules.is_on(one.fields, None, without)).map(|one| (one.effect, one.condition))
         };
         let mut grants = SmallVec::new();
@@ -318,7 +318,7 @@ impl Lowering<'_, '_> {
             return Ok(is_in(column, elements.into_iter().filter_map(|element| element.moved(-offset).to_value())));
         }
         let Some(attribute) = self.attribute(set) else { return Ok(Predicate::Never) };
-        if let Some(Stored::Link(link)) = &attribute.stored {
+        if let Some(Stored::Link(link)) = attribute.stored.as_deref() {
             return Ok(match self.side(one)? {
                 Side::Column(column, _) => Predicate::LinkedToColumn(link.clone(), column),
                 Side::Constant(value) => value
@@ -351,9 +351,9 @@ impl Lowering<'_, '_> {
     /// What a predicate calls an attribute: the column of a stored type; the attribute itself of a
     /// type that the host keeps, which says itself where that is.
     fn column(&self, attribute: &Attribute) -> Result<Name> {
-        match &attribute.stored {
+        match attribute.stored.as_deref() {
             Some(Stored::Column(_, name)) => Ok(Name::Borrowed(name)),
-            None if self.cx.ty.table.is_none() => Ok(Name::Owned(attribute.name.clone())),
+            None if self.cx.ty.table.is_none() => Ok(Name::Owned(attribute.name.to_string())),
             _ => {
                 let message = format!(
                     "a rule for this list reads `{}` of {}, which no column holds: such rules decide but cannot list",

@@ -37,14 +37,13 @@ impl EvaluationContext<'_> {
         let allows = |one: &Special| {
             one.effect == Effect::Allow && rules.is_on(one.fields, None, false) && self.outcome(one) != Some(false)
         };
-        let gives = |role: u32| {
-            rules.permission_index.has(role, permission) || rules.specials(role, permission).iter().any(allows)
-        };
+        let gives =
+            |role: u32| rules.permission_index.has(role, permission) || rules.specials(role, permission).any(allows);
         let mut is_possible = false;
         for held in principal.assignments().filter(|one| rules.counts(*one, self.now())) {
             // In a narrower scope a deny leaves what lies elsewhere.
             if *self.scope_of_deny(held.scope()) == BoundScope::Global
-                && rules.specials(held.role, permission).iter().any(denies)
+                && rules.specials(held.role, permission).any(denies)
             {
                 return false;
             }

@@ -40,10 +40,9 @@ pub(in crate::rules) trait Supposed {
 pub(in crate::rules) struct EvaluationContext<'a> {
     pub(in crate::rules) rules: &'a RuleSet,
     pub(in crate::rules) ty: &'a ResourceType,
-    reads: &'a TypeReads,
     pub(in crate::rules) principal: &'a Principal,
     pub(in crate::rules) resource: Option<&'a Resource<'a>>,
-    values: &'a [Option<TypedValue<'a>>],
+    values: &'a ResourceValues<'a>,
     /// Where the resource lies, where its type is bound to one kind of scope, by an id: what most scopes compare with.
     lies_at: Option<(KindId, Uuid)>,
     pub(in crate::rules) context: &'a Context,
@@ -60,7 +59,7 @@ impl RuleSet {
         question: &Question<'a>,
         look: impl FnOnce(&EvaluationContext<'_>) -> T,
     ) -> Result<T> {
-        let mut values = ResourceValues::new();
+        let mut values = ResourceValues::default();
         self.find_values(question, &mut values)?;
         Ok(look(&self.evaluation_context(question, &values)))
     }
@@ -127,13 +126,13 @@ impl RuleSet {
     pub(in crate::rules) fn evaluation_context<'a>(
         &'a self,
         question: &Question<'a>,
-        values: &'a [Option<TypedValue<'a>>],
+        values: &'a ResourceValues<'a>,
     ) -> EvaluationContext<'a> {
         let Question { principal, permission, resource, context, now, .. } = *question;
-        let (ty, reads) = self.type_of(permission);
+        let (ty, _) = self.type_of(permission);
         let lies_at = match &*ty.bound {
-            [(kind, slot)] => match reads.place(*slot as usize).and_then(|place| values.get(place)) {
-                Some(Some(TypedValue::Id(id))) => Some((*kind, *id)),
+            [(kind, slot)] => match values.get(*slot as usize) {
+                Some(TypedValue::Id(id)) => Some((*kind, id)),
                 _ => None,
             },
             _ => None,
@@ -141,7 +140,6 @@ impl RuleSet {
         EvaluationContext {
             rules: self,
             ty,
-            reads,
             principal,
             resource,
             values,
@@ -273,10 +271,10 @@ impl<'a> EvaluationContext<'a> {
         tree.is_within(own, &value, kind, &wanted)
     }
 
-    /// An attribute that conditions or scopes read.
+    /// An attribute that was given, or that conditions or scopes read.
     #[inline]
     fn slot_read(&self, slot: u32) -> Option<TypedValue<'a>> {
-        *self.values.get(self.reads.place(slot as usize)?)?
+        self.values.get(slot as usize)
     }
 
     /// The value of an attribute of the resource, as a column would hold it; none where it is absent.

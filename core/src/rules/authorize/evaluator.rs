@@ -8,7 +8,7 @@ use crate::rules::{
     },
     condition::parser::Root,
     policy::Effect,
-    principal::{Principal, RoleAssignment},
+    principal::{Assignment, Principal, RoleAssignment},
     scope::kind::BoundScope,
 };
 
@@ -42,7 +42,13 @@ impl RuleSet {
     #[inline]
     pub(in crate::rules) fn administration(&self, principal: &Principal, now: i64) -> Option<usize> {
         // Most hold no such role, which is seen at once.
-        principal.roles().find(|role| self.is_administrator(*role))?;
+        let is_one = |role: &u32| self.is_administrator(*role);
+        let holds_one = principal.first().iter().any(is_one)
+            || principal.more().iter().any(is_one)
+            || principal.limited().iter().any(|limited| is_one(&limited.role));
+        if !holds_one {
+            return None;
+        }
         principal.assignments().position(|one| self.administers(principal, one, now))
     }
 
@@ -71,20 +77,26 @@ impl RuleSet {
         if cx.is_granted() {
             return Some(0);
         }
-        let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
         let principal = cx.principal;
-        let is_whole = principal.active().is_none();
-        let gives = |role| self.gives(role, permission, mark, field, cx);
-        let allows = |held: RoleAssignment<'_>| {
-            cx.covers(held.scope())
-                && self.counts(held, cx.now())
-                && !self.is_held_back(principal, held.role)
-                && match is_whole {
-                    true => gives(held.role),
-                    false => self.parts(principal, held.role).any(gives),
-                }
-        };
-        principal.assignments().position(allows)
+        let plain = principal.plain();
+        let found = plain.clone().position(|role| self.role_allows(*role, permission, field, cx));
+        found.or_else(|| {
+            let allows = |held: &Assignment| {
+                cx.covers(&held.scope)
+                    && principal.holds_now(held, cx.now())
+                    && self.is_effective_in(held.role, &held.scope)
+                    && self.role_allows(held.role, permission, field, cx)
+            };
+            principal.limited().iter().position(allows).map(|at| plain.count() + at)
+        })
+    }
+
+    /// Whether a role allows that is held where the resource is, or its active juniors do.
+    fn role_allows(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
+        match cx.principal.active() {
+            None => !self.is_held_back(cx.principal, role) && self.gives(role, permission, field, cx),
+            Some(_) => self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx)),
+        }
     }
 
     /// The first assignment that denies.
@@ -101,35 +113,27 @@ impl RuleSet {
         field: Option<FieldId>,
         cx: &EvaluationContext<'_>,
     ) -> impl Iterator<Item = &Special> {
-        let specials = if self.counts(held, cx.now()) { self.specials(held.role, permission) } else { &[] };
+        let specials = self.counts(held, cx.now()).then(|| self.specials(held.role, permission));
         let denies = move |one: &&Special| one.effect == Effect::Deny && self.denies(one, held, field, cx);
-        specials.iter().filter(denies)
+        specials.into_iter().flatten().filter(denies)
     }
 
     /// Whether a role, held where the resource is, allows.
     #[inline]
-    fn gives(
-        &self,
-        role: u32,
-        permission: u32,
-        mark: Mark,
-        field: Option<FieldId>,
-        cx: &EvaluationContext<'_>,
-    ) -> bool {
+    fn gives(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
+        let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
         let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, cx);
         self.permission_index.has(role, permission)
-            || mark.has(Mark::SPECIAL) && self.specials(role, permission).iter().any(allows)
-    }
-
-    /// What a role says of a permission beside its plain bits, grant by grant.
-    #[inline]
-    pub(in crate::rules) fn specials(&self, role: u32, permission: u32) -> &[Special] {
-        self.roles.get(role as usize).map(|role| role.special_of(permission)).unwrap_or_default()
+            || mark.has(Mark::SPECIAL) && self.specials(role, permission).any(allows)
     }
 
     /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.
     pub(in crate::rules) fn counts(&self, held: RoleAssignment<'_>, now: i64) -> bool {
-        held.is_valid(now) && (matches!(held.scope(), BoundScope::Global) || !self.is_administrator(held.role))
+        held.is_valid(now) && self.is_effective_in(held.role, held.scope())
+    }
+
+    fn is_effective_in(&self, role: u32, scope: &BoundScope) -> bool {
+        matches!(scope, BoundScope::Global) || !self.is_administrator(role)
     }
 
     /// Whether an assignment holds `admin:all` now, in active roles.

@@ -30,8 +30,8 @@ impl RuleSet {
     /// The same where the index keeps sets instead of bits.
     #[inline(never)]
     fn all_plain(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
-        let mut roles = principal.first().iter().chain(principal.more());
-        Some(roles.any(|role| self.permission_index.has(*role, permission.0)))
+        let roles = self.permission_index.set(permission.0)?;
+        Some(roles.has_any(principal.first()) || principal.more().iter().any(|role| roles.has(*role)))
     }
 }
 

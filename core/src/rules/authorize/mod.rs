@@ -157,7 +157,7 @@ impl RuleSet {
         checks: &mut dyn Iterator<Item = Check<'a>>,
     ) -> Result<Vec<bool>> {
         let mut known = None;
-        let mut values = ResourceValues::new();
+        let mut values = ResourceValues::default();
         let answers = checks.map(|(permission, resource)| {
             let (permission, fields) = permission?;
             let whole = Question { principal, permission, fields: &[], resource, context, now };
@@ -166,7 +166,7 @@ impl RuleSet {
             let about = (std::ptr::from_ref(resource), std::ptr::from_ref(self.type_of(permission).0));
             if known != Some(about) {
                 known = None;
-                values.clear();
+                values = ResourceValues::default();
                 self.find_values(&whole, &mut values)?;
                 known = Some(about);
             }
@@ -175,7 +175,7 @@ impl RuleSet {
         answers.collect()
     }
 
-    /// Decides a question. Does not allocate if the policy reads at most eight attributes of the type.
+    /// Decides a question. Does not allocate if the type has at most twelve attributes.
     ///
     /// # Errors
     /// [`Reason`](crate::Reason)s `ResourceIncomplete` and `ContextIncomplete` if a value is missing that the policy reads for

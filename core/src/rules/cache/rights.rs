@@ -169,5 +169,5 @@ impl Rights {
 
 #[cold]
 fn not_loaded() -> Error {
-    Error::new(Reason::NotLoaded, "this user's rights are not in memory; use the asynchronous check")
+    Error::fixed(Reason::NotLoaded, "this user's rights are not in memory; use the asynchronous check")
 }

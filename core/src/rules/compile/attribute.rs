@@ -1,5 +1,8 @@
 //! Resource types and their attributes, resolved.
 
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
 use crate::model::{predicate::Link, record::Table};
 
 use crate::rules::{
@@ -10,11 +13,11 @@ use crate::rules::{
 /// An attribute or relation of a resource type, an attribute of principals, or a context value.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Attribute {
-    pub(in crate::rules) name: String,
+    pub(in crate::rules) name: SmolStr,
     pub(in crate::rules) ty: Type,
     pub(in crate::rules) is_optional: bool,
     /// Where it is kept; none: the host gives it.
-    pub(in crate::rules) stored: Option<Stored>,
+    pub(in crate::rules) stored: Option<Box<Stored>>,
 }
 
 /// How a list filter reaches an attribute.
@@ -27,12 +30,12 @@ pub(in crate::rules) enum Stored {
 
 impl Attribute {
     pub(in crate::rules) fn new(name: &str, ty: Type, is_optional: bool) -> Self {
-        Self { name: name.to_owned(), ty, is_optional, stored: None }
+        Self { name: name.into(), ty, is_optional, stored: None }
     }
 
     /// The position of its column, where a row is stored.
     pub(in crate::rules) fn column(&self) -> Option<usize> {
-        if let Some(Stored::Column(at, _)) = self.stored { Some(at) } else { None }
+        if let Some(Stored::Column(at, _)) = self.stored.as_deref() { Some(*at) } else { None }
     }
 
     /// The columns of a table that conditions can read.
@@ -40,7 +43,7 @@ impl Attribute {
         table.columns.iter().enumerate().filter_map(|(at, column)| {
             let ty = Base::of_column(column.kind)?.one();
             let attribute = Self::new(column.name, ty, column.nullable);
-            Some(Self { stored: Some(Stored::Column(at, column.name)), ..attribute })
+            Some(Self { stored: Some(Stored::Column(at, column.name).into()), ..attribute })
         })
     }
 }
@@ -48,11 +51,11 @@ impl Attribute {
 /// A resource type: of the schema, of the policy, or merely named by a permission.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct ResourceType {
-    pub(in crate::rules) name: String,
+    pub(in crate::rules) name: SmolStr,
     pub(in crate::rules) table: Option<&'static Table>,
     pub(in crate::rules) attributes: Vec<Attribute>,
     /// For each kind of scope, the slot that it compares with.
-    pub(in crate::rules) bound: Vec<(KindId, u32)>,
+    pub(in crate::rules) bound: SmallVec<[(KindId, u32); 2]>,
     /// Its permissions.
     pub(in crate::rules) permissions: Vec<u32>,
 }

@@ -13,6 +13,9 @@ pub(in crate::rules) enum Bits {
     All,
 }
 
+/// Lists of so many are looked through.
+const SCANNED: usize = 128;
+
 impl Bits {
     /// In the form that takes less space, from one bit each.
     pub(in crate::rules) fn of(words: &[u64]) -> Self {
@@ -32,6 +35,19 @@ impl Bits {
             Bits::Many(words) => has(words, number),
             Bits::Few(numbers) => numbers.binary_search(&number).is_ok(),
             Bits::All => true,
+        }
+    }
+
+    /// Whether one of a few numbers is in it; what stands for none is in no set but that of every number.
+    #[inline]
+    pub(in crate::rules) fn has_any<const N: usize>(&self, wanted: &[u32; N]) -> bool {
+        match self {
+            Bits::Many(words) => has_any(words, wanted),
+            // Without a branch, that no processor can guess: several at once, and in less time than they are searched.
+            Bits::Few(numbers) if numbers.len() <= SCANNED => {
+                numbers.iter().fold(false, |any, one| wanted.iter().fold(any, |any, wanted| any | (one == wanted)))
+            }
+            _ => wanted.iter().any(|number| self.has(*number)),
         }
     }
 

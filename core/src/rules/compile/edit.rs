@@ -162,6 +162,9 @@ impl RuleSet {
     fn change(&mut self, role: CompiledRole) {
         let Some(known) = self.roles.get_mut(role.id as usize) else { return };
         self.permission_index.change(role.id, &known.plain, &role.plain);
+        if !Arc::ptr_eq(&known.own, &role.own) {
+            self.specials.change(role.id, &known.own.special, &role.own.special);
+        }
         *known = Arc::new(role);
     }
 

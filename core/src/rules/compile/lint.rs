@@ -49,7 +49,7 @@ impl RuleSet {
                 };
                 let attributes = condition.paths.iter().filter(|path| path.root == Root::Resource).filter_map(|path| {
                     let attribute: &Attribute = ty.attributes.get(path.slot as usize)?;
-                    is_loose(&FilterAttribute::new(attribute.name.clone().into(), attribute)).then_some(attribute)
+                    is_loose(&FilterAttribute::new(attribute.name.to_string().into(), attribute)).then_some(attribute)
                 });
                 seen.extend(attributes.map(|attribute| (special.grant, attribute.name.as_str())));
             }

@@ -12,7 +12,8 @@
 //! | `interner` | conditions and sets of fields, each kept once |
 //! | `reads` | what questions read, and which attributes are guarded |
 //! | `role` | a role with all that it inherits |
-//! | `permission_index` | which roles say something of each permission |
+//! | `permission_index` | which roles allow each permission under no condition |
+//! | `specials` | the other grants of each permission |
 //! | `bits` | sets of small numbers |
 //! | `rule_set` | the compiled policy |
 //! | `edit` | one role changed, without compiling the others again |
@@ -30,6 +31,7 @@ pub(in crate::rules) mod role;
 mod roles;
 pub(in crate::rules) mod rule_set;
 pub(in crate::rules) mod schema;
+pub(in crate::rules) mod specials;
 pub(in crate::rules) mod symbols;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -48,6 +50,7 @@ use {
     roles::Hierarchy,
     rule_set::{RuleSet, Shared, Stamp},
     schema::Schema,
+    specials::Specials,
     symbols::Symbols,
 };
 
@@ -107,6 +110,7 @@ impl Checked {
             reads: Arc::new(Reads::of(&symbols, &interner, &conditions(&roles))),
             types: symbols.permissions.iter().map(|permission| permission.ty).collect(),
             permission_index: PermissionIndex::new(symbols.permissions.len(), roles.iter().map(|role| &role.plain)),
+            specials: Specials::new(symbols.permissions.len(), roles.iter().flat_map(|role| &role.own.special)),
             shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
             interner: Arc::new(interner),
             roles,

@@ -61,13 +61,15 @@ impl PermissionIndex {
     pub(in crate::rules) fn has(&self, role: u32, permission: u32) -> bool {
         match &self.columns {
             Columns::Bits { .. } => self.bits(permission).is_some_and(|column| bits::has(column, role)),
-            Columns::Sets(blocks) => {
-                let block = blocks.get(permission as usize / BLOCK);
-                // The last block is shorter, and a permission may be of another policy.
-                let column = block.and_then(|block| block.get(permission as usize % BLOCK));
-                column.is_some_and(|column| column.has(role))
-            }
+            Columns::Sets(_) => self.set(permission).is_some_and(|column| column.has(role)),
         }
+    }
+
+    /// The roles, where the columns are sets; none for no permission of this index.
+    #[inline]
+    pub(in crate::rules) fn set(&self, permission: u32) -> Option<&Bits> {
+        let Columns::Sets(blocks) = &self.columns else { return None };
+        blocks.get(permission as usize / BLOCK)?.get(permission as usize % BLOCK)
     }
 
     /// A bit for each role; none for no permission of this index, and where the columns are sets.

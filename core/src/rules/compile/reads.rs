@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use hashbrown::HashSet;
+use smallvec::SmallVec;
 
 use super::{
     attribute::{ResourceType, Stored},
@@ -28,9 +29,7 @@ pub(in crate::rules) struct Reads {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::rules) struct TypeReads {
     /// What a resource must carry.
-    pub(in crate::rules) slots: Box<[u32]>,
-    /// The place of each slot among [`TypeReads::slots`], or [`NO_PLACE`].
-    places: Box<[u32]>,
+    pub(in crate::rules) slots: SmallVec<[u32; 4]>,
     /// The names of the attributes.
     pub(in crate::rules) names: Vec<String>,
     /// Those of them that are relations.
@@ -41,35 +40,19 @@ pub(in crate::rules) struct TypeReads {
     pub(in crate::rules) principal: Vec<Path>,
 }
 
-/// Stands for "not read".
-const NO_PLACE: u32 = u32::MAX;
-
 impl TypeReads {
     fn of(ty: &ResourceType, slots: &BTreeSet<u32>, context: Vec<u32>, mut principal: Vec<Path>) -> Self {
         principal.sort_unstable_by_key(|path| path.slot);
         principal.dedup();
         let read = || slots.iter().filter_map(|slot| ty.attributes.get(*slot as usize));
-        let relations = read().filter(|one| matches!(one.stored, Some(Stored::Link(_))));
-        let mut places = vec![NO_PLACE; slots.last().map_or(0, |last| *last as usize + 1)];
-        for (place, slot) in (0..NO_PLACE).zip(slots) {
-            if let Some(known) = places.get_mut(*slot as usize) {
-                *known = place;
-            }
-        }
+        let relations = read().filter(|one| matches!(one.stored.as_deref(), Some(Stored::Link(_))));
         Self {
             slots: slots.iter().copied().collect(),
-            places: places.into(),
-            names: read().map(|one| one.name.clone()).collect(),
-            relation_names: relations.map(|one| one.name.clone()).collect(),
+            names: read().map(|one| one.name.to_string()).collect(),
+            relation_names: relations.map(|one| one.name.to_string()).collect(),
             context: sorted(context),
             principal,
         }
-    }
-
-    /// Where a slot stands among [`TypeReads::slots`].
-    #[inline]
-    pub(in crate::rules) fn place(&self, slot: usize) -> Option<usize> {
-        self.places.get(slot).filter(|place| **place != NO_PLACE).map(|place| *place as usize)
     }
 }
 
@@ -109,7 +92,7 @@ impl Reads {
         for ((ty, slots), (context, principal)) in symbols.types.iter().zip(&slots).zip(others) {
             reads.types.push(TypeReads::of(ty, slots, context, principal));
         }
-        let name = |slot: &u32| symbols.principal.get(*slot as usize).map(|one| one.name.clone());
+        let name = |slot: &u32| symbols.principal.get(*slot as usize).map(|one| one.name.to_string());
         reads.principal_names = reads.principal.iter().filter_map(name).collect();
         reads
     }

@@ -6,7 +6,7 @@ use super::{
     Budget,
     bits::{self, Bits},
     rule_set::RoleId,
-    sorted, too_large,
+    too_large,
 };
 use crate::{
     model::error::Result,
@@ -35,8 +35,6 @@ pub(in crate::rules) struct CompiledRole {
     pub(in crate::rules) needs_second_factor: bool,
     /// Permissions that the closure allows under no condition, unnarrowed.
     pub(in crate::rules) plain: Bits,
-    /// Every grant of the closure that needs a closer look.
-    pub(in crate::rules) special: Specials,
 }
 
 /// What a role's own grants say.
@@ -54,43 +52,12 @@ pub(in crate::rules) struct Own {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::rules) struct Special {
     pub(in crate::rules) permission: u32,
+    pub(in crate::rules) grant: GrantId,
     pub(in crate::rules) effect: Effect,
     /// Its place in the interner's conditions, or [`NONE`].
     pub(in crate::rules) condition: u32,
     /// Its place in the interner's sets of fields, or [`NONE`].
     pub(in crate::rules) fields: u32,
-    pub(in crate::rules) grant: GrantId,
-}
-
-/// Grants, sorted by permission.
-#[derive(Clone, Debug, Default)]
-pub(in crate::rules) struct Specials {
-    all: Box<[Special]>,
-    /// The permission of each, apart: few lines of the processor's cache to search.
-    permissions: Box<[u32]>,
-}
-
-impl Specials {
-    /// Of grants that are sorted.
-    fn of_sorted(all: Box<[Special]>) -> Self {
-        let permissions = all.iter().map(|one| one.permission).collect();
-        Self { all, permissions }
-    }
-
-    pub(in crate::rules) fn all(&self) -> &[Special] {
-        &self.all
-    }
-
-    /// What they take, in bytes.
-    pub(in crate::rules) fn bytes(&self) -> usize {
-        size_of_val(&*self.all) + size_of_val(&*self.permissions)
-    }
-
-    pub(in crate::rules) fn of(&self, permission: u32) -> &[Special] {
-        let start = self.permissions.partition_point(|one| *one < permission);
-        let same = self.permissions.iter().skip(start).take_while(|one| **one == permission).count();
-        self.all.get(start..start + same).unwrap_or_default()
-    }
 }
 
 /// A grant by the role that says it and its place there.
@@ -103,54 +70,33 @@ pub(in crate::rules) struct GrantId {
 impl CompiledRole {
     /// A role that has nothing yet, neither its own grants nor those that it inherits.
     pub(super) fn new(id: u32, source: Arc<Role>, inherits: Box<[RoleId]>, closure: Box<[u32]>, own: Arc<Own>) -> Self {
-        let (plain, special) = (Bits::default(), Specials::default());
-        let needs_second_factor = source.needs_second_factor;
-        let is_administrator = false;
-        Self {
-            id,
-            source,
-            is_gone: false,
-            inherits,
-            closure,
-            own,
-            is_administrator,
-            needs_second_factor,
-            plain,
-            special,
-        }
+        let (plain, needs_second_factor) = (Bits::default(), source.needs_second_factor);
+        let (is_gone, is_administrator) = (false, false);
+        Self { id, source, is_gone, inherits, closure, own, is_administrator, needs_second_factor, plain }
     }
 
     /// With all its grants, its juniors having theirs. Needs room for one bit for each permission.
     pub(super) fn flattened(mut self, roles: &[Arc<Self>], row: &mut [u64], budget: &mut Budget) -> Result<Self> {
         row.fill(0);
         self.own.plain.iter().for_each(|permission| bits::set(row, *permission));
-        let mut special = self.own.special.to_vec();
         self.is_administrator = self.own.is_administrator;
         self.needs_second_factor = self.source.needs_second_factor;
         for junior in self.inherits.iter().filter_map(|junior| roles.get(junior.0 as usize)) {
             junior.plain.add_to(row);
-            special.extend_from_slice(junior.special.all());
             self.is_administrator |= junior.is_administrator;
             self.needs_second_factor |= junior.needs_second_factor;
             // A word of it holds 64 permissions and costs next to nothing.
-            if !budget.takes_steps(row.len() / 8 + junior.special.all().len()) {
+            if !budget.takes_steps(row.len() / 8) {
                 return Err(too_large());
             }
         }
-        self.special = Specials::of_sorted(sorted(special));
         // It matches every permission, and nothing narrows it.
         self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
-        let is_small = budget.takes_bytes(self.plain.bytes() + self.special.bytes());
-        if is_small { Ok(self) } else { Err(too_large()) }
+        if budget.takes_bytes(self.plain.bytes()) { Ok(self) } else { Err(too_large()) }
     }
 
     pub(in crate::rules) fn name(&self) -> &str {
         &self.source.name.text
-    }
-
-    /// The grants that need a closer look.
-    pub(in crate::rules) fn special_of(&self, permission: u32) -> &[Special] {
-        self.special.of(permission)
     }
 
     pub(in crate::rules) fn has_junior(&self, role: u32) -> bool {

@@ -22,6 +22,7 @@ use super::{
     reads::{Reads, TypeReads},
     role::{CompiledRole, GrantId, OwnGrant},
     schema::Schema,
+    specials::{Said, Specials},
     symbols::{Permission, Symbols},
 };
 use crate::rules::{
@@ -60,6 +61,8 @@ pub struct RuleSet {
     pub(in crate::rules) roles: Vec<Arc<CompiledRole>>,
     /// Of each permission, the roles whose closure allows it under no condition, unnarrowed.
     pub(in crate::rules) permission_index: PermissionIndex,
+    /// Of each permission, what roles say of it otherwise.
+    pub(in crate::rules) specials: Specials,
     /// Deleted roles included.
     pub(in crate::rules) role_ids: Arc<RoleIds>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
@@ -313,7 +316,8 @@ impl RuleSet {
     /// Whether a role denies anything, itself or by a role that it inherits: removing it from a user then gives rights.
     pub fn has_denies(&self, role: &str) -> bool {
         let role = self.role_ids.get(role).and_then(|id| self.roles.get(*id as usize));
-        role.is_some_and(|role| role.special.all().iter().any(|special| special.effect == Effect::Deny))
+        let juniors = role.into_iter().flat_map(|role| &role.closure).filter_map(|one| self.roles.get(*one as usize));
+        juniors.flat_map(|one| &one.own.special).any(|special| special.effect == Effect::Deny)
     }
 
     /// The roles that every new account gets. A role that grants `admin:all` is never among them, even if it is declared as
@@ -404,6 +408,13 @@ impl RuleSet {
     pub(in crate::rules) fn grant_text(&self, GrantId { role, at }: GrantId) -> String {
         let role = self.roles.get(role as usize);
         role.and_then(|role| role.own_grant(at)).map(|grant| grant.text()).unwrap_or_default()
+    }
+
+    /// What a role says of a permission beside its plain bits, grant by grant.
+    #[inline]
+    pub(in crate::rules) fn specials(&self, role: u32, permission: u32) -> Said<'_> {
+        let roles = self.roles.get(role as usize).map(|role| &*role.closure).unwrap_or_default();
+        self.specials.of_roles(permission, roles)
     }
 
     pub(in crate::rules) fn condition(&self, condition: u32) -> Option<&Condition> {

@@ -80,7 +80,7 @@ impl Symbols {
         }
         let id = self.types.len();
         self.type_ids.insert(name.to_owned(), place(id));
-        self.types.push(ResourceType { name: name.to_owned(), ..ResourceType::default() });
+        self.types.push(ResourceType { name: name.into(), ..ResourceType::default() });
         id
     }
 
@@ -93,7 +93,7 @@ impl Symbols {
         for (resource_type, name, link) in &schema.relations {
             let id = self.type_id(resource_type);
             let mut relation = Attribute::new(name, Base::Id.set(), false);
-            relation.stored = Some(Stored::Link(link.clone()));
+            relation.stored = Some(Stored::Link(link.clone()).into());
             self.types[id].attributes.push(relation);
         }
     }
@@ -177,7 +177,7 @@ impl Symbols {
         };
         let always = [given("id", &[Base::Id, Base::String, Base::Int]), given("verified", &[Base::Bool])];
         // Relations of accounts are not in a principal's facts.
-        let own = own.into_iter().filter(|one| !matches!(one.stored, Some(Stored::Link(_))));
+        let own = own.into_iter().filter(|one| !matches!(one.stored.as_deref(), Some(Stored::Link(_))));
         self.principal = always.into_iter().chain(own.cloned()).collect();
         // Where accounts are ours, so are sessions.
         if self.type_named(USER).is_some_and(|user| user.table.is_some()) {

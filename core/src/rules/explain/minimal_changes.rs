@@ -280,7 +280,7 @@ impl<'a> Inquiry<'a> {
     pub(super) fn givers(&self, is_administrator: bool) -> Vec<&'a CompiledRole> {
         let permission = self.question.permission.0;
         let allows = |role: &&CompiledRole| {
-            let is_special = || role.special_of(permission).iter().any(|one| one.effect == Effect::Allow);
+            let is_special = || self.rules.specials(role.id, permission).any(|one| one.effect == Effect::Allow);
             role.is_administrator == is_administrator
                 && (self.rules.permission_index.has(role.id, permission) || is_special())
         };

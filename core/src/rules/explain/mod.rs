@@ -154,7 +154,7 @@ impl Explanation {
             changes: Vec::new(),
         };
         // A decision exists only for a complete question.
-        let mut values = ResourceValues::new();
+        let mut values = ResourceValues::default();
         if rules.find_values(&question, &mut values).is_err() {
             return explanation;
         }

@@ -110,8 +110,8 @@ impl<'a> Inquiry<'a> {
         let name = self.rules.permission_name(permission);
         let is_plain = |grant: &OwnGrant<'_>| grant.written.is_plain() && grant.matches(name);
         let plain = self.grants(of).filter(|grant| effect == Effect::Allow && is_plain(grant));
-        let special = self.rules.roles.get(of as usize).map(|role| role.special_of(permission.0)).unwrap_or_default();
-        let special = special.iter().filter(|special| special.effect == effect).filter_map(|special| {
+        let special = self.rules.specials(of, permission.0).filter(|special| special.effect == effect);
+        let special = special.filter_map(|special| {
             let grant = self.rules.roles.get(special.grant.role as usize)?.own_grant(special.grant.at)?;
             Some(Candidate { held, role: of, grant, special: *special })
         });

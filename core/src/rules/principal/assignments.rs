@@ -6,19 +6,21 @@ use crate::model::time::Time;
 
 use super::{Principal, stored::StoredAssignment};
 use crate::rules::{
-    compile::role::NONE,
+    compile::{interner::place, role::NONE},
     scope::{
         Scope,
         kind::{BoundScope, ScopeKind, bind},
     },
 };
 
-/// An assignment, in numbers. There may be millions: what few have stands elsewhere.
+/// An assignment that has limits, in numbers. There may be millions: what few have stands elsewhere.
+// Half a line of the processor's cache.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Assignment {
     pub(in crate::rules) role: u32,
-    pub(super) scope: BoundScope,
-    pub(super) window: Window,
+    /// The place of its window in [`Detail::windows`](super::Detail), or [`NONE`]: always.
+    window: u32,
+    pub(in crate::rules) scope: BoundScope,
 }
 
 /// When an assignment holds, in microseconds: from the first on, until before the second.
@@ -26,7 +28,23 @@ pub(in crate::rules) struct Assignment {
 pub(super) struct Window(i64, i64);
 
 impl Window {
-    pub(super) const ALWAYS: Window = Window(i64::MIN, i64::MAX);
+    const ALWAYS: Window = Window(i64::MIN, i64::MAX);
+
+    pub(super) fn of(stored: &StoredAssignment) -> Self {
+        let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
+        Self(from, stored.until.map_or(i64::MAX, Time::as_microsecond))
+    }
+
+    fn has(self, now: i64) -> bool {
+        self.0 <= now && now < self.1
+    }
+
+    /// When it begins or ends next, in microseconds.
+    pub(super) fn next_edge(self, now: i64) -> Option<i64> {
+        let Window(from, until) = self;
+        let next = if from > now { from } else { until };
+        (next > now && next != i64::MAX).then_some(next)
+    }
 }
 
 /// What few assignments have.
@@ -54,27 +72,31 @@ fn written(bound: &BoundScope, kinds: &[ScopeKind]) -> Scope {
 }
 
 impl Assignment {
+    /// As stored, but for its window.
     pub(super) fn new(role: u32, stored: &StoredAssignment, kinds: &[ScopeKind]) -> Self {
-        let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
-        let window = Window(from, stored.until.map_or(i64::MAX, Time::as_microsecond));
-        Self { role, scope: bind(kinds, &stored.scope), window }
+        Self { role, window: NONE, scope: bind(kinds, &stored.scope) }
     }
 
     /// A role that is held everywhere and always.
     pub(super) fn plain(role: u32) -> Self {
-        Self { role, scope: BoundScope::Global, window: Window::ALWAYS }
+        Self { role, window: NONE, scope: BoundScope::Global }
+    }
+
+    /// It holds then, of these windows.
+    pub(super) fn within(&mut self, window: Window, windows: &mut Vec<Window>) {
+        if window != Window::ALWAYS {
+            self.window = place(windows.len());
+            windows.push(window);
+        }
     }
 
     /// Whether it is held everywhere and always.
     pub(super) fn is_plain(&self) -> bool {
-        self.scope == BoundScope::Global && self.window == Window::ALWAYS
+        self.scope == BoundScope::Global && self.window == NONE
     }
 
-    /// When its window begins or ends next, in microseconds.
-    pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
-        let Window(from, until) = self.window;
-        let next = if from > now { from } else { until };
-        (next > now && next != i64::MAX).then_some(next)
+    pub(super) fn hold_always(&mut self) {
+        self.window = NONE;
     }
 
     /// Whether rows of another kind may lie within its scope.
@@ -88,45 +110,38 @@ impl Assignment {
 pub(in crate::rules) struct RoleAssignment<'a> {
     pub(in crate::rules) role: u32,
     at: u32,
-    /// None: everywhere.
-    scope: Option<&'a BoundScope>,
-    window: Window,
+    /// None: everywhere and always.
+    limits: Option<&'a Assignment>,
     principal: &'a Principal,
-}
-
-/// The assignments of a principal, by their places. Written out: as a chain of adapters, each walk along it
-/// would be compiled anew.
-#[derive(Clone)]
-pub(in crate::rules) struct Assignments<'a> {
-    principal: &'a Principal,
-    at: u32,
-    first: std::slice::Iter<'a, u32>,
-    more: std::slice::Iter<'a, u32>,
-    limited: std::slice::Iter<'a, Assignment>,
 }
 
 impl Principal {
     /// Every assignment, by its place: plain ones first.
     #[inline]
-    pub(in crate::rules) fn assignments(&self) -> Assignments<'_> {
-        let (first, more, limited) = (self.first().iter(), self.more().iter(), self.limited().iter());
-        Assignments { principal: self, at: 0, first, more, limited }
+    pub(in crate::rules) fn assignments(&self) -> impl Iterator<Item = RoleAssignment<'_>> + Clone {
+        let plain = self.plain().map(|role| (*role, None));
+        let all = plain.chain(self.limited().iter().map(|limited| (limited.role, Some(limited))));
+        (0..).zip(all).map(|(at, (role, limits))| RoleAssignment { role, at, limits, principal: self })
     }
-}
 
-impl<'a> Iterator for Assignments<'a> {
-    type Item = RoleAssignment<'a>;
-
+    /// The roles that are held everywhere and always.
     #[inline]
-    fn next(&mut self) -> Option<RoleAssignment<'a>> {
-        let plain = self.first.next().filter(|role| **role != NONE).or_else(|| self.more.next());
-        let (role, scope, window) = match plain {
-            Some(role) => (*role, None, Window::ALWAYS),
-            None => self.limited.next().map(|limited| (limited.role, Some(&limited.scope), limited.window))?,
-        };
-        let at = self.at;
-        self.at += 1;
-        Some(RoleAssignment { role, at, scope, window, principal: self.principal })
+    pub(in crate::rules) fn plain(&self) -> impl Iterator<Item = &u32> + Clone {
+        self.first().iter().take_while(|role| **role != NONE).chain(self.more())
+    }
+
+    /// When one that has limits holds.
+    #[inline]
+    fn window(&self, limits: Option<&Assignment>) -> Window {
+        let window =
+            limits.filter(|limits| limits.window != NONE).and_then(|limits| self.windows().get(limits.window as usize));
+        window.copied().unwrap_or(Window::ALWAYS)
+    }
+
+    /// Whether one that has limits holds now.
+    #[inline]
+    pub(in crate::rules) fn holds_now(&self, limits: &Assignment, now: i64) -> bool {
+        limits.window == NONE || self.window(Some(limits)).has(now)
     }
 }
 
@@ -138,13 +153,12 @@ impl<'a> RoleAssignment<'a> {
 
     #[inline]
     pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
-        let Window(from, until) = self.window;
-        from <= now && now < until
+        self.limits.is_none_or(|limits| self.principal.holds_now(limits, now))
     }
 
     #[inline]
     pub(in crate::rules) fn scope(&self) -> &'a BoundScope {
-        self.scope.unwrap_or(&BoundScope::Global)
+        self.limits.map_or(&BoundScope::Global, |limits| &limits.scope)
     }
 
     fn note(&self) -> Option<&'a Note> {
@@ -168,7 +182,7 @@ impl<'a> RoleAssignment<'a> {
 
     /// Ends of its window, for people.
     pub(in crate::rules) fn window(&self) -> (Option<Time>, Option<Time>) {
-        let Window(from, until) = self.window;
+        let Window(from, until) = self.principal.window(self.limits);
         let time = |micros: i64, unbounded: i64| {
             if micros == unbounded { None } else { Time::from_microsecond(micros).ok() }
         };

@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::{
     Detail, FIRST, Principal, Proved, Rare,
-    assignments::{Assignment, Note},
+    assignments::{Assignment, Note, Window},
     key::Reach,
     stored::{self, StoredAssignment, StoredPrincipal},
 };
@@ -132,9 +132,11 @@ impl RuleSet {
         principal: &mut Principal,
     ) -> bool {
         let (kinds, count) = (&self.shared.symbols.kinds, stored.len());
+        let mut windows = Vec::new();
         let known = stored.into_iter().filter_map(|one| {
-            let role = *self.role_ids.get(&*one.role)?;
-            Some((Assignment::new(role, &one, kinds), one))
+            let mut bound = Assignment::new(*self.role_ids.get(&*one.role)?, &one, kinds);
+            bound.within(Window::of(&one), &mut windows);
+            Some((bound, one))
         });
         let (plain, limited): (Bound, Bound) = known.partition(|(bound, _)| bound.is_plain());
         let has_unknown = plain.len() + limited.len() < count;
@@ -143,6 +145,9 @@ impl RuleSet {
         if !limited.is_empty() {
             principal.with_more();
             principal.detail_mut().assignments = limited.iter().map(|(bound, _)| bound.clone()).collect();
+        }
+        if !windows.is_empty() {
+            principal.detail_mut().windows = windows.into();
         }
         if let Some(tree) = tree.filter(|_| limited.iter().any(|(bound, _)| bound.lies_above(kinds))) {
             principal.rare_mut().tree = Some(tree.clone());
@@ -164,7 +169,7 @@ impl RuleSet {
         let slots = own.into_iter().chain(read);
         let read = slots.filter_map(|slot| {
             let attribute = self.shared.symbols.principal.get(slot as usize)?;
-            let (_, value) = given.iter().rfind(|(name, _)| *name == attribute.name)?;
+            let (_, value) = given.iter().rfind(|(name, _)| **name == *attribute.name)?;
             (!value.is_null()).then(|| (slot, GivenValue::from(value.clone())))
         });
         read.collect()
@@ -178,7 +183,8 @@ impl RuleSet {
         }
         let mut declared = Declared::of(declared);
         given.iter().find_map(|(name, value)| {
-            let problem = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty).then_some(())).err()?;
+            let problem =
+                declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty).then_some(()), |_, ()| {}).err()?;
             Some(problem.of("principal", name))
         })
     }

@@ -38,8 +38,8 @@ use crate::rules::{
     scope::tree::ScopeTree,
 };
 
-use assignments::Note;
 pub(super) use assignments::{Assignment, RoleAssignment};
+use assignments::{Note, Window};
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
 pub(crate) use key::KeyFacts;
 pub(crate) use session::SessionFacts;
@@ -94,11 +94,13 @@ impl Proved {
 #[derive(Clone, Debug, Default)]
 struct Detail {
     /// Assignments that have limits.
-    assignments: SmallVec<[Assignment; 2]>,
+    assignments: SmallVec<[Assignment; 3]>,
     /// By slot, those that conditions read.
     attributes: SmallVec<[(u32, GivenValue); 1]>,
     /// Plain roles after the first ones.
     more: Box<[u32]>,
+    /// When assignments hold that do not always.
+    windows: Box<[Window]>,
     rare: Option<Box<Rare>>,
 }
 
@@ -209,7 +211,7 @@ impl Principal {
 
     /// When the window of an assignment begins or ends next, in microseconds.
     pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
-        self.limited().iter().filter_map(|held| held.next_edge(now)).min()
+        self.windows().iter().filter_map(|window| window.next_edge(now)).min()
     }
 
     /// Whether these rules, or those that they are akin to, made it.
@@ -249,10 +251,8 @@ impl Principal {
         self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
     }
 
-    /// The roles of its assignments, and places that no role is in.
-    #[inline]
-    pub(super) fn roles(&self) -> impl Iterator<Item = u32> {
-        self.first().iter().chain(self.more()).copied().chain(self.limited().iter().map(|limited| limited.role))
+    fn windows(&self) -> &[Window] {
+        self.detail.as_deref().map(|detail| &*detail.windows).unwrap_or_default()
     }
 
     fn rare(&self) -> Option<&Rare> {

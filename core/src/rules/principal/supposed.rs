@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    Principal, Proved,
-    assignments::{Assignment, Window},
-};
+use super::{Principal, Proved, assignments::Assignment};
 use crate::rules::{compile::bits, scope::kind::BoundScope};
 
 impl Principal {
@@ -25,7 +22,7 @@ impl Principal {
 
     /// Holds always what stands at this place.
     pub(in crate::rules) fn hold_always(&mut self, place: usize) {
-        self.change(place, |held| held.window = Window::ALWAYS);
+        self.change(place, Assignment::hold_always);
     }
 
     /// Holds there what stands at this place.
@@ -35,7 +32,7 @@ impl Principal {
 
     /// Plain assignments come first, and have nothing to change.
     fn change(&mut self, place: usize, change: impl FnOnce(&mut Assignment)) {
-        let plain = self.assignments().count() - self.limited().len();
+        let plain = self.plain().count();
         if let Some(held) = place.checked_sub(plain).and_then(|at| self.detail_mut().assignments.get_mut(at)) {
             change(held);
         }

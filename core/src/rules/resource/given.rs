@@ -23,24 +23,31 @@ impl<'d> Declared<'d> {
         Self { attributes, next: 0 }
     }
 
-    /// The slot of an attribute and its value as `read` reads it, or what is wrong with that; none where nothing is
-    /// declared, and anything may be given.
-    #[inline]
+    /// Sees an attribute's slot and its value as `read` reads it. Where nothing is declared, anything may be given.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(in crate::rules) fn check<V>(
         &mut self,
         name: &str,
         read: impl FnOnce(Type) -> Option<V>,
-    ) -> std::result::Result<Option<(usize, V)>, Problem<'d>> {
-        let (at, attribute) = match self.attributes.get(self.next) {
-            Some(next) if next.name == name => (self.next, next),
-            None if self.attributes.is_empty() => return Ok(None),
-            _ => {
-                let found = self.attributes.iter().enumerate().find(|(_, one)| one.name == name);
-                found.ok_or(Problem::Undeclared(self.attributes))?
-            }
+        see: impl FnOnce(usize, V),
+    ) -> std::result::Result<(), Problem<'d>> {
+        let at = match self.attributes.get(self.next) {
+            Some(next) if next.name == name => self.next,
+            _ => match self.attributes.iter().position(|one| one.name == name) {
+                Some(at) => at,
+                None if self.attributes.is_empty() => return Ok(()),
+                None => return Err(Problem::Undeclared(self.attributes)),
+            },
         };
+        let attribute = &self.attributes[at];
         self.next = at + 1;
-        read(attribute.ty).map(|value| Some((at, value))).ok_or(Problem::Type(attribute))
+        match read(attribute.ty) {
+            Some(value) => {
+                see(at, value);
+                Ok(())
+            }
+            None => Err(Problem::Type(attribute)),
+        }
     }
 }
 

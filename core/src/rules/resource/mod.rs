@@ -5,7 +5,6 @@ pub(in crate::rules) mod given;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value as Json;
-use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::model::{
@@ -24,11 +23,36 @@ use crate::rules::{
 };
 use given::Declared;
 
-/// What questions read of a resource, in the order of [`TypeReads::slots`]; nothing where none was named.
-pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Option<TypedValue<'a>>; INLINE_VALUES]>;
+/// Most types have fewer attributes.
+const FIRST_VALUES: usize = 12;
 
-/// Most policies read fewer of a type.
-const INLINE_VALUES: usize = 8;
+/// The values of a resource that were given or are read, by the slots of its type; nothing where none was named.
+#[derive(Default)]
+pub(in crate::rules) struct ResourceValues<'a> {
+    first: [Option<TypedValue<'a>>; FIRST_VALUES],
+    more: Vec<Option<TypedValue<'a>>>,
+}
+
+impl<'a> ResourceValues<'a> {
+    #[inline]
+    pub(in crate::rules) fn get(&self, slot: usize) -> Option<TypedValue<'a>> {
+        *self.first.get(slot).or_else(|| self.more.get(slot - FIRST_VALUES))?
+    }
+
+    #[inline]
+    fn set(&mut self, slot: usize, value: TypedValue<'a>) {
+        match self.first.get_mut(slot) {
+            Some(place) => *place = Some(value),
+            None => self.set_later(slot - FIRST_VALUES, value),
+        }
+    }
+
+    #[cold]
+    fn set_later(&mut self, at: usize, value: TypedValue<'a>) {
+        self.more.resize(self.more.len().max(at + 1), None);
+        self.more[at] = Some(value);
+    }
+}
 
 /// What a check is about: a resource type, with every attribute and relation that the policy reads for it.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +145,7 @@ impl<'r> Resource<'r> {
         self
     }
 
-    /// What questions about a type read of it, into `values`, which are empty.
+    /// What was given, and what questions about a type read of it, into `values`, which are empty.
     ///
     /// # Errors
     /// [`Reason::InvalidInput`] where it is of another type, [`Reason::ResourceInvalid`] where a value is not as
@@ -136,33 +160,22 @@ impl<'r> Resource<'r> {
             return Err(self.of_other_type(ty));
         }
         let mut declared = Declared::of(&ty.attributes);
-        // Copied, where they fit: `resize` writes one after the other.
-        match [None; INLINE_VALUES].get(..reads.slots.len()) {
-            Some(none) => values.extend_from_slice(none),
-            None => values.resize(reads.slots.len(), None),
-        }
         for (name, given) in &self.given {
-            let (slot, value) = match declared.check(name, |ty| given.read_given(ty)) {
-                Ok(Some(known)) => known,
-                Ok(None) => continue,
-                Err(problem) => return Err(problem.into_error(Reason::ResourceInvalid, &ty.name, name)),
-            };
-            if let Some(place) = reads.place(slot).and_then(|place| values.get_mut(place)) {
-                *place = Some(value);
-            }
+            let checked = declared.check(name, |ty| given.read_given(ty), |slot, value| values.set(slot, value));
+            checked.map_err(|problem| problem.into_error(Reason::ResourceInvalid, &ty.name, name))?;
         }
-        match values.iter().all(|value| value.is_some_and(|value| !value.is_absent())) {
-            true => Ok(()),
-            false => self.find_others(ty, reads, values),
-        }
+        let is_there = |slot: &u32| values.get(*slot as usize).is_some_and(|value| !value.is_absent());
+        if reads.slots.iter().all(is_there) { Ok(()) } else { self.find_others(ty, reads, values) }
     }
 
     /// What was not given, or is null.
     fn find_others<'a>(&'a self, ty: &ResourceType, reads: &TypeReads, values: &mut ResourceValues<'a>) -> Result<()> {
-        for (value, slot) in values.iter_mut().zip(&reads.slots) {
-            let Some(attribute) = ty.attributes.get(*slot as usize) else { continue };
-            if let (None, Some(row)) = (&value, self.row) {
-                *value = column(row, ty, attribute);
+        for slot in reads.slots.iter().map(|slot| *slot as usize) {
+            let Some(attribute) = ty.attributes.get(slot) else { continue };
+            let mut value = values.get(slot);
+            if let (None, Some(row)) = (value, self.row) {
+                value = column(row, ty, attribute);
+                value.into_iter().for_each(|value| values.set(slot, value));
             }
             if !value.is_some_and(|value| attribute.is_optional || !value.is_absent()) {
                 return Err(missing(Reason::ResourceIncomplete, &ty.name, &attribute.name));
@@ -267,14 +280,14 @@ impl Context {
     #[inline]
     pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
         let mut declared = Declared::of(declared);
-        self.given.iter().try_for_each(|(name, given)| match declared.check(name, |ty| given.read_given(ty)) {
-            Err(problem) => Err(problem.into_error(Reason::ContextInvalid, "context", name)),
-            Ok(_) => Ok(()),
+        self.given.iter().try_for_each(|(name, given)| {
+            let checked = declared.check(name, |ty| given.read_given(ty), |_, _| {});
+            checked.map_err(|problem| problem.into_error(Reason::ContextInvalid, "context", name))
         })
     }
 
     pub(in crate::rules) fn value(&self, attribute: &Attribute) -> TypedValue<'_> {
-        let found = self.given.iter().find(|(name, _)| *name == attribute.name);
+        let found = self.given.iter().find(|(name, _)| **name == *attribute.name);
         found.map_or(TypedValue::Absent, |(_, held)| held.read(attribute.ty))
     }
 }
@@ -290,4 +303,23 @@ fn put<'r, V>(given: &mut Vec<(Cow<'r, str>, V)>, name: Cow<'r, str>, held: V) {
 #[cold]
 pub(in crate::rules) fn missing(reason: Reason, of: &str, name: &str) -> Error {
     Error::new(reason, format!("the {of} lacks `{name}`, which the policy reads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST_VALUES, ResourceValues, TypedValue};
+
+    #[test]
+    fn values_stand_at_their_slots_however_many_there_are() {
+        let slots = [0, FIRST_VALUES - 1, FIRST_VALUES, FIRST_VALUES + 5];
+        let mut values = ResourceValues::default();
+        for slot in slots.into_iter().rev() {
+            assert_eq!(values.get(slot), None);
+            values.set(slot, TypedValue::Int(slot as i64));
+        }
+        for slot in 0..FIRST_VALUES + 10 {
+            let wanted = slots.contains(&slot).then_some(TypedValue::Int(slot as i64));
+            assert_eq!(values.get(slot), wanted, "{slot}");
+        }
+    }
 }
