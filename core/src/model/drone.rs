@@ -20,9 +20,10 @@ use super::{
     index(region_id, created_at),
     index(operator_id, created_at),
     index(status, created_at),
-    index(created_at)
+    index(created_at),
+    search(code),
+    sync = replicated
 )]
-#[record(search(code), sync = replicated)]
 #[record(resource = "drone", along = judged, audit(area = "drones", kind = "drone", words(create, update, delete)))]
 #[record(named(code = code))]
 #[record(permissions(

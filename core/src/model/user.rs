@@ -12,7 +12,7 @@ use super::{
 
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "users", key(id), sync = replicated)]
+#[record(table = "users", key(id), index(created_at), index(region_id, created_at), index(status, created_at), sync = replicated)]
 #[record(resource = "user", along = judged, audit(area = "users", kind = "user", words(create, update, delete)))]
 #[record(named(id))]
 #[record(permissions(
@@ -29,14 +29,7 @@ use super::{
     set_admin = "Make and unmake administrators"
 ))]
 #[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id, authority = id), retention = kept)]
-#[record(
-    index(region_id, created_at),
-    index(status, created_at),
-    index(created_at),
-    index(email),
-    index(username),
-    index(last_name)
-)]
+#[record(index(email), index(username), index(last_name))]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {
     /// The account's id.

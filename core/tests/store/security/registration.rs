@@ -50,7 +50,7 @@ impl Stage {
 
     /// Somebody at an address of its own.
     fn somebody(&self, at: u8) -> Caller {
-        self.um.anonymous(RequestContext::from_ip(&format!("192.0.2.{at}")))
+        self.um.anonymous(RequestContext::from_ip(format!("192.0.2.{at}")))
     }
 
     async fn register(&self, at: u8, new: RegisterUser) -> Result<RegisteredUser> {
