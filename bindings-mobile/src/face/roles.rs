@@ -40,8 +40,8 @@ pub struct AssignRole {
 
 /// Gives many roles to users, in one commit: all, or none.
 ///
-/// Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
-/// all wrong fields, a user that does not exist or holds the role in this scope already among them.
+/// Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+/// that does not exist or holds the role in this scope already among them.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssignRoles {
     /// Who is to hold which role; at most 1,000.
@@ -384,8 +384,8 @@ impl Roles {
 
     /// Gives many roles to users, in one commit: all, or none.
     ///
-    /// Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
-    /// all wrong fields, a user that does not exist or holds the role in this scope already among them.
+    /// Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+    /// that does not exist or holds the role in this scope already among them.
     #[uniffi::method(default(input))]
     pub async fn assign_many(&self, input: AssignRoles) -> Result<Vec<RoleAssignment>> {
         self.caller.run("roles.assign_many", &input).await

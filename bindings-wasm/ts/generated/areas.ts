@@ -1185,8 +1185,8 @@ export class Roles {
   /**
    * Gives many roles to users, in one commit: all, or none.
    *
-   * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
-   * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+   * Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+   * that does not exist or holds the role in this scope already among them.
    */
   assignMany(input: AssignRoles = {}): Promise<readonly RoleAssignment[]> {
     return this.#run("roles.assign_many", input, "AssignRoles", "RoleAssignment[]");

@@ -37,6 +37,7 @@ fn a_column_with_the_name_of_a_secret_is_one() {
         "session_activity.seed",
         "api_keys.hash",
         "challenges.seed",
+        "registrations.password_hash",
         "signing_keys.secret",
     ];
     assert_eq!(secret, secrets);

@@ -177,6 +177,7 @@ fn with_link(kind: NoticeKind) -> &'static [bool] {
         | NoticeKind::Verification
         | NoticeKind::EmailChange
         | NoticeKind::Invitation
+        | NoticeKind::Registration
         | NoticeKind::SignInCode => &[true],
         NoticeKind::EmailChanged | NoticeKind::FactorAdded | NoticeKind::IdentityLinked => &[true, false],
         _ => &[false],

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{AssignRole, RoleAssignment, check, give};
+use super::{AssignRole, RoleAssignment};
 use crate::{
     model::{
         check::{Checks, Invalid, wrong},
@@ -13,7 +13,7 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, plan::Plan, scopes, services::Services, users::existing},
+    operations::{Access, Operation, plan::Plan, services::Services, users::existing},
 };
 
 /// So many are given at a time.
@@ -21,8 +21,8 @@ const MOST: usize = 1_000;
 
 /// Gives many roles to users, in one commit: all, or none.
 ///
-/// Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
-/// all wrong fields, a user that does not exist or holds the role in this scope already among them.
+/// Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+/// that does not exist or holds the role in this scope already among them.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AssignRoles {
@@ -66,30 +66,17 @@ impl Operation for AssignRoles {
 
     async fn plan(asked: &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleAssignment>> {
         plan.require_administrator()?;
-        let mut checks = Checks::default();
-        let mut wanted = Vec::new();
+        plan.read_ahead::<User>(asked.iter().map(|one| (one.user_id,)).collect()).await?;
+        let (mut checks, mut given) = (Checks::default(), Vec::new());
         for (at, one) in asked.iter().enumerate() {
             checks.part(&format!("assignments[{at}]"));
-            wanted.push(check(&mut checks, one, plan.rules(), plan.now));
-        }
-        checks.whole();
-        checks.finish()?;
-        plan.read_ahead::<User>(asked.iter().map(|one| (one.user_id,)).collect()).await?;
-        let mut checks = Checks::default();
-        let mut given = Vec::new();
-        for (at, (one, new)) in asked.iter().zip(wanted).enumerate() {
-            let Some(new) = new else { continue };
-            checks.part(&format!("assignments[{at}]"));
-            let assigned = async {
-                let user = existing(plan.reads(), one.user_id).await.map_err(|error| about("user_id", error))?;
-                let scope = scopes::live(plan, &new.scope).await.map_err(|error| about("scope", error))?;
-                let given = give(plan, &user, &new.role, &scope, new.valid_from, new.valid_until, new.reason).await;
-                given.map_err(|error| about("role", error))
+            let assigned = match existing(plan.reads(), one.user_id).await {
+                Ok(user) => AssignRole::plan(one, user, plan).await,
+                Err(missing) => Err(missing),
             };
-            match assigned.await {
+            match assigned {
                 Ok(assignment) => given.push(assignment),
-                Err((field, Ok(invalid))) => checks.error(field, invalid),
-                Err((_, Err(error))) => return Err(error),
+                Err(error) => note(&mut checks, error)?,
             }
         }
         checks.whole();
@@ -98,15 +85,17 @@ impl Operation for AssignRoles {
     }
 }
 
-/// What is wrong with a field of one assignment; any other error ends all of them.
-fn about(field: &'static str, error: Error) -> (&'static str, Result<Invalid>) {
-    let invalid = match (error.reason(), error.fields()) {
-        (Reason::NotFound, _) => Ok(Invalid::new(FieldCode::NotFound, error.message())),
-        (Reason::AlreadyAssigned, _) => Ok(Invalid::new(FieldCode::Taken, error.message())),
-        (Reason::InvalidInput, [wrong, ..]) => Ok(Invalid::new(wrong.code, &*wrong.message)),
-        _ => Err(error),
-    };
-    (field, invalid)
+/// Notes what is wrong with one assignment; any other error ends all of them.
+fn note(checks: &mut Checks, error: Error) -> Result<()> {
+    match error.reason() {
+        Reason::NotFound => checks.error("user_id", Invalid::new(FieldCode::NotFound, error.message())),
+        Reason::AlreadyAssigned => checks.error("role", Invalid::new(FieldCode::Taken, error.message())),
+        Reason::InvalidInput => {
+            error.fields().iter().for_each(|one| checks.error(&one.field, Invalid::new(one.code, &*one.message)));
+        }
+        _ => return Err(error),
+    }
+    Ok(())
 }
 
 impl From<NewRoleAssignment> for AssignRole {

@@ -127,25 +127,23 @@ impl Operation for AssignRole {
 
     async fn plan(asked: &Self, user: User, plan: &mut Plan<'_>) -> Result<RoleAssignment> {
         plan.require_administrator()?;
-        let mut checks = Checks::default();
-        let new = check(&mut checks, asked, plan.rules(), plan.now);
-        checks.finish()?;
-        // What is wrong was noted.
-        let new = new.ok_or_else(|| Error::new(Reason::InvalidInput, "the assignment is not valid"))?;
+        let new = asked.check(plan.rules(), plan.now)?;
         let scope = super::scopes::live(plan, &new.scope).await?;
         give(plan, &user, &new.role, &scope, new.valid_from, new.valid_until, new.reason.clone()).await
     }
 }
 
-/// An assignment that can be given; none: what is wrong with it was noted.
-fn check(checks: &mut Checks, asked: &AssignRole, rules: &RuleSet, now: Time) -> Option<NewAssignment> {
-    let AssignRole { role, scope, valid_from, valid_until, reason, .. } = asked.clone();
-    let terms = Terms { role: &role, scope: scope.as_deref(), valid_from, valid_until };
-    let scope = check_terms(checks, rules, &terms, now);
-    let was_given = reason.is_some();
-    let reason = checks.optional("reason", reason.as_deref(), |reason| text::name(reason, 500));
-    let scope = scope.filter(|_| reason.is_some() == was_given)?;
-    Some(NewAssignment { role, scope, valid_from, valid_until, reason })
+impl AssignRole {
+    fn check(&self, rules: &RuleSet, now: Time) -> Result<NewAssignment> {
+        let mut checks = Checks::default();
+        let (valid_from, valid_until) = (self.valid_from, self.valid_until);
+        let terms = Terms { role: &self.role, scope: self.scope.as_deref(), valid_from, valid_until };
+        let scope = check_terms(&mut checks, rules, &terms, now);
+        let reason = checks.optional("reason", self.reason.as_deref(), |reason| text::name(reason, 500));
+        checks.finish()?;
+        let scope = scope.unwrap_or(Scope::Global);
+        Ok(NewAssignment { role: self.role.clone(), scope, valid_from, valid_until, reason })
+    }
 }
 
 /// On what terms somebody is to hold a role, as an input says it.

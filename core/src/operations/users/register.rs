@@ -84,7 +84,7 @@ impl Operation for RegisterUser {
     type Valid = Registering;
 
     const ACCESS: Access = Access::Public;
-    const IS_DEFERRED: bool = true;
+    const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, services: &Services, now: Time) -> Result<Registering> {
         let mut checks = Checks::default();

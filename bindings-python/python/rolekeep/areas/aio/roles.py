@@ -213,9 +213,9 @@ class AsyncRoles:
     ) -> builtins.list[RoleAssignment]:
         """Gives many roles to users, in one commit: all, or none.
 
-        Permission `role:assign`, and for now `admin:all`. Errors name what they are about
-        (`assignments[3].role`): `VALIDATION_ERROR` with all wrong fields, a user that does not
-        exist or holds the role in this scope already among them.
+        Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong
+        fields (`assignments[3].role`), a user that does not exist or holds the role in this scope
+        already among them.
 
         Args:
             assignments: Who is to hold which role; at most 1,000.

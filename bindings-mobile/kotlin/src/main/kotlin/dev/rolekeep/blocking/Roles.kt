@@ -56,8 +56,8 @@ class BlockingRoles internal constructor(private val area: Roles) {
     /**
      * Gives many roles to users, in one commit: all, or none.
      *
-     * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
-     * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+     * Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+     * that does not exist or holds the role in this scope already among them.
      */
     @JvmOverloads
     fun assignMany(input: AssignRoles = AssignRoles()): List<RoleAssignment> = await { area.assignMany(input) }
