@@ -56,6 +56,8 @@ impl Operation for AssignRoles {
 
     const ACCESS: Access = Access::Permission("role:assign");
     const LIMITS: Limits = Limits::ROWS;
+    // A page has a few users, and `roles.assign`.
+    const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
         if self.assignments.len() > MOST {
