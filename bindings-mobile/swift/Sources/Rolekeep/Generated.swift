@@ -5953,8 +5953,8 @@ public protocol RolesProtocol: AnyObject, Sendable {
     /**
      * Gives many roles to users, in one commit: all, or none.
      *
-     * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
-     * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+     * Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+     * that does not exist or holds the role in this scope already among them.
      */
     func assignMany(input: AssignRoles) async throws  -> [RoleAssignment]
     
@@ -6096,8 +6096,8 @@ open func assign(input: AssignRole)async throws  -> RoleAssignment  {
     /**
      * Gives many roles to users, in one commit: all, or none.
      *
-     * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
-     * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+     * Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+     * that does not exist or holds the role in this scope already among them.
      */
 open func assignMany(input: AssignRoles = AssignRoles())async throws  -> [RoleAssignment]  {
     return
@@ -10429,8 +10429,8 @@ func FfiConverterTypeAssignRole_lower(_ value: AssignRole) -> RustBuffer {
 /**
  * Gives many roles to users, in one commit: all, or none.
  *
- * Permission `role:assign`, and for now `admin:all`. Errors name what they are about (`assignments[3].role`): `VALIDATION_ERROR` with
- * all wrong fields, a user that does not exist or holds the role in this scope already among them.
+ * Permission `role:assign`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with all wrong fields (`assignments[3].role`), a user
+ * that does not exist or holds the role in this scope already among them.
  */
 public struct AssignRoles: Equatable, Hashable {
     /**
@@ -38211,7 +38211,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 6031) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 41872) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 9380) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 52411) {
