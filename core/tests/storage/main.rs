@@ -20,6 +20,7 @@ mod filter_law_host;
 mod filter_names;
 mod filter_sql;
 mod lint;
+mod lists;
 mod model;
 mod nouns;
 mod numbers;
