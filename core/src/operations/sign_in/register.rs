@@ -3,20 +3,13 @@
 use super::Foreign;
 use crate::{
     credentials::foreign_token::Profile,
-    model::{
-        check::Invalid,
-        error::Result,
-        id::UserId,
-        record::ResourceRecord,
-        text,
-        user::{User, UserStatus},
-    },
+    model::{check::Invalid, error::Result, record::ResourceRecord, text, user::User},
     operations::{
         epochs,
         limits::{Tries, Try},
         plan::Plan,
         rights,
-        users::{Fields, Made, NewUser, existing, insert},
+        users::{Fields, existing, insert_own},
         verification,
     },
     rules::RuleSet,
@@ -45,21 +38,9 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
     }
     let tried = Try::registering(plan.services, plan.actor, Some(&foreign.identity.issuer), None)?;
     plan.count_failed(&tried).await?;
-    let id: UserId = plan.services.env.new_id()?;
     let is_proved = fields.email.is_some();
-    let new = NewUser {
-        id: Some(id),
-        fields,
-        password_hash: None,
-        is_imported: false,
-        region: None,
-        roles: Vec::new(),
-        status: UserStatus::Active,
-        identity: Some(foreign.identity.clone()),
-        // The setting says that it may; it makes the account for itself.
-        made: Made::Judged { by: id.to_string() },
-    };
-    let user = insert(&new, plan).await?;
+    let user = insert_own(plan, fields, None, Some(foreign.identity.clone())).await?;
+    let id = user.id;
     if is_proved {
         let credential = epochs::credential_of(plan, id).await?;
         verification::prove(plan, &user, credential).await?;

@@ -6,7 +6,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{Fields, UserView, existing, register::begin, shown};
+use super::{Fields, UserView, existing, insert_own, shown};
 use crate::{
     config::Registration,
     credentials::{
@@ -99,7 +99,7 @@ impl Operation for ConfirmRegistration {
         plan.held(&tried, &standing);
         let hash = verified.renewed.unwrap_or_else(|| pending.password_hash.clone());
         let fields = pending.fields(plan).await?;
-        let user = begin(plan, fields, hash).await?;
+        let user = insert_own(plan, fields, Some(hash), None).await?;
         let credential = epochs::credential_of(plan, user.id).await?;
         verification::prove(plan, &user, credential).await?;
         plan.follow_delete(&pending);

@@ -355,3 +355,25 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         Made::Judged { .. } => plan.insert_judged(user),
     })
 }
+
+/// Plans an account that somebody makes for itself, because a setting says that it may: with the default roles alone.
+pub(crate) async fn insert_own(
+    plan: &mut Plan<'_>,
+    fields: Fields,
+    password_hash: Option<Secret>,
+    identity: Option<ExternalIdentity>,
+) -> Result<User> {
+    let id: UserId = plan.services.env.new_id()?;
+    let new = NewUser {
+        id: Some(id),
+        password_hash,
+        is_imported: false,
+        fields,
+        region: None,
+        roles: Vec::new(),
+        status: UserStatus::Active,
+        identity,
+        made: Made::Judged { by: id.to_string() },
+    };
+    insert(&new, plan).await
+}

@@ -17,7 +17,7 @@ pub use admin::{GrantAdmin, RevokeAdmin};
 pub use change::{ReplaceUser, UpdateUser};
 pub use confirm_registration::{ConfirmRegistration, ConfirmedRegistration};
 pub use create::CreateUser;
-pub(super) use create::{Fields, Made, NewUser, check_roles, insert, refuse_guarded};
+pub(super) use create::{Fields, Made, NewUser, check_roles, insert, insert_own, refuse_guarded};
 pub use delete::DeleteUser;
 pub use identity::ExternalIdentity;
 pub(super) use identity::{identity_of, is_elsewhere, link, unlink, unlink_others, unlink_since};

@@ -3,19 +3,19 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{CreateUser, Fields, Made, NewUser, UserView, insert, refuse_guarded};
+use super::{CreateUser, Fields, UserView, insert_own, refuse_guarded};
 use crate::{
     config::Registration,
     model::{
         check::{Checks, Invalid},
         decode::FieldCode,
         error::{Error, Reason, Result},
-        id::{LinkId, UserId},
+        id::LinkId,
         record::{Document, ResourceRecord},
         registration::{PendingRegistration, StoredNames},
         secret::Secret,
         time::Time,
-        user::{User, UserStatus},
+        user::User,
     },
     operations::{
         Access, Operation,
@@ -142,7 +142,7 @@ impl Operation for RegisterUser {
 impl Registering {
     /// Plans the account, with what it was asked for.
     async fn make(&self, plan: &mut Plan<'_>, hash: Secret) -> Result<RegisteredUser> {
-        let user = begin(plan, self.fields.clone(), hash).await?;
+        let user = insert_own(plan, self.fields.clone(), Some(hash), None).await?;
         Ok(RegisteredUser { user: Some(UserView::of(user, Vec::new(), None)), confirm_until: None })
     }
 
@@ -165,22 +165,4 @@ impl Registering {
         let pending = plan.follow(None, pending);
         Ok(RegisteredUser { user: None, confirm_until: Some(pending.expires_at) })
     }
-}
-
-/// Plans an account that somebody makes for itself.
-pub(super) async fn begin(plan: &mut Plan<'_>, fields: Fields, password_hash: Secret) -> Result<User> {
-    let id: UserId = plan.services.env.new_id()?;
-    let new = NewUser {
-        id: Some(id),
-        password_hash: Some(password_hash),
-        is_imported: false,
-        fields,
-        region: None,
-        roles: Vec::new(),
-        status: UserStatus::Active,
-        identity: None,
-        // The setting says that it may; it makes the account for itself.
-        made: Made::Judged { by: id.to_string() },
-    };
-    insert(&new, plan).await
 }
