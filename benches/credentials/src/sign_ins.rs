@@ -1,7 +1,10 @@
 //! How many sign in within a second, beside bare Argon2id in as many places.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,7 +18,9 @@ use crate::Plan;
 /// As the settings have it by default: two passwords are hashed at a time.
 pub const PLACES: usize = 2;
 /// How many want to sign in at once.
-pub const AT_ONCE: [usize; 3] = [1, 8, 32];
+const AT_ONCE: [usize; 3] = [1, 8, 32];
+/// How many accounts there are, each of which signs in now and then.
+pub const USERS: usize = 256;
 const PASSWORD: &str = "correct horse battery staple";
 
 /// What a row of the table says.
@@ -26,21 +31,13 @@ pub struct Row {
     pub bare: [f64; 2],
     /// Sign-ins in a second, in memory and on SQLite.
     pub ours: [f64; 2],
-}
-
-impl Row {
     /// Of the bare rate, memory wiped.
-    pub fn ratios(&self) -> [f64; 2] {
-        self.ours.map(|ours| ours / self.bare[0])
-    }
-
+    pub ratios: [f64; 2],
     /// In memory, of the bare rate that leaves memory as it is.
-    pub fn to_unwiped(&self) -> f64 {
-        self.ours[0] / self.bare[1]
-    }
+    pub to_unwiped: f64,
 }
 
-/// Measures bare hashes and sign-ins in turns, and keeps the best of each: whatever else the machine does only takes away from it.
+/// Measures bare hashes and sign-ins in turns. What the machine does besides is told from them by the ratios within each turn.
 pub fn measure(plan: &Plan) -> Result<Vec<Row>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(PLACES).enable_all().build()?;
     let folder = tempfile::tempdir()?;
@@ -48,7 +45,7 @@ pub fn measure(plan: &Plan) -> Result<Vec<Row>> {
         let memory = UserManagement::builder().config(config()).open().await?;
         let sqlite = UserManagement::builder().config(config()).sqlite(folder.path().join("users.db")).open().await?;
         for um in [&memory, &sqlite] {
-            for at in 0..AT_ONCE[AT_ONCE.len() - 1] {
+            for at in 0..USERS {
                 um.system().users().create(CreateUser::new(address(at)).password(PASSWORD)).await?;
             }
         }
@@ -56,18 +53,30 @@ pub fn measure(plan: &Plan) -> Result<Vec<Row>> {
     })?;
     let params = Params::new(19_456, 2, 1, None)?;
     let mut memory = vec![vec![Block::new(); params.block_count()]; PLACES];
+    let next = Arc::new(AtomicUsize::new(0));
     let mut rows = Vec::new();
     for at_once in AT_ONCE {
-        let (mut bare, mut ours) = ([0.0_f64; 2], [0.0_f64; 2]);
+        let places = at_once.min(PLACES);
+        let mut rounds = Vec::new();
         for _ in 0..plan.rounds {
-            for (best, is_wiped) in bare.iter_mut().zip([true, false]) {
-                *best = best.max(of_bare(&params, &mut memory[..at_once.min(PLACES)], plan.sign_ins, is_wiped)?);
-            }
-            for (best, um) in ours.iter_mut().zip(&stores) {
-                *best = best.max(runtime.block_on(of_ours(um, at_once, plan.sign_ins))?);
-            }
+            let wiped = of_bare(&params, &mut memory[..places], plan.sign_ins, true)?;
+            let in_memory = runtime.block_on(of_ours(&stores[0], &next, at_once, plan.sign_ins))?;
+            let unwiped = of_bare(&params, &mut memory[..places], plan.sign_ins, false)?;
+            let on_sqlite = runtime.block_on(of_ours(&stores[1], &next, at_once, plan.sign_ins))?;
+            rounds.push([wiped, unwiped, in_memory, on_sqlite]);
         }
-        rows.push(Row { at_once, bare, ours });
+        let median = |of: fn(&[f64; 4]) -> f64| {
+            let mut all: Vec<f64> = rounds.iter().map(of).collect();
+            all.sort_by(f64::total_cmp);
+            all[all.len() / 2]
+        };
+        rows.push(Row {
+            at_once,
+            bare: [median(|round| round[0]), median(|round| round[1])],
+            ours: [median(|round| round[2]), median(|round| round[3])],
+            ratios: [median(|round| round[2] / round[0]), median(|round| round[3] / round[0])],
+            to_unwiped: median(|round| round[2] / round[1]),
+        });
     }
     Ok(rows)
 }
@@ -115,14 +124,15 @@ fn of_bare(params: &Params, places: &mut [Vec<Block>], count: usize, is_wiped: b
     Ok(rate(count, begin))
 }
 
-/// So many sign in, each again and again.
-async fn of_ours(um: &UserManagement, at_once: usize, count: usize) -> Result<f64> {
+/// So many at once, one account after the other.
+async fn of_ours(um: &UserManagement, next: &Arc<AtomicUsize>, at_once: usize, count: usize) -> Result<f64> {
     let begin = Instant::now();
-    let all = (0..at_once).map(|at| {
-        let um = um.clone();
+    let all = (0..at_once).map(|_| {
+        let (um, next) = (um.clone(), next.clone());
         tokio::spawn(async move {
             for _ in 0..count / at_once {
-                um.login(&address(at), PASSWORD, Default::default()).await?.done()?;
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                um.login(&address(at % USERS), PASSWORD, Default::default()).await?.done()?;
             }
             anyhow::Ok(())
         })
