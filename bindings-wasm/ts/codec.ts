@@ -42,7 +42,7 @@ function shapeOf(record: string): Shape {
   return shape;
 }
 
-const PAGE = "items total pages page limit has_next has_previous next_cursor".split(" ");
+const PAGE = "items total total_exact pages page limit has_next has_previous next_cursor".split(" ");
 
 /** An input as the JSON that the core reads; what JSON cannot say is refused, never dropped or made null. */
 export function toJson(value: unknown, form: string): string {

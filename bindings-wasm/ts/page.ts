@@ -5,9 +5,11 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export interface Page<T> extends Iterable<T> {
   /** The rows of this page. */
   readonly items: readonly T[];
-  /** How many rows the caller may see in all; null if the page was reached by a cursor. */
+  /** How many rows the caller may see in all, counted up to `totalUpTo`; null if the page was reached by a cursor, or none were to be counted. */
   readonly total: number | null;
-  /** How many pages there are in all; null if the page was reached by a cursor. */
+  /** Whether `total` is all of them; false if there may be more. */
+  readonly totalExact: boolean;
+  /** How many pages there are in all; null if `total` is not all rows. */
   readonly pages: number | null;
   /** This page's number, from 1; null if it was reached by a cursor. */
   readonly page: number | null;

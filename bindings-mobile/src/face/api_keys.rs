@@ -136,6 +136,10 @@ pub struct ListApiKeys {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// Lists a user's API keys, newest first.
@@ -161,6 +165,10 @@ pub struct ListApiKeysOf {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// An API key that was made.

@@ -20,9 +20,12 @@ use crate::CalendarDate;
 pub struct ApiKeyPage {
     /// The rows of this page.
     pub items: Vec<ApiKey>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -41,9 +44,12 @@ pub struct ApiKeyPage {
 pub struct AuditEntryPage {
     /// The rows of this page.
     pub items: Vec<AuditEntry>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -72,9 +78,12 @@ pub enum DatePatch {
 pub struct DronePage {
     /// The rows of this page.
     pub items: Vec<Drone>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -93,9 +102,12 @@ pub struct DronePage {
 pub struct InvitationPage {
     /// The rows of this page.
     pub items: Vec<Invitation>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -114,9 +126,12 @@ pub struct InvitationPage {
 pub struct PermissionPage {
     /// The rows of this page.
     pub items: Vec<Permission>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -135,9 +150,12 @@ pub struct PermissionPage {
 pub struct RegionPage {
     /// The rows of this page.
     pub items: Vec<Region>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -156,9 +174,12 @@ pub struct RegionPage {
 pub struct RoleAssignmentPage {
     /// The rows of this page.
     pub items: Vec<RoleAssignment>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -177,9 +198,12 @@ pub struct RoleAssignmentPage {
 pub struct RolePage {
     /// The rows of this page.
     pub items: Vec<Role>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -198,9 +222,12 @@ pub struct RolePage {
 pub struct SessionPage {
     /// The rows of this page.
     pub items: Vec<Session>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,
@@ -229,9 +256,12 @@ pub enum StringPatch {
 pub struct UserPage {
     /// The rows of this page.
     pub items: Vec<User>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,

@@ -77,6 +77,10 @@ pub struct ListRegions {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// A region, and how many of its users and drones the caller may list.

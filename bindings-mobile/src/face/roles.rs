@@ -139,6 +139,10 @@ pub struct ListAssignments {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// Lists the policy's roles, by name.
@@ -158,6 +162,10 @@ pub struct ListRoles {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// A role that a user is to hold.

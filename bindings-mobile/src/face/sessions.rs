@@ -72,6 +72,10 @@ pub struct ListSessions {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// Lists a user's sessions, newest first.
@@ -93,6 +97,10 @@ pub struct ListSessionsOf {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// Signs in with an e-mail address or username and the password.

@@ -14,15 +14,21 @@ pub const DEFAULT_LIMIT: u32 = 20;
 /// The largest page size; more is refused, not cut (REQUIREMENTS, decided 3).
 pub const MAX_LIMIT: u32 = 100;
 
+/// Up to how many rows are counted where nothing else is asked for.
+pub const DEFAULT_TOTAL: u32 = 1_000;
+
 /// One page of a list. Iterating over it yields its rows; [`Caller::all`](crate::Caller::all) goes on to the next pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The rows of this page.
     pub items: Vec<T>,
-    /// How many rows the caller may see in all; null if the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to `total_up_to`; null if the page was reached by a cursor, or none
+    /// were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; null if the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more, and if it is null.
+    pub total_exact: bool,
+    /// How many pages there are in all; null if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; null if it was reached by a cursor.
     pub page: Option<i64>,
@@ -48,6 +54,7 @@ impl<T> Page<T> {
         Page {
             items,
             total: self.total,
+            total_exact: self.total_exact,
             pages: self.pages,
             page: self.page,
             limit: self.limit,
@@ -83,7 +90,7 @@ pub trait Paged {
     fn after(self, cursor: String) -> Self;
 }
 
-/// Which page is wanted: the three fields that every list takes, checked.
+/// Which page is wanted: the four fields that every list takes, checked.
 #[derive(Clone, Debug, Input)]
 pub struct PageRequest {
     /// The page's number, from 1.
@@ -92,6 +99,8 @@ pub struct PageRequest {
     pub limit: Option<u32>,
     /// A page's `next_cursor`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted.
+    pub total_up_to: Option<u32>,
 }
 
 impl PageRequest {
@@ -126,14 +135,28 @@ impl PageRequest {
         self.page.unwrap_or(1)
     }
 
-    /// The page that was asked for.
-    pub(crate) fn page_of<T>(&self, items: Vec<T>, total: Option<u64>, next_cursor: Option<String>) -> Page<T> {
+    /// How many rows to count: one more than asked for tells whether that is all of them.
+    pub fn counted(&self) -> u64 {
+        match self.total_up_to.unwrap_or(DEFAULT_TOTAL) {
+            0 => 0,
+            most => u64::from(most) + 1,
+        }
+    }
+
+    /// The page that was asked for, with as many rows in all as were counted.
+    pub(crate) fn page_of<T>(&self, items: Vec<T>, counted: Option<u64>, next_cursor: Option<String>) -> Page<T> {
         let (limit, by_cursor) = (i64::from(self.size()), self.cursor.is_some());
-        let total = total.filter(|_| !by_cursor).map(|total| i64::try_from(total).unwrap_or(i64::MAX));
+        let counted = counted.filter(|_| !by_cursor && self.counted() > 0);
+        let total_exact = counted.is_some_and(|counted| counted < self.counted());
+        let most = self.total_up_to.unwrap_or(DEFAULT_TOTAL);
+        let total = counted.map(|counted| i64::try_from(counted).unwrap_or(i64::MAX).min(most.into()));
         Page {
             items,
             total,
-            pages: total.map(|total| total.div_euclid(limit) + i64::from(total.rem_euclid(limit) > 0)),
+            total_exact,
+            pages: total
+                .filter(|_| total_exact)
+                .map(|total| total.div_euclid(limit) + i64::from(total.rem_euclid(limit) > 0)),
             page: (!by_cursor).then_some(self.number().into()),
             limit,
             has_next: next_cursor.is_some(),

@@ -99,6 +99,8 @@ pub struct ListAudit {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// Verifies the whole chain and names the first entry that was altered, removed or moved.
@@ -158,7 +160,8 @@ impl Operation for ListAudit {
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();
-        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        let page =
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
         page.check(&mut checks);
         checks.finish()?;
         let text = |column: &'static str, text: Option<String>| {

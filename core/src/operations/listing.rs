@@ -38,7 +38,7 @@ pub async fn page<R: ResourceRecord>(
 pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut query: Query) -> Result<Page<R>> {
     let (size, order) = (u64::from(request.size()), signature(&query));
     let after = request.cursor.as_deref().map(|cursor| read_position(cursor, &order, &query)).transpose()?;
-    query.count = after.is_none();
+    query.count = if after.is_some() { 0 } else { request.counted() };
     query.window = Window {
         skip: if after.is_some() { 0 } else { (u64::from(request.number()) - 1) * size },
         after,
@@ -95,7 +95,8 @@ fn places(request: &PageRequest, order: &str, direction: Direction, keys: &[Vec<
     let has_next = places.len() > size;
     places.truncate(size);
     let next_cursor = places.last().filter(|_| has_next).map(|at| write_cursor(order, keys[*at].clone()));
-    Ok(request.page_of(places, Some(keys.len() as u64), next_cursor))
+    let total = (keys.len() as u64).min(request.counted());
+    Ok(request.page_of(places, Some(total), next_cursor))
 }
 
 /// Newest first, the order of every list that asks for no other.

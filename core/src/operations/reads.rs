@@ -100,7 +100,7 @@ impl<'a> Reads<'a> {
     pub async fn count<R: Record>(&self, filter: Predicate) -> Result<i64> {
         let mut query = Query::of(R::TABLE, filter);
         query.window.limit = Some(0);
-        query.count = true;
+        query.count = u64::MAX;
         Ok(self.found(&query).await?.total.unwrap_or_default().try_into().unwrap_or(i64::MAX))
     }
 

@@ -106,6 +106,8 @@ pub struct ListRegions {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// Changes the given fields of a region; null clears one.
@@ -247,7 +249,8 @@ impl Operation for ListRegions {
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();
-        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        let page =
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
         page.check(&mut checks);
         let filter = Predicate::all([
             self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),

@@ -25,8 +25,8 @@ pub struct Query {
     pub beside: Option<&'static Table>,
     /// Which part of them.
     pub window: Window,
-    /// Whether to count all rows that pass, too.
-    pub count: bool,
+    /// How many of the rows that pass are counted, at most; 0: none are. Counting looks at each of them.
+    pub count: u64,
 }
 
 /// One part of an order. Nulls come first ascending and last descending.
@@ -64,14 +64,15 @@ pub struct Window {
 pub struct Rows {
     /// The rows of the window.
     pub rows: Vec<Row>,
-    /// How many rows pass the filter, whatever the window and the order; only where asked for.
+    /// How many rows pass the filter, whatever the window and the order, or [`Query::count`] where there are more; only where
+    /// asked for.
     pub total: Option<u64>,
 }
 
 impl Query {
     /// All rows of a table that pass.
     pub fn of(table: &'static Table, filter: Predicate) -> Self {
-        Self { table, filter, order: Vec::new(), beside: None, window: Window::default(), count: false }
+        Self { table, filter, order: Vec::new(), beside: None, window: Window::default(), count: 0 }
     }
 
     /// The table whose columns decide the order.

@@ -17,7 +17,7 @@ use rolekeep::{
 enum Command {
     Commit(ChangeSet),
     Get(Vec<u128>),
-    Query { filter: Predicate, order: Vec<Order>, after: Option<usize>, skip: u64, limit: Option<u64>, count: bool },
+    Query { filter: Predicate, order: Vec<Order>, after: Option<usize>, skip: u64, limit: Option<u64>, count: u64 },
     Table(usize),
     Changes(u64),
     Outcome(u128),
@@ -70,7 +70,7 @@ fn filter() -> impl Strategy<Value = Predicate> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let window = (prop::option::of(0..78_usize), 0..3_u64, prop::option::of(0..6_u64), any::<bool>());
+    let window = (prop::option::of(0..78_usize), 0..3_u64, prop::option::of(0..6_u64), select(vec![0, 3, u64::MAX]));
     let query = (filter(), select(conformance::orders()), window);
     let query = query.prop_map(|(filter, order, (after, skip, limit, count))| Command::Query {
         filter,

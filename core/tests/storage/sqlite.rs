@@ -91,7 +91,7 @@ async fn filters_and_orders_use_indexes() {
 fn no_runtime_is_needed() {
     let folder = tempfile::tempdir().unwrap();
     let storage = block_on(filled(&folder));
-    let query = Query { count: true, ..Query::of(Item::TABLE, Predicate::Always) };
+    let query = Query { count: u64::MAX, ..Query::of(Item::TABLE, Predicate::Always) };
     assert_eq!(block_on(storage.query(&query)).unwrap().total, Some(conformance::items().len() as u64));
     block_on(storage.close()).unwrap();
 }
@@ -179,7 +179,7 @@ async fn a_full_storage_refuses_and_recovers() {
         assert_eq!(refusal(storage.commit(&big(written + 1)).await), Reason::StorageFull, "after {polls} polls");
     }
     assert_eq!(storage.position().await.unwrap() as u128, written);
-    let entries = Query { count: true, ..Query::of(AuditEntry::TABLE, Predicate::Always) };
+    let entries = Query { count: u64::MAX, ..Query::of(AuditEntry::TABLE, Predicate::Always) };
     assert_eq!(storage.query(&entries).await.unwrap().total, Some(written as u64));
     let first = Item { version: 1, ..Item::new(1, "big") };
     storage.commit(&change_set(1_000, vec![Write::delete(&first)])).await.unwrap();
@@ -241,7 +241,7 @@ async fn a_commit_that_is_left_alone_is_whole_or_not_at_all() {
 async fn queries_that_are_left_alone_disturb_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let storage = filled(&folder).await;
-    let query = Query { count: true, ..Query::of(Item::TABLE, Predicate::Always) };
+    let query = Query { count: u64::MAX, ..Query::of(Item::TABLE, Predicate::Always) };
     for polls in 0..60 {
         drop_after(storage.query(&query), polls % 15).await;
         drop_after(storage.position(), polls % 4).await;

@@ -55,7 +55,7 @@ impl Environment for Ahead {
 }
 
 async fn count<R: Record>(storage: &Arc<dyn Storage>) -> u64 {
-    let query = Query { count: true, ..Query::of(R::TABLE, Predicate::Always) };
+    let query = Query { count: u64::MAX, ..Query::of(R::TABLE, Predicate::Always) };
     storage.query(&query).await.unwrap().total.unwrap()
 }
 

@@ -114,6 +114,7 @@ pub(super) fn dispatch(catalogue: &Catalogue) -> String {
                 let fields = [
                     field("items", TypeRef::List(inner.clone())),
                     field("total", TypeRef::Optional(number())),
+                    field("total_exact", TypeRef::Bool),
                     field("pages", TypeRef::Optional(number())),
                     field("page", TypeRef::Optional(number())),
                     field("limit", TypeRef::Int),

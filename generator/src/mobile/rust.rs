@@ -149,9 +149,12 @@ fn helper(ty: &TypeRef) -> Option<(String, String)> {
 pub struct {name} {{
     /// The rows of this page.
     pub items: Vec<{items}>,
-    /// How many rows there are in all, for this caller; none when the page was reached by a cursor.
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
     pub total: Option<i64>,
-    /// How many pages there are in all; none when the page was reached by a cursor.
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
     pub pages: Option<i64>,
     /// This page's number, from 1; none when it was reached by a cursor.
     pub page: Option<i64>,

@@ -64,7 +64,7 @@ extension Users {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListUsers = ListUsers()) -> AllRows<User> {
         AllRows { cursor in
-            let page = try await self.list(input: ListUsers(role: input.role, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListUsers(role: input.role, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -74,7 +74,7 @@ extension Sessions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListSessions = ListSessions()) -> AllRows<Session> {
         AllRows { cursor in
-            let page = try await self.list(input: ListSessions(limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListSessions(limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -84,7 +84,7 @@ extension Sessions {
     /// All rows of `listOf`, from the first page to the last; `limit` of them are read at a time.
     public func listOfAll(input: ListSessionsOf) -> AllRows<Session> {
         AllRows { cursor in
-            let page = try await self.listOf(input: ListSessionsOf(userId: input.userId, limit: input.limit, cursor: cursor))
+            let page = try await self.listOf(input: ListSessionsOf(userId: input.userId, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -94,7 +94,7 @@ extension ApiKeys {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListApiKeys = ListApiKeys()) -> AllRows<ApiKey> {
         AllRows { cursor in
-            let page = try await self.list(input: ListApiKeys(includeEnded: input.includeEnded, limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListApiKeys(includeEnded: input.includeEnded, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -104,7 +104,7 @@ extension ApiKeys {
     /// All rows of `listOf`, from the first page to the last; `limit` of them are read at a time.
     public func listOfAll(input: ListApiKeysOf) -> AllRows<ApiKey> {
         AllRows { cursor in
-            let page = try await self.listOf(input: ListApiKeysOf(userId: input.userId, includeEnded: input.includeEnded, limit: input.limit, cursor: cursor))
+            let page = try await self.listOf(input: ListApiKeysOf(userId: input.userId, includeEnded: input.includeEnded, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -114,7 +114,7 @@ extension Invitations {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListInvitations = ListInvitations()) -> AllRows<Invitation> {
         AllRows { cursor in
-            let page = try await self.list(input: ListInvitations(state: input.state, limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListInvitations(state: input.state, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -124,7 +124,7 @@ extension Roles {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListRoles = ListRoles()) -> AllRows<Role> {
         AllRows { cursor in
-            let page = try await self.list(input: ListRoles(limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListRoles(limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -134,7 +134,7 @@ extension Roles {
     /// All rows of `assignments`, from the first page to the last; `limit` of them are read at a time.
     public func assignmentsAll(input: ListAssignments = ListAssignments()) -> AllRows<RoleAssignment> {
         AllRows { cursor in
-            let page = try await self.assignments(input: ListAssignments(userId: input.userId, role: input.role, limit: input.limit, cursor: cursor))
+            let page = try await self.assignments(input: ListAssignments(userId: input.userId, role: input.role, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -144,7 +144,7 @@ extension Permissions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListPermissions = ListPermissions()) -> AllRows<Permission> {
         AllRows { cursor in
-            let page = try await self.list(input: ListPermissions(limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListPermissions(limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -154,7 +154,7 @@ extension Regions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListRegions = ListRegions()) -> AllRows<Region> {
         AllRows { cursor in
-            let page = try await self.list(input: ListRegions(status: input.status, search: input.search, limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListRegions(status: input.status, search: input.search, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -164,7 +164,7 @@ extension Drones {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListDrones = ListDrones()) -> AllRows<Drone> {
         AllRows { cursor in
-            let page = try await self.list(input: ListDrones(model: input.model, status: input.status, region: input.region, operatorId: input.operatorId, limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListDrones(model: input.model, status: input.status, region: input.region, operatorId: input.operatorId, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -174,7 +174,7 @@ extension Audit {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListAudit = ListAudit()) -> AllRows<AuditEntry> {
         AllRows { cursor in
-            let page = try await self.list(input: ListAudit(actor: input.actor, targetId: input.targetId, action: input.action, from: input.from, until: input.until, limit: input.limit, cursor: cursor))
+            let page = try await self.list(input: ListAudit(actor: input.actor, targetId: input.targetId, action: input.action, from: input.from, until: input.until, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }

@@ -28,9 +28,12 @@ class Page(Generic[T]):
     items: builtins.list[T]
     """The rows of this page."""
     total: int | None = None
-    """How many rows there are in all, for this caller; `None` when the page was reached by a cursor."""
+    """How many rows the caller may see in all, counted up to `total_up_to`; `None` if the page was reached by a cursor, or none
+    were to be counted."""
+    total_exact: bool
+    """Whether `total` is all of them; `False` if there may be more."""
     pages: int | None = None
-    """How many pages there are in all; `None` when the page was reached by a cursor."""
+    """How many pages there are in all; `None` if `total` is not all rows."""
     page: int | None = None
     """This page's number, from 1; `None` when it was reached by a cursor."""
     limit: int

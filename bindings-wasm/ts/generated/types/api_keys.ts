@@ -98,6 +98,8 @@ export interface ListApiKeys {
   readonly limit?: number | undefined;
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
+  /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+  readonly totalUpTo?: number | undefined;
 }
 
 /**
@@ -116,6 +118,8 @@ export interface ListApiKeysOf {
   readonly limit?: number | undefined;
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
+  /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+  readonly totalUpTo?: number | undefined;
 }
 
 /** An API key that was made. */

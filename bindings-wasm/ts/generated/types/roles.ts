@@ -105,6 +105,8 @@ export interface ListAssignments {
   readonly limit?: number | undefined;
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
+  /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+  readonly totalUpTo?: number | undefined;
 }
 
 /**
@@ -119,6 +121,8 @@ export interface ListRoles {
   readonly limit?: number | undefined;
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
+  /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+  readonly totalUpTo?: number | undefined;
 }
 
 /** A role that a user is to hold. */

@@ -54,6 +54,8 @@ export interface ListSessions {
   readonly limit?: number | undefined;
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
+  /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+  readonly totalUpTo?: number | undefined;
 }
 
 /**
@@ -70,6 +72,8 @@ export interface ListSessionsOf {
   readonly limit?: number | undefined;
   /** A page's `next_cursor`, instead of `page`. */
   readonly cursor?: string | undefined;
+  /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+  readonly totalUpTo?: number | undefined;
 }
 
 /**

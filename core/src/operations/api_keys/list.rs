@@ -67,6 +67,8 @@ pub struct ListApiKeys {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// Lists a user's API keys, newest first.
@@ -85,6 +87,8 @@ pub struct ListApiKeysOf {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// What is listed, and which page of it.
@@ -128,7 +132,9 @@ impl Operation for ListApiKeys {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Wanted> {
-        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()?;
+        let page =
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
+                .checked()?;
         Ok(Wanted { include_ended: self.include_ended.unwrap_or_default(), page })
     }
 
@@ -150,7 +156,9 @@ impl Operation for ListApiKeysOf {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
-        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()?;
+        let page =
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
+                .checked()?;
         Ok((self.user_id, Wanted { include_ended: self.include_ended.unwrap_or_default(), page }))
     }
 

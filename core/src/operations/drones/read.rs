@@ -50,6 +50,8 @@ pub struct ListDrones {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// A valid list request.
@@ -92,7 +94,8 @@ impl Operation for ListDrones {
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         let mut checks = Checks::default();
-        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        let page =
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
         page.check(&mut checks);
         checks.finish()?;
         let filter = Predicate::all([

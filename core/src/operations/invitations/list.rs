@@ -72,6 +72,8 @@ pub struct ListInvitations {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 #[portable_async]
@@ -84,7 +86,11 @@ impl Operation for ListInvitations {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
-        Ok((self.state, PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()?))
+        Ok((
+            self.state,
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
+                .checked()?,
+        ))
     }
 
     async fn plan((state, page): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Page<InvitationView>> {

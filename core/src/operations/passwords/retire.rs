@@ -109,7 +109,7 @@ impl Operation for RetirePasswords {
 
     async fn plan(cost: &String, (): (), plan: &mut Plan<'_>) -> Result<RetiredPasswords> {
         let window = Window { limit: Some(BATCH), ..Window::default() };
-        let these = Query { window, count: true, ..Query::of(Credential::TABLE, costs::of_cost(cost)) };
+        let these = Query { window, count: u64::MAX, ..Query::of(Credential::TABLE, costs::of_cost(cost)) };
         let found = plan.reads().found(&these).await?;
         let held = i64::try_from(found.total.unwrap_or_default()).unwrap_or(i64::MAX);
         let retired = i64::try_from(found.rows.len()).unwrap_or(i64::MAX);

@@ -82,6 +82,8 @@ pub struct ListPermissions {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// Gets a permission.
@@ -177,7 +179,7 @@ impl Operation for ListPermissions {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
-        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()
+        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }.checked()
     }
 
     async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<PermissionView>> {

@@ -139,6 +139,8 @@ pub struct ListRoles {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// Gets a role of the policy with its grants and the permissions that result from them.
@@ -304,7 +306,7 @@ impl Operation for ListRoles {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
-        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()
+        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }.checked()
     }
 
     async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<RoleView>> {

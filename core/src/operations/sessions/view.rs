@@ -63,6 +63,8 @@ pub struct ListSessions {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// Lists a user's sessions, newest first.
@@ -79,6 +81,8 @@ pub struct ListSessionsOf {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 #[portable_async]
@@ -90,7 +94,7 @@ impl Operation for ListSessions {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
-        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()
+        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }.checked()
     }
 
     async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<SessionView>> {
@@ -109,7 +113,9 @@ impl Operation for ListSessionsOf {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(UserId, PageRequest)> {
-        let request = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor }.checked()?;
+        let request =
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
+                .checked()?;
         Ok((self.user_id, request))
     }
 

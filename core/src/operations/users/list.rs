@@ -52,6 +52,8 @@ pub struct ListUsers {
     pub limit: Option<u32>,
     /// A page's `next_cursor`, instead of `page`.
     pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
 }
 
 /// What a list of users is sorted by.
@@ -90,7 +92,8 @@ impl Operation for ListUsers {
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         let mut checks = Checks::default();
-        let page = PageRequest { page: self.page, limit: self.limit, cursor: self.cursor };
+        let page =
+            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
         page.check(&mut checks);
         let time = |column: &'static str, comparison, time: Option<Time>| match time {
             Some(time) => Predicate::Compare(column.into(), comparison, Value::Time(time.as_microsecond())),

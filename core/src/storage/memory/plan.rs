@@ -25,11 +25,12 @@ pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
     let sorting = query.sorting()?;
     let filter = Filter::new(state, table, &query.filter);
     if filter.is_never() {
-        return Ok(Rows { rows: Vec::new(), total: query.count.then_some(0) });
+        return Ok(Rows { rows: Vec::new(), total: (query.count > 0).then_some(0) });
     }
-    // Counting looks at every row that passes; if they are few, the page is cut from them.
-    let passing: Option<Vec<&Stored>> = query.count.then(|| filter.candidates().collect());
-    let total = passing.as_ref().map(|rows| rows.len() as u64);
+    // Counting looks at the rows that pass; if they are few, the page is cut from them.
+    let most = usize::try_from(query.count).unwrap_or(usize::MAX);
+    let passing: Option<Vec<&Stored>> = (most > 0).then(|| filter.candidates().take(most.max(FEW + 1)).collect());
+    let total = passing.as_ref().map(|rows| rows.len().min(most) as u64);
     let after = query.window.after.as_deref();
     let skip = usize::try_from(query.window.skip).unwrap_or(usize::MAX);
     let limit = query.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -49,7 +50,8 @@ fn run_beside(state: &State, query: &Query, beside: &TableRows) -> Result<Rows> 
     let table = state.table(query.table)?;
     let sorting = query.sorting()?;
     let filter = Filter::new(state, table, &query.filter);
-    let total = query.count.then(|| filter.candidates().count() as u64);
+    let most = usize::try_from(query.count).unwrap_or(usize::MAX);
+    let total = (most > 0).then(|| filter.candidates().take(most).count() as u64);
     let after = query.window.after.as_deref();
     let skip = usize::try_from(query.window.skip).unwrap_or(usize::MAX);
     let limit = query.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));

@@ -98,11 +98,18 @@ fn range(
     Ok(dialect.select(&select))
 }
 
-/// How many rows pass a query's filter.
+/// How many rows pass a query's filter, as far as they are counted.
 pub(in crate::storage) fn count(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
-    let mut select = Sql::select().expr(Expr::cust("COUNT(*)")).from(query.table.name).take();
+    let all = Sql::select().expr(Expr::cust("COUNT(*)")).take();
+    let Ok(most) = i64::try_from(query.count) else {
+        let mut select = all;
+        filter(dialect, tables, query, select.from(query.table.name))?;
+        return Ok(dialect.select(&select));
+    };
+    let mut select = Sql::select().expr(Expr::val(1)).from(query.table.name).take();
     filter(dialect, tables, query, &mut select)?;
-    Ok(dialect.select(&select))
+    let counted = select.limit(most.unsigned_abs()).take();
+    Ok(dialect.select(all.clone().from_subquery(counted, "counted")))
 }
 
 /// The rows with these keys, in any order.

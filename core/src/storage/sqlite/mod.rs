@@ -125,14 +125,14 @@ impl Storage for SqliteStorage {
             page.then.is_none()
                 || query.window.limit.is_some_and(|limit| found.len() as u64 >= limit.saturating_add(page.skip))
         };
-        if !query.count {
+        if query.count == 0 {
             let found = rows::fetch(reader.get()?, page.first.clone()).await;
             let found = reader.settle(found)?;
             if is_enough(&found) {
                 return Ok(Rows { rows: rows::answered(query, &page, &found)?, total: None });
             }
         }
-        let count = query.count.then(|| statement::count(DIALECT, &self.tables, query)).transpose()?;
+        let count = if query.count > 0 { Some(statement::count(DIALECT, &self.tables, query)?) } else { None };
         let connection = reader.get()?;
         let number = |total: Option<i64>| total.and_then(|total| total.try_into().ok()).unwrap_or_default();
         if let (Some(0), Some(count)) = (query.window.limit, &count) {

@@ -153,7 +153,7 @@ async fn a_key_is_forgotten_after_a_day() {
     let me = keyed(&um.system(), "k1");
     let holder = user(&um, "holder", &[]).await.id;
     let kept = async || {
-        let query = Query { count: true, ..Query::of(DoneRequest::TABLE, Predicate::Always) };
+        let query = Query { count: u64::MAX, ..Query::of(DoneRequest::TABLE, Predicate::Always) };
         storage.query(&query).await.unwrap().total.unwrap()
     };
     let take = async || um.system().roles().unassign(UnassignRole::new(holder, "clerk")).await.unwrap();

@@ -198,7 +198,7 @@ fun readFindUser(from: JsonElement) = from.record("username", "email", "identity
     )
 }
 
-fun readListUsers(from: JsonElement) = from.record("role", "status", "region", "verified", "created_from", "created_until", "search", "sort", "descending", "page", "limit", "cursor").let { it ->
+fun readListUsers(from: JsonElement) = from.record("role", "status", "region", "verified", "created_from", "created_until", "search", "sort", "descending", "page", "limit", "cursor", "total_up_to").let { it ->
     ListUsers(
         role = it.optional("role") { readString(it) },
         status = it.optional("status") { readUserStatus(it) },
@@ -212,6 +212,7 @@ fun readListUsers(from: JsonElement) = from.record("role", "status", "region", "
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -364,20 +365,22 @@ fun readImpersonate(from: JsonElement) = from.record("user_id", "reason").let { 
     )
 }
 
-fun readListSessions(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
+fun readListSessions(from: JsonElement) = from.record("page", "limit", "cursor", "total_up_to").let { it ->
     ListSessions(
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
-fun readListSessionsOf(from: JsonElement) = from.record("user_id", "page", "limit", "cursor").let { it ->
+fun readListSessionsOf(from: JsonElement) = from.record("user_id", "page", "limit", "cursor", "total_up_to").let { it ->
     ListSessionsOf(
         userId = it.required("user_id") { readId(it) },
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -525,22 +528,24 @@ fun readCreateApiKeyFor(from: JsonElement) = from.record("user_id", "name", "pat
     )
 }
 
-fun readListApiKeys(from: JsonElement) = from.record("include_ended", "page", "limit", "cursor").let { it ->
+fun readListApiKeys(from: JsonElement) = from.record("include_ended", "page", "limit", "cursor", "total_up_to").let { it ->
     ListApiKeys(
         includeEnded = it.optional("include_ended") { readBool(it) },
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
-fun readListApiKeysOf(from: JsonElement) = from.record("user_id", "include_ended", "page", "limit", "cursor").let { it ->
+fun readListApiKeysOf(from: JsonElement) = from.record("user_id", "include_ended", "page", "limit", "cursor", "total_up_to").let { it ->
     ListApiKeysOf(
         userId = it.required("user_id") { readId(it) },
         includeEnded = it.optional("include_ended") { readBool(it) },
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -652,12 +657,13 @@ fun readNewInvitationRole(from: JsonElement) = from.record("role", "scope", "val
     )
 }
 
-fun readListInvitations(from: JsonElement) = from.record("state", "page", "limit", "cursor").let { it ->
+fun readListInvitations(from: JsonElement) = from.record("state", "page", "limit", "cursor", "total_up_to").let { it ->
     ListInvitations(
         state = it.optional("state") { readInvitationState(it) },
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -725,11 +731,12 @@ fun readEffect(from: JsonElement) = when (val word = readString(from)) {
     else -> throw Inexpressible("$word is no Effect")
 }
 
-fun readListRoles(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
+fun readListRoles(from: JsonElement) = from.record("page", "limit", "cursor", "total_up_to").let { it ->
     ListRoles(
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -795,13 +802,14 @@ fun readUnassignRole(from: JsonElement) = from.record("user_id", "role", "scope"
     )
 }
 
-fun readListAssignments(from: JsonElement) = from.record("user_id", "role", "page", "limit", "cursor").let { it ->
+fun readListAssignments(from: JsonElement) = from.record("user_id", "role", "page", "limit", "cursor", "total_up_to").let { it ->
     ListAssignments(
         userId = it.optional("user_id") { readId(it) },
         role = it.optional("role") { readString(it) },
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -818,11 +826,12 @@ fun readGetPermission(from: JsonElement) = from.record("name").let { it ->
     )
 }
 
-fun readListPermissions(from: JsonElement) = from.record("page", "limit", "cursor").let { it ->
+fun readListPermissions(from: JsonElement) = from.record("page", "limit", "cursor", "total_up_to").let { it ->
     ListPermissions(
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -930,13 +939,14 @@ fun readGetRegion(from: JsonElement) = from.record("region").let { it ->
     )
 }
 
-fun readListRegions(from: JsonElement) = from.record("status", "search", "page", "limit", "cursor").let { it ->
+fun readListRegions(from: JsonElement) = from.record("status", "search", "page", "limit", "cursor", "total_up_to").let { it ->
     ListRegions(
         status = it.optional("status") { readRegionStatus(it) },
         search = it.optional("search") { readString(it) },
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -989,7 +999,7 @@ fun readGetDrone(from: JsonElement) = from.record("drone").let { it ->
     )
 }
 
-fun readListDrones(from: JsonElement) = from.record("model", "status", "region", "operator_id", "page", "limit", "cursor").let { it ->
+fun readListDrones(from: JsonElement) = from.record("model", "status", "region", "operator_id", "page", "limit", "cursor", "total_up_to").let { it ->
     ListDrones(
         model = it.optional("model") { readDroneModel(it) },
         status = it.optional("status") { readDroneStatus(it) },
@@ -998,6 +1008,7 @@ fun readListDrones(from: JsonElement) = from.record("model", "status", "region",
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -1039,7 +1050,7 @@ fun readReassignDrone(from: JsonElement) = from.record("drone", "user_id").let {
     )
 }
 
-fun readListAudit(from: JsonElement) = from.record("actor", "target_id", "action", "from", "until", "page", "limit", "cursor").let { it ->
+fun readListAudit(from: JsonElement) = from.record("actor", "target_id", "action", "from", "until", "page", "limit", "cursor", "total_up_to").let { it ->
     ListAudit(
         actor = it.optional("actor") { readString(it) },
         targetId = it.optional("target_id") { readString(it) },
@@ -1049,6 +1060,7 @@ fun readListAudit(from: JsonElement) = from.record("actor", "target_id", "action
         page = it.optional("page") { readInt(it) },
         limit = it.optional("limit") { readInt(it) },
         cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -1335,6 +1347,7 @@ fun writeConfirmedRegistration(from: ConfirmedRegistration) = json(
 fun writeUserPage(from: UserPage) = json(
     "items" to writeList(from.items) { writeUser(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1413,6 +1426,7 @@ fun writeSupabaseToken(from: SupabaseToken) = json(
 fun writeSessionPage(from: SessionPage) = json(
     "items" to writeList(from.items) { writeSession(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1519,6 +1533,7 @@ fun writeApiKeyEnd(from: ApiKeyEnd) = writeString(when (from) {
 fun writeApiKeyPage(from: ApiKeyPage) = json(
     "items" to writeList(from.items) { writeApiKey(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1595,6 +1610,7 @@ fun writeInvitationState(from: InvitationState) = writeString(when (from) {
 fun writeInvitationPage(from: InvitationPage) = json(
     "items" to writeList(from.items) { writeInvitation(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1661,6 +1677,7 @@ fun writeEffect(from: Effect) = writeString(when (from) {
 fun writeRolePage(from: RolePage) = json(
     "items" to writeList(from.items) { writeRole(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1704,6 +1721,7 @@ fun writeRoleAssignment(from: RoleAssignment) = json(
 fun writeRoleAssignmentPage(from: RoleAssignmentPage) = json(
     "items" to writeList(from.items) { writeRoleAssignment(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1726,6 +1744,7 @@ fun writePermission(from: Permission) = json(
 fun writePermissionPage(from: PermissionPage) = json(
     "items" to writeList(from.items) { writePermission(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1948,6 +1967,7 @@ fun writeRegionStatus(from: RegionStatus) = writeString(when (from) {
 fun writeRegionPage(from: RegionPage) = json(
     "items" to writeList(from.items) { writeRegion(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -1991,6 +2011,7 @@ fun writeUserBrief(from: UserBrief) = json(
 fun writeDronePage(from: DronePage) = json(
     "items" to writeList(from.items) { writeDrone(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),
@@ -2002,6 +2023,7 @@ fun writeDronePage(from: DronePage) = json(
 fun writeAuditEntryPage(from: AuditEntryPage) = json(
     "items" to writeList(from.items) { writeAuditEntry(it) },
     "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
     "pages" to from.pages?.let { writeInt(it) },
     "page" to from.page?.let { writeInt(it) },
     "limit" to writeInt(from.limit),

@@ -94,6 +94,7 @@ class AsyncApiKeys:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[ApiKey]:
         """Lists the caller's own API keys, newest first.
 
@@ -103,12 +104,14 @@ class AsyncApiKeys:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[ApiKey], await self._caller.call("api_keys.list", {
             "include_ended": include_ended,
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_all(
@@ -116,6 +119,7 @@ class AsyncApiKeys:
         *,
         include_ended: bool | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> AsyncIterator[ApiKey]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
@@ -123,10 +127,12 @@ class AsyncApiKeys:
             include_ended: Whether to list those as well that have ended, for 90 days from then.
                 Default: false.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows_async(lambda cursor: self.list(
             include_ended=include_ended,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 
@@ -138,6 +144,7 @@ class AsyncApiKeys:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[ApiKey]:
         """Lists a user's API keys, newest first.
 
@@ -150,6 +157,7 @@ class AsyncApiKeys:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[ApiKey], await self._caller.call("api_keys.list_of", {
             "user_id": user_id,
@@ -157,6 +165,7 @@ class AsyncApiKeys:
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_of_all(
@@ -165,6 +174,7 @@ class AsyncApiKeys:
         *,
         include_ended: bool | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> AsyncIterator[ApiKey]:
         """All rows of `list_of`, from the first page to the last; `limit` of them are read at a time.
 
@@ -173,11 +183,13 @@ class AsyncApiKeys:
             include_ended: Whether to list those as well that have ended, for 90 days from then.
                 Default: false.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows_async(lambda cursor: self.list_of(
             user_id=user_id,
             include_ended=include_ended,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

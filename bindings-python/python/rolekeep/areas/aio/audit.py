@@ -32,6 +32,7 @@ class AsyncAudit:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[AuditEntry]:
         """Lists audit entries, newest first.
 
@@ -46,6 +47,7 @@ class AsyncAudit:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[AuditEntry], await self._caller.call("audit.list", {
             "actor": actor,
@@ -56,6 +58,7 @@ class AsyncAudit:
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_all(
@@ -67,6 +70,7 @@ class AsyncAudit:
         from_: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> AsyncIterator[AuditEntry]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
@@ -77,6 +81,7 @@ class AsyncAudit:
             from_: Only entries from this time on.
             until: Only entries before this time.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows_async(lambda cursor: self.list(
             actor=actor,
@@ -85,6 +90,7 @@ class AsyncAudit:
             from_=from_,
             until=until,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

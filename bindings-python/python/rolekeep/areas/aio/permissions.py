@@ -59,6 +59,7 @@ class AsyncPermissions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[Permission]:
         """Lists all permissions, of the library and of the policy, by name.
 
@@ -68,21 +69,30 @@ class AsyncPermissions:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
-        return decode(Page[Permission], await self._caller.call("permissions.list", {"page": page, "limit": limit, "cursor": cursor}))
+        return decode(Page[Permission], await self._caller.call("permissions.list", {
+            "page": page,
+            "limit": limit,
+            "cursor": cursor,
+            "total_up_to": total_up_to,
+        }))
 
     def list_all(
         self,
         *,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> AsyncIterator[Permission]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows_async(lambda cursor: self.list(
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

@@ -69,6 +69,7 @@ class AsyncRegions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[Region]:
         """Lists the regions that the caller may see, newest first.
 
@@ -80,6 +81,7 @@ class AsyncRegions:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[Region], await self._caller.call("regions.list", {
             "status": status,
@@ -87,6 +89,7 @@ class AsyncRegions:
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_all(
@@ -95,6 +98,7 @@ class AsyncRegions:
         status: RegionStatus | None = None,
         search: str | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> AsyncIterator[Region]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
@@ -102,11 +106,13 @@ class AsyncRegions:
             status: Only regions of this status.
             search: Words to find in code, name, area and commander.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows_async(lambda cursor: self.list(
             status=status,
             search=search,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

@@ -216,6 +216,7 @@ class AsyncUsers:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[User]:
         """Lists the users that the caller may see, newest first unless said otherwise.
 
@@ -237,6 +238,7 @@ class AsyncUsers:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[User], await self._caller.call("users.list", {
             "role": role,
@@ -251,6 +253,7 @@ class AsyncUsers:
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_all(
@@ -266,6 +269,7 @@ class AsyncUsers:
         sort: UserSort | None = None,
         descending: bool | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> AsyncIterator[User]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
@@ -282,6 +286,7 @@ class AsyncUsers:
             sort: What to sort by; `created` if not given.
             descending: Largest first; true if neither this nor `sort` is given.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows_async(lambda cursor: self.list(
             role=role,
@@ -294,6 +299,7 @@ class AsyncUsers:
             sort=sort,
             descending=descending,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

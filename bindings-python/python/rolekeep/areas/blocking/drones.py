@@ -73,6 +73,7 @@ class Drones:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[Drone]:
         """Lists the drones that the caller may see, newest first.
 
@@ -87,6 +88,7 @@ class Drones:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[Drone], self._caller.call("drones.list", {
             "model": model,
@@ -96,6 +98,7 @@ class Drones:
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_all(
@@ -106,6 +109,7 @@ class Drones:
         region: str | None = None,
         operator_id: UUID | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> Iterator[Drone]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
@@ -116,6 +120,7 @@ class Drones:
             operator_id: Only drones whose operator is this user, whom the caller must be allowed to
                 read.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows(lambda cursor: self.list(
             model=model,
@@ -123,6 +128,7 @@ class Drones:
             region=region,
             operator_id=operator_id,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

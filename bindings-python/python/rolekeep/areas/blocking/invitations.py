@@ -52,6 +52,7 @@ class Invitations:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[Invitation]:
         """Lists invitations, newest first, for 90 days from their end.
 
@@ -63,12 +64,14 @@ class Invitations:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[Invitation], self._caller.call("invitations.list", {
             "state": state,
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_all(
@@ -76,16 +79,19 @@ class Invitations:
         *,
         state: InvitationState | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> Iterator[Invitation]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
             state: Only those that stand so. Default: all.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows(lambda cursor: self.list(
             state=state,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

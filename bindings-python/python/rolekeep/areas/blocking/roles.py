@@ -70,6 +70,7 @@ class Roles:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[Role]:
         """Lists the policy's roles, by name.
 
@@ -79,21 +80,30 @@ class Roles:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
-        return decode(Page[Role], self._caller.call("roles.list", {"page": page, "limit": limit, "cursor": cursor}))
+        return decode(Page[Role], self._caller.call("roles.list", {
+            "page": page,
+            "limit": limit,
+            "cursor": cursor,
+            "total_up_to": total_up_to,
+        }))
 
     def list_all(
         self,
         *,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> Iterator[Role]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows(lambda cursor: self.list(
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 
@@ -249,6 +259,7 @@ class Roles:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[RoleAssignment]:
         """Lists who holds which role: for one user, for one role, or all.
 
@@ -260,6 +271,7 @@ class Roles:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[RoleAssignment], self._caller.call("roles.assignments", {
             "user_id": user_id,
@@ -267,6 +279,7 @@ class Roles:
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def assignments_all(
@@ -275,6 +288,7 @@ class Roles:
         user_id: UUID | None = None,
         role: str | None = None,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> Iterator[RoleAssignment]:
         """All rows of `assignments`, from the first page to the last; `limit` of them are read at a
         time.
@@ -283,11 +297,13 @@ class Roles:
             user_id: Only assignments of this user.
             role: Only assignments of this role.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows(lambda cursor: self.assignments(
             user_id=user_id,
             role=role,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

@@ -234,6 +234,7 @@ class Sessions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[Session]:
         """Lists the caller's own sessions, newest first.
 
@@ -241,21 +242,30 @@ class Sessions:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
-        return decode(Page[Session], self._caller.call("sessions.list", {"page": page, "limit": limit, "cursor": cursor}))
+        return decode(Page[Session], self._caller.call("sessions.list", {
+            "page": page,
+            "limit": limit,
+            "cursor": cursor,
+            "total_up_to": total_up_to,
+        }))
 
     def list_all(
         self,
         *,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> Iterator[Session]:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows(lambda cursor: self.list(
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 
@@ -266,6 +276,7 @@ class Sessions:
         page: int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        total_up_to: int | None = None,
     ) -> Page[Session]:
         """Lists a user's sessions, newest first.
 
@@ -276,12 +287,14 @@ class Sessions:
             page: The page's number, from 1.
             limit: The page size, 1 to 100; 20 if not given.
             cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return decode(Page[Session], self._caller.call("sessions.list_of", {
             "user_id": user_id,
             "page": page,
             "limit": limit,
             "cursor": cursor,
+            "total_up_to": total_up_to,
         }))
 
     def list_of_all(
@@ -289,16 +302,19 @@ class Sessions:
         user_id: UUID,
         *,
         limit: int | None = None,
+        total_up_to: int | None = None,
     ) -> Iterator[Session]:
         """All rows of `list_of`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
             user_id: The user's id.
             limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
         """
         return all_rows(lambda cursor: self.list_of(
             user_id=user_id,
             limit=limit,
+            total_up_to=total_up_to,
             cursor=cursor,
         ))
 

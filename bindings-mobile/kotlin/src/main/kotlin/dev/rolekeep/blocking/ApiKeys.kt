@@ -97,6 +97,7 @@ class ListApiKeysBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
     fun includeEnded(value: Boolean?) = apply { includeEnded = value }
@@ -110,7 +111,10 @@ class ListApiKeysBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListApiKeys(includeEnded = includeEnded, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListApiKeys(includeEnded = includeEnded, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [ListApiKeysOf]; what is not set is left out. */
@@ -119,6 +123,7 @@ class ListApiKeysOfBuilder(private val userId: UUID) {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
     fun includeEnded(value: Boolean?) = apply { includeEnded = value }
@@ -132,5 +137,8 @@ class ListApiKeysOfBuilder(private val userId: UUID) {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListApiKeysOf(userId = userId, includeEnded = includeEnded, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListApiKeysOf(userId = userId, includeEnded = includeEnded, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }

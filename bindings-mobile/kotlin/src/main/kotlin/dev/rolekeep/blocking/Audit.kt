@@ -40,6 +40,7 @@ class ListAuditBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Only entries of this actor: a user's id, `system`, `anonymous`. */
     fun actor(value: String?) = apply { actor = value }
@@ -65,5 +66,8 @@ class ListAuditBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListAudit(actor = actor, targetId = targetId, action = action, from = from, until = until, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListAudit(actor = actor, targetId = targetId, action = action, from = from, until = until, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }

@@ -96,6 +96,7 @@ class ListDronesBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Only drones of this model. */
     fun model(value: DroneModel?) = apply { model = value }
@@ -118,7 +119,10 @@ class ListDronesBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListDrones(model = model, status = status, region = region, operatorId = operatorId, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListDrones(model = model, status = status, region = region, operatorId = operatorId, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [UpdateDrone]; what is not set is left out. */

@@ -94,6 +94,7 @@ class ListInvitationsBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Only those that stand so. Default: all. */
     fun state(value: InvitationState?) = apply { state = value }
@@ -107,7 +108,10 @@ class ListInvitationsBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListInvitations(state = state, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListInvitations(state = state, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [NewInvitationRole]; what is not set is left out. */

@@ -104,6 +104,7 @@ class ListPermissionsBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** The page's number, from 1. */
     fun page(value: Long?) = apply { page = value }
@@ -114,7 +115,10 @@ class ListPermissionsBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListPermissions(page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListPermissions(page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [UpdatePermission]; what is not set is left out. */

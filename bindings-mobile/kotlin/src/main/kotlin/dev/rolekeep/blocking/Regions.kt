@@ -69,6 +69,7 @@ class ListRegionsBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Only regions of this status. */
     fun status(value: RegionStatus?) = apply { status = value }
@@ -85,7 +86,10 @@ class ListRegionsBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListRegions(status = status, search = search, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListRegions(status = status, search = search, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [UpdateRegion]; what is not set is left out. */

@@ -160,6 +160,7 @@ class ListAssignmentsBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Only assignments of this user. */
     fun userId(value: UUID?) = apply { userId = value }
@@ -176,7 +177,10 @@ class ListAssignmentsBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListAssignments(userId = userId, role = role, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListAssignments(userId = userId, role = role, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [ListRoles]; what is not set is left out. */
@@ -184,6 +188,7 @@ class ListRolesBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** The page's number, from 1. */
     fun page(value: Long?) = apply { page = value }
@@ -194,7 +199,10 @@ class ListRolesBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListRoles(page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListRoles(page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [NewRoleAssignment]; what is not set is left out. */

@@ -144,6 +144,7 @@ class ListSessionsBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** The page's number, from 1. */
     fun page(value: Long?) = apply { page = value }
@@ -154,7 +155,10 @@ class ListSessionsBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListSessions(page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListSessions(page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [ListSessionsOf]; what is not set is left out. */
@@ -162,6 +166,7 @@ class ListSessionsOfBuilder(private val userId: UUID) {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** The page's number, from 1. */
     fun page(value: Long?) = apply { page = value }
@@ -172,7 +177,10 @@ class ListSessionsOfBuilder(private val userId: UUID) {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListSessionsOf(userId = userId, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListSessionsOf(userId = userId, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [Login]; what is not set is left out. */

@@ -304,6 +304,7 @@ class ListUsersBuilder() {
     private var page: Long? = null
     private var limit: Long? = null
     private var cursor: String? = null
+    private var totalUpTo: Long? = null
 
     /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
     fun role(value: String?) = apply { role = value }
@@ -341,7 +342,10 @@ class ListUsersBuilder() {
     /** A page's `next_cursor`, instead of `page`. */
     fun cursor(value: String?) = apply { cursor = value }
 
-    fun build() = ListUsers(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor)
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListUsers(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [RegisterUser]; what is not set is left out. */
