@@ -93,8 +93,8 @@ pub mod internals {
     #[cfg(feature = "passkeys")]
     pub use crate::credentials::passkeys;
     pub use crate::model::{
-        api_key, credential, decode, drone, factor, input, invitation, link, notice, noun, policy, record, region,
-        registration, registry, session, user,
+        api_key, credential, decode, drone, factor, input, invitation, link, notice, noun, policy, preferences, record,
+        region, registration, registry, session, user,
     };
     pub use crate::{
         credentials::{foreign_token::KeySetUrl, hashing, totp},
@@ -149,8 +149,8 @@ pub use model::{
 pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, api_keys, audit, drones, email, factors, identities, invitations, passwords,
-    permissions, policy, regions, roles, sessions, setup, sign_in, signing_keys, target::schema as library_schema,
-    users, verification,
+    permissions, policy, preferences, regions, roles, sessions, setup, sign_in, signing_keys,
+    target::schema as library_schema, users, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

@@ -25,6 +25,7 @@ pub mod passwords;
 pub mod permissions;
 pub mod plan;
 pub mod policy;
+pub mod preferences;
 pub mod principals;
 pub mod reads;
 pub mod regions;
@@ -219,6 +220,11 @@ macro_rules! operation_list {
                 fn grant_admin(GrantAdmin);
                 fn revoke_admin(RevokeAdmin);
                 fn delete(DeleteUser);
+            }
+            /// What the caller likes.
+            preferences: Preferences {
+                fn get() -> PreferencesView = GetPreferences;
+                fn update(UpdatePreferences) -> PreferencesView;
             }
             /// Logins: tokens and the sessions they belong to.
             sessions: Sessions {

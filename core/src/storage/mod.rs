@@ -55,6 +55,7 @@ use crate::{
         link::OneTimeLink,
         notice::PendingNotice,
         policy::{GivenRow, PermissionRow, PolicyRow, RoleRow},
+        preferences::Preferences,
         record::{Listed, Record},
         region::Region,
         registration::PendingRegistration,
@@ -87,6 +88,7 @@ macro_rules! record_list {
 record_list! {
     User,
     UserActivity,
+    Preferences,
     Credential,
     HashCost,
     Factor,

@@ -45,8 +45,10 @@ const PUBLIC: [&str; 23] = [
     "users.confirm_registration",
 ];
 /// Any user may ask for these about itself; none of them says anything about others.
-const OWN: [&str; 28] = [
+const OWN: [&str; 30] = [
     "users.me",
+    "preferences.get",
+    "preferences.update",
     "sessions.logout",
     "sessions.list",
     "sessions.revoke_others",
@@ -195,6 +197,8 @@ impl World {
             | "signing_keys.rotate"
             | "signing_keys.jwks"
             | "identities.list"
+            | "preferences.get"
+            | "preferences.update"
             | "identities.link_start" => json!({}),
             "passwords.retire" => json!({ "cost": "bcrypt$c=12" }),
             "passwords.expire" => json!({ "user_ids": [victim] }),

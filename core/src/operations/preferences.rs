@@ -1,0 +1,197 @@
+//! What users like, by themselves alone (USR-11).
+
+use std::collections::BTreeMap;
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::{
+    Access, Operation,
+    plan::{Plan, expect_version},
+    services::Services,
+};
+use crate::model::{
+    check::{Checks, Invalid},
+    decode::FieldCode,
+    error::Result,
+    locale,
+    patch::{Change, Patch},
+    preferences::Preferences,
+    time::Time,
+};
+
+pub use crate::model::preferences::Theme;
+
+/// The longest key of the free data, in characters.
+const LONGEST_KEY: usize = 64;
+/// The most that the free data take, as JSON, in bytes.
+const MOST_DATA: usize = 16 * 1024;
+
+/// What a user likes.
+#[derive(Clone, Debug, PartialEq, Serialize, Describe)]
+#[describe(name = "Preferences")]
+#[non_exhaustive]
+pub struct PreferencesView {
+    /// How applications are to look.
+    pub theme: Theme,
+    /// The language, as BCP 47 writes it.
+    pub language: Option<String>,
+    /// The time zone, by its name in the IANA database.
+    pub time_zone: Option<String>,
+    /// Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+    pub email_notifications: bool,
+    /// Whether text messages are.
+    pub sms_notifications: bool,
+    /// Whatever else the application keeps.
+    pub data: BTreeMap<String, Json>,
+    /// When they were last changed; null where never.
+    pub updated_at: Option<Time>,
+    /// Increases by one with every change; 0 where there was none.
+    pub version: i64,
+}
+
+impl From<Preferences> for PreferencesView {
+    fn from(known: Preferences) -> Self {
+        Self {
+            theme: known.theme,
+            language: known.language,
+            time_zone: known.time_zone,
+            email_notifications: known.email_notifications,
+            sms_notifications: known.sms_notifications,
+            data: known.data.0,
+            updated_at: Some(known.updated_at).filter(|_| known.version > 0),
+            version: known.version,
+        }
+    }
+}
+
+/// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
+/// time zone, mail welcome and text messages not.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct GetPreferences {}
+
+/// Changes the given preferences of the caller; null clears one.
+///
+/// Errors: `CONFLICT` if `expected_version` is stale.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct UpdatePreferences {
+    /// The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
+    pub expected_version: Option<i64>,
+    /// How applications are to look.
+    pub theme: Change<Theme>,
+    /// The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
+    pub language: Patch<String>,
+    /// The name of a time zone in the IANA database, such as `Europe/Berlin`.
+    pub time_zone: Patch<String>,
+    /// Whether mail is welcome that nobody asked for.
+    pub email_notifications: Change<bool>,
+    /// Whether text messages are.
+    pub sms_notifications: Change<bool>,
+    /// Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
+    /// characters, and all together take at most 16 KiB as JSON.
+    pub data: BTreeMap<String, Json>,
+}
+
+/// The caller's preferences, as they are stored or by default.
+async fn own(plan: &Plan<'_>) -> Result<(Option<Preferences>, Preferences)> {
+    let user = plan.actor.signed_in()?.id;
+    let stored = plan.reads().get::<Preferences>(&(user,)).await?;
+    let known = stored.clone().unwrap_or_else(|| Preferences::none(user, plan.now));
+    Ok((stored, known))
+}
+
+#[portable_async]
+impl Operation for GetPreferences {
+    type Target = ();
+    type Valid = ();
+
+    const ACCESS: Access = Access::SignedIn;
+    const IN_PERSON: bool = false;
+    const IS_READ: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<PreferencesView> {
+        Ok(own(plan).await?.1.into())
+    }
+}
+
+#[portable_async]
+impl Operation for UpdatePreferences {
+    type Target = ();
+    type Valid = Self;
+
+    const ACCESS: Access = Access::SignedIn;
+
+    async fn validate(mut self, _: &Services, _: Time) -> Result<Self> {
+        let mut checks = Checks::default();
+        self.language = parsed(&mut checks, "language", self.language, locale::language)?;
+        self.time_zone = parsed(&mut checks, "time_zone", self.time_zone, locale::time_zone)?;
+        let is_key = |key: &String| (1..=LONGEST_KEY).contains(&key.chars().take(LONGEST_KEY + 1).count());
+        if !self.data.keys().all(is_key) {
+            let message = format!("keys must have 1 to {LONGEST_KEY} characters");
+            checks.error("data", Invalid::new(FieldCode::TooLong, message));
+        }
+        checks.finish()?;
+        Ok(self)
+    }
+
+    async fn plan(change: &Self, (): (), plan: &mut Plan<'_>) -> Result<PreferencesView> {
+        let (stored, before) = own(plan).await?;
+        expect_version(change.expected_version, before.version)?;
+        let change = change.clone();
+        let mut after = before.clone();
+        after.theme = change.theme.apply(after.theme);
+        after.language = change.language.apply(after.language);
+        after.time_zone = change.time_zone.apply(after.time_zone);
+        after.email_notifications = change.email_notifications.apply(after.email_notifications);
+        after.sms_notifications = change.sms_notifications.apply(after.sms_notifications);
+        for (key, value) in change.data {
+            if value.is_null() {
+                after.data.0.remove(&key);
+            } else {
+                after.data.0.insert(key, value);
+            }
+        }
+        let size = serde_json::to_string(&after.data.0).map_or(usize::MAX, |text| text.len());
+        if size > MOST_DATA {
+            let mut checks = Checks::default();
+            let message =
+                format!("all data together must take at most {MOST_DATA} bytes as JSON, and would take {size}");
+            checks.error("data", Invalid::new(FieldCode::TooLong, message));
+            checks.finish()?;
+        }
+        let changed: Vec<&str> = [
+            ("theme", before.theme != after.theme),
+            ("language", before.language != after.language),
+            ("time_zone", before.time_zone != after.time_zone),
+            ("email_notifications", before.email_notifications != after.email_notifications),
+            ("sms_notifications", before.sms_notifications != after.sms_notifications),
+            ("data", before.data != after.data),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_changed)| is_changed.then_some(name))
+        .collect();
+        if changed.is_empty() {
+            return Ok(before.into());
+        }
+        plan.audit("preferences.update", Some(("user", before.user_id.to_string())), Some(changed.join(", ")));
+        Ok(plan.follow(stored.as_ref(), Preferences { updated_at: plan.now, ..after }).into())
+    }
+}
+
+/// The same change, of a valid text.
+fn parsed(
+    checks: &mut Checks,
+    field: &str,
+    change: Patch<String>,
+    parse: fn(&str) -> Result<Result<String, Invalid>>,
+) -> Result<Patch<String>> {
+    let Patch::Set(text) = change else { return Ok(change) };
+    Ok(checks.field(field, parse(&text)?).map_or(Patch::Keep, Patch::Set))
+}
