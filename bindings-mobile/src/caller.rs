@@ -16,10 +16,10 @@ use crate::{
     types::{JsonText, mirror},
 };
 
-/// What you know about a request. Sessions and the audit log record the address and the user agent.
+/// What you know about a request. Sessions and the audit log record the address and the user agent; limits count by the address.
 #[derive(uniffi::Record)]
 pub struct RequestContext {
-    /// The IP address that it came from.
+    /// The IP address of the socket that it came from.
     #[uniffi(default)]
     pub ip: Option<String>,
     /// The user agent.
@@ -188,7 +188,8 @@ impl Caller {
         Ok(self.caller.require_admin()?)
     }
 
-    /// Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
+    /// Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
+    /// and 403 to others.
     pub fn is_signed_in(&self) -> bool {
         self.caller.is_signed_in()
     }

@@ -107,14 +107,16 @@ impl UserManagement {
 
     /// Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
     ///
-    /// Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
+    /// It is short for `anonymous(request).sessions.login`, which takes the device token of an earlier sign-in, too. The answer has
+    /// the tokens, or names the step that is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
+    /// `RATE_LIMIT_EXCEEDED` after too many that failed.
     #[uniffi::method(default(request))]
     pub async fn login(&self, identifier: String, password: String, request: RequestContext) -> Result<SignInResult> {
         let store = self.store.clone();
         run(async move { mirror(&store.login(&identifier, &password, request.into()).await?) }).await
     }
 
-    /// The caller of an access token.
+    /// The caller of an access token or an API key: of what a request's header says after `Bearer `.
     ///
     /// Throws `UNAUTHORIZED` (`INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_ENDED`).
     #[uniffi::method(default(request))]

@@ -6,9 +6,9 @@ import { invalid, only, text } from "./raise.js";
 import type { CallerFfi } from "./rolekeep.js";
 import { store } from "./wasm.js";
 
-/** What you know about a request. Sessions and the audit log record its address and user agent. */
+/** What you know about a request. Sessions and the audit log record its address and user agent; limits count by the address. */
 export interface RequestContext {
-  /** The IP address that it came from. */
+  /** The IP address of the socket that it came from. */
   readonly ip?: string | undefined;
   /** The user agent. */
   readonly userAgent?: string | undefined;
@@ -86,7 +86,10 @@ export class Caller extends Areas {
     return this.#native.ask(question, input);
   }
 
-  /** Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403. */
+  /**
+   * Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in, and
+   * 403 to others.
+   */
   get isSignedIn(): boolean {
     return this.#native.isSignedIn();
   }

@@ -67,8 +67,8 @@ export class UserManagement {
   }
 
   /**
-   * The caller of an access token. Throws an `UnauthorizedError` if the token is not valid, has expired, or its
-   * session has ended.
+   * The caller of an access token or an API key: of what the request's header says after `Bearer `. Throws an
+   * `UnauthorizedError` if the token is not valid, has expired, or its session has ended.
    */
   async authenticate(accessToken: string, request?: RequestContext): Promise<Caller> {
     const [token, context] = [text(accessToken, "accessToken"), contextJson(request)];
@@ -93,7 +93,12 @@ export class UserManagement {
     return new Caller(await this.#native.actingAsIdentity(issuer, subject).catch(rethrow));
   }
 
-  /** Signs in with an e-mail address or username and the password; short for `anonymous().sessions.login(…)`. */
+  /**
+   * Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions.login(…)`, which takes the
+   * `deviceToken` of an earlier sign-in, too. The answer has the tokens, or names the step that is owed.
+   *
+   * Rejects with an `UnauthorizedError`, whatever was wrong, and with a `RateLimitedError` after too many that failed.
+   */
   async login(identifier: string, password: string, request?: RequestContext): Promise<SignInResult> {
     return this.anonymous(request).sessions.login({ identifier, password });
   }

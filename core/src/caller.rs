@@ -135,7 +135,8 @@ impl Caller {
     }
 
     /// Fails with `FORBIDDEN` unless [`Caller::can`] allows it. The error tells the client nothing else;
-    /// [`Error::permission`] has the permission for your log.
+    /// [`Error::permission`] has the permission for your log. A caller who is not signed in is denied like any other: a service that
+    /// answers 401 then asks [`Caller::is_signed_in`] first.
     ///
     /// # Errors
     /// [`Reason::Denied`], and as [`Caller::can`].
@@ -238,7 +239,8 @@ impl Caller {
         self.required(self.is_administrator()?, || Error::denied("admin:all"))
     }
 
-    /// Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
+    /// Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
+    /// and 403 to others.
     pub fn is_signed_in(&self) -> bool {
         !matches!(self.who.kind, WhoKind::Anonymous)
     }

@@ -26,20 +26,8 @@ pub enum AuditDenials {
 /// Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
 /// has a safe default. Times are in seconds unless the name says otherwise.
 ///
-/// ```
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// use rolekeep::{Config, UserManagement};
-///
-/// let config = Config::new().preset("standard").issuer("https://example.org").session_seconds(12 * 3600);
-/// let um = UserManagement::open(config).await?;
-/// // A file of the host's own may say the same; names that are not known are errors.
-/// let config = Config::from_json(r#"{"preset": "standard", "session_seconds": 43200}"#)?;
-/// assert_eq!(config.session_seconds, 43200);
-/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
-/// ```
-///
-/// What is not plain data is given to the [`Builder`](crate::Builder): a policy made in code, a storage or
-/// persister, the environment, an observer, a limiter.
+/// What is not plain data is given beside it, in Rust to the `Builder`: a policy made in code, a storage or
+/// persister, a notifier, a list of breached passwords, the environment, an observer, a limiter.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Config {
@@ -259,7 +247,9 @@ pub struct Config {
     pub lock_after_failures: Option<i64>,
     /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
     /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for
+    /// `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
+    /// tokens alone.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_url: Option<String>,
@@ -383,7 +373,7 @@ pub struct TrustedIssuer {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+    /// Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
     /// they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
     /// may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
     /// that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,

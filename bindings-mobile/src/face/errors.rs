@@ -106,7 +106,7 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// What happened, more precisely than the [`Code`] says, and as stable.
+/// What happened, more precisely than the `Code` says, and as stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Reason {
     /// Fields of the input are wrong.

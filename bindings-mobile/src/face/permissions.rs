@@ -352,7 +352,7 @@ pub struct RemovedGrant {
 /// How a comparison of a condition must turn out.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct TestOutcome {
-    /// The principal that it reads, as in [`ProposedChange::asker`]; 0 if it reads none.
+    /// The principal that it reads, as in `ProposedChange::asker`; 0 if it reads none.
     pub asker: i64,
     /// As written.
     pub text: String,

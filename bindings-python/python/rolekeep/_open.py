@@ -198,9 +198,9 @@ def open(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_`
-            for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
-            tokens alone.
+            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_`
+            for `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for
+            `email.revert`. Default: none; notices have tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
         signing_key: The root key, at least 32 bytes: tokens are signed with it, or with keys that
@@ -477,9 +477,9 @@ def open_async(
         link_url: The page of the application that links in notices lead to, an absolute URL without
             `#`: the token follows behind one, so that it reaches no server by being opened. What a
             token begins with says what it is for: `rkp_` for `passwords.reset`, `rkv_` for
-            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_`
-            for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
-            tokens alone.
+            `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_`
+            for `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for
+            `email.revert`. Default: none; notices have tokens alone.
         application_name: The name of the application, which stands below notices, 1 to 100
             characters. Default: none.
         signing_key: The root key, at least 32 bytes: tokens are signed with it, or with keys that

@@ -54,11 +54,10 @@ class AnyCaller(Asker, _rolekeep.Caller):
         self: C, *, ip: str | None = None, user_agent: str | None = None, context: Mapping[str, Any] | None = None,
         request_id: str | None = None, idempotency_key: str | None = None, forwarded_for: str | None = None,
     ) -> C:
-        """The same caller with this request context, such as the address for the audit log; fields that are not given
-        keep their values.
+        """The same caller with this request context; fields that are not given keep their values.
 
         Args:
-            ip: The address that it came from.
+            ip: The address of the socket that it came from: limits count by it, and sessions and the audit log record it.
             user_agent: The user agent.
             context: The values that conditions read as `context.NAME`.
             request_id: The id of the request in your own log; not stored.
@@ -163,11 +162,13 @@ class UserManagement(_AnyStore[Caller]):
         idempotency_key: str | None = None,
         forwarded_for: str | None = None,
     ) -> Caller:
-        """The caller of an access token.
+        """The caller of an access token or an API key.
 
         Args:
-            access_token: From `login` or `sessions.refresh`.
-            ip: The address that the request came from, for the audit log.
+            access_token: What the request's header says after `Bearer `: an access token, from a sign-in or
+                `sessions.refresh`, or an API key.
+            ip: The address of the socket that the request came from: limits count by it, and sessions and the audit
+                log record it.
             forwarded_for: The header `X-Forwarded-For`; several are joined by commas, in order. If `ip` is one of the
                 setting `trusted_proxies`, the client's address is taken from it.
             user_agent: The user agent.
@@ -176,7 +177,7 @@ class UserManagement(_AnyStore[Caller]):
             idempotency_key: The key that the client chose for the request; see `Caller.with_request`.
 
         Raises:
-            Unauthorized: The token is not valid, has expired, or its session has ended.
+            Unauthorized: The token is not valid, has expired, or its session has ended; see `RolekeepError.reason`.
         """
         request = _request(ip, user_agent, context, request_id, idempotency_key, forwarded_for)
         return Caller(self._authenticate(access_token, request).wait())
@@ -211,10 +212,14 @@ class UserManagement(_AnyStore[Caller]):
         self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
         forwarded_for: str | None = None,
     ) -> SignInResult:
-        """Signs in with an e-mail address or username and the password; short for `sessions.login`.
+        """Signs in with an e-mail address or username and the password; short for `anonymous(ip=ip).sessions.login`,
+        which takes the `device_token` of an earlier sign-in, too.
+
+        The answer has the tokens (`done()`), or names the `step` that is owed next.
 
         Raises:
             Unauthorized: The same for an unknown account, a wrong password and an inactive account.
+            RateLimited: Too many failed; `retry_after` says for how many seconds to wait.
         """
         return self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
 

@@ -169,7 +169,7 @@ export class Users {
    * Makes an account for oneself, where the setting `registration` says so.
    *
    * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
-   * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+   * `registration`, and by `users.confirmRegistration` it begins. The answer is the same whether or not somebody has the address, whose
    * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
    * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
    * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
@@ -238,7 +238,7 @@ export class Users {
    * Permission `user:update` before and after the change; the region and whatever else the policy's
    * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
    * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-   * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+   * somebody else's needs a sign-in or `sessions.stepUp` within the last five minutes, and `admin:all` for a user with
    * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
    * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
@@ -374,7 +374,7 @@ export class Sessions {
   /**
    * Begins to prove again by a passkey who the caller is.
    *
-   * Have a browser use one by the `options`, then give its answer to `sessions.step_up_passkey` within ten minutes.
+   * Have a browser use one by the `options`, then give its answer to `sessions.stepUpPasskey` within ten minutes.
    * Errors: `CONFLICT` for an account that has no passkey, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
    * configuration has no `passkeyDomain`.
    */
@@ -412,7 +412,7 @@ export class Sessions {
    * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
    * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
    * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
-   * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+   * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.stepUp`
    * within the last five minutes.
    * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
    * `FORBIDDEN` for an API key and for whoever acts as another user already.
@@ -496,7 +496,7 @@ export class SignIn {
   /**
    * Begins to sign in with a passkey, or to prove the second factor by one.
    *
-   * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+   * Have a browser use one by the `options`, then give its answer to `signIn.passkey` within ten minutes. Without a challenge any
    * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
    * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
    * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where
@@ -520,7 +520,7 @@ export class SignIn {
   /**
    * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
    *
-   * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+   * Give the code to `signIn.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
    * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
    * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
    * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mailSignIn` is not set or nothing is mailed.
@@ -584,7 +584,7 @@ export class SignIn {
   /**
    * Begins to add the authenticator app that a sign-in owes.
    *
-   * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+   * Show the QR code, or the key, then give a code of the app to `signIn.enrol`. Asked again with the same challenge it answers
    * the same.
    * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
    */
@@ -605,7 +605,7 @@ export class SignIn {
   /**
    * Begins to add a passkey as the second factor that a sign-in owes.
    *
-   * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+   * Have a browser make one by the `options`, then give its answer to `signIn.enrolPasskey`. Asked again with the same challenge
    * it answers the same.
    * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkeyDomain`.
    */
@@ -640,7 +640,7 @@ export class Factors {
    * Begins to add an authenticator app to the caller's account.
    *
    * Show the QR code, or the key, then give a code of the app to `factors.add` within ten minutes. It needs a sign-in or
-   * `sessions.step_up` within the last five minutes.
+   * `sessions.stepUp` within the last five minutes.
    * Errors: `CONFLICT` for an account that has three, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
    * configuration has no second factors.
    */
@@ -661,8 +661,8 @@ export class Factors {
   /**
    * Begins to add a passkey to the caller's account.
    *
-   * Have a browser make one by the `options`, then give its answer to `factors.add_passkey` within ten minutes. It needs a sign-in or
-   * `sessions.step_up` within the last five minutes.
+   * Have a browser make one by the `options`, then give its answer to `factors.addPasskey` within ten minutes. It needs a sign-in or
+   * `sessions.stepUp` within the last five minutes.
    * Errors: `CONFLICT` for an account that has twenty, `UNAUTHORIZED` for a caller without a session, `UNAVAILABLE` where the
    * configuration has no `passkeyDomain`.
    */
@@ -672,7 +672,7 @@ export class Factors {
   /**
    * Adds a passkey to the caller's account, by what its authenticator answered.
    *
-   * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+   * From then on it signs in by itself (`signIn.passkey`), and a sign-in by the password asks for it, or another second factor, too.
    * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
    * recovery codes.
    * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
@@ -684,7 +684,7 @@ export class Factors {
   /**
    * Removes a second factor of the caller's account; with the last one, its recovery codes.
    *
-   * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
+   * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.stepUp` within the
    * last five minutes.
    * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
    * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
@@ -695,7 +695,7 @@ export class Factors {
   /**
    * Makes new recovery codes for the caller's account; those before are void.
    *
-   * It needs a sign-in or `sessions.step_up` within the last five minutes.
+   * It needs a sign-in or `sessions.stepUp` within the last five minutes.
    * Errors: `CONFLICT` for an account without a second factor.
    */
   recoveryCodes(): Promise<RecoveryCodes> {
@@ -706,7 +706,7 @@ export class Factors {
    *
    * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
    * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
-   * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+   * what the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
    */
   resetOf(input: ResetFactorsOf): Promise<void> {
     return this.#run("factors.reset_of", input, "ResetFactorsOf", "");
@@ -726,7 +726,7 @@ export class ApiKeys {
    * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
    * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
    * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
-   * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
+   * It needs a sign-in or `sessions.stepUp` within the last five minutes. The user is told by mail.
    * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
    * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
    */
@@ -734,7 +734,7 @@ export class ApiKeys {
     return this.#run("api_keys.create", input, "CreateApiKey", "NewApiKey");
   }
   /**
-   * Makes an API key of a user, as `api_keys.create`.
+   * Makes an API key of a user, as `apiKeys.create`.
    *
    * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
    * count, as where the application acts as the user.
@@ -828,7 +828,7 @@ export class Passwords {
    *
    * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
    * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
-   * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+   * password may do what the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
    */
   setTemporary(input: SetTemporaryPassword): Promise<TemporaryPassword> {
     return this.#run("passwords.set_temporary", input, "SetTemporaryPassword", "TemporaryPassword");
@@ -907,7 +907,7 @@ export class Email {
    * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
    *
    * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
-   * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
+   * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.stepUp` within the last
    * five minutes.
    * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
    * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.
@@ -957,17 +957,17 @@ export class Identities {
    * Begins to link the caller's account to somebody whom one of the `trustedIssuers` knows.
    *
    * Have the user sign in there, asking for the `nonce` of the answer, then give the token to `identities.link` within ten minutes. It
-   * needs a sign-in or `sessions.step_up` within the last five minutes. Nothing is stored by it.
+   * needs a sign-in or `sessions.stepUp` within the last five minutes. Nothing is stored by it.
    */
   linkStart(): Promise<IdentityChallenge> {
     return this.#run("identities.link_start", {}, "StartIdentity", "IdentityChallenge");
   }
   /**
-   * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
+   * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`signIn.external`).
    *
-   * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
+   * The token has the `nonce` of `identities.linkStart`, or says that its subject signed in after that (`auth_time`, or `amr` of
    * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
-   * It needs a sign-in or `sessions.step_up` within the last five minutes still.
+   * It needs a sign-in or `sessions.stepUp` within the last five minutes still.
    * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
    * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
    * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
@@ -979,7 +979,7 @@ export class Identities {
    * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
    *
    * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
-   * `sessions.step_up` within the last five minutes.
+   * `sessions.stepUp` within the last five minutes.
    * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
    */
   unlink(input: UnlinkIdentity): Promise<void> {
@@ -1069,7 +1069,7 @@ export class SigningKeys {
    * would have been: access tokens until they expire; of a root key the rest for 30 days, or for `sessionSeconds` if that is longer
    * (a device is not known any more after that). Keys of an algorithm that is not the setting any more end likewise.
    * Nobody is signed out. Failed sign-ins are counted anew under a new root key. Rotate as often as your rules ask for, at once after
-   * somebody left who could read the storage; where somebody else has a key, use `signing_keys.revoke`.
+   * somebody left who could read the storage; where somebody else has a key, use `signingKeys.revoke`.
    *
    * Only the application itself may, with `system`. Errors: `VALIDATION_ERROR` where the application gives the root key by
    * `signingKey` and there is no other key (give a new one, and the old one in `retiredSigningKeys`), `CONFLICT` while the next keys do

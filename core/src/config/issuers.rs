@@ -54,7 +54,7 @@ pub struct TrustedIssuer {
     pub jwks: Option<String>,
     /// The key that it shares with this application, at least 32 bytes: of older Supabase projects.
     pub secret: Option<Secret>,
-    /// Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+    /// Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
     /// they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
     /// may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
     /// that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,

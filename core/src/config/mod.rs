@@ -106,8 +106,8 @@ pub enum Registration {
 /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
 /// ```
 ///
-/// What is not plain data is given to the [`Builder`](crate::Builder): a policy made in code, a storage or
-/// persister, the environment, an observer, a limiter.
+/// What is not plain data is given beside it, in Rust to the [`Builder`](crate::Builder): a policy made in code, a storage or
+/// persister, a notifier, a list of breached passwords, the environment, an observer, a limiter.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Config {
@@ -274,7 +274,9 @@ pub struct Config {
     pub lock_after_failures: u32,
     /// The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
     /// that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+    /// `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for
+    /// `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
+    /// tokens alone.
     pub link_url: Option<String>,
     /// The name of the application, which stands below notices, 1 to 100 characters. Default: none.
     pub application_name: Option<String>,

@@ -27,7 +27,11 @@ pub(crate) async fn require_fresh(plan: &Plan<'_>) -> Result<()> {
     // By a clock that was set back nobody knows how old the proof is; that of another instance may be ahead a little.
     let latest = plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let stale = || Error::new(Reason::StepUpRequired, "prove again who you are, by `sessions.step_up`");
-    let proved = user.proved.ok_or_else(stale)?;
+    let unproved = || {
+        let message = "this needs a session in which the user has proved of late who it is; `acting_as` makes none";
+        Error::new(Reason::StepUpRequired, message)
+    };
+    let proved = user.proved.ok_or_else(unproved)?;
     let at = proved.at;
     if at > latest || plan.now >= at.plus_seconds(FRESH_SECONDS) {
         return Err(stale());

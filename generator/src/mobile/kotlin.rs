@@ -5,6 +5,7 @@ use std::fmt::Write;
 use rolekeep::describe::{Catalogue, FieldShape, Shape, TypeRef};
 
 use super::{MARK, camel, input, inputs, operations, outputs, pascal, shouty, simple};
+use crate::plain;
 
 pub(super) fn areas(catalogue: &Catalogue) -> String {
     let mut text = format!("{MARK}package dev.rolekeep\n\nimport kotlinx.coroutines.flow.Flow\n");
@@ -145,7 +146,8 @@ fn read_record(text: &mut String, name: &str, fields: &[FieldShape]) {
 
 /// A doc comment of Kotlin.
 pub(super) fn docs(text: &mut String, indent: &str, about: &str) {
-    let lines: Vec<&str> = about.trim().lines().map(str::trim).collect();
+    let about = plain(about);
+    let lines: Vec<&str> = about.lines().map(str::trim).collect();
     let _ = match lines.as_slice() {
         [] => Ok(()),
         [line] => writeln!(text, "{indent}/** {line} */"),

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use rolekeep::describe::{FieldShape, TypeRef};
 
+use crate::plain;
+
 const WIDTH: usize = 110;
 
 /// A JSON key as a Python name: `from` is a word of the language.
@@ -127,7 +129,7 @@ fn without_docstrings(text: &str) -> String {
 
 /// Rust's documentation as Python's.
 pub(super) fn about(text: &str) -> String {
-    text.trim().replace("[`", "`").replace("`]", "`").replace("null", "`None`").replace('\\', "\\\\")
+    plain(text).replace("null", "`None`").replace('\\', "\\\\")
 }
 
 /// A docstring of paragraphs, and of a list of arguments.

@@ -1416,7 +1416,8 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func isAdministrator() throws  -> Bool
     
     /**
-     * Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
+     * Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
+     * and 403 to others.
      */
     func isSignedIn()  -> Bool
     
@@ -1748,7 +1749,8 @@ open func isAdministrator()throws  -> Bool  {
 }
     
     /**
-     * Whether the caller is a user or the application itself: a denied anonymous caller gets 401, others 403.
+     * Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
+     * and 403 to others.
      */
 open func isSignedIn() -> Bool  {
     return try!  FfiConverterBool.lift(try! rustCall() {
@@ -8048,7 +8050,7 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func anonymous(request: RequestContext)  -> Caller
     
     /**
-     * The caller of an access token.
+     * The caller of an access token or an API key: of what a request's header says after `Bearer `.
      *
      * Throws `UNAUTHORIZED` (`INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_ENDED`).
      */
@@ -8084,7 +8086,9 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
-     * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
+     * It is short for `anonymous(request).sessions.login`, which takes the device token of an earlier sign-in, too. The answer has
+     * the tokens, or names the step that is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
+     * `RATE_LIMIT_EXCEEDED` after too many that failed.
      */
     func login(identifier: String, password: String, request: RequestContext) async throws  -> SignInResult
     
@@ -8263,7 +8267,7 @@ open func anonymous(request: RequestContext = RequestContext()) -> Caller  {
 }
     
     /**
-     * The caller of an access token.
+     * The caller of an access token or an API key: of what a request's header says after `Bearer `.
      *
      * Throws `UNAUTHORIZED` (`INVALID_TOKEN`, `TOKEN_EXPIRED`, `SESSION_ENDED`).
      */
@@ -8366,7 +8370,9 @@ open func explain(userId: Uuid, permission: String, resource: Resource? = nil, c
     /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
-     * Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong.
+     * It is short for `anonymous(request).sessions.login`, which takes the device token of an earlier sign-in, too. The answer has
+     * the tokens, or names the step that is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
+     * `RATE_LIMIT_EXCEEDED` after too many that failed.
      */
 open func login(identifier: String, password: String, request: RequestContext = RequestContext())async throws  -> SignInResult  {
     return
@@ -11882,20 +11888,8 @@ func FfiConverterTypeClearLimits_lower(_ value: ClearLimits) -> RustBuffer {
  * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
  * has a safe default. Times are in seconds unless the name says otherwise.
  *
- * ```
- * # tokio::runtime::Runtime::new().unwrap().block_on(async {
- * use rolekeep::{Config, UserManagement};
- *
- * let config = Config::new().preset("standard").issuer("https://example.org").session_seconds(12 * 3600);
- * let um = UserManagement::open(config).await?;
- * // A file of the host's own may say the same; names that are not known are errors.
- * let config = Config::from_json(r#"{"preset": "standard", "session_seconds": 43200}"#)?;
- * assert_eq!(config.session_seconds, 43200);
- * # rolekeep::Result::<()>::Ok(()) }).unwrap();
- * ```
- *
- * What is not plain data is given to the [`Builder`](crate::Builder): a policy made in code, a storage or
- * persister, the environment, an observer, a limiter.
+ * What is not plain data is given beside it, in Rust to the `Builder`: a policy made in code, a storage or
+ * persister, a notifier, a list of breached passwords, the environment, an observer, a limiter.
  */
 public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -12123,7 +12117,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
      * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for
+     * `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
+     * tokens alone.
      */
     public let linkUrl: String?
     /**
@@ -12348,7 +12344,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
          * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-         * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+         * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for
+         * `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
+         * tokens alone.
          */linkUrl: String? = nil, 
         /**
          * The name of the application, which stands below notices, 1 to 100 characters. Default: none.
@@ -13101,7 +13099,7 @@ public struct CreateApiKey: Equatable, Hashable {
     public let expiresInSeconds: Int64?
     /**
      * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-     * from everywhere. Behind proxies it takes [`Config::trusted_proxies`](crate::Config::trusted_proxies).
+     * from everywhere. Behind proxies it takes the setting `trusted_proxies`.
      */
     public let networks: [String]?
 
@@ -13120,7 +13118,7 @@ public struct CreateApiKey: Equatable, Hashable {
          */expiresInSeconds: Int64? = nil, 
         /**
          * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-         * from everywhere. Behind proxies it takes [`Config::trusted_proxies`](crate::Config::trusted_proxies).
+         * from everywhere. Behind proxies it takes the setting `trusted_proxies`.
          */networks: [String]? = nil) {
         self.name = name
         self.patterns = patterns
@@ -16117,7 +16115,7 @@ public struct FactorList: Equatable, Hashable {
      */
     public let recoveryCodesLeft: Int64
     /**
-     * Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
+     * Whether the account has to have one: by the setting `second_factor`, or by a role of its user's. The last one cannot be removed
      * then.
      */
     public let areRequired: Bool
@@ -16135,7 +16133,7 @@ public struct FactorList: Equatable, Hashable {
          * How many recovery codes were not used yet.
          */recoveryCodesLeft: Int64, 
         /**
-         * Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
+         * Whether the account has to have one: by the setting `second_factor`, or by a role of its user's. The last one cannot be removed
          * then.
          */areRequired: Bool) {
         self.factors = factors
@@ -23029,11 +23027,11 @@ func FfiConverterTypeReplaceUser_lower(_ value: ReplaceUser) -> RustBuffer {
 
 
 /**
- * What you know about a request. Sessions and the audit log record the address and the user agent.
+ * What you know about a request. Sessions and the audit log record the address and the user agent; limits count by the address.
  */
 public struct RequestContext: Equatable, Hashable {
     /**
-     * The IP address that it came from.
+     * The IP address of the socket that it came from.
      */
     public let ip: String?
     /**
@@ -23065,7 +23063,7 @@ public struct RequestContext: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The IP address that it came from.
+         * The IP address of the socket that it came from.
          */ip: String? = nil, 
         /**
          * The user agent.
@@ -28010,7 +28008,7 @@ func FfiConverterTypeTemporaryPassword_lower(_ value: TemporaryPassword) -> Rust
  */
 public struct TestOutcome: Equatable, Hashable {
     /**
-     * The principal that it reads, as in [`ProposedChange::asker`]; 0 if it reads none.
+     * The principal that it reads, as in `ProposedChange::asker`; 0 if it reads none.
      */
     public let asker: Int64
     /**
@@ -28030,7 +28028,7 @@ public struct TestOutcome: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * The principal that it reads, as in [`ProposedChange::asker`]; 0 if it reads none.
+         * The principal that it reads, as in `ProposedChange::asker`; 0 if it reads none.
          */asker: Int64, 
         /**
          * As written.
@@ -28447,7 +28445,7 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
      */
     public let secret: String?
     /**
-     * Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+     * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
      * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
      * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
      * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
@@ -28500,7 +28498,7 @@ public struct TrustedIssuer: Equatable, Hashable, CustomDebugStringConvertible, 
          * The key that it shares with this application, at least 32 bytes: of older Supabase projects.
          */secret: String? = nil, 
         /**
-         * Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+         * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
          * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
          * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
          * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
@@ -32880,7 +32878,7 @@ func FfiConverterTypeProof_lower(_ value: Proof) -> RustBuffer {
 
 
 /**
- * What happened, more precisely than the [`Code`] says, and as stable.
+ * What happened, more precisely than the `Code` says, and as stable.
  */
 
 public enum Reason: Equatable, Hashable {

@@ -96,13 +96,12 @@ class TrustedIssuer:
     secret: str | None = field(default=None, repr=False)
     """The key that it shares with this application, at least 32 bytes: of older Supabase projects."""
     access_tokens: bool | None = None
-    """Whether its tokens are taken in place of access tokens, too: by
-    `authenticate`(crate::UserManagement::authenticate), as often as they are shown, until they
-    expire, their account's credentials change or it is unlinked. Who comes by one may do what its
-    account may that has proved one factor, and nothing that a user does in person (change a
-    password, list sessions); it has no session, so that nothing ends it sooner than that. Name the
-    audience of access tokens: ID tokens are not made to be shown around. Default: no, they sign in,
-    each once.
+    """Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as they
+    are shown, until they expire, their account's credentials change or it is unlinked. Who comes by
+    one may do what its account may that has proved one factor, and nothing that a user does in
+    person (change a password, list sessions); it has no session, so that nothing ends it sooner
+    than that. Name the audience of access tokens: ID tokens are not made to be shown around.
+    Default: no, they sign in, each once.
     """
     register: bool | None = None
     """Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in,

@@ -72,8 +72,8 @@ class FactorList:
     recovery_codes_left: int
     """How many recovery codes were not used yet."""
     are_required: bool
-    """Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The
-    last one cannot be removed then.
+    """Whether the account has to have one: by the setting `second_factor`, or by a role of its user's.
+    The last one cannot be removed then.
     """
 
 

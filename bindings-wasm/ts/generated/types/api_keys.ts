@@ -45,7 +45,7 @@ export type ApiKeyEnd =
  * The answer has the key, which is not shown again. With it a program may do what its user may at that moment and one of its
  * `patterns` matches; it never administers and gives nobody anything. It does not touch the account itself: neither passwords,
  * factors, sessions, addresses nor keys. Roles that need a second factor count if this session has proved one.
- * It needs a sign-in or `sessions.step_up` within the last five minutes. The user is told by mail.
+ * It needs a sign-in or `sessions.stepUp` within the last five minutes. The user is told by mail.
  * Errors: `VALIDATION_ERROR` for patterns that match no permission, `CONFLICT` for more than 50 keys that are alive,
  * `UNAUTHORIZED` for a caller without a session, `FORBIDDEN` for an API key.
  */
@@ -61,13 +61,13 @@ export interface CreateApiKey {
   readonly expiresInSeconds?: number | undefined;
   /**
    * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-   * from everywhere. Behind proxies it takes `Config::trusted_proxies`(crate::Config::trusted_proxies).
+   * from everywhere. Behind proxies it takes the setting `trustedProxies`.
    */
   readonly networks?: readonly string[] | undefined;
 }
 
 /**
- * Makes an API key of a user, as `api_keys.create`.
+ * Makes an API key of a user, as `apiKeys.create`.
  *
  * Only the application itself may, with `system`: for accounts that no person signs in to. Roles that need a second factor
  * count, as where the application acts as the user.

@@ -145,11 +145,11 @@ export interface SignInResult {
 export type SignInStep =
   /** Nothing: the user is signed in. */
   | "done"
-  /** The second factor, by `sign_in.factor`. */
+  /** The second factor, by `signIn.factor`. */
   | "factor"
-  /** A new password, by `sign_in.password`: the present one was set by somebody else, has expired, or is too short to be the only factor. */
+  /** A new password, by `signIn.password`: the present one was set by somebody else, has expired, or is too short to be the only factor. */
   | "password"
-  /** A second factor, which is demanded of the user and which the account does not have yet: `sign_in.enrol_start`, then `sign_in.enrol`. */
+  /** A second factor, which is demanded of the user and which the account does not have yet: `signIn.enrolStart`, then `signIn.enrol`. */
   | "enrol";
 
 /** How access tokens are signed. */

@@ -17,20 +17,8 @@ export type AuditDenials =
  * Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
  * has a safe default. Times are in seconds unless the name says otherwise.
  *
- * ```
- * # tokio::runtime::Runtime::new().unwrap().block_on(async {
- * use rolekeep::{Config, UserManagement};
- *
- * let config = Config::new().preset("standard").issuer("https://example.org").session_seconds(12 * 3600);
- * let um = UserManagement::open(config).await?;
- * // A file of the host's own may say the same; names that are not known are errors.
- * let config = Config::from_json(r#"{"preset": "standard", "session_seconds": 43200}"#)?;
- * assert_eq!(config.session_seconds, 43200);
- * # rolekeep::Result::<()>::Ok(()) }).unwrap();
- * ```
- *
- * What is not plain data is given to the `Builder`(crate::Builder): a policy made in code, a storage or
- * persister, the environment, an observer, a limiter.
+ * What is not plain data is given beside it, in Rust to the `Builder`: a policy made in code, a storage or
+ * persister, a notifier, a list of breached passwords, the environment, an observer, a limiter.
  */
 export interface Config {
   /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
@@ -210,14 +198,16 @@ export interface Config {
   /**
    * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
    * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-   * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+   * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `signIn.mail`, `rke_` for `email.confirm`, `rki_` for
+   * `invitations.accept`, `rkg_` for `users.confirmRegistration`, `rku_` for `email.revert`. Default: none; notices have
+   * tokens alone.
    */
   readonly linkUrl?: string | undefined;
   /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */
   readonly applicationName?: string | undefined;
   /**
    * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
-   * the storage, and `signing_keys.rotate` makes the next one.
+   * the storage, and `signingKeys.rotate` makes the next one.
    */
   readonly signingKey?: string | undefined;
   /**
@@ -227,15 +217,15 @@ export interface Config {
   readonly retiredSigningKeys?: readonly string[] | undefined;
   /**
    * How access tokens are signed: `hs256` with the root key, which then every service needs that verifies them; `es256` or `eddsa`
-   * with a key that the store makes and keeps, and whose public part `signing_keys.jwks` gives to others. Tokens of `hs256` are
+   * with a key that the store makes and keeps, and whose public part `signingKeys.jwks` gives to others. Tokens of `hs256` are
    * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
    * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
    */
   readonly tokenAlgorithm?: TokenAlgorithm | undefined;
-  /** Other issuers, by whose tokens users sign in (`sign_in.external`) for whom accounts here stand. At most 50. Default: none. */
+  /** Other issuers, by whose tokens users sign in (`signIn.external`) for whom accounts here stand. At most 50. Default: none. */
   readonly trustedIssuers?: readonly TrustedIssuer[] | undefined;
   /**
-   * The `iss` of the tokens that `sessions.supabase_token` makes, for a Supabase project that keeps data of the application's:
+   * The `iss` of the tokens that `sessions.supabaseToken` makes, for a Supabase project that keeps data of the application's:
    * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabaseSecret` and `supabaseSigningKey`. Default: none are made.
    */
   readonly supabaseIssuer?: string | undefined;
@@ -316,7 +306,7 @@ export interface TrustedIssuer {
   /** The key that it shares with this application, at least 32 bytes: of older Supabase projects. */
   readonly secret?: string | undefined;
   /**
-   * Whether its tokens are taken in place of access tokens, too: by `authenticate`(crate::UserManagement::authenticate), as often as
+   * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
    * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
    * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
    * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
@@ -324,7 +314,7 @@ export interface TrustedIssuer {
    */
   readonly accessTokens?: boolean | undefined;
   /**
-   * Whether `sign_in.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
+   * Whether `signIn.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
    * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
    * token has `email` with `email_verified: true`: name an issuer only if it does that for nobody but the address's owner. Where somebody has the
    * address already, the token is refused; no account is ever found by an address. Of the claims of OpenID Connect `name`, `given_name`,

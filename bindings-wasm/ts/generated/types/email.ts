@@ -6,7 +6,7 @@
  * Mails a link to an address that is to become the caller's: a notice of the kind `email_change`.
  *
  * Nothing changes before `email.confirm`. An address that another account has is told to that one, and not to the caller. The
- * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.step_up` within the last
+ * link is good for an hour; who asks again soon is mailed the same link. It needs a sign-in or `sessions.stepUp` within the last
  * five minutes.
  * Errors: `VALIDATION_ERROR` for what is no address or is the present one, `RATE_LIMIT_EXCEEDED` for asking twice within a
  * minute or six times within an hour, `UNAVAILABLE` where the store has no notifier.

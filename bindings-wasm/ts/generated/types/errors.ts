@@ -118,7 +118,7 @@ export type Reason =
   | "not_signed_in"
   /** The sign-in is not done: the answer of the last step names the next one. */
   | "step_needed"
-  /** This needs a proof of the last five minutes of who the caller is: `sessions.step_up` (RFC 9470). */
+  /** This needs a proof of the last five minutes of who the caller is: `sessions.stepUp` (RFC 9470). */
   | "step_up_required"
   /** The rules do not allow it. */
   | "denied"

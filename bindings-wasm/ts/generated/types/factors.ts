@@ -13,7 +13,7 @@ import type { Tokens } from "./common.js";
  * account that has three by now.
  */
 export interface AddFactor {
-  /** The challenge of `factors.add_start`. */
+  /** The challenge of `factors.addStart`. */
   readonly challenge: string;
   /** The six digits that the app shows. */
   readonly code: string;
@@ -24,14 +24,14 @@ export interface AddFactor {
 /**
  * Adds a passkey to the caller's account, by what its authenticator answered.
  *
- * From then on it signs in by itself (`sign_in.passkey`), and a sign-in by the password asks for it, or another second factor, too.
+ * From then on it signs in by itself (`signIn.passkey`), and a sign-in by the password asks for it, or another second factor, too.
  * All sessions end; the caller goes on in a new one, by the tokens of the answer. With an account's first second factor come ten
  * recovery codes.
  * Errors: `VALIDATION_ERROR` for an answer that is not accepted, `UNAUTHORIZED` for a challenge that is not good (any more),
  * `DUPLICATE_RESOURCE` for a passkey that is known, `CONFLICT` for an account that has twenty by now.
  */
 export interface AddPasskey {
-  /** The challenge of `factors.add_passkey_start`. */
+  /** The challenge of `factors.addPasskeyStart`. */
   readonly challenge: string;
   /** What the browser answered: a `RegistrationResponseJSON`, as text. */
   readonly response: string;
@@ -94,7 +94,7 @@ export interface FactorList {
   /** How many recovery codes were not used yet. */
   readonly recoveryCodesLeft: number;
   /**
-   * Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
+   * Whether the account has to have one: by the setting `secondFactor`, or by a role of its user's. The last one cannot be removed
    * then.
    */
   readonly areRequired: boolean;
@@ -123,7 +123,7 @@ export interface RecoveryCodes {
 /**
  * Removes a second factor of the caller's account; with the last one, its recovery codes.
  *
- * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.step_up` within the
+ * All sessions end; the caller goes on in a new one, by the tokens of the answer. It needs a sign-in or `sessions.stepUp` within the
  * last five minutes.
  * Errors: `CONFLICT` for the last one of an account that has to have one, and for a passkey without which nothing signs in to the
  * account any more; `RESOURCE_NOT_FOUND` if the account has no such factor.
@@ -138,7 +138,7 @@ export interface RemoveFactor {
  *
  * All sessions of the user end. The next sign-in asks for the password alone, and for a new second factor where one is required.
  * Permission `user:reset_factors`; for a user who holds more than the default roles `admin:all`: whoever knows the password may do
- * what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+ * what the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
  */
 export interface ResetFactorsOf {
   /** The user's id. */

@@ -28,17 +28,17 @@ export interface IdentityView {
 }
 
 /**
- * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`sign_in.external`).
+ * Links the caller's account to the subject of a token of another issuer, which signs in to it from then on (`signIn.external`).
  *
- * The token has the `nonce` of `identities.link_start`, or says that its subject signed in after that (`auth_time`, or `amr` of
+ * The token has the `nonce` of `identities.linkStart`, or says that its subject signed in after that (`auth_time`, or `amr` of
  * Supabase): so somebody else's token links nothing. It is used up. The user is told, with a link that undoes it.
- * It needs a sign-in or `sessions.step_up` within the last five minutes still.
+ * It needs a sign-in or `sessions.stepUp` within the last five minutes still.
  * Errors: `VALIDATION_ERROR` for a token that is not accepted, `UNAUTHORIZED` for a challenge that is not good any more and for a caller
  * without a session, `DUPLICATE_RESOURCE` for a subject for whom an account stands, `CONFLICT` for an account that stands for twenty,
  * `RATE_LIMIT_EXCEEDED` after too many tokens that were not accepted, `UNAVAILABLE` while the issuer's keys cannot be fetched.
  */
 export interface LinkIdentity {
-  /** The challenge of `identities.link_start`. */
+  /** The challenge of `identities.linkStart`. */
   readonly challenge: string;
   /** The issuer's token, at most 8 KiB. */
   readonly token: string;
@@ -48,7 +48,7 @@ export interface LinkIdentity {
  * Ends that the caller's account stands for somebody at another issuer, which signs in to it no more.
  *
  * Sessions that were begun by a token of another issuer end, the caller's own as well if it is one. It needs a sign-in or
- * `sessions.step_up` within the last five minutes.
+ * `sessions.stepUp` within the last five minutes.
  * Errors: `CONFLICT` where nothing else signs in to the account, `RESOURCE_NOT_FOUND` if the account has no such identity.
  */
 export interface UnlinkIdentity {

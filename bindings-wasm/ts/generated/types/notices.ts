@@ -38,7 +38,7 @@ export type NoticeKind =
   | "password_reset"
   /** The same, of an account that has no password and signs in at another issuer. */
   | "sign_in_elsewhere"
-  /** Somebody asked to sign in by mail: `sign_in.mail_start`. Has a token and a code, for `sign_in.mail`. */
+  /** Somebody asked to sign in by mail: `signIn.mailStart`. Has a token and a code, for `signIn.mail`. */
   | "sign_in_code"
   /** The same, of an account that signs in by other ways alone: it has a second factor, or has to have one, or it has roles beyond the default ones and nobody has proved its address. */
   | "sign_in_by_other_ways"
@@ -46,7 +46,7 @@ export type NoticeKind =
   | "verification"
   /** Somebody was invited who has this address: `invitations.create`. Has a token, for `invitations.accept`. The address may have an account or none. */
   | "invitation"
-  /** Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for `users.confirm_registration`. */
+  /** Somebody asked for an account with this address, which nobody has: `users.register`. Has a token, for `users.confirmRegistration`. */
   | "registration"
   /** The owner asked to change the account's address to the one that this goes to: `email.change`. Has a token, for `email.confirm`. */
   | "email_change"

@@ -122,7 +122,7 @@ export interface SetPassword {
  *
  * It is told once and lets the user in for 72 hours, unless the configuration says otherwise. All sessions of the user
  * end. Permission `user:set_password`; for a user with more than the default roles `admin:all`, since whoever knows the
- * password may do what the user may. It needs a sign-in or `sessions.step_up` within the last five minutes.
+ * password may do what the user may. It needs a sign-in or `sessions.stepUp` within the last five minutes.
  */
 export interface SetTemporaryPassword {
   /** The user's id. */

@@ -11,7 +11,7 @@ import type { User } from "./common.js";
  * refused for whatever the user does with its own account: passwords, factors, sessions, addresses, keys, identities. It ends with the
  * caller's session, when either account is not active any more or the caller may not do this any more, and with all sessions of the
  * user, who sees it among its own and is told by mail. The audit log names both, and the reason.
- * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.step_up`
+ * Permission `user:impersonate`; for a user with more than the default roles `admin:all`. It needs a sign-in or `sessions.stepUp`
  * within the last five minutes.
  * Errors: `CONFLICT` for a user who is not active, `VALIDATION_ERROR` for oneself, `UNAUTHORIZED` for a caller without a session,
  * `FORBIDDEN` for an API key and for whoever acts as another user already.
@@ -181,7 +181,7 @@ export interface StepUp {
  * `RATE_LIMIT_EXCEEDED` after too many wrong answers or passwords.
  */
 export interface StepUpByPasskey {
-  /** The challenge of `sessions.step_up_passkey_start`. */
+  /** The challenge of `sessions.stepUpPasskeyStart`. */
   readonly challenge: string;
   /** What the browser answered: an `AuthenticationResponseJSON`, as text. */
   readonly response: string;

@@ -85,7 +85,7 @@ export interface ProveFactor {
  * codes. `RATE_LIMIT_EXCEEDED` after too many wrong codes by the name, or failed sign-ins from the address.
  */
 export interface SignInByMail {
-  /** The challenge of `sign_in.mail_start`. */
+  /** The challenge of `signIn.mailStart`. */
   readonly challenge: string;
   /** The eight digits, or the token behind the `#` of the link. */
   readonly code: string;
@@ -107,7 +107,7 @@ export interface SignInByMail {
  * `RATE_LIMIT_EXCEEDED` in the place of `UNAUTHORIZED` after too many wrong answers from the address; a right one is let in.
  */
 export interface SignInByPasskey {
-  /** The challenge of `sign_in.passkey_start`. */
+  /** The challenge of `signIn.passkeyStart`. */
   readonly challenge: string;
   /** What the browser answered: an `AuthenticationResponseJSON`, as text. */
   readonly response: string;
@@ -148,7 +148,7 @@ export interface SignInByToken {
 /**
  * Begins to add the authenticator app that a sign-in owes.
  *
- * Show the QR code, or the key, then give a code of the app to `sign_in.enrol`. Asked again with the same challenge it answers
+ * Show the QR code, or the key, then give a code of the app to `signIn.enrol`. Asked again with the same challenge it answers
  * the same.
  * Errors: `UNAUTHORIZED` for a challenge that is not good any more.
  */
@@ -160,7 +160,7 @@ export interface StartEnrol {
 /**
  * Begins to add a passkey as the second factor that a sign-in owes.
  *
- * Have a browser make one by the `options`, then give its answer to `sign_in.enrol_passkey`. Asked again with the same challenge
+ * Have a browser make one by the `options`, then give its answer to `signIn.enrolPasskey`. Asked again with the same challenge
  * it answers the same.
  * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `UNAVAILABLE` where the configuration has no `passkeyDomain`.
  */
@@ -172,7 +172,7 @@ export interface StartEnrolPasskey {
 /**
  * Begins to sign in by mail: mails a code to the account's address, if there is such an account.
  *
- * Give the code to `sign_in.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
+ * Give the code to `signIn.mail` within ten minutes, together with the challenge. The answer is the same, and takes as long,
  * whether or not there is an account; one that has a second factor, or has to have one, is mailed how it signs in instead.
  * Errors: `RATE_LIMIT_EXCEEDED` for a name for which somebody asked from the same network within the last minute, or five times within
  * an hour (of all networks together four and twenty times), and for an address of ten requests within an hour; `UNAVAILABLE` where `mailSignIn` is not set or nothing is mailed.
@@ -187,7 +187,7 @@ export interface StartSignInByMail {
 /**
  * Begins to sign in with a passkey, or to prove the second factor by one.
  *
- * Have a browser use one by the `options`, then give its answer to `sign_in.passkey` within ten minutes. Without a challenge any
+ * Have a browser use one by the `options`, then give its answer to `signIn.passkey` within ten minutes. Without a challenge any
  * passkey of the application will do: it says whose it is, and verifies who is there. Nothing is stored by that, so that a page may ask
  * for it whenever it is opened, also for the browser's suggestions in a field (`mediation: "conditional"`).
  * Errors: `UNAUTHORIZED` for a challenge that is not good any more, `CONFLICT` for an account that has no passkey, `UNAVAILABLE` where

@@ -212,7 +212,7 @@ export interface ListUsers {
  * Makes an account for oneself, where the setting `registration` says so.
  *
  * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
- * `registration`, and by `users.confirm_registration` it begins. The answer is the same whether or not somebody has the address, whose
+ * `registration`, and by `users.confirmRegistration` it begins. The answer is the same whether or not somebody has the address, whose
  * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
  * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
  * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
@@ -310,7 +310,7 @@ export interface SuspendUser {
  * Permission `user:update` before and after the change; the region and whatever else the policy's
  * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
  * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
- * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+ * somebody else's needs a sign-in or `sessions.stepUp` within the last five minutes, and `admin:all` for a user with
  * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
  * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
  */

@@ -54,7 +54,7 @@ pub struct CreateApiKey {
     /// After how many seconds it ends, at most 365 days. Default: 90 days.
     pub expires_in_seconds: Option<i64>,
     /// From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-    /// from everywhere. Behind proxies it takes [`Config::trusted_proxies`](crate::Config::trusted_proxies).
+    /// from everywhere. Behind proxies it takes the setting `trusted_proxies`.
     pub networks: Option<Vec<String>>,
 }
 

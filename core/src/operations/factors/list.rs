@@ -36,7 +36,7 @@ pub struct FactorList {
     pub former: Vec<FormerFactorView>,
     /// How many recovery codes were not used yet.
     pub recovery_codes_left: i64,
-    /// Whether the account has to have one: by `Config::second_factor`, or by a role of its user's. The last one cannot be removed
+    /// Whether the account has to have one: by the setting `second_factor`, or by a role of its user's. The last one cannot be removed
     /// then.
     pub are_required: bool,
 }

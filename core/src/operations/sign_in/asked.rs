@@ -44,9 +44,9 @@ pub(in crate::operations) fn asked(
     bound: &[&[u8]],
 ) -> Result<Asked> {
     let services = plan.services;
-    let id = signed_id::read(purpose, text)?;
+    let id = signed_id::read(purpose, text).map_err(|_| super::void())?;
     let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], purpose, text, bound);
-    plan.by_root(verify)?;
+    plan.by_root(verify).map_err(|_| super::void())?;
     let at = id.get_timestamp().map(|at| at.to_unix()).and_then(|(seconds, nanos)| {
         let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
         Time::from_microsecond(micros.checked_add(i64::from(nanos / 1_000))?).ok()

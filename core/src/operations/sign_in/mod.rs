@@ -320,11 +320,11 @@ pub(super) trait Steps {
 #[portable_async]
 impl Steps for Plan<'_> {
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
-        let id = ChallengeId(signed_id::read(Purpose::Challenge, text)?);
+        let id = ChallengeId(signed_id::read(Purpose::Challenge, text).map_err(|_| void())?);
         let challenge: Challenge = self.reads().get(&(id,)).await?.ok_or_else(void)?;
         let bound = challenge.bound();
         let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], Purpose::Challenge, text, &bound);
-        self.by_root(verify)?;
+        self.by_root(verify).map_err(|_| void())?;
         if challenge.step == purpose { Ok(challenge) } else { Err(void()) }
     }
 
@@ -431,5 +431,5 @@ impl Opened {
 
 /// One answer for whatever makes a challenge void.
 pub(super) fn void() -> Error {
-    Error::new(Reason::InvalidToken, "the challenge is not valid; sign in again")
+    Error::new(Reason::InvalidToken, "the challenge is not valid (any more); begin again")
 }

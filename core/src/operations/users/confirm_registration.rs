@@ -6,7 +6,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{Fields, UserView, existing, insert_own, shown};
+use super::{Fields, UserView, existing, insert_own, register, shown};
 use crate::{
     config::Registration,
     credentials::{
@@ -74,7 +74,7 @@ impl Operation for ConfirmRegistration {
 
     async fn plan((token, password): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<ConfirmedRegistration> {
         if plan.services.config.registration == Registration::Off {
-            return Err(Error::new(Reason::NotOffered, "nobody registers here by itself"));
+            return Err(register::not_offered());
         }
         let pending = open(plan, token).await?;
         // Counted as a user's: it is nobody's yet.

@@ -104,7 +104,7 @@ impl Operation for RegisterUser {
 
     async fn plan(new: &Registering, (): (), plan: &mut Plan<'_>) -> Result<RegisteredUser> {
         let is_open = match plan.services.config.registration {
-            Registration::Off => return Err(Error::new(Reason::NotOffered, "nobody registers here by itself")),
+            Registration::Off => return Err(not_offered()),
             Registration::Verified => {
                 notices::require_notifier(plan)?;
                 false
@@ -137,6 +137,11 @@ impl Operation for RegisterUser {
         plan.count_failed(&tried).await?;
         if is_open { new.make(plan, hash).await } else { new.ask(plan, hash).await }
     }
+}
+
+/// The refusal where the setting says that nobody may.
+pub(super) fn not_offered() -> Error {
+    Error::new(Reason::NotOffered, "nobody registers here: the setting `registration` is `off`")
 }
 
 impl Registering {

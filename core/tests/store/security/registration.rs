@@ -254,8 +254,13 @@ async fn usr_2_what_is_switched_off_begins_nothing() {
     let builder = UserManagement::builder().config(off).storage(stage.storage.clone()).notifier(stage.mails.clone());
     let closed = builder.environment(stage.clock.clone()).open().await.unwrap();
     let confirm = ConfirmRegistration::new(token, PASSWORD);
-    let refused = closed.anonymous(RequestContext::default()).users().confirm_registration(confirm).await;
-    assert_eq!(reason(refused), Reason::NotOffered);
+    let visitor = closed.anonymous(RequestContext::default());
+    let refused = visitor.users().confirm_registration(confirm).await.unwrap_err();
+    let asked = visitor.users().register(RegisterUser::new("eve@example.org", PASSWORD)).await.unwrap_err();
+    for told in [refused, asked] {
+        assert_eq!(told.reason(), Reason::NotOffered);
+        assert!(told.message().contains("the setting `registration`"), "{told}");
+    }
 }
 
 /// Trying names one after the other costs as many tries as registering.

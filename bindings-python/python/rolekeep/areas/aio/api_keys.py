@@ -47,7 +47,7 @@ class AsyncApiKeys:
             expires_in_seconds: After how many seconds it ends, at most 365 days. Default: 90 days.
             networks: From where it may be used, addresses and networks (`192.0.2.7`,
                 `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given: from everywhere. Behind
-                proxies it takes `Config::trusted_proxies`(crate::Config::trusted_proxies).
+                proxies it takes the setting `trusted_proxies`.
         """
         return decode(NewApiKey, await self._caller.call("api_keys.create", {
             "name": name,

@@ -97,7 +97,13 @@ async fn sec_4_a_challenge_is_for_nothing_else() {
     let setup = me.factors().add_start().await.unwrap();
     let added = App::new(&setup.secret, &stage.clock);
     for wrong in [&setup.challenge, &"rkx_".into(), &"".into(), &Secret::from(format!("{}A", owed.expose()))] {
-        assert_eq!(reason(stage.prove(wrong, &app.code()).await), Reason::InvalidToken);
+        let told = stage.prove(wrong, &app.code()).await.unwrap_err();
+        assert_eq!(told.reason(), Reason::InvalidToken);
+        assert_eq!(
+            told.message(),
+            "the challenge is not valid (any more); begin again",
+            "alike, whatever is wrong with it"
+        );
     }
     assert_eq!(reason(me.factors().add(AddFactor::new(owed.clone(), added.code())).await), Reason::InvalidToken);
     let enrol = rolekeep::sign_in::Enrol::new(setup.challenge.clone(), added.code());
@@ -200,6 +206,10 @@ async fn v7_5_1_a_password_alone_makes_nothing_fresh() {
     let change = rolekeep::passwords::ChangePassword::new(PASSWORD, "another horse battery staple");
     let me = stage.with_tokens(&me.passwords().change(change).await.unwrap()).await;
     assert_eq!(reason(me.factors().add_start().await), Reason::StepUpRequired);
+    // Whom the application vouches for has no session to step up in.
+    let vouched = stage.um.acting_as(me.users().me().await.unwrap().id).await.unwrap();
+    let told = vouched.factors().add_start().await.unwrap_err();
+    assert!(told.reason() == Reason::StepUpRequired && !told.message().contains("step_up"), "{told}");
 }
 
 /// Two at once: one is let in.

@@ -63,7 +63,7 @@ class CreateApiKeyBuilder(private val name: String) {
 
     /**
      * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
-     * from everywhere. Behind proxies it takes [`Config::trusted_proxies`](crate::Config::trusted_proxies).
+     * from everywhere. Behind proxies it takes the setting `trusted_proxies`.
      */
     fun networks(value: List<String>?) = apply { networks = value }
 

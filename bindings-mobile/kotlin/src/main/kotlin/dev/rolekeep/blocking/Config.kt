@@ -286,7 +286,9 @@ class ConfigBuilder() {
     /**
      * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
      * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
-     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have tokens alone.
+     * `passwords.reset`, `rkv_` for `verification.confirm`, `rkm_` for `sign_in.mail`, `rke_` for `email.confirm`, `rki_` for
+     * `invitations.accept`, `rkg_` for `users.confirm_registration`, `rku_` for `email.revert`. Default: none; notices have
+     * tokens alone.
      */
     fun linkUrl(value: String?) = apply { linkUrl = value }
 
@@ -382,7 +384,7 @@ class TrustedIssuerBuilder(private val issuer: String) {
     fun secret(value: String?) = apply { secret = value }
 
     /**
-     * Whether its tokens are taken in place of access tokens, too: by [`authenticate`](crate::UserManagement::authenticate), as often as
+     * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
      * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
      * may that has proved one factor, and nothing that a user does in person (change a password, list sessions); it has no session, so
      * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
