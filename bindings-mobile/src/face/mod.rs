@@ -18,6 +18,7 @@ mod notices;
 mod passwords;
 mod permissions;
 mod policy;
+mod preferences;
 mod regions;
 mod roles;
 mod rules;
@@ -49,6 +50,7 @@ pub use notices::*;
 pub use passwords::*;
 pub use permissions::*;
 pub use policy::*;
+pub use preferences::*;
 pub use regions::*;
 pub use roles::*;
 pub use rules::*;
@@ -65,6 +67,11 @@ impl Caller {
     /// Accounts.
     pub fn get_users(self: Arc<Self>) -> Arc<Users> {
         Arc::new(Users { caller: self })
+    }
+
+    /// What the caller likes.
+    pub fn get_preferences(self: Arc<Self>) -> Arc<Preferences> {
+        Arc::new(Preferences { caller: self })
     }
 
     /// Logins: tokens and the sessions they belong to.

@@ -98,6 +98,7 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
+  Preferences,
   ProveFactor,
   ReassignDrone,
   RecoveryCodes,
@@ -148,6 +149,7 @@ import type {
   UnlinkIdentity,
   UpdateDrone,
   UpdatePermission,
+  UpdatePreferences,
   UpdateRegion,
   UpdateRole,
   UpdateUser,
@@ -320,6 +322,30 @@ export class Users {
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
+  }
+}
+
+/** What the caller likes. */
+export class Preferences {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
+   * time zone, mail welcome and text messages not.
+   */
+  get(): Promise<Preferences> {
+    return this.#run("preferences.get", {}, "GetPreferences", "Preferences");
+  }
+  /**
+   * Changes the given preferences of the caller; null clears one.
+   *
+   * Errors: `CONFLICT` if `expectedVersion` is stale.
+   */
+  update(input: UpdatePreferences = {}): Promise<Preferences> {
+    return this.#run("preferences.update", input, "UpdatePreferences", "Preferences");
   }
 }
 
@@ -1547,6 +1573,10 @@ export abstract class Areas extends Asker {
   /** Accounts. */
   get users(): Users {
     return new Users(this.run);
+  }
+  /** What the caller likes. */
+  get preferences(): Preferences {
+    return new Preferences(this.run);
   }
   /** Logins: tokens and the sessions they belong to. */
   get sessions(): Sessions {

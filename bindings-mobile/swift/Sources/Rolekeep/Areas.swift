@@ -5,6 +5,9 @@ extension Caller {
     /// Accounts.
     public var users: Users { getUsers() }
 
+    /// What the caller likes.
+    public var preferences: Preferences { getPreferences() }
+
     /// Logins: tokens and the sessions they belong to.
     public var sessions: Sessions { getSessions() }
 

@@ -54,6 +54,10 @@ from .users import (
     RegisteredUser,
     UserSort,
 )
+from .preferences import (
+    Preferences,
+    Theme,
+)
 from .sessions import (
     Impersonation,
     Session,
@@ -228,6 +232,7 @@ __all__ = [
     "PolicyPart",
     "PolicySummary",
     "PolicyValidation",
+    "Preferences",
     "Problem",
     "Proof",
     "ProposedChange",
@@ -263,6 +268,7 @@ __all__ = [
     "TemporaryPassword",
     "TestOutcome",
     "TestTrace",
+    "Theme",
     "TimeStorage",
     "TokenAlgorithm",
     "TokenInspection",

@@ -21,6 +21,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.grant_admin" -> me.users.grantAdmin(readGrantAdmin(input)).let { JsonNull }
     "users.revoke_admin" -> me.users.revokeAdmin(readRevokeAdmin(input)).let { JsonNull }
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
+    "preferences.get" -> writePreferences(input.record().let { me.preferences.get() })
+    "preferences.update" -> writePreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
     "sessions.refresh" -> writeTokens(me.sessions.refresh(readRefresh(input)))
     "sessions.inspect" -> writeTokenInspection(me.sessions.inspect(readInspectToken(input)))
@@ -312,6 +314,25 @@ fun readDeleteUser(from: JsonElement) = from.record("id", "expected_version").le
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
     )
+}
+
+fun readUpdatePreferences(from: JsonElement) = from.record("expected_version", "theme", "language", "time_zone", "email_notifications", "sms_notifications", "data").let { it ->
+    UpdatePreferences(
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        theme = it.change("theme") { readTheme(it) },
+        language = it.patch("language", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        timeZone = it.patch("time_zone", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        emailNotifications = it.change("email_notifications") { readBool(it) },
+        smsNotifications = it.change("sms_notifications") { readBool(it) },
+        data = it.map("data") { readJson(it) },
+    )
+}
+
+fun readTheme(from: JsonElement) = when (val word = readString(from)) {
+    "system" -> Theme.SYSTEM
+    "light" -> Theme.LIGHT
+    "dark" -> Theme.DARK
+    else -> throw Inexpressible("$word is no Theme")
 }
 
 fun readLogin(from: JsonElement) = from.record("identifier", "password", "device_name", "platform", "device_token").let { it ->
@@ -1355,6 +1376,23 @@ fun writeUserPage(from: UserPage) = json(
     "has_previous" to writeBool(from.hasPrevious),
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
+
+fun writePreferences(from: Preferences) = json(
+    "theme" to writeTheme(from.theme),
+    "language" to from.language?.let { writeString(it) },
+    "time_zone" to from.timeZone?.let { writeString(it) },
+    "email_notifications" to writeBool(from.emailNotifications),
+    "sms_notifications" to writeBool(from.smsNotifications),
+    "data" to writeMap(from.data) { writeJson(it) },
+    "updated_at" to from.updatedAt?.let { writeTime(it) },
+    "version" to writeInt(from.version),
+)
+
+fun writeTheme(from: Theme) = writeString(when (from) {
+    Theme.SYSTEM -> "system"
+    Theme.LIGHT -> "light"
+    Theme.DARK -> "dark"
+})
 
 fun writeSignInResult(from: SignInResult) = json(
     "step" to writeSignInStep(from.step),

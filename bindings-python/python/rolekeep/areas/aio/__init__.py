@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._ffi import AsyncFfi
 from .users import AsyncUsers
+from .preferences import AsyncPreferences
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
 from .factors import AsyncFactors
@@ -37,6 +38,7 @@ __all__ = [
     "AsyncPasswords",
     "AsyncPermissions",
     "AsyncPolicy",
+    "AsyncPreferences",
     "AsyncRegions",
     "AsyncRoles",
     "AsyncSessions",
@@ -57,6 +59,11 @@ class AsyncAreas:
     def users(self: AsyncFfi) -> AsyncUsers:
         """Accounts."""
         return AsyncUsers(self)
+
+    @property
+    def preferences(self: AsyncFfi) -> AsyncPreferences:
+        """What the caller likes."""
+        return AsyncPreferences(self)
 
     @property
     def sessions(self: AsyncFfi) -> AsyncSessions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._ffi import Ffi
 from .users import Users
+from .preferences import Preferences
 from .sessions import Sessions
 from .sign_in import SignIn
 from .factors import Factors
@@ -37,6 +38,7 @@ __all__ = [
     "Passwords",
     "Permissions",
     "Policy",
+    "Preferences",
     "Regions",
     "Roles",
     "Sessions",
@@ -57,6 +59,11 @@ class Areas:
     def users(self: Ffi) -> Users:
         """Accounts."""
         return Users(self)
+
+    @property
+    def preferences(self: Ffi) -> Preferences:
+        """What the caller likes."""
+        return Preferences(self)
 
     @property
     def sessions(self: Ffi) -> Sessions:

@@ -6,6 +6,9 @@ import kotlinx.coroutines.flow.Flow
 /** Accounts. */
 val Caller.users: Users get() = getUsers()
 
+/** What the caller likes. */
+val Caller.preferences: Preferences get() = getPreferences()
+
 /** Logins: tokens and the sessions they belong to. */
 val Caller.sessions: Sessions get() = getSessions()
 

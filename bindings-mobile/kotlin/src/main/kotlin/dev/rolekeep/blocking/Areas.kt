@@ -8,6 +8,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Accounts. */
     fun users() = BlockingUsers(areas.getUsers())
 
+    /** What the caller likes. */
+    fun preferences() = BlockingPreferences(areas.getPreferences())
+
     /** Logins: tokens and the sessions they belong to. */
     fun sessions() = BlockingSessions(areas.getSessions())
 
