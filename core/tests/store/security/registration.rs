@@ -117,6 +117,20 @@ async fn sec_1_an_address_that_is_taken_is_answered_as_one_that_is_free() {
     assert_eq!((stage.mails.left(), stage.pending().await), (0, 4));
 }
 
+/// What somebody typed may be another mailbox, however its name compares: it is not told who has the address.
+#[tokio::test]
+async fn sec_1_who_has_an_address_is_told_where_that_one_reads_it() {
+    let stage = Stage::open(Registration::Verified).await;
+    stage.um.system().users().create(CreateUser::new(ADA).password(PASSWORD)).await.unwrap();
+    for typed in ["ADA@example.org", "\u{ff41}da@example.org"] {
+        stage.clock.pass(61);
+        stage.register(1, RegisterUser::new(typed, OTHER)).await.unwrap();
+        stage.is_quiet().await;
+        stage.mails.take("address_taken", ADA).await;
+        assert_eq!(stage.mails.left(), 0, "{typed}");
+    }
+}
+
 #[tokio::test]
 async fn sec_10_a_link_alone_begins_nothing() {
     let stage = Stage::open(Registration::Verified).await;
