@@ -14,7 +14,7 @@ use crate::{
         invitation::{Invitation, InvitationEnd, StoredRole},
         secret::Secret,
         session::SessionEnd,
-        text::canonical,
+        text::is_same_mailbox,
         time::Time,
         user::{User, UserStatus},
     },
@@ -129,7 +129,7 @@ async fn of_address(plan: &Plan<'_>, invitation: &Invitation) -> Result<Option<U
     let Some(holder) = plan.holder("email", &invitation.email).await? else { return Ok(None) };
     let id: UserId = holder.parse().map_err(|_| void())?;
     let user: User = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let has_it = user.email.as_deref().map(canonical) == Some(canonical(&invitation.email));
+    let has_it = user.email.as_deref().is_some_and(|own| is_same_mailbox(own, &invitation.email));
     if has_it && user.is_active(plan.now) { Ok(Some(user)) } else { Err(void()) }
 }
 
