@@ -306,3 +306,57 @@ async fn sec_16_two_register_one_name() {
     assert_eq!(reason(one.and(two)), Reason::Taken);
     assert_eq!(stage.users().await.len(), 1);
 }
+
+/// Nobody was mailed, so that nobody waits for the next mail.
+#[tokio::test]
+async fn usr_2_who_finds_a_name_taken_chooses_another_at_once() {
+    let stage = Stage::open(Registration::Verified).await;
+    stage.um.system().users().create(CreateUser::new("other@example.org").username("ada")).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(reason(stage.register(1, RegisterUser::new(ADA, PASSWORD).username("ada")).await), Reason::Taken);
+    }
+    stage.register(1, RegisterUser::new(ADA, PASSWORD).username("ada2")).await.unwrap();
+    let token = stage.token(ADA).await;
+    stage.confirm(&token, PASSWORD).await.unwrap();
+    assert_eq!(reason(stage.register(1, RegisterUser::new(ADA, PASSWORD)).await), Reason::RateLimited);
+}
+
+/// An address is mailed now and then, whoever asks; who asks for somebody else's does not keep its owner from an account.
+#[tokio::test]
+async fn sec_15_strangers_keep_nobody_from_registering() {
+    let stage = Stage::open(Registration::Verified).await;
+    let ask = |at| stage.register(at, RegisterUser::new(ADA, OTHER));
+    for at in 0..20 {
+        ask(at / 5).await.unwrap();
+        stage.mails.take("registration", ADA).await;
+        let again = stage.register(at / 5, RegisterUser::new(ADA, OTHER)).await;
+        assert_eq!(reason(again), Reason::RateLimited, "twice within a minute");
+        // The owner of the address asks elsewhere, at once.
+        if at == 4 {
+            stage.register(100, RegisterUser::new(ADA, PASSWORD)).await.unwrap();
+            let own = stage.mails.take("registration", ADA).await.token.unwrap();
+            stage.is_quiet().await;
+            assert_eq!(stage.mails.left(), 0);
+            assert_eq!(reason(stage.confirm(&own, OTHER).await), Reason::InvalidCredentials);
+        }
+        stage.clock.pass(61);
+    }
+    let mut all = Vec::new();
+    for at in 50..60 {
+        all.push(stage.register(at, RegisterUser::new(ADA, OTHER)).await);
+    }
+    assert_eq!(reason(all.pop().unwrap()), Reason::RateLimited, "all together have four times as many");
+}
+
+/// None of them is committed yet, so that the limits have room for all.
+#[tokio::test]
+async fn sec_15_of_who_registers_many_at_once_few_are_hashed() {
+    let stage = Stage::open(Registration::Verified).await;
+    stage.storage.slow_down(20);
+    let all = (0..100).map(|at| stage.register(1, RegisterUser::new(format!("eve{at}@example.org"), PASSWORD)));
+    let ended = futures_util::future::join_all(all).await;
+    assert_eq!(ended.iter().filter(|one| one.is_ok()).count(), 10);
+    assert!(ended.into_iter().filter(Result::is_err).all(|one| reason(one) == Reason::RateLimited));
+    // Twenty at a time, until ten are committed.
+    assert!(stage.clock.hashed() <= 30, "{}", stage.clock.hashed());
+}
