@@ -360,3 +360,22 @@ async fn sec_15_of_who_registers_many_at_once_few_are_hashed() {
     // Twenty at a time, until ten are committed.
     assert!(stage.clock.hashed() <= 30, "{}", stage.clock.hashed());
 }
+
+/// What strangers guessed at a name before anybody had it was guessed at nobody.
+#[tokio::test]
+async fn v6_1_1_guesses_of_before_keep_nobody_from_a_new_account() {
+    for registration in [Registration::Open, Registration::Verified] {
+        let stage = Stage::open(registration).await;
+        for at in 0..30 {
+            let from = RequestContext::from_ip(format!("198.51.100.{at}"));
+            assert_eq!(reason(stage.um.login(ADA, OTHER, from).await), Reason::InvalidCredentials);
+            stage.clock.pass(180);
+        }
+        stage.register(1, RegisterUser::new(ADA, PASSWORD)).await.unwrap();
+        if registration == Registration::Verified {
+            let token = stage.token(ADA).await;
+            stage.confirm(&token, PASSWORD).await.unwrap();
+        }
+        assert!(is_let_in(&stage.um, ADA, PASSWORD).await, "{registration:?}");
+    }
+}
