@@ -278,6 +278,19 @@ async fn v6_2_12_a_stranger_asks_the_list_a_few_times() {
     }
 }
 
+/// Nor does who is invited.
+#[tokio::test]
+async fn v6_2_12_who_is_invited_asks_the_list_a_few_times() {
+    let stage = Stage::open().await;
+    let prepared = stage.prepare(Way::Accept).await;
+    for _ in 0..5 {
+        assert_eq!(prepared.choose(LEAKED).await.unwrap_err().fields()[0].code, FieldCode::BreachedPassword);
+    }
+    assert_eq!(stage.list.asked().len(), 5);
+    assert_eq!(prepared.choose(LEAKED).await.unwrap_err().reason(), Reason::RateLimited);
+    assert_eq!(stage.list.asked(), [""; 0]);
+}
+
 /// A world in which five seconds are over at once.
 struct Hasty(TokioEnvironment);
 
