@@ -17,8 +17,8 @@ use crate::{Caller, Result, Timestamp, Uuid};
 /// else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
 /// account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
-/// stays good after all but the first.
+/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+/// `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct AcceptInvitation {
@@ -246,8 +246,8 @@ impl Invitations {
     /// else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
     /// account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
     /// Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-    /// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
-    /// stays good after all but the first.
+    /// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+    /// `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
     pub async fn accept(&self, input: AcceptInvitation) -> Result<AcceptedInvitation> {
         self.caller.run("invitations.accept", &input).await
     }

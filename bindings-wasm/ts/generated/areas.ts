@@ -175,7 +175,8 @@ export class Users {
    * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
    * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
    * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-   * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+   * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
+   * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
    */
   register(input: RegisterUser): Promise<RegisteredUser> {
     return this.#run("users.register", input, "RegisterUser", "RegisteredUser");
@@ -241,7 +242,8 @@ export class Users {
    * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
    * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
    * somebody else's needs a sign-in or `sessions.stepUp` within the last five minutes, and `admin:all` for a user with
-   * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+   * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
+   * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
    * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateUser): Promise<User> {
@@ -1062,8 +1064,8 @@ export class Invitations {
    * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
    * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
    * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-   * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
-   * stays good after all but the first.
+   * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+   * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
    */
   accept(input: AcceptInvitation): Promise<AcceptedInvitation> {
     return this.#run("invitations.accept", input, "AcceptInvitation", "AcceptedInvitation");

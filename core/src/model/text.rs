@@ -169,6 +169,12 @@ pub fn canonical(text: &str) -> String {
     unicode::nfkc(&lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect::<String>())
 }
 
+/// Whether two addresses are of one mailbox: but for the case of letters they are the same. Of those that are one name only because
+/// their letters are compatible, another provider's user may read the one, and the account's owner the other.
+pub fn is_same_mailbox(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
     // Bytes first: a huge text is refused without being read (SEC-14).
     let count = if text.len() > MAX_BYTES { usize::MAX } else { text.chars().count() };

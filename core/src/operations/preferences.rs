@@ -10,6 +10,7 @@ use super::{
     Access, Operation,
     plan::{Plan, expect_version},
     services::Services,
+    users::existing,
 };
 use crate::model::{
     check::{Checks, Invalid},
@@ -180,6 +181,8 @@ impl Operation for UpdatePreferences {
         if changed.is_empty() {
             return Ok(before.into());
         }
+        // Whoever deletes the account meanwhile must see what joins it.
+        plan.check(&existing(plan.reads(), before.user_id).await?);
         plan.audit("preferences.update", Some(("user", before.user_id.to_string())), Some(changed.join(", ")));
         Ok(plan.follow(stored.as_ref(), Preferences { updated_at: plan.now, ..after }).into())
     }

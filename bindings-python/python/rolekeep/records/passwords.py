@@ -44,4 +44,4 @@ class TemporaryPassword:
     password: str = field(repr=False)
     """The password: 28 letters and digits in seven groups."""
     expires_at: datetime
-    """From when on it lets nobody in."""
+    """From when on it lets nobody in, and proves nothing."""

@@ -133,6 +133,6 @@ export interface SetTemporaryPassword {
 export interface TemporaryPassword {
   /** The password: 28 letters and digits in seven groups. */
   readonly password: string;
-  /** From when on it lets nobody in. */
+  /** From when on it lets nobody in, and proves nothing. */
   readonly expiresAt: Date;
 }

@@ -138,14 +138,20 @@ pub(super) async fn changed(
 /// Plans that the former address can undo it, and is nobody else's until then; whether it can. One that was never proved may
 /// have been mistyped: whoever has it gets no account by that.
 async fn undoable(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<bool> {
-    let is_other = |address: &&String| text::canonical(address) != text::canonical(&by.address);
+    let is_other = |address: &&String| !text::is_same_mailbox(address, &by.address);
     let Some(former) = before.email.as_ref().filter(is_other) else { return Ok(false) };
+    // Two mailboxes of compatible letters are one name, which the account has.
+    let is_same_name = text::canonical(former) == text::canonical(&by.address);
     if !before.email_verified {
-        plan.release("email", former, before.id).await?;
+        if !is_same_name {
+            plan.release("email", former, before.id).await?;
+        }
         return Ok(false);
     }
     let link = links::make(plan, before, by.epoch, LinkPurpose::EmailRevert, former)?;
-    plan.hold("email", former, before.id, link.expires_at).await?;
+    if !is_same_name {
+        plan.hold("email", former, before.id, link.expires_at).await?;
+    }
     notices::tell_by_link(plan, NoticeKind::EmailChanged, before, link)?;
     Ok(true)
 }

@@ -54,7 +54,7 @@ impl Operation for RevertEmail {
         let (before, link) = (&opened.user, &opened.link);
         let others = changes_of(plan, before, Predicate::equals("epoch", link.epoch).negate()).await?;
         undo(plan, before, &others, link.epoch).await?;
-        let is_same = before.email.as_deref().map(text::canonical) == Some(text::canonical(&link.address));
+        let is_same = before.email.as_deref().is_some_and(|own| text::is_same_mailbox(own, &link.address));
         if !is_same {
             notices::tell(plan, NoticeKind::EmailChanged, before)?;
         }

@@ -14,14 +14,14 @@ use crate::{
         invitation::{Invitation, InvitationEnd, StoredRole},
         secret::Secret,
         session::SessionEnd,
-        text::canonical,
+        text::is_same_mailbox,
         time::Time,
         user::{User, UserStatus},
     },
     operations::{
         Access, Operation,
         epochs::{self, Keys, Password},
-        limits,
+        limits::{self, Claimed, Standing, Tries, Try},
         links::void,
         notices,
         passwords::NewPassword,
@@ -40,8 +40,8 @@ use crate::{
 /// else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
 /// account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
-/// stays good after all but the first.
+/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+/// `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AcceptInvitation {
@@ -92,11 +92,16 @@ impl Operation for AcceptInvitation {
 
     async fn plan(accepting: &Accepting, (): (), plan: &mut Plan<'_>) -> Result<AcceptedInvitation> {
         let invitation = open(plan, &accepting.asked.token).await?;
+        // Counted as a user's: it is nobody's yet.
+        let claimed = Claimed::Session(UserId(invitation.id.0), invitation.id.0);
+        let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
+        let standing = plan.standing(&tried).await?;
+        let told = (&tried, &standing);
         let mut gives_more = true;
         let user = match of_address(plan, &invitation).await? {
             None => {
                 require_may_still(plan, &invitation, None).await?;
-                accepting.make(plan, &invitation).await?
+                accepting.make(plan, &invitation, told).await?
             }
             Some(user) => {
                 gives_more = require_may_still(plan, &invitation, Some(&user)).await?;
@@ -105,7 +110,7 @@ impl Operation for AcceptInvitation {
                     accepting.join(plan, user, credential).await?
                 } else {
                     require_unproved(plan, &user, credential.as_ref()).await?;
-                    accepting.take_over(plan, &invitation, user).await?
+                    accepting.take_over(plan, &invitation, user, told).await?
                 }
             }
         };
@@ -129,7 +134,7 @@ async fn of_address(plan: &Plan<'_>, invitation: &Invitation) -> Result<Option<U
     let Some(holder) = plan.holder("email", &invitation.email).await? else { return Ok(None) };
     let id: UserId = holder.parse().map_err(|_| void())?;
     let user: User = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let has_it = user.email.as_deref().map(canonical) == Some(canonical(&invitation.email));
+    let has_it = user.email.as_deref().is_some_and(|own| is_same_mailbox(own, &invitation.email));
     if has_it && user.is_active(plan.now) { Ok(Some(user)) } else { Err(void()) }
 }
 
@@ -176,12 +181,12 @@ async fn require_unproved(plan: &mut Plan<'_>, user: &User, credential: Option<&
 
 impl Accepting {
     /// Plans the account of somebody who has none.
-    async fn make(&self, plan: &mut Plan<'_>, invitation: &Invitation) -> Result<User> {
+    async fn make(&self, plan: &mut Plan<'_>, invitation: &Invitation, told: Told<'_>) -> Result<User> {
         let fields = self.fields(plan, invitation)?;
-        self.require_free(plan, &fields, None).await?;
+        self.require_free(plan, &fields, None, told).await?;
         let new = NewUser {
             id: None,
-            password_hash: Some(self.hash(plan).await?),
+            password_hash: Some(self.hash(plan, told).await?),
             is_imported: false,
             fields,
             region: None,
@@ -197,10 +202,16 @@ impl Accepting {
     }
 
     /// Plans that an account whose address nobody had proved is of who was mailed, and that nothing counts any more that was set before.
-    async fn take_over(&self, plan: &mut Plan<'_>, invitation: &Invitation, user: User) -> Result<User> {
+    async fn take_over(
+        &self,
+        plan: &mut Plan<'_>,
+        invitation: &Invitation,
+        user: User,
+        told: Told<'_>,
+    ) -> Result<User> {
         let fields = self.fields(plan, invitation)?;
-        self.require_free(plan, &fields, Some(user.id)).await?;
-        let hash = self.hash(plan).await?;
+        self.require_free(plan, &fields, Some(user.id), told).await?;
+        let hash = self.hash(plan, told).await?;
         verification::void_others(plan, &user).await?;
         let chosen = Password::Chosen { hash, is_short: fields.is_password_short };
         let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, chosen, Keys::Ended).await?;
@@ -269,18 +280,37 @@ impl Accepting {
     }
 
     /// Refuses a username that somebody else has.
-    async fn require_free(&self, plan: &Plan<'_>, fields: &Fields, own: Option<UserId>) -> Result<()> {
+    async fn require_free(
+        &self,
+        plan: &mut Plan<'_>,
+        fields: &Fields,
+        own: Option<UserId>,
+        told: Told<'_>,
+    ) -> Result<()> {
         let Some(username) = &fields.username else { return Ok(()) };
         let holder = plan.holder("username", username).await?;
         match holder.filter(|holder| own.map(|own| own.to_string()).as_ref() != Some(holder)) {
-            Some(_) => Err(Error::taken("username")),
+            Some(_) => Err(refuse(plan, told, Error::taken("username"))),
             None => Ok(()),
         }
     }
 
     /// The hash of the password. Last of all: whoever gets so far uses the invitation up, or is too late.
-    async fn hash(&self, plan: &Plan<'_>) -> Result<Secret> {
+    async fn hash(&self, plan: &mut Plan<'_>, told: Told<'_>) -> Result<Secret> {
         let password = self.password.as_ref().ok_or_else(|| wrong("password", FieldCode::Required, "must be given"))?;
-        password.hash(plan.services, "password", true).await
+        match password.hash(plan.services, "password", true).await {
+            Err(refused) if refused.reason() == Reason::InvalidInput => Err(refuse(plan, told, refused)),
+            hash => hash,
+        }
     }
+}
+
+/// What an answer counts in that tells of others, or that the application looks up.
+type Told<'t> = (&'t Try, &'t Standing);
+
+/// Plans that such an answer counts: nobody is invited to ask for one name, or one password, after the other.
+fn refuse(plan: &mut Plan<'_>, (tried, standing): Told<'_>, wrong: Error) -> Error {
+    plan.failed(tried, standing);
+    plan.refuse(wrong.clone());
+    wrong
 }

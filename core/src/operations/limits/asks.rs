@@ -1,5 +1,7 @@
 //! Asking for mail, and for an account.
 
+use std::net::IpAddr;
+
 use super::{
     lanes::{Claimed, Keys, Lane, Side, Try, canonical, known_device, network, networks},
     quota::Quota,
@@ -13,7 +15,7 @@ use crate::{
 const OF_ADDRESS: Quota = Quota { count: 10, period: HOUR };
 /// Of a name or a user, by kind: not twice in a minute, and so many in an hour.
 const OF_ONE: [Quota; 2] = [Quota { count: 1, period: HOUR / 60 }, Quota { count: 5, period: HOUR }];
-/// All who ask for codes by a name have so many times as many as one.
+/// All who ask for codes by a name, or for accounts of an address, have so many times as many as one.
 const STRANGERS_TIMES: u32 = 4;
 /// Of a user who invites others.
 const OF_INVITER: Quota = Quota { count: 100, period: HOUR };
@@ -69,20 +71,22 @@ impl Try {
             let key = keys.of(&format!("asks for {kind} by user"), user.0.as_bytes())?;
             side.lanes.push(Lane { key, quota: OF_INVITER });
         }
-        side.lanes.extend(of_mailed(&keys, kind, to)?);
+        side.lanes.extend(of_mailed(&keys, kind, to, None)?);
         Ok(Self::of(side))
     }
 
     /// Making an account for oneself, by a token of an issuer or by none. It counts with asking for mail: each lets a stranger write.
-    /// Where no address is known, all of an issuer are one lane, and all who come without.
+    /// Where no address is known, all of an issuer are one lane, and all who come without. Few of one address are looked at at a time:
+    /// each has a password hashed. That an address is mailed counts for that one, too; it keeps nobody from it who asks elsewhere.
     pub(in crate::operations) fn registering(
         services: &Services,
         actor: &Actor,
         issuer: Option<&str>,
         to: Option<&str>,
     ) -> Result<Self> {
-        let keys = Keys { services };
+        let (keys, from) = (Keys { services }, actor.request.origin.address);
         let mut side = of_address(&keys, actor)?;
+        let at_once = from.map(|from| keys.of("registers at once", network(from).as_bytes())).transpose()?;
         if side.lanes.is_empty() {
             let key = match issuer {
                 Some(issuer) => keys.of("registers by issuer", issuer.as_bytes())?,
@@ -91,9 +95,9 @@ impl Try {
             side.lanes.push(Lane { key, quota: OF_INVITER });
         }
         if let Some(to) = to {
-            side.lanes.extend(of_mailed(&keys, NoticeKind::Registration, to)?);
+            side.lanes.extend(of_mailed(&keys, NoticeKind::Registration, to, from)?);
         }
-        Ok(Self::of(side))
+        Ok(Self { at_once, ..Self::of(side) })
     }
 
     /// Telling a user of something that may come often.
@@ -106,13 +110,20 @@ impl Try {
     }
 }
 
-/// What counts for the address that is mailed, whoever asks.
-fn of_mailed(keys: &Keys<'_>, kind: NoticeKind, to: &str) -> Result<Vec<Lane>> {
-    let lane = |quota: Quota| {
-        let key = keys.of(&format!("asks for {kind} in {} by to", quota.period), canonical(to).as_bytes())?;
-        Ok(Lane { key, quota })
-    };
-    OF_ONE.into_iter().map(lane).collect()
+/// What counts for the address that is mailed, whoever asks; of strangers, who come from somewhere, for each of them, and more for all.
+fn of_mailed(keys: &Keys<'_>, kind: NoticeKind, to: &str, from: Option<IpAddr>) -> Result<Vec<Lane>> {
+    let to = canonical(to).into_bytes();
+    let own = from.map(|from| [to.as_slice(), network(from).as_bytes()].concat());
+    let times = if own.is_some() { STRANGERS_TIMES } else { 1 };
+    let own = own.map(|own| ("to and network", own, 1));
+    let mut lanes = Vec::new();
+    for (whose, id, times) in own.into_iter().chain([("to", to, times)]) {
+        for quota in OF_ONE.map(|quota| quota.times(times)) {
+            let key = keys.of(&format!("asks for {kind} in {} by {whose}", quota.period), &id)?;
+            lanes.push(Lane { key, quota });
+        }
+    }
+    Ok(lanes)
 }
 
 /// What counts for an address alone.

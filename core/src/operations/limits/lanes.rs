@@ -64,7 +64,7 @@ pub(in crate::operations) struct Try {
     /// Of all others.
     pub(super) other: Side,
     /// What has [`AT_ONCE`] places: the address, where it is known, or the user.
-    at_once: Option<String>,
+    pub(super) at_once: Option<String>,
 }
 
 /// Lanes that a try counts in together.

@@ -134,7 +134,7 @@ impl OneTimeLink {
     /// Whether it is good at this time for an account as it is now.
     pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, now: Time) -> bool {
         let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epoch_of(credential);
-        let is_of_address = || user.email.as_deref().map(text::canonical) == Some(text::canonical(&self.address));
+        let is_of_address = || user.email.as_deref().is_some_and(|own| text::is_same_mailbox(own, &self.address));
         self.used_at.is_none()
             && now < self.expires_at
             && is_of_epoch
@@ -174,7 +174,7 @@ pub(super) async fn of(
     let known: Vec<OneTimeLink> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
     let half = plan.now.plus_seconds(purpose.seconds() / 2);
     let is_fresh = |link: &&OneTimeLink| {
-        let is_same = link.purpose == purpose && text::canonical(&link.address) == text::canonical(address);
+        let is_same = link.purpose == purpose && text::is_same_mailbox(&link.address, address);
         is_same && link.expires_at > half && link.is_good(user, credential, plan.now)
     };
     if let Some(link) = known.iter().filter(is_fresh).max_by_key(|link| link.expires_at) {

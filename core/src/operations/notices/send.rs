@@ -105,7 +105,9 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
     // A link goes to the address that it is about, whatever the account's is by now.
     let of_link = link.as_ref().map(|link| link.address.clone());
     let of_user = || user.as_ref().and_then(|user| user.email.clone());
-    let Some(address) = of_link.or_else(|| row.address.clone()).or_else(of_user) else {
+    // What somebody asked to be mailed is not where its owner is told of that: it may be another mailbox of the same name.
+    let of_row = || row.address.clone().filter(|_| row.kind == kind);
+    let Some(address) = of_link.or_else(of_row).or_else(of_user) else {
         plan.follow_delete(row);
         return Ok(None);
     };

@@ -25,7 +25,7 @@ const TIMEOUT_MILLIS: u64 = 5_000;
 /// A list of passwords that are known from breaches.
 ///
 /// It is asked about each password that somebody chooses or the application sets, once the password fits the rule and
-/// before it is hashed: `users.register`, `users.create`, `passwords.change`, `passwords.reset`, `passwords.set`,
+/// before it is hashed: `users.create`, `users.register`, `passwords.change`, `passwords.reset`, `passwords.set`,
 /// `sign_in.password`, `invitations.accept` and `setup.seed`; not about those that are generated, and never at a sign-in. A password that the
 /// list contains is refused as [`FieldCode::BreachedPassword`](crate::FieldCode::BreachedPassword).
 ///

@@ -42,7 +42,7 @@ pub struct SetTemporaryPassword {
 pub struct TemporaryPassword {
     /// The password: 28 letters and digits in seven groups.
     pub password: Secret,
-    /// From when on it lets nobody in.
+    /// From when on it lets nobody in, and proves nothing.
     pub expires_at: Time,
 }
 

@@ -68,12 +68,20 @@ impl Operation for AssignRoles {
 
     async fn plan(asked: &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleAssignment>> {
         plan.require_administrator()?;
+        // What can be told without a row comes first, and together: of many names only a few are said that may have been meant.
+        let (mut checks, mut new) = (Checks::default(), Vec::new());
+        for (at, one) in asked.iter().enumerate() {
+            checks.part(&part(at));
+            new.push(one.check(&mut checks, plan.rules(), plan.now));
+        }
+        checks.whole();
+        checks.finish()?;
         plan.read_ahead::<User>(asked.iter().map(|one| (one.user_id,)).collect()).await?;
         let (mut checks, mut given) = (Checks::default(), Vec::new());
-        for (at, one) in asked.iter().enumerate() {
-            checks.part(&format!("assignments[{at}]"));
+        for (at, (one, new)) in asked.iter().zip(&new).enumerate() {
+            checks.part(&part(at));
             let assigned = match existing(plan.reads(), one.user_id).await {
-                Ok(user) => AssignRole::plan(one, user, plan).await,
+                Ok(user) => new.give(plan, &user).await,
                 Err(missing) => Err(missing),
             };
             match assigned {
@@ -85,6 +93,10 @@ impl Operation for AssignRoles {
         checks.finish()?;
         Ok(given)
     }
+}
+
+fn part(at: usize) -> String {
+    format!("assignments[{at}]")
 }
 
 /// Notes what is wrong with one assignment; any other error ends all of them.

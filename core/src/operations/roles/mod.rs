@@ -129,22 +129,29 @@ impl Operation for AssignRole {
 
     async fn plan(asked: &Self, user: User, plan: &mut Plan<'_>) -> Result<RoleAssignment> {
         plan.require_administrator()?;
-        let new = asked.check(plan.rules(), plan.now)?;
-        let scope = super::scopes::live(plan, &new.scope).await?;
-        give(plan, &user, &new.role, &scope, new.valid_from, new.valid_until, new.reason.clone()).await
+        let mut checks = Checks::default();
+        let new = asked.check(&mut checks, plan.rules(), plan.now);
+        checks.finish()?;
+        new.give(plan, &user).await
     }
 }
 
 impl AssignRole {
-    fn check(&self, rules: &RuleSet, now: Time) -> Result<NewAssignment> {
-        let mut checks = Checks::default();
+    /// The assignment that is meant, unless something wrong is noted.
+    fn check(&self, checks: &mut Checks, rules: &RuleSet, now: Time) -> NewAssignment {
         let (valid_from, valid_until) = (self.valid_from, self.valid_until);
         let terms = Terms { role: &self.role, scope: self.scope.as_deref(), valid_from, valid_until };
-        let scope = check_terms(&mut checks, rules, &terms, now);
+        let scope = check_terms(checks, rules, &terms, now).unwrap_or(Scope::Global);
         let reason = checks.optional("reason", self.reason.as_deref(), |reason| text::name(reason, 500));
-        checks.finish()?;
-        let scope = scope.unwrap_or(Scope::Global);
-        Ok(NewAssignment { role: self.role.clone(), scope, valid_from, valid_until, reason })
+        NewAssignment { role: self.role.clone(), scope, valid_from, valid_until, reason }
+    }
+}
+
+impl NewAssignment {
+    /// Plans it.
+    async fn give(&self, plan: &mut Plan<'_>, user: &User) -> Result<RoleAssignment> {
+        let scope = super::scopes::live(plan, &self.scope).await?;
+        give(plan, user, &self.role, &scope, self.valid_from, self.valid_until, self.reason.clone()).await
     }
 }
 
@@ -159,8 +166,9 @@ pub(super) struct Terms<'t> {
 /// The scope of a role that may be held on such terms; none: what is wrong was noted.
 pub(super) fn check_terms(checks: &mut Checks, rules: &RuleSet, terms: &Terms<'_>, now: Time) -> Option<Scope> {
     let mut own = Vec::new();
-    if let Err(problem) = rules.role(terms.role) {
-        own.push(("role", Invalid::new(FieldCode::NotFound, problem.message())));
+    let problem = rules.role(terms.role).err();
+    if let Some(problem) = &problem {
+        checks.unknown("role", FieldCode::NotFound, problem);
     }
     let (scope, wrong) = read_scope(rules, terms.role, terms.scope);
     own.extend(wrong.into_iter().map(|wrong| ("scope", wrong)));
@@ -173,7 +181,7 @@ pub(super) fn check_terms(checks: &mut Checks, rules: &RuleSet, terms: &Terms<'_
     if terms.valid_until.is_some_and(|until| until <= now) {
         own.push(out_of_range("must be in the future"));
     }
-    let is_right = own.is_empty();
+    let is_right = own.is_empty() && problem.is_none();
     own.into_iter().for_each(|(field, wrong)| checks.error(field, wrong));
     is_right.then_some(scope)
 }

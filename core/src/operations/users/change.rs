@@ -44,7 +44,8 @@ use crate::{
 /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
 /// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
 /// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-/// more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+/// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
+/// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
 /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -252,8 +253,10 @@ impl ValidChange {
         if after == before {
             return Ok(before);
         }
-        let address = |user: &User| user.email.as_deref().map(text::canonical);
-        let has_moved = address(&after) != address(&before);
+        let has_moved = match (&before.email, &after.email) {
+            (Some(before), Some(after)) => !text::is_same_mailbox(before, after),
+            (before, after) => before != after,
+        };
         if has_moved {
             after.email_verified = false;
         }
@@ -268,7 +271,7 @@ impl ValidChange {
         if before.email.is_some() && after.email.is_none() {
             require_identity(before.id, plan).await?;
         }
-        let names = |user: &User| (address(user), user.username.as_deref().map(text::canonical));
+        let names = |user: &User| [&user.email, &user.username].map(|name| name.as_deref().map(text::canonical));
         if names(&after) != names(&before) {
             let [old, new] = [&before, &after].map(|user| (user.email.as_deref(), user.username.as_deref()));
             plan.look_up(&[("email", old.0), ("email", new.0), ("username", old.1), ("username", new.1)]).await?;

@@ -25,7 +25,7 @@ use crate::{
         user::{User, UserActivity, UserStatus},
     },
     operations::{
-        Access, Operation, administrators::GLOBAL, epochs::Password, passwords::Hashes, plan::Plan, rights,
+        Access, Operation, administrators::GLOBAL, epochs::Password, limits, passwords::Hashes, plan::Plan, rights,
         services::Services,
     },
     rules::RuleSet,
@@ -326,6 +326,8 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         };
         password.put_into(&mut credential, plan).await?;
         plan.follow(None, credential);
+        // What was guessed at its names before was guessed at nobody: it keeps nobody out now.
+        limits::forget(plan, &user).await?;
     }
     let named = new.roles.iter().map(String::as_str);
     let assigned_by = match &new.made {

@@ -38,7 +38,8 @@ const SECONDS: i64 = 24 * 3600;
 /// owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
 /// Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
 /// somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-/// for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+/// for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
+/// networks together four and twenty times); `UNAVAILABLE` where nobody may register.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RegisterUser {
@@ -121,19 +122,19 @@ impl Operation for RegisterUser {
         let to = (!is_open).then_some(new.email.as_str());
         let tried = Try::registering(plan.services, plan.actor, None, to)?;
         // Whether there is room is known before anything is hashed, and counted with what comes of it.
+        let _place = tried.place(plan.services)?;
         let (_turn, _) = room(plan.services, &tried).await?;
         let names = [("username", new.fields.username.as_deref()), ("email", is_open.then_some(new.email.as_str()))];
         for (field, name) in names {
             let Some(name) = name else { continue };
             if plan.holder(field, name).await?.is_some() {
-                // Whoever asks for one name after the other has no more tries than others.
-                plan.count_failed(&tried).await?;
-                let taken = Error::taken(field);
-                plan.refuse(taken.clone());
-                return Err(taken);
+                return Err(told(plan, Error::taken(field)).await?);
             }
         }
-        let hash = new.password.hash(plan.services, "password", false).await?;
+        let hash = match new.password.hash(plan.services, "password", false).await {
+            Err(refused) if refused.reason() == Reason::InvalidInput => return Err(told(plan, refused).await?),
+            hash => hash?,
+        };
         plan.count_failed(&tried).await?;
         if is_open { new.make(plan, hash).await } else { new.ask(plan, hash).await }
     }
@@ -142,6 +143,15 @@ impl Operation for RegisterUser {
 /// The refusal where the setting says that nobody may.
 pub(super) fn not_offered() -> Error {
     Error::new(Reason::NotOffered, "nobody registers here: the setting `registration` is `off`")
+}
+
+/// Plans that what is wrong is told, and counts: whoever asks for one name after the other, or has one password after the other looked up,
+/// has no more tries than others. Nobody is mailed, and who has the address may go on at once.
+async fn told(plan: &mut Plan<'_>, wrong: Error) -> Result<Error> {
+    let tried = Try::registering(plan.services, plan.actor, None, None)?;
+    plan.count_failed(&tried).await?;
+    plan.refuse(wrong.clone());
+    Ok(wrong)
 }
 
 impl Registering {

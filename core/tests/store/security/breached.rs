@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    Caller, Error, FieldCode, Policy, Reason, RequestContext, Result, Secret, Time, UserManagement,
+    Caller, Error, FieldCode, Policy, Reason, Registration, RequestContext, Result, Secret, Time, UserManagement,
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{credential::Credential, user::User},
     invitations::{AcceptInvitation, CreateInvitation},
@@ -20,7 +20,7 @@ use rolekeep::{
     sessions::Login,
     setup::{Seed, SeedUser},
     sign_in::ChoosePassword,
-    users::{CreateUser, GetUser},
+    users::{CreateUser, GetUser, RegisterUser},
 };
 
 use super::kit::{Interposed, PASSWORD, all, is_let_in, policy};
@@ -81,17 +81,26 @@ enum Way {
     Reset,
     Choose,
     Accept,
+    Register,
     Set,
     Seed,
 }
 
-const WAYS: [Way; 7] = [Way::Create, Way::Change, Way::Reset, Way::Choose, Way::Accept, Way::Set, Way::Seed];
+const WAYS: [Way; 8] =
+    [Way::Create, Way::Change, Way::Reset, Way::Choose, Way::Accept, Way::Register, Way::Set, Way::Seed];
 
 impl Stage {
     async fn open() -> Self {
+        Self::with(Registration::Open).await
+    }
+
+    async fn with(registration: Registration) -> Self {
         let (list, mails) = (List::default(), Mails::default());
         let (um, storage) = Interposed::open_as(policy(), |builder| {
-            builder.config(cheap::config()).notifier(mails.clone()).breached_passwords(list.clone())
+            builder
+                .config(cheap::config().registration(registration))
+                .notifier(mails.clone())
+                .breached_passwords(list.clone())
         })
         .await;
         let ada = CreateUser::new("ada@example.org").username("ada").password(PASSWORD).roles(["admin"]);
@@ -138,7 +147,7 @@ impl Stage {
                 self.ada.invitations().create(CreateInvitation::new(&email)).await.unwrap();
                 prepared.secret = self.mails.take("invitation", &email).await.token;
             }
-            Way::Create | Way::Set | Way::Seed => {}
+            Way::Create | Way::Register | Way::Set | Way::Seed => {}
         }
         while !all::<rolekeep::internals::notice::PendingNotice>(&*self.storage).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -175,6 +184,7 @@ impl Prepared<'_> {
             Way::Accept => {
                 anybody.invitations().accept(AcceptInvitation::new(secret()).password(password)).await.map(drop)
             }
+            Way::Register => anybody.users().register(RegisterUser::new(&self.email, password)).await.map(drop),
             Way::Set => {
                 let user = system.users().find(rolekeep::users::FindUser::new().email(&self.email)).await.unwrap();
                 system.passwords().set(SetPassword::new(user.id, password).is_temporary(false)).await
@@ -243,6 +253,42 @@ async fn v6_2_12_a_list_that_fails_uses_no_tries_up() {
     }
     *stage.list.trouble.lock().unwrap() = None;
     prepared.choose(GOOD).await.unwrap();
+}
+
+/// Who registers may be anybody: the list is asked no more often than somebody may register.
+#[tokio::test]
+async fn v6_2_12_a_stranger_asks_the_list_a_few_times() {
+    for registration in [Registration::Verified, Registration::Open] {
+        let stage = Stage::with(registration).await;
+        let register = async |at: usize, email: &str, password: &str| {
+            let somebody = stage.um.anonymous(RequestContext::from_ip(format!("192.0.2.{at}")));
+            somebody.users().register(RegisterUser::new(email, password)).await
+        };
+        for at in 0..10 {
+            let refused = register(1, &format!("eve{at}@example.org"), LEAKED).await.unwrap_err();
+            assert_eq!(refused.fields()[0].code, FieldCode::BreachedPassword, "{at}");
+        }
+        assert_eq!(stage.list.asked().len(), 10);
+        let refused = register(1, "eve@example.org", LEAKED).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::RateLimited, "{registration:?}");
+        assert_eq!(stage.list.asked(), [""; 0]);
+        // Of its own address nobody waits: nothing was mailed.
+        register(2, "bob@example.org", LEAKED).await.unwrap_err();
+        register(2, "bob@example.org", GOOD).await.unwrap();
+    }
+}
+
+/// Nor does who is invited.
+#[tokio::test]
+async fn v6_2_12_who_is_invited_asks_the_list_a_few_times() {
+    let stage = Stage::open().await;
+    let prepared = stage.prepare(Way::Accept).await;
+    for _ in 0..5 {
+        assert_eq!(prepared.choose(LEAKED).await.unwrap_err().fields()[0].code, FieldCode::BreachedPassword);
+    }
+    assert_eq!(stage.list.asked().len(), 5);
+    assert_eq!(prepared.choose(LEAKED).await.unwrap_err().reason(), Reason::RateLimited);
+    assert_eq!(stage.list.asked(), [""; 0]);
 }
 
 /// A world in which five seconds are over at once.

@@ -13,12 +13,13 @@ use rolekeep::{
     audit::ListAudit,
     environment::{Environment, Task, Work, os_elapsed, os_random},
     ffi,
+    roles::{AssignRoles, NewRoleAssignment},
     sessions::ListSessions,
     users::{CreateUser, ListUsers},
 };
 use serde_json::json;
 
-use super::kit::{PASSWORD, policy, signed_in, store};
+use super::kit::{PASSWORD, policy, signed_in, store, user};
 
 use crate::cheap;
 
@@ -244,4 +245,22 @@ async fn sec_15_passwords_too_long_do_not_wait_for_hashing() {
         assert_eq!(refused.reason(), Reason::InvalidCredentials);
     }
     assert_eq!(env.started.load(Ordering::SeqCst), 0);
+}
+
+/// To say what may have been meant a name is compared with all that there are: of many wrong ones a few are.
+#[tokio::test]
+async fn sec_15_of_many_unknown_roles_a_few_are_told_what_may_have_been_meant() {
+    let um = store(policy()).await;
+    let ada = user(&um, "ada", &[]).await.id;
+    let wrong = || (0..90).map(|_| "moderatr".to_owned());
+    let many = AssignRoles::new().assignments(wrong().map(|role| NewRoleAssignment::new(ada, role)));
+    let new = CreateUser::new("b@example.org").roles(wrong());
+    let refused = [
+        um.system().roles().assign_many(many).await.map(drop).unwrap_err(),
+        um.system().users().create(new).await.map(drop).unwrap_err(),
+    ];
+    for error in refused {
+        let told = error.fields().iter().filter(|field| field.message.contains("moderator")).count();
+        assert_eq!((told, error.fields().len()), (3, 90), "{error}");
+    }
 }

@@ -94,7 +94,7 @@ const SYSTEM: [&str; 10] = [
 /// Areas whose operations a key may ask for, as far as its patterns reach: they are about other things than who is let in.
 const AREAS_FOR_KEYS: [&str; 7] = ["users", "roles", "permissions", "policy", "regions", "drones", "audit"];
 /// And those that only tell, of the other areas.
-const FOR_KEYS: [&str; 3] = ["sessions.list_of", "api_keys.list_of", "invitations.list"];
+const FOR_KEYS: [&str; 4] = ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get"];
 
 /// A store with somebody's things in it.
 struct World {

@@ -117,6 +117,20 @@ async fn sec_1_an_address_that_is_taken_is_answered_as_one_that_is_free() {
     assert_eq!((stage.mails.left(), stage.pending().await), (0, 4));
 }
 
+/// What somebody typed may be another mailbox, however its name compares: it is not told who has the address.
+#[tokio::test]
+async fn sec_1_who_has_an_address_is_told_where_that_one_reads_it() {
+    let stage = Stage::open(Registration::Verified).await;
+    stage.um.system().users().create(CreateUser::new(ADA).password(PASSWORD)).await.unwrap();
+    for typed in ["ADA@example.org", "\u{ff41}da@example.org"] {
+        stage.clock.pass(61);
+        stage.register(1, RegisterUser::new(typed, OTHER)).await.unwrap();
+        stage.is_quiet().await;
+        stage.mails.take("address_taken", ADA).await;
+        assert_eq!(stage.mails.left(), 0, "{typed}");
+    }
+}
+
 #[tokio::test]
 async fn sec_10_a_link_alone_begins_nothing() {
     let stage = Stage::open(Registration::Verified).await;
@@ -296,4 +310,77 @@ async fn sec_16_two_register_one_name() {
     assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1);
     assert_eq!(reason(one.and(two)), Reason::Taken);
     assert_eq!(stage.users().await.len(), 1);
+}
+
+/// Nobody was mailed, so that nobody waits for the next mail.
+#[tokio::test]
+async fn usr_2_who_finds_a_name_taken_chooses_another_at_once() {
+    let stage = Stage::open(Registration::Verified).await;
+    stage.um.system().users().create(CreateUser::new("other@example.org").username("ada")).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(reason(stage.register(1, RegisterUser::new(ADA, PASSWORD).username("ada")).await), Reason::Taken);
+    }
+    stage.register(1, RegisterUser::new(ADA, PASSWORD).username("ada2")).await.unwrap();
+    let token = stage.token(ADA).await;
+    stage.confirm(&token, PASSWORD).await.unwrap();
+    assert_eq!(reason(stage.register(1, RegisterUser::new(ADA, PASSWORD)).await), Reason::RateLimited);
+}
+
+/// An address is mailed now and then, whoever asks; who asks for somebody else's does not keep its owner from an account.
+#[tokio::test]
+async fn sec_15_strangers_keep_nobody_from_registering() {
+    let stage = Stage::open(Registration::Verified).await;
+    let ask = |at| stage.register(at, RegisterUser::new(ADA, OTHER));
+    for at in 0..20 {
+        ask(at / 5).await.unwrap();
+        stage.mails.take("registration", ADA).await;
+        let again = stage.register(at / 5, RegisterUser::new(ADA, OTHER)).await;
+        assert_eq!(reason(again), Reason::RateLimited, "twice within a minute");
+        // The owner of the address asks elsewhere, at once.
+        if at == 4 {
+            stage.register(100, RegisterUser::new(ADA, PASSWORD)).await.unwrap();
+            let own = stage.mails.take("registration", ADA).await.token.unwrap();
+            stage.is_quiet().await;
+            assert_eq!(stage.mails.left(), 0);
+            assert_eq!(reason(stage.confirm(&own, OTHER).await), Reason::InvalidCredentials);
+        }
+        stage.clock.pass(61);
+    }
+    let mut all = Vec::new();
+    for at in 50..60 {
+        all.push(stage.register(at, RegisterUser::new(ADA, OTHER)).await);
+    }
+    assert_eq!(reason(all.pop().unwrap()), Reason::RateLimited, "all together have four times as many");
+}
+
+/// None of them is committed yet, so that the limits have room for all.
+#[tokio::test]
+async fn sec_15_of_who_registers_many_at_once_few_are_hashed() {
+    let stage = Stage::open(Registration::Verified).await;
+    stage.storage.slow_down(20);
+    let all = (0..100).map(|at| stage.register(1, RegisterUser::new(format!("eve{at}@example.org"), PASSWORD)));
+    let ended = futures_util::future::join_all(all).await;
+    assert_eq!(ended.iter().filter(|one| one.is_ok()).count(), 10);
+    assert!(ended.into_iter().filter(Result::is_err).all(|one| reason(one) == Reason::RateLimited));
+    // Twenty at a time, until ten are committed.
+    assert!(stage.clock.hashed() <= 30, "{}", stage.clock.hashed());
+}
+
+/// What strangers guessed at a name before anybody had it was guessed at nobody.
+#[tokio::test]
+async fn v6_1_1_guesses_of_before_keep_nobody_from_a_new_account() {
+    for registration in [Registration::Open, Registration::Verified] {
+        let stage = Stage::open(registration).await;
+        for at in 0..30 {
+            let from = RequestContext::from_ip(format!("198.51.100.{at}"));
+            assert_eq!(reason(stage.um.login(ADA, OTHER, from).await), Reason::InvalidCredentials);
+            stage.clock.pass(180);
+        }
+        stage.register(1, RegisterUser::new(ADA, PASSWORD)).await.unwrap();
+        if registration == Registration::Verified {
+            let token = stage.token(ADA).await;
+            stage.confirm(&token, PASSWORD).await.unwrap();
+        }
+        assert!(is_let_in(&stage.um, ADA, PASSWORD).await, "{registration:?}");
+    }
 }

@@ -130,7 +130,8 @@ class AsyncInvitations:
         it instead, and gives the token alone: the account gets the roles.
         Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited,
         too (reason `invalid_token`), and where one has to be signed in (`not_signed_in`);
-        `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The
+        `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+        `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The
         token stays good after all but the first.
 
         Args:

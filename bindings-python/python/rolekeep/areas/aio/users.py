@@ -48,9 +48,10 @@ class AsyncUsers:
         (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
         Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too;
         `DUPLICATE_RESOURCE` for a username that somebody has, and with `open` for an address;
-        `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an
-        address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE`
-        where nobody may register.
+        `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and for an e-mail
+        address that was mailed for somebody of the same network within the last minute, or five
+        times within an hour (of all networks together four and twenty times); `UNAVAILABLE` where
+        nobody may register.
 
         Args:
             email: The e-mail address, at most 255 characters.
@@ -326,9 +327,10 @@ class AsyncUsers:
         `admin:all`, and taking drones away `drone:set_authority` where conditions read who flies
         them. Whoever has an address can choose the password, so that changing somebody else's needs
         a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user
-        with more than the default roles; it ends all sessions of the user. One's own is changed by
-        `email.change`, where the store has a notifier; where it has none, it needs such a sign-in,
-        too. Errors: `CONFLICT` if `expected_version` is stale.
+        with more than the default roles; it ends all sessions of the user. So does one of
+        compatible letters, which is the same name and another mailbox; the case of letters alone
+        may change. One's own is changed by `email.change`, where the store has a notifier; where it
+        has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             id: The user's id.

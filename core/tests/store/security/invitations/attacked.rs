@@ -48,3 +48,21 @@ async fn sec_9_who_accepts_is_told_nothing_of_what_the_inviter_may() {
     let error = void(stage.accept(&token).await);
     assert!(!error.message().contains("at_desk"), "{error}");
 }
+
+/// Who is invited chooses a name, and does not ask for one after the other.
+#[tokio::test]
+async fn sec_1_who_is_invited_learns_of_few_names() {
+    let stage = Stage::open().await;
+    let (_, token) = stage.invite(ADA, &[]).await;
+    for _ in 0..5 {
+        assert_eq!(reason(stage.accept_as(&token, "bob").await), Some(Reason::Taken));
+    }
+    assert_eq!(reason(stage.accept_as(&token, "bob").await), Some(Reason::RateLimited));
+    // What the form itself says does not count.
+    stage.clock.pass(180);
+    for _ in 0..10 {
+        let short = accepting(&token).password("too short");
+        assert_eq!(reason(stage.anybody().invitations().accept(short).await), Some(Reason::InvalidInput));
+    }
+    stage.accept(&token).await.unwrap();
+}

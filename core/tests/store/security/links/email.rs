@@ -3,7 +3,8 @@
 use rolekeep::{
     Caller, Reason,
     email::{ChangeEmail, ConfirmEmail, RevertEmail},
-    users::{FindUser, SuspendUser, UpdateUser},
+    roles::AssignRole,
+    users::{FindUser, GetUser, SuspendUser, UpdateUser},
 };
 
 use super::*;
@@ -120,6 +121,50 @@ async fn aut_9_another_way_of_writing_is_the_same_address() {
     stage.clock.pass(9 * DAY);
     stage.um.tidy().await.unwrap();
     assert!(stage.has(ADA).await && !stage.is_free(ADA).await);
+}
+
+/// Compatible letters make one name of two addresses, and no mailbox of two: it is proved, and undone, as any other.
+#[tokio::test]
+async fn sec_2_an_address_of_compatible_letters_is_another_mailbox() {
+    const WIDE: &str = "\u{ff41}da@example.org";
+    let stage = Stage::with(policy().role("own", ["user:read", "user:update"])).await;
+    stage.um.system().roles().assign(AssignRole::new(stage.ada, "own")).await.unwrap();
+    let token = stage.proof(stage.ada, ADA).await;
+    assert!(stage.confirm(&token, Some(PASSWORD)).await.unwrap().is_none());
+    // The thief of a session.
+    let me = stage.signed_in(PASSWORD).await;
+    let refused = me.users().update(UpdateUser::new(stage.ada).email(WIDE)).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::Denied);
+    me.users().update(UpdateUser::new(stage.ada).email("ADA@example.org")).await.unwrap();
+    // By an administrator it is not proved any more.
+    let user = stage.um.system().users().update(UpdateUser::new(stage.ada).email(WIDE)).await.unwrap();
+    assert!(!user.email_verified);
+    stage.um.system().users().update(UpdateUser::new(stage.ada).email(ADA)).await.unwrap();
+    for told in ["ADA@example.org", WIDE, WIDE, ADA] {
+        stage.mails.take("email_changed", told).await;
+    }
+    // By its user it is undone by who had it before.
+    stage.clock.pass(DAY);
+    let undo = stage.change(ADA, WIDE).await;
+    assert!(stage.has(ADA).await && !stage.is_free(ADA).await);
+    stage.revert(&undo).await.unwrap();
+    stage.mails.take("password_reset", ADA).await;
+    assert!(stage.has(ADA).await && !stage.is_free(WIDE).await);
+    let user = stage.um.system().users().get(GetUser::new(stage.ada)).await.unwrap();
+    assert_eq!(user.email.as_deref(), Some(ADA));
+    stage.clock.pass(9 * DAY);
+    stage.um.tidy().await.unwrap();
+    assert!(!stage.is_free(ADA).await);
+}
+
+/// What was mailed to one mailbox proves no other.
+#[tokio::test]
+async fn sec_2_a_link_of_before_proves_no_address_of_compatible_letters() {
+    let stage = Stage::open().await;
+    let token = stage.proof(stage.ada, ADA).await;
+    let wide = UpdateUser::new(stage.ada).email("\u{ff41}da@example.org");
+    stage.um.system().users().update(wide).await.unwrap();
+    void(stage.confirm(&token, Some(PASSWORD)).await);
 }
 
 /// Nobody hears whether an address is taken before it proves to have it; who was faster has it.

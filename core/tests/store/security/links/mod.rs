@@ -10,7 +10,7 @@ mod verification;
 use std::sync::Arc;
 
 use rolekeep::{
-    Error, Reason, RequestContext, Result, Secret, UserId, UserManagement,
+    Error, Policy, Reason, RequestContext, Result, Secret, UserId, UserManagement,
     passwords::{ForgotPassword, PasswordReset, ResetPassword},
     storage::MemoryStorage,
     users::CreateUser,
@@ -34,8 +34,12 @@ struct Stage {
 
 impl Stage {
     async fn open() -> Self {
+        Self::with(policy()).await
+    }
+
+    async fn with(policy: Policy) -> Self {
         let (clock, storage, mails) = (Ahead::new(), Arc::new(MemoryStorage::new()), Mails::default());
-        let um = store_in(&storage, &clock, &mails).await;
+        let um = store_with(policy, &storage, &clock, &mails).await;
         let ada = CreateUser::new(ADA).username("ada").password(PASSWORD);
         let ada = um.system().users().create(ada).await.unwrap().id;
         Self { um, clock, storage, mails, ada }
@@ -62,7 +66,11 @@ impl Stage {
 }
 
 async fn store_in(storage: &Arc<MemoryStorage>, clock: &Ahead, mails: &Mails) -> UserManagement {
-    let builder = cheap::builder().storage(storage.clone()).policy(policy()).environment(clock.clone());
+    store_with(policy(), storage, clock, mails).await
+}
+
+async fn store_with(policy: Policy, storage: &Arc<MemoryStorage>, clock: &Ahead, mails: &Mails) -> UserManagement {
+    let builder = cheap::builder().storage(storage.clone()).policy(policy).environment(clock.clone());
     builder.config(cheap::config().signing_key("k".repeat(32))).notifier(mails.clone()).open().await.unwrap()
 }
 

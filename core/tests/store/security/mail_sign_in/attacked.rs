@@ -1,6 +1,11 @@
 //! What an attack on signing in by mail found.
 
-use rolekeep::{factors::AddFactor, internals::credential::Challenge, sessions::Login};
+use rolekeep::{
+    factors::AddFactor,
+    internals::credential::Challenge,
+    passwords::SetTemporaryPassword,
+    sessions::{Login, StepUp},
+};
 
 use super::*;
 use crate::{cheap, mails::Answer, security::kit::all};
@@ -375,5 +380,29 @@ async fn sec_16_what_comes_before_the_commit_ends_the_code() {
                 "{what} {is_proved}"
             );
         }
+    }
+}
+
+/// It lets nobody in, and is no proof to who is signed in by something else, either.
+#[tokio::test]
+async fn v6_4_1_a_temporary_password_that_has_run_out_proves_nothing() {
+    const NEW: &str = "another horse battery staple";
+    let stage = Stage::open().await;
+    stage.signed_in().await;
+    let set = SetTemporaryPassword::new(stage.ada);
+    let given = stage.um.system().passwords().set_temporary(set).await.unwrap().password;
+    stage.clock.pass(71 * 3600);
+    let me = stage.signed_in().await;
+    let tokens = me.sessions().step_up(StepUp::new(given.clone())).await.unwrap();
+    let me = stage.um.authenticate(tokens.access_token.expose(), RequestContext::default()).await.unwrap();
+    let refused = me.passwords().change(ChangePassword::new("what it is not, at all", NEW)).await.unwrap_err();
+    stage.clock.pass(2 * 3600);
+    let me = stage.signed_in().await;
+    for answer in [
+        me.sessions().step_up(StepUp::new(given.clone())).await,
+        me.passwords().change(ChangePassword::new(given.clone(), NEW)).await,
+    ] {
+        let error = answer.unwrap_err();
+        assert_eq!((error.reason(), error.fields()[0].code), (refused.reason(), refused.fields()[0].code));
     }
 }

@@ -16,7 +16,8 @@ class BlockingUsers internal constructor(private val area: Users) {
      * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
      * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
      * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-     * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+     * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
+     * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
      */
     fun register(input: RegisterUser): RegisteredUser = await { area.register(input) }
 
@@ -74,7 +75,8 @@ class BlockingUsers internal constructor(private val area: Users) {
      * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
      * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
      * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-     * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+     * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
+     * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
      * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
     fun update(input: UpdateUser): User = await { area.update(input) }
