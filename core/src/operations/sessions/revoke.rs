@@ -55,27 +55,34 @@ pub struct RevokeAllSessions {
 
 /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
 ///
-/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
-/// mailed. Other instances refuse the sessions within a second.
+/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+/// keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
 /// Only the application itself may, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
-pub struct RevokeEveryone {}
+pub struct RevokeEveryone {
+    /// Whether all API keys that were made before end, too. Default: false.
+    pub revoke_keys: Option<bool>,
+}
 
 #[portable_async]
 impl Operation for RevokeEveryone {
     type Target = ();
-    type Valid = ();
+    type Valid = Keys;
 
     const ACCESS: Access = Access::System;
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<Keys> {
+        Ok(Keys::revoked(self.revoke_keys))
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
-        plan.move_guard(Guard::SESSIONS).await?;
+    async fn plan(keys: &Keys, (): (), plan: &mut Plan<'_>) -> Result<()> {
+        let mut ended = vec![Guard::SESSIONS.to_owned()];
+        if *keys == Keys::Ended {
+            ended.push(Guard::API_KEYS.to_owned());
+        }
+        plan.move_guards(ended).await?;
         plan.audit("sessions.revoke_everyone", None, None);
         Ok(())
     }
