@@ -22,8 +22,10 @@ use ipnet::IpNet;
 
 use super::{Visible, plan::Plan};
 use crate::{
+    credentials::api_key::beginning,
     model::{
         api_key::ApiKey,
+        error::Error,
         id::UserId,
         predicate::{Comparison, Predicate},
         time::Time,
@@ -110,6 +112,13 @@ impl ApiKey {
 
 fn words(text: &str) -> Vec<String> {
     text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// What the keys of a user begin with that are good still, the oldest first.
+pub(super) async fn alive(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, Error> {
+    let mut keys: Vec<ApiKey> = plan.reads().all(alive_of(plan, user)).await?;
+    keys.sort_unstable_by_key(|key| (key.created_at, key.id));
+    Ok(keys.iter().map(|key| beginning(key.id)).collect())
 }
 
 /// A user's keys that were not ended and have time left.

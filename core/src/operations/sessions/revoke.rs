@@ -7,6 +7,7 @@ use crate::{
     model::{
         error::{Error, Result},
         id::{SessionId, UserId},
+        notice::NoticeKind,
         registry::Guard,
         session::{Session, SessionEnd},
         time::Time,
@@ -17,6 +18,7 @@ use crate::{
         actor::Actor,
         administrators,
         epochs::{self, Keys, Password},
+        notices,
         plan::Plan,
         reads::Reads,
         services::Services,
@@ -30,6 +32,8 @@ use crate::{
 pub struct Logout {}
 
 /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+///
+/// The user of a session that somebody else ends is told by mail.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeSession {
@@ -44,6 +48,8 @@ pub struct RevokeOtherSessions {}
 
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
+///
+/// The user is told by mail, and which API keys go on.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAllSessions {
@@ -133,6 +139,11 @@ impl Operation for RevokeSession {
     async fn plan((): &(), session: Session, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, session.user_id).await?;
         if session.ended_at.is_none() {
+            if plan.actor.user_id() != Some(session.user_id)
+                && let Some(user) = plan.reads().get::<User>(&(session.user_id,)).await?
+            {
+                notices::tell_of_staff(plan, NoticeKind::SessionRevoked, &user)?;
+            }
             plan.audit("sessions.revoke", Some(("session", session.id.to_string())), None);
             end(plan, session, SessionEnd::Revoked);
         }
@@ -188,6 +199,7 @@ impl Operation for RevokeAllSessions {
             return Err(Error::denied("api_key:revoke"));
         }
         plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);
+        notices::tell_of_either(plan, NoticeKind::SessionsEnded, &user)?;
         epochs::advance(plan, &user, SessionEnd::Revoked, Password::Kept, *keys).await?;
         Ok(())
     }
