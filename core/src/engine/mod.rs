@@ -398,6 +398,7 @@ impl Engine {
             let mut is_closed = engine.closing.lock().await;
             if !*is_closed {
                 engine.tell_of_other_denials().await;
+                engine.services.hasher.close();
                 engine.services.storage.close().await?;
                 *is_closed = true;
             }
