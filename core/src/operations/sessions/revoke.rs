@@ -139,7 +139,8 @@ impl Operation for RevokeSession {
     async fn plan((): &(), session: Session, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, session.user_id).await?;
         if session.ended_at.is_none() {
-            if plan.actor.user_id() != Some(session.user_id)
+            if plan.services.has_notifier()
+                && plan.actor.user_id() != Some(session.user_id)
                 && let Some(user) = plan.reads().get::<User>(&(session.user_id,)).await?
             {
                 notices::tell_of_staff(plan, NoticeKind::SessionRevoked, &user)?;
