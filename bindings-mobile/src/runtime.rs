@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::OnceLock,
     task::Poll,
 };
@@ -31,11 +32,37 @@ pub(crate) async fn run<T: Send + 'static>(future: impl Future<Output = Result<T
     // Most of what memory answers is ready at once; then no thread changes and nobody is called back.
     let first = poll_fn(|context| {
         let _inside = runtime.enter();
-        Poll::Ready(whole.as_mut().poll(context))
+        // A panic is an error like any other here, as where the runtime goes on with it.
+        let polled = catch_unwind(AssertUnwindSafe(|| whole.as_mut().poll(context)));
+        Poll::Ready(polled.unwrap_or_else(|_| Poll::Ready(panicked())))
     });
     if let Poll::Ready(result) = first.await {
         return result;
     }
-    let ended = |_| Err(RolekeepError::fault("the operation ended in a fault of the library"));
-    runtime.spawn(whole).await.unwrap_or_else(ended)
+    runtime.spawn(whole).await.unwrap_or_else(|_| panicked())
+}
+
+fn panicked<T>() -> Result<T> {
+    Err(RolekeepError::fault("the operation ended in a fault of the library"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error() {
+        let answer = |panics_later: bool| {
+            let fails = async move {
+                if panics_later {
+                    tokio::task::yield_now().await;
+                }
+                if true { panic!("on purpose") } else { Ok(()) }
+            };
+            runtime().unwrap().block_on(run(fails))
+        };
+        for panics_later in [false, true] {
+            assert!(matches!(answer(panics_later), Err(RolekeepError::Internal { .. })), "{panics_later}");
+        }
+    }
 }

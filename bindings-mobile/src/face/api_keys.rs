@@ -39,7 +39,7 @@ pub struct ApiKey {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
-    /// When it was ended before its time.
+    /// When it was ended before its time; none as well where it was with the keys of everybody.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
@@ -52,7 +52,7 @@ pub struct ApiKey {
 /// Why an API key was ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum ApiKeyEnd {
-    /// Its user, or an administrator, ended it.
+    /// Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name.
     #[serde(rename = "revoked")]
     Revoked,
     /// The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or

@@ -37,6 +37,10 @@ pub struct Notice {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
+    /// is told of those that go on.
+    #[uniffi(default)]
+    pub api_keys: Vec<String>,
     /// Until when the token is good.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +130,12 @@ pub enum NoticeKind {
     /// Somebody else ended an API key of the account.
     #[serde(rename = "api_key_revoked")]
     ApiKeyRevoked,
+    /// All sessions of the account were ended by `sessions.revoke_all`, of its user or somebody else. Names the API keys that go on.
+    #[serde(rename = "sessions_ended")]
+    SessionsEnded,
+    /// Somebody else ended a session of the account.
+    #[serde(rename = "session_revoked")]
+    SessionRevoked,
     /// Somebody of the application acts as the account's user for a time.
     #[serde(rename = "impersonated")]
     Impersonated,

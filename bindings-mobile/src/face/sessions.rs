@@ -147,6 +147,8 @@ hidden!(Refresh);
 
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
+///
+/// The user is told by mail, and which API keys go on.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeAllSessions {
     /// The user's id; the caller if not given.
@@ -159,7 +161,22 @@ pub struct RevokeAllSessions {
     pub revoke_keys: Option<bool>,
 }
 
+/// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+///
+/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+/// keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+/// Only the application itself may, with `system`.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RevokeEveryone {
+    /// Whether all API keys that were made before end, too. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_keys: Option<bool>,
+}
+
 /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+///
+/// The user of a session that somebody else ends is told by mail.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeSession {
     /// The session's id.
@@ -438,6 +455,8 @@ impl Sessions {
     }
 
     /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+    ///
+    /// The user of a session that somebody else ends is told by mail.
     pub async fn revoke(&self, input: RevokeSession) -> Result<()> {
         self.caller.run("sessions.revoke", &input).await
     }
@@ -449,6 +468,8 @@ impl Sessions {
 
     /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
     /// administrator's with `admin:all`.
+    ///
+    /// The user is told by mail, and which API keys go on.
     #[uniffi::method(default(input))]
     pub async fn revoke_all(&self, input: RevokeAllSessions) -> Result<()> {
         self.caller.run("sessions.revoke_all", &input).await
@@ -456,10 +477,11 @@ impl Sessions {
 
     /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
     ///
-    /// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
-    /// mailed. Other instances refuse the sessions within a second.
+    /// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+    /// keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
     /// Only the application itself may, with `system`.
-    pub async fn revoke_everyone(&self) -> Result<()> {
-        self.caller.run("sessions.revoke_everyone", &Nothing {}).await
+    #[uniffi::method(default(input))]
+    pub async fn revoke_everyone(&self, input: RevokeEveryone) -> Result<()> {
+        self.caller.run("sessions.revoke_everyone", &input).await
     }
 }

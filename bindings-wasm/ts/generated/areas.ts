@@ -116,6 +116,7 @@ import type {
   RevokeAdmin,
   RevokeAllSessions,
   RevokeApiKey,
+  RevokeEveryone,
   RevokeInvitation,
   RevokeSession,
   RevokeSigningKey,
@@ -487,7 +488,11 @@ export class Sessions {
   listOfAll(input: Omit<ListSessionsOf, "page" | "cursor">): AsyncGenerator<Session, void, undefined> {
     return allRows((cursor) => this.listOf({ ...input, cursor }));
   }
-  /** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
+  /**
+   * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+   *
+   * The user of a session that somebody else ends is told by mail.
+   */
   revoke(input: RevokeSession): Promise<void> {
     return this.#run("sessions.revoke", input, "RevokeSession", "");
   }
@@ -498,6 +503,8 @@ export class Sessions {
   /**
    * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
    * administrator's with `admin:all`.
+   *
+   * The user is told by mail, and which API keys go on.
    */
   revokeAll(input: RevokeAllSessions = {}): Promise<void> {
     return this.#run("sessions.revoke_all", input, "RevokeAllSessions", "");
@@ -505,12 +512,12 @@ export class Sessions {
   /**
    * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
    *
-   * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
-   * mailed. Other instances refuse the sessions within a second.
+   * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+   * keys unless `revokeKeys` ends them. Other instances refuse what has ended within a second.
    * Only the application itself may, with `system`.
    */
-  revokeEveryone(): Promise<void> {
-    return this.#run("sessions.revoke_everyone", {}, "RevokeEveryone", "");
+  revokeEveryone(input: RevokeEveryone = {}): Promise<void> {
+    return this.#run("sessions.revoke_everyone", input, "RevokeEveryone", "");
   }
 }
 

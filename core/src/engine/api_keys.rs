@@ -54,10 +54,15 @@ impl LiveKey {
     }
 
     /// Whether it may be used from there, whoever its owner is by now.
-    pub(super) fn require_good(&self, user: UserId, origin: Origin, now: Time) -> std::result::Result<(), Refused> {
+    pub(super) fn require_good(
+        &self,
+        user: UserId,
+        origin: Origin,
+        moment: (i64, Time),
+    ) -> std::result::Result<(), Refused> {
         // A key is its owner's for ever; rows that somebody changed are none of ours.
         let is_own = self.key.user_id == user;
-        if is_own { self.key.require_good(&self.networks, origin.client, now) } else { Err(Refused::Unknown) }
+        if is_own { self.key.require_good(&self.networks, origin.client, moment) } else { Err(Refused::Unknown) }
     }
 }
 
@@ -96,7 +101,8 @@ impl Engine {
             None => who.slot.fill(|| self.read_key(who.id)).await?.0,
         };
         let live = (*found).as_ref().ok_or_else(api_key::refused)?;
-        if let Err(why) = live.require_good(user, asked.request.origin, self.services.now()) {
+        if let Err(why) = live.require_good(user, asked.request.origin, (self.services.key_era(), self.services.now()))
+        {
             return Err(self.refuse_key(&live.key, &asked.request, why));
         }
         self.note_key_use(&found);

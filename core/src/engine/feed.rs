@@ -99,7 +99,7 @@ impl Unheard {
 impl Drop for Unheard {
     fn drop(&mut self) {
         let is_in_doubt =
-            |row: &Touched| is_policy(&row.table, &row.key) || is_key(row) || is_of_sessions(&row.table, &row.key);
+            |row: &Touched| is_policy(&row.table, &row.key) || is_key(row) || is_of_everybody(&row.table, &row.key);
         if self.touched.iter().any(is_in_doubt) {
             self.engine.doubts.fetch_add(1, Ordering::AcqRel);
         }
@@ -160,13 +160,13 @@ impl Engine {
         self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
     }
 
-    /// Reads the policy, the keys of tokens and how often all sessions were ended, where it is not known whether that was changed.
+    /// Reads the policy, the keys of tokens and how often all sessions and API keys were ended, where it is not known whether that was changed.
     async fn settle_doubts(self: &Arc<Self>) -> Result<()> {
         let doubts = self.doubts.load(Ordering::Acquire);
         if self.settled.load(Ordering::Acquire) < doubts {
             self.renew_policy().await?;
             self.renew_signing_keys().await?;
-            self.renew_era().await?;
+            self.renew_eras().await?;
             self.settled.fetch_max(doubts, Ordering::AcqRel);
         }
         Ok(())
@@ -210,7 +210,7 @@ impl Engine {
         self.committed.store(position, Ordering::Release);
         // The policy was read before; what was edited in between is no news to the feed any more.
         self.renew_policy().await?;
-        self.renew_era().await?;
+        self.renew_eras().await?;
         if self.services.storage.is_shared() {
             self.renew_signing_keys().await?;
         }
@@ -268,11 +268,16 @@ impl Engine {
         unless_page(Ok(()), || Box::pin(self.read_signing_keys())).await
     }
 
-    /// Reads how often the sessions of everybody were ended; in a page nobody does that.
-    pub(super) async fn renew_era(&self) -> Result<()> {
+    /// Reads how often the sessions and the API keys of everybody were ended; in a page nobody does that.
+    pub(super) async fn renew_eras(&self) -> Result<()> {
         if !IS_PAGE {
-            let era = self.services.reads().guard(Guard::SESSIONS).await?;
-            self.services.enter_era(era.unwrap_or_default());
+            let both = [Guard::SESSIONS, Guard::API_KEYS].map(|name| (name.to_owned(),));
+            for guard in self.services.reads().many::<Guard>(both).await? {
+                match Guard::stands_for(&guard.name) {
+                    Some(StandsFor::ApiKeys) => self.services.enter_key_era(guard.version),
+                    _ => self.services.enter_era(guard.version),
+                }
+            }
         }
         Ok(())
     }
@@ -298,8 +303,8 @@ impl Engine {
             true => renewed.and(self.renew_signing_keys().await),
             false => renewed,
         };
-        let renewed = match touched.iter().any(|row| is_of_sessions(&row.table, &row.key)) {
-            true => renewed.and(self.renew_era().await),
+        let renewed = match touched.iter().any(|row| is_of_everybody(&row.table, &row.key)) {
+            true => renewed.and(self.renew_eras().await),
             false => renewed,
         };
         self.renew(outdated).await;
@@ -316,7 +321,7 @@ impl Engine {
             targets: if IS_PAGE { Vec::new() } else { self.targets.outdate_all() },
             standings: if IS_PAGE { Vec::new() } else { self.standings.outdate_all() },
         };
-        let renewed = self.renew_policy().await.and(self.renew_signing_keys().await).and(self.renew_era().await);
+        let renewed = self.renew_policy().await.and(self.renew_signing_keys().await).and(self.renew_eras().await);
         self.renew(outdated).await;
         renewed
     }
@@ -332,8 +337,7 @@ impl Engine {
         if touched.iter().any(is_key) && self.renew_signing_keys().await.is_err() {
             self.doubts.fetch_add(1, Ordering::AcqRel);
         }
-        let is_of_everybody = touched.iter().any(|row| is_of_sessions(&row.table, &row.key));
-        if is_of_everybody && self.renew_era().await.is_err() {
+        if touched.iter().any(|row| is_of_everybody(&row.table, &row.key)) && self.renew_eras().await.is_err() {
             self.doubts.fetch_add(1, Ordering::AcqRel);
         }
         self.renew(outdated).await;
@@ -427,9 +431,9 @@ pub(super) fn is_of_keys(table: &str, key: &Key) -> bool {
     stands_for(table, key) == Some(StandsFor::SigningKeys)
 }
 
-/// Whether this stands for the sessions of everybody.
-pub(super) fn is_of_sessions(table: &str, key: &Key) -> bool {
-    stands_for(table, key) == Some(StandsFor::Sessions)
+/// Whether this stands for the sessions or the API keys of everybody.
+pub(super) fn is_of_everybody(table: &str, key: &Key) -> bool {
+    matches!(stands_for(table, key), Some(StandsFor::Sessions | StandsFor::ApiKeys))
 }
 
 /// Whether this is a key that tokens are signed with.

@@ -296,8 +296,8 @@ impl Engine {
                 self.renew_signing_keys().await?;
                 Ok(Finish::Stale)
             }
-            Err(CommitError::Stale { table, key }) if feed::is_of_sessions(table.name, &key) => {
-                self.renew_era().await?;
+            Err(CommitError::Stale { table, key }) if feed::is_of_everybody(table.name, &key) => {
+                self.renew_eras().await?;
                 Ok(Finish::Stale)
             }
             Err(CommitError::Stale { .. }) => Ok(Finish::Stale),
@@ -398,6 +398,7 @@ impl Engine {
             let mut is_closed = engine.closing.lock().await;
             if !*is_closed {
                 engine.tell_of_other_denials().await;
+                engine.services.hasher.close();
                 engine.services.storage.close().await?;
                 *is_closed = true;
             }

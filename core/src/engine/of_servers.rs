@@ -48,7 +48,7 @@ impl Engine {
             None => rules.in_session(principal, self.token_facts()).into_owned(),
         };
         let signed_in = SignedIn {
-            key: key.map(|live| (live.key.id, live.key.version)),
+            key: key.map(|live| (live.key.id, live.key.version, live.key.era.unwrap_or_default())),
             foreign,
             ..SignedIn::new(id, asking, SignedIn::authority_of(principal), era)
         };

@@ -417,7 +417,8 @@ impl Engine {
             By::Key(key) => {
                 let found = key.slot.get().ok_or_else(not_loaded)?;
                 let live = (*found).as_ref().ok_or_else(refused)?;
-                live.require_good(id, who.request.origin, clock.now()).map_err(|_| refused())?;
+                live.require_good(id, who.request.origin, (self.services.key_era(), clock.now()))
+                    .map_err(|_| refused())?;
                 came_by_key = Some(found);
             }
         }

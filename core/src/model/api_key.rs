@@ -32,6 +32,8 @@ pub struct ApiKey {
     pub networks: Option<String>,
     /// Whether whoever made it had proved two factors.
     pub has_two_factors: bool,
+    /// How often the API keys of everybody had been ended when it was made; none: never.
+    pub era: Option<i64>,
     /// When it was made.
     #[record(given)]
     pub created_at: Time,
@@ -49,7 +51,7 @@ pub struct ApiKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
 pub enum ApiKeyEnd {
-    /// Its user, or an administrator, ended it.
+    /// Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name.
     Revoked,
     /// The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or
     /// changed back, or its second factors reset.

@@ -37,7 +37,8 @@ pub struct Credential {
     pub address_proved_at: Option<Time>,
     /// What the account's passkeys call it, base64url: 32 bytes that say nothing of it to others.
     pub handle: Option<String>,
-    /// When the epoch last moved: what was asked for before, and of which nothing is stored, is dead, too.
+    /// When the epoch last moved: what was asked for before, and of which nothing is stored, is dead, too. Not where the subject of an
+    /// identity comes first, whose other tokens are good.
     pub moved_at: Option<Time>,
     /// Moves with each event after which nothing that was proved before counts: challenges of an earlier epoch are dead.
     pub epoch: i64,

@@ -63,6 +63,10 @@ pub enum NoticeKind {
     ApiKeyCreated,
     /// Somebody else ended an API key of the account.
     ApiKeyRevoked,
+    /// All sessions of the account were ended by `sessions.revoke_all`, of its user or somebody else. Names the API keys that go on.
+    SessionsEnded,
+    /// Somebody else ended a session of the account.
+    SessionRevoked,
     /// Somebody of the application acts as the account's user for a time.
     Impersonated,
     /// The password was changed, reset or set.
@@ -97,6 +101,9 @@ pub struct Notice {
     pub code: Option<Secret>,
     /// The application's page with the token behind `#`, where the configuration has a `link_url`.
     pub link: Option<Secret>,
+    /// The characters that the account's API keys begin with ([`ApiKey::starts_with`](crate::api_keys::ApiKeyView::starts_with)), where it
+    /// is told of those that go on.
+    pub api_keys: Vec<String>,
     /// Until when the token is good.
     pub expires_at: Option<Time>,
     /// When it happened, or was asked for.

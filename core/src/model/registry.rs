@@ -47,7 +47,7 @@ impl Claim {
 #[record(table = "guards", key(name), sync = never, resource = none)]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
-    /// `administrators`, `policy`, `signing_keys`, `sessions`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
+    /// `administrators`, `policy`, `signing_keys`, `sessions`, `api_keys`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -64,6 +64,8 @@ pub enum StandsFor {
     SigningKeys,
     /// How often the sessions of everybody were ended.
     Sessions,
+    /// How often the API keys of everybody were ended.
+    ApiKeys,
     /// What this user may do.
     User(UserId),
     /// What belongs to a row: the users and drones of a region.
@@ -82,6 +84,9 @@ impl Guard {
     /// The sessions of everybody; its version is how often they were ended.
     pub const SESSIONS: &'static str = "sessions";
 
+    /// The API keys of everybody; its version is how often they were ended.
+    pub const API_KEYS: &'static str = "api_keys";
+
     /// What the policy says; its version is the policy's.
     pub const POLICY: &'static str = "policy";
 
@@ -92,6 +97,7 @@ impl Guard {
             None if name == Self::ADMINISTRATORS => Some(StandsFor::Administrators),
             None if name == Self::SIGNING_KEYS => Some(StandsFor::SigningKeys),
             None if name == Self::SESSIONS => Some(StandsFor::Sessions),
+            None if name == Self::API_KEYS => Some(StandsFor::ApiKeys),
             Some(("user", id)) => parse_uuid(id).map(|id| StandsFor::User(UserId(id))),
             Some(("members", _)) => Some(StandsFor::Members),
             Some(("scope", _)) => Some(StandsFor::Scope),

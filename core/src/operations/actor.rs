@@ -59,8 +59,8 @@ pub struct SignedIn {
     pub(crate) era: i64,
     /// Who acts as it, where that is somebody else.
     pub(crate) impersonator: Option<Box<Impersonator>>,
-    /// The API key it came by, and its version when that was looked at.
-    pub(crate) key: Option<(ApiKeyId, i64)>,
+    /// The API key it came by, its version when that was looked at, and its era.
+    pub(crate) key: Option<(ApiKeyId, i64, i64)>,
     /// What it relies on that it came by a token of another issuer.
     pub(crate) foreign: Option<Relied>,
     /// Its rights.

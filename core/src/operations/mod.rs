@@ -243,7 +243,7 @@ macro_rules! operation_list {
                 fn revoke(RevokeSession);
                 fn revoke_others() = RevokeOtherSessions;
                 fn revoke_all(RevokeAllSessions);
-                fn revoke_everyone() = RevokeEveryone;
+                fn revoke_everyone(RevokeEveryone);
             }
             /// Signing in without a password, by a passkey or by mail, and the steps of a sign-in after the first.
             sign_in: SignIn {

@@ -36,6 +36,8 @@ pub struct Services {
     keys: ArcSwap<Keys>,
     /// How often the sessions of everybody were ended.
     era: AtomicI64,
+    /// The same of API keys.
+    key_era: AtomicI64,
     /// Whose word on addresses is believed, and from which addresses requests are answered.
     pub(crate) networks: Networks,
     /// The tries that are looked at now.
@@ -65,7 +67,7 @@ impl Services {
         let supabase = config.supabase()?;
         let keys = ArcSwap::from_pointee(keys);
         let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
-        let era = AtomicI64::new(0);
+        let (era, key_era) = (AtomicI64::new(0), AtomicI64::new(0));
         Ok(Self {
             storage,
             env,
@@ -75,6 +77,7 @@ impl Services {
             breaches,
             keys,
             era,
+            key_era,
             networks,
             places,
             relying_party,
@@ -108,6 +111,16 @@ impl Services {
     /// They were ended so often by now; what was read before counts no more.
     pub fn enter_era(&self, era: i64) {
         self.era.fetch_max(era, Ordering::AcqRel);
+    }
+
+    /// How often the API keys of everybody were ended, as far as this instance has heard.
+    pub fn key_era(&self) -> i64 {
+        self.key_era.load(Ordering::Acquire)
+    }
+
+    /// They were ended so often by now.
+    pub fn enter_key_era(&self, era: i64) {
+        self.key_era.fetch_max(era, Ordering::AcqRel);
     }
 
     /// The policy of now. An operation asks its plan instead, so that all of it is under one policy.

@@ -156,7 +156,7 @@ impl Stage {
         let role = *world.pick(&["editor", "clerk"]);
         let system = instance.um.system();
         let mut asking = None;
-        let (deed, result) = match world.below(22) {
+        let (deed, result) = match world.below(23) {
             // The same again: the answer was lost, its sender gave up, or it came through twice.
             13..16 => {
                 let Keyed { key, user, role, gives } = self.keyed(user, role);
@@ -230,6 +230,7 @@ impl Stage {
             17 => ("come with a token", self.come_by_token(at).await),
             18 | 19 => ("make a key", self.make_key(at, user).await),
             20 => ("end a key", self.end_key(at, user).await),
+            21 if world.chance(20) => ("end everybody's", self.end_everybodys(at).await),
             _ => {
                 let held = world.pick(&instance.held.borrow()[..]).clone();
                 world.tell(|| format!("instance {at}: {} renames {user}", held.user));

@@ -13,12 +13,12 @@ use rolekeep::{
         notice::PendingNotice,
         policy::RoleRow,
         record::Record,
-        registry::DoneRequest,
+        registry::{DoneRequest, Guard},
         session::{Session, SessionActivity},
         user::User,
     },
     roles::RoleAssignment,
-    storage::{ChangeSet, Key, MemoryStorage, Predicate, Query, Row, Storage, Table},
+    storage::{ChangeSet, Key, MemoryStorage, Predicate, Query, Row, Storage, Table, Write},
     users::UserStatus,
 };
 
@@ -259,16 +259,19 @@ impl Moment {
             (role.name, PERMISSIONS.into_iter().filter(gives).collect())
         });
         let active = all::<User>(memory).into_iter().filter(|user| user.status == UserStatus::Active);
-        let alive = all::<Session>(memory).into_iter().filter(|session| session.ended_at.is_none());
+        let guards = all::<Guard>(memory);
+        let ended = |name: &str| guards.iter().find(|guard| guard.name == name).map(|guard| guard.version);
+        let (era, key_era) = (ended(Guard::SESSIONS), ended(Guard::API_KEYS));
+        let alive = all::<Session>(memory).into_iter().filter(|one| one.ended_at.is_none() && one.era >= era);
         let (mut sessions, users): (BTreeSet<_>, _) = alive.map(|session| (session.id, session.user_id)).unzip();
-        let keys = all::<ApiKey>(memory).into_iter().filter(|key| key.ended_at.is_none());
+        let keys = all::<ApiKey>(memory).into_iter().filter(|key| key.ended_at.is_none() && key.era >= key_era);
         sessions.extend(keys.map(|key| SessionId(key.id.0)));
         let hash = |one: Credential| Some((one.user_id, one.password_hash?.expose().to_owned()));
         Self {
             position,
             owner,
             change: by.map(|change_set| change_set.id),
-            touched: by.map(subjects).unwrap_or_default(),
+            touched: by.map(|by| subjects(memory, by)).unwrap_or_default(),
             done: by.and_then(key_of),
             roles: roles.collect(),
             held: all::<RoleAssignment>(memory).into_iter().map(|held| (held.user_id, held.role)).collect(),
@@ -313,7 +316,7 @@ fn key_of(change_set: &ChangeSet) -> Option<String> {
 }
 
 /// What the rows of a change set are about.
-fn subjects(change_set: &ChangeSet) -> Vec<Subject> {
+fn subjects(memory: &MemoryStorage, change_set: &ChangeSet) -> Vec<Subject> {
     let of_row = |(table, key): (&Table, &Key)| match (table.name, &key.0[0]) {
         (name, _) if name == RoleRow::TABLE.name => Some(Subject::Policy),
         (name, Value::Id(id)) if [User::TABLE.name, RoleAssignment::TABLE.name].contains(&name) => {
@@ -324,7 +327,14 @@ fn subjects(change_set: &ChangeSet) -> Vec<Subject> {
         }
         _ => None,
     };
-    change_set.writes.iter().filter_map(|write| of_row((write.table, &write.key))).collect()
+    let of_everybody = |write: &Write| match write.key.0[0].as_text() {
+        Some(Guard::SESSIONS) => all::<Session>(memory).into_iter().map(|one| one.id).collect(),
+        Some(Guard::API_KEYS) => all::<ApiKey>(memory).into_iter().map(|key| SessionId(key.id.0)).collect(),
+        _ => Vec::new(),
+    };
+    let guards = change_set.writes.iter().filter(|write| write.table.name == Guard::TABLE.name);
+    let of_everybody = guards.flat_map(of_everybody).map(Subject::Session);
+    change_set.writes.iter().filter_map(|write| of_row((write.table, &write.key))).chain(of_everybody).collect()
 }
 
 fn short(value: &Value) -> String {

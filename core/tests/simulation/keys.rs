@@ -3,6 +3,7 @@
 use rolekeep::{
     Error, SessionId, UserId,
     api_keys::{CreateApiKeyFor, RevokeApiKey},
+    sessions::RevokeEveryone,
 };
 
 use crate::deeds::{SignIn, Stage};
@@ -27,5 +28,12 @@ impl Stage {
         let key = self.world.pick(&known[..]);
         self.world.tell(|| format!("instance {at}: end the key {}", key.session));
         self.instances[at].um.system().api_keys().revoke(RevokeApiKey::new(key.session.0)).await
+    }
+
+    /// Ends the sessions of everybody, most often with all keys.
+    pub async fn end_everybodys(&self, at: usize) -> Result<(), Error> {
+        let keys = self.world.chance(70);
+        self.world.tell(|| format!("instance {at}: end everybody's sessions; their keys, too: {keys}"));
+        self.instances[at].um.system().sessions().revoke_everyone(RevokeEveryone::new().revoke_keys(keys)).await
     }
 }

@@ -60,6 +60,11 @@ impl Mails {
         Some(kept.remove(at))
     }
 
+    /// Whether there is one of a kind that nobody took.
+    pub fn has(&self, kind: &str) -> bool {
+        self.kept.lock().unwrap().iter().any(|notice| notice.kind.as_str() == kind)
+    }
+
     /// How many notices nobody took.
     pub fn left(&self) -> usize {
         self.kept.lock().unwrap().len()

@@ -96,6 +96,8 @@ impl Mailer {
                 "until" => minute(notice.expires_at?).into(),
                 "time" => minute(notice.at).into(),
                 "ip" => notice.ip.as_deref().unwrap_or("-").into(),
+                "api_keys" if notice.api_keys.is_empty() => "-".into(),
+                "api_keys" => notice.api_keys.join(", ").into(),
                 _ => return None,
             })
         });
@@ -158,6 +160,7 @@ pub fn parse(file: &str) -> Result<Texts, String> {
                 "time" | "ip" => true,
                 "link" | "until" => has_link,
                 "code" => *kind == NoticeKind::SignInCode,
+                "api_keys" => *kind == NoticeKind::SessionsEnded,
                 _ => false,
             };
             fill(body, |name| is_known(name).then_some("".into())).map_err(|why| format!("`{key}`: {why}"))?;

@@ -6568,23 +6568,27 @@ public protocol SessionsProtocol: AnyObject, Sendable {
     
     /**
      * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+     *
+     * The user of a session that somebody else ends is told by mail.
      */
     func revoke(input: RevokeSession) async throws 
     
     /**
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
+     *
+     * The user is told by mail, and which API keys go on.
      */
     func revokeAll(input: RevokeAllSessions) async throws 
     
     /**
      * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
      *
-     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
-     * mailed. Other instances refuse the sessions within a second.
+     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+     * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
      * Only the application itself may, with `system`.
      */
-    func revokeEveryone() async throws 
+    func revokeEveryone(input: RevokeEveryone) async throws 
     
     /**
      * Ends all sessions of the caller except this one.
@@ -6861,6 +6865,8 @@ open func refresh(input: Refresh)async throws  -> Tokens  {
     
     /**
      * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+     *
+     * The user of a session that somebody else ends is told by mail.
      */
 open func revoke(input: RevokeSession)async throws   {
     return
@@ -6881,6 +6887,8 @@ open func revoke(input: RevokeSession)async throws   {
     /**
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
+     *
+     * The user is told by mail, and which API keys go on.
      */
 open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws   {
     return
@@ -6901,16 +6909,16 @@ open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws 
     /**
      * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
      *
-     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
-     * mailed. Other instances refuse the sessions within a second.
+     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+     * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
      * Only the application itself may, with `system`.
      */
-open func revokeEveryone()async throws   {
+open func revokeEveryone(input: RevokeEveryone = RevokeEveryone())async throws   {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_sessions_revoke_everyone(
-                        self.uniffiCloneHandle()
+                        self.uniffiCloneHandle(),FfiConverterTypeRevokeEveryone_lower(input)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
@@ -9995,7 +10003,7 @@ public struct ApiKey: Equatable, Hashable {
      */
     public let lastUsedAt: Timestamp?
     /**
-     * When it was ended before its time.
+     * When it was ended before its time; none as well where it was with the keys of everybody.
      */
     public let endedAt: Timestamp?
     /**
@@ -10037,7 +10045,7 @@ public struct ApiKey: Equatable, Hashable {
          * When it was used last, to the minute; none: never.
          */lastUsedAt: Timestamp? = nil, 
         /**
-         * When it was ended before its time.
+         * When it was ended before its time; none as well where it was with the keys of everybody.
          */endedAt: Timestamp? = nil, 
         /**
          * Why it was.
@@ -20396,6 +20404,11 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let link: String?
     /**
+     * The characters that the account's API keys begin with ([`ApiKey::starts_with`](crate::api_keys::ApiKeyView::starts_with)), where it
+     * is told of those that go on.
+     */
+    public let apiKeys: [String]
+    /**
      * Until when the token is good.
      */
     public let expiresAt: Timestamp?
@@ -20443,6 +20456,10 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The application's page with the token behind `#`, where the configuration has a `link_url`.
          */link: String? = nil, 
         /**
+         * The characters that the account's API keys begin with ([`ApiKey::starts_with`](crate::api_keys::ApiKeyView::starts_with)), where it
+         * is told of those that go on.
+         */apiKeys: [String] = [], 
+        /**
          * Until when the token is good.
          */expiresAt: Timestamp? = nil, 
         /**
@@ -20463,6 +20480,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.token = token
         self.code = code
         self.link = link
+        self.apiKeys = apiKeys
         self.expiresAt = expiresAt
         self.at = at
         self.ip = ip
@@ -20516,6 +20534,7 @@ struct FfiConverterTypeNotice: FfiConverterRustBuffer {
                 token: FfiConverterOptionString.read(from: &buf), 
                 code: FfiConverterOptionString.read(from: &buf), 
                 link: FfiConverterOptionString.read(from: &buf), 
+                apiKeys: FfiConverterSequenceString.read(from: &buf), 
                 expiresAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 at: FfiConverterTypeTimestamp.read(from: &buf), 
                 ip: FfiConverterOptionString.read(from: &buf), 
@@ -20533,6 +20552,7 @@ struct FfiConverterTypeNotice: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.token, into: &buf)
         FfiConverterOptionString.write(value.code, into: &buf)
         FfiConverterOptionString.write(value.link, into: &buf)
+        FfiConverterSequenceString.write(value.apiKeys, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.expiresAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.at, into: &buf)
         FfiConverterOptionString.write(value.ip, into: &buf)
@@ -23658,6 +23678,8 @@ func FfiConverterTypeRevokeAdmin_lower(_ value: RevokeAdmin) -> RustBuffer {
 /**
  * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
+ *
+ * The user is told by mail, and which API keys go on.
  */
 public struct RevokeAllSessions: Equatable, Hashable {
     /**
@@ -23788,6 +23810,69 @@ func FfiConverterTypeRevokeApiKey_lower(_ value: RevokeApiKey) -> RustBuffer {
 
 
 /**
+ * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+ *
+ * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+ * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+ * Only the application itself may, with `system`.
+ */
+public struct RevokeEveryone: Equatable, Hashable {
+    /**
+     * Whether all API keys that were made before end, too. Default: false.
+     */
+    public let revokeKeys: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whether all API keys that were made before end, too. Default: false.
+         */revokeKeys: Bool? = nil) {
+        self.revokeKeys = revokeKeys
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RevokeEveryone: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRevokeEveryone: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RevokeEveryone {
+        return
+            try RevokeEveryone(
+                revokeKeys: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RevokeEveryone, into buf: inout [UInt8]) {
+        FfiConverterOptionBool.write(value.revokeKeys, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeEveryone_lift(_ buf: RustBuffer) throws -> RevokeEveryone {
+    return try FfiConverterTypeRevokeEveryone.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRevokeEveryone_lower(_ value: RevokeEveryone) -> RustBuffer {
+    return FfiConverterTypeRevokeEveryone.lower(value)
+}
+
+
+/**
  * Ends an invitation: one that the caller made, or with `user:invite` for all users anybody's.
  *
  * Its link is good no more. One that was accepted, revoked or replaced stays as it is. One that the caller may not see is
@@ -23851,6 +23936,8 @@ func FfiConverterTypeRevokeInvitation_lower(_ value: RevokeInvitation) -> RustBu
 
 /**
  * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+ *
+ * The user of a session that somebody else ends is told by mail.
  */
 public struct RevokeSession: Equatable, Hashable {
     /**
@@ -30044,7 +30131,7 @@ func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> RustBuffer
 public enum ApiKeyEnd: Equatable, Hashable {
     
     /**
-     * Its user, or an administrator, ended it.
+     * Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name.
      */
     case revoked
     /**
@@ -32004,6 +32091,14 @@ public enum NoticeKind: Equatable, Hashable {
      */
     case apiKeyRevoked
     /**
+     * All sessions of the account were ended by `sessions.revoke_all`, of its user or somebody else. Names the API keys that go on.
+     */
+    case sessionsEnded
+    /**
+     * Somebody else ended a session of the account.
+     */
+    case sessionRevoked
+    /**
      * Somebody of the application acts as the account's user for a time.
      */
     case impersonated
@@ -32086,15 +32181,19 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
         
         case 21: return .apiKeyRevoked
         
-        case 22: return .impersonated
+        case 22: return .sessionsEnded
         
-        case 23: return .passwordChanged
+        case 23: return .sessionRevoked
         
-        case 24: return .newDevice
+        case 24: return .impersonated
         
-        case 25: return .sessionReused
+        case 25: return .passwordChanged
         
-        case 26: return .signInLocked
+        case 26: return .newDevice
+        
+        case 27: return .sessionReused
+        
+        case 28: return .signInLocked
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -32188,24 +32287,32 @@ struct FfiConverterTypeNoticeKind: FfiConverterRustBuffer {
             writeInt(&buf, Int32(21))
         
         
-        case .impersonated:
+        case .sessionsEnded:
             writeInt(&buf, Int32(22))
         
         
-        case .passwordChanged:
+        case .sessionRevoked:
             writeInt(&buf, Int32(23))
         
         
-        case .newDevice:
+        case .impersonated:
             writeInt(&buf, Int32(24))
         
         
-        case .sessionReused:
+        case .passwordChanged:
             writeInt(&buf, Int32(25))
         
         
-        case .signInLocked:
+        case .newDevice:
             writeInt(&buf, Int32(26))
+        
+        
+        case .sessionReused:
+            writeInt(&buf, Int32(27))
+        
+        
+        case .signInLocked:
+            writeInt(&buf, Int32(28))
         
         }
     }
@@ -38257,13 +38364,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_refresh() != 48763) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 30033) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 22434) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 52059) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 57358) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_everyone() != 11795) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_everyone() != 31072) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {

@@ -38,7 +38,7 @@ class ApiKey:
     last_used_at: datetime | None = None
     """When it was used last, to the minute; none: never."""
     ended_at: datetime | None = None
-    """When it was ended before its time."""
+    """When it was ended before its time; none as well where it was with the keys of everybody."""
     end_reason: ApiKeyEnd | None = None
     """Why it was."""
 
@@ -47,7 +47,9 @@ class ApiKeyEnd(Word):
     """Why an API key was ended before its time."""
 
     REVOKED = "revoked"
-    """Its user, or an administrator, ended it."""
+    """Its user, or an administrator, ended it; or the application ended those of everybody, at a time
+    that the key does not name.
+    """
     CREDENTIAL_CHANGED = "credential_changed"
     """The account came into other hands, or may have: its password was reset or set by somebody else,
     its address proved first or changed back, or its second factors reset.

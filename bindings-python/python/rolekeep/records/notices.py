@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -32,6 +33,10 @@ class Notice:
     """Of a sign-in by mail: the eight digits of the token, to be typed where it was asked for."""
     link: str | None = field(default=None, repr=False)
     """The application's page with the token behind `#`, where the configuration has a `link_url`."""
+    api_keys: builtins.list[str] = field(default_factory=builtins.list)
+    """The characters that the account's API keys begin with (`ApiKey::starts_with`), where it is told
+    of those that go on.
+    """
     expires_at: datetime | None = None
     """Until when the token is good."""
     at: datetime
@@ -109,6 +114,12 @@ class NoticeKind(Word):
     """An API key of the account was made."""
     API_KEY_REVOKED = "api_key_revoked"
     """Somebody else ended an API key of the account."""
+    SESSIONS_ENDED = "sessions_ended"
+    """All sessions of the account were ended by `sessions.revoke_all`, of its user or somebody else.
+    Names the API keys that go on.
+    """
+    SESSION_REVOKED = "session_revoked"
+    """Somebody else ended a session of the account."""
     IMPERSONATED = "impersonated"
     """Somebody of the application acts as the account's user for a time."""
     PASSWORD_CHANGED = "password_changed"

@@ -24,7 +24,7 @@ export interface ApiKey {
   readonly expiresAt: Date;
   /** When it was used last, to the minute; none: never. */
   readonly lastUsedAt: Date | null;
-  /** When it was ended before its time. */
+  /** When it was ended before its time; none as well where it was with the keys of everybody. */
   readonly endedAt: Date | null;
   /** Why it was. */
   readonly endReason: ApiKeyEnd | null;
@@ -32,7 +32,7 @@ export interface ApiKey {
 
 /** Why an API key was ended before its time. */
 export type ApiKeyEnd =
-  /** Its user, or an administrator, ended it. */
+  /** Its user, or an administrator, ended it; or the application ended those of everybody, at a time that the key does not name. */
   | "revoked"
   /** The account came into other hands, or may have: its password was reset or set by somebody else, its address proved first or changed back, or its second factors reset. */
   | "credential_changed"

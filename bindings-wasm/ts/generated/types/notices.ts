@@ -22,6 +22,11 @@ export interface Notice {
   readonly code: string | null;
   /** The application's page with the token behind `#`, where the configuration has a `linkUrl`. */
   readonly link: string | null;
+  /**
+   * The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
+   * is told of those that go on.
+   */
+  readonly apiKeys: readonly string[];
   /** Until when the token is good. */
   readonly expiresAt: Date | null;
   /** When it happened, or was asked for. */
@@ -76,6 +81,10 @@ export type NoticeKind =
   | "api_key_created"
   /** Somebody else ended an API key of the account. */
   | "api_key_revoked"
+  /** All sessions of the account were ended by `sessions.revokeAll`, of its user or somebody else. Names the API keys that go on. */
+  | "sessions_ended"
+  /** Somebody else ended a session of the account. */
+  | "session_revoked"
   /** Somebody of the application acts as the account's user for a time. */
   | "impersonated"
   /** The password was changed, reset or set. */

@@ -115,6 +115,8 @@ export interface Refresh {
 /**
  * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
+ *
+ * The user is told by mail, and which API keys go on.
  */
 export interface RevokeAllSessions {
   /** The user's id; the caller if not given. */
@@ -123,7 +125,23 @@ export interface RevokeAllSessions {
   readonly revokeKeys?: boolean | undefined;
 }
 
-/** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
+/**
+ * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
+ *
+ * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+ * keys unless `revokeKeys` ends them. Other instances refuse what has ended within a second.
+ * Only the application itself may, with `system`.
+ */
+export interface RevokeEveryone {
+  /** Whether all API keys that were made before end, too. Default: false. */
+  readonly revokeKeys?: boolean | undefined;
+}
+
+/**
+ * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+ *
+ * The user of a session that somebody else ends is told by mail.
+ */
 export interface RevokeSession {
   /** The session's id. */
   readonly id: string;

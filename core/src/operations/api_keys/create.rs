@@ -175,11 +175,12 @@ impl Wanted {
         let before = epochs::credential_of(plan, user.id).await?;
         plan.follow(before.as_ref(), before.clone().unwrap_or_else(|| Credential::none(user.id)));
         plan.check(user);
-        let known: Vec<ApiKey> = plan.reads().all(alive_of(user.id, plan.now)).await?;
+        let known: Vec<ApiKey> = plan.reads().all(alive_of(plan, user.id)).await?;
         if known.len() >= MOST {
             let message = format!("a user has at most {MOST} API keys; end one first");
             return Err(Error::new(Reason::LimitReached, message));
         }
+        let era = Some(plan.rely_on_key_era()).filter(|era| *era > 0);
         let id = plan.services.env.new_id()?;
         let random: api_key::Random = plan.services.env.random()?;
         let (secret, hash) = api_key::issue(id, &random);
@@ -193,6 +194,7 @@ impl Wanted {
                 patterns: self.patterns.as_ref().map(|patterns| patterns.join(" ")),
                 networks: self.networks.clone(),
                 has_two_factors,
+                era,
                 created_at: plan.now,
                 expires_at: plan.now.plus_seconds(self.seconds),
                 ended_at: None,
@@ -203,7 +205,7 @@ impl Wanted {
         let unused = plan.follow(None, ApiKeyUse { api_key_id: id, last_used_at: None, version: 0 });
         notices::tell(plan, NoticeKind::ApiKeyCreated, user)?;
         plan.audit(action, Some(("api_key", id.to_string())), None);
-        Ok(NewApiKey { key: secret, api_key: ApiKeyView::of(key, Some(&unused)) })
+        Ok(NewApiKey { key: secret, api_key: ApiKeyView::of(plan, key, Some(&unused)) })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{ApiKeyEnd, alive, of, words};
+use super::{ApiKeyEnd, alive_of, of, words};
 use crate::{
     credentials::api_key,
     model::{
@@ -49,7 +49,7 @@ pub struct ApiKeyView {
     pub expires_at: Time,
     /// When it was used last, to the minute; none: never.
     pub last_used_at: Option<Time>,
-    /// When it was ended before its time.
+    /// When it was ended before its time; none as well where it was with the keys of everybody.
     pub ended_at: Option<Time>,
     /// Why it was.
     pub end_reason: Option<ApiKeyEnd>,
@@ -98,14 +98,15 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn filter(&self, user: UserId, now: Time) -> Predicate {
-        if self.include_ended { of(user) } else { Predicate::all([of(user), alive(now)]) }
+    fn filter(&self, plan: &Plan<'_>, user: UserId) -> Predicate {
+        if self.include_ended { of(user) } else { alive_of(plan, user) }
     }
 }
 
 impl ApiKeyView {
-    pub(super) fn of(key: ApiKey, last_use: Option<&ApiKeyUse>) -> Self {
+    pub(super) fn of(plan: &Plan<'_>, key: ApiKey, last_use: Option<&ApiKeyUse>) -> Self {
         Self {
+            end_reason: key.end_reason.or(key.is_ended(plan.key_era()).then_some(ApiKeyEnd::Revoked)),
             id: key.id,
             user_id: key.user_id,
             starts_with: api_key::beginning(key.id),
@@ -117,7 +118,6 @@ impl ApiKeyView {
             expires_at: key.expires_at,
             last_used_at: last_use.and_then(|last_use| last_use.last_used_at),
             ended_at: key.ended_at,
-            end_reason: key.end_reason,
         }
     }
 }
@@ -141,7 +141,7 @@ impl Operation for ListApiKeys {
     async fn plan(wanted: &Wanted, (): (), plan: &mut Plan<'_>) -> Result<Page<ApiKeyView>> {
         let me = plan.actor.signed_in()?.id;
         let order = listing::newest_first();
-        let query = Query { order, ..Query::of(ApiKey::TABLE, wanted.filter(me, plan.now)) };
+        let query = Query { order, ..Query::of(ApiKey::TABLE, wanted.filter(plan, me)) };
         shown(plan, listing::page_of(plan, &wanted.page, query).await?).await
     }
 }
@@ -168,7 +168,7 @@ impl Operation for ListApiKeysOf {
         if !plan.may(User::READ, &TargetRow::of(&user)).await? {
             return Err(plan.hide("user"));
         }
-        let (filter, order) = (wanted.filter(user.id, plan.now), listing::newest_first());
+        let (filter, order) = (wanted.filter(plan, user.id), listing::newest_first());
         shown(plan, listing::page(plan, &wanted.page, ApiKey::READ, filter, order).await?).await
     }
 }
@@ -179,6 +179,6 @@ async fn shown(plan: &Plan<'_>, page: Page<ApiKey>) -> Result<Page<ApiKeyView>> 
     let uses: BTreeMap<ApiKeyId, ApiKeyUse> = uses.into_iter().map(|one| (one.api_key_id, one)).collect();
     Ok(page.map(|key| {
         let last_use = uses.get(&key.id);
-        ApiKeyView::of(key, last_use)
+        ApiKeyView::of(plan, key, last_use)
     }))
 }

@@ -20,10 +20,12 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::Visible;
+use super::{Visible, plan::Plan};
 use crate::{
+    credentials::api_key::beginning,
     model::{
         api_key::ApiKey,
+        error::Error,
         id::UserId,
         predicate::{Comparison, Predicate},
         time::Time,
@@ -86,9 +88,19 @@ impl ApiKey {
         self.patterns.as_deref().map(words)
     }
 
-    /// Whether it may be used from an address, whoever its user is by now.
-    pub(crate) fn require_good(&self, networks: &Networks, client: Option<IpAddr>, now: Time) -> Result<(), Refused> {
-        if self.ended_at.is_some() {
+    /// Whether it was ended, by itself or with those of everybody, which were so often.
+    fn is_ended(&self, era: i64) -> bool {
+        self.ended_at.is_some() || self.era.unwrap_or_default() < era
+    }
+
+    /// Whether it may be used from an address, whoever its user is by now, where the keys of everybody have been ended so often.
+    pub(crate) fn require_good(
+        &self,
+        networks: &Networks,
+        client: Option<IpAddr>,
+        (era, now): (i64, Time),
+    ) -> Result<(), Refused> {
+        if self.is_ended(era) {
             return Err(Refused::Ended);
         }
         if now >= self.expires_at {
@@ -102,22 +114,28 @@ fn words(text: &str) -> Vec<String> {
     text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
+/// What the keys of a user begin with that are good still, the oldest first.
+pub(super) async fn alive(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, Error> {
+    let mut keys: Vec<ApiKey> = plan.reads().all(alive_of(plan, user)).await?;
+    keys.sort_unstable_by_key(|key| (key.created_at, key.id));
+    Ok(keys.iter().map(|key| beginning(key.id)).collect())
+}
+
 /// A user's keys that were not ended and have time left.
-fn alive_of(user: UserId, now: Time) -> Predicate {
-    Predicate::all([of(user), alive(now)])
+fn alive_of(plan: &Plan<'_>, user: UserId) -> Predicate {
+    let now = Value::Time(plan.now.as_microsecond());
+    not_ended_of(plan, user).and(Predicate::Compare("expires_at".into(), Comparison::Greater, now))
 }
 
 fn of(user: UserId) -> Predicate {
     Predicate::equals("user_id", user.0)
 }
 
-fn not_ended() -> Predicate {
-    Predicate::equals("ended_at", Value::Null)
-}
-
-fn alive(now: Time) -> Predicate {
-    Predicate::all([
-        not_ended(),
-        Predicate::Compare("expires_at".into(), Comparison::Greater, Value::Time(now.as_microsecond())),
-    ])
+/// A user's keys that were not ended.
+fn not_ended_of(plan: &Plan<'_>, user: UserId) -> Predicate {
+    let is_of_now = match plan.key_era() {
+        0 => Predicate::Always,
+        era => Predicate::Compare("era".into(), Comparison::GreaterOrEqual, Value::Int(era)),
+    };
+    Predicate::all([of(user), Predicate::equals("ended_at", Value::Null), is_of_now])
 }

@@ -2,14 +2,13 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{ApiKeyEnd, not_ended, of};
+use super::{ApiKeyEnd, not_ended_of};
 use crate::{
     model::{
         api_key::ApiKey,
         error::Result,
         id::{ApiKeyId, UserId},
         notice::NoticeKind,
-        predicate::Predicate,
         time::Time,
     },
     operations::{
@@ -52,7 +51,7 @@ impl Operation for RevokeApiKey {
 
     async fn plan((): &(), key: ApiKey, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, key.user_id).await?;
-        if key.ended_at.is_some() {
+        if key.is_ended(plan.key_era()) {
             return Ok(());
         }
         if plan.actor.user_id() != Some(key.user_id) {
@@ -65,10 +64,10 @@ impl Operation for RevokeApiKey {
     }
 }
 
-/// Plans the end of all keys of a user, also of those that have expired: the clock may be ahead. Whoever makes one meanwhile moves the credential, which is to be written by this plan and
-/// was read before.
+/// Plans the end of all keys of a user, also of those that have expired: the clock may be ahead. Whoever makes one meanwhile moves
+/// the credential, which is to be written by this plan and was read before.
 pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: ApiKeyEnd) -> Result<()> {
-    let keys: Vec<ApiKey> = plan.reads().all(Predicate::all([of(user), not_ended()])).await?;
+    let keys: Vec<ApiKey> = plan.reads().all(not_ended_of(plan, user)).await?;
     keys.into_iter().for_each(|key| end(plan, key, why));
     Ok(())
 }

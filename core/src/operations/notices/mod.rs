@@ -122,6 +122,14 @@ pub(super) fn tell_of_staff(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) 
     Ok(())
 }
 
+/// The same of what the account's user did, or somebody else.
+pub(super) fn tell_of_either(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    match plan.actor.user_id() == Some(user.id) {
+        true => tell(plan, kind, user),
+        false => tell_of_staff(plan, kind, user),
+    }
+}
+
 /// The same with a link in it, to the address that the link is about.
 pub(super) fn tell_by_link(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, link: OneTimeLink) -> Result<()> {
     if !plan.services.has_notifier() {

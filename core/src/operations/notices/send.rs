@@ -20,7 +20,7 @@ use crate::{
         user::{User, UserStatus},
         value::Value,
     },
-    operations::{epochs, factors, links, plan::Plan, reads::Reads, users},
+    operations::{api_keys, epochs, factors, links, plan::Plan, reads::Reads, users},
     storage::{Direction, Order, Query, Window},
 };
 
@@ -125,6 +125,10 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         ..row.clone()
     };
     let row = plan.follow(Some(row), after);
+    let api_keys = match (kind, user_id) {
+        (NoticeKind::SessionsEnded, Some(user)) => api_keys::alive(plan, user).await?,
+        _ => Vec::new(),
+    };
     let config = &plan.services.config;
     let (token, code) = link.as_ref().map(|link| (link.token.clone(), link.code.clone())).unzip();
     let code = code.flatten();
@@ -136,6 +140,7 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         ip: row.ip.as_deref(),
         link: opened.as_ref().or(token.as_ref()).zip(link.as_ref().map(|link| link.expires_at)),
         code: code.as_ref(),
+        api_keys: &api_keys,
     };
     let notice = Notice {
         id: row.id,
@@ -147,6 +152,7 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         token,
         code,
         link: opened,
+        api_keys,
         expires_at: link.map(|link| link.expires_at),
         at: row.at,
         ip: row.ip.clone(),
@@ -198,6 +204,8 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
         | NoticeKind::SessionReused
         | NoticeKind::ApiKeyCreated
         | NoticeKind::ApiKeyRevoked
+        | NoticeKind::SessionsEnded
+        | NoticeKind::SessionRevoked
         | NoticeKind::Impersonated
         | NoticeKind::SignInLocked => return Ok(Some(Mailed::of(user, row.kind))),
         // It is nobody's account that it is about.

@@ -13,6 +13,8 @@ pub(super) struct Told<'n> {
     pub(super) link: Option<(&'n Secret, Time)>,
     /// What is typed instead.
     pub(super) code: Option<&'n Secret>,
+    /// What the API keys begin with that go on.
+    pub(super) api_keys: &'n [String],
 }
 
 /// The same for all notices of a kind.
@@ -38,6 +40,8 @@ pub(super) const fn subject(kind: NoticeKind) -> &'static str {
         NoticeKind::FactorFailed => "Somebody knows your password",
         NoticeKind::ApiKeyCreated => "Your account has a new API key",
         NoticeKind::ApiKeyRevoked => "An API key of your account was ended",
+        NoticeKind::SessionsEnded => "All sessions of your account were ended",
+        NoticeKind::SessionRevoked => "We ended a session of your account",
         NoticeKind::Impersonated => "Somebody of us used your account",
         NoticeKind::PasswordChanged => "Your password was changed",
         NoticeKind::NewDevice => "A sign-in on a new device",
@@ -118,6 +122,12 @@ const fn about(kind: NoticeKind, has_link: bool) -> &'static str {
             "An API key was made for your account: a program that has it does what you may, until you end it or its time is over."
         }
         NoticeKind::ApiKeyRevoked => "An API key of your account was ended. Programs that use it are refused.",
+        NoticeKind::SessionsEnded => {
+            "All sessions of your account were ended, by you or by somebody who looks after this service: every device has to sign in again."
+        }
+        NoticeKind::SessionRevoked => {
+            "Somebody who looks after this service ended a session of your account: that device has to sign in again."
+        }
         NoticeKind::Impersonated => {
             "Somebody who looks after this service uses it as you for up to an hour, to see what you see. That changes neither your \
              password nor anything else that you sign in by. You see it among your sessions, and can end it there."
@@ -150,9 +160,10 @@ const fn otherwise(kind: NoticeKind, has_link: bool) -> &'static str {
             "If it was not you, end the key and choose a new password at once: ask for a link by \"Forgot your password?\", which ends \
              all keys."
         }
-        NoticeKind::ApiKeyRevoked | NoticeKind::Impersonated => {
-            "If you do not know why, ask for help where you signed up."
-        }
+        NoticeKind::ApiKeyRevoked
+        | NoticeKind::SessionsEnded
+        | NoticeKind::SessionRevoked
+        | NoticeKind::Impersonated => "If you do not know why, ask for help where you signed up.",
         NoticeKind::EmailChanged | NoticeKind::UsernameChanged => {
             "If it was you, there is nothing to do; if not, ask for help where you signed up."
         }
@@ -186,6 +197,10 @@ pub(super) fn text(kind: NoticeKind, told: &Told<'_>) -> Secret {
     if let Some(code) = told.code {
         let (first, last) = code.expose().split_at_checked(4).unwrap_or((code.expose(), ""));
         text.push_str(&format!("\n{first} {last}\n"));
+    }
+    if !told.api_keys.is_empty() {
+        let keys = told.api_keys.join("\n");
+        text.push_str(&format!("\nAPI keys that begin so go on. End those that you do not know:\n\n{keys}\n"));
     }
     if let Some((link, until)) = told.link {
         text.push_str(&format!("\n{}\n\nIt can be used once, until {}.\n", link.expose(), minute(until)));

@@ -41,6 +41,22 @@ impl Plan<'_> {
         self.check_key::<Guard>(Guard::key_of(&(Guard::SESSIONS.to_owned(),)), Some(era).filter(|era| *era > 0));
     }
 
+    /// How often the API keys of everybody have been ended; whoever ends them meanwhile makes this plan stale.
+    pub fn rely_on_key_era(&mut self) -> i64 {
+        self.rely_on_key_era_of(self.key_era);
+        self.key_era
+    }
+
+    /// The same of a key that was made when they had been ended so often.
+    pub(super) fn rely_on_key_era_of(&mut self, era: i64) {
+        self.check_key::<Guard>(Guard::key_of(&(Guard::API_KEYS.to_owned(),)), Some(era).filter(|era| *era > 0));
+    }
+
+    /// How often the API keys of everybody have been ended.
+    pub fn key_era(&self) -> i64 {
+        self.key_era
+    }
+
     /// How often the sessions of everybody have been ended.
     pub fn era(&self) -> i64 {
         self.era

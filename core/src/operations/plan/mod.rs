@@ -68,6 +68,8 @@ pub struct Plan<'a> {
     relies_on_policy: bool,
     /// How often the sessions of everybody had been ended when the plan was begun.
     era: i64,
+    /// The same of API keys.
+    key_era: i64,
     pub(super) next_policy: Option<Arc<PolicyState>>,
 }
 
@@ -111,6 +113,7 @@ impl<'a> Plan<'a> {
             has_hidden: false,
             relies_on_policy: false,
             era: services.era(),
+            key_era: services.key_era(),
             next_policy: None,
         }
     }
@@ -211,8 +214,9 @@ impl<'a> Plan<'a> {
             if let Some(relied) = user.foreign {
                 self.check_key::<Credential>(Credential::key_of(&(user.id,)), relied.credential);
             }
-            if let Some((key, version)) = user.key {
+            if let Some((key, version, era)) = user.key {
                 self.check_key::<ApiKey>(ApiKey::key_of(&(key,)), Some(version));
+                self.rely_on_key_era_of(era);
             }
         }
         let is_asked = match access {

@@ -7,6 +7,7 @@ use crate::{
     model::{
         error::{Error, Result},
         id::{SessionId, UserId},
+        notice::NoticeKind,
         registry::Guard,
         session::{Session, SessionEnd},
         time::Time,
@@ -17,6 +18,7 @@ use crate::{
         actor::Actor,
         administrators,
         epochs::{self, Keys, Password},
+        notices,
         plan::Plan,
         reads::Reads,
         services::Services,
@@ -30,6 +32,8 @@ use crate::{
 pub struct Logout {}
 
 /// Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+///
+/// The user of a session that somebody else ends is told by mail.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeSession {
@@ -44,6 +48,8 @@ pub struct RevokeOtherSessions {}
 
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
+///
+/// The user is told by mail, and which API keys go on.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAllSessions {
@@ -55,27 +61,34 @@ pub struct RevokeAllSessions {
 
 /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
 ///
-/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
-/// mailed. Other instances refuse the sessions within a second.
+/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+/// keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
 /// Only the application itself may, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
-pub struct RevokeEveryone {}
+pub struct RevokeEveryone {
+    /// Whether all API keys that were made before end, too. Default: false.
+    pub revoke_keys: Option<bool>,
+}
 
 #[portable_async]
 impl Operation for RevokeEveryone {
     type Target = ();
-    type Valid = ();
+    type Valid = Keys;
 
     const ACCESS: Access = Access::System;
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
+    async fn validate(self, _: &Services, _: Time) -> Result<Keys> {
+        Ok(Keys::revoked(self.revoke_keys))
     }
 
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
-        plan.move_guard(Guard::SESSIONS).await?;
+    async fn plan(keys: &Keys, (): (), plan: &mut Plan<'_>) -> Result<()> {
+        let mut ended = vec![Guard::SESSIONS.to_owned()];
+        if *keys == Keys::Ended {
+            ended.push(Guard::API_KEYS.to_owned());
+        }
+        plan.move_guards(ended).await?;
         plan.audit("sessions.revoke_everyone", None, None);
         Ok(())
     }
@@ -126,6 +139,12 @@ impl Operation for RevokeSession {
     async fn plan((): &(), session: Session, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, session.user_id).await?;
         if session.ended_at.is_none() {
+            if plan.services.has_notifier()
+                && plan.actor.user_id() != Some(session.user_id)
+                && let Some(user) = plan.reads().get::<User>(&(session.user_id,)).await?
+            {
+                notices::tell_of_staff(plan, NoticeKind::SessionRevoked, &user)?;
+            }
             plan.audit("sessions.revoke", Some(("session", session.id.to_string())), None);
             end(plan, session, SessionEnd::Revoked);
         }
@@ -181,6 +200,7 @@ impl Operation for RevokeAllSessions {
             return Err(Error::denied("api_key:revoke"));
         }
         plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);
+        notices::tell_of_either(plan, NoticeKind::SessionsEnded, &user)?;
         epochs::advance(plan, &user, SessionEnd::Revoked, Password::Kept, *keys).await?;
         Ok(())
     }

@@ -192,7 +192,11 @@ impl Foreign {
 
     /// Plans that nothing counts any more that was set before the subject came: the password that whoever made the account gave; where
     /// that one vouches for nobody, all that it may have left to come back by.
+    ///
+    /// Other tokens of the subject are good as they were: it is its subject's coming that ends what others set, and not a change of
+    /// what the subject proves.
     async fn void_others(&self, plan: &mut Plan<'_>, user: &User, is_first: bool) -> Result<Credential> {
+        let moved_at = epochs::credential_of(plan, user.id).await?.and_then(|credential| credential.moved_at);
         if is_first {
             if let Some(kept) = identity_of(plan, user.id, &self.identity).await? {
                 unlink_others(plan, &kept).await?;
@@ -201,7 +205,8 @@ impl Foreign {
         }
         let ended = SessionEnd::CredentialChanged;
         let advanced = epochs::advance(plan, user, ended, Password::Kept, Keys::Ended).await?;
-        Ok(plan.follow(Some(&advanced), advanced.clone().without_password()))
+        let after = Credential { moved_at, ..advanced.clone().without_password() };
+        Ok(plan.follow(Some(&advanced), after))
     }
 
     /// When its subject proved who it is.

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0019_indexes_of_lists.sql"),
     include_str!("../../../migrations/sqlite/0020_former_factors.sql"),
     include_str!("../../../migrations/sqlite/0021_sessions_in_use.sql"),
+    include_str!("../../../migrations/sqlite/0022_eras_of_api_keys.sql"),
     include_str!("../../../migrations/sqlite/0023_preferences.sql"),
 ];
 

@@ -40,7 +40,7 @@ typed! {
     preferences { get(), update(UpdatePreferences) }
     sessions {
         login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), step_up_passkey_start(), step_up_passkey(StepUpByPasskey), step_up_external(StepUpExternal), impersonate(Impersonate), supabase_token(), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
-        revoke_others(), revoke_all(RevokeAllSessions), revoke_everyone(),
+        revoke_others(), revoke_all(RevokeAllSessions), revoke_everyone(RevokeEveryone),
     }
     sign_in {
         passkey_start(StartSignInByPasskey), passkey(SignInByPasskey), mail_start(StartSignInByMail), mail(SignInByMail), external(SignInByToken), factor(ProveFactor), password(ChoosePassword),

@@ -18,7 +18,7 @@ use rolekeep::{
     invitations::{AcceptInvitation, CreateInvitation},
     passwords::{ChangePassword, ExpirePasswords, ForgotPassword, ResetPassword, SetPassword, SetTemporaryPassword},
     roles::UnassignRole,
-    sessions::{Impersonate, Refresh, RevokeAllSessions, RevokeSession, Tokens},
+    sessions::{Impersonate, Refresh, RevokeAllSessions, RevokeEveryone, RevokeSession, Tokens},
     sign_in::{ChoosePassword, ProveFactor, SignInByMail, SignInByToken, StartSignInByMail},
     users::{ActivateUser, BanUser, CreateUser, DeactivateUser, DeleteUser, LiftUser, SuspendUser, UpdateUser},
     verification::ConfirmVerification,
@@ -98,7 +98,9 @@ enum Cause {
     Banned,
     Deleted,
     LoggedOutEverywhere,
+    LoggedOutWithKeys,
     EverybodyOut,
+    EverybodyOutWithKeys,
     /// The one session.
     SessionRevoked,
     LoggedOut,
@@ -118,7 +120,7 @@ use Cause::*;
 ///
 /// In the order of [`ALL`]: access, refresh, key, acting, foreign; mail, reset, change, revert, invitation; verification, factor,
 /// password.
-const FATES: [(Cause, &[u8; 15]); 25] = [
+const FATES: [(Cause, &[u8; 15]); 27] = [
     (Nothing, b"..... ..... ..."),
     (Changed, b"xx.xx xxx.. .x."),
     (ResetByLink, b"xxxxx xxx.. xx."),
@@ -135,7 +137,9 @@ const FATES: [(Cause, &[u8; 15]); 25] = [
     (Banned, b"xxxxx xxxzz zxx"),
     (Deleted, b"xxxxx xxxxx xxx"),
     (LoggedOutEverywhere, b"xx.xx xxx.. .xx"),
+    (LoggedOutWithKeys, b"xxxxx xxx.. .xx"),
     (EverybodyOut, b"xx.x. x.... .xx"),
+    (EverybodyOutWithKeys, b"xxxx. x.... .xx"),
     (SessionRevoked, b"xx... ..... ..."),
     (LoggedOut, b"xx... ..... ..."),
     (RefreshReused, b"xx... ..... ..."),
@@ -346,12 +350,16 @@ impl World {
                     system.users().delete(DeleteUser::new(user)).await.unwrap();
                 }
             }
-            LoggedOutEverywhere => {
+            LoggedOutEverywhere | LoggedOutWithKeys => {
                 for user in self.all() {
-                    system.sessions().revoke_all(RevokeAllSessions::new().user_id(user)).await.unwrap();
+                    let all = RevokeAllSessions::new().user_id(user).revoke_keys(cause == LoggedOutWithKeys);
+                    system.sessions().revoke_all(all).await.unwrap();
                 }
             }
-            EverybodyOut => system.sessions().revoke_everyone().await.unwrap(),
+            EverybodyOut | EverybodyOutWithKeys => {
+                let everyone = RevokeEveryone::new().revoke_keys(cause == EverybodyOutWithKeys);
+                system.sessions().revoke_everyone(everyone).await.unwrap();
+            }
             SessionRevoked => self.by_dora.sessions().revoke(RevokeSession::new(self.session)).await.unwrap(),
             LoggedOut => {
                 let elsewhere = self.text(Access);

@@ -38,7 +38,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "sessions.revoke" -> me.sessions.revoke(readRevokeSession(input)).let { JsonNull }
     "sessions.revoke_others" -> input.record().let { me.sessions.revokeOthers() }.let { JsonNull }
     "sessions.revoke_all" -> me.sessions.revokeAll(readRevokeAllSessions(input)).let { JsonNull }
-    "sessions.revoke_everyone" -> input.record().let { me.sessions.revokeEveryone() }.let { JsonNull }
+    "sessions.revoke_everyone" -> me.sessions.revokeEveryone(readRevokeEveryone(input)).let { JsonNull }
     "sign_in.passkey_start" -> writePasskeyOptions(me.signIn.passkeyStart(readStartSignInByPasskey(input)))
     "sign_in.passkey" -> writeSignInResult(me.signIn.passkey(readSignInByPasskey(input)))
     "sign_in.mail_start" -> writeMailChallenge(me.signIn.mailStart(readStartSignInByMail(input)))
@@ -414,6 +414,12 @@ fun readRevokeSession(from: JsonElement) = from.record("id").let { it ->
 fun readRevokeAllSessions(from: JsonElement) = from.record("user_id", "revoke_keys").let { it ->
     RevokeAllSessions(
         userId = it.optional("user_id") { readId(it) },
+        revokeKeys = it.optional("revoke_keys") { readBool(it) },
+    )
+}
+
+fun readRevokeEveryone(from: JsonElement) = from.record("revoke_keys").let { it ->
+    RevokeEveryone(
         revokeKeys = it.optional("revoke_keys") { readBool(it) },
     )
 }
@@ -2121,6 +2127,7 @@ fun writeNotice(from: Notice) = json(
     "token" to from.token?.let { writeString(it) },
     "code" to from.code?.let { writeString(it) },
     "link" to from.link?.let { writeString(it) },
+    "api_keys" to writeList(from.apiKeys) { writeString(it) },
     "expires_at" to from.expiresAt?.let { writeTime(it) },
     "at" to writeTime(from.at),
     "ip" to from.ip?.let { writeString(it) },
@@ -2149,6 +2156,8 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.FACTOR_FAILED -> "factor_failed"
     NoticeKind.API_KEY_CREATED -> "api_key_created"
     NoticeKind.API_KEY_REVOKED -> "api_key_revoked"
+    NoticeKind.SESSIONS_ENDED -> "sessions_ended"
+    NoticeKind.SESSION_REVOKED -> "session_revoked"
     NoticeKind.IMPERSONATED -> "impersonated"
     NoticeKind.PASSWORD_CHANGED -> "password_changed"
     NoticeKind.NEW_DEVICE -> "new_device"

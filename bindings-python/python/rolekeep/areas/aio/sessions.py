@@ -325,6 +325,8 @@ class AsyncSessions:
         """Ends one session: the caller's own, or another user's with `session:revoke`, an
         administrator's with `admin:all`.
 
+        The user of a session that somebody else ends is told by mail.
+
         Args:
             id: The session's id.
         """
@@ -343,6 +345,8 @@ class AsyncSessions:
         """Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with
         `session:revoke`, an administrator's with `admin:all`.
 
+        The user is told by mail, and which API keys go on.
+
         Args:
             user_id: The user's id; the caller if not given.
             revoke_keys: Whether its API keys end, too; those of another user with `api_key:revoke`.
@@ -350,12 +354,19 @@ class AsyncSessions:
         """
         await self._caller.call("sessions.revoke_all", {"user_id": user_id, "revoke_keys": revoke_keys})
 
-    async def revoke_everyone(self) -> None:
+    async def revoke_everyone(
+        self,
+        *,
+        revoke_keys: bool | None = None,
+    ) -> None:
         """Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after
         a break-in.
 
         Everybody signs in anew, the sooner the better by a password that is not known: those stay,
-        as do API keys and links that were mailed. Other instances refuse the sessions within a
-        second. Only the application itself may, with `system`.
+        as do links that were mailed, and API keys unless `revoke_keys` ends them. Other instances
+        refuse what has ended within a second. Only the application itself may, with `system`.
+
+        Args:
+            revoke_keys: Whether all API keys that were made before end, too. Default: false.
         """
-        await self._caller.call("sessions.revoke_everyone")
+        await self._caller.call("sessions.revoke_everyone", {"revoke_keys": revoke_keys})

@@ -1,11 +1,12 @@
 //! What becomes of keys when something happens to their account, also when a key is made meanwhile.
 
 use rolekeep::{
+    api_keys::ApiKeyEnd,
     email::{ChangeEmail, ConfirmEmail, RevertEmail},
     factors::{RemoveFactor, ResetFactorsOf},
     passwords::{ChangePassword, ExpirePasswords, ForgotPassword, ResetPassword, SetPassword, SetTemporaryPassword},
     roles::AssignRole,
-    sessions::{Refresh, RevokeAllSessions},
+    sessions::{Refresh, RevokeAllSessions, RevokeEveryone},
     sign_in::{SignInByMail, StartSignInByMail},
     users::{ActivateUser, BanUser, DeactivateUser, DeleteUser, LiftUser, SuspendUser, UpdateUser},
     verification::ConfirmVerification,
@@ -38,6 +39,8 @@ enum Event {
     Deleted,
     LoggedOutEverywhere,
     LoggedOutWithKeys,
+    EverybodyOut,
+    EverybodyOutWithKeys,
     LoggedOut,
     Reused,
     RoleGiven,
@@ -45,7 +48,7 @@ enum Event {
 }
 
 impl Event {
-    const ALL: [(Self, bool); 22] = [
+    const ALL: [(Self, bool); 24] = [
         (Self::Changed, false),
         (Self::ChangedWithKeys, true),
         (Self::Reset, true),
@@ -64,6 +67,8 @@ impl Event {
         (Self::Deleted, true),
         (Self::LoggedOutEverywhere, false),
         (Self::LoggedOutWithKeys, true),
+        (Self::EverybodyOut, false),
+        (Self::EverybodyOutWithKeys, true),
         (Self::LoggedOut, false),
         (Self::Reused, false),
         (Self::RoleGiven, false),
@@ -150,6 +155,9 @@ impl Ready {
             Event::Deleted => system.users().delete(DeleteUser::new(ada)).await.unwrap(),
             Event::LoggedOutEverywhere => system.sessions().revoke_all(all()).await.unwrap(),
             Event::LoggedOutWithKeys => me.sessions().revoke_all(all().revoke_keys(true)).await.unwrap(),
+            Event::EverybodyOut | Event::EverybodyOutWithKeys => {
+                everyone(&stage.um, event == Event::EverybodyOutWithKeys).await
+            }
             Event::LoggedOut => me.sessions().logout().await.unwrap(),
             Event::Reused => {
                 let login = stage.um.login("ada", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
@@ -251,9 +259,47 @@ async fn sec_6_no_key_is_made_on_what_was_proved_before() {
     }
 }
 
+/// Ends the sessions of everybody, and perhaps all keys.
+async fn everyone(um: &UserManagement, keys: bool) {
+    um.system().sessions().revoke_everyone(RevokeEveryone::new().revoke_keys(keys)).await.unwrap();
+}
+
+/// They are listed as what they are, nobody ends them again, and they take no room from those of after.
+#[tokio::test]
+async fn sec_6_keys_that_ended_with_everybodys() {
+    let stage = Stage::open(&[]).await;
+    let made = made_whole(&stage.ada().await).await.unwrap();
+    for _ in 1..50 {
+        made_whole(&stage.ada_by_name().await).await.unwrap();
+    }
+    for _ in 0..2 {
+        everyone(&stage.um, true).await;
+        let me = stage.ada().await;
+        assert!(me.api_keys().list(ListApiKeys::new()).await.unwrap().items.is_empty());
+        let ended = listed(&me).await;
+        assert!(ended.iter().all(|key| key.end_reason == Some(ApiKeyEnd::Revoked)));
+        revoke(&me, ended[0].id).await.unwrap();
+        assert_eq!(listed(&me).await, ended);
+        let of_now = made_whole(&me).await.unwrap();
+        assert!(stage.is_good(&of_now).await && !stage.is_good(&made).await);
+        me.sessions().revoke_all(RevokeAllSessions::new().revoke_keys(true)).await.unwrap();
+        let me = stage.ada().await;
+        let ended = listed(&me).await;
+        let by_herself: Vec<_> = ended.iter().filter(|key| key.ended_at.is_some()).map(|key| key.id).collect();
+        assert_eq!(by_herself.first(), Some(&of_now.api_key.id), "those of before end no second time");
+        assert!(!stage.is_good(&of_now).await);
+    }
+}
+
 /// Whoever acts by a key that is ended meanwhile does not write.
 #[tokio::test]
 async fn sec_6_a_key_that_is_ended_meanwhile_writes_nothing() {
+    for with_all in [false, true] {
+        writes_nothing_by_a_key_that_ends(with_all).await;
+    }
+}
+
+async fn writes_nothing_by_a_key_that_ends(with_all: bool) {
     let stage = Stage::open(&["moderator"]).await;
     let me = stage.ada().await;
     let (made, mia) = (made(&me, &["user:*"]).await.unwrap(), signed_in(&stage.um, "mia", &[]).await.1);
@@ -262,7 +308,13 @@ async fn sec_6_a_key_that_is_ended_meanwhile_writes_nothing() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    stage.storage.before_next_commit(async move { revoke(&rival, made.api_key.id).await.unwrap() });
+    let um = stage.um.clone();
+    stage.storage.before_next_commit(async move {
+        match with_all {
+            true => everyone(&um, true).await,
+            false => revoke(&rival, made.api_key.id).await.unwrap(),
+        }
+    });
     let renamed = program.users().update(UpdateUser::new(mia).full_name("Eve".to_owned())).await;
     assert!(stage.storage.has_acted());
     assert_eq!(reason(renamed), Reason::InvalidToken);
@@ -271,6 +323,12 @@ async fn sec_6_a_key_that_is_ended_meanwhile_writes_nothing() {
 /// On another instance within a second, and at once by whoever asks for an operation.
 #[tokio::test]
 async fn sec_6_another_instance_hears_of_it() {
+    for with_all in [false, true] {
+        another_hears(with_all).await;
+    }
+}
+
+async fn another_hears(with_all: bool) {
     let stage = Stage::open(&["writer"]).await;
     stage.storage.share();
     let config = cheap::config().signing_key("k".repeat(32));
@@ -279,7 +337,10 @@ async fn sec_6_another_instance_hears_of_it() {
     let made = made(&me, &["document:read"]).await.unwrap();
     let program = other.authenticate(made.key.expose(), RequestContext::default()).await.unwrap();
     assert!(program.can("document:read", None).unwrap());
-    revoke(&me, made.api_key.id).await.unwrap();
+    match with_all {
+        true => everyone(&stage.um, true).await,
+        false => revoke(&me, made.api_key.id).await.unwrap(),
+    }
     other.refresh().await.unwrap();
     assert_eq!(reason(program.can("document:read", None)), Reason::InvalidToken);
     assert_eq!(reason(other.authenticate(made.key.expose(), RequestContext::default()).await), Reason::InvalidToken);

@@ -5,6 +5,7 @@ mod given;
 mod life;
 mod reach;
 mod refused;
+mod told;
 
 use std::sync::Arc;
 

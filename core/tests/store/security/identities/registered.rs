@@ -292,6 +292,20 @@ async fn sec_16_two_tokens_of_a_new_subject_make_one_account() {
     assert_eq!(me.sessions().list(ListSessions::new()).await.unwrap().items.len(), 2);
 }
 
+/// The older of two tokens comes second: to begin an account voids nothing.
+#[tokio::test]
+async fn aut_17_an_older_token_of_a_subject_that_was_just_registered_lets_in() {
+    for address in [json!({}), json!({"email": "bob@example.org", "email_verified": true})] {
+        let stage = Stage::registering(policy(), |config| config).await;
+        let of = |ago: i64| stage.issuer.token("new|1", stage.now() - ago, address.clone());
+        let (older, newer) = (of(1), of(0));
+        for token in [newer, older] {
+            assert!(stage.sign_in(&token).await.unwrap().done().is_ok());
+        }
+        assert_eq!(stage.users().await.len(), 2);
+    }
+}
+
 /// The same token twice: one account and one session.
 #[tokio::test]
 async fn sec_16_one_token_twice_at_once_makes_one_session() {

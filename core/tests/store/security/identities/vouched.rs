@@ -2,6 +2,7 @@
 
 use rolekeep::{
     api_keys::CreateApiKey,
+    sessions::RevokeAllSessions,
     sign_in::{ChoosePassword, ProveFactor},
     users::ExternalIdentity,
 };
@@ -96,14 +97,13 @@ async fn aut_17_what_was_chosen_in_an_account_that_an_administrator_made_stays()
     assert!(inside.users().me().await.is_ok());
 }
 
-/// Of two who come at once one ends what was there; neither ends the other.
+/// Of two who come at once one ends what was there; neither ends the other, not even the newer one.
 #[tokio::test]
 async fn sec_16_two_tokens_of_a_subject_who_comes_first() {
     let (stage, thief) = Stage::made_by("clerk").await;
     stage.clock.pass(60);
-    // Neither is older than what the other one ends, however slowly this goes on.
-    let [own, rival] =
-        ["own", "rival"].map(|jti| stage.issuer.token("google|1", stage.now() + 30, json!({ "jti": jti })));
+    let [own, rival, last] = [("own", 20), ("rival", 0), ("last", 10)]
+        .map(|(jti, ago)| stage.issuer.token("google|1", stage.now() - ago, json!({ "jti": jti })));
     let um = stage.um.clone();
     let (told, heard) = tokio::sync::oneshot::channel();
     stage.storage.before_next_commit(async move {
@@ -114,6 +114,26 @@ async fn sec_16_two_tokens_of_a_subject_who_comes_first() {
     let other = stage.by(heard.await.unwrap()).await;
     assert!(one.users().me().await.is_ok() && other.users().me().await.is_ok());
     assert_eq!(reason(thief.users().me().await), Reason::SessionEnded);
+    assert!(stage.sign_in(&last).await.unwrap().done().is_ok(), "its subject is the one who has come");
+    assert!(!stage.lets_in(CHOSEN).await);
+}
+
+/// What voids a token is the same as before: whatever its user does afterwards.
+#[tokio::test]
+async fn aut_17_a_token_of_before_a_change_is_refused_also_after_the_first() {
+    let (stage, _) = Stage::made_by("clerk").await;
+    stage.clock.pass(60);
+    let early = stage.issuer.token("google|1", stage.now() - 120, json!({"jti": "early"}));
+    let [first, old] = ["first", "old"].map(|jti| stage.issuer.token("google|1", stage.now(), json!({ "jti": jti })));
+    let bob = stage.by(stage.sign_in(&first).await.unwrap()).await;
+    assert_eq!(
+        reason(stage.sign_in(&early).await),
+        Reason::InvalidCredentials,
+        "it is of before the password was chosen"
+    );
+    stage.clock.pass(1);
+    bob.sessions().revoke_all(RevokeAllSessions::new()).await.unwrap();
+    assert_eq!(reason(stage.sign_in(&old).await), Reason::InvalidCredentials);
 }
 
 /// A logout token (OpenID Connect Back-Channel Logout 1.0, 2.4) has the issuer, the subject and the audience of an ID token, and issuers

@@ -6,7 +6,7 @@ use rolekeep::{
     passwords::{ChangePassword, ExpirePasswords, ForgotPassword, ResetPassword, SetPassword, SetTemporaryPassword},
     policy::ImportPolicy,
     roles::{AssignRole, UnassignRole},
-    sessions::{Refresh, RevokeAllSessions, RevokeSession, StepUp},
+    sessions::{Refresh, RevokeAllSessions, RevokeEveryone, RevokeSession, StepUp},
     users::{ActivateUser, BanUser, DeactivateUser, DeleteUser, LiftUser, SuspendUser, UpdateUser},
 };
 
@@ -205,7 +205,7 @@ impl Ready {
                 let other = UpdateUser::new(self.stage.ada).username("adele".to_owned());
                 drop(system.users().update(other).await.unwrap());
             }
-            EverybodyOut => system.sessions().revoke_everyone().await.unwrap(),
+            EverybodyOut => system.sessions().revoke_everyone(RevokeEveryone::new()).await.unwrap(),
         }
     }
 

@@ -3,7 +3,7 @@
 use rolekeep::{
     api_keys::CreateApiKey,
     factors::AddFactor,
-    sessions::{ListSessions, Refresh},
+    sessions::{ListSessions, Refresh, RevokeEveryone},
     sign_in::{ProveFactor, SignInByMail, StartSignInByMail},
     users::UpdateUser,
 };
@@ -13,7 +13,7 @@ use crate::{authenticator, cheap};
 
 impl Stage {
     async fn everyone_out(&self) {
-        self.um.system().sessions().revoke_everyone().await.unwrap();
+        self.um.system().sessions().revoke_everyone(RevokeEveryone::new()).await.unwrap();
     }
 
     fn nobody(&self) -> Caller {
@@ -22,7 +22,9 @@ impl Stage {
 
     fn at_next_commit(&self) {
         let um = self.um.clone();
-        self.storage.before_next_commit(async move { um.system().sessions().revoke_everyone().await.unwrap() });
+        self.storage.before_next_commit(async move {
+            um.system().sessions().revoke_everyone(RevokeEveryone::new()).await.unwrap()
+        });
     }
 }
 
@@ -47,7 +49,7 @@ async fn sec_6_all_sessions_end_at_once_and_new_ones_begin() {
         let again = stage.signed_in("ada").await;
         assert_eq!(again.sessions().list(ListSessions::new()).await.unwrap().items.len(), 1);
     }
-    assert!(stage.by(&key).await.is_ok(), "keys end by themselves");
+    assert!(stage.by(&key).await.is_ok(), "keys end where that is asked for");
 }
 
 /// What is proved by half is not enough any more.

@@ -116,7 +116,11 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      */
     fun listOf(input: ListSessionsOf): SessionPage = await { area.listOf(input) }
 
-    /** Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`. */
+    /**
+     * Ends one session: the caller's own, or another user's with `session:revoke`, an administrator's with `admin:all`.
+     *
+     * The user of a session that somebody else ends is told by mail.
+     */
     fun revoke(input: RevokeSession): Unit = await { area.revoke(input) }
 
     /** Ends all sessions of the caller except this one. */
@@ -125,6 +129,8 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     /**
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
+     *
+     * The user is told by mail, and which API keys go on.
      */
     @JvmOverloads
     fun revokeAll(input: RevokeAllSessions = RevokeAllSessions()): Unit = await { area.revokeAll(input) }
@@ -132,11 +138,12 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     /**
      * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
      *
-     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do API keys and links that were
-     * mailed. Other instances refuse the sessions within a second.
+     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
+     * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
      * Only the application itself may, with `system`.
      */
-    fun revokeEveryone(): Unit = await { area.revokeEveryone() }
+    @JvmOverloads
+    fun revokeEveryone(input: RevokeEveryone = RevokeEveryone()): Unit = await { area.revokeEveryone(input) }
 }
 
 /** Makes a [ListSessions]; what is not set is left out. */
@@ -216,6 +223,16 @@ class RevokeAllSessionsBuilder() {
     fun revokeKeys(value: Boolean?) = apply { revokeKeys = value }
 
     fun build() = RevokeAllSessions(userId = userId, revokeKeys = revokeKeys)
+}
+
+/** Makes a [RevokeEveryone]; what is not set is left out. */
+class RevokeEveryoneBuilder() {
+    private var revokeKeys: Boolean? = null
+
+    /** Whether all API keys that were made before end, too. Default: false. */
+    fun revokeKeys(value: Boolean?) = apply { revokeKeys = value }
+
+    fun build() = RevokeEveryone(revokeKeys = revokeKeys)
 }
 
 /** Makes a [StepUp]; what is not set is left out. */
