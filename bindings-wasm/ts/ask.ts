@@ -32,16 +32,11 @@ function asked(check: Question, at: number): { readonly permission: string; read
 }
 
 /** @internal */
-export function rethrow(thrown: unknown): never {
-  throw toError(thrown);
-}
-
-/** @internal */
 export function safely<T>(ask: () => T): T {
   try {
     return ask();
   } catch (thrown) {
-    return rethrow(thrown);
+    throw toError(thrown);
   }
 }
 

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { known, type Resource, rethrow, safely } from "./ask.js";
+import { known, type Resource, safely } from "./ask.js";
 import { Caller, contextJson, learn, numberOf, type RequestContext, unlessAborted } from "./caller.js";
 import { addRecords, fromJson, toJson } from "./codec.js";
 import { RolekeepError } from "./errors.js";
@@ -72,13 +72,13 @@ export class UserManagement {
    */
   async authenticate(accessToken: string, request?: RequestContext): Promise<Caller> {
     const [token, context] = [text(accessToken, "accessToken"), contextJson(request)];
-    const native = await unlessAborted(request?.signal, () => this.#native.authenticate(token, context).catch(rethrow));
+    const native = await unlessAborted(request?.signal, () => store.asking(() => this.#native.authenticate(token, context)));
     return new Caller(native, request?.signal);
   }
 
   /** A caller for a user that the application vouches for, without a session. */
   async actingAs(userId: string): Promise<Caller> {
-    return new Caller(await this.#native.actingAs(text(userId, "userId")).catch(rethrow));
+    return new Caller(await store.asking(() => this.#native.actingAs(text(userId, "userId"))));
   }
 
   /**
@@ -90,7 +90,7 @@ export class UserManagement {
    */
   async actingAsIdentity(identity: ExternalIdentity): Promise<Caller> {
     const [issuer, subject] = [text(identity?.issuer, "issuer"), text(identity?.subject, "subject")];
-    return new Caller(await this.#native.actingAsIdentity(issuer, subject).catch(rethrow));
+    return new Caller(await store.asking(() => this.#native.actingAsIdentity(issuer, subject)));
   }
 
   /**
@@ -168,7 +168,7 @@ export class UserManagement {
 
   /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms. */
   async refresh(): Promise<void> {
-    await this.#native.refresh().catch(rethrow);
+    await store.asking(() => this.#native.refresh());
   }
 
   /**
@@ -183,7 +183,7 @@ export class UserManagement {
 
   /** Finishes running commits, refuses further operations and closes the storage. */
   async close(): Promise<void> {
-    await this.#native.close().catch(rethrow);
+    await store.asking(() => this.#native.close());
   }
 
   /** `await using um = await open()` closes the store at the end of the block. */

@@ -15,7 +15,7 @@ export interface WasmSources {
 }
 
 /** What the wasm can be asked, beside what its objects can. @internal */
-export type Functions = Pick<typeof browser, "open" | "packedAt" | "internPermission" | "internUser" | "forgetUsers">;
+export type Functions = Pick<typeof browser, "open" | "packedAt" | "onFault" | "internPermission" | "internUser" | "forgetUsers">;
 
 /** What differs between Node, whose wasm is built for speed, and browsers, whose wasm is built to be small. @internal */
 export interface Platform<F> {
@@ -29,11 +29,14 @@ export interface Platform<F> {
 }
 
 /** One of the package's wasm files, loaded once by whoever needs it first. @internal */
-export class Wasm<F extends { packedAt(): number }> {
+export class Wasm<F extends { packedAt(): number; onFault?: typeof browser.onFault }> {
   #loaded: Promise<F> | undefined;
   #deferred: Promise<void> | undefined;
   /** How the deferred part is loaded, once the rest is there. */
   #loadDeferred: () => Promise<void> = async () => {};
+  /** What it ended by: whoever waited is told, and so is whoever asks later, as it may have stopped half-way. */
+  #fault: unknown;
+  readonly #waiting = new Set<(fault: unknown) => void>();
   /** There are none before it is loaded. */
   functions!: F;
   /** What is asked about a resource goes this way. */
@@ -44,6 +47,10 @@ export class Wasm<F extends { packedAt(): number }> {
     const start = async () => {
       const exports = await platform.init({ module_or_path: await read(platform, wasm) });
       this.packer.attach(exports.memory, platform.functions.packedAt());
+      platform.functions.onFault?.((fault) => {
+        this.#fault = fault;
+        for (const tell of this.#waiting) tell(fault);
+      });
       if (platform.deferredWasm && deferredWasm) this.#loadDeferred = () => extend(exports, platform, deferredWasm);
       return (this.functions = platform.functions);
     };
@@ -64,16 +71,28 @@ export class Wasm<F extends { packedAt(): number }> {
   /** Asks; where the answer is that this needs what is loaded on demand, loads it and asks again. */
   async asking<T>(ask: () => T | Promise<T>): Promise<T> {
     try {
-      return await ask();
+      return await this.#ask(ask);
     } catch (thrown) {
       const error = toError(thrown);
       if (error.reason !== "deferred_not_loaded") throw error;
     }
     await this.preload();
     try {
-      return await ask();
+      return await this.#ask(ask);
     } catch (thrown) {
       throw toError(thrown);
+    }
+  }
+
+  async #ask<T>(ask: () => T | Promise<T>): Promise<T> {
+    if (this.#fault) throw this.#fault;
+    let tell!: (fault: unknown) => void;
+    const fault = new Promise<never>((_, reject) => (tell = reject));
+    this.#waiting.add(tell);
+    try {
+      return await Promise.race([ask(), fault]);
+    } finally {
+      this.#waiting.delete(tell);
     }
   }
 }

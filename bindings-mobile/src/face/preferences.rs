@@ -11,34 +11,6 @@ use super::generic::StringPatch;
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp};
 
-/// What a user likes.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct Preferences {
-    /// How applications are to look.
-    pub theme: Theme,
-    /// The language, as BCP 47 writes it.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
-    /// The time zone, by its name in the IANA database.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
-    pub email_notifications: bool,
-    /// Whether text messages are.
-    pub sms_notifications: bool,
-    /// Whatever else the application keeps.
-    #[uniffi(default)]
-    pub data: HashMap<String, JsonText>,
-    /// When they were last changed; null where never.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<Timestamp>,
-    /// Increases by one with every change; 0 where there was none.
-    pub version: i64,
-}
-
 /// How applications are to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Theme {
@@ -88,6 +60,34 @@ pub struct UpdatePreferences {
     pub data: HashMap<String, JsonText>,
 }
 
+/// What a user likes.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct UserPreferences {
+    /// How applications are to look.
+    pub theme: Theme,
+    /// The language, as BCP 47 writes it.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The time zone, by its name in the IANA database.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+    pub email_notifications: bool,
+    /// Whether text messages are.
+    pub sms_notifications: bool,
+    /// Whatever else the application keeps.
+    #[uniffi(default)]
+    pub data: HashMap<String, JsonText>,
+    /// When they were last changed; null where never.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// Increases by one with every change; 0 where there was none.
+    pub version: i64,
+}
+
 /// What the caller likes.
 #[derive(uniffi::Object)]
 pub struct Preferences {
@@ -98,7 +98,7 @@ pub struct Preferences {
 impl Preferences {
     /// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
     /// time zone, mail welcome and text messages not.
-    pub async fn get(&self) -> Result<Preferences> {
+    pub async fn get(&self) -> Result<UserPreferences> {
         self.caller.run("preferences.get", &Nothing {}).await
     }
 
@@ -106,7 +106,7 @@ impl Preferences {
     ///
     /// Errors: `CONFLICT` if `expected_version` is stale.
     #[uniffi::method(default(input))]
-    pub async fn update(&self, input: UpdatePreferences) -> Result<Preferences> {
+    pub async fn update(&self, input: UpdatePreferences) -> Result<UserPreferences> {
         self.caller.run("preferences.update", &input).await
     }
 }

@@ -25,7 +25,11 @@ fn main() -> Result<()> {
     // Without the module's default path: the package's own loaders name it, each in the way that its platform needs.
     let mut bindgen = Bindgen::new();
     bindgen.web(true)?.typescript(true).omit_default_module_path(true).remove_name_section(!is_named).out_name(name);
-    let Some(deferred) = deferred else { return bindgen.input_path(wasm).generate(folder) };
+    let glue = Path::new(folder).join(name);
+    let Some(deferred) = deferred else {
+        bindgen.input_path(wasm).generate(folder)?;
+        return tell_of_faults(&glue);
+    };
 
     let wasm = fs::read(wasm).with_context(|| format!("{wasm} cannot be read"))?;
     let references = References::read(&wasm)?;
@@ -43,5 +47,29 @@ fn main() -> Result<()> {
     let [first, second] = parts.split(output.wasm_mut(), deferred, &config(is_named))?;
     fs::write(Path::new(folder).join(format!("{name}_bg.wasm")), first)?;
     fs::write(Path::new(folder).join(format!("{name}_deferred_bg.wasm")), second)?;
-    Ok(())
+    tell_of_faults(&glue)
+}
+
+/// Has somebody told of what ends the work of the wasm later: thrown in a microtask it would end a process, and whoever waits for that
+/// work would wait for ever. Where nothing is done later there is nothing to tell.
+fn tell_of_faults(glue: &Path) -> Result<()> {
+    const LATER: &str = "queueMicrotask(arg0);";
+    const TOLD: &str = "queueMicrotask(() => { try { arg0(); } catch (fault) { tellOfFault(fault); } });";
+    let edit = |extension, edit: &dyn Fn(String) -> Result<String>| -> Result<()> {
+        let path = glue.with_extension(extension);
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        Ok(fs::write(&path, edit(text)?)?)
+    };
+    let code = fs::read_to_string(glue.with_extension("js"))?;
+    if !code.contains("queueMicrotask") {
+        return Ok(());
+    }
+    edit("js", &|code| {
+        if code.matches(LATER).count() != 1 {
+            bail!("wasm-bindgen writes another queueMicrotask than is known here");
+        }
+        let how = "\nlet tellOfFault = (fault) => { throw fault; };\nexport function onFault(tell) { tellOfFault = tell; }\n";
+        Ok(code.replace(LATER, TOLD) + how)
+    })?;
+    edit("d.ts", &|types| Ok(types + "\nexport function onFault(tell: (fault: unknown) => void): void;\n"))
 }

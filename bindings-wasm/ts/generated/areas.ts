@@ -98,7 +98,6 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
-  Preferences,
   ProveFactor,
   ReassignDrone,
   RecoveryCodes,
@@ -155,6 +154,7 @@ import type {
   UpdateRole,
   UpdateUser,
   User,
+  UserPreferences,
   ValidatePolicy,
 } from "./types.js";
 
@@ -339,16 +339,16 @@ export class Preferences {
    * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
    * time zone, mail welcome and text messages not.
    */
-  get(): Promise<Preferences> {
-    return this.#run("preferences.get", {}, "GetPreferences", "Preferences");
+  get(): Promise<UserPreferences> {
+    return this.#run("preferences.get", {}, "GetPreferences", "UserPreferences");
   }
   /**
    * Changes the given preferences of the caller; null clears one.
    *
    * Errors: `CONFLICT` if `expectedVersion` is stale.
    */
-  update(input: UpdatePreferences = {}): Promise<Preferences> {
-    return this.#run("preferences.update", input, "UpdatePreferences", "Preferences");
+  update(input: UpdatePreferences = {}): Promise<UserPreferences> {
+    return this.#run("preferences.update", input, "UpdatePreferences", "UserPreferences");
   }
 }
 

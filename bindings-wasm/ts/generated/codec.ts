@@ -125,7 +125,6 @@ export const records: { readonly [name: string]: string } = {
   PolicyFile: "version format text",
   PolicySummary: "version description hierarchy anonymous roles permissions built_in_permissions types",
   PolicyValidation: "is_valid problems:Problem[]",
-  Preferences: "theme language time_zone email_notifications sms_notifications data updated_at:time version",
   Problem: "line column message help",
   ProveFactor: "challenge:secret code:secret",
   ReassignDrone: "drone user_id",
@@ -198,6 +197,7 @@ export const records: { readonly [name: string]: string } = {
   UpdateUser: "id expected_version email username full_name display_name first_name last_name phone birth_date region",
   User: "id username email email_verified identities:ExternalIdentity[] full_name display_name first_name last_name phone birth_date region_id status status_reason suspended_until:time last_login_at:time created_at:time updated_at:time deleted_at:time version",
   UserBrief: "username full_name id",
+  UserPreferences: "theme language time_zone email_notifications sms_notifications data updated_at:time version",
   ValidatePolicy: "text format",
   VerifyAudit: "",
 };

@@ -59,7 +59,7 @@ struct Pool {
 #[derive(Default)]
 struct Kept {
     memory: Vec<Memory>,
-    /// When somebody began to hash last, or ended to.
+    /// When somebody began to hash last.
     used_at: Duration,
     /// Held while somebody waits for it to be idle, who goes when this does.
     watched: Option<oneshot::Sender<()>>,
@@ -72,14 +72,12 @@ impl Pool {
     }
 
     /// Takes it back from one who has a place.
-    fn give_back(&self, mut memory: Memory, now: Duration) {
+    fn give_back(&self, mut memory: Memory) {
         // With fewer others there is none who waits for it.
         if self.taken.load(Ordering::SeqCst) <= self.parallel {
             memory.wipe();
         }
-        let mut kept = self.kept();
-        kept.memory.push(memory);
-        kept.used_at = now;
+        self.kept().memory.push(memory);
     }
 
     /// Somebody leaves.
@@ -213,7 +211,7 @@ impl Hasher {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<(T, Duration)> {
         self.pool.watch(&self.env);
-        let (pool, env) = (self.pool.clone(), self.env.clone());
+        let pool = self.pool.clone();
         let stranger = if place.is_first { None } else { Some(self.strangers.acquire_arc().await) };
         let permit = self.running.acquire_arc().await;
         let (sender, receiver) = oneshot::channel();
@@ -224,7 +222,7 @@ impl Hasher {
             let all = (place, stranger, permit);
             let mut memory = pool.kept().memory.pop().unwrap_or_default();
             let done = work(&mut memory);
-            pool.give_back(memory, env.elapsed());
+            pool.give_back(memory);
             // Given back before the answer: who has that may fork, and a child has the permits of that moment.
             drop(all);
             // The caller may have gone; then nobody wants the answer.
@@ -283,7 +281,7 @@ mod tests {
         Hashing::new(cost, None, &[]).unwrap().hash(&"a password".into(), [7; 16], &mut memory).unwrap();
         assert!(!memory.is_wiped());
         let pool = Arc::new(Pool { parallel, taken: taken.into(), memory: Mutex::default() });
-        pool.give_back(memory, Duration::ZERO);
+        pool.give_back(memory);
         pool
     }
 

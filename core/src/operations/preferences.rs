@@ -31,7 +31,7 @@ const MOST_DATA: usize = 16 * 1024;
 
 /// What a user likes.
 #[derive(Clone, Debug, PartialEq, Serialize, Describe)]
-#[describe(name = "Preferences")]
+#[describe(name = "UserPreferences")]
 #[non_exhaustive]
 pub struct PreferencesView {
     /// How applications are to look.

@@ -55,8 +55,8 @@ from .users import (
     UserSort,
 )
 from .preferences import (
-    Preferences,
     Theme,
+    UserPreferences,
 )
 from .sessions import (
     Impersonation,
@@ -232,7 +232,6 @@ __all__ = [
     "PolicyPart",
     "PolicySummary",
     "PolicyValidation",
-    "Preferences",
     "Problem",
     "Proof",
     "ProposedChange",
@@ -277,6 +276,7 @@ __all__ = [
     "TrustedIssuer",
     "User",
     "UserBrief",
+    "UserPreferences",
     "UserSort",
     "UserStatus",
     "Word",

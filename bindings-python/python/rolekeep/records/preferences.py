@@ -10,8 +10,19 @@ from typing import Any
 from ._base import Word
 
 
+class Theme(Word):
+    """How applications are to look."""
+
+    SYSTEM = "system"
+    """As the device does."""
+    LIGHT = "light"
+    """Dark on light."""
+    DARK = "dark"
+    """Light on dark."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preferences:
+class UserPreferences:
     """What a user likes."""
 
     theme: Theme
@@ -32,14 +43,3 @@ class Preferences:
     """When they were last changed; `None` where never."""
     version: int
     """Increases by one with every change; 0 where there was none."""
-
-
-class Theme(Word):
-    """How applications are to look."""
-
-    SYSTEM = "system"
-    """As the device does."""
-    LIGHT = "light"
-    """Dark on light."""
-    DARK = "dark"
-    """Light on dark."""

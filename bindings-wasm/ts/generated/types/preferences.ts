@@ -4,26 +4,6 @@ import type { Json } from "../../page.js";
 
 // What operations of `preferences` take and answer.
 
-/** What a user likes. */
-export interface Preferences {
-  /** How applications are to look. */
-  readonly theme: Theme;
-  /** The language, as BCP 47 writes it. */
-  readonly language: string | null;
-  /** The time zone, by its name in the IANA database. */
-  readonly timeZone: string | null;
-  /** Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same. */
-  readonly emailNotifications: boolean;
-  /** Whether text messages are. */
-  readonly smsNotifications: boolean;
-  /** Whatever else the application keeps. */
-  readonly data: { readonly [key: string]: Json };
-  /** When they were last changed; null where never. */
-  readonly updatedAt: Date | null;
-  /** Increases by one with every change; 0 where there was none. */
-  readonly version: number;
-}
-
 /** How applications are to look. */
 export type Theme =
   /** As the device does. */
@@ -56,4 +36,24 @@ export interface UpdatePreferences {
    * characters, and all together take at most 16 KiB as JSON.
    */
   readonly data?: { readonly [key: string]: Json } | undefined;
+}
+
+/** What a user likes. */
+export interface UserPreferences {
+  /** How applications are to look. */
+  readonly theme: Theme;
+  /** The language, as BCP 47 writes it. */
+  readonly language: string | null;
+  /** The time zone, by its name in the IANA database. */
+  readonly timeZone: string | null;
+  /** Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same. */
+  readonly emailNotifications: boolean;
+  /** Whether text messages are. */
+  readonly smsNotifications: boolean;
+  /** Whatever else the application keeps. */
+  readonly data: { readonly [key: string]: Json };
+  /** When they were last changed; null where never. */
+  readonly updatedAt: Date | null;
+  /** Increases by one with every change; 0 where there was none. */
+  readonly version: number;
 }

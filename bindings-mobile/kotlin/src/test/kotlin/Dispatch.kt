@@ -21,8 +21,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.grant_admin" -> me.users.grantAdmin(readGrantAdmin(input)).let { JsonNull }
     "users.revoke_admin" -> me.users.revokeAdmin(readRevokeAdmin(input)).let { JsonNull }
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
-    "preferences.get" -> writePreferences(input.record().let { me.preferences.get() })
-    "preferences.update" -> writePreferences(me.preferences.update(readUpdatePreferences(input)))
+    "preferences.get" -> writeUserPreferences(input.record().let { me.preferences.get() })
+    "preferences.update" -> writeUserPreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
     "sessions.refresh" -> writeTokens(me.sessions.refresh(readRefresh(input)))
     "sessions.inspect" -> writeTokenInspection(me.sessions.inspect(readInspectToken(input)))
@@ -1383,7 +1383,7 @@ fun writeUserPage(from: UserPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
-fun writePreferences(from: Preferences) = json(
+fun writeUserPreferences(from: UserPreferences) = json(
     "theme" to writeTheme(from.theme),
     "language" to from.language?.let { writeString(it) },
     "time_zone" to from.timeZone?.let { writeString(it) },

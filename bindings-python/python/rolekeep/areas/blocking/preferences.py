@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._codec import EMPTY, UNSET, Unset, decode
-from ...records import Preferences, Theme
+from ...records import Theme, UserPreferences
 from .._ffi import Ffi
 
 
@@ -19,11 +19,11 @@ class Preferences:
     def __init__(self, caller: Ffi) -> None:
         self._caller = caller
 
-    def get(self) -> Preferences:
+    def get(self) -> UserPreferences:
         """Gets the caller's preferences; those of a user who has changed nothing are the defaults:
         theme `system`, no language and no time zone, mail welcome and text messages not.
         """
-        return decode(Preferences, self._caller.call("preferences.get"))
+        return decode(UserPreferences, self._caller.call("preferences.get"))
 
     def update(
         self,
@@ -35,7 +35,7 @@ class Preferences:
         email_notifications: bool | Unset = UNSET,
         sms_notifications: bool | Unset = UNSET,
         data: Mapping[str, Any] = EMPTY,
-    ) -> Preferences:
+    ) -> UserPreferences:
         """Changes the given preferences of the caller; `None` clears one.
 
         Errors: `CONFLICT` if `expected_version` is stale.
@@ -52,7 +52,7 @@ class Preferences:
                 `None`; the others stay. Keys have 1 to 64 characters, and all together take at most
                 16 KiB as JSON.
         """
-        return decode(Preferences, self._caller.call("preferences.update", {
+        return decode(UserPreferences, self._caller.call("preferences.update", {
             "expected_version": expected_version,
             "theme": theme,
             "language": language,

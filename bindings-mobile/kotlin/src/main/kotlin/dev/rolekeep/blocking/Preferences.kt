@@ -9,7 +9,7 @@ class BlockingPreferences internal constructor(private val area: Preferences) {
      * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
      * time zone, mail welcome and text messages not.
      */
-    fun get(): Preferences = await { area.get() }
+    fun get(): UserPreferences = await { area.get() }
 
     /**
      * Changes the given preferences of the caller; null clears one.
@@ -17,7 +17,7 @@ class BlockingPreferences internal constructor(private val area: Preferences) {
      * Errors: `CONFLICT` if `expected_version` is stale.
      */
     @JvmOverloads
-    fun update(input: UpdatePreferences = UpdatePreferences()): Preferences = await { area.update(input) }
+    fun update(input: UpdatePreferences = UpdatePreferences()): UserPreferences = await { area.update(input) }
 }
 
 /** Makes a [UpdatePreferences]; what is not set is left out. */

@@ -1,0 +1,37 @@
+// What the wasm half throws where it should not: a trap, as any panic is there (V16.5.4).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { CHEAP } from "./support.mjs";
+
+let memory;
+const instantiate = WebAssembly.instantiate;
+WebAssembly.instantiate = async (...given) => {
+  const made = await instantiate(...given);
+  memory = (made.instance ?? made).exports.memory;
+  return made;
+};
+const { InternalError, open } = await import("rolekeep");
+
+test("v16_5_4: a trap is an error for whoever waits and for whoever asks later, and ends no process", async () => {
+  let isBroken = false;
+  let position = 0;
+  const persister = {
+    load: async () => ({ position, changes: [] }),
+    async persist() {
+      position += 1;
+      // Whatever the store goes on with leads nowhere.
+      if (isBroken) new Uint8Array(memory.buffer).fill(255);
+      return "done";
+    },
+  };
+  const um = await open({ ...CHEAP, persister });
+  await um.system.regions.create({ code: "east", name: "East" });
+  isBroken = true;
+  const fault = (error) => error instanceof InternalError && error.cause instanceof WebAssembly.RuntimeError && error.message.startsWith("a fault in the library: ");
+  const both = [um.system.regions.create({ code: "west", name: "West" }), um.system.regions.create({ code: "north", name: "North" })];
+  for (const work of both) await assert.rejects(work, fault);
+  await assert.rejects(um.system.regions.list(), fault);
+  await assert.rejects(um.refresh(), fault);
+  await assert.rejects(um.close(), fault);
+});
