@@ -141,8 +141,11 @@ def test_decorators(um, ada):
     with pytest.raises(Forbidden):
         Desk.clear(me)
     Desk.clear(um.system)
-    with pytest.raises(Forbidden):
-        Desk(um.anonymous()).edit(3)
+    for nobody in (um.anonymous(), um.aio.anonymous()):
+        for ask in (lambda: Desk(nobody).edit(3), lambda: asyncio.run(Desk.later(nobody)), lambda: Desk.clear(nobody)):
+            with pytest.raises(Unauthorized) as refused:
+                ask()
+            assert refused.value.reason == "not_signed_in" and refused.value.http_status == 401
     with pytest.raises(TypeError, match="Caller"):
         Desk(None).edit(3)
     um.system.roles.unassign(ada.id, "editor")

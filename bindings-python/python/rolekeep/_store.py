@@ -7,13 +7,14 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
-from ._ask import Asker, Resource, named, required, several
+from ._ask import Asker, Resource, named, several
 from ._breached import BreachedPasswords, Breaches
 from ._codec import decode, encode
 from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
-from .records import Explanation, SignInResult
+from .errors import Unauthorized
+from .records import Explanation, Reason, SignInResult
 
 C = TypeVar("C", bound="AnyCaller")
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
@@ -76,8 +77,13 @@ class AnyCaller(Asker, _rolekeep.Caller):
         return decode(bool, self._ask("is_administrator", "{}"))
 
     def require_admin(self) -> None:
-        """Raises `Forbidden` unless `is_administrator` is true."""
-        required(self.is_administrator(), "admin:all")
+        """Raises `Forbidden` unless `is_administrator` is true, and `Unauthorized` of a caller who is not signed in."""
+        self._required(self.is_administrator(), "admin:all")
+
+    def _required(self, is_allowed: bool, permission: str | None = None) -> None:
+        if not is_allowed and not self.is_signed_in:
+            raise Unauthorized("this needs a signed-in user", reason=Reason.NOT_SIGNED_IN)
+        super()._required(is_allowed, permission)
 
 
 def _about(
