@@ -392,7 +392,8 @@ impl UserManagement {
         Ok(caller)
     }
 
-    /// Signs in with an e-mail address or username and the password; short for `sessions().login(…)`.
+    /// Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions().login(…)`, which takes the
+    /// `device_token` of an earlier sign-in, too: `Login::new(identifier, password).device_token(token)`.
     pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<SignInResult> {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
     }

@@ -36,6 +36,16 @@ test("errors are exceptions of their code", async () => {
   assert.ok(policy.reason === "policy_invalid" && policy.problems.length > 0 && policy.problems.every(({ line, column }) => line > 0 && column > 0));
 });
 
+test("the short form of a sign-in takes the token of a known device, as answers have it", async () => {
+  const um = await store({ signInTries: 2 });
+  await um.system.users.create({ email: "ada@example.org", password: "correct horse battery ada" });
+  const known = await um.login("ada@example.org", "correct horse battery ada", { deviceToken: null, ip: "192.0.2.1" });
+  for (let tries = 0; tries < 2; tries++) await assert.rejects(um.login("ada@example.org", "wrong", { ip: "192.0.2.2" }), UnauthorizedError);
+  await assert.rejects(um.login("ada@example.org", "correct horse battery ada", { ip: "192.0.2.1" }), { reason: "rate_limited" });
+  const { step } = await um.login("ada@example.org", "correct horse battery ada", { deviceToken: known.deviceToken, ip: "192.0.2.1" });
+  assert.equal(step, "done");
+});
+
 test("for ever and since ever", async () => {
   const um = await store();
   const { id } = await um.system.users.create({ email: "ada@example.org" });

@@ -25,11 +25,16 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /**
      * Signs in with an e-mail address or username and the password; then [authenticate] with the access token.
      *
+     * @param deviceToken That of an earlier sign-in on this device, if there was one.
      * @throws RolekeepException.Unauthorized whatever was wrong.
      */
     @JvmOverloads
-    fun login(identifier: String, password: String, request: RequestContext = RequestContext()): SignInResult =
-        await { um.login(identifier, password, request) }
+    fun login(
+        identifier: String,
+        password: String,
+        request: RequestContext = RequestContext(),
+        deviceToken: String? = null,
+    ): SignInResult = await { um.login(identifier, password, request, deviceToken) }
 
     /**
      * The caller of an access token.
