@@ -100,7 +100,7 @@ export interface Config {
    */
   readonly passkeyOrigins?: readonly string[] | undefined;
   /**
-   * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
+   * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one factor, and none
    * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
    */
   readonly mailSignIn?: boolean | null | undefined;
@@ -252,7 +252,7 @@ export type IssuerKind =
 export type Registration =
   /** Nobody: accounts are made by others. */
   | "off"
-  /** Who proves an e-mail address: the account begins then. Needs a notifier. */
+  /** Who proves an e-mail address: the account begins then. Without a notifier the store does not open. */
   | "verified"
   /** Anybody: the account begins at once, its address unproved. */
   | "open";
