@@ -56,7 +56,8 @@ def login(client, name):
 def assert_refused(answer, status, code, reason):
     body = answer.json()
     assert (answer.status_code, body["code"], body["reason"]) == (status, code, reason), answer.text
-    assert answer.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
+    bearer = "Bearer" if reason in ("not_signed_in", "invalid_credentials") else 'Bearer error="invalid_token"'
+    assert answer.headers.get("www-authenticate") == (bearer if status == 401 else None)
     assert len(body["message"]) > 5 and body["fields"] == [] and answer.headers["content-type"] == "application/json"
 
 
