@@ -111,7 +111,7 @@ impl UserManagement {
     /// one: strangers who guess at the account do not use up this device's tries. The answer has the tokens, or names the step that
     /// is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
     /// `RATE_LIMIT_EXCEEDED` after too many that failed.
-    #[uniffi::method(default(request, device_token = None))]
+    #[uniffi::method(default(device_token = None, request))]
     pub async fn login(
         &self,
         identifier: String,
