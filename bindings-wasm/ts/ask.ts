@@ -50,7 +50,8 @@ export function required(isAllowed: boolean, isSignedIn: boolean, permission: st
   if (isAllowed) return;
   const timestamp = new Date();
   if (!isSignedIn) {
-    throw new UnauthorizedError({ code: "UNAUTHORIZED", reason: "not_signed_in", message: "this needs a signed-in user", timestamp, httpStatus: 401 });
+    const nobody = { code: "UNAUTHORIZED", reason: "not_signed_in", message: "this needs a signed-in user" } as const;
+    throw new UnauthorizedError({ ...nobody, timestamp, httpStatus: 401 });
   }
   throw new ForbiddenError({ code: "FORBIDDEN", reason: "denied", message: "you may not do this", permission, timestamp, httpStatus: 403 });
 }

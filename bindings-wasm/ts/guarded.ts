@@ -111,7 +111,10 @@ function challenge(reason: Reason): string {
   }
 }
 
-/** Answers with an error's JSON, its status, and the headers `WWW-Authenticate` and `Retry-After` where they say something; what is none of the library's is told to the log alone. */
+/**
+ * Answers with an error's JSON, its status, and the headers `WWW-Authenticate` and `Retry-After` where they say something; what is none of
+ * the library's is told to the log alone.
+ */
 export function answerError(response: HttpResponse, thrown: unknown): void {
   if (!(thrown instanceof RolekeepError)) console.error(thrown);
   const fault = { code: "INTERNAL_SERVER_ERROR", reason: "internal", message: "something went wrong" } as const;

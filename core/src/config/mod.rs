@@ -186,8 +186,8 @@ pub struct Config {
     /// The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
     /// (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
     pub passkey_origins: Vec<String>,
-    /// Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one factor, and none
-    /// beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+    /// Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+    /// factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
     #[input(default = false)]
     pub mail_sign_in: bool,
     /// Words that a password must not be built from, beside the account's own names: the service's name.

@@ -100,8 +100,8 @@ export interface Config {
    */
   readonly passkeyOrigins?: readonly string[] | undefined;
   /**
-   * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one factor, and none
-   * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+   * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+   * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
    */
   readonly mailSignIn?: boolean | null | undefined;
   /** Words that a password must not be built from, beside the account's own names: the service's name. */
