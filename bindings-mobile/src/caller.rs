@@ -155,7 +155,7 @@ impl Caller {
         Ok(self.caller.can_somewhere(&permission)?)
     }
 
-    /// Throws `FORBIDDEN` unless `can` is true.
+    /// Throws `FORBIDDEN` unless `can` is true, and `UNAUTHORIZED` where nobody is signed in.
     pub fn require(&self, permission: String) -> Result<()> {
         Ok(self.caller.require(&permission, None)?)
     }
@@ -172,7 +172,7 @@ impl Caller {
         Ok(self.caller.has_role(&role, read_scope(scope)?.as_ref())?)
     }
 
-    /// Throws `FORBIDDEN` unless `has_role` is true.
+    /// Throws `FORBIDDEN` unless `has_role` is true, and `UNAUTHORIZED` where nobody is signed in.
     #[uniffi::method(default(scope = None))]
     pub fn require_role(&self, role: String, scope: Option<String>) -> Result<()> {
         Ok(self.caller.require_role(&role, read_scope(scope)?.as_ref())?)
@@ -183,13 +183,12 @@ impl Caller {
         Ok(self.caller.is_administrator()?)
     }
 
-    /// Throws `FORBIDDEN` unless `is_administrator` is true.
+    /// Throws `FORBIDDEN` unless `is_administrator` is true, and `UNAUTHORIZED` where nobody is signed in.
     pub fn require_admin(&self) -> Result<()> {
         Ok(self.caller.require_admin()?)
     }
 
-    /// Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
-    /// and 403 to others.
+    /// Whether the caller is a user or the application itself.
     pub fn is_signed_in(&self) -> bool {
         self.caller.is_signed_in()
     }

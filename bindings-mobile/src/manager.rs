@@ -107,13 +107,22 @@ impl UserManagement {
 
     /// Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
     ///
-    /// It is short for `anonymous(request).sessions.login`, which takes the device token of an earlier sign-in, too. The answer has
-    /// the tokens, or names the step that is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
+    /// It is short for `anonymous(request).sessions.login`. Give the device token of an earlier sign-in on this device, if there was
+    /// one: strangers who guess at the account do not use up this device's tries. The answer has the tokens, or names the step that
+    /// is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
     /// `RATE_LIMIT_EXCEEDED` after too many that failed.
-    #[uniffi::method(default(request))]
-    pub async fn login(&self, identifier: String, password: String, request: RequestContext) -> Result<SignInResult> {
-        let store = self.store.clone();
-        run(async move { mirror(&store.login(&identifier, &password, request.into()).await?) }).await
+    #[uniffi::method(default(device_token = None, request))]
+    pub async fn login(
+        &self,
+        identifier: String,
+        password: String,
+        request: RequestContext,
+        device_token: Option<String>,
+    ) -> Result<SignInResult> {
+        let mut login = rolekeep::sessions::Login::new(identifier, password);
+        login.device_token = device_token.map(Into::into);
+        let caller = self.store.anonymous(request.into());
+        run(async move { mirror(&caller.sessions().login(login).await?) }).await
     }
 
     /// The caller of an access token or an API key: of what a request's header says after `Bearer `.

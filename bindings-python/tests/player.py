@@ -70,7 +70,7 @@ class Player:
         self.outbox = (AsyncOutbox() if is_async else Outbox()) if scenario.store.get("notifier") else None
 
     async def play(self) -> None:
-        self.um = await self.open(self.settings)
+        self.um = await self.open(self.settings, self.outbox)
         try:
             if self.scenario.store.get("seed") == "flyos":
                 passwords = {user["email"]: password(user["email"]) for user in SEED["users"]}
@@ -83,13 +83,13 @@ class Player:
         finally:
             await settle(self.um.close())
 
-    async def open(self, settings: dict[str, Any]) -> Any:
+    async def open(self, settings: dict[str, Any], outbox: Outbox | AsyncOutbox | None) -> Any:
         known = inspect.signature(rolekeep.open).parameters.keys()
         if settings.keys() <= known:
-            given = settings | {"notifier": self.outbox}
+            given = settings | {"notifier": outbox}
             return await rolekeep.open_async(**given) if self.is_async else rolekeep.open(**given)
         # What no caller can say with keyword arguments.
-        return rolekeep.UserManagement(_store.start(settings, None, self.outbox).wait())
+        return rolekeep.UserManagement(_store.start(settings, None, outbox).wait())
 
     async def step(self, step: dict[str, Any]) -> None:
         try:
@@ -167,9 +167,9 @@ class Player:
             case {"reopen": True}:
                 await settle(self.um.close())
                 self.callers.clear()
-                self.um = await self.open(self.settings)
+                self.um = await self.open(self.settings, self.outbox)
             case {"open": settings}:
-                await settle((await self.open(CHEAP | settings)).close())
+                await settle((await self.open(CHEAP | settings, None)).close())
             case _:
                 raise NotImplementedError(f"no such step: {step}")
         return None

@@ -1,6 +1,7 @@
 """A service over the package."""
 
 import asyncio
+import json
 import runpy
 from dataclasses import fields
 from pathlib import Path
@@ -12,8 +13,8 @@ from conftest import CHEAP, PASSWORD
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
-from rolekeep import AsyncCaller, Page, User, UserStatus, errors
-from rolekeep.fastapi import Rolekeep, error_response
+from rolekeep import AsyncCaller, Page, Reason, User, UserStatus, errors
+from rolekeep.fastapi import Rolekeep, error_headers, error_response
 
 TASTE = Path(__file__).parents[1] / "examples/taste_fastapi.py"
 
@@ -81,7 +82,19 @@ def test_taste():
 def test_who_asks_too_often_hears_when_to_come_back():
     error = errors.RateLimited("too many requests", retry_after=7)
     answer = asyncio.run(error_response(None, error))
-    assert answer.status_code == 429 and answer.headers["retry-after"] == "7"
+    assert answer.status_code == 429 and answer.headers["retry-after"] == "7" and json.loads(answer.body)["retry_after"] == 7
+    assert "retry_after" not in json.loads(asyncio.run(error_response(None, errors.Forbidden("no"))).body)
+
+
+def test_a_401_says_what_to_do():
+    challenges = {
+        Reason.NOT_SIGNED_IN: "Bearer", Reason.INVALID_CREDENTIALS: "Bearer", Reason.TOKEN_EXPIRED: 'Bearer error="invalid_token"',
+        Reason.SESSION_ENDED: 'Bearer error="invalid_token"', Reason.ACCOUNT_INACTIVE: 'Bearer error="invalid_token"',
+        Reason.STEP_UP_REQUIRED: 'Bearer error="insufficient_user_authentication", max_age=300',
+    }
+    for reason, challenge in challenges.items():
+        assert error_headers(errors.Unauthorized("no", reason=reason)) == {"WWW-Authenticate": challenge}
+    assert error_headers(errors.Forbidden("no")) == {}
 
 
 def test_401_403_and_the_rest(service, signed_in, um, ada):
@@ -89,7 +102,9 @@ def test_401_403_and_the_rest(service, signed_in, um, ada):
     for path in ("/me", "/edit", "/delete", "/editors", "/admins"):
         for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic YTpi"}):
             answer = client.get(path, headers=headers)
-            assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+            is_token = headers.get("Authorization", "").startswith("Bearer")
+            challenge = 'Bearer error="invalid_token"' if is_token else "Bearer"
+            assert answer.status_code == 401 and answer.headers["www-authenticate"] == challenge
             assert answer.json()["code"] == "UNAUTHORIZED"
     expected = {"/me": 200, "/edit": 200, "/delete": 403, "/editors": 200, "/admins": 403, "/typo": 400}
     assert {path: client.get(path, headers=signed_in).status_code for path in expected} == expected

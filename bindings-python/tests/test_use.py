@@ -18,7 +18,7 @@ import pytest
 import rolekeep
 from conftest import CHEAP, PASSWORD
 from rolekeep import (
-    UNSET, AsyncCaller, Caller, Code, Conflict, Duplicate, ExternalIdentity, Forbidden, Internal, NotFound, Page,
+    UNSET, AsyncCaller, Caller, Code, Conflict, Duplicate, ExternalIdentity, Forbidden, Internal, NotFound, Page, RateLimited,
     Reason, RolekeepError, Unauthorized, Unavailable, User, UserStatus, ValidationError, _error, errors, require_permission,
 )
 
@@ -388,6 +388,19 @@ def test_all_rows_of_a_list_async():
             assert found == [f"u{at}@example.org" for at in reversed(range(5))]
 
     asyncio.run(story())
+
+
+def test_the_short_form_of_a_sign_in_takes_the_token_of_a_known_device(open_store):
+    um = open_store(sign_in_tries=2)
+    um.system.users.create("ada@example.org", password=PASSWORD)
+    device = um.login("ada@example.org", PASSWORD, device_token=None).device_token
+    for _ in range(2):
+        with pytest.raises(Unauthorized):
+            um.login("ada@example.org", "wrong", ip="192.0.2.2")
+    with pytest.raises(RateLimited):
+        um.login("ada@example.org", PASSWORD, ip="192.0.2.1")
+    assert um.login("ada@example.org", PASSWORD, device_token=device, ip="192.0.2.1").done()
+    assert asyncio.run(um.aio.login("ada@example.org", PASSWORD, device_token=device, ip="192.0.2.1")).done()
 
 
 def test_the_host_hears_which_permission_was_denied(um):

@@ -7,5 +7,5 @@ export type * from "./generated/types.js";
 export * from "./guards.js";
 export { indexedDB } from "./indexeddb.js";
 export type * from "./persister.js";
-export { UserManagement, type Check, type Circumstances, type OpenOptions } from "./store.js";
+export { UserManagement, type Check, type Circumstances, type LoginOptions, type OpenOptions } from "./store.js";
 export type { WasmSource, WasmSources } from "./wasm.js";

@@ -1,5 +1,5 @@
 import { fromJson, toJson } from "./codec.js";
-import { ForbiddenError } from "./errors.js";
+import { ForbiddenError, UnauthorizedError } from "./errors.js";
 import { filtered, type PostgresValue, type RowFilter, type SqliteValue, type TableMapping } from "./filter.js";
 import type { Explanation } from "./generated/types.js";
 import type { Json } from "./page.js";
@@ -41,10 +41,14 @@ export function safely<T>(ask: () => T): T {
 }
 
 /** @internal */
-export function required(isAllowed: boolean, permission: string | null = null): void {
+export function required(isAllowed: boolean, isSignedIn: boolean, permission: string | null = null): void {
   if (isAllowed) return;
-  const denied = { code: "FORBIDDEN", reason: "denied", message: "you may not do this", permission } as const;
-  throw new ForbiddenError({ ...denied, timestamp: new Date(), httpStatus: 403 });
+  const timestamp = new Date();
+  if (!isSignedIn) {
+    const nobody = { code: "UNAUTHORIZED", reason: "not_signed_in", message: "this needs a signed-in user" } as const;
+    throw new UnauthorizedError({ ...nobody, timestamp, httpStatus: 401 });
+  }
+  throw new ForbiddenError({ code: "FORBIDDEN", reason: "denied", message: "you may not do this", permission, timestamp, httpStatus: 403 });
 }
 
 /** What a caller and a principal of rules without accounts are asked alike. */
@@ -58,14 +62,19 @@ export abstract class Asker {
   /** To be called for permissions that there are. @internal */
   protected abstract learn(permission: string): void;
 
+  /** Whether who is denied something has signed in; rules without accounts know no other. @internal */
+  protected isKnown(): boolean {
+    return true;
+  }
+
   /** Whether they may do this, to a resource or to all there could be. */
   // So that a resource that may not have been found does not compile: without one it is another question.
   abstract can(permission: string, ...on: [] | [resource: Resource]): boolean;
 
-  /** Throws a `ForbiddenError` unless `can` is true. */
+  /** Throws a `ForbiddenError` unless `can` is true, and an `UnauthorizedError` of a caller who is not signed in. */
   require(permission: string, ...on: [] | [resource: Resource]): void;
   require(permission: string, resource?: Resource): void {
-    required(resource === undefined ? this.can(permission) : this.can(permission, resource), permission);
+    required(resource === undefined ? this.can(permission) : this.can(permission, resource), this.isKnown(), permission);
   }
 
   /**
@@ -95,9 +104,9 @@ export abstract class Asker {
     return this.#answer("has_role", { role: text(role, "role"), scope });
   }
 
-  /** Throws a `ForbiddenError` unless `hasRole` is true. */
+  /** Throws a `ForbiddenError` unless `hasRole` is true, and an `UnauthorizedError` of a caller who is not signed in. */
   requireRole(role: string, scope?: string): void {
-    required(this.hasRole(role, scope));
+    required(this.hasRole(role, scope), this.isKnown());
   }
 
   /**

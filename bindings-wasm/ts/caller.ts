@@ -86,10 +86,7 @@ export class Caller extends Areas {
     return this.#native.ask(question, input);
   }
 
-  /**
-   * Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in, and
-   * 403 to others.
-   */
+  /** Whether the caller is a user or the application itself. */
   get isSignedIn(): boolean {
     return this.#native.isSignedIn();
   }
@@ -128,6 +125,11 @@ export class Caller extends Areas {
   }
 
   /** @internal */
+  protected override isKnown(): boolean {
+    return this.isSignedIn;
+  }
+
+  /** @internal */
   protected learn(permission: string): void {
     learn(permission);
   }
@@ -137,9 +139,9 @@ export class Caller extends Areas {
     return safely(() => fromJson(this.ask("is_administrator", "{}"), "") as boolean);
   }
 
-  /** Throws a `ForbiddenError` unless `isAdministrator` is true. */
+  /** Throws a `ForbiddenError` unless `isAdministrator` is true, and an `UnauthorizedError` of a caller who is not signed in. */
   requireAdmin(): void {
-    required(this.isAdministrator(), "admin:all");
+    required(this.isAdministrator(), this.isKnown(), "admin:all");
   }
 
   /** The same caller with this request context; fields that are not given keep their values. */

@@ -1,6 +1,7 @@
 import type { Resource } from "./ask.js";
 import type { Caller } from "./caller.js";
 import { InternalError, RolekeepError } from "./errors.js";
+import type { Reason } from "./generated/types.js";
 import { assertSignedIn } from "./guards.js";
 import type { UserManagement } from "./store.js";
 
@@ -92,13 +93,34 @@ function found(permission: string, resource: Resource | null | undefined): Resou
   throw new InternalError({ code: "INTERNAL_SERVER_ERROR", reason: "internal", message });
 }
 
-/** Answers with an error's JSON and its status; what is none of the library's is told to the log alone. */
+/**
+ * What a client is to do after a 401: get a new token (RFC 6750, 3.1), or prove again who is there (RFC 9470, 3), which is good for five
+ * minutes. Otherwise it is to sign in.
+ */
+function challenge(reason: Reason): string {
+  switch (reason) {
+    case "invalid_token":
+    case "token_expired":
+    case "session_ended":
+    case "account_inactive":
+      return 'Bearer error="invalid_token"';
+    case "step_up_required":
+      return 'Bearer error="insufficient_user_authentication", max_age=300';
+    default:
+      return "Bearer";
+  }
+}
+
+/**
+ * Answers with an error's JSON, its status, and the headers `WWW-Authenticate` and `Retry-After` where they say something; what is none of
+ * the library's is told to the log alone.
+ */
 export function answerError(response: HttpResponse, thrown: unknown): void {
   if (!(thrown instanceof RolekeepError)) console.error(thrown);
   const fault = { code: "INTERNAL_SERVER_ERROR", reason: "internal", message: "something went wrong" } as const;
   const error = thrown instanceof RolekeepError ? thrown : new InternalError(fault);
   if (response.headersSent) return void response.end();
-  const asked: { [name: string]: string } = error.httpStatus === 401 ? { "www-authenticate": "Bearer" } : {};
+  const asked: { [name: string]: string } = error.httpStatus === 401 ? { "www-authenticate": challenge(error.reason) } : {};
   if (error.retryAfter !== null) asked["retry-after"] = String(error.retryAfter);
   response.writeHead(error.httpStatus, { "content-type": "application/json", ...asked });
   response.end(JSON.stringify(error));

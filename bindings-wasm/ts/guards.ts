@@ -1,6 +1,5 @@
-import type { Resource } from "./ask.js";
+import { required, type Resource } from "./ask.js";
 import { Caller } from "./caller.js";
-import { UnauthorizedError } from "./errors.js";
 
 declare const permitted: unique symbol;
 
@@ -14,10 +13,7 @@ export interface Permitted<P extends string> {
 
 /** Asserts that the caller is a user or the application itself; otherwise throws an `UnauthorizedError`. */
 export function assertSignedIn(me: Caller | null | undefined): asserts me is Caller {
-  if (me?.isSignedIn) return;
-  throw new UnauthorizedError({
-    code: "UNAUTHORIZED", reason: "not_signed_in", message: "this needs a signed-in user", timestamp: new Date(), httpStatus: 401,
-  });
+  required(me?.isSignedIn === true, false);
 }
 
 /** Asserts that a caller may do this, at all or to a resource; else an `UnauthorizedError` or a `ForbiddenError`. */

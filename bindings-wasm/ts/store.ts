@@ -16,6 +16,12 @@ export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive">, WasmS
   readonly persister?: Persister | undefined;
 }
 
+/** What a sign-in may be given beside a name and a password. */
+export interface LoginOptions extends RequestContext {
+  /** The `deviceToken` of an earlier sign-in on this device. */
+  readonly deviceToken?: string | null | undefined;
+}
+
 /** Options of a check about a user. */
 export interface Circumstances {
   /** The values that conditions read as `context.NAME`. */
@@ -94,13 +100,17 @@ export class UserManagement {
   }
 
   /**
-   * Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions.login(…)`, which takes the
-   * `deviceToken` of an earlier sign-in, too. The answer has the tokens, or names the step that is owed.
+   * Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions.login(…)`. The answer has the
+   * tokens, or names the step that is owed.
+   *
+   * Give the `deviceToken` of an earlier sign-in on this device, if there was one: strangers who guess at the account do not use up this
+   * device's tries.
    *
    * Rejects with an `UnauthorizedError`, whatever was wrong, and with a `RateLimitedError` after too many that failed.
    */
-  async login(identifier: string, password: string, request?: RequestContext): Promise<SignInResult> {
-    return this.anonymous(request).sessions.login({ identifier, password });
+  async login(identifier: string, password: string, options: LoginOptions = {}): Promise<SignInResult> {
+    const { deviceToken, ...request } = options;
+    return this.anonymous(request).sessions.login({ identifier, password, deviceToken });
   }
 
   /**

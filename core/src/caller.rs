@@ -134,12 +134,11 @@ impl Caller {
         )
     }
 
-    /// Fails with `FORBIDDEN` unless [`Caller::can`] allows it. The error tells the client nothing else;
-    /// [`Error::permission`] has the permission for your log. A caller who is not signed in is denied like any other: a service that
-    /// answers 401 then asks [`Caller::is_signed_in`] first.
+    /// Fails with `FORBIDDEN` unless [`Caller::can`] allows it, and with `UNAUTHORIZED` where nobody is signed in. The error tells the
+    /// client nothing else; [`Error::permission`] has the permission for your log.
     ///
     /// # Errors
-    /// [`Reason::Denied`], and as [`Caller::can`].
+    /// [`Reason::Denied`], [`Reason::NotSignedIn`], and as [`Caller::can`].
     pub fn require<'a: 'r, 'r>(
         &self,
         permission: impl PermissionName,
@@ -215,10 +214,10 @@ impl Caller {
         )
     }
 
-    /// Fails with `FORBIDDEN` unless [`Caller::has_role`] is true.
+    /// Fails with `FORBIDDEN` unless [`Caller::has_role`] is true, and with `UNAUTHORIZED` where nobody is signed in.
     ///
     /// # Errors
-    /// [`Reason::Denied`], and as [`Caller::has_role`].
+    /// [`Reason::Denied`], [`Reason::NotSignedIn`], and as [`Caller::has_role`].
     pub fn require_role<'s>(&self, role: &str, scope: impl Into<Option<&'s Scope>>) -> Result<()> {
         self.required(self.has_role(role, scope)?, || Error::new(Reason::Denied, "you may not do this"))
     }
@@ -231,16 +230,15 @@ impl Caller {
         self.ask(|_| Ok(()), || true, |rules, principal, clock| Ok(rules.holds_admin(principal, clock.now())))
     }
 
-    /// Fails with `FORBIDDEN` unless [`Caller::is_administrator`] is true.
+    /// Fails with `FORBIDDEN` unless [`Caller::is_administrator`] is true, and with `UNAUTHORIZED` where nobody is signed in.
     ///
     /// # Errors
-    /// [`Reason::Denied`], and as [`Caller::is_administrator`].
+    /// [`Reason::Denied`], [`Reason::NotSignedIn`], and as [`Caller::is_administrator`].
     pub fn require_admin(&self) -> Result<()> {
         self.required(self.is_administrator()?, || Error::denied("admin:all"))
     }
 
-    /// Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
-    /// and 403 to others.
+    /// Whether the caller is a user or the application itself.
     pub fn is_signed_in(&self) -> bool {
         !matches!(self.who.kind, WhoKind::Anonymous)
     }
@@ -294,7 +292,9 @@ impl Caller {
         if is_allowed {
             return Ok(());
         }
-        Err(denied().at(self.engine.services.now()))
+        // As the library's own operations answer.
+        let error = if self.is_signed_in() { denied() } else { Error::not_signed_in() };
+        Err(error.at(self.engine.services.now()))
     }
 }
 

@@ -166,12 +166,14 @@ impl Builder {
     /// Opens the store.
     ///
     /// # Errors
-    /// [`Reason::ConfigInvalid`] naming every bad setting, and where two storages or two policies are given;
+    /// [`Reason::ConfigInvalid`] naming every bad setting, and those that need a notifier where there is none, and where two storages or
+    /// two policies are given;
     /// [`Reason::PolicyInvalid`] with every problem of the policy, [`Reason::LastAdministrator`] where it would leave
     /// no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         let Self { places, policy, config, environment, fetch, hooks } = self;
         config.check()?;
+        config.check_notifier(hooks.notifier.is_some())?;
         let env = environment_or_current(environment)?;
         let place = place_of(places, &config)?;
         // What is wrong with the policy is told before a file is made.
@@ -392,7 +394,8 @@ impl UserManagement {
         Ok(caller)
     }
 
-    /// Signs in with an e-mail address or username and the password; short for `sessions().login(…)`.
+    /// Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions().login(…)`, which takes the
+    /// `device_token` of an earlier sign-in, too: `Login::new(identifier, password).device_token(token)`.
     pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<SignInResult> {
         self.anonymous(request).sessions().login(Login::new(identifier, password)).await
     }

@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from rolekeep import AsyncCaller, AsyncUserManagement, Forbidden, Reason, RolekeepError, Unauthorized, UserManagement, ValidationError
-from rolekeep.fastapi import Rolekeep
+from rolekeep.fastapi import Rolekeep, error_headers
 
 # Browsers take `__Host-` from this very host alone, by TLS, for all of its paths: no subdomain can plant one. They take
 # `http://localhost` for safe, too.
@@ -131,13 +131,6 @@ class Sessions(Rolekeep):
             raise Forbidden("this request does not come from a page of ours", reason=Reason.DENIED)
 
 
-# What a client is to do: get a new token (RFC 6750, 3.1), or prove again who is there (RFC 9470, 3), which is good for five minutes.
-# Otherwise it is to sign in.
-CHALLENGES = dict.fromkeys(
-    (Reason.INVALID_TOKEN, Reason.TOKEN_EXPIRED, Reason.SESSION_ENDED, Reason.ACCOUNT_INACTIVE), 'Bearer error="invalid_token"'
-) | {Reason.STEP_UP_REQUIRED: 'Bearer error="insufficient_user_authentication", max_age=300'}
-
-
 async def problem(_: Request, error: Exception) -> JSONResponse:
     """An error of the library, with its `code`, `reason` and `fields`."""
     if not isinstance(error, RolekeepError):
@@ -148,10 +141,9 @@ async def problem(_: Request, error: Exception) -> JSONResponse:
         "title": status.phrase, "status": status, "detail": error.message, "code": error.code, "reason": error.reason,
         "fields": [asdict(each) for each in error.fields],
     }
-    headers = {"WWW-Authenticate": CHALLENGES.get(error.reason, "Bearer")} if status == HTTPStatus.UNAUTHORIZED else {}
     if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    return JSONResponse(jsonable_encoder(body), status, headers, "application/problem+json")
+        body["retry_after"] = error.retry_after
+    return JSONResponse(jsonable_encoder(body), status, error_headers(error), "application/problem+json")
 
 
 async def unreadable(request: Request, error: Exception) -> JSONResponse:

@@ -192,6 +192,7 @@ def test_who_asks_too_often_is_told_the_limit(world, browser):
     answer = client.post("/login", json=wrong)
     wait = answer.headers["retry-after"]
     assert refusal(answer) == (429, "rate_limited", None) and 1 <= int(wait) <= 900
+    assert answer.json()["retry_after"] == int(wait)
     assert (answer.headers["ratelimit-policy"], answer.headers["ratelimit"]) == (policy, f'"failed-sign-ins";r=0;t={wait}')
     # A known device has tries of its own.
     for _ in range(SIGN_INS.quota):

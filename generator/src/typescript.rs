@@ -104,8 +104,9 @@ fn answered(field: &FieldShape) -> String {
 fn given(field: &FieldShape) -> String {
     let name_of = camel(field.name);
     match &field.ty {
-        TypeRef::Optional(inner) | TypeRef::Change(inner) => format!("{name_of}?: {} | undefined", name(inner)),
-        TypeRef::Patch(inner) => format!("{name_of}?: {} | null | undefined", name(inner)),
+        TypeRef::Change(inner) => format!("{name_of}?: {} | undefined", name(inner)),
+        // Null is what an answer says where there is nothing, and may be given on: in a patch it clears, elsewhere it is none.
+        TypeRef::Optional(inner) | TypeRef::Patch(inner) => format!("{name_of}?: {} | null | undefined", name(inner)),
         TypeRef::List(_) | TypeRef::Map(_) => format!("{name_of}?: {} | undefined", name(&field.ty)),
         ty => format!("{name_of}: {}", name(ty)),
     }

@@ -134,8 +134,8 @@ pub struct Config {
     /// (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
     #[uniffi(default)]
     pub passkey_origins: Vec<String>,
-    /// Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
-    /// beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+    /// Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+    /// factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail_sign_in: Option<bool>,
@@ -311,7 +311,7 @@ pub enum Registration {
     /// Nobody: accounts are made by others.
     #[serde(rename = "off")]
     Off,
-    /// Who proves an e-mail address: the account begins then. Needs a notifier.
+    /// Who proves an e-mail address: the account begins then. Without a notifier the store does not open.
     #[serde(rename = "verified")]
     Verified,
     /// Anybody: the account begins at once, its address unproved.

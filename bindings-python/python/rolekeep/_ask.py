@@ -41,12 +41,6 @@ _NATIVE: Mapping[SqlKind, Any] = {
 }
 
 
-def required(is_allowed: bool, permission: str | None = None) -> None:
-    """Raises `Forbidden` where it is not."""
-    if not is_allowed:
-        raise Forbidden("you may not do this", permission=permission)
-
-
 def encode_checks(checks: Sequence[Question]) -> str:
     """What `can_many` is asked, as JSON."""
     expected = "a permission, or a tuple of a permission and a resource"
@@ -100,8 +94,12 @@ class Asker:
     @overload
     def require(self, permission: str, resource: Resource) -> None: ...
     def require(self, permission: str, resource: Resource | Unset = UNSET) -> None:
-        """Raises `Forbidden` unless `can` is true."""
-        required(self.can(permission) if resource is UNSET else self.can(permission, resource), permission)
+        """Raises `Forbidden` unless `can` is true, and `Unauthorized` of a caller who is not signed in."""
+        self._required(self.can(permission) if resource is UNSET else self.can(permission, resource), permission)
+
+    def _required(self, is_allowed: bool, permission: str | None = None) -> None:
+        if not is_allowed:
+            raise Forbidden("you may not do this", permission=permission)
 
     def has_role(self, role: str, scope: str | None = None) -> bool:
         """Whether they hold a role now, directly or by a role that inherits it: everywhere or, if a scope
@@ -109,8 +107,8 @@ class Asker:
         return decode(bool, self._ask("has_role", encode({"role": role, "scope": scope})))
 
     def require_role(self, role: str, scope: str | None = None) -> None:
-        """Raises `Forbidden` unless `has_role` is true."""
-        required(self.has_role(role, scope))
+        """Raises `Forbidden` unless `has_role` is true, and `Unauthorized` of a caller who is not signed in."""
+        self._required(self.has_role(role, scope))
 
     def filter(
         self,

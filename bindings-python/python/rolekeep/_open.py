@@ -128,9 +128,10 @@ def open(
         passkey_origins: The origins of the pages that use passkeys, as browsers write them
             (`https://app.example.org`), and of Android apps (`android:apk-key-hash:…`). Default:
             `https://` and the domain; of `localhost` `http://localhost`.
-        mail_sign_in: Whether a code or link that is mailed signs in, without a password. It needs a
-            notifier. A mailbox is one factor, and none beside others: accounts that have a second
-            factor, or have to have one, are told to sign in by it. Default: false.
+        mail_sign_in: Whether a code or link that is mailed signs in, without a password. Without a
+            notifier the store does not open. A mailbox is one factor, and none beside others:
+            accounts that have a second factor, or have to have one, are told to sign in by it.
+            Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who
@@ -407,9 +408,10 @@ def open_async(
         passkey_origins: The origins of the pages that use passkeys, as browsers write them
             (`https://app.example.org`), and of Android apps (`android:apk-key-hash:…`). Default:
             `https://` and the domain; of `localhost` `http://localhost`.
-        mail_sign_in: Whether a code or link that is mailed signs in, without a password. It needs a
-            notifier. A mailbox is one factor, and none beside others: accounts that have a second
-            factor, or have to have one, are told to sign in by it. Default: false.
+        mail_sign_in: Whether a code or link that is mailed signs in, without a password. Without a
+            notifier the store does not open. A mailbox is one factor, and none beside others:
+            accounts that have a second factor, or have to have one, are told to sign in by it.
+            Default: false.
         password_context_words: Words that a password must not be built from, beside the account's
             own names: the service's name.
         temporary_password_seconds: How long a password that somebody else set lets its user in, who

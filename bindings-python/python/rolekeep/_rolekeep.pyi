@@ -117,9 +117,7 @@ class Caller:
     def _ask(self, question: str, input: str) -> str: ...
     @property
     def is_signed_in(self) -> bool:
-        """Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who
-        is not signed in, and 403 to others.
-        """
+        """Whether the caller is a user or the application itself."""
 
     def can(self, permission: str, resource: Mapping[str, Any] = ...) -> bool:
         """Whether the caller may do this, to a resource (`{"type": "document", …}`) or to all there could be.

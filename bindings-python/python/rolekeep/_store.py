@@ -7,13 +7,14 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
-from ._ask import Asker, Resource, named, required, several
+from ._ask import Asker, Resource, named, several
 from ._breached import BreachedPasswords, Breaches
 from ._codec import decode, encode
 from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
-from .records import Explanation, SignInResult
+from .errors import Unauthorized
+from .records import Explanation, Reason, SignInResult
 
 C = TypeVar("C", bound="AnyCaller")
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
@@ -76,8 +77,13 @@ class AnyCaller(Asker, _rolekeep.Caller):
         return decode(bool, self._ask("is_administrator", "{}"))
 
     def require_admin(self) -> None:
-        """Raises `Forbidden` unless `is_administrator` is true."""
-        required(self.is_administrator(), "admin:all")
+        """Raises `Forbidden` unless `is_administrator` is true, and `Unauthorized` of a caller who is not signed in."""
+        self._required(self.is_administrator(), "admin:all")
+
+    def _required(self, is_allowed: bool, permission: str | None = None) -> None:
+        if not is_allowed and not self.is_signed_in:
+            raise Unauthorized("this needs a signed-in user", reason=Reason.NOT_SIGNED_IN)
+        super()._required(is_allowed, permission)
 
 
 def _about(
@@ -209,11 +215,13 @@ class UserManagement(_AnyStore[Caller]):
         return Caller(self._acting_as_identity(issuer, subject).wait())
 
     def login(
-        self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
-        forwarded_for: str | None = None,
+        self, identifier: str, password: str, *, device_token: str | None = None, ip: str | None = None,
+        user_agent: str | None = None, forwarded_for: str | None = None,
     ) -> SignInResult:
-        """Signs in with an e-mail address or username and the password; short for `anonymous(ip=ip).sessions.login`,
-        which takes the `device_token` of an earlier sign-in, too.
+        """Signs in with an e-mail address or username and the password; short for `anonymous(ip=ip).sessions.login`.
+
+        Give the `device_token` of an earlier sign-in on this device, if there was one: strangers who guess at the account do
+        not use up this device's tries.
 
         The answer has the tokens (`done()`), or names the `step` that is owed next.
 
@@ -221,7 +229,8 @@ class UserManagement(_AnyStore[Caller]):
             Unauthorized: The same for an unknown account, a wrong password and an inactive account.
             RateLimited: Too many failed; `retry_after` says for how many seconds to wait.
         """
-        return self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
+        somebody = self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for)
+        return somebody.sessions.login(identifier, password, device_token=device_token)
 
     def check(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
@@ -314,11 +323,12 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         return AsyncCaller(await self._acting_as_identity(issuer, subject))
 
     async def login(
-        self, identifier: str, password: str, *, ip: str | None = None, user_agent: str | None = None,
-        forwarded_for: str | None = None,
+        self, identifier: str, password: str, *, device_token: str | None = None, ip: str | None = None,
+        user_agent: str | None = None, forwarded_for: str | None = None,
     ) -> SignInResult:
         """Signs in with an e-mail address or username and the password; as `UserManagement.login`."""
-        return await self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for).sessions.login(identifier, password)
+        somebody = self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for)
+        return await somebody.sessions.login(identifier, password, device_token=device_token)
 
     async def check(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,

@@ -23,7 +23,7 @@ from ._store import AsyncCaller, AsyncUserManagement, UserManagement
 from .errors import Internal, Unauthorized
 from .records import Reason
 
-__all__ = ["Rolekeep", "error_response"]
+__all__ = ["Rolekeep", "error_headers", "error_response"]
 
 _bearer = HTTPBearer(auto_error=False, description="The access token of a login")
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -111,8 +111,24 @@ def _origin(request: Request) -> tuple[str | None, str | None, str]:
     return ip, request.headers.get("user-agent"), ", ".join(request.headers.getlist("x-forwarded-for"))
 
 
+# What a client is to do: get a new token (RFC 6750, 3.1), or prove again who is there (RFC 9470, 3), which is good for five minutes.
+# Otherwise it is to sign in.
+_CHALLENGES = dict.fromkeys(
+    (Reason.INVALID_TOKEN, Reason.TOKEN_EXPIRED, Reason.SESSION_ENDED, Reason.ACCOUNT_INACTIVE), 'Bearer error="invalid_token"'
+) | {Reason.STEP_UP_REQUIRED: 'Bearer error="insufficient_user_authentication", max_age=300'}
+
+
+def error_headers(error: RolekeepError) -> dict[str, str]:
+    """The headers of an error's answer: `WWW-Authenticate` of a 401, which says whether to sign in, to get a new token or to
+    prove again who is there, and `Retry-After` where it is to be tried again later."""
+    headers = {"WWW-Authenticate": _CHALLENGES.get(error.reason, "Bearer")} if error.http_status == 401 else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return headers
+
+
 async def error_response(_: Request, error: Exception) -> JSONResponse:
-    """`{"code": "FORBIDDEN", "reason": "denied", "message": …, "fields": […], …}` with the code's status."""
+    """`{"code": "FORBIDDEN", "reason": "denied", "message": …, "fields": […], …}` with the code's status and `error_headers`."""
     if not isinstance(error, RolekeepError):
         raise error
     body: dict[str, Any] = {
@@ -123,7 +139,6 @@ async def error_response(_: Request, error: Exception) -> JSONResponse:
         "problems": [asdict(each) for each in error.problems],
         "timestamp": error.timestamp,
     }
-    headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
     if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    return JSONResponse(jsonable_encoder(body), error.http_status, headers)
+        body["retry_after"] = error.retry_after
+    return JSONResponse(jsonable_encoder(body), error.http_status, error_headers(error))

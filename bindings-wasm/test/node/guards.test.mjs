@@ -56,7 +56,8 @@ async function login(name) {
 
 function refused({ status, challenge, body }, ...wanted) {
   assert.deepEqual([status, body.code, body.reason], wanted);
-  assert.equal(challenge, status === 401 ? "Bearer" : null);
+  const bearer = body.reason === "not_signed_in" || body.reason === "invalid_credentials" ? "Bearer" : 'Bearer error="invalid_token"';
+  assert.equal(challenge, status === 401 ? bearer : null);
   assert.ok(body.message.length > 5 && body.fields.length === 0 && body.httpStatus === status, JSON.stringify(body));
 }
 

@@ -27,9 +27,23 @@ test("errors are exceptions of their code", async () => {
   await assert.rejects(um.login("nobody", "a long enough password"), UnauthorizedError);
   await assert.rejects(um.authenticate("no token"), UnauthorizedError);
   await assert.rejects(um.anonymous().users.me(), UnauthorizedError);
-  assert.throws(() => um.anonymous().require("document:edit"), ForbiddenError);
+  for (const require of [(me) => me.require("document:edit"), (me) => me.requireRole("editor"), (me) => me.requireAdmin()]) {
+    assert.throws(() => require(um.anonymous()), (error) => error instanceof UnauthorizedError && error.reason === "not_signed_in" && error.httpStatus === 401);
+  }
+  const denied = await um.actingAs((await um.system.users.create({ email: "eve@example.org" })).id);
+  assert.throws(() => denied.requireAdmin(), (error) => error instanceof ForbiddenError && error.permission === "admin:all");
   const policy = await open({ policyToml: '[roles.a]\nallow = ["x"]\nnonsense = 1\n' }).catch((error) => error);
   assert.ok(policy.reason === "policy_invalid" && policy.problems.length > 0 && policy.problems.every(({ line, column }) => line > 0 && column > 0));
+});
+
+test("the short form of a sign-in takes the token of a known device, as answers have it", async () => {
+  const um = await store({ signInTries: 2 });
+  await um.system.users.create({ email: "ada@example.org", password: "correct horse battery ada" });
+  const known = await um.login("ada@example.org", "correct horse battery ada", { deviceToken: null, ip: "192.0.2.1" });
+  for (let tries = 0; tries < 2; tries++) await assert.rejects(um.login("ada@example.org", "wrong", { ip: "192.0.2.2" }), UnauthorizedError);
+  await assert.rejects(um.login("ada@example.org", "correct horse battery ada", { ip: "192.0.2.1" }), { reason: "rate_limited" });
+  const { step } = await um.login("ada@example.org", "correct horse battery ada", { deviceToken: known.deviceToken, ip: "192.0.2.1" });
+  assert.equal(step, "done");
 });
 
 test("for ever and since ever", async () => {

@@ -14,6 +14,8 @@ await um.system.users.update({ id: ada.id, fullName: null, email: "ada@example.c
 const bob: User = await um.system.users.create({ identity: { issuer: "staff", subject: "17" } });
 const address: string | null = (await um.system.users.update({ id: bob.id, email: null })).email;
 if (address === null) await um.actingAsIdentity(bob.identities[0] ?? { issuer: "staff", subject: "17" });
+const known = await um.login("ada@example.org", "correct horse battery ada", { deviceToken: null, ip: "192.0.2.1" });
+await um.anonymous().sessions.login({ identifier: "ada@example.org", password: "…", deviceToken: known.deviceToken, platform: null });
 const columns = { owner_id: "author", tags: { column: "meta", keys: ["tags"] } };
 const filter: RowFilter<SqliteValue> = um.system.filter("drone:list", { dialect: "sqlite", qualifier: "d", columns, firstParameter: 2 });
 const bound: (number | bigint | string | Uint8Array)[] = ["active", ...filter.parameters];

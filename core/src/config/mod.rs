@@ -17,6 +17,7 @@ use crate::{
     model::{
         check::{Checks, Invalid},
         decode::{self, FieldCode, FromJson},
+        deferred::IS_PAGE,
         error::{Error, Result},
         input::{self, Limits},
         secret::Secret,
@@ -85,7 +86,7 @@ pub enum Registration {
     /// Nobody: accounts are made by others.
     #[default]
     Off,
-    /// Who proves an e-mail address: the account begins then. Needs a notifier.
+    /// Who proves an e-mail address: the account begins then. Without a notifier the store does not open.
     Verified,
     /// Anybody: the account begins at once, its address unproved.
     Open,
@@ -185,8 +186,8 @@ pub struct Config {
     /// The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
     /// (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
     pub passkey_origins: Vec<String>,
-    /// Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
-    /// beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+    /// Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+    /// factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
     #[input(default = false)]
     pub mail_sign_in: bool,
     /// Words that a password must not be built from, beside the account's own names: the service's name.
@@ -391,6 +392,25 @@ impl Config {
         }
         if let Err(problem) = self.networks() {
             checks.add(problem.fields());
+        }
+        checks.finish_as(Error::config)
+    }
+
+    /// Names every setting that lets nobody in without a notifier. Pages have none, and take the settings of their server as they are.
+    pub(crate) fn check_notifier(&self, has_notifier: bool) -> Result<()> {
+        let mut checks = Checks::default();
+        if !has_notifier && !IS_PAGE {
+            let needs = [
+                (
+                    "registration",
+                    self.registration == Registration::Verified,
+                    "`verified` needs a notifier, which mails the link",
+                ),
+                ("mail_sign_in", self.mail_sign_in, "needs a notifier, which mails the code"),
+            ];
+            for (field, _, message) in needs.into_iter().filter(|(_, is_on, _)| *is_on) {
+                checks.error(field, Invalid::new(FieldCode::Disagrees, message));
+            }
         }
         checks.finish_as(Error::config)
     }

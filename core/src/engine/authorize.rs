@@ -144,7 +144,7 @@ fn kind_of(permission: &str) -> &str {
 
 fn refused(plan: &Plan<'_>, permission: &str) -> Error {
     match plan.actor.kind {
-        ActorKind::Anonymous(_) => Error::new(Reason::NotSignedIn, "this needs a signed-in user"),
+        ActorKind::Anonymous(_) => Error::not_signed_in(),
         _ => Error::denied(permission),
     }
 }

@@ -169,6 +169,11 @@ impl Error {
         self
     }
 
+    /// What needs a user was asked for by nobody.
+    pub(crate) fn not_signed_in() -> Self {
+        Self::new(Reason::NotSignedIn, "this needs a signed-in user")
+    }
+
     /// A denial: who asked is told no more than that (docs/rules.md, "Explanations"), the host's log which permission
     /// it was about.
     pub(crate) fn denied(permission: impl Into<Box<str>>) -> Self {

@@ -244,7 +244,7 @@ impl Actor {
     pub fn signed_in(&self) -> Result<&SignedIn> {
         match &self.kind {
             ActorKind::User(user) => Ok(user),
-            _ => Err(Error::new(Reason::NotSignedIn, "this needs a signed-in user")),
+            _ => Err(Error::not_signed_in()),
         }
     }
 

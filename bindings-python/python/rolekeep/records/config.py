@@ -35,7 +35,9 @@ class Registration(Word):
     OFF = "off"
     """Nobody: accounts are made by others."""
     VERIFIED = "verified"
-    """Who proves an e-mail address: the account begins then. Needs a notifier."""
+    """Who proves an e-mail address: the account begins then. Without a notifier the store does not
+    open.
+    """
     OPEN = "open"
     """Anybody: the account begins at once, its address unproved."""
 

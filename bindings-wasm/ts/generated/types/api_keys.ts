@@ -56,14 +56,14 @@ export interface CreateApiKey {
    * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
    * may.
    */
-  readonly patterns?: readonly string[] | undefined;
+  readonly patterns?: readonly string[] | null | undefined;
   /** After how many seconds it ends, at most 365 days. Default: 90 days. */
-  readonly expiresInSeconds?: number | undefined;
+  readonly expiresInSeconds?: number | null | undefined;
   /**
    * From where it may be used, addresses and networks (`192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`), at most 20. Not given:
    * from everywhere. Behind proxies it takes the setting `trustedProxies`.
    */
-  readonly networks?: readonly string[] | undefined;
+  readonly networks?: readonly string[] | null | undefined;
 }
 
 /**
@@ -81,25 +81,25 @@ export interface CreateApiKeyFor {
    * The permissions that it reaches, `document:read` or `document:*` or `*:read`, at most 100. Not given: whatever its user
    * may.
    */
-  readonly patterns?: readonly string[] | undefined;
+  readonly patterns?: readonly string[] | null | undefined;
   /** After how many seconds it ends, at most 365 days. Default: 90 days. */
-  readonly expiresInSeconds?: number | undefined;
+  readonly expiresInSeconds?: number | null | undefined;
   /** From where it may be used, addresses and networks, at most 20. Not given: from everywhere. */
-  readonly networks?: readonly string[] | undefined;
+  readonly networks?: readonly string[] | null | undefined;
 }
 
 /** Lists the caller's own API keys, newest first. */
 export interface ListApiKeys {
   /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
-  readonly includeEnded?: boolean | undefined;
+  readonly includeEnded?: boolean | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /**
@@ -111,15 +111,15 @@ export interface ListApiKeysOf {
   /** The user's id. */
   readonly userId: string;
   /** Whether to list those as well that have ended, for 90 days from then. Default: false. */
-  readonly includeEnded?: boolean | undefined;
+  readonly includeEnded?: boolean | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /** An API key that was made. */

@@ -84,21 +84,21 @@ export interface GetOutcome {
  */
 export interface ListAudit {
   /** Only entries of this actor: a user's id, `system`, `anonymous`. */
-  readonly actor?: string | undefined;
+  readonly actor?: string | null | undefined;
   /** Only entries about the target with this id. */
-  readonly targetId?: string | undefined;
+  readonly targetId?: string | null | undefined;
   /** Only entries of this action. */
-  readonly action?: string | undefined;
+  readonly action?: string | null | undefined;
   /** Only entries from this time on. */
-  readonly from?: Date | undefined;
+  readonly from?: Date | null | undefined;
   /** Only entries before this time. */
-  readonly until?: Date | undefined;
+  readonly until?: Date | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }

@@ -68,9 +68,9 @@ export interface NewGrant {
    */
   readonly permission: string;
   /** Whether it allows or denies; it allows if not given. */
-  readonly effect?: Effect | undefined;
+  readonly effect?: Effect | null | undefined;
   /** The condition under which it applies; always if not given. */
-  readonly when?: string | undefined;
+  readonly when?: string | null | undefined;
 }
 
 /** What a browser, or an app by the means of its system, asks an authenticator by. */

@@ -22,139 +22,139 @@ export type AuditDenials =
  */
 export interface Config {
   /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
-  readonly sqlite?: string | undefined;
+  readonly sqlite?: string | null | undefined;
   /**
    * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
    * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
    */
-  readonly exclusive?: boolean | undefined;
+  readonly exclusive?: boolean | null | undefined;
   /** A policy that comes with the library: `standard` or `flyos`. At most one of the four policy settings is given. */
-  readonly preset?: string | undefined;
+  readonly preset?: string | null | undefined;
   /** A policy file's text, in TOML. */
-  readonly policyToml?: string | undefined;
+  readonly policyToml?: string | null | undefined;
   /** A policy file's text, in JSON. */
-  readonly policyJson?: string | undefined;
+  readonly policyJson?: string | null | undefined;
   /** Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`. */
   readonly roles?: { readonly [key: string]: readonly string[] } | undefined;
   /** Permissions that exist beside those that a role allows. */
   readonly permissions?: readonly string[] | undefined;
   /** The `iss` of access tokens, 1 to 512 bytes. Default: `rolekeep`. */
-  readonly issuer?: string | undefined;
+  readonly issuer?: string | null | undefined;
   /** The `aud` of access tokens, 1 to 512 bytes. Default: `rolekeep`. */
-  readonly audience?: string | undefined;
+  readonly audience?: string | null | undefined;
   /** How long an access token is valid, in seconds. Default: 900. */
-  readonly accessTokenSeconds?: number | undefined;
+  readonly accessTokenSeconds?: number | null | undefined;
   /** How long a session lasts without being used, in seconds; each refresh starts it anew. Default: 7 days. */
-  readonly idleSeconds?: number | undefined;
+  readonly idleSeconds?: number | null | undefined;
   /** How long a session lasts however much it is used, in seconds. Default: 30 days. */
-  readonly sessionSeconds?: number | undefined;
+  readonly sessionSeconds?: number | null | undefined;
   /**
    * How long a used refresh token still answers the same successor, in seconds: for a lost answer or a second tab.
    * Default: 30, at most 300.
    */
-  readonly refreshGraceSeconds?: number | undefined;
+  readonly refreshGraceSeconds?: number | null | undefined;
   /** How far the clock of whoever made a token may be ahead of ours, in seconds. Default: 60, at most 300. */
-  readonly leewaySeconds?: number | undefined;
+  readonly leewaySeconds?: number | null | undefined;
   /**
    * How many sessions a user has at a time; who begins another ends the one that was used longest ago. Default: 100, at
    * least 1.
    */
-  readonly maxSessions?: number | undefined;
+  readonly maxSessions?: number | null | undefined;
   /**
    * How long a commit stays in the change feed, in seconds; an instance that was away for longer reads everything
    * anew. Default: 7 days, at least an hour.
    */
-  readonly keepFeedSeconds?: number | undefined;
+  readonly keepFeedSeconds?: number | null | undefined;
   /** How long a session is kept after its end, to be looked up, in seconds. Default: 30 days. */
-  readonly keepSessionsSeconds?: number | undefined;
+  readonly keepSessionsSeconds?: number | null | undefined;
   /**
    * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
    * the only factor; at least 8.
    */
-  readonly passwordMinLength?: number | undefined;
+  readonly passwordMinLength?: number | null | undefined;
   /** The most characters of a password; nothing is ever cut off. Default: 128; at least 64, at most 512. */
-  readonly passwordMaxLength?: number | undefined;
+  readonly passwordMaxLength?: number | null | undefined;
   /**
    * Whether a password must mix upper and lower case letters, digits and others, which NIST advises against.
    * Default: false.
    */
-  readonly passwordComposition?: boolean | undefined;
+  readonly passwordComposition?: boolean | null | undefined;
   /**
    * Who has to have a second factor beside the password. Who has to and has none adds it when it signs in next; with one a
    * password of 8 characters will do (NIST SP 800-63B-4, 3.1.1.2). Default: `optional`.
    */
-  readonly secondFactor?: SecondFactor | undefined;
+  readonly secondFactor?: SecondFactor | null | undefined;
   /**
    * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
    * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
    */
-  readonly registration?: Registration | undefined;
+  readonly registration?: Registration | null | undefined;
   /**
    * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
    * development `localhost`. Default: none; without it there are no passkeys.
    */
-  readonly passkeyDomain?: string | undefined;
+  readonly passkeyDomain?: string | null | undefined;
   /**
    * The origins of the pages that use passkeys, as browsers write them (`https://app.example.org`), and of Android apps
    * (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
    */
   readonly passkeyOrigins?: readonly string[] | undefined;
   /**
-   * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
-   * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+   * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+   * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
    */
-  readonly mailSignIn?: boolean | undefined;
+  readonly mailSignIn?: boolean | null | undefined;
   /** Words that a password must not be built from, beside the account's own names: the service's name. */
   readonly passwordContextWords?: readonly string[] | undefined;
   /**
    * How long a password that somebody else set lets its user in, who has to choose another one then, in seconds. Default: 72
    * hours.
    */
-  readonly temporaryPasswordSeconds?: number | undefined;
+  readonly temporaryPasswordSeconds?: number | null | undefined;
   /**
    * A random secret of at least 32 bytes (no phrase: its id stands in each hash) that goes into every hash of a password
    * and is kept apart from the storage, so that who steals that alone guesses nothing. Without it no such password is right
    * any more. Default: none.
    */
-  readonly passwordPepper?: string | undefined;
+  readonly passwordPepper?: string | null | undefined;
   /** Secrets that `passwordPepper` was before: sign-ins go on, and each replaces its hash by one of today's. */
   readonly retiredPeppers?: readonly string[] | undefined;
   /**
    * The memory of Argon2id, in KiB, at most 1048576. Default: 19456. With the passes it must reach one of OWASP's minimums:
    * 47104 with 1, 19456 with 2, 12288 with 3, 9216 with 4, 7168 with 5.
    */
-  readonly hashingMemoryKib?: number | undefined;
+  readonly hashingMemoryKib?: number | null | undefined;
   /** The passes of Argon2id over its memory, at most 100. Default: 2. */
-  readonly hashingIterations?: number | undefined;
+  readonly hashingIterations?: number | null | undefined;
   /** The lanes of Argon2id, at most 16. Default: 1. */
-  readonly hashingLanes?: number | undefined;
+  readonly hashingLanes?: number | null | undefined;
   /** How many passwords are hashed at a time. Default: 2. */
-  readonly hashingParallel?: number | undefined;
+  readonly hashingParallel?: number | null | undefined;
   /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
-  readonly hashingQueue?: number | undefined;
+  readonly hashingQueue?: number | null | undefined;
   /**
    * How long a sign-in may work, in milliseconds: it does the work of each cost that a stored hash has, of the hashes of other
    * systems too, so that its time tells nothing (twice, where what is typed is not in NFC). The hash of another system that
    * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
    */
-  readonly hashingMaxMillis?: number | undefined;
+  readonly hashingMaxMillis?: number | null | undefined;
   /**
    * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
    * Default: 1000.
    */
-  readonly rightsMaxAgeMillis?: number | undefined;
+  readonly rightsMaxAgeMillis?: number | null | undefined;
   /**
    * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
    * nobody asks about are dropped first and read again when needed. Default: 100000.
    */
-  readonly usersInMemory?: number | undefined;
+  readonly usersInMemory?: number | null | undefined;
   /**
    * Which refused operations the audit log records: who asked for what, and on which target. At most one
    * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
    * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
    * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
    */
-  readonly auditDenials?: AuditDenials | undefined;
+  readonly auditDenials?: AuditDenials | null | undefined;
   /**
    * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
    * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
@@ -174,27 +174,27 @@ export interface Config {
    * `deviceToken` of an earlier sign-in has tries of its own. Default: 5; 0: any number, and `lockAfterFailures` has
    * no effect.
    */
-  readonly signInTries?: number | undefined;
+  readonly signInTries?: number | null | undefined;
   /** The time of `signInTries`, in seconds, at most a day. Default: 15 minutes. */
-  readonly signInSeconds?: number | undefined;
+  readonly signInSeconds?: number | null | undefined;
   /**
    * How many requests a minute a user has, and an address (IPv4, or the /64 of IPv6) that nobody is signed in from; further
    * ones are answered `RATE_LIMIT_EXCEEDED`. They become possible again one after the other (GCRA). Instances that share a
    * storage share the number, and each takes a tenth of it at a time. Checks (`can`) and the application itself are not
    * limited, nor is anybody in a web page's own store. Default: 0, any number; 100 is usual for a public API.
    */
-  readonly requestsPerMinute?: number | undefined;
+  readonly requestsPerMinute?: number | null | undefined;
   /** How many operations that read a user may ask for in an hour, likewise. Default: 0, any number. */
-  readonly readsPerHour?: number | undefined;
+  readonly readsPerHour?: number | null | undefined;
   /** How many operations that write a user may ask for in an hour, likewise. Default: 0, any number. */
-  readonly writesPerHour?: number | undefined;
+  readonly writesPerHour?: number | null | undefined;
   /**
    * After how many failed sign-ins in a row a name lets nobody in any more, until somebody signs in by it with a
    * `deviceToken`, `limits.clear` is asked for, or nobody has tried for 180 days. Who tries is told the same as with a wrong
    * password. Default: 30, at most 33: an account with two names and known devices has as many three times, and 100 in all
    * by NIST SP 800-63B-4, 3.2.2; 0: never.
    */
-  readonly lockAfterFailures?: number | undefined;
+  readonly lockAfterFailures?: number | null | undefined;
   /**
    * The page of the application that links in notices lead to, an absolute URL without `#`: the token follows behind one, so
    * that it reaches no server by being opened. What a token begins with says what it is for: `rkp_` for
@@ -202,14 +202,14 @@ export interface Config {
    * `invitations.accept`, `rkg_` for `users.confirmRegistration`, `rku_` for `email.revert`. Default: none; notices have
    * tokens alone.
    */
-  readonly linkUrl?: string | undefined;
+  readonly linkUrl?: string | null | undefined;
   /** The name of the application, which stands below notices, 1 to 100 characters. Default: none. */
-  readonly applicationName?: string | undefined;
+  readonly applicationName?: string | null | undefined;
   /**
    * The root key, at least 32 bytes: tokens are signed with it, or with keys that follow from it. Default: one is made and kept in
    * the storage, and `signingKeys.rotate` makes the next one.
    */
-  readonly signingKey?: string | undefined;
+  readonly signingKey?: string | null | undefined;
   /**
    * Root keys of before, at least 32 bytes each: what was signed with them is accepted until they are left out. To change
    * `signingKey` without signing anybody out, give the old one here for as long as sessions last (`sessionSeconds`).
@@ -221,24 +221,24 @@ export interface Config {
    * accepted with that setting alone. The first key of another algorithm signs at once: others ask for the set when they see it, and
    * access tokens of before are refreshed. Needs the feature `asymmetric` in Rust; not in web pages. Default: `hs256`.
    */
-  readonly tokenAlgorithm?: TokenAlgorithm | undefined;
+  readonly tokenAlgorithm?: TokenAlgorithm | null | undefined;
   /** Other issuers, by whose tokens users sign in (`signIn.external`) for whom accounts here stand. At most 50. Default: none. */
   readonly trustedIssuers?: readonly TrustedIssuer[] | undefined;
   /**
    * The `iss` of the tokens that `sessions.supabaseToken` makes, for a Supabase project that keeps data of the application's:
    * `https://PROJECT.supabase.co/auth/v1`. With it goes one of `supabaseSecret` and `supabaseSigningKey`. Default: none are made.
    */
-  readonly supabaseIssuer?: string | undefined;
+  readonly supabaseIssuer?: string | null | undefined;
   /**
    * The secret that signs them where the project has one that it shares (`JWT secret`), at least 32 bytes. Whoever has it may do anything
    * in the project.
    */
-  readonly supabaseSecret?: string | undefined;
+  readonly supabaseSecret?: string | null | undefined;
   /**
    * The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
    * signing-key` writes one. Needs the feature `asymmetric` in Rust.
    */
-  readonly supabaseSigningKey?: string | undefined;
+  readonly supabaseSigningKey?: string | null | undefined;
 }
 
 /** What an issuer's tokens look like. */
@@ -252,7 +252,7 @@ export type IssuerKind =
 export type Registration =
   /** Nobody: accounts are made by others. */
   | "off"
-  /** Who proves an e-mail address: the account begins then. Needs a notifier. */
+  /** Who proves an e-mail address: the account begins then. Without a notifier the store does not open. */
   | "verified"
   /** Anybody: the account begins at once, its address unproved. */
   | "open";
@@ -290,21 +290,21 @@ export interface TrustedIssuer {
    * are kept for 10 minutes; an hour where the server fails. A token by a key that is not among them has them fetched once more, at most
    * once a minute. Needs the feature `fetch` in Rust; in JavaScript it works in Node.
    */
-  readonly jwksUrl?: string | undefined;
+  readonly jwksUrl?: string | null | undefined;
   /**
    * The certificates that may vouch for the server of `jwksUrl`, as PEM, in place of those that browsers trust: where an
    * organization has an authority of its own.
    */
-  readonly rootCertificates?: string | undefined;
+  readonly rootCertificates?: string | null | undefined;
   /** Whether the server of `jwksUrl` may be at an address of a private network, or on this machine. Default: no. */
-  readonly allowPrivateNetwork?: boolean | undefined;
+  readonly allowPrivateNetwork?: boolean | null | undefined;
   /**
    * Its public keys, a JWK Set as JSON, at most 100, where they are not to be fetched. A token that names no key is accepted where one
    * alone is of its algorithm. Needs the feature `asymmetric` in Rust.
    */
-  readonly jwks?: string | undefined;
+  readonly jwks?: string | null | undefined;
   /** The key that it shares with this application, at least 32 bytes: of older Supabase projects. */
-  readonly secret?: string | undefined;
+  readonly secret?: string | null | undefined;
   /**
    * Whether its tokens are taken in place of access tokens, too: by `authenticate`, as often as
    * they are shown, until they expire, their account's credentials change or it is unlinked. Who comes by one may do what its account
@@ -312,7 +312,7 @@ export interface TrustedIssuer {
    * that nothing ends it sooner than that. Name the audience of access tokens: ID tokens are not made to be shown around. Default: no,
    * they sign in, each once.
    */
-  readonly accessTokens?: boolean | undefined;
+  readonly accessTokens?: boolean | null | undefined;
   /**
    * Whether `signIn.external` makes an account for a subject for whom none stands, and signs it in, so that everybody who has an account
    * at the issuer may have one here. It holds the default roles and has no password. The token's address is its own, and proved, if the
@@ -321,7 +321,7 @@ export interface TrustedIssuer {
    * `family_name`, `nickname` and `preferred_username` (if nobody has that) are its first names, of Supabase those of `user_metadata`;
    * nothing is taken that the policy's conditions read. Ten accounts an hour may be made from one address. Default: no.
    */
-  readonly register?: boolean | undefined;
+  readonly register?: boolean | null | undefined;
   /** What kind of issuer it is. Default: `open_id`. */
-  readonly kind?: IssuerKind | undefined;
+  readonly kind?: IssuerKind | null | undefined;
 }

@@ -30,11 +30,11 @@ export interface CreateDrone {
   /** Its model. */
   readonly model: DroneModel;
   /** Its status; `STANDBY` if not given. */
-  readonly status?: DroneStatus | undefined;
+  readonly status?: DroneStatus | null | undefined;
   /** The region, by id or code. */
-  readonly region?: string | undefined;
+  readonly region?: string | null | undefined;
   /** The operator's user id. */
-  readonly operatorId?: string | undefined;
+  readonly operatorId?: string | null | undefined;
 }
 
 /**
@@ -88,21 +88,21 @@ export interface GetDrone {
  */
 export interface ListDrones {
   /** Only drones of this model. */
-  readonly model?: DroneModel | undefined;
+  readonly model?: DroneModel | null | undefined;
   /** Only drones of this status. */
-  readonly status?: DroneStatus | undefined;
+  readonly status?: DroneStatus | null | undefined;
   /** Only drones of this region, by id or code. */
-  readonly region?: string | undefined;
+  readonly region?: string | null | undefined;
   /** Only drones whose operator is this user, whom the caller must be allowed to read. */
-  readonly operatorId?: string | undefined;
+  readonly operatorId?: string | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /**
@@ -140,7 +140,7 @@ export interface UpdateDrone {
   /** Its id or code. */
   readonly drone: string;
   /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** The code chosen by the application. */
   readonly code?: string | undefined;
   /** Its model. */

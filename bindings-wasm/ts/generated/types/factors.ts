@@ -18,7 +18,7 @@ export interface AddFactor {
   /** The six digits that the app shows. */
   readonly code: string;
   /** The user's name for it, at most 100 characters: "Phone". */
-  readonly name?: string | undefined;
+  readonly name?: string | null | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export interface AddPasskey {
   /** What the browser answered: a `RegistrationResponseJSON`, as text. */
   readonly response: string;
   /** The user's name for it, at most 100 characters: "Laptop". */
-  readonly name?: string | undefined;
+  readonly name?: string | null | undefined;
 }
 
 /** A second factor that was added. */

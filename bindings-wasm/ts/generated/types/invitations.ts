@@ -18,17 +18,17 @@ export interface AcceptInvitation {
   /** The token that was mailed. */
   readonly token: string;
   /** The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case. */
-  readonly username?: string | undefined;
+  readonly username?: string | null | undefined;
   /** The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in. */
-  readonly password?: string | undefined;
+  readonly password?: string | null | undefined;
   /** The whole name, at most 255 characters. */
-  readonly fullName?: string | undefined;
+  readonly fullName?: string | null | undefined;
   /** The name shown to others, at most 100 characters. */
-  readonly displayName?: string | undefined;
+  readonly displayName?: string | null | undefined;
   /** The given name, at most 100 characters. */
-  readonly firstName?: string | undefined;
+  readonly firstName?: string | null | undefined;
   /** The family name, at most 100 characters. */
-  readonly lastName?: string | undefined;
+  readonly lastName?: string | null | undefined;
 }
 
 /** The answer to who accepts an invitation. */
@@ -111,15 +111,15 @@ export type InvitationState =
  */
 export interface ListInvitations {
   /** Only those that stand so. Default: all. */
-  readonly state?: InvitationState | undefined;
+  readonly state?: InvitationState | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /** A role that comes with an invitation. */
@@ -127,11 +127,11 @@ export interface NewInvitationRole {
   /** The role's name. */
   readonly role: string;
   /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
-  readonly scope?: string | undefined;
+  readonly scope?: string | null | undefined;
   /** From when, inclusive; at once if not given. */
-  readonly validFrom?: Date | undefined;
+  readonly validFrom?: Date | null | undefined;
   /** Until when, exclusive, in the future; for ever if not given. What is over when the invitation is accepted is not given. */
-  readonly validUntil?: Date | undefined;
+  readonly validUntil?: Date | null | undefined;
 }
 
 /**

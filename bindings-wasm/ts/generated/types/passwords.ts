@@ -16,7 +16,7 @@ export interface ChangePassword {
   /** The new password, at least 15 characters unless the configuration says otherwise. */
   readonly newPassword: string;
   /** Whether the caller's API keys end, too. Default: false. */
-  readonly revokeKeys?: boolean | undefined;
+  readonly revokeKeys?: boolean | null | undefined;
 }
 
 /**
@@ -46,7 +46,7 @@ export interface ForgotPassword {
    * The `deviceToken` of an earlier sign-in on this device, if there was one: it may ask even if others have asked for the
    * account too often.
    */
-  readonly deviceToken?: string | undefined;
+  readonly deviceToken?: string | null | undefined;
 }
 
 /** A cost of stored hashes. */
@@ -114,7 +114,7 @@ export interface SetPassword {
   /** The password. */
   readonly password: string;
   /** Whether the next sign-in must choose another one, within the time of a temporary password. Default: true. */
-  readonly isTemporary?: boolean | undefined;
+  readonly isTemporary?: boolean | null | undefined;
 }
 
 /**

@@ -79,7 +79,7 @@ export interface CreatePermission {
    */
   readonly name: string;
   /** What it is for, at most 500 characters. */
-  readonly description?: string | undefined;
+  readonly description?: string | null | undefined;
 }
 
 /**
@@ -93,9 +93,9 @@ export interface DeletePermission {
   /** Its name. */
   readonly name: string;
   /** The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** Removes the grants that use it. */
-  readonly force?: boolean | undefined;
+  readonly force?: boolean | null | undefined;
 }
 
 /** What was removed with a permission. */
@@ -134,7 +134,7 @@ export interface ExplainPermission {
   /** The permission: `drone:read`. */
   readonly permission: string;
   /** A stored row, by id or code; the permission names its type. */
-  readonly resource?: string | undefined;
+  readonly resource?: string | null | undefined;
   /** Instead of a stored row: the attributes and relations of a resource of the application. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The values that conditions read as `context.NAME`. */
@@ -196,13 +196,13 @@ export interface GrantTrace {
  */
 export interface ListPermissions {
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /** A permission. */
@@ -291,7 +291,7 @@ export interface UpdatePermission {
   /** Its name. */
   readonly name: string;
   /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** What it is for, at most 500 characters. */
   readonly description?: string | null | undefined;
 }

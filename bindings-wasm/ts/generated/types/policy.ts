@@ -41,7 +41,7 @@ export interface DiffPolicy {
   /** The file's text. */
   readonly text: string;
   /** Its format; if not given, a file that begins with `{` is JSON. */
-  readonly format?: PolicyFormat | undefined;
+  readonly format?: PolicyFormat | null | undefined;
 }
 
 /** The result of a dry run. */
@@ -65,21 +65,21 @@ export interface DryRun {
  */
 export interface DryRunPolicy {
   /** The policy file's text. */
-  readonly text?: string | undefined;
+  readonly text?: string | null | undefined;
   /** Its format; if not given, a file that begins with `{` is JSON. */
-  readonly format?: PolicyFormat | undefined;
+  readonly format?: PolicyFormat | null | undefined;
   /** Instead of a file: create or change this role. */
-  readonly role?: RoleEdit | undefined;
+  readonly role?: RoleEdit | null | undefined;
   /** Instead of a file: delete this role, and remove it from everybody. */
-  readonly deleteRole?: string | undefined;
+  readonly deleteRole?: string | null | undefined;
   /** Instead of a file: declare this permission. */
-  readonly createPermission?: string | undefined;
+  readonly createPermission?: string | null | undefined;
   /** Instead of a file: delete this permission, with the grants that use it. */
-  readonly deletePermission?: string | undefined;
+  readonly deletePermission?: string | null | undefined;
   /** How many of the changed decisions to skip, to read further ones. */
-  readonly skip?: number | undefined;
+  readonly skip?: number | null | undefined;
   /** How many of them to list, 1 to 1000; 100 if not given. All are counted. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
 }
 
 /**
@@ -89,7 +89,7 @@ export interface DryRunPolicy {
  */
 export interface ExportPolicy {
   /** `toml` (the default) or `json`. */
-  readonly format?: PolicyFormat | undefined;
+  readonly format?: PolicyFormat | null | undefined;
 }
 
 /**
@@ -103,11 +103,11 @@ export interface ImportPolicy {
   /** The file's text. */
   readonly text: string;
   /** Its format; if not given, a file that begins with `{` is JSON. */
-  readonly format?: PolicyFormat | undefined;
+  readonly format?: PolicyFormat | null | undefined;
   /** The version of the policy that the file is based on; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** Removes roles that the file does not have from the users who hold them. */
-  readonly force?: boolean | undefined;
+  readonly force?: boolean | null | undefined;
 }
 
 /** The result of an import. */
@@ -226,9 +226,9 @@ export interface RoleEdit {
   /** Its name. */
   readonly name: string;
   /** The roles that it inherits. */
-  readonly inherits?: readonly string[] | undefined;
+  readonly inherits?: readonly string[] | null | undefined;
   /** Its own grants. */
-  readonly grants?: readonly NewGrant[] | undefined;
+  readonly grants?: readonly NewGrant[] | null | undefined;
 }
 
 /**
@@ -240,5 +240,5 @@ export interface ValidatePolicy {
   /** The file's text. */
   readonly text: string;
   /** Its format; if not given, a file that begins with `{` is JSON. */
-  readonly format?: PolicyFormat | undefined;
+  readonly format?: PolicyFormat | null | undefined;
 }

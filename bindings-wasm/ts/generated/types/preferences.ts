@@ -20,7 +20,7 @@ export type Theme =
  */
 export interface UpdatePreferences {
   /** The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** How applications are to look. */
   readonly theme?: Theme | undefined;
   /** The tag of a language (BCP 47), at most 35 characters, such as `de-CH`. */

@@ -13,11 +13,11 @@ export interface CreateRegion {
   /** The name shown, at most 100 characters. */
   readonly name: string;
   /** What it covers, at most 255 characters. */
-  readonly area?: string | undefined;
+  readonly area?: string | null | undefined;
   /** Who commands it, at most 255 characters. */
-  readonly commanderName?: string | undefined;
+  readonly commanderName?: string | null | undefined;
   /** Whether it is in use; `ACTIVE` if not given. */
-  readonly status?: RegionStatus | undefined;
+  readonly status?: RegionStatus | null | undefined;
 }
 
 /**
@@ -49,17 +49,17 @@ export interface GetRegion {
  */
 export interface ListRegions {
   /** Only regions of this status. */
-  readonly status?: RegionStatus | undefined;
+  readonly status?: RegionStatus | null | undefined;
   /** Words to find in code, name, area and commander. */
-  readonly search?: string | undefined;
+  readonly search?: string | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /** A region, and how many of its users and drones the caller may list. */
@@ -104,7 +104,7 @@ export interface UpdateRegion {
   /** Its id or code. */
   readonly region: string;
   /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** The short name. */
   readonly code?: string | undefined;
   /** The name shown. */

@@ -15,13 +15,13 @@ export interface AssignRole {
   /** The role's name. */
   readonly role: string;
   /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
-  readonly scope?: string | undefined;
+  readonly scope?: string | null | undefined;
   /** From when, inclusive; at once if not given. */
-  readonly validFrom?: Date | undefined;
+  readonly validFrom?: Date | null | undefined;
   /** Until when, exclusive, in the future; for ever if not given. */
-  readonly validUntil?: Date | undefined;
+  readonly validUntil?: Date | null | undefined;
   /** Why, at most 500 characters. */
-  readonly reason?: string | undefined;
+  readonly reason?: string | null | undefined;
 }
 
 /**
@@ -45,11 +45,11 @@ export interface CreateRole {
   /** Its name: a letter, then letters, digits, `-` and `_`, at most 64 characters. It cannot be changed. */
   readonly name: string;
   /** What it is for, at most 500 characters. */
-  readonly description?: string | undefined;
+  readonly description?: string | null | undefined;
   /** Whether every new account gets it; no if not given. */
-  readonly isDefault?: boolean | undefined;
+  readonly isDefault?: boolean | null | undefined;
   /** Whether it allows something to those alone who have proved a second factor; no if not given. */
-  readonly needsSecondFactor?: boolean | undefined;
+  readonly needsSecondFactor?: boolean | null | undefined;
   /** The roles that it inherits. */
   readonly inherits?: readonly string[] | undefined;
   /** Its own grants. */
@@ -66,9 +66,9 @@ export interface DeleteRole {
   /** The role's name. */
   readonly name: string;
   /** The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** Removes it from every user who holds it, and from the roles that inherit it. */
-  readonly force?: boolean | undefined;
+  readonly force?: boolean | null | undefined;
 }
 
 /** What was removed with a role. */
@@ -96,17 +96,17 @@ export interface GetRole {
  */
 export interface ListAssignments {
   /** Only assignments of this user. */
-  readonly userId?: string | undefined;
+  readonly userId?: string | null | undefined;
   /** Only assignments of this role. */
-  readonly role?: string | undefined;
+  readonly role?: string | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /**
@@ -116,13 +116,13 @@ export interface ListAssignments {
  */
 export interface ListRoles {
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /** A role that a user is to hold. */
@@ -132,13 +132,13 @@ export interface NewRoleAssignment {
   /** The role's name. */
   readonly role: string;
   /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
-  readonly scope?: string | undefined;
+  readonly scope?: string | null | undefined;
   /** From when, inclusive; at once if not given. */
-  readonly validFrom?: Date | undefined;
+  readonly validFrom?: Date | null | undefined;
   /** Until when, exclusive, in the future; for ever if not given. */
-  readonly validUntil?: Date | undefined;
+  readonly validUntil?: Date | null | undefined;
   /** Why, at most 500 characters. */
-  readonly reason?: string | undefined;
+  readonly reason?: string | null | undefined;
 }
 
 /** A role of the policy. */
@@ -226,7 +226,7 @@ export interface UnassignRole {
   /** The role's name. */
   readonly role: string;
   /** The scope it is held in; `global` if not given. */
-  readonly scope?: string | undefined;
+  readonly scope?: string | null | undefined;
 }
 
 /**
@@ -239,7 +239,7 @@ export interface UpdateRole {
   /** The role's name. */
   readonly name: string;
   /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** What it is for, at most 500 characters. */
   readonly description?: string | null | undefined;
   /** Whether every new account gets it. */

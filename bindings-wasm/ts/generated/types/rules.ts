@@ -9,11 +9,11 @@ export interface AssignedRole {
   /** The role's name. */
   readonly role: string;
   /** Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares. */
-  readonly scope?: string | undefined;
+  readonly scope?: string | null | undefined;
   /** From when, inclusive; always if not given. */
-  readonly validFrom?: Date | undefined;
+  readonly validFrom?: Date | null | undefined;
   /** Until when, exclusive; for ever if not given. */
-  readonly validUntil?: Date | undefined;
+  readonly validUntil?: Date | null | undefined;
 }
 
 /** A user, described by the application: an id, roles, and what conditions read. */
@@ -21,11 +21,11 @@ export interface PrincipalData {
   /** Read as `principal.id`. A UUID, unless the policy declares another type for the attribute `id` of the type `user`. */
   readonly id: string | number;
   /** `active` if not given. A user with any other status may do nothing; explanations name it. */
-  readonly status?: string | undefined;
+  readonly status?: string | null | undefined;
   /** Read as `principal.verified`; true if not given. */
-  readonly verified?: boolean | undefined;
+  readonly verified?: boolean | null | undefined;
   /** Whether the user has proved a second factor; no if not given. Roles that need one allow nothing without. */
-  readonly secondFactor?: boolean | undefined;
+  readonly secondFactor?: boolean | null | undefined;
   /** Read as `principal.NAME`; the policy declares them for the type `user`. */
   readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The user's own roles. The name alone stands for a role that is held everywhere and always. */
@@ -37,11 +37,11 @@ export interface PrincipalData {
 /** The policy of rules without accounts. */
 export interface RulesConfig {
   /** A policy that comes with the library: `standard` or `flyos`. One of the four policy settings is given. */
-  readonly preset?: string | undefined;
+  readonly preset?: string | null | undefined;
   /** A policy file's text, in TOML. */
-  readonly policyToml?: string | undefined;
+  readonly policyToml?: string | null | undefined;
   /** A policy file's text, in JSON. */
-  readonly policyJson?: string | undefined;
+  readonly policyJson?: string | null | undefined;
   /** Roles and what they allow, instead of a policy file: `{"editor": ["document:edit"]}`. */
   readonly roles?: { readonly [key: string]: readonly string[] } | undefined;
   /** Permissions that exist beside those that a role allows. */
@@ -50,5 +50,5 @@ export interface RulesConfig {
    * Whether there are the resource types and permissions of the library's own operations, so that the policy of a store
    * decides as it does there; if not given, for a preset alone. Otherwise there is what the policy declares.
    */
-  readonly libraryTypes?: boolean | undefined;
+  readonly libraryTypes?: boolean | null | undefined;
 }

@@ -49,13 +49,13 @@ export interface InspectToken {
 /** Lists the caller's own sessions, newest first. */
 export interface ListSessions {
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /**
@@ -67,13 +67,13 @@ export interface ListSessionsOf {
   /** The user's id. */
   readonly userId: string;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /**
@@ -90,14 +90,14 @@ export interface Login {
   /** The password. */
   readonly password: string;
   /** The user's name for the device. */
-  readonly deviceName?: string | undefined;
+  readonly deviceName?: string | null | undefined;
   /** `web`, `ios`, … */
-  readonly platform?: string | undefined;
+  readonly platform?: string | null | undefined;
   /**
    * The `deviceToken` of an earlier sign-in on this device, if there was one. It lets nobody in; it says that strangers who
    * guess at the account do not use up this device's tries. One that is not good (any more) is as good as none.
    */
-  readonly deviceToken?: string | undefined;
+  readonly deviceToken?: string | null | undefined;
 }
 
 /**
@@ -120,9 +120,9 @@ export interface Refresh {
  */
 export interface RevokeAllSessions {
   /** The user's id; the caller if not given. */
-  readonly userId?: string | undefined;
+  readonly userId?: string | null | undefined;
   /** Whether its API keys end, too; those of another user with `api_key:revoke`. Default: false. */
-  readonly revokeKeys?: boolean | undefined;
+  readonly revokeKeys?: boolean | null | undefined;
 }
 
 /**
@@ -187,7 +187,7 @@ export interface StepUp {
   /** The password. */
   readonly password: string;
   /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
-  readonly code?: string | undefined;
+  readonly code?: string | null | undefined;
 }
 
 /**
@@ -204,7 +204,7 @@ export interface StepUpByPasskey {
   /** What the browser answered: an `AuthenticationResponseJSON`, as text. */
   readonly response: string;
   /** The password, for a passkey that does not verify who is there: a security key without a PIN. */
-  readonly password?: string | undefined;
+  readonly password?: string | null | undefined;
 }
 
 /**
@@ -221,7 +221,7 @@ export interface StepUpExternal {
   /** The issuer's token, at most 8 KiB. */
   readonly token: string;
   /** Where the account has a second factor: the six digits of the authenticator app, or a recovery code. */
-  readonly code?: string | undefined;
+  readonly code?: string | null | undefined;
 }
 
 /** A token for a Supabase project. */

@@ -32,9 +32,9 @@ export interface SeedDrone {
   /** Its status. */
   readonly status: DroneStatus;
   /** Its region, by code. */
-  readonly region?: string | undefined;
+  readonly region?: string | null | undefined;
   /** Its operator, by e-mail. */
-  readonly operator?: string | undefined;
+  readonly operator?: string | null | undefined;
 }
 
 /** A region of a seed. */
@@ -46,9 +46,9 @@ export interface SeedRegion {
   /** The name shown. */
   readonly name: string;
   /** What it covers. */
-  readonly area?: string | undefined;
+  readonly area?: string | null | undefined;
   /** Who commands it. */
-  readonly commanderName?: string | undefined;
+  readonly commanderName?: string | null | undefined;
 }
 
 /** How much a seed created. */
@@ -66,15 +66,15 @@ export interface SeedUser {
   /** Its id. */
   readonly id: string;
   /** The e-mail address. Required unless `identity` is given. */
-  readonly email?: string | undefined;
+  readonly email?: string | null | undefined;
   /** The username. */
-  readonly username?: string | undefined;
+  readonly username?: string | null | undefined;
   /** The full name. */
-  readonly fullName?: string | undefined;
+  readonly fullName?: string | null | undefined;
   /** Its region, by code. */
-  readonly region?: string | undefined;
+  readonly region?: string | null | undefined;
   /** Names of its roles, in addition to the default roles, which every account gets. */
   readonly roles?: readonly string[] | undefined;
   /** Whom it stands for at another issuer. */
-  readonly identity?: ExternalIdentity | undefined;
+  readonly identity?: ExternalIdentity | null | undefined;
 }

@@ -31,7 +31,7 @@ export interface Enrol {
   /** The six digits that the app shows. */
   readonly code: string;
   /** The user's name for it, at most 100 characters: "Phone". */
-  readonly name?: string | undefined;
+  readonly name?: string | null | undefined;
 }
 
 /**
@@ -48,7 +48,7 @@ export interface EnrolPasskey {
   /** What the browser answered: a `RegistrationResponseJSON`, as text. */
   readonly response: string;
   /** The user's name for it, at most 100 characters: "Laptop". */
-  readonly name?: string | undefined;
+  readonly name?: string | null | undefined;
 }
 
 /** What somebody has who asked to sign in by mail. */
@@ -90,11 +90,11 @@ export interface SignInByMail {
   /** The eight digits, or the token behind the `#` of the link. */
   readonly code: string;
   /** The user's name for the device. */
-  readonly deviceName?: string | undefined;
+  readonly deviceName?: string | null | undefined;
   /** `web`, `ios`, … */
-  readonly platform?: string | undefined;
+  readonly platform?: string | null | undefined;
   /** The `deviceToken` of an earlier sign-in on this device, as for `sessions.login`. */
-  readonly deviceToken?: string | undefined;
+  readonly deviceToken?: string | null | undefined;
 }
 
 /**
@@ -112,11 +112,11 @@ export interface SignInByPasskey {
   /** What the browser answered: an `AuthenticationResponseJSON`, as text. */
   readonly response: string;
   /** The user's name for the device; of the second factor none: the first step said it. */
-  readonly deviceName?: string | undefined;
+  readonly deviceName?: string | null | undefined;
   /** `web`, `ios`, …; as the name of the device. */
-  readonly platform?: string | undefined;
+  readonly platform?: string | null | undefined;
   /** The `deviceToken` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
-  readonly deviceToken?: string | undefined;
+  readonly deviceToken?: string | null | undefined;
 }
 
 /**
@@ -138,11 +138,11 @@ export interface SignInByToken {
   /** The issuer's token, at most 8 KiB. */
   readonly token: string;
   /** The user's name for the device, at most 100 characters. */
-  readonly deviceName?: string | undefined;
+  readonly deviceName?: string | null | undefined;
   /** `web`, `ios`, …, at most 50 characters. */
-  readonly platform?: string | undefined;
+  readonly platform?: string | null | undefined;
   /** The `deviceToken` of an earlier sign-in on this device, if there was one: the user is told of devices that are not known. */
-  readonly deviceToken?: string | undefined;
+  readonly deviceToken?: string | null | undefined;
 }
 
 /**
@@ -181,7 +181,7 @@ export interface StartSignInByMail {
   /** The e-mail address or username, whatever the case. */
   readonly identifier: string;
   /** The `deviceToken` of an earlier sign-in on this device, if there was one: what others ask for does not count for it. */
-  readonly deviceToken?: string | undefined;
+  readonly deviceToken?: string | null | undefined;
 }
 
 /**
@@ -195,5 +195,5 @@ export interface StartSignInByMail {
  */
 export interface StartSignInByPasskey {
   /** The challenge of a sign-in that owes the step `factor`, to prove that by a passkey of the account. */
-  readonly challenge?: string | undefined;
+  readonly challenge?: string | null | undefined;
 }

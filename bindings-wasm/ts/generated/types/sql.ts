@@ -25,21 +25,21 @@ export type IdStorage =
 /** Where one attribute is: in a column, in a JSON document, or in the rows of another table. */
 export interface SqlColumn {
   /** The column, of the attribute's own or of the JSON document. */
-  readonly column?: string | undefined;
+  readonly column?: string | null | undefined;
   /** The keys of the member of a JSON document, from the outermost; none: the column is no document. */
   readonly keys?: readonly string[] | undefined;
   /** The table that holds a set, a row for each element. */
-  readonly table?: string | undefined;
+  readonly table?: string | null | undefined;
   /** Its column that holds this table's column `own`. */
-  readonly from?: string | undefined;
+  readonly from?: string | null | undefined;
   /** This table's column that tells its rows apart. */
-  readonly own?: string | undefined;
+  readonly own?: string | null | undefined;
   /** Its column that holds the element. */
-  readonly to?: string | undefined;
+  readonly to?: string | null | undefined;
   /** How ids are stored here, where not as in the rest of the table. */
-  readonly ids?: IdStorage | undefined;
+  readonly ids?: IdStorage | null | undefined;
   /** How times are stored here, where not as in the rest of the table. */
-  readonly times?: TimeStorage | undefined;
+  readonly times?: TimeStorage | null | undefined;
 }
 
 /** A dialect of SQL. */
@@ -105,13 +105,13 @@ export interface SqlTable {
   /** Where attributes are that are no columns of their own name. */
   readonly columns?: { readonly [key: string]: string | SqlColumn } | undefined;
   /** How ids are stored; `uuid` (PostgreSQL) or `text` (SQLite) if not given. */
-  readonly ids?: IdStorage | undefined;
+  readonly ids?: IdStorage | null | undefined;
   /** How times are stored; `micros` if not given. */
-  readonly times?: TimeStorage | undefined;
+  readonly times?: TimeStorage | null | undefined;
   /** Whether columns of SQLite hold nothing but values of their declared type, as a `STRICT` table's do; false if not given. */
-  readonly strict?: boolean | undefined;
+  readonly strict?: boolean | null | undefined;
   /** The number of the first parameter, where the host's query has others before; 1 if not given. */
-  readonly firstParameter?: number | undefined;
+  readonly firstParameter?: number | null | undefined;
 }
 
 /** How times are stored. */

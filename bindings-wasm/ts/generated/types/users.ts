@@ -14,7 +14,7 @@ export interface ActivateUser {
   /** The user's id. */
   readonly id: string;
   /** The version that the change was made on. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
 }
 
 /**
@@ -26,9 +26,9 @@ export interface BanUser {
   /** The user's id. */
   readonly id: string;
   /** Why, at most 500 characters. */
-  readonly reason?: string | undefined;
+  readonly reason?: string | null | undefined;
   /** The version that the change was made on. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
 }
 
 /**
@@ -63,43 +63,43 @@ export interface ConfirmedRegistration {
  */
 export interface CreateUser {
   /** The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`. */
-  readonly email?: string | undefined;
+  readonly email?: string | null | undefined;
   /** The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case. */
-  readonly username?: string | undefined;
+  readonly username?: string | null | undefined;
   /**
    * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
    * creates the user, it is temporary: the first sign-in must choose another one.
    */
-  readonly password?: string | undefined;
+  readonly password?: string | null | undefined;
   /**
    * The hash of its password in another system, instead of `password`: Argon2, bcrypt, scrypt, PBKDF2 or phpass in the
    * forms of passlib, Django, Werkzeug, WordPress and Firebase. It is kept as it is, and the first sign-in replaces it by
    * one of our own. Only the application itself may give one, with `system`.
    */
-  readonly passwordHash?: string | undefined;
+  readonly passwordHash?: string | null | undefined;
   /** The whole name, at most 255 characters. */
-  readonly fullName?: string | undefined;
+  readonly fullName?: string | null | undefined;
   /** The name shown to others, at most 100 characters. */
-  readonly displayName?: string | undefined;
+  readonly displayName?: string | null | undefined;
   /** The given name, at most 100 characters. */
-  readonly firstName?: string | undefined;
+  readonly firstName?: string | null | undefined;
   /** The family name, at most 100 characters. */
-  readonly lastName?: string | undefined;
+  readonly lastName?: string | null | undefined;
   /** The phone number; kept as E.164. */
-  readonly phone?: string | undefined;
+  readonly phone?: string | null | undefined;
   /** The date of birth, not in the future. */
-  readonly birthDate?: string | undefined;
+  readonly birthDate?: string | null | undefined;
   /** The region it belongs to, by id or code. */
-  readonly region?: string | undefined;
+  readonly region?: string | null | undefined;
   /** Names of roles to hold everywhere, beside the default roles, which every new account gets. */
   readonly roles?: readonly string[] | undefined;
   /** `active` (the default) or `inactive`. */
-  readonly status?: UserStatus | undefined;
+  readonly status?: UserStatus | null | undefined;
   /**
    * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
    * the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
    */
-  readonly identity?: ExternalIdentity | undefined;
+  readonly identity?: ExternalIdentity | null | undefined;
 }
 
 /**
@@ -111,7 +111,7 @@ export interface DeactivateUser {
   /** The user's id. */
   readonly id: string;
   /** The version that the change was made on. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
 }
 
 /**
@@ -125,7 +125,7 @@ export interface DeleteUser {
   /** The user's id. */
   readonly id: string;
   /** The version that the change was made on. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
 }
 
 /**
@@ -135,11 +135,11 @@ export interface DeleteUser {
  */
 export interface FindUser {
   /** The username. */
-  readonly username?: string | undefined;
+  readonly username?: string | null | undefined;
   /** The e-mail address. */
-  readonly email?: string | undefined;
+  readonly email?: string | null | undefined;
   /** Somebody as another issuer knows them, byte by byte. */
-  readonly identity?: ExternalIdentity | undefined;
+  readonly identity?: ExternalIdentity | null | undefined;
 }
 
 /**
@@ -171,7 +171,7 @@ export interface LiftUser {
   /** The user's id. */
   readonly id: string;
   /** The version that the change was made on. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
 }
 
 /**
@@ -181,31 +181,31 @@ export interface LiftUser {
  */
 export interface ListUsers {
   /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
-  readonly role?: string | undefined;
+  readonly role?: string | null | undefined;
   /** Only users of this status. */
-  readonly status?: UserStatus | undefined;
+  readonly status?: UserStatus | null | undefined;
   /** Only users of this region, by id or code. */
-  readonly region?: string | undefined;
+  readonly region?: string | null | undefined;
   /** Only users whose address was proved, or not. */
-  readonly verified?: boolean | undefined;
+  readonly verified?: boolean | null | undefined;
   /** Only users created then or later. */
-  readonly createdFrom?: Date | undefined;
+  readonly createdFrom?: Date | null | undefined;
   /** Only users created before. */
-  readonly createdUntil?: Date | undefined;
+  readonly createdUntil?: Date | null | undefined;
   /** Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts. */
-  readonly search?: string | undefined;
+  readonly search?: string | null | undefined;
   /** What to sort by; `created` if not given. */
-  readonly sort?: UserSort | undefined;
+  readonly sort?: UserSort | null | undefined;
   /** Largest first; true if neither this nor `sort` is given. */
-  readonly descending?: boolean | undefined;
+  readonly descending?: boolean | null | undefined;
   /** The page's number, from 1. */
-  readonly page?: number | undefined;
+  readonly page?: number | null | undefined;
   /** The page size, 1 to 100; 20 if not given. */
-  readonly limit?: number | undefined;
+  readonly limit?: number | null | undefined;
   /** A page's `next_cursor`, instead of `page`. */
-  readonly cursor?: string | undefined;
+  readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
-  readonly totalUpTo?: number | undefined;
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /**
@@ -228,15 +228,15 @@ export interface RegisterUser {
    * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
    * the address is proved is left out.
    */
-  readonly username?: string | undefined;
+  readonly username?: string | null | undefined;
   /** The whole name, at most 255 characters. */
-  readonly fullName?: string | undefined;
+  readonly fullName?: string | null | undefined;
   /** The name shown to others, at most 100 characters. */
-  readonly displayName?: string | undefined;
+  readonly displayName?: string | null | undefined;
   /** The given name, at most 100 characters. */
-  readonly firstName?: string | undefined;
+  readonly firstName?: string | null | undefined;
   /** The family name, at most 100 characters. */
-  readonly lastName?: string | undefined;
+  readonly lastName?: string | null | undefined;
 }
 
 /** The answer to who registers. */
@@ -257,25 +257,25 @@ export interface ReplaceUser {
   /** The user's id. */
   readonly id: string;
   /** The address to sign in with. A new one counts as not proved. */
-  readonly email?: string | undefined;
+  readonly email?: string | null | undefined;
   /** The version that the change was made on; another one stored gives `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** The name to sign in with. */
-  readonly username?: string | undefined;
+  readonly username?: string | null | undefined;
   /** The whole name. */
-  readonly fullName?: string | undefined;
+  readonly fullName?: string | null | undefined;
   /** The name shown to others. */
-  readonly displayName?: string | undefined;
+  readonly displayName?: string | null | undefined;
   /** The given name. */
-  readonly firstName?: string | undefined;
+  readonly firstName?: string | null | undefined;
   /** The family name. */
-  readonly lastName?: string | undefined;
+  readonly lastName?: string | null | undefined;
   /** The phone number. */
-  readonly phone?: string | undefined;
+  readonly phone?: string | null | undefined;
   /** The date of birth. */
-  readonly birthDate?: string | undefined;
+  readonly birthDate?: string | null | undefined;
   /** The region, by id or code. */
-  readonly region?: string | undefined;
+  readonly region?: string | null | undefined;
 }
 
 /**
@@ -297,11 +297,11 @@ export interface SuspendUser {
   /** The user's id. */
   readonly id: string;
   /** Why, at most 500 characters. */
-  readonly reason?: string | undefined;
+  readonly reason?: string | null | undefined;
   /** When it ends by itself, in the future; not given: when it is lifted. */
-  readonly until?: Date | undefined;
+  readonly until?: Date | null | undefined;
   /** The version that the change was made on. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
 }
 
 /**
@@ -320,7 +320,7 @@ export interface UpdateUser {
   /** The user's id. */
   readonly id: string;
   /** The version that the change was made on; another one stored gives `CONFLICT`. */
-  readonly expectedVersion?: number | undefined;
+  readonly expectedVersion?: number | null | undefined;
   /** The address to sign in with. A new one counts as not proved. */
   readonly email?: string | null | undefined;
   /** The name to sign in with. */

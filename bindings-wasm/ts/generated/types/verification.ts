@@ -15,7 +15,7 @@ export interface ConfirmVerification {
   /** The token that was mailed. */
   readonly token: string;
   /** The account's password, of a caller who is not signed in. */
-  readonly password?: string | undefined;
+  readonly password?: string | null | undefined;
 }
 
 /** The answer to a confirmation. */

@@ -154,4 +154,16 @@ class FaceTest {
     fun `a record cannot be changed`() {
         assertTrue(User::class.java.methods.none { it.name.startsWith("set") })
     }
+
+    @Test
+    fun `the short form of a sign-in takes the token of a known device`() = runBlocking<Unit> {
+        val cheap = Config(signInTries = 2, hashingMemoryKib = 7168, hashingIterations = 5)
+        UserManagement.open(cheap).use { um ->
+            um.system().users.create(CreateUser("ada@example.org", password = "correct horse battery ada"))
+            val device = um.login("ada@example.org", "correct horse battery ada", deviceToken = null).deviceToken
+            repeat(2) { assertFailsWith<RolekeepException.Unauthorized> { um.login("ada@example.org", "wrong") } }
+            assertFailsWith<RolekeepException.RateLimited> { um.login("ada@example.org", "correct horse battery ada") }
+            um.login("ada@example.org", "correct horse battery ada", deviceToken = device).done()
+        }
+    }
 }

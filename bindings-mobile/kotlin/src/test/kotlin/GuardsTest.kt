@@ -137,7 +137,10 @@ class GuardsTest {
         assertFailsWith<RolekeepException.Forbidden> { me.requireAdmin() }
         assertEquals(Reason.UNKNOWN_ROLE, assertFailsWith<RolekeepException.Validation> { me.requireRole("libarian") }.reason)
         assertTrue(me.isSignedIn() && um.system().isSignedIn() && !um.anonymous().isSignedIn())
-        assertFailsWith<RolekeepException.Forbidden> { um.anonymous().requireRole("author") }
+        val nobody = um.anonymous()
+        listOf({ nobody.require("document:list") }, { nobody.requireRole("author") }, { nobody.requireAdmin() }).forEach {
+            assertEquals(Reason.NOT_SIGNED_IN, assertFailsWith<RolekeepException.Unauthorized> { it() }.reason)
+        }
         um.system().requireAdmin()
     }
 

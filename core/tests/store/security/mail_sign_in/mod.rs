@@ -304,9 +304,8 @@ async fn aut_16_it_is_off_unless_the_host_turns_it_on() {
     let stage = Stage::with(policy(), cheap::config().signing_key("k".repeat(32))).await;
     assert_eq!(reason(stage.ask("ada").await), Reason::NotOffered);
     assert_eq!(reason(stage.answer(&"rkx_AAAA".into(), &"12345678".into()).await), Reason::NotOffered);
-    let um = cheap::builder().policy(policy()).config(config()).open().await.unwrap();
-    let ask = um.anonymous(RequestContext::default()).sign_in().mail_start(StartSignInByMail::new("ada")).await;
-    assert_eq!(reason(ask), Reason::NotOffered);
+    let opened = cheap::builder().policy(policy()).config(config()).open().await;
+    assert_eq!(reason(opened), Reason::ConfigInvalid, "without a notifier");
 }
 
 #[tokio::test]

@@ -165,8 +165,8 @@ class ConfigBuilder() {
     fun passkeyOrigins(value: List<String>) = apply { passkeyOrigins = value }
 
     /**
-     * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
-     * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+     * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+     * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
      */
     fun mailSignIn(value: Boolean?) = apply { mailSignIn = value }
 

@@ -25,11 +25,16 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /**
      * Signs in with an e-mail address or username and the password; then [authenticate] with the access token.
      *
+     * @param deviceToken That of an earlier sign-in on this device, if there was one.
      * @throws RolekeepException.Unauthorized whatever was wrong.
      */
     @JvmOverloads
-    fun login(identifier: String, password: String, request: RequestContext = RequestContext()): SignInResult =
-        await { um.login(identifier, password, request) }
+    fun login(
+        identifier: String,
+        password: String,
+        request: RequestContext = RequestContext(),
+        deviceToken: String? = null,
+    ): SignInResult = await { um.login(identifier, password, request, deviceToken) }
 
     /**
      * The caller of an access token.
@@ -153,24 +158,24 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     /** Whether there could be a resource to which the caller may do this: for menus. The answer may be a wrong yes, never a wrong no. */
     fun canSomewhere(permission: String): Boolean = caller.canSomewhere(permission)
 
-    /** Throws [RolekeepException.Forbidden] unless [can] is true. */
+    /** Throws [RolekeepException.Forbidden] unless [can] is true, [RolekeepException.Unauthorized] where nobody is signed in. */
     fun require(permission: String) = caller.require(permission)
 
-    /** [can], or [RolekeepException.Forbidden]. */
+    /** The same with a resource. */
     fun require(permission: String, resource: Resource) = caller.require(permission, resource)
 
     /** Whether the caller holds a role now: everywhere, or also just in a scope (`region:ID`). */
     @JvmOverloads
     fun hasRole(role: String, scope: String? = null): Boolean = caller.hasRole(role, scope)
 
-    /** Throws [RolekeepException.Forbidden] unless [hasRole] is true. */
+    /** Throws [RolekeepException.Forbidden] unless [hasRole] is true, [RolekeepException.Unauthorized] where nobody is signed in. */
     @JvmOverloads
     fun requireRole(role: String, scope: String? = null) = caller.requireRole(role, scope)
 
     /** Whether the caller holds `admin:all` now, or is the application itself. */
     fun isAdministrator(): Boolean = caller.isAdministrator()
 
-    /** Throws [RolekeepException.Forbidden] unless [isAdministrator] is true. */
+    /** Throws [RolekeepException.Forbidden] unless [isAdministrator] is true, [RolekeepException.Unauthorized] where nobody is signed in. */
     fun requireAdmin() = caller.requireAdmin()
 
     /** Whether the caller is a user or the application itself. */
