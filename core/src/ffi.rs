@@ -16,7 +16,6 @@ use crate::{
         deferred::{Deferred, IS_PAGE},
         error::{Error, ForHost, Reason, Result},
         input::{Limits, read},
-        locale,
     },
     operations::{self, Access, Listed, Operation},
 };
@@ -149,7 +148,6 @@ pub fn load_deferred() {
     BEGIN_DEFERRED.load(begin::<true>);
     questions::load_deferred();
     credentials::load_deferred();
-    locale::load_deferred();
 }
 
 /// An operation that can say its answer as JSON.

