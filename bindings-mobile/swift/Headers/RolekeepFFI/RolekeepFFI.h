@@ -475,6 +475,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_permissions(uint64_t ptr, R
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_policy(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PREFERENCES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PREFERENCES
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_preferences(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_REGIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_REGIONS
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_regions(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -908,6 +913,26 @@ uint64_t uniffi_rolekeep_mobile_fn_method_policy_import(uint64_t ptr, RustBuffer
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_VALIDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_POLICY_VALIDATE
 uint64_t uniffi_rolekeep_mobile_fn_method_policy_validate(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_PREFERENCES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_PREFERENCES
+uint64_t uniffi_rolekeep_mobile_fn_clone_preferences(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_PREFERENCES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_PREFERENCES
+void uniffi_rolekeep_mobile_fn_free_preferences(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PREFERENCES_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PREFERENCES_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_preferences_get(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PREFERENCES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PREFERENCES_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_preferences_update(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_REGIONS
@@ -1377,7 +1402,7 @@ uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_explain(uint64_t ptr, R
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_LOGIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_LOGIN
-uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_login(uint64_t ptr, RustBuffer identifier, RustBuffer password, RustBuffer request
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_login(uint64_t ptr, RustBuffer identifier, RustBuffer password, RustBuffer request, RustBuffer device_token
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_NUMBERS
@@ -2493,6 +2518,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_policy(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PREFERENCES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PREFERENCES
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_preferences(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_REGIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_REGIONS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_regions(void
@@ -2880,6 +2911,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_policy_import(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_VALIDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_POLICY_VALIDATE
 uint16_t uniffi_rolekeep_mobile_checksum_method_policy_validate(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PREFERENCES_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PREFERENCES_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_preferences_get(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PREFERENCES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PREFERENCES_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_preferences_update(void
     
 );
 #endif

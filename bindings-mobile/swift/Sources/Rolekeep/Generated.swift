@@ -1416,8 +1416,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func isAdministrator() throws  -> Bool
     
     /**
-     * Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
-     * and 403 to others.
+     * Whether the caller is a user or the application itself.
      */
     func isSignedIn()  -> Bool
     
@@ -1429,12 +1428,12 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func numbers(permission: String) throws  -> [Int64]
     
     /**
-     * Throws `FORBIDDEN` unless `can` is true.
+     * Throws `FORBIDDEN` unless `can` is true, and `UNAUTHORIZED` where nobody is signed in.
      */
     func require(permission: String) throws 
     
     /**
-     * Throws `FORBIDDEN` unless `is_administrator` is true.
+     * Throws `FORBIDDEN` unless `is_administrator` is true, and `UNAUTHORIZED` where nobody is signed in.
      */
     func requireAdmin() throws 
     
@@ -1444,7 +1443,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func require(permission: String, resource: Resource) throws 
     
     /**
-     * Throws `FORBIDDEN` unless `has_role` is true.
+     * Throws `FORBIDDEN` unless `has_role` is true, and `UNAUTHORIZED` where nobody is signed in.
      */
     func requireRole(role: String, scope: String?) throws 
     
@@ -1507,6 +1506,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
      * The policy as a whole: its version, files, and what an edit of it would change.
      */
     func getPolicy()  -> Policy
+    
+    /**
+     * What the caller likes.
+     */
+    func getPreferences()  -> Preferences
     
     /**
      * Regions that users and drones belong to.
@@ -1749,8 +1753,7 @@ open func isAdministrator()throws  -> Bool  {
 }
     
     /**
-     * Whether the caller is a user or the application itself: of those who are denied, a service answers 401 to who is not signed in,
-     * and 403 to others.
+     * Whether the caller is a user or the application itself.
      */
 open func isSignedIn() -> Bool  {
     return try!  FfiConverterBool.lift(try! rustCall() {
@@ -1777,7 +1780,7 @@ open func numbers(permission: String)throws  -> [Int64]  {
 }
     
     /**
-     * Throws `FORBIDDEN` unless `can` is true.
+     * Throws `FORBIDDEN` unless `can` is true, and `UNAUTHORIZED` where nobody is signed in.
      */
 open func require(permission: String)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
@@ -1789,7 +1792,7 @@ open func require(permission: String)throws   {try rustCallWithError(FfiConverte
 }
     
     /**
-     * Throws `FORBIDDEN` unless `is_administrator` is true.
+     * Throws `FORBIDDEN` unless `is_administrator` is true, and `UNAUTHORIZED` where nobody is signed in.
      */
 open func requireAdmin()throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
@@ -1813,7 +1816,7 @@ open func require(permission: String, resource: Resource)throws   {try rustCallW
 }
     
     /**
-     * Throws `FORBIDDEN` unless `has_role` is true.
+     * Throws `FORBIDDEN` unless `has_role` is true, and `UNAUTHORIZED` where nobody is signed in.
      */
 open func requireRole(role: String, scope: String? = nil)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
@@ -1965,6 +1968,18 @@ open func getPolicy() -> Policy  {
     return try!  FfiConverterTypePolicy_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_policy(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * What the caller likes.
+     */
+open func getPreferences() -> Preferences  {
+    return try!  FfiConverterTypePreferences_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_preferences(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -3302,8 +3317,8 @@ public protocol InvitationsProtocol: AnyObject, Sendable {
      * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
      * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
-     * stays good after all but the first.
+     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+     * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
      */
     func accept(input: AcceptInvitation) async throws  -> AcceptedInvitation
     
@@ -3399,8 +3414,8 @@ open class Invitations: InvitationsProtocol, @unchecked Sendable {
      * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
      * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
-     * stays good after all but the first.
+     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+     * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
      */
 open func accept(input: AcceptInvitation)async throws  -> AcceptedInvitation  {
     return
@@ -5336,6 +5351,172 @@ func FfiConverterTypePolicy_lift(_ handle: UInt64) throws -> Policy {
 #endif
 func FfiConverterTypePolicy_lower(_ value: Policy) -> UInt64 {
     return FfiConverterTypePolicy.lower(value)
+}
+
+
+
+
+
+
+/**
+ * What the caller likes.
+ */
+public protocol PreferencesProtocol: AnyObject, Sendable {
+    
+    /**
+     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
+     * time zone, mail welcome and text messages not.
+     */
+    func get() async throws  -> UserPreferences
+    
+    /**
+     * Changes the given preferences of the caller; null clears one.
+     *
+     * Errors: `CONFLICT` if `expected_version` is stale.
+     */
+    func update(input: UpdatePreferences) async throws  -> UserPreferences
+    
+}
+/**
+ * What the caller likes.
+ */
+open class Preferences: PreferencesProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_preferences(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_preferences(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
+     * time zone, mail welcome and text messages not.
+     */
+open func get()async throws  -> UserPreferences  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_preferences_get(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeUserPreferences_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the given preferences of the caller; null clears one.
+     *
+     * Errors: `CONFLICT` if `expected_version` is stale.
+     */
+open func update(input: UpdatePreferences = UpdatePreferences())async throws  -> UserPreferences  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_preferences_update(
+                        self.uniffiCloneHandle(),FfiConverterTypeUpdatePreferences_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeUserPreferences_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePreferences: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Preferences
+
+    public static func lift(_ handle: UInt64) throws -> Preferences {
+        return Preferences(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Preferences) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Preferences {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Preferences, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePreferences_lift(_ handle: UInt64) throws -> Preferences {
+    return try FfiConverterTypePreferences.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePreferences_lower(_ value: Preferences) -> UInt64 {
+    return FfiConverterTypePreferences.lower(value)
 }
 
 
@@ -8094,11 +8275,12 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
-     * It is short for `anonymous(request).sessions.login`, which takes the device token of an earlier sign-in, too. The answer has
-     * the tokens, or names the step that is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
+     * It is short for `anonymous(request).sessions.login`. Give the device token of an earlier sign-in on this device, if there was
+     * one: strangers who guess at the account do not use up this device's tries. The answer has the tokens, or names the step that
+     * is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
      * `RATE_LIMIT_EXCEEDED` after too many that failed.
      */
-    func login(identifier: String, password: String, request: RequestContext) async throws  -> SignInResult
+    func login(identifier: String, password: String, request: RequestContext, deviceToken: String?) async throws  -> SignInResult
     
     /**
      * What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
@@ -8378,16 +8560,17 @@ open func explain(userId: Uuid, permission: String, resource: Resource? = nil, c
     /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
-     * It is short for `anonymous(request).sessions.login`, which takes the device token of an earlier sign-in, too. The answer has
-     * the tokens, or names the step that is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
+     * It is short for `anonymous(request).sessions.login`. Give the device token of an earlier sign-in on this device, if there was
+     * one: strangers who guess at the account do not use up this device's tries. The answer has the tokens, or names the step that
+     * is owed. Throws `UNAUTHORIZED` (`INVALID_CREDENTIALS`), whatever was wrong, and
      * `RATE_LIMIT_EXCEEDED` after too many that failed.
      */
-open func login(identifier: String, password: String, request: RequestContext = RequestContext())async throws  -> SignInResult  {
+open func login(identifier: String, password: String, request: RequestContext = RequestContext(), deviceToken: String? = nil)async throws  -> SignInResult  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_usermanagement_login(
-                        self.uniffiCloneHandle(),FfiConverterString.lower(identifier),FfiConverterString.lower(password),FfiConverterTypeRequestContext_lower(request)
+                        self.uniffiCloneHandle(),FfiConverterString.lower(identifier),FfiConverterString.lower(password),FfiConverterTypeRequestContext_lower(request),FfiConverterOptionString.lower(deviceToken)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
@@ -8632,7 +8815,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
      * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
      * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-     * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+     * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
+     * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
      */
     func register(input: RegisterUser) async throws  -> RegisteredUser
     
@@ -8666,7 +8850,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
      * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
      * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-     * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+     * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
+     * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
      * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateUser) async throws  -> User
@@ -8994,7 +9179,8 @@ open func me()async throws  -> User  {
      * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
      * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
      * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
-     * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+     * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
+     * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
      */
 open func register(input: RegisterUser)async throws  -> RegisteredUser  {
     return
@@ -9084,7 +9270,8 @@ open func suspend(input: SuspendUser)async throws  -> User  {
      * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
      * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
      * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-     * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+     * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
+     * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
      * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateUser)async throws  -> User  {
@@ -9338,8 +9525,8 @@ func FfiConverterTypeVerification_lower(_ value: Verification) -> UInt64 {
  * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
  * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
  * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
- * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username. The token
- * stays good after all but the first.
+ * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+ * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
  */
 public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -10136,11 +10323,16 @@ public struct ApiKeyPage: Equatable, Hashable {
      */
     public let items: [ApiKey]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -10171,10 +10363,14 @@ public struct ApiKeyPage: Equatable, Hashable {
          * The rows of this page.
          */items: [ApiKey], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -10193,6 +10389,7 @@ public struct ApiKeyPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -10219,6 +10416,7 @@ struct FfiConverterTypeApiKeyPage: FfiConverterRustBuffer {
             try ApiKeyPage(
                 items: FfiConverterSequenceTypeApiKey.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -10231,6 +10429,7 @@ struct FfiConverterTypeApiKeyPage: FfiConverterRustBuffer {
     public static func write(_ value: ApiKeyPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeApiKey.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -10918,11 +11117,16 @@ public struct AuditEntryPage: Equatable, Hashable {
      */
     public let items: [AuditEntry]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -10953,10 +11157,14 @@ public struct AuditEntryPage: Equatable, Hashable {
          * The rows of this page.
          */items: [AuditEntry], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -10975,6 +11183,7 @@ public struct AuditEntryPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -11001,6 +11210,7 @@ struct FfiConverterTypeAuditEntryPage: FfiConverterRustBuffer {
             try AuditEntryPage(
                 items: FfiConverterSequenceTypeAuditEntry.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -11013,6 +11223,7 @@ struct FfiConverterTypeAuditEntryPage: FfiConverterRustBuffer {
     public static func write(_ value: AuditEntryPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeAuditEntry.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -12007,8 +12218,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let passkeyOrigins: [String]
     /**
-     * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
-     * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+     * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+     * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
      */
     public let mailSignIn: Bool?
     /**
@@ -12257,8 +12468,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * (`android:apk-key-hash:…`). Default: `https://` and the domain; of `localhost` `http://localhost`.
          */passkeyOrigins: [String] = [], 
         /**
-         * Whether a code or link that is mailed signs in, without a password. It needs a notifier. A mailbox is one factor, and none
-         * beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
+         * Whether a code or link that is mailed signs in, without a password. Without a notifier the store does not open. A mailbox is one
+         * factor, and none beside others: accounts that have a second factor, or have to have one, are told to sign in by it. Default: false.
          */mailSignIn: Bool? = nil, 
         /**
          * Words that a password must not be built from, beside the account's own names: the service's name.
@@ -14882,11 +15093,16 @@ public struct DronePage: Equatable, Hashable {
      */
     public let items: [Drone]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -14917,10 +15133,14 @@ public struct DronePage: Equatable, Hashable {
          * The rows of this page.
          */items: [Drone], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -14939,6 +15159,7 @@ public struct DronePage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -14965,6 +15186,7 @@ struct FfiConverterTypeDronePage: FfiConverterRustBuffer {
             try DronePage(
                 items: FfiConverterSequenceTypeDrone.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -14977,6 +15199,7 @@ struct FfiConverterTypeDronePage: FfiConverterRustBuffer {
     public static func write(_ value: DronePage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeDrone.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -18008,11 +18231,16 @@ public struct InvitationPage: Equatable, Hashable {
      */
     public let items: [Invitation]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -18043,10 +18271,14 @@ public struct InvitationPage: Equatable, Hashable {
          * The rows of this page.
          */items: [Invitation], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -18065,6 +18297,7 @@ public struct InvitationPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -18091,6 +18324,7 @@ struct FfiConverterTypeInvitationPage: FfiConverterRustBuffer {
             try InvitationPage(
                 items: FfiConverterSequenceTypeInvitation.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -18103,6 +18337,7 @@ struct FfiConverterTypeInvitationPage: FfiConverterRustBuffer {
     public static func write(_ value: InvitationPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeInvitation.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -18475,6 +18710,10 @@ public struct ListApiKeys: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -18490,11 +18729,15 @@ public struct ListApiKeys: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.includeEnded = includeEnded
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -18516,7 +18759,8 @@ struct FfiConverterTypeListApiKeys: FfiConverterRustBuffer {
                 includeEnded: FfiConverterOptionBool.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -18525,6 +18769,7 @@ struct FfiConverterTypeListApiKeys: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -18570,6 +18815,10 @@ public struct ListApiKeysOf: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -18588,12 +18837,16 @@ public struct ListApiKeysOf: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.userId = userId
         self.includeEnded = includeEnded
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -18616,7 +18869,8 @@ struct FfiConverterTypeListApiKeysOf: FfiConverterRustBuffer {
                 includeEnded: FfiConverterOptionBool.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -18626,6 +18880,7 @@ struct FfiConverterTypeListApiKeysOf: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -18671,6 +18926,10 @@ public struct ListAssignments: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -18689,12 +18948,16 @@ public struct ListAssignments: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.userId = userId
         self.role = role
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -18717,7 +18980,8 @@ struct FfiConverterTypeListAssignments: FfiConverterRustBuffer {
                 role: FfiConverterOptionString.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -18727,6 +18991,7 @@ struct FfiConverterTypeListAssignments: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -18784,6 +19049,10 @@ public struct ListAudit: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -18811,7 +19080,10 @@ public struct ListAudit: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.actor = actor
         self.targetId = targetId
         self.action = action
@@ -18820,6 +19092,7 @@ public struct ListAudit: Equatable, Hashable {
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -18845,7 +19118,8 @@ struct FfiConverterTypeListAudit: FfiConverterRustBuffer {
                 until: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -18858,6 +19132,7 @@ struct FfiConverterTypeListAudit: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -18911,6 +19186,10 @@ public struct ListDrones: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -18935,7 +19214,10 @@ public struct ListDrones: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.model = model
         self.status = status
         self.region = region
@@ -18943,6 +19225,7 @@ public struct ListDrones: Equatable, Hashable {
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -18967,7 +19250,8 @@ struct FfiConverterTypeListDrones: FfiConverterRustBuffer {
                 operatorId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -18979,6 +19263,7 @@ struct FfiConverterTypeListDrones: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -19020,6 +19305,10 @@ public struct ListInvitations: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19035,11 +19324,15 @@ public struct ListInvitations: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.state = state
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -19061,7 +19354,8 @@ struct FfiConverterTypeListInvitations: FfiConverterRustBuffer {
                 state: FfiConverterOptionTypeInvitationState.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -19070,6 +19364,7 @@ struct FfiConverterTypeListInvitations: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -19107,6 +19402,10 @@ public struct ListPermissions: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19119,10 +19418,14 @@ public struct ListPermissions: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -19143,7 +19446,8 @@ struct FfiConverterTypeListPermissions: FfiConverterRustBuffer {
             try ListPermissions(
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -19151,6 +19455,7 @@ struct FfiConverterTypeListPermissions: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -19196,6 +19501,10 @@ public struct ListRegions: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19214,12 +19523,16 @@ public struct ListRegions: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.status = status
         self.search = search
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -19242,7 +19555,8 @@ struct FfiConverterTypeListRegions: FfiConverterRustBuffer {
                 search: FfiConverterOptionString.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -19252,6 +19566,7 @@ struct FfiConverterTypeListRegions: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -19289,6 +19604,10 @@ public struct ListRoles: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19301,10 +19620,14 @@ public struct ListRoles: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -19325,7 +19648,8 @@ struct FfiConverterTypeListRoles: FfiConverterRustBuffer {
             try ListRoles(
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -19333,6 +19657,7 @@ struct FfiConverterTypeListRoles: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -19368,6 +19693,10 @@ public struct ListSessions: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19380,10 +19709,14 @@ public struct ListSessions: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -19404,7 +19737,8 @@ struct FfiConverterTypeListSessions: FfiConverterRustBuffer {
             try ListSessions(
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -19412,6 +19746,7 @@ struct FfiConverterTypeListSessions: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -19453,6 +19788,10 @@ public struct ListSessionsOf: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19468,11 +19807,15 @@ public struct ListSessionsOf: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.userId = userId
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -19494,7 +19837,8 @@ struct FfiConverterTypeListSessionsOf: FfiConverterRustBuffer {
                 userId: FfiConverterTypeUuid.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -19503,6 +19847,7 @@ struct FfiConverterTypeListSessionsOf: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -19576,6 +19921,10 @@ public struct ListUsers: Equatable, Hashable {
      * A page's `next_cursor`, instead of `page`.
      */
     public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -19615,7 +19964,10 @@ public struct ListUsers: Equatable, Hashable {
          */limit: Int64? = nil, 
         /**
          * A page's `next_cursor`, instead of `page`.
-         */cursor: String? = nil) {
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
         self.role = role
         self.status = status
         self.region = region
@@ -19628,6 +19980,7 @@ public struct ListUsers: Equatable, Hashable {
         self.page = page
         self.limit = limit
         self.cursor = cursor
+        self.totalUpTo = totalUpTo
     }
 
     
@@ -19657,7 +20010,8 @@ struct FfiConverterTypeListUsers: FfiConverterRustBuffer {
                 descending: FfiConverterOptionBool.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterOptionInt64.read(from: &buf), 
-                cursor: FfiConverterOptionString.read(from: &buf)
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
         )
     }
 
@@ -19674,6 +20028,7 @@ struct FfiConverterTypeListUsers: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterOptionInt64.write(value.limit, into: &buf)
         FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
     }
 }
 
@@ -20404,7 +20759,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let link: String?
     /**
-     * The characters that the account's API keys begin with ([`ApiKey::starts_with`](crate::api_keys::ApiKeyView::starts_with)), where it
+     * The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
      * is told of those that go on.
      */
     public let apiKeys: [String]
@@ -20456,7 +20811,7 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The application's page with the token behind `#`, where the configuration has a `link_url`.
          */link: String? = nil, 
         /**
-         * The characters that the account's API keys begin with ([`ApiKey::starts_with`](crate::api_keys::ApiKeyView::starts_with)), where it
+         * The characters that the account's API keys begin with (`ApiKey::starts_with`), where it
          * is told of those that go on.
          */apiKeys: [String] = [], 
         /**
@@ -20979,11 +21334,16 @@ public struct PermissionPage: Equatable, Hashable {
      */
     public let items: [Permission]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -21014,10 +21374,14 @@ public struct PermissionPage: Equatable, Hashable {
          * The rows of this page.
          */items: [Permission], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -21036,6 +21400,7 @@ public struct PermissionPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -21062,6 +21427,7 @@ struct FfiConverterTypePermissionPage: FfiConverterRustBuffer {
             try PermissionPage(
                 items: FfiConverterSequenceTypePermission.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -21074,6 +21440,7 @@ struct FfiConverterTypePermissionPage: FfiConverterRustBuffer {
     public static func write(_ value: PermissionPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypePermission.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -22412,11 +22779,16 @@ public struct RegionPage: Equatable, Hashable {
      */
     public let items: [Region]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -22447,10 +22819,14 @@ public struct RegionPage: Equatable, Hashable {
          * The rows of this page.
          */items: [Region], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -22469,6 +22845,7 @@ public struct RegionPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -22495,6 +22872,7 @@ struct FfiConverterTypeRegionPage: FfiConverterRustBuffer {
             try RegionPage(
                 items: FfiConverterSequenceTypeRegion.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -22507,6 +22885,7 @@ struct FfiConverterTypeRegionPage: FfiConverterRustBuffer {
     public static func write(_ value: RegionPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeRegion.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -22540,7 +22919,8 @@ func FfiConverterTypeRegionPage_lower(_ value: RegionPage) -> RustBuffer {
  * owner is told (`address_taken`). With `open` it begins at once, its address unproved. Nobody is signed in.
  * Errors: `VALIDATION_ERROR` with all wrong fields, of those that decide about rights too; `DUPLICATE_RESOURCE` for a username that
  * somebody has, and with `open` for an address; `RATE_LIMIT_EXCEEDED` for more than ten accounts an hour from one address, and
- * for an address that was mailed within the last minute, or five times within an hour; `UNAVAILABLE` where nobody may register.
+ * for an e-mail address that was mailed for somebody of the same network within the last minute, or five times within an hour (of all
+ * networks together four and twenty times); `UNAVAILABLE` where nobody may register.
  */
 public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -24358,11 +24738,16 @@ public struct RoleAssignmentPage: Equatable, Hashable {
      */
     public let items: [RoleAssignment]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -24393,10 +24778,14 @@ public struct RoleAssignmentPage: Equatable, Hashable {
          * The rows of this page.
          */items: [RoleAssignment], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -24415,6 +24804,7 @@ public struct RoleAssignmentPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -24441,6 +24831,7 @@ struct FfiConverterTypeRoleAssignmentPage: FfiConverterRustBuffer {
             try RoleAssignmentPage(
                 items: FfiConverterSequenceTypeRoleAssignment.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -24453,6 +24844,7 @@ struct FfiConverterTypeRoleAssignmentPage: FfiConverterRustBuffer {
     public static func write(_ value: RoleAssignmentPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeRoleAssignment.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -24816,11 +25208,16 @@ public struct RolePage: Equatable, Hashable {
      */
     public let items: [Role]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -24851,10 +25248,14 @@ public struct RolePage: Equatable, Hashable {
          * The rows of this page.
          */items: [Role], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -24873,6 +25274,7 @@ public struct RolePage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -24899,6 +25301,7 @@ struct FfiConverterTypeRolePage: FfiConverterRustBuffer {
             try RolePage(
                 items: FfiConverterSequenceTypeRole.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -24911,6 +25314,7 @@ struct FfiConverterTypeRolePage: FfiConverterRustBuffer {
     public static func write(_ value: RolePage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeRole.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -25824,11 +26228,16 @@ public struct SessionPage: Equatable, Hashable {
      */
     public let items: [Session]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -25859,10 +26268,14 @@ public struct SessionPage: Equatable, Hashable {
          * The rows of this page.
          */items: [Session], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -25881,6 +26294,7 @@ public struct SessionPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -25907,6 +26321,7 @@ struct FfiConverterTypeSessionPage: FfiConverterRustBuffer {
             try SessionPage(
                 items: FfiConverterSequenceTypeSession.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -25919,6 +26334,7 @@ struct FfiConverterTypeSessionPage: FfiConverterRustBuffer {
     public static func write(_ value: SessionPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeSession.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -28008,7 +28424,7 @@ public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertib
      */
     public let password: String
     /**
-     * From when on it lets nobody in.
+     * From when on it lets nobody in, and proves nothing.
      */
     public let expiresAt: Timestamp
 
@@ -28019,7 +28435,7 @@ public struct TemporaryPassword: Equatable, Hashable, CustomDebugStringConvertib
          * The password: 28 letters and digits in seven groups.
          */password: String, 
         /**
-         * From when on it lets nobody in.
+         * From when on it lets nobody in, and proves nothing.
          */expiresAt: Timestamp) {
         self.password = password
         self.expiresAt = expiresAt
@@ -29106,6 +29522,129 @@ func FfiConverterTypeUpdatePermission_lower(_ value: UpdatePermission) -> RustBu
 
 
 /**
+ * Changes the given preferences of the caller; null clears one.
+ *
+ * Errors: `CONFLICT` if `expected_version` is stale.
+ */
+public struct UpdatePreferences: Equatable, Hashable {
+    /**
+     * The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * How applications are to look.
+     */
+    public let theme: Theme?
+    /**
+     * The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
+     */
+    public let language: StringPatch?
+    /**
+     * The name of a time zone in the IANA database, such as `Europe/Berlin`.
+     */
+    public let timeZone: StringPatch?
+    /**
+     * Whether mail is welcome that nobody asked for.
+     */
+    public let emailNotifications: Bool?
+    /**
+     * Whether text messages are.
+     */
+    public let smsNotifications: Bool?
+    /**
+     * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
+     * characters, and all together take at most 16 KiB as JSON.
+     */
+    public let data: [String: JsonText]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * How applications are to look.
+         */theme: Theme? = nil, 
+        /**
+         * The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
+         */language: StringPatch? = nil, 
+        /**
+         * The name of a time zone in the IANA database, such as `Europe/Berlin`.
+         */timeZone: StringPatch? = nil, 
+        /**
+         * Whether mail is welcome that nobody asked for.
+         */emailNotifications: Bool? = nil, 
+        /**
+         * Whether text messages are.
+         */smsNotifications: Bool? = nil, 
+        /**
+         * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
+         * characters, and all together take at most 16 KiB as JSON.
+         */data: [String: JsonText] = [:]) {
+        self.expectedVersion = expectedVersion
+        self.theme = theme
+        self.language = language
+        self.timeZone = timeZone
+        self.emailNotifications = emailNotifications
+        self.smsNotifications = smsNotifications
+        self.data = data
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UpdatePreferences: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUpdatePreferences: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdatePreferences {
+        return
+            try UpdatePreferences(
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                theme: FfiConverterOptionTypeTheme.read(from: &buf), 
+                language: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                timeZone: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                emailNotifications: FfiConverterOptionBool.read(from: &buf), 
+                smsNotifications: FfiConverterOptionBool.read(from: &buf), 
+                data: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UpdatePreferences, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionTypeTheme.write(value.theme, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.language, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.timeZone, into: &buf)
+        FfiConverterOptionBool.write(value.emailNotifications, into: &buf)
+        FfiConverterOptionBool.write(value.smsNotifications, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.data, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdatePreferences_lift(_ buf: RustBuffer) throws -> UpdatePreferences {
+    return try FfiConverterTypeUpdatePreferences.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdatePreferences_lower(_ value: UpdatePreferences) -> RustBuffer {
+    return FfiConverterTypeUpdatePreferences.lower(value)
+}
+
+
+/**
  * Changes the given fields of a region; null clears one.
  *
  * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
@@ -29358,7 +29897,8 @@ func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
  * conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
  * `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
  * somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
- * more than the default roles; it ends all sessions of the user. One's own is changed by `email.change`, where the store has a
+ * more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
+ * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
  * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateUser: Equatable, Hashable {
@@ -29933,11 +30473,16 @@ public struct UserPage: Equatable, Hashable {
      */
     public let items: [User]
     /**
-     * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
      */
     public let total: Int64?
     /**
-     * How many pages there are in all; none when the page was reached by a cursor.
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
      */
     public let pages: Int64?
     /**
@@ -29968,10 +30513,14 @@ public struct UserPage: Equatable, Hashable {
          * The rows of this page.
          */items: [User], 
         /**
-         * How many rows there are in all, for this caller; none when the page was reached by a cursor.
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
          */total: Int64?, 
         /**
-         * How many pages there are in all; none when the page was reached by a cursor.
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
          */pages: Int64?, 
         /**
          * This page's number, from 1; none when it was reached by a cursor.
@@ -29990,6 +30539,7 @@ public struct UserPage: Equatable, Hashable {
          */nextCursor: String?) {
         self.items = items
         self.total = total
+        self.totalExact = totalExact
         self.pages = pages
         self.page = page
         self.limit = limit
@@ -30016,6 +30566,7 @@ struct FfiConverterTypeUserPage: FfiConverterRustBuffer {
             try UserPage(
                 items: FfiConverterSequenceTypeUser.read(from: &buf), 
                 total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
                 pages: FfiConverterOptionInt64.read(from: &buf), 
                 page: FfiConverterOptionInt64.read(from: &buf), 
                 limit: FfiConverterInt64.read(from: &buf), 
@@ -30028,6 +30579,7 @@ struct FfiConverterTypeUserPage: FfiConverterRustBuffer {
     public static func write(_ value: UserPage, into buf: inout [UInt8]) {
         FfiConverterSequenceTypeUser.write(value.items, into: &buf)
         FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
         FfiConverterOptionInt64.write(value.pages, into: &buf)
         FfiConverterOptionInt64.write(value.page, into: &buf)
         FfiConverterInt64.write(value.limit, into: &buf)
@@ -30050,6 +30602,135 @@ func FfiConverterTypeUserPage_lift(_ buf: RustBuffer) throws -> UserPage {
 #endif
 func FfiConverterTypeUserPage_lower(_ value: UserPage) -> RustBuffer {
     return FfiConverterTypeUserPage.lower(value)
+}
+
+
+/**
+ * What a user likes.
+ */
+public struct UserPreferences: Equatable, Hashable {
+    /**
+     * How applications are to look.
+     */
+    public let theme: Theme
+    /**
+     * The language, as BCP 47 writes it.
+     */
+    public let language: String?
+    /**
+     * The time zone, by its name in the IANA database.
+     */
+    public let timeZone: String?
+    /**
+     * Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+     */
+    public let emailNotifications: Bool
+    /**
+     * Whether text messages are.
+     */
+    public let smsNotifications: Bool
+    /**
+     * Whatever else the application keeps.
+     */
+    public let data: [String: JsonText]
+    /**
+     * When they were last changed; null where never.
+     */
+    public let updatedAt: Timestamp?
+    /**
+     * Increases by one with every change; 0 where there was none.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How applications are to look.
+         */theme: Theme, 
+        /**
+         * The language, as BCP 47 writes it.
+         */language: String? = nil, 
+        /**
+         * The time zone, by its name in the IANA database.
+         */timeZone: String? = nil, 
+        /**
+         * Whether mail is welcome that nobody asked for. Notices of what happens to the account are sent all the same.
+         */emailNotifications: Bool, 
+        /**
+         * Whether text messages are.
+         */smsNotifications: Bool, 
+        /**
+         * Whatever else the application keeps.
+         */data: [String: JsonText] = [:], 
+        /**
+         * When they were last changed; null where never.
+         */updatedAt: Timestamp? = nil, 
+        /**
+         * Increases by one with every change; 0 where there was none.
+         */version: Int64) {
+        self.theme = theme
+        self.language = language
+        self.timeZone = timeZone
+        self.emailNotifications = emailNotifications
+        self.smsNotifications = smsNotifications
+        self.data = data
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UserPreferences: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUserPreferences: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserPreferences {
+        return
+            try UserPreferences(
+                theme: FfiConverterTypeTheme.read(from: &buf), 
+                language: FfiConverterOptionString.read(from: &buf), 
+                timeZone: FfiConverterOptionString.read(from: &buf), 
+                emailNotifications: FfiConverterBool.read(from: &buf), 
+                smsNotifications: FfiConverterBool.read(from: &buf), 
+                data: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
+                updatedAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UserPreferences, into buf: inout [UInt8]) {
+        FfiConverterTypeTheme.write(value.theme, into: &buf)
+        FfiConverterOptionString.write(value.language, into: &buf)
+        FfiConverterOptionString.write(value.timeZone, into: &buf)
+        FfiConverterBool.write(value.emailNotifications, into: &buf)
+        FfiConverterBool.write(value.smsNotifications, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.data, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserPreferences_lift(_ buf: RustBuffer) throws -> UserPreferences {
+    return try FfiConverterTypeUserPreferences.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserPreferences_lower(_ value: UserPreferences) -> RustBuffer {
+    return FfiConverterTypeUserPreferences.lower(value)
 }
 
 
@@ -33675,7 +34356,7 @@ public enum Registration: Equatable, Hashable {
      */
     case off
     /**
-     * Who proves an e-mail address: the account begins then. Needs a notifier.
+     * Who proves an e-mail address: the account begins then. Without a notifier the store does not open.
      */
     case verified
     /**
@@ -34932,6 +35613,91 @@ func FfiConverterTypeStringPatch_lower(_ value: StringPatch) -> RustBuffer {
 
 
 /**
+ * How applications are to look.
+ */
+
+public enum Theme: Equatable, Hashable {
+    
+    /**
+     * As the device does.
+     */
+    case system
+    /**
+     * Dark on light.
+     */
+    case light
+    /**
+     * Light on dark.
+     */
+    case dark
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension Theme: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTheme: FfiConverterRustBuffer {
+    typealias SwiftType = Theme
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Theme {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .system
+        
+        case 2: return .light
+        
+        case 3: return .dark
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: Theme, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .system:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .light:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .dark:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTheme_lift(_ buf: RustBuffer) throws -> Theme {
+    return try FfiConverterTypeTheme.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTheme_lower(_ value: Theme) -> RustBuffer {
+    return FfiConverterTypeTheme.lower(value)
+}
+
+
+
+/**
  * How times are stored.
  */
 
@@ -36124,6 +36890,30 @@ fileprivate struct FfiConverterOptionTypeStringPatch: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeStringPatch.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeTheme: FfiConverterRustBuffer {
+    typealias SwiftType = Theme?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeTheme.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeTheme.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -38049,22 +38839,22 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_is_administrator() != 11868) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in() != 22278) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_is_signed_in() != 29351) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_numbers() != 18536) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 51204) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require() != 23218) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_require_admin() != 5363) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_admin() != 29960) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_require_on() != 6194) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 27957) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_require_role() != 5706) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_with_request() != 42320) {
@@ -38101,6 +38891,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_policy() != 32253) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_preferences() != 42107) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_regions() != 48879) {
@@ -38220,7 +39013,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_identities_unlink() != 48228) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 8914) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 55116) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_invitations_create() != 27434) {
@@ -38296,6 +39089,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 2494) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_preferences_get() != 56868) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_preferences_update() != 20278) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 29354) {
@@ -38475,7 +39274,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_me() != 20681) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_register() != 41206) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_register() != 29751) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 23880) {
@@ -38487,7 +39286,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 25259) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 24560) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 2025) {
@@ -38505,7 +39304,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_anonymous() != 43682) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 45367) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 7508) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 58601) {
@@ -38520,7 +39319,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 21236) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 23483) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 35686) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 17405) {
