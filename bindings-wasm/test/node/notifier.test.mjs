@@ -52,7 +52,7 @@ for (const Kind of [Outbox, AsyncOutbox]) {
     assert.ok(text.includes(`${PAGE}#${token}`));
     assert.deepEqual({ ...rest }, {
       kind: "password_reset", address: "ada@example.org", userId: ada.id, subject: "Choose a new password",
-      code: null, link: `${PAGE}#${token}`, ip: "192.0.2.1", userAgent: "App/1", ...inspected(notice),
+      code: null, apiKeys: [], link: `${PAGE}#${token}`, ip: "192.0.2.1", userAgent: "App/1", ...inspected(notice),
     });
     const shown = inspect({ deep: { notice } }, { depth: 9, showHidden: true });
     assert.ok(!shown.includes(token) && shown.includes("ada@example.org"), shown);
