@@ -271,13 +271,12 @@ impl Engine {
     /// Reads how often the sessions and the API keys of everybody were ended; in a page nobody does that.
     pub(super) async fn renew_eras(&self) -> Result<()> {
         if !IS_PAGE {
+            // In one read.
             let both = [Guard::SESSIONS, Guard::API_KEYS].map(|name| (name.to_owned(),));
-            for guard in self.services.reads().many::<Guard>(both).await? {
-                match Guard::stands_for(&guard.name) {
-                    Some(StandsFor::ApiKeys) => self.services.enter_key_era(guard.version),
-                    _ => self.services.enter_era(guard.version),
-                }
-            }
+            let guards = self.services.reads().many::<Guard>(both).await?;
+            let era = |name| guards.iter().find(|guard| guard.name == name).map(|guard| guard.version);
+            self.services.enter_era(era(Guard::SESSIONS).unwrap_or_default());
+            self.services.enter_key_era(era(Guard::API_KEYS).unwrap_or_default());
         }
         Ok(())
     }
