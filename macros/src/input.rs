@@ -61,6 +61,17 @@ fn paged(input: &DeriveInput, fields: &[&Field]) -> Option<TokenStream> {
     let name = &input.ident;
     fields.iter().any(|field| key_of(field) == "cursor").then(|| {
         quote! {
+            impl #name {
+                /// Which page is wanted, not checked yet.
+                pub(crate) fn page_request(&self) -> crate::model::page::PageRequest {
+                    crate::model::page::PageRequest {
+                        page: self.page,
+                        limit: self.limit,
+                        cursor: self.cursor.clone(),
+                        total_up_to: self.total_up_to,
+                    }
+                }
+            }
             impl crate::model::page::Paged for #name {
                 fn after(self, cursor: String) -> Self {
                     Self { page: None, cursor: Some(cursor), ..self }

@@ -1,6 +1,5 @@
 //! Lists come in pages.
 
-use rolekeep_macros::Input;
 use serde::Serialize;
 
 use super::{
@@ -91,7 +90,7 @@ pub trait Paged {
 }
 
 /// Which page is wanted: the four fields that every list takes, checked.
-#[derive(Clone, Debug, Input)]
+#[derive(Clone, Debug)]
 pub struct PageRequest {
     /// The page's number, from 1.
     pub page: Option<u32>,

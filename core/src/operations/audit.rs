@@ -160,8 +160,7 @@ impl Operation for ListAudit {
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();
-        let page =
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
+        let page = self.page_request();
         page.check(&mut checks);
         checks.finish()?;
         let text = |column: &'static str, text: Option<String>| {

@@ -249,8 +249,7 @@ impl Operation for ListRegions {
 
     async fn validate(self, _: &Services, _: Time) -> Result<(PageRequest, Predicate)> {
         let mut checks = Checks::default();
-        let page =
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
+        let page = self.page_request();
         page.check(&mut checks);
         let filter = Predicate::all([
             self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),

@@ -132,9 +132,7 @@ impl Operation for ListApiKeys {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Wanted> {
-        let page =
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
-                .checked()?;
+        let page = self.page_request().checked()?;
         Ok(Wanted { include_ended: self.include_ended.unwrap_or_default(), page })
     }
 
@@ -156,9 +154,7 @@ impl Operation for ListApiKeysOf {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
-        let page =
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
-                .checked()?;
+        let page = self.page_request().checked()?;
         Ok((self.user_id, Wanted { include_ended: self.include_ended.unwrap_or_default(), page }))
     }
 

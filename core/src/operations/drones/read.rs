@@ -94,8 +94,7 @@ impl Operation for ListDrones {
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         let mut checks = Checks::default();
-        let page =
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
+        let page = self.page_request();
         page.check(&mut checks);
         checks.finish()?;
         let filter = Predicate::all([

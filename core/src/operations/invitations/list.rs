@@ -86,11 +86,7 @@ impl Operation for ListInvitations {
     const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
-        Ok((
-            self.state,
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
-                .checked()?,
-        ))
+        Ok((self.state, self.page_request().checked()?))
     }
 
     async fn plan((state, page): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Page<InvitationView>> {

@@ -306,7 +306,7 @@ impl Operation for ListRoles {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
-        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }.checked()
+        self.page_request().checked()
     }
 
     async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<RoleView>> {

@@ -94,7 +94,7 @@ impl Operation for ListSessions {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
-        PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }.checked()
+        self.page_request().checked()
     }
 
     async fn plan(request: &PageRequest, (): (), plan: &mut Plan<'_>) -> Result<Page<SessionView>> {
@@ -113,9 +113,7 @@ impl Operation for ListSessionsOf {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<(UserId, PageRequest)> {
-        let request =
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to }
-                .checked()?;
+        let request = self.page_request().checked()?;
         Ok((self.user_id, request))
     }
 

@@ -92,8 +92,7 @@ impl Operation for ListUsers {
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         let mut checks = Checks::default();
-        let page =
-            PageRequest { page: self.page, limit: self.limit, cursor: self.cursor, total_up_to: self.total_up_to };
+        let page = self.page_request();
         page.check(&mut checks);
         let time = |column: &'static str, comparison, time: Option<Time>| match time {
             Some(time) => Predicate::Compare(column.into(), comparison, Value::Time(time.as_microsecond())),
