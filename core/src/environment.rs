@@ -46,7 +46,11 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// CPU-bound work, such as hashing a password.
+#[cfg(not(target_arch = "wasm32"))]
 pub type Work = Box<dyn FnOnce() + Send>;
+/// CPU-bound work, such as hashing a password.
+#[cfg(target_arch = "wasm32")]
+pub type Work = Box<dyn FnOnce()>;
 
 /// What a store needs from its surroundings. [`TokioEnvironment`] is the default; write your own to run elsewhere, or
 /// for tests ([the guide](crate::guide::testing) has one).

@@ -427,6 +427,12 @@ impl UserManagement {
         crate::operations::upkeep::run(services, services.now()).await
     }
 
+    /// How often passwords were hashed or verified, for tests.
+    #[cfg(feature = "testing")]
+    pub fn hashed(&self) -> usize {
+        self.engine.services.hasher.hashed()
+    }
+
     /// Finishes running commits, refuses further operations and lets go of the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await

@@ -240,6 +240,12 @@ impl Memory {
         self.blocks.iter().all(|block| block.as_ref().iter().all(|word| *word == 0))
     }
 
+    /// Whether there is any.
+    #[cfg(test)]
+    pub(crate) fn is_held(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+
     /// Gives back what is more than so many blocks, and nothing of a password with it.
     fn shrink(&mut self, count: usize) {
         if let Some(more) = self.blocks.get_mut(count..).filter(|more| !more.is_empty()) {

@@ -196,18 +196,26 @@ async fn sec_15_callers_who_leave_do_not_unbound_hashing() {
         let _ = tokio::time::timeout(Duration::from_millis(1), login).await;
     }
     assert_eq!(env.started.load(Ordering::SeqCst), 2);
-    // Those two took the places; one more may wait, and when they are done all goes on.
-    let rival = um.clone();
-    let waits = tokio::spawn(async move { rival.login("nobody", PASSWORD, RequestContext::default()).await });
-    tokio::task::yield_now().await;
-    let full = um.login("nobody", PASSWORD, RequestContext::default()).await.unwrap_err();
-    assert_eq!(full.reason(), Reason::HashingQueueFull);
-    while !waits.is_finished() {
-        let work = std::mem::take(&mut *env.waiting.lock().unwrap());
-        work.into_iter().for_each(|work| work());
+    // Who left has no place any more: three take them, and when two workers begin all goes on.
+    let all: Vec<_> = (0..3)
+        .map(|_| {
+            let um = um.clone();
+            tokio::spawn(async move { um.login("nobody", PASSWORD, RequestContext::default()).await })
+        })
+        .collect();
+    for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(waits.await.unwrap().unwrap_err().reason(), Reason::InvalidCredentials);
+    let full = um.login("nobody", PASSWORD, RequestContext::default());
+    let full = tokio::time::timeout(Duration::from_secs(10), full).await.unwrap().unwrap_err();
+    assert_eq!(full.reason(), Reason::HashingQueueFull);
+    let work = std::mem::take(&mut *env.waiting.lock().unwrap());
+    work.into_iter().for_each(|work| work());
+    for one in all {
+        let answer = tokio::time::timeout(Duration::from_secs(10), one).await.unwrap().unwrap();
+        assert_eq!(answer.unwrap_err().reason(), Reason::InvalidCredentials);
+    }
+    assert_eq!((um.hashed(), env.started.load(Ordering::SeqCst)), (3, 2));
 }
 
 /// Without a queue passwords are hashed all the same, as many at a time as are allowed.

@@ -87,7 +87,6 @@ pub struct Ahead {
     seconds: Arc<AtomicU64>,
     put_back: Arc<AtomicU64>,
     slept: Arc<AtomicU64>,
-    hashed: Arc<AtomicUsize>,
 }
 
 impl Ahead {
@@ -97,13 +96,7 @@ impl Ahead {
             seconds: Arc::default(),
             put_back: Arc::default(),
             slept: Arc::default(),
-            hashed: Arc::default(),
         }
-    }
-
-    /// How often passwords were hashed.
-    pub fn hashed(&self) -> usize {
-        self.hashed.load(Ordering::SeqCst)
     }
 
     pub fn pass(&self, seconds: u64) {
@@ -145,7 +138,6 @@ impl Environment for Ahead {
     }
 
     fn spawn_blocking(&self, work: Work) {
-        self.hashed.fetch_add(1, Ordering::SeqCst);
         self.world.spawn_blocking(work);
     }
 

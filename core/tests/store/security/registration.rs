@@ -99,14 +99,14 @@ async fn sec_1_an_address_that_is_taken_is_answered_as_one_that_is_free() {
     let mut seen = Vec::new();
     for (at, email) in [ADA, "gone@example.org", "off@example.org", "free@example.org"].into_iter().enumerate() {
         stage.is_quiet().await;
-        let (before, hashed) = (stage.storage.position().await.unwrap(), stage.clock.hashed());
+        let (before, hashed) = (stage.storage.position().await.unwrap(), stage.um.hashed());
         stage.storage.calls();
         let made = stage.register(at as u8, RegisterUser::new(email, OTHER)).await.unwrap();
         assert!(made.user.is_none() && made.confirm_until.is_some());
         let changes = stage.storage.changes(before).await.unwrap();
         let mut tables: Vec<_> = changes.touched.iter().map(|row| row.table.clone()).collect();
         tables.sort();
-        seen.push((stage.clock.hashed() - hashed, tables));
+        seen.push((stage.um.hashed() - hashed, tables));
     }
     assert!(seen.windows(2).all(|two| two[0] == two[1]), "{seen:?}");
     // Its owner is told, without a link; nobody is told of an account that is gone.
@@ -288,10 +288,10 @@ async fn sec_1_names_are_not_tried_without_end() {
         assert_eq!(reason(ask(1).await), Reason::Taken);
         assert_eq!(reason(name(1).await), Reason::Taken);
     }
-    let hashed = stage.clock.hashed();
+    let hashed = stage.um.hashed();
     assert_eq!(reason(ask(1).await), Reason::RateLimited);
     assert_eq!(reason(stage.register(1, RegisterUser::new("new@example.org", PASSWORD)).await), Reason::RateLimited);
-    assert_eq!(stage.clock.hashed(), hashed, "nothing is hashed for who has no room");
+    assert_eq!(stage.um.hashed(), hashed, "nothing is hashed for who has no room");
     stage.register(2, RegisterUser::new("new@example.org", PASSWORD)).await.unwrap();
     // All who come without an address are one.
     let nowhere = stage.um.anonymous(RequestContext::default());
@@ -363,7 +363,7 @@ async fn sec_15_of_who_registers_many_at_once_few_are_hashed() {
     assert_eq!(ended.iter().filter(|one| one.is_ok()).count(), 10);
     assert!(ended.into_iter().filter(Result::is_err).all(|one| reason(one) == Reason::RateLimited));
     // Twenty at a time, until ten are committed.
-    assert!(stage.clock.hashed() <= 30, "{}", stage.clock.hashed());
+    assert!(stage.um.hashed() <= 30, "{}", stage.um.hashed());
 }
 
 /// What strangers guessed at a name before anybody had it was guessed at nobody.

@@ -158,13 +158,13 @@ async fn sec_15_a_password_is_hashed_for_who_gets_an_account() {
     let stage = Stage::open().await;
     let (_, token) = stage.invite(ADA, &[]).await;
     stage.um.system().users().create(CreateUser::new("eve@example.org").username("ada")).await.unwrap();
-    let hashed = stage.clock.hashed();
+    let hashed = stage.um.hashed();
     assert_eq!(reason(stage.accept(&token).await), Some(Reason::Taken));
     void(stage.accept(&"rki_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".into()).await);
     let short = AcceptInvitation::new(token.clone()).password("short");
     assert_eq!(reason(stage.anybody().invitations().accept(short).await), Some(Reason::InvalidInput));
-    assert_eq!(stage.clock.hashed(), hashed);
+    assert_eq!(stage.um.hashed(), hashed);
     let accept = AcceptInvitation::new(token.clone()).username("ada_2").password(NEW);
     stage.anybody().invitations().accept(accept).await.unwrap();
-    assert_eq!(stage.clock.hashed(), hashed + 1);
+    assert_eq!(stage.um.hashed(), hashed + 1);
 }

@@ -112,11 +112,11 @@ async fn sec_15_a_challenge_that_is_void_has_nothing_hashed() {
     let stage = Stage::open(cheap::config()).await;
     let (nobody, challenge) = used_challenge(&stage).await;
     stage.clock.pass(3600);
-    let hashed = stage.clock.hashed();
+    let hashed = stage.um.hashed();
     for _ in 0..10 {
         nobody.sign_in().password(ChoosePassword::new(challenge.clone(), ANOTHER)).await.unwrap_err();
     }
-    assert_eq!(stage.clock.hashed(), hashed);
+    assert_eq!(stage.um.hashed(), hashed);
 }
 
 /// The setting was higher when the session began to fail: it ends all the same.

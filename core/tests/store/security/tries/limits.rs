@@ -24,10 +24,10 @@ async fn aut_12_a_name_has_five_tries_whether_anybody_has_it_or_not() {
     let stage = Stage::open(cheap::config()).await;
     for name in ["ada", "nobody", "ada@example.org", "nobody@example.org"] {
         assert_eq!(stage.wrong("", name, None).await, 5, "{name}");
-        let hashed = stage.clock.hashed();
+        let hashed = stage.um.hashed();
         let wait = limited(stage.sign_in("", right(name)).await.unwrap_err());
         assert!((INTERVAL - 30..=INTERVAL).contains(&wait), "{wait}");
-        assert_eq!(stage.clock.hashed(), hashed, "nothing is hashed of what is refused");
+        assert_eq!(stage.um.hashed(), hashed, "nothing is hashed of what is refused");
         // However it is written.
         limited(stage.sign_in("", right(&format!(" {} ", name.to_uppercase()))).await.unwrap_err());
     }
@@ -243,9 +243,9 @@ async fn aut_12_proofs_within_a_session_are_limited_and_end_it() {
         for _ in 0..5 {
             assert_eq!(prove(WRONG).await.unwrap_err().code(), Code::Validation, "{kind}");
         }
-        let hashed = stage.clock.hashed();
+        let hashed = stage.um.hashed();
         limited(prove(PASSWORD).await.unwrap_err());
-        assert_eq!(stage.clock.hashed(), hashed);
+        assert_eq!(stage.um.hashed(), hashed);
         // A sign-in is none of these.
         stage.sign_in("", right("mia")).await.unwrap();
         for _ in 0..5 {

@@ -1,0 +1,244 @@
+//! Who is hashed next, and by whom.
+//!
+//! A worker hashes one password after the other in the same memory, so that under load nothing waits for a thread to wake up and
+//! nothing has to be wiped: the next hash overwrites what the one before left. With nobody next, it wipes and ends.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{idle::Use, memory::Slots};
+use crate::{
+    credentials::hashing::Memory,
+    environment::MaybeSend,
+    model::error::{Error, Reason, Result},
+};
+
+/// One of so many places is kept for those who come first.
+const KEPT_PART: usize = 8;
+
+/// What is hashed or waits for it.
+pub struct Queue {
+    /// How many passwords are hashed at a time.
+    parallel: usize,
+    places: usize,
+    taken: Arc<AtomicUsize>,
+    lines: Mutex<Lines>,
+    pub(super) memory: Slots,
+    pub(super) used: Mutex<Use>,
+    #[cfg(feature = "testing")]
+    pub(super) hashed: AtomicUsize,
+}
+
+/// Work of one place.
+pub(super) trait Job: MaybeSend {
+    /// Hashes.
+    fn work(&mut self, memory: &mut Memory);
+    /// Tells whoever waits for it.
+    fn answer(self: Box<Self>);
+}
+
+/// A job in line.
+struct Waiting {
+    number: u64,
+    place: Place,
+    job: Box<dyn Job>,
+}
+
+#[derive(Default)]
+struct Lines {
+    workers: usize,
+    /// The number of who came last.
+    last: u64,
+    /// Who is hashed next, in this order.
+    next: VecDeque<Waiting>,
+    /// Strangers who wait until fewer of them are next or hashed.
+    strangers: VecDeque<Waiting>,
+    /// How many strangers are next or hashed. Whoever comes first waits for no more of them than are hashed at a time.
+    strangers_ahead: usize,
+}
+
+impl Lines {
+    /// Strangers become next, as long as few of them are.
+    fn advance(&mut self, parallel: usize) {
+        while self.strangers_ahead < parallel
+            && let Some(stranger) = self.strangers.pop_front()
+        {
+            self.strangers_ahead += 1;
+            self.next.push_back(stranger);
+        }
+    }
+
+    /// Somebody was hashed, or is next no more.
+    fn passed(&mut self, is_first: bool, parallel: usize) {
+        if !is_first {
+            self.strangers_ahead = self.strangers_ahead.saturating_sub(1);
+            self.advance(parallel);
+        }
+    }
+}
+
+impl Queue {
+    /// So many are hashed at a time, and so many more may wait.
+    pub(super) fn new(parallel: usize, waiting: usize) -> Self {
+        Self {
+            parallel,
+            places: parallel.saturating_add(waiting),
+            taken: Arc::default(),
+            lines: Mutex::default(),
+            memory: Slots::new(parallel),
+            used: Mutex::default(),
+            #[cfg(feature = "testing")]
+            hashed: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes a place, if one is left.
+    pub(super) fn enter(&self, is_first: bool) -> Result<Place> {
+        let places = if is_first { self.places } else { self.places - self.places / KEPT_PART };
+        let before = self.taken.fetch_add(1, Ordering::SeqCst);
+        let place = Place { taken: self.taken.clone(), is_first };
+        if before >= places {
+            let full = Error::new(Reason::HashingQueueFull, "too many logins at once; try again in a moment");
+            return Err(full.retry_in(Duration::from_secs(1)));
+        }
+        Ok(place)
+    }
+
+    /// Whether nobody has a place.
+    pub(super) fn is_empty(&self) -> bool {
+        self.taken.load(Ordering::SeqCst) == 0
+    }
+
+    /// Joins the line of a place. Where fewer workers are busy than may be, there is one more, who is to run.
+    pub(super) fn join(self: &Arc<Self>, place: Place, job: Box<dyn Job>) -> (Turn, Option<Worker>) {
+        let mut lines = self.lines();
+        lines.last += 1;
+        let number = lines.last;
+        let is_first = place.is_first;
+        let line = if is_first { &mut lines.next } else { &mut lines.strangers };
+        line.push_back(Waiting { number, place, job });
+        lines.advance(self.parallel);
+        let is_needed = !lines.next.is_empty() && lines.workers < self.parallel;
+        lines.workers += usize::from(is_needed);
+        drop(lines);
+        let turn = Turn { queue: self.clone(), number, is_first, is_answered: false };
+        (turn, is_needed.then(|| Worker { queue: self.clone(), has_ended: false }))
+    }
+
+    /// Held for a moment only.
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among those who are hashed or wait.
+pub struct Place {
+    taken: Arc<AtomicUsize>,
+    is_first: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Held by whoever waits for an answer; whoever leaves before it is hashed leaves the line, and its place.
+pub(super) struct Turn {
+    queue: Arc<Queue>,
+    number: u64,
+    is_first: bool,
+    pub(super) is_answered: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let mut lines = self.queue.lines();
+        let Lines { next, strangers, .. } = &mut *lines;
+        let of = |line: &VecDeque<Waiting>| line.iter().position(|one| one.number == self.number);
+        let mut left = of(strangers).and_then(|at| strangers.remove(at));
+        if left.is_none() {
+            left = of(next).and_then(|at| next.remove(at));
+            if left.is_some() {
+                lines.passed(self.is_first, self.queue.parallel);
+            }
+        }
+        drop(lines);
+        drop(left);
+    }
+}
+
+/// Hashes whoever is next, until nobody is.
+pub(super) struct Worker {
+    queue: Arc<Queue>,
+    has_ended: bool,
+}
+
+impl Worker {
+    pub(super) fn run(mut self) {
+        let queue = self.queue.clone();
+        let mut memory = queue.memory.take();
+        let mut next = self.next();
+        while let Some(Waiting { place, mut job, .. }) = next {
+            #[cfg(feature = "testing")]
+            queue.hashed.fetch_add(1, Ordering::SeqCst);
+            // The work goes on when its caller leaves: else callers that come and go would have any number hashed at a time.
+            let done = catch_unwind(AssertUnwindSafe(|| job.work(&mut memory)));
+            let is_first = place.is_first;
+            drop(place);
+            queue.lines().passed(is_first, queue.parallel);
+            // Before the answer: whoever has that may fork, and a child has the places and workers of that moment.
+            next = self.next();
+            // Without one, whoever waits hears that there will be none.
+            if done.is_ok() {
+                job.answer();
+            }
+        }
+        // After the answer, which would wait for it.
+        memory.wipe();
+    }
+
+    /// Who is next. With nobody, there is a worker less.
+    fn next(&mut self) -> Option<Waiting> {
+        let mut lines = self.queue.lines();
+        let next = lines.next.pop_front();
+        if next.is_none() {
+            self.has_ended = true;
+            lines.workers -= 1;
+        }
+        next
+    }
+}
+
+impl Drop for Worker {
+    /// One that the environment has dropped, as it ends, leaves nobody waiting for ever.
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let mut lines = self.queue.lines();
+        lines.workers -= 1;
+        let left = if lines.workers == 0 {
+            let workers_gone = std::mem::take(&mut *lines);
+            lines.last = workers_gone.last;
+            Some(workers_gone)
+        } else {
+            None
+        };
+        drop(lines);
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests;
