@@ -14,6 +14,7 @@ use crate::{
         notice::NoticeKind,
         predicate::Predicate,
         secret::Secret,
+        text::hex,
         time::Time,
     },
     operations::{Access, Operation, epochs, notices, plan::Plan, services::Services, sessions::own, users::existing},
@@ -133,5 +134,5 @@ async fn found(plan: &Plan<'_>, user: UserId, typed: &Secret) -> Result<Option<R
 fn hash(user: UserId, typed: &Secret) -> Option<String> {
     let letters = letters::meant(typed, LETTERS)?;
     let hash = Sha256::new().chain_update(user.0.as_bytes()).chain_update(letters.expose()).finalize();
-    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(&hash))
 }

@@ -243,7 +243,7 @@ pub(crate) async fn begin(
         last_seen_at: plan.now,
         generation: 1,
         rotated_at: plan.now,
-        seed: seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        seed: text::hex(&seed).into(),
         version: 0,
     };
     Ok((plan.follow(None, session), plan.follow(None, activity)))
