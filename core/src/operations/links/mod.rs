@@ -72,14 +72,7 @@ impl OneTimeLink {
         if let Some(code) = self.code(services)? {
             return Ok(format!("{}{}", self.purpose.signed().prefix(), code.expose()).into());
         }
-        let epoch = self.epoch.to_be_bytes();
-        let keys = services.keys();
-        signed_id::issue(
-            &keys.root(services.now()).signed_ids[..],
-            self.purpose.signed(),
-            self.id.0,
-            &self.bound(&epoch),
-        )
+        services.sign_id(self.purpose.signed(), self.id.0, &self.bound(&self.epoch.to_be_bytes()))
     }
 
     /// The digits that may be typed instead, where it is for that.
@@ -228,10 +221,7 @@ pub(super) fn make_as(
 pub(super) async fn open(plan: &mut Plan<'_>, purpose: LinkPurpose, secret: &Secret) -> Result<Opened> {
     let id = LinkId(signed_id::read(purpose.signed(), secret).map_err(|_| void())?);
     let link: OneTimeLink = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let epoch = link.epoch.to_be_bytes();
-    let bound = link.bound(&epoch);
-    let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], purpose.signed(), secret, &bound);
-    plan.by_root(verify).map_err(|_| void())?;
+    plan.verify_id(purpose.signed(), secret, &link.bound(&link.epoch.to_be_bytes())).map_err(|_| void())?;
     let user: User = plan.reads().get(&(link.user_id,)).await?.ok_or_else(void)?;
     let credential = epochs::credential_of(plan, user.id).await?;
     let is_good = link.purpose == purpose && link.is_good(&user, credential.as_ref(), plan.now);

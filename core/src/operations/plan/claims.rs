@@ -2,12 +2,16 @@
 
 use super::Plan;
 use crate::{
-    credentials::keys::Root,
+    credentials::{
+        keys::Root,
+        signed_id::{self, Purpose},
+    },
     model::{
         error::{Error, Result},
         id::UserId,
         record::{Key, Record},
         registry::{Claim, Guard},
+        secret::Secret,
         time::Time,
     },
 };
@@ -28,6 +32,14 @@ impl Plan<'_> {
         let keys = self.services.keys();
         self.check_key::<Guard>(Guard::key_of(&(Guard::SIGNING_KEYS.to_owned(),)), keys.version);
         keys.by_any(self.now, verify)
+    }
+
+    /// Proves that an id was signed here, for this purpose and what it is bound to ([`Services::sign_id`](super::Services::sign_id)).
+    ///
+    /// # Errors
+    /// [`Reason::InvalidToken`](crate::Reason::InvalidToken)
+    pub fn verify_id(&mut self, purpose: Purpose, text: &Secret, bound: &[&[u8]]) -> Result<()> {
+        self.by_root(|root| signed_id::verify(&root.signed_ids[..], purpose, text, bound)).map(drop)
     }
 
     /// How often the sessions of everybody have been ended; whoever ends them meanwhile makes this plan stale.

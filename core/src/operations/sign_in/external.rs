@@ -31,9 +31,6 @@ use crate::{
     },
 };
 
-/// Clocks of issuers may be ahead by so much when a token's row is forgotten.
-const LEEWAY_SECONDS: i64 = 60;
-
 /// Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
 /// Supabase.
 ///
@@ -168,8 +165,7 @@ impl Foreign {
         session_id: Option<SessionId>,
     ) -> Result<()> {
         let used = super::challenge(plan, user, epoch, ChallengePurpose::Token)?;
-        let expires_at = Time::from_second(self.token.expires_at.saturating_add(LEEWAY_SECONDS));
-        let expires_at = expires_at.unwrap_or(Time::MAX).max(used.expires_at);
+        let expires_at = self.token.refused_from().max(used.expires_at);
         plan.follow(
             None,
             Challenge { id: ChallengeId(self.token.id), used_at: Some(plan.now), expires_at, session_id, ..used },

@@ -37,10 +37,7 @@ use super::{
     users::shown,
 };
 use crate::{
-    credentials::{
-        keys::Root,
-        signed_id::{self, Purpose},
-    },
+    credentials::signed_id::{self, Purpose},
     model::{
         credential::{Challenge, ChallengePurpose, Credential},
         error::{Error, Reason, Result},
@@ -247,8 +244,7 @@ async fn signed_in(plan: &Plan<'_>, user: User, session: &Session, activity: &Se
 impl Challenge {
     /// What is handed out for it.
     pub(super) fn sign(&self, services: &Services) -> Result<Secret> {
-        let keys = services.keys();
-        signed_id::issue(&keys.root(services.now()).signed_ids[..], Purpose::Challenge, self.id.0, &self.bound())
+        services.sign_id(Purpose::Challenge, self.id.0, &self.bound())
     }
 
     /// The device that it is for, where that has tries of its own.
@@ -322,9 +318,7 @@ impl Steps for Plan<'_> {
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
         let id = ChallengeId(signed_id::read(Purpose::Challenge, text).map_err(|_| void())?);
         let challenge: Challenge = self.reads().get(&(id,)).await?.ok_or_else(void)?;
-        let bound = challenge.bound();
-        let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], Purpose::Challenge, text, &bound);
-        self.by_root(verify).map_err(|_| void())?;
+        self.verify_id(Purpose::Challenge, text, &challenge.bound()).map_err(|_| void())?;
         if challenge.step == purpose { Ok(challenge) } else { Err(void()) }
     }
 

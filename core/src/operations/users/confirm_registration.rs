@@ -9,10 +9,7 @@ use serde::Serialize;
 use super::{Fields, UserView, existing, insert_own, register, shown};
 use crate::{
     config::Registration,
-    credentials::{
-        keys::Root,
-        signed_id::{self, Purpose},
-    },
+    credentials::signed_id::{self, Purpose},
     model::{
         credential::Credential,
         error::{Error, Reason, Result},
@@ -112,9 +109,7 @@ impl Operation for ConfirmRegistration {
 impl PendingRegistration {
     /// What is mailed of it, and handed back.
     pub(in crate::operations) fn secret(&self, services: &Services) -> Result<Secret> {
-        let keys = services.keys();
-        let root = keys.root(services.now());
-        signed_id::issue(&root.signed_ids[..], Purpose::Registration, self.id.0, &[self.email.as_bytes()])
+        services.sign_id(Purpose::Registration, self.id.0, &[self.email.as_bytes()])
     }
 
     /// What the account begins with: as it was checked, but for what somebody has or what decides about rights by now.
@@ -149,9 +144,7 @@ impl PendingRegistration {
 async fn open(plan: &mut Plan<'_>, secret: &Secret) -> Result<PendingRegistration> {
     let id = RegistrationId(signed_id::read(Purpose::Registration, secret).map_err(|_| void())?);
     let pending: PendingRegistration = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let bound = [pending.email.as_bytes()];
-    let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], Purpose::Registration, secret, &bound);
-    plan.by_root(verify).map_err(|_| void())?;
+    plan.verify_id(Purpose::Registration, secret, &[pending.email.as_bytes()]).map_err(|_| void())?;
     let is_good = plan.now < pending.expires_at && plan.holder("email", &pending.email).await?.is_none();
     if is_good { Ok(pending) } else { Err(void()) }
 }
