@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod administrators;
+mod alive;
 pub mod api_keys;
 pub mod audit;
 pub(crate) mod changes;

@@ -173,14 +173,14 @@ impl Wanted {
         // Read before the keys, and moved: who ends all keys meanwhile, or makes another, does so, too. Whoever deletes the account
         // moves that.
         let before = epochs::credential_of(plan, user.id).await?;
-        plan.follow(before.as_ref(), before.clone().unwrap_or_else(|| Credential::none(user.id)));
+        plan.follow(before.as_ref(), before.clone().unwrap_or_else(|| Credential::empty(user.id)));
         plan.check(user);
         let known: Vec<ApiKey> = plan.reads().all(alive_of(plan, user.id)).await?;
         if known.len() >= MOST {
             let message = format!("a user has at most {MOST} API keys; end one first");
             return Err(Error::new(Reason::LimitReached, message));
         }
-        let era = Some(plan.rely_on_key_era()).filter(|era| *era > 0);
+        let era = plan.rely_on_key_era();
         let id = plan.services.env.new_id()?;
         let random: api_key::Random = plan.services.env.random()?;
         let (secret, hash) = api_key::issue(id, &random);

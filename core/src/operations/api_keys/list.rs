@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{ApiKeyEnd, alive_of, of, words};
+use super::{ApiKeyEnd, alive_of, words};
 use crate::{
     credentials::api_key,
     model::{
@@ -99,7 +99,7 @@ pub struct Wanted {
 
 impl Wanted {
     fn filter(&self, plan: &Plan<'_>, user: UserId) -> Predicate {
-        if self.include_ended { of(user) } else { alive_of(plan, user) }
+        if self.include_ended { Predicate::equals("user_id", user.0) } else { alive_of(plan, user) }
     }
 }
 

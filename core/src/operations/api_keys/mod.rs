@@ -20,17 +20,10 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{Visible, plan::Plan};
+use super::{Visible, alive, plan::Plan};
 use crate::{
     credentials::api_key::beginning,
-    model::{
-        api_key::ApiKey,
-        error::Error,
-        id::UserId,
-        predicate::{Comparison, Predicate},
-        time::Time,
-        value::Value,
-    },
+    model::{api_key::ApiKey, error::Error, id::UserId, predicate::Predicate, time::Time},
     net::network,
 };
 
@@ -115,7 +108,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// What the keys of a user begin with that are good still, the oldest first.
-pub(super) async fn alive(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, Error> {
+pub(super) async fn beginnings(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, Error> {
     let mut keys: Vec<ApiKey> = plan.reads().all(alive_of(plan, user)).await?;
     keys.sort_unstable_by_key(|key| (key.created_at, key.id));
     Ok(keys.iter().map(|key| beginning(key.id)).collect())
@@ -123,19 +116,5 @@ pub(super) async fn alive(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, 
 
 /// A user's keys that were not ended and have time left.
 fn alive_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let now = Value::Time(plan.now.as_microsecond());
-    not_ended_of(plan, user).and(Predicate::Compare("expires_at".into(), Comparison::Greater, now))
-}
-
-fn of(user: UserId) -> Predicate {
-    Predicate::equals("user_id", user.0)
-}
-
-/// A user's keys that were not ended.
-fn not_ended_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let is_of_now = match plan.key_era() {
-        0 => Predicate::Always,
-        era => Predicate::Compare("era".into(), Comparison::GreaterOrEqual, Value::Int(era)),
-    };
-    Predicate::all([of(user), Predicate::equals("ended_at", Value::Null), is_of_now])
+    alive::alive_of(user, plan.key_era(), plan.now)
 }

@@ -18,7 +18,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         links, notices,
         plan::Plan,
         services::Services,
@@ -104,7 +104,7 @@ impl Operation for ConfirmEmail {
             return Err(links::void());
         }
         opened.link.use_up(plan);
-        let (user, _) = changed(plan, &opened.user, &opened.link.address, Keys::Kept).await?;
+        let (user, _) = changed(plan, &opened.user, &opened.link.address, ApiKeyFate::Kept).await?;
         if !undoable(plan, &opened.user, &opened.link).await? {
             notices::tell(plan, NoticeKind::EmailChanged, &opened.user)?;
         }
@@ -120,7 +120,7 @@ pub(super) async fn changed(
     plan: &mut Plan<'_>,
     before: &User,
     address: &str,
-    keys: Keys,
+    keys: ApiKeyFate,
 ) -> Result<(User, Credential)> {
     // Conditions may read it.
     plan.move_authority(before.id).await?;

@@ -16,7 +16,7 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation, administrators, epochs::Keys, factors, links, notices, plan::Plan, services::Services,
+        Access, Operation, administrators, epochs::ApiKeyFate, factors, links, notices, plan::Plan, services::Services,
         users::unlink_since,
     },
 };
@@ -66,7 +66,7 @@ impl Operation for RevertEmail {
         } else if factors::end_after(plan, before, link.epoch).await? {
             notices::tell(plan, NoticeKind::FactorRemoved, before)?;
         }
-        let (user, credential) = changed(plan, before, &link.address, Keys::Ended).await?;
+        let (user, credential) = changed(plan, before, &link.address, ApiKeyFate::Ended).await?;
         unlink_since(plan, user.id, (link.epoch, link.created_at)).await?;
         let epoch = credential.epoch;
         plan.follow(Some(&credential), credential.clone().without_password());

@@ -14,7 +14,7 @@ use crate::{
         user::User,
     },
     operations::{
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         links, notices,
         plan::Plan,
     },
@@ -62,7 +62,7 @@ pub(super) async fn adopt(plan: &mut Plan<'_>, user: &User, new: New) -> Result<
     let epoch = links::epoch_of(epochs::credential_of(plan, user.id).await?.as_ref());
     let factor = plan.follow(None, Factor { epoch: epoch + 1, ..new.factor });
     let state = plan.follow(None, new.state);
-    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, Keys::Kept).await?;
+    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
     let since = Some(advanced.second_factor_since.unwrap_or(plan.now));
     let handle = advanced.handle.clone().or(new.handle);
     let credential =

@@ -20,7 +20,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         limits::{self, Claimed, Standing, Tries, Try},
         links::void,
         notices,
@@ -214,7 +214,7 @@ impl Accepting {
         let hash = self.hash(plan, told).await?;
         verification::void_others(plan, &user).await?;
         let chosen = Password::Chosen { hash, is_short: fields.is_password_short };
-        let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, chosen, Keys::Ended).await?;
+        let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, chosen, ApiKeyFate::Ended).await?;
         let before = user.clone();
         let named = User {
             username: fields.username.or(user.username),

@@ -91,7 +91,7 @@ pub(super) fn canonical(name: &str) -> String {
 
 /// What stands for a name that somebody typed who asked for a code.
 pub(in crate::operations) fn pseudonym_of(services: &Services, name: &str) -> Result<String> {
-    Keys { services }.pseudonym(name)
+    LaneKeys { services }.pseudonym(name)
 }
 
 /// A token of the device on which a user just signed in.
@@ -132,7 +132,7 @@ impl Try {
         claimed: &Claimed<'_>,
         now: Time,
     ) -> Result<Self> {
-        let keys = Keys { services };
+        let keys = LaneKeys { services };
         let is_first = matches!(claimed, Claimed::Session(..));
         let none = Self::of(Side { is_first, ..Side::default() });
         let Some(quota) = keys.quota() else { return Ok(none) };
@@ -169,7 +169,7 @@ impl Try {
 
     /// A try at the second factor of a user whose first one is proved.
     pub(in crate::operations) fn factor(services: &Services, user: UserId, by: FactorTry) -> Result<Self> {
-        let keys = Keys { services };
+        let keys = LaneKeys { services };
         let Some(quota) = keys.quota() else { return Ok(Self::of(Side::default())) };
         let day = Quota { count: FACTOR_OF_DAY, period: DAY };
         let [all, in_a_row] = keys.factor(user, by)?;
@@ -197,7 +197,7 @@ impl Try {
         now: Time,
     ) -> Result<Self> {
         let claimed = Self::new(services, actor, &Claimed::Name("", owner, token), now)?;
-        let keys = Keys { services };
+        let keys = LaneKeys { services };
         let Some(quota) = keys.quota() else { return Ok(claimed) };
         let mut other = Side::default();
         let mut own = name.as_bytes().to_vec();
@@ -217,7 +217,7 @@ impl Try {
     /// A wrong answer of a passkey, which somebody sent who may be anybody. A right one needs no room: there is nothing to guess.
     /// Of a passkey that is known the account has tries of its own.
     pub(in crate::operations) fn answer(services: &Services, actor: &Actor, user: Option<&str>) -> Result<Self> {
-        let keys = Keys { services };
+        let keys = LaneKeys { services };
         let mut side = Side::default();
         let Some(quota) = keys.quota() else { return Ok(Self::of(side)) };
         for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
@@ -270,12 +270,12 @@ impl Side {
     }
 }
 
-/// Who names lanes.
-pub(super) struct Keys<'s> {
+/// Names lanes: by pseudonyms, so that the storage has neither addresses nor what somebody typed.
+pub(super) struct LaneKeys<'s> {
     pub(super) services: &'s Services,
 }
 
-impl Keys<'_> {
+impl LaneKeys<'_> {
     /// How many tries there are; none: any number.
     fn quota(&self) -> Option<Quota> {
         let config = &self.services.config;

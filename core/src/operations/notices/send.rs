@@ -126,7 +126,7 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
     };
     let row = plan.follow(Some(row), after);
     let api_keys = match (kind, user_id) {
-        (NoticeKind::SessionsEnded, Some(user)) => api_keys::alive(plan, user).await?,
+        (NoticeKind::SessionsEnded, Some(user)) => api_keys::beginnings(plan, user).await?,
         _ => Vec::new(),
     };
     let config = &plan.services.config;

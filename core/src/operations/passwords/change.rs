@@ -13,7 +13,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys},
+        epochs::{self, ApiKeyFate},
         plan::Plan,
         services::Services,
         sessions::{self, Tokens, own_among_all, renew},
@@ -40,14 +40,14 @@ pub struct ChangePassword {
 #[portable_async]
 impl Operation for ChangePassword {
     type Target = ();
-    type Valid = (Guess, NewPassword, Keys);
+    type Valid = (Guess, NewPassword, ApiKeyFate);
 
     const ACCESS: Access = Access::SignedIn;
     const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
         let new = NewPassword::new(self.new_password);
-        Ok((Guess::new(self.current_password), new, Keys::revoked(self.revoke_keys)))
+        Ok((Guess::new(self.current_password), new, ApiKeyFate::revoked(self.revoke_keys)))
     }
 
     async fn plan((current, new, keys): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {

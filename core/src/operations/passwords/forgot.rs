@@ -113,7 +113,7 @@ impl Operation for ResetPassword {
 
     async fn plan((token, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<PasswordReset> {
         let opened = links::open(plan, LinkPurpose::Reset, token).await?;
-        let before = opened.credential.clone().unwrap_or_else(|| Credential::none(opened.user.id));
+        let before = opened.credential.clone().unwrap_or_else(|| Credential::empty(opened.user.id));
         // Of the rule it is told at once; what is hashed counts where it is not taken.
         check(plan, "new_password", new.secret(), &opened.user).await?;
         let claimed = Claimed::Session(opened.user.id, opened.link.id.0);
@@ -137,7 +137,8 @@ impl Operation for ResetPassword {
         if before.address_proved_at.is_none() {
             verification::void_others(plan, user).await?;
         }
-        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::Keys::Ended).await?;
+        let credential =
+            epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::ApiKeyFate::Ended).await?;
         verification::prove(plan, user, Some(credential)).await?;
         // Whoever has the mail is not kept out by those who guess (V6.1.1).
         limits::forget(plan, user).await?;

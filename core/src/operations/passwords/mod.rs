@@ -22,7 +22,7 @@ pub use retire::{ListPasswordCosts, PasswordCost, RetirePasswords, RetiredPasswo
 use rolekeep_macros::portable_async;
 
 use super::{
-    epochs::{self, Keys, Password},
+    epochs::{self, ApiKeyFate, Password},
     factors,
     limits::{Claimed, Tries, Try},
     plan::Plan,
@@ -102,7 +102,7 @@ pub(super) async fn proved(
     failed: &str,
 ) -> Result<(User, Credential)> {
     let user = existing(plan.reads(), session.user_id).await?;
-    let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+    let credential = epochs::credential_or_empty(plan, user.id).await?;
     let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, session.id.0), plan.now)?;
     // A temporary one that has run out is known to who made it.
     let is_right = guess.verify(plan, &tried, Some(&credential)).await?.is_right && lets_in(&credential, plan.now);
@@ -132,7 +132,7 @@ trait Given {
 #[portable_async]
 impl Given for Plan<'_> {
     async fn given(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>> {
-        let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, Keys::Ended).await?;
+        let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, ApiKeyFate::Ended).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);
         Ok(credential.temporary_until)
     }

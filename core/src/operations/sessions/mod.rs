@@ -30,7 +30,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Visible, factors,
+    Visible, alive, factors,
     plan::Plan,
     services::Services,
     users::{UserView, shown},
@@ -45,7 +45,7 @@ use crate::{
         check::Checks,
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
-        predicate::{Comparison, Predicate},
+        predicate::Predicate,
         proof::Proved,
         secret::Secret,
         session::{Session, SessionActivity},
@@ -84,17 +84,7 @@ pub(crate) fn require_alive_in(plan: &Plan<'_>, session: &Session, activity: &Se
 
 /// A user's sessions that were not ended and have time left.
 pub(crate) fn alive_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let now = Value::Time(plan.now.as_microsecond());
-    not_ended_of(plan, user).and(Predicate::Compare("expires_at".into(), Comparison::Greater, now))
-}
-
-/// A user's sessions that were not ended. Those whose time is over are forgotten after a while.
-fn not_ended_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let is_of_now = match plan.era() {
-        0 => Predicate::Always,
-        era => Predicate::Compare("era".into(), Comparison::GreaterOrEqual, Value::Int(era)),
-    };
-    Predicate::all([Predicate::equals("user_id", user.0), Predicate::equals("ended_at", Value::Null), is_of_now])
+    alive::alive_of(user, plan.era(), plan.now)
 }
 
 /// A user's sessions that were not ended, also those whose time is over: the clock may be ahead. With no other beside them when this
@@ -103,7 +93,7 @@ pub(crate) async fn all_of(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Sess
     if let Some(activity) = plan.reads().get::<UserActivity>(&(user,)).await? {
         plan.check(&activity);
     }
-    plan.reads().all(not_ended_of(plan, user)).await
+    plan.reads().all(alive::not_ended_of(user, plan.era())).await
 }
 
 /// Plans the end of a user's sessions, all or all but one.
@@ -231,7 +221,7 @@ pub(crate) async fn begin(
         proofs: Some(proved.by),
         impersonator_id: impersonator.map(|session| session.user_id),
         impersonator_session_id: impersonator.map(|session| session.id),
-        era: Some(plan.rely_on_era()).filter(|era| *era > 0),
+        era: plan.rely_on_era(),
         expires_at,
         ended_at: None,
         end_reason: None,

@@ -5,7 +5,6 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{Tokens, end, own, renew};
 use crate::{
     model::{
-        credential::Credential,
         error::Result,
         proof::{Proof, Proofs, Proved},
         secret::Secret,
@@ -51,7 +50,7 @@ impl Operation for StepUpExternal {
     async fn plan((step, read): &(Self, Read), (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own(plan).await?;
         let user = existing(plan.reads(), session.user_id).await?;
-        let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        let credential = epochs::credential_or_empty(plan, user.id).await?;
         epochs::rely_on(plan, &credential);
         let failed = "sessions.step_up_failed";
         let foreign = match sign_in::Foreign::of(plan, read).await? {

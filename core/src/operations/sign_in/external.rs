@@ -20,7 +20,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         issuers::{Read, Verified},
         limits::{self, FactorTry, Tries, Try},
         plan::Plan,
@@ -96,7 +96,7 @@ impl Operation for SignInByToken {
             Ok(user) => user,
             Err(why) => return Err(failed(plan, None, why).await?),
         };
-        let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        let credential = epochs::credential_or_empty(plan, user.id).await?;
         if !user.is_active(plan.now) {
             return Err(failed(plan, Some(user.id), user.status.as_str()).await?);
         }
@@ -123,7 +123,7 @@ impl Operation for SignInByToken {
 async fn again(plan: &mut Plan<'_>, used: Challenge) -> Result<Option<SignInResult>> {
     let Some(id) = used.user_id.filter(|_| used.step == ChallengePurpose::Token) else { return Ok(None) };
     let Some(user) = plan.reads().get::<User>(&(id,)).await? else { return Ok(None) };
-    let credential = epochs::credential_of(plan, id).await?.unwrap_or_else(|| Credential::none(id));
+    let credential = epochs::credential_or_empty(plan, id).await?;
     match plan.answered(&Opened { challenge: used, user, credential }).await {
         Err(error) if error.reason() == Reason::InvalidToken => Ok(None),
         answer => answer.map(Some),
@@ -200,7 +200,7 @@ impl Foreign {
             verification::void_factors(plan, user).await?;
         }
         let ended = SessionEnd::CredentialChanged;
-        let advanced = epochs::advance(plan, user, ended, Password::Kept, Keys::Ended).await?;
+        let advanced = epochs::advance(plan, user, ended, Password::Kept, ApiKeyFate::Ended).await?;
         let after = Credential { moved_at, ..advanced.clone().without_password() };
         Ok(plan.follow(Some(&advanced), after))
     }

@@ -21,7 +21,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         factors,
         limits::{self, Claimed, Standing, Tries, Try},
         notices,
@@ -218,7 +218,7 @@ async fn proved(plan: &mut Plan<'_>, user: User, credential: Option<Credential>)
         None => {
             verification::void_others(plan, &user).await?;
             let advanced =
-                epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, Keys::Ended).await?;
+                epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Ended).await?;
             if advanced.password_hash.is_some() {
                 notices::tell(plan, NoticeKind::PasswordChanged, &user)?;
                 let why = "the address was proved by mail, and nobody had proved it before".to_owned();

@@ -196,7 +196,7 @@ fn bare(plan: &mut Plan<'_>, user_id: Option<UserId>, epoch: i64, step: Challeng
         identifier: None,
         step,
         epoch,
-        era: Some(plan.rely_on_era()).filter(|era| *era > 0),
+        era: plan.rely_on_era(),
         proofs: None,
         proved_at: None,
         seed: None,
@@ -326,7 +326,7 @@ impl Steps for Plan<'_> {
         let challenge = self.challenge_for(purpose, text).await?;
         let user = challenge.user_id.ok_or_else(void)?;
         let user: User = self.reads().get(&(user,)).await?.ok_or_else(void)?;
-        let credential = epochs::credential_of(self, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        let credential = epochs::credential_or_empty(self, user.id).await?;
         Ok(Opened { challenge, user, credential })
     }
 

@@ -63,7 +63,8 @@ impl Operation for ChoosePassword {
         }
         opened.require_open(plan)?;
         let new = passwords::chosen(plan, "new_password", new, user, &opened.credential).await?;
-        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::Keys::Kept).await?;
+        let credential =
+            epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::ApiKeyFate::Kept).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         opened.credential = credential;
         let by = opened.proofs();

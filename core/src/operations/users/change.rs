@@ -28,7 +28,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators, email,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         notices,
         plan::{Plan, expect_version},
         reads::Reads,
@@ -285,7 +285,7 @@ impl ValidChange {
         if has_moved && plan.actor.user_id() != Some(before.id) {
             // Nor is it undone by who changed it before.
             email::settle(plan, &before).await?;
-            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, Keys::Kept).await?;
+            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
             notices::tell(plan, NoticeKind::EmailChanged, &before)?;
             notices::tell(plan, NoticeKind::EmailChanged, &after)?;
         }

@@ -78,7 +78,7 @@ impl Operation for ConfirmRegistration {
         let nobody = UserId(pending.id.0);
         let claimed = Claimed::Session(nobody, pending.id.0);
         let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
-        let credential = Credential { password_hash: Some(pending.password_hash.clone()), ..Credential::none(nobody) };
+        let credential = Credential { password_hash: Some(pending.password_hash.clone()), ..Credential::empty(nobody) };
         let verified = password.verify(plan, &tried, Some(&credential)).await?;
         let standing = plan.standing(&tried).await?;
         if !verified.is_right {

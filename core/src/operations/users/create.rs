@@ -317,7 +317,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         if new.is_imported {
             plan.require_room(&hash).await?;
         }
-        let mut credential = Credential::none(id);
+        let mut credential = Credential::empty(id);
         let is_short = new.fields.is_password_short;
         let password = match &new.made {
             // Whoever creates an account for somebody knows its password.

@@ -166,7 +166,7 @@ pub(super) async fn prove(plan: &mut Plan<'_>, user: &User, credential: Option<C
     plan.move_authority(user.id).await?;
     let proved = User { email_verified: true, updated_at: plan.now, ..user.clone() };
     plan.establish(user, proved);
-    let known = credential.unwrap_or_else(|| Credential::none(user.id));
+    let known = credential.unwrap_or_else(|| Credential::empty(user.id));
     if known.address_proved_at.is_none() {
         let before = epochs::credential_of(plan, user.id).await?;
         plan.follow(before.as_ref(), Credential { address_proved_at: Some(plan.now), ..known });

@@ -24,7 +24,7 @@ use crate::{
         user::User,
     },
     operations::{
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         factors::{
             code::{MOST_FAILURES, counts},
             of,
@@ -167,7 +167,7 @@ async fn copied(plan: &mut Plan<'_>, passkey: &Passkey, state: &FactorState) -> 
     suspend(plan, state);
     let user: Option<User> = plan.reads().get(&(passkey.user_id,)).await?;
     let Some(user) = user else { return Ok(()) };
-    epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, Keys::Kept).await?;
+    epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
     plan.audit("factors.suspended", Some(("user", user.id.to_string())), Some(FactorKind::Passkey.to_string()));
     notices::tell(plan, NoticeKind::PasskeySuspended, &user)
 }
