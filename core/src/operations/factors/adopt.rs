@@ -7,7 +7,6 @@ use crate::{
         error::{Error, Reason, Result},
         factor::{Factor, FactorKind, FactorState},
         id::UserId,
-        link::LinkPurpose,
         notice::NoticeKind,
         secret::Secret,
         session::SessionEnd,
@@ -71,13 +70,10 @@ pub(super) async fn adopt(plan: &mut Plan<'_>, user: &User, new: New) -> Result<
     let recovery_codes = if is_first { recovery::renewed(plan, user.id, epoch + 1).await? } else { Vec::new() };
     // Whoever has the password alone may be the one that adds the first, and a passkey signs in by itself: the account's owner
     // can undo it.
-    let is_undoable = (is_first || kind == FactorKind::Passkey) && user.email_verified;
-    match user.email.as_ref().filter(|_| is_undoable && plan.services.has_notifier()) {
-        Some(address) => {
-            let link = links::make(plan, user, epoch, LinkPurpose::EmailRevert, address)?;
-            notices::tell_by_link(plan, NoticeKind::FactorAdded, user, link)?;
-        }
-        None => notices::tell(plan, NoticeKind::FactorAdded, user)?,
+    if is_first || kind == FactorKind::Passkey {
+        notices::tell_with_undo(plan, NoticeKind::FactorAdded, user, epoch)?;
+    } else {
+        notices::tell(plan, NoticeKind::FactorAdded, user)?;
     }
     plan.audit("factors.add", Some(("user", user.id.to_string())), Some(kind.to_string()));
     Ok(Enrolled { factor: FactorView::of(&factor, &state), credential, recovery_codes })

@@ -66,7 +66,7 @@ pub(in crate::operations) async fn proved(
     }
     if plan.failed(&tried, &standing) {
         // Whoever types codes has the password.
-        notices::tell_sometimes(plan, NoticeKind::FactorFailed, user).await?;
+        notices::tell_sometimes(plan, notices::tell, NoticeKind::FactorFailed, user).await?;
     }
     Ok(None)
 }

@@ -225,7 +225,7 @@ impl Accepting {
             ..user
         };
         plan.rename("username", before.username.as_deref(), named.username.as_deref(), named.id).await?;
-        notices::tell_of_username(plan, &before, &named).await?;
+        notices::tell_of_username(plan, notices::tell, &before, &named).await?;
         let named = plan.follow(Some(&before), named);
         verification::prove(plan, &named, Some(credential)).await?;
         limits::forget(plan, &named).await?;

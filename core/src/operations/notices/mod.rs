@@ -18,12 +18,13 @@ use std::{net::IpAddr, time::Duration};
 
 use super::{
     limits::{Claimed, Tries, Try},
+    links,
     plan::Plan,
 };
 use crate::model::{
     error::{Error, Reason, Result},
     id::{LinkId, UserId},
-    link::OneTimeLink,
+    link::{LinkPurpose, OneTimeLink},
     notice::PendingNotice,
     predicate::Predicate,
     secret::Secret,
@@ -59,6 +60,11 @@ impl PendingNotice {
             version: 0,
         })
     }
+
+    /// The same of what somebody did whom it does not concern where that was.
+    fn without_origin(self) -> Self {
+        Self { ip: None, user_agent: None, ..self }
+    }
 }
 
 /// What somebody asks for.
@@ -76,9 +82,35 @@ fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
     Predicate::In("kind".into(), Predicate::set(kinds.iter().map(|kind| Value::from(kind.as_str()))))
 }
 
-/// The same as [`tell`] of what may come often: a few times an hour, and no more.
-pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    if plan.services.has_notifier() && user.email.is_some() {
+/// Plans that a user is told of what whoever asks did, as that user or to be taken for it; where there is a notifier and an address.
+pub(super) fn tell(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if is_told(plan, user) {
+        let notice = PendingNotice::new(plan, kind)?;
+        send_to(plan, user, notice);
+    }
+    Ok(())
+}
+
+/// The same of what somebody of the application did: not from where.
+pub(super) fn tell_of_staff(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if is_told(plan, user) {
+        let notice = PendingNotice::new(plan, kind)?.without_origin();
+        send_to(plan, user, notice);
+    }
+    Ok(())
+}
+
+/// The same of what the account's user did, or somebody who has a permission for that.
+pub(super) fn tell_of_either(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if plan.actor.is(user.id) { tell(plan, kind, user) } else { tell_of_staff(plan, kind, user) }
+}
+
+/// How a user is told of something: one of the functions above.
+type Tell = fn(&mut Plan<'_>, NoticeKind, &User) -> Result<()>;
+
+/// Tells a user of what may come often: a few times an hour, and no more.
+pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, tell: Tell, kind: NoticeKind, user: &User) -> Result<()> {
+    if is_told(plan, user) {
         let tried = Try::telling(plan.services, kind, user.id)?;
         match plan.count_failed(&tried).await {
             Err(error) if error.reason() == Reason::RateLimited => return Ok(()),
@@ -89,48 +121,37 @@ pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: 
     Ok(())
 }
 
-/// Plans that a user is told of another username, at the address that the account had before. A few times an hour: its address may be
-/// somebody else's, and one may change one's username as often as one likes.
-pub(super) async fn tell_of_username(plan: &mut Plan<'_>, before: &User, after: &User) -> Result<()> {
+/// Tells a user of another username, at the address that the account had before. A few times an hour: its address may be somebody
+/// else's, and one may change one's username as often as one likes.
+pub(super) async fn tell_of_username(plan: &mut Plan<'_>, tell: Tell, before: &User, after: &User) -> Result<()> {
     let name = |user: &User| user.username.as_deref().map(canonical);
     if name(before) == name(after) {
         return Ok(());
     }
     let told = if before.email.is_some() { before } else { after };
-    tell_sometimes(plan, NoticeKind::UsernameChanged, told).await
+    tell_sometimes(plan, tell, NoticeKind::UsernameChanged, told).await
 }
 
-/// Plans that a user is told of something, where there is a notifier and an address.
-pub(super) fn tell(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    if !plan.services.has_notifier() || user.email.is_none() {
-        return Ok(());
-    }
+/// The same as [`tell`], with a link that undoes it where the address was proved: whoever has the password alone may have done it.
+pub(super) fn tell_with_undo(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, epoch: i64) -> Result<()> {
+    let Some(address) = user.email.as_ref().filter(|_| user.email_verified && plan.services.has_notifier()) else {
+        return tell(plan, kind, user);
+    };
+    let undo = links::make(plan, user, epoch, LinkPurpose::EmailRevert, address)?;
+    tell_by_link(plan, kind, user, undo)
+}
+
+fn is_told(plan: &Plan<'_>, user: &User) -> bool {
+    plan.services.has_notifier() && user.email.is_some()
+}
+
+fn send_to(plan: &mut Plan<'_>, user: &User, notice: PendingNotice) {
     // Deleted with its user, whoever deletes that meanwhile.
     plan.check(user);
-    let notice = PendingNotice::new(plan, kind)?;
     plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
-    Ok(())
 }
 
-/// The same of what somebody of the application did: not from where.
-pub(super) fn tell_of_staff(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    if plan.services.has_notifier() && user.email.is_some() {
-        plan.check(user);
-        let notice = PendingNotice { ip: None, user_agent: None, ..PendingNotice::new(plan, kind)? };
-        plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
-    }
-    Ok(())
-}
-
-/// The same of what the account's user did, or somebody else.
-pub(super) fn tell_of_either(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    match plan.actor.user_id() == Some(user.id) {
-        true => tell(plan, kind, user),
-        false => tell_of_staff(plan, kind, user),
-    }
-}
-
-/// The same with a link in it, to the address that the link is about.
+/// The same as [`tell`] with a link in it, to the address that the link is about.
 pub(super) fn tell_by_link(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, link: OneTimeLink) -> Result<()> {
     if !plan.services.has_notifier() {
         return Ok(());
@@ -219,8 +240,7 @@ pub(super) async fn invite(plan: &mut Plan<'_>, address: &str, invitation: LinkI
     let tried = Try::inviting(plan.services, plan.actor, address)?;
     let notice = asked(plan, NoticeKind::Invitation, &tried).await?;
     let (address, link_id) = (Some(address.to_owned()), Some(invitation));
-    // Where the caller is does not concern who is invited.
-    plan.follow(None, PendingNotice { address, link_id, ip: None, user_agent: None, ..notice });
+    plan.follow(None, PendingNotice { address, link_id, ..notice.without_origin() });
     Ok(())
 }
 

@@ -219,7 +219,7 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device, proved: 
     sessions::make_room(plan, user.id, true).await?;
     let seen: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
     if !device.is_known && seen.is_some_and(|seen| seen.last_login().is_some()) {
-        notices::tell_sometimes(plan, NoticeKind::NewDevice, &user).await?;
+        notices::tell_sometimes(plan, notices::tell, NoticeKind::NewDevice, &user).await?;
     }
     let (session, activity) = sessions::begin(plan, user.id, device, proved, Begun::SignIn).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));

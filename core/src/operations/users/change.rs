@@ -278,7 +278,7 @@ impl ValidChange {
         }
         plan.rename("email", before.email.as_deref(), after.email.as_deref(), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
-        notices::tell_of_username(plan, &before, &after).await?;
+        notices::tell_of_username(plan, notices::tell, &before, &after).await?;
         if after.region_id != before.region_id {
             drop_drones_elsewhere(&after, plan).await?;
         }
