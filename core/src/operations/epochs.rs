@@ -67,8 +67,13 @@ pub(super) async fn advance(
         plan.check(user);
     }
     let mut after = before.clone().unwrap_or_else(|| Credential::empty(user.id));
-    if !matches!(password, Password::Kept) {
-        notices::tell(plan, NoticeKind::PasswordChanged, user)?;
+    match password {
+        Password::Kept => {}
+        // Whoever asks chose it for itself, signed in or by a link.
+        Password::Chosen { .. } if !plan.actor.is_system() => notices::tell(plan, NoticeKind::PasswordChanged, user)?,
+        Password::Chosen { .. } | Password::Temporary(_) => {
+            notices::tell_of_staff(plan, NoticeKind::PasswordChanged, user)?;
+        }
     }
     password.put_into(&mut after, plan).await?;
     after.epoch += 1;

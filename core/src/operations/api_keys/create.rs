@@ -203,7 +203,7 @@ impl Wanted {
             },
         );
         let unused = plan.follow(None, ApiKeyUse { api_key_id: id, last_used_at: None, version: 0 });
-        notices::tell(plan, NoticeKind::ApiKeyCreated, user)?;
+        notices::tell_of_either(plan, NoticeKind::ApiKeyCreated, user)?;
         plan.audit(action, Some(("api_key", id.to_string())), None);
         Ok(NewApiKey { key: secret, api_key: ApiKeyView::of(plan, key, Some(&unused)) })
     }

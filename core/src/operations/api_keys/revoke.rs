@@ -56,7 +56,7 @@ impl Operation for RevokeApiKey {
         }
         if plan.actor.user_id() != Some(key.user_id) {
             let user = existing(plan.reads(), key.user_id).await?;
-            notices::tell(plan, NoticeKind::ApiKeyRevoked, &user)?;
+            notices::tell_of_staff(plan, NoticeKind::ApiKeyRevoked, &user)?;
         }
         plan.audit("api_keys.revoke", Some(("api_key", key.id.to_string())), None);
         end(plan, key, ApiKeyEnd::Revoked);

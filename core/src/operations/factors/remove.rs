@@ -111,7 +111,7 @@ impl Operation for ResetFactorsOf {
             unless_page(Ok(()), || Box::pin(require_other_way_in(plan, user.id))).await?;
         }
         if end_all(plan, &user).await? {
-            notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
+            notices::tell_of_either(plan, NoticeKind::FactorRemoved, &user)?;
             plan.audit("factors.reset_of", Some(("user", user.id.to_string())), None);
         }
         Ok(())

@@ -278,7 +278,7 @@ impl ValidChange {
         }
         plan.rename("email", before.email.as_deref(), after.email.as_deref(), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
-        notices::tell_of_username(plan, notices::tell, &before, &after).await?;
+        notices::tell_of_username(plan, notices::tell_of_either, &before, &after).await?;
         if after.region_id != before.region_id {
             drop_drones_elsewhere(&after, plan).await?;
         }
@@ -286,8 +286,8 @@ impl ValidChange {
             // Nor is it undone by who changed it before.
             email::settle(plan, &before).await?;
             epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
-            notices::tell(plan, NoticeKind::EmailChanged, &before)?;
-            notices::tell(plan, NoticeKind::EmailChanged, &after)?;
+            notices::tell_of_staff(plan, NoticeKind::EmailChanged, &before)?;
+            notices::tell_of_staff(plan, NoticeKind::EmailChanged, &after)?;
         }
         Ok(plan.update(&before, after))
     }

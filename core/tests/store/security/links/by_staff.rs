@@ -6,6 +6,7 @@ use rolekeep::{
     environment::Environment,
     factors::{AddFactor, ResetFactorsOf},
     passwords::{ChangePassword, SetPassword, SetTemporaryPassword},
+    roles::AssignRole,
     sessions::{RevokeAllSessions, RevokeSession},
     users::UpdateUser,
 };
@@ -78,6 +79,7 @@ async fn aut_9_what_was_done_as_the_user_is_told_with_from_where() {
     let me = stage.ada(PASSWORD).await;
     me.passwords().change(ChangePassword::new(PASSWORD, NEW)).await.unwrap();
     assert_eq!(stage.told_from("password_changed", ADA).await, here);
+    stage.um.system().roles().assign(AssignRole::new(stage.ada, "moderator")).await.unwrap();
     stage.ada(NEW).await.users().update(UpdateUser::new(stage.ada).username("ada2")).await.unwrap();
     assert_eq!(stage.told_from("username_changed", ADA).await, here);
     let (eve, _) = signed_in(&stage.um, "eve", &[]).await;
