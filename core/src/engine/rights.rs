@@ -339,7 +339,7 @@ impl Engine {
         let signed_in = SignedIn {
             session: Some(live.session.id),
             session_version: Some(live.session.version),
-            proved: Some(sessions::proved(&live.session)),
+            proved: Some(sessions::proof_of(&live.session)),
             ..SignedIn::new(id, principal, authority, era)
         };
         Ok((ActorKind::User(signed_in), loaded.policy))

@@ -112,7 +112,7 @@ impl Operation for CreateApiKey {
     async fn plan(wanted: &Wanted, (): (), plan: &mut Plan<'_>) -> Result<NewApiKey> {
         let session = sessions::own(plan).await?;
         let user = existing(plan.reads(), session.user_id).await?;
-        wanted.make(plan, &user, sessions::proved(&session).by.are_two_factors(), "api_keys.create").await
+        wanted.make(plan, &user, sessions::proof_of(&session).by.are_two_factors(), "api_keys.create").await
     }
 }
 

@@ -104,19 +104,19 @@ impl Operation for ConfirmEmail {
             return Err(links::void());
         }
         opened.link.use_up(plan);
-        let (user, _) = changed(plan, &opened.user, &opened.link.address, ApiKeyFate::Kept).await?;
-        if !undoable(plan, &opened.user, &opened.link).await? {
+        let (user, _) = change_address(plan, &opened.user, &opened.link.address, ApiKeyFate::Kept).await?;
+        if !offer_undo(plan, &opened.user, &opened.link).await? {
             notices::tell(plan, NoticeKind::EmailChanged, &opened.user)?;
         }
         notices::tell(plan, NoticeKind::EmailChanged, &user)?;
         plan.audit("email.confirm", Some(("user", user.id.to_string())), None);
-        let proved = sessions::proved(&session);
+        let proved = sessions::proof_of(&session);
         renew(plan, user, &session, proved).await
     }
 }
 
 /// Plans that a user has proved another address, after which nothing counts that was proved before.
-pub(super) async fn changed(
+pub(super) async fn change_address(
     plan: &mut Plan<'_>,
     before: &User,
     address: &str,
@@ -137,7 +137,7 @@ pub(super) async fn changed(
 
 /// Plans that the former address can undo it, and is nobody else's until then; whether it can. One that was never proved may
 /// have been mistyped: whoever has it gets no account by that.
-async fn undoable(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<bool> {
+async fn offer_undo(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<bool> {
     let is_other = |address: &&String| !text::is_same_mailbox(address, &by.address);
     let Some(former) = before.email.as_ref().filter(is_other) else { return Ok(false) };
     // Two mailboxes of compatible letters are one name, which the account has.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     FactorSetup, FactorView,
     adopt::{Enrolled, New, adopt, require_room},
-    begun, of, require_offered,
+    begin_setup, of, require_offered,
 };
 use crate::{
     credentials::{digits, totp},
@@ -27,7 +27,7 @@ use crate::{
         plan::Plan,
         services::Services,
         sessions::{self, Tokens, own, own_among_all, renew},
-        sign_in::{self, Steps},
+        sign_in::{self, Challenges},
         users::existing,
     },
 };
@@ -94,7 +94,7 @@ impl Operation for StartFactor {
         plan.check(&user);
         let epoch = links::epoch_of(credential.as_ref());
         let challenge = sign_in::challenge(plan, &user, epoch, ChallengePurpose::AddFactor)?;
-        let setup = begun(plan, challenge, &user)?;
+        let setup = begin_setup(plan, challenge, &user)?;
         plan.make_room(user.id).await?;
         Ok(setup)
     }
@@ -125,7 +125,7 @@ impl Operation for AddFactor {
         }
         let (enrolled, _) = enrol(plan, &user, &challenge, &added.code, added.name.clone()).await?;
         plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), seed: None, ..challenge.clone() });
-        let before = sessions::proved(&session);
+        let before = sessions::proof_of(&session);
         let proved = Proved { by: before.by.with(Proof::Totp), ..before };
         let tokens = renew(plan, user, &session, proved).await?;
         Ok(AddedFactor { factor: enrolled.factor, tokens, recovery_codes: enrolled.recovery_codes })

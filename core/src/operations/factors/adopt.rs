@@ -67,7 +67,7 @@ pub(super) async fn adopt(plan: &mut Plan<'_>, user: &User, new: New) -> Result<
     let credential =
         plan.follow(Some(&advanced), Credential { second_factor_since: since, handle, ..advanced.clone() });
     let is_first = known.is_empty();
-    let recovery_codes = if is_first { recovery::renewed(plan, user.id, epoch + 1).await? } else { Vec::new() };
+    let recovery_codes = if is_first { recovery::replace(plan, user.id, epoch + 1).await? } else { Vec::new() };
     // Whoever has the password alone may be the one that adds the first, and a passkey signs in by itself: the account's owner
     // can undo it.
     if is_first || kind == FactorKind::Passkey {

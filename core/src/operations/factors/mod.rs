@@ -22,14 +22,14 @@ pub use super::sessions::Tokens;
 pub use crate::model::factor::FactorKind;
 pub use add::{AddFactor, AddedFactor, StartFactor};
 pub(super) use add::{enrol, valid_name};
-pub(super) use code::{answered, proved, proved_again};
+pub(super) use code::{answered, prove_by_code, require_code};
 pub use list::{FactorList, FactorView, FormerFactorView, ListFactors};
 pub use passkeys::{AddPasskey, PasskeyOptions, StartPasskey};
 pub use recovery::{MakeRecoveryCodes, RecoveryCodes};
 pub use remove::{RemoveFactor, ResetFactorsOf};
 pub(super) use remove::{end_after, end_all};
 pub use setup::FactorSetup;
-pub(super) use setup::{begun, require_offered};
+pub(super) use setup::{begin_setup, require_offered};
 
 use super::{administrators, plan::Plan};
 use crate::{

@@ -65,7 +65,7 @@ impl Operation for MakeRecoveryCodes {
         // Whoever removes the last factor meanwhile removes these, too.
         plan.check(&credential);
         plan.check(&user);
-        let codes = renewed(plan, user.id, credential.epoch).await?;
+        let codes = replace(plan, user.id, credential.epoch).await?;
         notices::tell(plan, NoticeKind::RecoveryCodesMade, &user)?;
         plan.audit("factors.recovery_codes", Some(("user", user.id.to_string())), None);
         Ok(RecoveryCodes { codes })
@@ -73,7 +73,7 @@ impl Operation for MakeRecoveryCodes {
 }
 
 /// Plans new codes in the place of those that there are.
-pub(super) async fn renewed(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<Vec<Secret>> {
+pub(super) async fn replace(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<Vec<Secret>> {
     end(plan, user).await?;
     let mut codes = Vec::with_capacity(COUNT);
     for _ in 0..COUNT {

@@ -83,7 +83,7 @@ impl Operation for RemoveFactor {
         end(plan, &user, going, staying.is_empty(), ApiKeyFate::Kept).await?;
         notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
         plan.audit("factors.remove", Some(("user", user.id.to_string())), None);
-        let proved = sessions::proved(&session);
+        let proved = sessions::proof_of(&session);
         renew(plan, user, &session, proved).await
     }
 }

@@ -49,7 +49,11 @@ pub(in crate::operations) fn new_seed(services: &Services) -> Result<Secret> {
 }
 
 /// Plans that an app is being added by the challenge, and says how it is set up; the same again if it was asked before.
-pub(in crate::operations) fn begun(plan: &mut Plan<'_>, challenge: Challenge, user: &User) -> Result<FactorSetup> {
+pub(in crate::operations) fn begin_setup(
+    plan: &mut Plan<'_>,
+    challenge: Challenge,
+    user: &User,
+) -> Result<FactorSetup> {
     let services = plan.services;
     let challenge = match challenge.seed {
         Some(_) => challenge,

@@ -310,7 +310,7 @@ type Told<'t> = (&'t Try, &'t Standing);
 
 /// Plans that such an answer counts: nobody is invited to ask for one name, or one password, after the other.
 fn refuse(plan: &mut Plan<'_>, (tried, standing): Told<'_>, wrong: Error) -> Error {
-    plan.failed(tried, standing);
+    plan.record_failure(tried, standing);
     plan.refuse(wrong.clone());
     wrong
 }

@@ -37,7 +37,7 @@ fn lease_seconds(tries: i64) -> i64 {
 }
 
 /// A notice that is given to the notifier, and its row.
-pub(crate) struct Given {
+pub(crate) struct Leased {
     pub(crate) notice: Notice,
     row: PendingNotice,
 }
@@ -91,7 +91,7 @@ impl Mailed {
 }
 
 /// Plans that a notice is given out: for so long nobody else does. None: it is of nobody, or of no use any more, and goes.
-pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Given>> {
+pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Leased>> {
     let found = if plan.now < row.expires_at { found(plan, row).await? } else { None };
     let Some(Mailed { user, kind, link }) = found else {
         let is_of_nobody = matches!(row.kind, NoticeKind::Invitation | NoticeKind::Registration);
@@ -158,7 +158,7 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         ip: row.ip.clone(),
         user_agent: row.user_agent.clone(),
     };
-    Ok(Some(Given { notice, row }))
+    Ok(Some(Leased { notice, row }))
 }
 
 /// Whose a notice is, what is mailed, and the link in it. None where there is nobody to tell.
@@ -314,8 +314,8 @@ async fn sign_in_by_mail(
 }
 
 /// Plans what follows from what a notifier answered; nothing: it failed.
-pub(crate) fn settle(plan: &mut Plan<'_>, given: &Given, delivery: Option<Delivery>) -> Result<()> {
-    let row = &given.row;
+pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Delivery>) -> Result<()> {
+    let row = &leased.row;
     let wait = match delivery {
         Some(Delivery::Sent) => {
             plan.follow_delete(row);

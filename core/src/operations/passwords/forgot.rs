@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{NewPassword, check, chosen};
+use super::{NewPassword, check, hash_chosen};
 use crate::{
     model::{
         check::Checks,
@@ -120,12 +120,12 @@ impl Operation for ResetPassword {
         let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let standing = plan.standing(&tried).await?;
         let _place = tried.place(plan.services)?;
-        let new = match chosen(plan, "new_password", new, &opened.user, &before).await {
+        let new = match hash_chosen(plan, "new_password", new, &opened.user, &before).await {
             Ok(new) => new,
             Err(error) => {
                 // A list that does not answer has told nothing.
                 if error.reason() != Reason::BreachedPasswordsUnavailable {
-                    plan.failed(&tried, &standing);
+                    plan.record_failure(&tried, &standing);
                 }
                 plan.audit("passwords.reset_refused", Some(("user", opened.user.id.to_string())), None);
                 plan.refuse(error.clone());

@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// Checks a password that a user chose, and hashes it. It is not the present one, or nothing would have changed.
-pub(super) async fn chosen(
+pub(super) async fn hash_chosen(
     plan: &Plan<'_>,
     field: &str,
     password: &NewPassword,
@@ -80,7 +80,7 @@ async fn check(plan: &Plan<'_>, field: &str, password: &Secret, user: &User) -> 
 }
 
 /// Plans the hash of today in place of one of another form or cost, where a sign-in made one.
-pub(super) async fn renewed(plan: &mut Plan<'_>, before: Credential, hash: Option<Secret>) -> Result<Credential> {
+pub(super) async fn upgrade_hash(plan: &mut Plan<'_>, before: Credential, hash: Option<Secret>) -> Result<Credential> {
     let Some(hash) = hash else { return Ok(before) };
     let hash_cost = Some(plan.keep_cost(&hash).await?);
     let after = Credential { password_hash: Some(hash), hash_cost, ..before.clone() };
@@ -94,7 +94,7 @@ pub(super) fn lets_in(credential: &Credential, now: Time) -> bool {
 
 /// The user of a session, if this is its password. A wrong one counts, and the log hears of it; the session ends after too
 /// many of them.
-pub(super) async fn proved(
+pub(super) async fn require_password(
     plan: &mut Plan<'_>,
     session: &Session,
     field: &str,
@@ -109,10 +109,10 @@ pub(super) async fn proved(
     let standing = plan.standing(&tried).await?;
     if is_right {
         epochs::rely_on(plan, &credential);
-        plan.held(&tried, &standing);
+        plan.record_success(&tried, &standing);
         return Ok((user, credential));
     }
-    if plan.failed(&tried, &standing) {
+    if plan.record_failure(&tried, &standing) {
         sessions::end(plan, session.clone(), SessionEnd::ProofsFailed);
     }
     plan.audit(failed, Some(("user", user.id.to_string())), None);
@@ -124,14 +124,14 @@ pub(super) async fn proved(
 /// Setting passwords of others.
 // Behind a box, so that it is there once, and not in each operation.
 #[portable_async]
-trait Given {
+trait PasswordOfOther {
     /// Plans a password that the user did not choose; until when it lets the user in, where it is temporary.
-    async fn given(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>>;
+    async fn set_password_of(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>>;
 }
 
 #[portable_async]
-impl Given for Plan<'_> {
-    async fn given(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>> {
+impl PasswordOfOther for Plan<'_> {
+    async fn set_password_of(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>> {
         let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, ApiKeyFate::Ended).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);
         Ok(credential.temporary_until)

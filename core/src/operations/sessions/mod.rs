@@ -272,7 +272,7 @@ fn ended() -> Error {
 }
 
 /// What a session was proved by.
-pub(crate) fn proved(session: &Session) -> Proved {
+pub(crate) fn proof_of(session: &Session) -> Proved {
     // Those from before there was more than one way were begun by the password.
     Proved { at: session.authenticated_at, by: session.proofs.unwrap_or_else(|| Proof::Password.into()) }
 }
@@ -280,7 +280,7 @@ pub(crate) fn proved(session: &Session) -> Proved {
 /// What a session says of who asks by it.
 pub(crate) fn facts(services: &Services, session: &Session, now: Time) -> SessionFacts {
     let config = &services.config;
-    let Proved { at, by } = proved(session);
+    let Proved { at, by } = proof_of(session);
     // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
     let is_known = |at: &Time| *at != Session::NOBODY_KNOWS && *at <= now.plus_seconds(config.leeway_seconds);
     let authenticated_at = Some(at).filter(is_known);

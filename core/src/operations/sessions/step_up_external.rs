@@ -74,7 +74,7 @@ impl Operation for StepUpExternal {
         };
         let mut proofs = Proofs::from(Proof::External);
         if credential.second_factor_since.is_some() {
-            proofs = proofs.with(factors::proved_again(plan, &user, &session, step.code.as_ref()).await?);
+            proofs = proofs.with(factors::require_code(plan, &user, &session, step.code.as_ref()).await?);
         }
         // Whoever is in the account is the subject, and what it has set stays.
         foreign.proves(plan, user.id).await?;

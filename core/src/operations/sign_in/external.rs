@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Opened, SignInResult, Steps, begin, register::register};
+use super::{Challenges, Opened, SignInResult, begin, register::register};
 use crate::{
     credentials::foreign_token::{ForeignToken, Refusal},
     model::{

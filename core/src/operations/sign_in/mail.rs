@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Opened, SignInResult, Steps, begin, void};
+use super::{Challenges, Opened, SignInResult, begin, void};
 use crate::{
     model::{
         check::Checks,
@@ -161,7 +161,7 @@ impl Operation for SignInByMail {
             };
             let credential = credential.ok_or_else(void)?;
             let answer = plan.answered(&Opened { challenge, user, credential }).await?;
-            plan.held(&tried, &standing);
+            plan.record_success(&tried, &standing);
             return Ok(answer);
         }
         let failure = match &found {
@@ -182,9 +182,9 @@ impl Operation for SignInByMail {
                 return Err(refused());
             }
         };
-        plan.held(&tried, &standing);
+        plan.record_success(&tried, &standing);
         link.use_up(plan);
-        let (user, credential) = proved(plan, user, credential).await?;
+        let (user, credential) = prove_address(plan, user, credential).await?;
         let known = limits::known_device(plan.services, owner, step.device_token.as_ref(), plan.now);
         let tries_as = standing.device(plan.services, known);
         let device = Device::new(&step.device_name, &step.platform, tries_as);
@@ -208,7 +208,7 @@ fn require_offered(plan: &Plan<'_>) -> Result<()> {
 }
 
 /// Plans that the address is proved by who signs in, and that nothing counts any more that was set before anybody proved it.
-async fn proved(plan: &mut Plan<'_>, user: User, credential: Option<Credential>) -> Result<(User, Credential)> {
+async fn prove_address(plan: &mut Plan<'_>, user: User, credential: Option<Credential>) -> Result<(User, Credential)> {
     let known = credential.filter(|credential| credential.address_proved_at.is_some());
     if let Some(credential) = known.as_ref().filter(|_| user.email_verified) {
         return Ok((user, credential.clone()));
@@ -243,7 +243,7 @@ fn refuse(
     error: Error,
 ) {
     let target = owner.map(|id| ("user", id.to_string()));
-    if plan.failed(tried, standing) && !standing.is_known && !standing.is_locked {
+    if plan.record_failure(tried, standing) && !standing.is_known && !standing.is_locked {
         plan.audit("limits.locked", target.clone(), Some("codes by mail".to_owned()));
     }
     challenge.count_wrong(plan);

@@ -293,7 +293,7 @@ impl Challenge {
 /// What all steps begin and end with.
 // Behind a box, so that it is there once, and not in each step.
 #[portable_async]
-pub(super) trait Steps {
+pub(super) trait Challenges {
     /// Finds the challenge that was handed out for this; used or expired ones, too.
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge>;
 
@@ -314,7 +314,7 @@ pub(super) trait Steps {
 }
 
 #[portable_async]
-impl Steps for Plan<'_> {
+impl Challenges for Plan<'_> {
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
         let id = ChallengeId(signed_id::read(Purpose::Challenge, text).map_err(|_| void())?);
         let challenge: Challenge = self.reads().get(&(id,)).await?.ok_or_else(void)?;
@@ -377,10 +377,10 @@ impl Steps for Plan<'_> {
         let tried = Try::factor(self.services, user.id, challenge.tries_as())?;
         let standing = self.standing(&tried).await?;
         if challenge.has_room() && factors::answered(self, challenge, code).await? {
-            self.held(&tried, &standing);
+            self.record_success(&tried, &standing);
             return Ok(answer);
         }
-        self.failed(&tried, &standing);
+        self.record_failure(&tried, &standing);
         Err(opened.refuse_code(self, void()))
     }
 }

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{SignInResult, Steps, void};
+use super::{Challenges, SignInResult, void};
 use crate::{
     model::{credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time},
     operations::{
@@ -53,16 +53,16 @@ impl Operation for ChoosePassword {
             let is_same = guess.verify(plan, &tried, Some(&opened.credential)).await?.is_right;
             let standing = plan.standing(&tried).await?;
             if is_same {
-                plan.held(&tried, &standing);
+                plan.record_success(&tried, &standing);
                 return Ok(answer);
             }
-            plan.failed(&tried, &standing);
+            plan.record_failure(&tried, &standing);
             plan.audit("sessions.login_failed", Some(("user", user.id.to_string())), Some("wrong password".to_owned()));
             plan.refuse(void());
             return Err(void());
         }
         opened.require_open(plan)?;
-        let new = passwords::chosen(plan, "new_password", new, user, &opened.credential).await?;
+        let new = passwords::hash_chosen(plan, "new_password", new, user, &opened.credential).await?;
         let credential =
             epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::ApiKeyFate::Kept).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);

@@ -284,7 +284,7 @@ impl ValidChange {
         }
         if has_moved && plan.actor.user_id() != Some(before.id) {
             // Nor is it undone by who changed it before.
-            email::settle(plan, &before).await?;
+            email::forbid_undo(plan, &before).await?;
             epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
             notices::tell_of_staff(plan, NoticeKind::EmailChanged, &before)?;
             notices::tell_of_staff(plan, NoticeKind::EmailChanged, &after)?;

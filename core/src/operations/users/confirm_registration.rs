@@ -82,7 +82,7 @@ impl Operation for ConfirmRegistration {
         let verified = password.verify(plan, &tried, Some(&credential)).await?;
         let standing = plan.standing(&tried).await?;
         if !verified.is_right {
-            if plan.failed(&tried, &standing) {
+            if plan.record_failure(&tried, &standing) {
                 plan.follow_delete(&pending);
             } else {
                 plan.check(&pending);
@@ -93,7 +93,7 @@ impl Operation for ConfirmRegistration {
             plan.refuse(wrong.clone());
             return Err(wrong);
         }
-        plan.held(&tried, &standing);
+        plan.record_success(&tried, &standing);
         let hash = verified.renewed.unwrap_or_else(|| pending.password_hash.clone());
         let fields = pending.fields(plan).await?;
         let user = insert_own(plan, fields, Some(hash), None).await?;

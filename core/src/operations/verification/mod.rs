@@ -113,7 +113,7 @@ impl Operation for ConfirmVerification {
                 let is_right = guess.verify(plan, &tried, credential).await?.is_right && lets_in;
                 let standing = plan.standing(&tried).await?;
                 if !is_right {
-                    if plan.failed(&tried, &standing) {
+                    if plan.record_failure(&tried, &standing) {
                         // So many in a row: the link is no way to guess on.
                         opened.link.use_up(plan);
                     }
@@ -122,7 +122,7 @@ impl Operation for ConfirmVerification {
                     plan.refuse(wrong.clone());
                     return Err(wrong);
                 }
-                plan.held(&tried, &standing);
+                plan.record_success(&tried, &standing);
                 true
             }
             None => false,

@@ -35,7 +35,7 @@ use crate::{
         plan::Plan,
         services::Services,
         sessions::{self, own, own_among_all, renew},
-        sign_in::{self, Steps},
+        sign_in::{self, Challenges},
         users::existing,
     },
 };
@@ -121,7 +121,7 @@ impl Operation for AddPasskey {
         }
         let (enrolled, is_verified) = add(plan, &user, &added.challenge, &added.response, added.name.clone()).await?;
         plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), ..challenge.clone() });
-        let before = sessions::proved(&session);
+        let before = sessions::proof_of(&session);
         let proved = Proved { by: before.by.with_passkey(is_verified).unwrap_or(before.by), ..before };
         let tokens = renew(plan, user, &session, proved).await?;
         Ok(AddedFactor { factor: enrolled.factor, tokens, recovery_codes: enrolled.recovery_codes })

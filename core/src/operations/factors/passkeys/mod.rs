@@ -13,7 +13,7 @@ mod ask;
 
 pub use add::{AddPasskey, StartPasskey};
 pub(in crate::operations) use add::{add, creation, was_added};
-pub(in crate::operations) use answer::{Answer, Refused, answerer, held, request, suspend_after};
+pub(in crate::operations) use answer::{Answer, Refused, accept, answerer, request, suspend_after};
 pub use ask::PasskeyOptions;
 pub(in crate::operations) use ask::{are_offered, require_passkeys};
 
