@@ -157,7 +157,7 @@ pub(super) struct Opened {
 
 /// The account's link of a purpose to mail: a new one; the one that was mailed last, while it has half of its life left.
 /// So who asks in somebody's place neither ends what that one was mailed nor starves it.
-pub(super) async fn of(
+pub(super) async fn reuse_or_make(
     plan: &mut Plan<'_>,
     user: &User,
     credential: Option<&Credential>,

@@ -245,7 +245,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
         }
         LinkPurpose::Reset | LinkPurpose::Verification | LinkPurpose::EmailRevert | LinkPurpose::MailSignIn => {}
     }
-    let link = links::of(plan, &user, credential.as_ref(), purpose, &address).await?;
+    let link = links::reuse_or_make(plan, &user, credential.as_ref(), purpose, &address).await?;
     Mailed::by_link(plan, user, row.kind, &link).map(Some)
 }
 

@@ -15,7 +15,7 @@ pub(super) use breached::{AcceptedPassword, NewPassword};
 pub use change::ChangePassword;
 pub(super) use costs::{Hashes, unused as unused_costs};
 pub use forgot::{ForgotPassword, PasswordReset, ResetPassword};
-pub(super) use guess::Guess;
+pub(super) use guess::{Guess, GuessOutcome};
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
 pub use retire::{ListPasswordCosts, PasswordCost, RetirePasswords, RetiredPasswords};
 
@@ -24,7 +24,7 @@ use rolekeep_macros::portable_async;
 use super::{
     epochs::{self, ApiKeyFate, Password},
     factors,
-    limits::{Claimed, Tries, Try},
+    limits::Claimed,
     plan::Plan,
     sessions,
 };
@@ -103,17 +103,14 @@ pub(super) async fn require_password(
 ) -> Result<(User, Credential)> {
     let user = existing(plan.reads(), session.user_id).await?;
     let credential = epochs::credential_or_empty(plan, user.id).await?;
-    let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, session.id.0), plan.now)?;
-    // A temporary one that has run out is known to who made it.
-    let is_right = guess.verify(plan, &tried, Some(&credential)).await?.is_right && lets_in(&credential, plan.now);
-    let standing = plan.standing(&tried).await?;
-    if is_right {
-        epochs::rely_on(plan, &credential);
-        plan.record_success(&tried, &standing);
-        return Ok((user, credential));
-    }
-    if plan.record_failure(&tried, &standing) {
-        sessions::end(plan, session.clone(), SessionEnd::ProofsFailed);
+    let claimed = Claimed::Session(user.id, session.id.0);
+    match guess.attempt(plan, &claimed, Some(&credential)).await? {
+        GuessOutcome::Right(_) => {
+            epochs::rely_on(plan, &credential);
+            return Ok((user, credential));
+        }
+        GuessOutcome::Wrong { is_last: true } => sessions::end(plan, session.clone(), SessionEnd::ProofsFailed),
+        GuessOutcome::Wrong { is_last: false } => {}
     }
     plan.audit(failed, Some(("user", user.id.to_string())), None);
     let wrong = wrong(field, FieldCode::Incorrect, "is not the password");

@@ -22,9 +22,9 @@ use crate::{
     },
     operations::{
         Access, Operation, epochs,
-        limits::{self, Claimed, Tries, Try},
+        limits::{self, Claimed},
         links::void,
-        passwords::Guess,
+        passwords::{Guess, GuessOutcome},
         plan::Plan,
         rights,
         services::Services,
@@ -77,23 +77,22 @@ impl Operation for ConfirmRegistration {
         // Counted as a user's: it is nobody's yet.
         let nobody = UserId(pending.id.0);
         let claimed = Claimed::Session(nobody, pending.id.0);
-        let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let credential = Credential { password_hash: Some(pending.password_hash.clone()), ..Credential::empty(nobody) };
-        let verified = password.verify(plan, &tried, Some(&credential)).await?;
-        let standing = plan.standing(&tried).await?;
-        if !verified.is_right {
-            if plan.record_failure(&tried, &standing) {
-                plan.follow_delete(&pending);
-            } else {
-                plan.check(&pending);
+        let verified = match password.attempt(plan, &claimed, Some(&credential)).await? {
+            GuessOutcome::Right(verified) => verified,
+            GuessOutcome::Wrong { is_last } => {
+                if is_last {
+                    plan.follow_delete(&pending)
+                } else {
+                    plan.check(&pending)
+                }
+                let target = Some(("registration", pending.id.to_string()));
+                plan.audit("users.confirm_registration_failed", target, Some("wrong password".to_owned()));
+                let wrong = Error::new(Reason::InvalidCredentials, "the password is wrong");
+                plan.refuse(wrong.clone());
+                return Err(wrong);
             }
-            let target = Some(("registration", pending.id.to_string()));
-            plan.audit("users.confirm_registration_failed", target, Some("wrong password".to_owned()));
-            let wrong = Error::new(Reason::InvalidCredentials, "the password is wrong");
-            plan.refuse(wrong.clone());
-            return Err(wrong);
-        }
-        plan.record_success(&tried, &standing);
+        };
         let hash = verified.renewed.unwrap_or_else(|| pending.password_hash.clone());
         let fields = pending.fields(plan).await?;
         let user = insert_own(plan, fields, Some(hash), None).await?;

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{
     Access, Operation, administrators, epochs, factors,
-    limits::{Claimed, Tries, Try},
+    limits::Claimed,
     links, notices,
-    passwords::{Guess, lets_in},
+    passwords::{Guess, GuessOutcome},
     plan::Plan,
     services::Services,
     users::{existing, is_elsewhere, unlink_since},
@@ -108,13 +108,9 @@ impl Operation for ConfirmVerification {
             _ if plan.actor.in_person() == Some(user.id) => true,
             Some(guess) => {
                 let claimed = Claimed::Session(user.id, opened.link.id.0);
-                let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
-                let lets_in = credential.is_some_and(|credential| lets_in(credential, plan.now));
-                let is_right = guess.verify(plan, &tried, credential).await?.is_right && lets_in;
-                let standing = plan.standing(&tried).await?;
-                if !is_right {
-                    if plan.record_failure(&tried, &standing) {
-                        // So many in a row: the link is no way to guess on.
+                if let GuessOutcome::Wrong { is_last } = guess.attempt(plan, &claimed, credential).await? {
+                    if is_last {
+                        // The link is no way to guess on.
                         opened.link.use_up(plan);
                     }
                     plan.audit("verification.failed", target, Some("wrong password".to_owned()));
@@ -122,7 +118,6 @@ impl Operation for ConfirmVerification {
                     plan.refuse(wrong.clone());
                     return Err(wrong);
                 }
-                plan.record_success(&tried, &standing);
                 true
             }
             None => false,
@@ -138,7 +133,7 @@ impl Operation for ConfirmVerification {
         if !is_of_epoch || is_elsewhere(plan, user.id, credential).await? {
             return Ok(Confirmation { is_verified: false, reset_token: None });
         }
-        let link = links::of(plan, user, credential, LinkPurpose::Reset, &opened.link.address).await?;
+        let link = links::reuse_or_make(plan, user, credential, LinkPurpose::Reset, &opened.link.address).await?;
         plan.audit("verification.reset", target, None);
         Ok(Confirmation { is_verified: false, reset_token: Some(link.secret(plan.services)?) })
     }
