@@ -21,7 +21,7 @@ pub struct Guess {
 }
 
 /// What came of a guess, which is counted.
-pub enum GuessOutcome {
+pub(in crate::operations) enum GuessOutcome {
     /// It is the password.
     Right(Verified),
     /// It is not.
