@@ -20,7 +20,7 @@ use crate::{
     },
     operations::{
         actor::{Relied, RequestContext},
-        issuers::ForAccess,
+        issuers::Verified,
     },
     rules::SessionFacts,
 };
@@ -76,7 +76,7 @@ impl Engine {
 
     async fn bearer(self: &Arc<Self>, text: &str, request: &Arc<RequestContext>) -> Result<Who> {
         self.follow().await?;
-        let ForAccess { identity, token } =
+        let Verified { identity, token } =
             match self.services.issuers.read_for_access(text, self.services.now()).await? {
                 Ok(read) => read,
                 Err(Refusal::Expired) => return Err(expired()),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
-    lanes::{Claimed, Lane, LaneKeys, Side, Try, canonical, known_device, network, networks},
+    lanes::{Claimed, Lane, LaneKeys, Side, Try, canonical, known_device, network},
     quota::Quota,
 };
 use crate::{
@@ -33,7 +33,7 @@ impl Try {
         now: Time,
     ) -> Result<Self> {
         let keys = LaneKeys { services };
-        let mut side = of_address(&keys, actor)?;
+        let mut side = Side { lanes: keys.of_address("asks of address", actor, OF_ADDRESS)?, ..Side::default() };
         let (whose, id) = match *claimed {
             Claimed::Name(name, owner, token) => match known_device(services, owner, token, now) {
                 Some(device) => ("device", device.as_bytes().to_vec()),
@@ -85,7 +85,7 @@ impl Try {
         to: Option<&str>,
     ) -> Result<Self> {
         let (keys, from) = (LaneKeys { services }, actor.request.origin.address);
-        let mut side = of_address(&keys, actor)?;
+        let mut side = Side { lanes: keys.of_address("asks of address", actor, OF_ADDRESS)?, ..Side::default() };
         let at_once = from.map(|from| keys.of("registers at once", network(from).as_bytes())).transpose()?;
         if side.lanes.is_empty() {
             let key = match issuer {
@@ -124,14 +124,4 @@ fn of_mailed(keys: &LaneKeys<'_>, kind: NoticeKind, to: &str, from: Option<IpAdd
         }
     }
     Ok(lanes)
-}
-
-/// What counts for an address alone.
-fn of_address(keys: &LaneKeys<'_>, actor: &Actor) -> Result<Side> {
-    let mut side = Side::default();
-    for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
-        let key = keys.of("asks of address", network.as_bytes())?;
-        side.lanes.push(Lane { key, quota: OF_ADDRESS.times(times) });
-    }
-    Ok(side)
 }

@@ -76,10 +76,10 @@ pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Res
         next(side, &rows, now).map(|_| side)
     };
     let side = found().await?;
-    let Some((turn, has_waited)) = side.turn(services).await? else { return Ok((None, side.is_first())) };
+    let Some((turn, has_waited)) = side.turn(services).await? else { return Ok((None, side.is_first)) };
     // Those before may have used up what there was.
     let side = if has_waited { found().await? } else { side };
-    Ok((Some(turn), side.is_first()))
+    Ok((Some(turn), side.is_first))
 }
 
 #[portable_async]

@@ -142,11 +142,10 @@ pub(in crate::operations) struct Foreign {
 impl Foreign {
     /// Whose token it is.
     pub(in crate::operations) async fn of(plan: &Plan<'_>, read: &Read) -> Result<Result<Self, Refusal>> {
-        let Verified { issuer, token } = match read {
+        let Verified { identity, token } = match read {
             Ok(verified) => verified.clone(),
             Err(refusal) => return Ok(Err(*refusal)),
         };
-        let identity = ExternalIdentity::new(issuer, token.subject.clone());
         let user = identity.user(plan.reads()).await?;
         Ok(Ok(Self { token, identity, user }))
     }
