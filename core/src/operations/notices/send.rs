@@ -134,6 +134,7 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
     let code = code.flatten();
     let page = token.as_ref().zip(config.link_url.as_ref());
     let opened: Option<Secret> = page.map(|(token, page)| format!("{page}#{}", token.expose()).into());
+    let words = text::words(kind, link.is_some());
     let told = text::Told {
         application: config.application_name.as_deref(),
         at: row.at,
@@ -147,8 +148,8 @@ pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Op
         kind,
         address,
         user_id,
-        subject: text::subject(kind).to_owned(),
-        text: text::text(kind, &told),
+        subject: words.subject.to_owned(),
+        text: words.text(&told),
         token,
         code,
         link: opened,
