@@ -49,9 +49,9 @@ pub struct ApiKeyView {
     pub expires_at: Time,
     /// When it was used last, to the minute; none: never.
     pub last_used_at: Option<Time>,
-    /// When it was ended before its time; none as well where it was with the keys of everybody.
+    /// When it was ended before its time; none also where it ended with the keys of everybody.
     pub ended_at: Option<Time>,
-    /// Why it was.
+    /// Why it was ended before its time.
     pub end_reason: Option<ApiKeyEnd>,
 }
 

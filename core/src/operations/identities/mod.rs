@@ -18,12 +18,12 @@ use crate::model::{
     time::Time,
 };
 
-/// Lists whom the caller's account stands for at other issuers, in the order in which they were linked.
+/// Lists the identities at other issuers that the caller's account is linked to, in the order in which they were linked.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListIdentities {}
 
-/// That an account stands for somebody whom another issuer knows.
+/// An identity at another issuer that an account is linked to: its subject signs in to the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct IdentityView {

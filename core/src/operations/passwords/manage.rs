@@ -67,7 +67,7 @@ pub struct SetPassword {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExpirePasswords {
-    /// Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
+    /// The users, at most 1,000. Those without a password are left as they are; one that does not exist is `RESOURCE_NOT_FOUND`.
     pub user_ids: Vec<UserId>,
 }
 

@@ -41,8 +41,8 @@ use crate::{
 /// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
 /// (`auth_time`, or `amr` of Supabase).
 /// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
-/// account would be made after ten from the address within an hour. `UNAVAILABLE` while
+/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+/// account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
 /// the issuer's keys cannot be fetched (reason `issuer_unavailable`).
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]

@@ -56,7 +56,7 @@ pub struct SignInByPasskey {
     pub challenge: Secret,
     /// What the browser answered: an `AuthenticationResponseJSON`, as text.
     pub response: Secret,
-    /// The user's name for the device; of the second factor none: the first step said it.
+    /// The user's name for the device; not for a second factor, whose first step has said it.
     pub device_name: Option<String>,
     /// `web`, `ios`, …; as the name of the device.
     pub platform: Option<String>,
