@@ -20,10 +20,11 @@ use super::{
     limits::{Claimed, Tries, Try},
     links,
     plan::Plan,
+    users,
 };
 use crate::model::{
     error::{Error, Reason, Result},
-    id::{LinkId, UserId},
+    id::LinkId,
     link::{LinkPurpose, OneTimeLink},
     notice::PendingNotice,
     predicate::Predicate,
@@ -183,7 +184,8 @@ pub(super) fn require_notifier(plan: &Plan<'_>) -> Result<()> {
     Err(Error::new(Reason::NotOffered, "this is done by mail, and the store was opened without a notifier"))
 }
 
-/// Plans a mail to whoever has a name, known or not: both take the same path, until the notice is sent.
+/// Plans a mail to whoever has a name, known or not: both take the same path, until the notice is sent. Of a link that is made then, the
+/// id and the end may be known before.
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
@@ -191,24 +193,17 @@ pub(super) async fn ask_by_name(
     plan: &mut Plan<'_>,
     kind: NoticeKind,
     name: &str,
-    owner: Option<UserId>,
     device_token: Option<&Secret>,
+    link: Option<(LinkId, Time)>,
 ) -> Result<()> {
+    // Only a token says for whom; so nothing is read that depends on whether there is such an account.
+    let owner = match device_token {
+        Some(_) => users::owner_of(plan.reads(), name).await?,
+        None => None,
+    };
     let notice = asked_by(plan, kind, &Claimed::Name(name, owner, device_token), None).await?;
-    plan.follow(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
-    Ok(())
-}
-
-/// The same of a link whose id and end are known before it is made.
-pub(super) async fn ask_for_link(
-    plan: &mut Plan<'_>,
-    kind: NoticeKind,
-    claimed: &Claimed<'_>,
-    name: &str,
-    (link, expires_at): (LinkId, Time),
-) -> Result<()> {
-    let notice = asked_by(plan, kind, claimed, None).await?;
-    let (identifier, link_id) = (Some(name.trim().to_owned()), Some(link));
+    let expires_at = link.map_or(notice.expires_at, |(_, expires_at)| expires_at);
+    let (identifier, link_id) = (Some(name.trim().to_owned()), link.map(|(id, _)| id));
     plan.follow(None, PendingNotice { identifier, link_id, expires_at, ..notice });
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::{
         links, notices,
         plan::Plan,
         services::Services,
-        users::{check_identifier, owner_of},
+        users::check_identifier,
         verification,
     },
 };
@@ -87,13 +87,8 @@ impl Operation for ForgotPassword {
     }
 
     async fn plan(asked: &Self, (): (), plan: &mut Plan<'_>) -> Result<()> {
-        // Only a token says for whom; so nothing is read that depends on whether there is such an account.
-        let owner = match &asked.device_token {
-            Some(_) => owner_of(plan.reads(), &asked.identifier).await?,
-            None => None,
-        };
-        let kind = NoticeKind::PasswordReset;
-        notices::ask_by_name(plan, kind, &asked.identifier, owner, asked.device_token.as_ref()).await?;
+        let (name, token) = (&asked.identifier, asked.device_token.as_ref());
+        notices::ask_by_name(plan, NoticeKind::PasswordReset, name, token, None).await?;
         plan.audit("passwords.forgot", None, None);
         Ok(())
     }

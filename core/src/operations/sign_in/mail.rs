@@ -23,12 +23,12 @@ use crate::{
         Access, Operation,
         epochs::{self, ApiKeyFate, Password},
         factors,
-        limits::{self, Claimed, Standing, Tries, Try},
+        limits::{self, Standing, Tries, Try},
         notices,
         plan::Plan,
         services::Services,
         sessions::Device,
-        users::{check_identifier, existing, is_elsewhere, owner_of},
+        users::{check_identifier, existing, is_elsewhere},
         verification,
     },
 };
@@ -103,11 +103,6 @@ impl Operation for StartSignInByMail {
     async fn plan(asked: &Self, (): (), plan: &mut Plan<'_>) -> Result<MailChallenge> {
         require_offered(plan)?;
         notices::require_notifier(plan)?;
-        // Only a token says for whom; so nothing is read that depends on whether there is such an account.
-        let owner = match &asked.device_token {
-            Some(_) => owner_of(plan.reads(), &asked.identifier).await?,
-            None => None,
-        };
         let challenge = Challenge {
             identifier: Some(limits::pseudonym_of(plan.services, &asked.identifier)?),
             ..super::bare(plan, None, Credential::FIRST_EPOCH, ChallengePurpose::Mail)?
@@ -115,7 +110,7 @@ impl Operation for StartSignInByMail {
         let challenge = plan.follow(None, challenge);
         let (name, token) = (&asked.identifier, asked.device_token.as_ref());
         let link = (LinkId(challenge.id.0), challenge.expires_at);
-        notices::ask_for_link(plan, NoticeKind::SignInCode, &Claimed::Name(name, owner, token), name, link).await?;
+        notices::ask_by_name(plan, NoticeKind::SignInCode, name, token, Some(link)).await?;
         Ok(MailChallenge { challenge: challenge.sign(plan.services)?, expires_at: challenge.expires_at })
     }
 }
