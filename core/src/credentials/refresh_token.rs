@@ -62,7 +62,8 @@ fn mac(key: &[u8], seed: &str, claim: Claim) -> Result<Hmac<Sha256>> {
     Ok(super::keyed(key)?.chain_update(b"rolekeep refresh 1\0").chain_update(body(claim)).chain_update(seed.as_bytes()))
 }
 
-fn invalid() -> Error {
+/// The one answer about a token that is not good, whatever the reason.
+pub fn invalid() -> Error {
     Error::new(Reason::InvalidToken, "the refresh token is not valid")
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Engine, Live, Who,
     impersonation::WhoImpersonator,
-    rights::{By, ended, inactive, live_key},
+    rights::{By, inactive, live_key},
 };
 use crate::{
     model::{error::Result, id::UserId},
@@ -13,6 +13,7 @@ use crate::{
         actor::{ActorKind, Impersonator, SignedIn},
         api_keys::Refused,
         policy::state::PolicyState,
+        sessions::ended,
     },
 };
 

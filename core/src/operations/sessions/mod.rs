@@ -267,7 +267,8 @@ fn no_session() -> Error {
     Error::new(Reason::NotSignedIn, "this caller has no session")
 }
 
-fn ended() -> Error {
+/// The error of who goes on in a session that has ended.
+pub(crate) fn ended() -> Error {
     Error::new(Reason::SessionEnded, "the session has ended; sign in again")
 }
 
