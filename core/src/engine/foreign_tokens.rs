@@ -14,7 +14,6 @@ use crate::{
         error::{Error, Reason, Result},
         id::{IdentityId, UserId},
         identity::Identity,
-        predicate::Predicate,
         proof::Proof,
         time::Time,
     },
@@ -117,7 +116,7 @@ impl Engine {
 
     async fn read_standing(&self, user: UserId) -> Result<Arc<Standing>> {
         let reads = self.services.reads();
-        let identities = reads.all(Predicate::equals("user_id", user.0)).await?;
+        let identities = reads.of_user(user).await?;
         Ok(Arc::new(Standing { identities, credential: reads.get(&(user,)).await? }))
     }
 

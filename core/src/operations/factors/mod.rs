@@ -40,7 +40,6 @@ use crate::{
         error::Result,
         factor::{Factor, FactorState},
         id::UserId,
-        predicate::Predicate,
         proof::Proof,
         registry::Guard,
         role_assignment::RoleAssignment,
@@ -49,7 +48,7 @@ use crate::{
 
 /// A user's second factors, in the order in which they were added.
 pub(super) async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<(Factor, FactorState)>> {
-    let factors: Vec<Factor> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
+    let factors: Vec<Factor> = plan.reads().of_user(user).await?;
     let states: Vec<FactorState> = plan.reads().many(factors.iter().map(|factor| (factor.id,))).await?;
     let state_of = |factor: &Factor| states.iter().find(|state| state.factor_id == factor.id).cloned();
     let mut both: Vec<_> = factors.into_iter().filter_map(|factor| Some((state_of(&factor)?, factor))).collect();

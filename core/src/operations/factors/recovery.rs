@@ -12,7 +12,6 @@ use crate::{
         factor::RecoveryCode,
         id::UserId,
         notice::NoticeKind,
-        predicate::Predicate,
         secret::Secret,
         text::hex,
         time::Time,
@@ -106,7 +105,7 @@ pub(super) async fn count_left(plan: &Plan<'_>, user: UserId) -> Result<i64> {
 }
 
 async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RecoveryCode>> {
-    plan.reads().all(Predicate::equals("user_id", user.0)).await
+    plan.reads().of_user(user).await
 }
 
 /// Plans the use of a code, if it is one that was not used.

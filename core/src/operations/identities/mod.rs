@@ -14,7 +14,6 @@ use crate::model::{
     error::Result,
     id::{IdentityId, UserId},
     identity::Identity,
-    predicate::Predicate,
     time::Time,
 };
 
@@ -65,7 +64,7 @@ impl Operation for ListIdentities {
 
 /// What an account stands for, in the order in which it was linked.
 async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<Identity>> {
-    let mut all: Vec<Identity> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
+    let mut all: Vec<Identity> = plan.reads().of_user(user).await?;
     all.sort_unstable_by_key(|identity| identity.id);
     Ok(all)
 }

@@ -16,7 +16,6 @@ use crate::{
         error::{Error, Reason, Result},
         id::{LinkId, UserId},
         link::{LinkPurpose, OneTimeLink},
-        predicate::Predicate,
         secret::Secret,
         text,
         time::Time,
@@ -164,7 +163,7 @@ pub(super) async fn reuse_or_make(
     purpose: LinkPurpose,
     address: &str,
 ) -> Result<OneTimeLink> {
-    let known: Vec<OneTimeLink> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+    let known: Vec<OneTimeLink> = plan.reads().of_user(user.id).await?;
     let half = plan.now.plus_seconds(purpose.seconds() / 2);
     let is_fresh = |link: &&OneTimeLink| {
         let is_same = link.purpose == purpose && text::is_same_mailbox(&link.address, address);

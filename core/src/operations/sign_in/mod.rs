@@ -43,7 +43,6 @@ use crate::{
         error::{Error, Reason, Result},
         id::{ChallengeId, UserId, parse_uuid},
         notice::NoticeKind,
-        predicate::Predicate,
         proof::{Proofs, Proved},
         registry::Guard,
         secret::Secret,
@@ -331,7 +330,7 @@ impl Challenges for Plan<'_> {
     }
 
     async fn make_room(&mut self, user: UserId) -> Result<()> {
-        let mut known: Vec<Challenge> = self.reads().all(Predicate::equals("user_id", user.0)).await?;
+        let mut known: Vec<Challenge> = self.reads().of_user(user).await?;
         // That one was used is remembered for as long as it could be used.
         known.retain(|challenge| !matches!(challenge.step, ChallengePurpose::Passkey | ChallengePurpose::Token));
         // Ids increase with time.

@@ -18,7 +18,6 @@ use crate::{
         identity::Identity,
         notice::NoticeKind,
         patch::Patch,
-        predicate::Predicate,
         session::SessionEnd,
         text,
         time::Time,
@@ -322,7 +321,7 @@ async fn require_identity(user: UserId, plan: &mut Plan<'_>) -> Result<()> {
 
 /// A user may fly drones of its own region, and those of none; a move takes the others away (FLT-4).
 async fn drop_drones_elsewhere(user: &User, plan: &mut Plan<'_>) -> Result<()> {
-    let assigned: Vec<DroneAssignment> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+    let assigned: Vec<DroneAssignment> = plan.reads().of_user(user.id).await?;
     let drones: Vec<Drone> = plan.reads().many(assigned.iter().map(|assigned| (assigned.drone_id,))).await?;
     for drone in drones {
         if drone.region_id.is_none() || drone.region_id == user.region_id {
