@@ -92,7 +92,7 @@ pub(super) async fn end(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
 
 /// Plans that those are gone that were made after an epoch; whether there was one.
 pub(super) async fn end_after(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<bool> {
-    let codes = of(plan, user).await?;
+    let codes: Vec<RecoveryCode> = plan.reads().of_user(user).await?;
     let going: Vec<_> = codes.iter().filter(|code| code.epoch > epoch).collect();
     going.iter().for_each(|code| plan.follow_delete(*code));
     Ok(!going.is_empty())
@@ -100,12 +100,9 @@ pub(super) async fn end_after(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> 
 
 /// How many can be used still.
 pub(super) async fn count_left(plan: &Plan<'_>, user: UserId) -> Result<i64> {
-    let left = of(plan, user).await?.iter().filter(|code| code.used_at.is_none()).count();
+    let codes: Vec<RecoveryCode> = plan.reads().of_user(user).await?;
+    let left = codes.iter().filter(|code| code.used_at.is_none()).count();
     Ok(i64::try_from(left).unwrap_or(i64::MAX))
-}
-
-async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RecoveryCode>> {
-    plan.reads().of_user(user).await
 }
 
 /// Plans the use of a code, if it is one that was not used.
