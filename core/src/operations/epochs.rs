@@ -47,6 +47,11 @@ pub(super) async fn credential_or_empty(plan: &Plan<'_>, user: UserId) -> Result
     Ok(credential_of(plan, user).await?.unwrap_or_else(|| Credential::empty(user)))
 }
 
+/// The epoch of an account.
+pub(super) fn epoch_of(credential: Option<&Credential>) -> i64 {
+    credential.map_or(Credential::FIRST_EPOCH, |credential| credential.epoch)
+}
+
 /// Plans that an account's credential must be as it was read, or still be missing.
 pub(super) fn rely_on(plan: &mut Plan<'_>, credential: &Credential) {
     let stored = Some(credential).filter(|credential| credential.version > 0);

@@ -77,8 +77,7 @@ impl Operation for ChangeEmail {
         if user.email.as_ref() == Some(email) {
             return Err(wrong("email", FieldCode::Disagrees, "must not be the present address"));
         }
-        let credential = epochs::credential_of(plan, user.id).await?;
-        let other = (email, links::epoch_of(credential.as_ref()));
+        let other = (email, epochs::credential_or_empty(plan, user.id).await?.epoch);
         notices::ask_for_oneself(plan, NoticeKind::EmailChange, &user, Some(other)).await?;
         plan.audit("email.change", Some(("user", user.id.to_string())), None);
         Ok(())

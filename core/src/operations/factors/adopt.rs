@@ -14,7 +14,7 @@ use crate::{
     },
     operations::{
         epochs::{self, ApiKeyFate, Password},
-        links, notices,
+        notices,
         plan::Plan,
     },
 };
@@ -58,7 +58,7 @@ pub(super) async fn adopt(plan: &mut Plan<'_>, user: &User, new: New) -> Result<
     let (known, kind) = (of(plan, user.id).await?, new.factor.kind);
     require_room(&known, kind)?;
     plan.check(user);
-    let epoch = links::epoch_of(epochs::credential_of(plan, user.id).await?.as_ref());
+    let epoch = epochs::credential_or_empty(plan, user.id).await?.epoch;
     let factor = plan.follow(None, Factor { epoch: epoch + 1, ..new.factor });
     let state = plan.follow(None, new.state);
     let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;

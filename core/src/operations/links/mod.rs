@@ -125,7 +125,7 @@ impl OneTimeLink {
 
     /// Whether it is good at this time for an account as it is now.
     pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, now: Time) -> bool {
-        let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epoch_of(credential);
+        let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epochs::epoch_of(credential);
         let is_of_address = || user.email.as_deref().is_some_and(|own| text::is_same_mailbox(own, &self.address));
         self.used_at.is_none()
             && now < self.expires_at
@@ -139,11 +139,6 @@ impl OneTimeLink {
     pub(super) fn use_up(&self, plan: &mut Plan<'_>) {
         plan.follow(Some(self), Self { used_at: Some(plan.now), ..self.clone() });
     }
-}
-
-/// The epoch that links are made in.
-pub(super) fn epoch_of(credential: Option<&Credential>) -> i64 {
-    credential.map_or(Credential::FIRST_EPOCH, |credential| credential.epoch)
 }
 
 /// A link that is good, and the account that it is about. Whoever uses it up writes its row, and with it the credential or
@@ -172,7 +167,7 @@ pub(super) async fn reuse_or_make(
     if let Some(link) = known.iter().filter(is_fresh).max_by_key(|link| link.expires_at) {
         return Ok(link.clone());
     }
-    make(plan, user, epoch_of(credential), purpose, address)
+    make(plan, user, epochs::epoch_of(credential), purpose, address)
 }
 
 /// Plans a new link.

@@ -229,7 +229,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
             None => Ok(None),
         };
     }
-    let is_of_epoch = row.epoch.is_none_or(|epoch| epoch == links::epoch_of(credential.as_ref()));
+    let is_of_epoch = row.epoch.is_none_or(|epoch| epoch == epochs::epoch_of(credential.as_ref()));
     if !is_of_epoch || !user.is_active(plan.now) {
         return Ok(None);
     }
@@ -309,7 +309,7 @@ async fn sign_in_by_mail(
         let is_good = known.is_good(&user, credential.as_ref(), plan.now);
         return if is_good { Mailed::by_link(plan, user, NoticeKind::SignInCode, &known).map(Some) } else { Ok(None) };
     }
-    let (epoch, purpose) = (links::epoch_of(credential.as_ref()), LinkPurpose::MailSignIn);
+    let (epoch, purpose) = (epochs::epoch_of(credential.as_ref()), LinkPurpose::MailSignIn);
     let link = links::make_as(plan, &user, epoch, purpose, &address, link);
     Mailed::by_link(plan, user, NoticeKind::SignInCode, &link).map(Some)
 }

@@ -129,7 +129,7 @@ impl Operation for ConfirmVerification {
             return Ok(Confirmation { is_verified: true, reset_token: None });
         }
         // What was mailed before the password was changed proves the address still, and does not change it again.
-        let is_of_epoch = opened.link.epoch == links::epoch_of(credential);
+        let is_of_epoch = opened.link.epoch == epochs::epoch_of(credential);
         if !is_of_epoch || is_elsewhere(plan, user.id, credential).await? {
             return Ok(Confirmation { is_verified: false, reset_token: None });
         }
