@@ -83,7 +83,7 @@ impl Operation for MakeSupabaseToken {
             return Err(Error::new(Reason::LimitReached, message));
         }
         let (now, expires_at) = (plan.now.as_second(), plan.now.plus_seconds(SECONDS).min(session.expires_at));
-        let is_everywhere = |role: &&&RoleAssignment| role.scope == "global";
+        let is_everywhere = |role: &&&RoleAssignment| role.scope == administrators::GLOBAL;
         let claims = Claims {
             iss: signer.issuer(),
             sub: &subject.unwrap_or_else(|| user.id.to_string()),
