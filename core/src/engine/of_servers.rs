@@ -11,7 +11,7 @@ use crate::{
     model::{error::Result, id::UserId},
     operations::{
         actor::{ActorKind, Impersonator, SignedIn},
-        api_keys::Refused,
+        api_keys::KeyRefusal,
         policy::state::PolicyState,
         sessions::ended,
     },
@@ -40,7 +40,7 @@ impl Engine {
         let key = live_key(found.as_ref());
         let Some(loaded) = self.rights(id).await?.filter(|loaded| loaded.principal.is_active()) else {
             return Err(
-                key.map_or_else(|| inactive(by), |live| self.refuse_key(&live.key, &who.request, Refused::Owner))
+                key.map_or_else(|| inactive(by), |live| self.refuse_key(&live.key, &who.request, KeyRefusal::Owner))
             );
         };
         let (rules, principal) = (&loaded.policy.rules, &loaded.principal);

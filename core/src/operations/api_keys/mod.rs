@@ -16,7 +16,7 @@ pub use list::{ApiKeyView, ListApiKeys, ListApiKeysOf};
 pub use revoke::RevokeApiKey;
 pub(super) use revoke::end_all;
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -48,31 +48,20 @@ impl Networks {
 }
 
 /// Why a key may not be used: for the audit log, and for nobody who gives one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// It is not the account's.
-    Unknown,
-    /// Its secret is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeyRefusal {
+    #[error("it is another account's")]
+    Account,
+    #[error("its secret is wrong")]
     Secret,
+    #[error("it was ended")]
     Ended,
+    #[error("it has expired")]
     Expired,
-    /// It is used from elsewhere.
+    #[error("it is not for this address")]
     Network,
-    /// Its user may do nothing.
+    #[error("its user is not active")]
     Owner,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "it is another account's",
-            Self::Secret => "its secret is wrong",
-            Self::Ended => "it was ended",
-            Self::Expired => "it has expired",
-            Self::Network => "it is not for this address",
-            Self::Owner => "its user is not active",
-        })
-    }
 }
 
 impl ApiKey {
@@ -92,14 +81,14 @@ impl ApiKey {
         networks: &Networks,
         client: Option<IpAddr>,
         (era, now): (i64, Time),
-    ) -> Result<(), Refused> {
+    ) -> Result<(), KeyRefusal> {
         if self.is_ended(era) {
-            return Err(Refused::Ended);
+            return Err(KeyRefusal::Ended);
         }
         if now >= self.expires_at {
-            return Err(Refused::Expired);
+            return Err(KeyRefusal::Expired);
         }
-        if networks.contains(client) { Ok(()) } else { Err(Refused::Network) }
+        if networks.contains(client) { Ok(()) } else { Err(KeyRefusal::Network) }
     }
 }
 
