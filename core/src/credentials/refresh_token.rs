@@ -80,7 +80,16 @@ mod tests {
         assert!(verify(&[1; 32], "other", &token).is_err());
         let forged = issue(&[2; 32], "seed", Claim { generation: 4, ..claim }).unwrap();
         assert!(verify(&[1; 32], "seed", &forged).is_err());
-        for text in ["", "rkr_", "rkr_AAAA", "rkr_!!!", &"rkr_A".repeat(1000)] {
+        let whole = token.expose();
+        assert!(whole.starts_with("rkr_") && whole.len() == 4 + 75);
+        for at in 0..whole.len() {
+            let mut spoilt = whole.as_bytes().to_vec();
+            spoilt[at] = if spoilt[at] == b'A' { b'B' } else { b'A' };
+            let spoilt = String::from_utf8(spoilt).unwrap();
+            assert!(verify(&[1; 32], "seed", &spoilt.as_str().into()).is_err(), "{spoilt}");
+            assert!(read(&whole[..at].into()).is_err(), "{at}");
+        }
+        for text in ["", "rkr_", "rkr_AAAA", "rkr_!!!", &"rkr_A".repeat(1000), &format!("{whole}A")] {
             assert!(read(&text.into()).is_err());
         }
     }
