@@ -143,7 +143,7 @@ impl Builder {
         self
     }
 
-    /// Turns away who asks too often; without one nobody is.
+    /// Turns away who asks too often, before the limits of the configuration do.
     pub fn limiter(mut self, limiter: impl Limiter) -> Self {
         self.hooks.limiter = Some(Arc::new(limiter));
         self

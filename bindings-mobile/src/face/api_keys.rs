@@ -39,11 +39,11 @@ pub struct ApiKey {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
-    /// When it was ended before its time; none as well where it was with the keys of everybody.
+    /// When it was ended before its time; none also where it ended with the keys of everybody.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// Why it was.
+    /// Why it was ended before its time.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<ApiKeyEnd>,

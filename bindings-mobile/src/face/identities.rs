@@ -24,7 +24,7 @@ pub struct IdentityChallenge {
 }
 hidden!(IdentityChallenge);
 
-/// That an account stands for somebody whom another issuer knows.
+/// An identity at another issuer that an account is linked to: its subject signs in to the account.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct IdentityView {
     /// Its id, for `identities.unlink`.
@@ -66,7 +66,7 @@ pub struct UnlinkIdentity {
     pub id: Uuid,
 }
 
-/// Whom the caller's account stands for at other issuers.
+/// The identities at other issuers that the caller's account is linked to.
 #[derive(uniffi::Object)]
 pub struct Identities {
     pub(super) caller: Arc<Caller>,
@@ -74,7 +74,7 @@ pub struct Identities {
 
 #[uniffi::export]
 impl Identities {
-    /// Lists whom the caller's account stands for at other issuers, in the order in which they were linked.
+    /// Lists the identities at other issuers that the caller's account is linked to, in the order in which they were linked.
     pub async fn list(&self) -> Result<Vec<IdentityView>> {
         self.caller.run("identities.list", &Nothing {}).await
     }

@@ -109,7 +109,7 @@ impl Caller {
         Arc::new(Email { caller: self })
     }
 
-    /// Whom the caller's account stands for at other issuers.
+    /// The identities at other issuers that the caller's account is linked to.
     pub fn get_identities(self: Arc<Self>) -> Arc<Identities> {
         Arc::new(Identities { caller: self })
     }

@@ -47,11 +47,11 @@ pub struct Notice {
     pub expires_at: Option<Timestamp>,
     /// When it happened, or was asked for.
     pub at: Timestamp,
-    /// The address that the request came from.
+    /// The address that the request came from; none where somebody of the application did it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// The program that it came from, as that called itself: not to be shown as if it were true.
+    /// The program that it came from, as that called itself: not to be shown as if it were true. None as for the address.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,

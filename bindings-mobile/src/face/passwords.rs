@@ -37,7 +37,7 @@ hidden!(ChangePassword);
 /// (NIST SP 800-63B-4, 3.1.1.2).
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExpirePasswords {
-    /// Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
+    /// The users, at most 1,000. Those without a password are left as they are; one that does not exist is `RESOURCE_NOT_FOUND`.
     #[uniffi(default)]
     pub user_ids: Vec<Uuid>,
 }

@@ -148,7 +148,7 @@ hidden!(Refresh);
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
 ///
-/// The user is told by mail, and which API keys go on.
+/// The user is told by mail, with the API keys that go on working.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeAllSessions {
     /// The user's id; the caller if not given.
@@ -163,8 +163,8 @@ pub struct RevokeAllSessions {
 
 /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
 ///
-/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
-/// keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+/// Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+/// passwords changed that may be known. Other instances refuse what has ended within a second.
 /// Only the application itself may, with `system`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeEveryone {
@@ -296,7 +296,7 @@ hidden!(SupabaseToken);
 pub struct TokenInspection {
     /// Whether it would be accepted now.
     pub active: bool,
-    /// Whose it is; none of a token that is not ours or has expired, as is the rest.
+    /// Whose it is. None, like the fields below, for a token that is not ours or has expired.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<Uuid>,
@@ -469,7 +469,7 @@ impl Sessions {
     /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
     /// administrator's with `admin:all`.
     ///
-    /// The user is told by mail, and which API keys go on.
+    /// The user is told by mail, with the API keys that go on working.
     #[uniffi::method(default(input))]
     pub async fn revoke_all(&self, input: RevokeAllSessions) -> Result<()> {
         self.caller.run("sessions.revoke_all", &input).await
@@ -477,8 +477,8 @@ impl Sessions {
 
     /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
     ///
-    /// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
-    /// keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+    /// Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+    /// passwords changed that may be known. Other instances refuse what has ended within a second.
     /// Only the application itself may, with `system`.
     #[uniffi::method(default(input))]
     pub async fn revoke_everyone(&self, input: RevokeEveryone) -> Result<()> {

@@ -133,7 +133,7 @@ pub struct CreateUser {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<UserStatus>,
     /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-    /// the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
+    /// the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ExternalIdentity>,

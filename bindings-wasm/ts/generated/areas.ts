@@ -504,7 +504,7 @@ export class Sessions {
    * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
    * administrator's with `admin:all`.
    *
-   * The user is told by mail, and which API keys go on.
+   * The user is told by mail, with the API keys that go on working.
    */
   revokeAll(input: RevokeAllSessions = {}): Promise<void> {
     return this.#run("sessions.revoke_all", input, "RevokeAllSessions", "");
@@ -512,8 +512,8 @@ export class Sessions {
   /**
    * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
    *
-   * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
-   * keys unless `revokeKeys` ends them. Other instances refuse what has ended within a second.
+   * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revokeKeys` ends them: have
+   * passwords changed that may be known. Other instances refuse what has ended within a second.
    * Only the application itself may, with `system`.
    */
   revokeEveryone(input: RevokeEveryone = {}): Promise<void> {
@@ -587,8 +587,8 @@ export class SignIn {
    * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
    * (`auth_time`, or `amr` of Supabase).
    * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-   * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
-   * account would be made after ten from the address within an hour. `UNAVAILABLE` while
+   * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+   * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
    * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
    */
   external(input: SignInByToken): Promise<SignInResult> {
@@ -977,14 +977,14 @@ export class Email {
   }
 }
 
-/** Whom the caller's account stands for at other issuers. */
+/** The identities at other issuers that the caller's account is linked to. */
 export class Identities {
   readonly #run: Run;
   /** @internal */
   constructor(run: Run) {
     this.#run = run;
   }
-  /** Lists whom the caller's account stands for at other issuers, in the order in which they were linked. */
+  /** Lists the identities at other issuers that the caller's account is linked to, in the order in which they were linked. */
   list(): Promise<readonly IdentityView[]> {
     return this.#run("identities.list", {}, "ListIdentities", "IdentityView[]");
   }
@@ -1615,7 +1615,7 @@ export abstract class Areas extends Asker {
   get email(): Email {
     return new Email(this.run);
   }
-  /** Whom the caller's account stands for at other issuers. */
+  /** The identities at other issuers that the caller's account is linked to. */
   get identities(): Identities {
     return new Identities(this.run);
   }

@@ -3,7 +3,10 @@
 use sha2::{Digest, Sha256};
 
 use super::{AuditDraft, AuditEntry, AuditHead, ChainFault};
-use crate::model::record::{Document, Record, Row};
+use crate::model::{
+    record::{Document, Record, Row},
+    text::hex,
+};
 
 /// What the first entry names as its predecessor.
 const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -121,15 +124,6 @@ fn hash(entry: &AuditEntry) -> String {
 fn part(hasher: &mut Sha256, text: &str) {
     hasher.update((text.len() as u64).to_be_bytes());
     hasher.update(text.as_bytes());
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -60,27 +60,27 @@ pub struct Key {
     id: String,
     /// The one header of its tokens, as it stands in them.
     header: String,
-    kind: Kind,
+    kind: JwsKey,
     is_gone: AtomicBool,
 }
 
 /// What signs tokens.
-pub(super) enum Kind {
+pub(super) enum JwsKey {
     /// HS256: at least 32 bytes (RFC 7518, 3.2).
     Shared(Zeroizing<Vec<u8>>),
     /// Its own algorithm.
     Private(PrivateKey),
 }
 
-impl Kind {
+impl JwsKey {
     /// The token of a header, which is base64url already, and of claims (RFC 7515, 3.1).
     pub(super) fn sign(&self, header: &str, claims: &impl Serialize) -> Result<Secret> {
         let failed = |_| Error::new(Reason::Internal, "a token could not be signed");
         let claims = serde_json::to_vec(claims).map_err(failed)?;
         let mut token = format!("{header}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims));
         let signature = match self {
-            Kind::Shared(secret) => mac(secret, &token)?.finalize().into_bytes().to_vec(),
-            Kind::Private(private) => private.sign(token.as_bytes()),
+            JwsKey::Shared(secret) => mac(secret, &token)?.finalize().into_bytes().to_vec(),
+            JwsKey::Private(private) => private.sign(token.as_bytes()),
         };
         token.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
@@ -106,18 +106,18 @@ impl Key {
     pub fn shared(secret: &[u8]) -> Self {
         let digest = Sha256::new().chain_update(b"rolekeep key id\0").chain_update(secret).finalize();
         let id = BASE64_URL_SAFE_NO_PAD.encode(&digest[..9]);
-        Self::new(id, "HS256", Kind::Shared(secret.to_vec().into()))
+        Self::new(id, "HS256", JwsKey::Shared(secret.to_vec().into()))
     }
 
     /// A key of ES256 or EdDSA; its id is its thumbprint (RFC 7638).
     pub fn private(private: PrivateKey) -> Self {
         let public = private.public_key();
         let (id, algorithm) = (public.thumbprint(), public.algorithm().name());
-        Self::new(id, algorithm, Kind::Private(private))
+        Self::new(id, algorithm, JwsKey::Private(private))
     }
 
     /// The id is base64url, so nothing in it needs escaping.
-    fn new(id: String, algorithm: &str, kind: Kind) -> Self {
+    fn new(id: String, algorithm: &str, kind: JwsKey) -> Self {
         let header = format!(r#"{{"typ":"at+jwt","alg":"{algorithm}","kid":"{id}"}}"#);
         Self { id, header: BASE64_URL_SAFE_NO_PAD.encode(header), kind, is_gone: AtomicBool::new(false) }
     }
@@ -130,8 +130,8 @@ impl Key {
     /// By what others verify its tokens; none of HS256.
     pub fn public_key(&self) -> Option<&PublicKey> {
         match &self.kind {
-            Kind::Shared(_) => None,
-            Kind::Private(private) => Some(private.public_key()),
+            JwsKey::Shared(_) => None,
+            JwsKey::Private(private) => Some(private.public_key()),
         }
     }
 
@@ -164,8 +164,8 @@ impl Key {
         let (signed, signature) = token.rsplit_once('.').ok_or_else(invalid)?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| invalid())?;
         let is_right = match &self.kind {
-            Kind::Shared(secret) => mac(secret, signed)?.verify_slice(&signature).is_ok(),
-            Kind::Private(private) => private.public_key().verify(signed.as_bytes(), &signature),
+            JwsKey::Shared(secret) => mac(secret, signed)?.verify_slice(&signature).is_ok(),
+            JwsKey::Private(private) => private.public_key().verify(signed.as_bytes(), &signature),
         };
         let (_, claims) = signed.split_once('.').filter(|_| is_right).ok_or_else(invalid)?;
         let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).map_err(|_| invalid())?;

@@ -10,6 +10,7 @@ use crate::model::{
     error::{Error, Reason, Result},
     id::ApiKeyId,
     secret::Secret,
+    text::hex,
 };
 
 /// What a key begins with.
@@ -39,7 +40,7 @@ pub fn is_claimed(text: &str) -> bool {
 /// A new key, and what is stored of it.
 pub fn issue(id: ApiKeyId, random: &Random) -> (Secret, Secret) {
     let begin = beginning(id) + &letters(random, SECRET);
-    let hash = hexadecimal(&hash(&begin));
+    let hash = hash(&begin);
     let key = format!("{begin}{}", letters(&crc32(begin.as_bytes()).to_be_bytes(), CHECKSUM));
     (key.into(), hash)
 }
@@ -67,7 +68,7 @@ pub fn read(text: &str) -> Result<Given<'_>> {
 impl Given<'_> {
     /// Whether it is the key of which this was stored; in constant time (V11.2.4).
     pub fn is(&self, stored: &Secret) -> bool {
-        hexadecimal(&hash(self.hashed)) == *stored
+        hash(self.hashed) == *stored
     }
 }
 
@@ -76,12 +77,8 @@ pub fn refused() -> Error {
     Error::new(Reason::InvalidToken, "the API key is not valid (any more)")
 }
 
-fn hash(begin: &str) -> [u8; 32] {
-    Sha256::digest(begin).into()
-}
-
-fn hexadecimal(bytes: &[u8]) -> Secret {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+fn hash(begin: &str) -> Secret {
+    hex(&Sha256::digest(begin)).into()
 }
 
 /// Bytes as a number in base 62, with so many digits.

@@ -3,10 +3,10 @@
 //!
 //! A token holds for 180 days, also after a change of the password or of a name.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac;
 use uuid::Uuid;
 
+use super::{sealed, unsealed};
 use crate::model::{error::Result, id::UserId, secret::Secret, time::Time};
 
 /// What tokens begin with, by which secret scanners find them.
@@ -18,32 +18,23 @@ const SECONDS: i64 = 180 * 24 * 3600;
 const TAG_BYTES: usize = 24;
 /// An id, and when it was issued.
 const BODY_BYTES: usize = 16 + 8;
-const TEXT_BYTES: usize = (BODY_BYTES + TAG_BYTES).div_ceil(3) * 4;
 
 /// Issues a token for a user.
 pub fn issue(key: &[u8], id: Uuid, user: UserId, now: Time) -> Result<Secret> {
-    let mut bytes = id.as_bytes().to_vec();
-    bytes.extend(now.as_second().to_be_bytes());
-    let tag = tag(key, &bytes, user)?.finalize().into_bytes();
-    bytes.extend(tag.iter().take(TAG_BYTES));
-    Ok(Secret::from(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))))
+    let body = [id.as_bytes().as_slice(), &now.as_second().to_be_bytes()].concat();
+    Ok(sealed::<TAG_BYTES>(PREFIX, &body, mac(key, &body, user)?))
 }
 
 /// The id of a token that is good for this user; none for any other text.
 pub fn read(key: &[u8], token: &Secret, user: UserId, now: Time) -> Option<Uuid> {
-    let text = token.expose().strip_prefix(PREFIX).filter(|text| text.len() <= TEXT_BYTES)?;
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-    let (body, given) = bytes.split_first_chunk::<BODY_BYTES>()?;
-    if given.len() != TAG_BYTES {
-        return None;
-    }
-    tag(key, body, user).ok()?.verify_truncated_left(given).ok()?;
+    let (body, tag) = unsealed::<BODY_BYTES, TAG_BYTES>(PREFIX, token)?;
+    mac(key, &body, user).ok()?.verify_truncated_left(&tag).ok()?;
     let (id, issued) = body.split_first_chunk::<16>()?;
     let issued = i64::from_be_bytes(issued.try_into().ok()?);
     (now.as_second().saturating_sub(issued) < SECONDS).then(|| Uuid::from_bytes(*id))
 }
 
-fn tag(key: &[u8], body: &[u8], user: UserId) -> Result<hmac::Hmac<sha2::Sha256>> {
+fn mac(key: &[u8], body: &[u8], user: UserId) -> Result<hmac::Hmac<sha2::Sha256>> {
     Ok(super::keyed(key)?.chain_update(PREFIX).chain_update(body).chain_update(user.0.as_bytes()))
 }
 
@@ -56,7 +47,7 @@ mod tests {
         let (key, id, now) = ([1; 32], Uuid::from_u128(9), Time::from_second(1_000_000).unwrap());
         let [ada, bob] = [1, 2].map(|user| UserId(Uuid::from_u128(user)));
         let token = issue(&key, id, ada, now).unwrap();
-        assert!(token.expose().starts_with(PREFIX) && token.expose().len() == PREFIX.len() + TEXT_BYTES);
+        assert!(token.expose().starts_with(PREFIX) && token.expose().len() == 4 + 64);
         assert_eq!(read(&key, &token, ada, now), Some(id));
         assert_eq!(read(&key, &token, ada, now.plus_seconds(SECONDS - 1)), Some(id));
         assert_eq!(read(&key, &token, ada, now.plus_seconds(-3600)), Some(id), "a clock that was set back");

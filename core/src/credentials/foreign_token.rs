@@ -340,9 +340,5 @@ fn seconds(value: &Value) -> Option<i64> {
 
 fn object<E>(part: Result<Vec<u8>, E>) -> Result<Map<String, Value>, Refusal> {
     let part = String::from_utf8(part.map_err(|_| Refusal::Form)?).map_err(|_| Refusal::Json)?;
-    match input::read(&part, input::Limits { bytes: MAX_BYTES, ..input::Limits::SMALL }) {
-        Ok(Value::Object(fields)) => Some(fields),
-        _ => None,
-    }
-    .ok_or(Refusal::Json)
+    input::read_object(&part, MAX_BYTES).ok_or(Refusal::Json)
 }

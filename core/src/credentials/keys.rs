@@ -124,11 +124,11 @@ impl Keys {
         sort(&mut stored);
         let mut newer: Option<&SigningKey> = None;
         for key in &stored {
-            let newer_of_kind = newer.filter(|newer| asymmetric(newer.algorithm) == asymmetric(key.algorithm));
+            let newer_of_kind = newer.filter(|newer| newer.kind() == key.kind());
             let signs_until = newer_of_kind.map(|newer| Span::of(newer).signs_from);
             let (bytes, span) = (decoded(&key.secret)?, Span { signs_until, ..Span::of(key) });
             newer = Some(key);
-            if asymmetric(key.algorithm).is_none() {
+            if asymmetric(key.kind()).is_none() {
                 if of_host.is_empty() {
                     roots.push(Held { key: Root::new(&bytes)?, span });
                 }
@@ -174,7 +174,7 @@ impl Keys {
     /// The key that signs access tokens now, and until when they are accepted at the latest.
     pub fn signer(&self, now: Time) -> Result<(&access_token::Key, Option<Time>)> {
         let missing = || Error::new(Reason::Internal, "there is no key of the algorithm that tokens have");
-        match asymmetric(Some(self.algorithm)) {
+        match asymmetric(self.algorithm) {
             None => {
                 let held = signing(self.roots(), |held| held.span, now).ok_or_else(missing)?;
                 Ok((&held.key.access, held.span.ends_at))
@@ -250,17 +250,17 @@ pub fn signing<K>(newest_first: impl IntoIterator<Item = K>, span_of: impl Fn(&K
 }
 
 /// The algorithm of a key that signs access tokens alone; none of a root key.
-pub fn asymmetric(algorithm: Option<TokenAlgorithm>) -> Option<Algorithm> {
+pub fn asymmetric(algorithm: TokenAlgorithm) -> Option<Algorithm> {
     match algorithm {
-        None | Some(TokenAlgorithm::Hs256) => None,
-        Some(TokenAlgorithm::Es256) => Some(Algorithm::Es256),
-        Some(TokenAlgorithm::Eddsa) => Some(Algorithm::EdDsa),
+        TokenAlgorithm::Hs256 => None,
+        TokenAlgorithm::Es256 => Some(Algorithm::Es256),
+        TokenAlgorithm::Eddsa => Some(Algorithm::EdDsa),
     }
 }
 
 /// The `kid` of a stored key; none of one that cannot be used here.
 pub fn id_of(key: &SigningKey) -> Result<Option<String>> {
-    if asymmetric(key.algorithm).is_none() {
+    if asymmetric(key.kind()).is_none() {
         return Ok(Some(access_token::Key::shared(&decoded(&key.secret)?).id().to_owned()));
     }
     Ok(private_key(key)?.map(|key| key.public_key().thumbprint()))
@@ -268,20 +268,20 @@ pub fn id_of(key: &SigningKey) -> Result<Option<String>> {
 
 /// Whether these random bytes are a key of the algorithm.
 pub fn is_key(algorithm: TokenAlgorithm, bytes: &[u8; 32]) -> bool {
-    asymmetric(Some(algorithm)).is_none_or(|algorithm| PrivateKey::of_bytes(algorithm, bytes).is_some())
+    asymmetric(algorithm).is_none_or(|algorithm| PrivateKey::of_bytes(algorithm, bytes).is_some())
 }
 
 /// A stored key of access tokens alone; none where such keys cannot be used.
 fn private_key(key: &SigningKey) -> Result<Option<PrivateKey>> {
     let bytes = decoded(&key.secret)?;
     let bytes = <&[u8; 32]>::try_from(&bytes[..]).map_err(|_| unreadable())?;
-    Ok(asymmetric(key.algorithm).and_then(|algorithm| PrivateKey::of_bytes(algorithm, bytes)))
+    Ok(asymmetric(key.kind()).and_then(|algorithm| PrivateKey::of_bytes(algorithm, bytes)))
 }
 
 /// Puts stored keys in order: by kind, the newest first.
 pub fn sort(keys: &mut [SigningKey]) {
     keys.sort_by(|a, b| {
-        let kind = |key: &SigningKey| key.algorithm.unwrap_or_default().as_str();
+        let kind = |key: &SigningKey| key.kind().as_str();
         let newest = Span::of(b).signs_from.cmp(&Span::of(a).signs_from);
         kind(a).cmp(kind(b)).then(newest).then_with(|| b.id.cmp(&a.id))
     });

@@ -22,7 +22,10 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::model::error::{Error, Reason, Result};
+use crate::model::{
+    error::{Error, Reason, Result},
+    secret::Secret,
+};
 
 /// Puts into their places what browsers load on demand.
 #[cfg(feature = "bindings")]
@@ -46,6 +49,22 @@ fn keyed(key: &[u8]) -> Result<Hmac<Sha256>> {
 /// Texts, each with its length, so that no two lists are one text.
 fn with_parts(mac: Hmac<Sha256>, parts: &[&[u8]]) -> Hmac<Sha256> {
     parts.iter().fold(mac, |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part))
+}
+
+/// A token: what it begins with, then its body and the first bytes of a MAC, in base64url.
+fn sealed<const TAG: usize>(prefix: &str, body: &[u8], mac: Hmac<Sha256>) -> Secret {
+    let tag = mac.finalize().into_bytes();
+    let bytes: Vec<u8> = body.iter().chain(tag.iter().take(TAG)).copied().collect();
+    format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)).into()
+}
+
+/// The body and the MAC of a token, which is not verified; none: it is of another form.
+fn unsealed<const BODY: usize, const TAG: usize>(prefix: &str, token: &Secret) -> Option<([u8; BODY], [u8; TAG])> {
+    let longest = (BODY + TAG).div_ceil(3) * 4;
+    let text = token.expose().strip_prefix(prefix).filter(|text| text.len() <= longest)?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (body, tag) = bytes.split_first_chunk()?;
+    Some((*body, tag.try_into().ok()?))
 }
 
 /// A name for texts that tells nothing of them to who does not have the key: 128 bits in base64url.

@@ -4,11 +4,11 @@
 //! seed. So the storage keeps no token, an old one is told from a forged one (only the first is
 //! reuse and ends the family), and a lost answer can be given once more.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use super::{sealed, unsealed};
 use crate::model::{
     error::{Error, Reason, Result},
     id::SessionId,
@@ -16,6 +16,10 @@ use crate::model::{
 };
 
 const PREFIX: &str = "rkr_";
+/// A session and a generation.
+const BODY_BYTES: usize = 16 + 8;
+/// A whole MAC.
+const TAG_BYTES: usize = 32;
 
 /// What a refresh token says, proved by [`verify`] only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +32,7 @@ pub struct Claim {
 
 /// Makes the token of a place in a family.
 pub fn issue(key: &[u8], seed: &str, claim: Claim) -> Result<Secret> {
-    let mut bytes = head(claim);
-    bytes.extend(mac(key, seed, claim)?.finalize().into_bytes());
-    Ok(Secret::from(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))))
+    Ok(sealed::<TAG_BYTES>(PREFIX, &body(claim), mac(key, seed, claim)?))
 }
 
 /// Reads which family a token claims to be of, to look up its seed. Proves nothing.
@@ -45,24 +47,23 @@ pub fn verify(key: &[u8], seed: &str, token: &Secret) -> Result<Claim> {
     Ok(claim)
 }
 
-fn parse(token: &Secret) -> Result<(Claim, Vec<u8>)> {
-    let text = token.expose().strip_prefix(PREFIX).filter(|text| text.len() < 100).ok_or_else(invalid)?;
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-    let (session, rest) = bytes.split_first_chunk::<16>().ok_or_else(invalid)?;
-    let (generation, tag) = rest.split_first_chunk::<8>().ok_or_else(invalid)?;
-    let claim = Claim { session: SessionId(Uuid::from_bytes(*session)), generation: i64::from_be_bytes(*generation) };
-    Ok((claim, tag.to_vec()))
+fn parse(token: &Secret) -> Result<(Claim, [u8; TAG_BYTES])> {
+    let (body, tag) = unsealed::<BODY_BYTES, TAG_BYTES>(PREFIX, token).ok_or_else(invalid)?;
+    let (session, generation) = body.split_first_chunk::<16>().ok_or_else(invalid)?;
+    let generation = generation.try_into().map_err(|_| invalid())?;
+    Ok((Claim { session: SessionId(Uuid::from_bytes(*session)), generation: i64::from_be_bytes(generation) }, tag))
 }
 
-fn head(claim: Claim) -> Vec<u8> {
+fn body(claim: Claim) -> Vec<u8> {
     [claim.session.0.as_bytes().as_slice(), &claim.generation.to_be_bytes()].concat()
 }
 
 fn mac(key: &[u8], seed: &str, claim: Claim) -> Result<Hmac<Sha256>> {
-    Ok(super::keyed(key)?.chain_update(b"rolekeep refresh 1\0").chain_update(head(claim)).chain_update(seed.as_bytes()))
+    Ok(super::keyed(key)?.chain_update(b"rolekeep refresh 1\0").chain_update(body(claim)).chain_update(seed.as_bytes()))
 }
 
-fn invalid() -> Error {
+/// The one answer about a token that is not good, whatever the reason.
+pub fn invalid() -> Error {
     Error::new(Reason::InvalidToken, "the refresh token is not valid")
 }
 
@@ -79,7 +80,16 @@ mod tests {
         assert!(verify(&[1; 32], "other", &token).is_err());
         let forged = issue(&[2; 32], "seed", Claim { generation: 4, ..claim }).unwrap();
         assert!(verify(&[1; 32], "seed", &forged).is_err());
-        for text in ["", "rkr_", "rkr_AAAA", "rkr_!!!", &"rkr_A".repeat(1000)] {
+        let whole = token.expose();
+        assert!(whole.starts_with("rkr_") && whole.len() == 4 + 75);
+        for at in 0..whole.len() {
+            let mut spoilt = whole.as_bytes().to_vec();
+            spoilt[at] = if spoilt[at] == b'A' { b'B' } else { b'A' };
+            let spoilt = String::from_utf8(spoilt).unwrap();
+            assert!(verify(&[1; 32], "seed", &spoilt.as_str().into()).is_err(), "{spoilt}");
+            assert!(read(&whole[..at].into()).is_err(), "{at}");
+        }
+        for text in ["", "rkr_", "rkr_AAAA", "rkr_!!!", &"rkr_A".repeat(1000), &format!("{whole}A")] {
             assert!(read(&text.into()).is_err());
         }
     }

@@ -1,12 +1,11 @@
-//! Ids that only we can make: what a challenge hands out for its next step, and the secrets of links that are mailed. The id finds the row, the MAC proves that we made
-//! it, for this purpose and for what the row says; so the storage keeps no secret of it.
+//! Ids that only we can make: what a challenge hands out for its next step, and the secrets of links that are mailed. The id finds
+//! the row, the MAC proves that we made it, for this purpose and for what the row says; so the storage keeps no secret of it.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use super::digits;
+use super::{digits, sealed, unsealed};
 use crate::model::{
     error::{Error, Reason, Result},
     secret::Secret,
@@ -14,8 +13,6 @@ use crate::model::{
 
 /// The MAC is cut to so many bytes: 192 bits.
 const TAG_BYTES: usize = 24;
-/// Of the id and the MAC, in base64url.
-const TEXT_BYTES: usize = (16 + TAG_BYTES).div_ceil(3) * 4;
 
 /// What a signed id is good for; none passes for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +59,7 @@ impl Purpose {
 
 /// Signs an id together with what it is bound to.
 pub fn issue(key: &[u8], purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<Secret> {
-    let mut bytes = id.as_bytes().to_vec();
-    let tag = mac(key, purpose, id, bound)?.finalize().into_bytes();
-    bytes.extend(tag.iter().take(TAG_BYTES));
-    Ok(Secret::from(format!("{}{}", purpose.prefix(), BASE64_URL_SAFE_NO_PAD.encode(bytes))))
+    Ok(sealed::<TAG_BYTES>(purpose.prefix(), id.as_bytes(), mac(key, purpose, id, bound)?))
 }
 
 /// The id that a text claims, to look up what it is bound to. Proves nothing.
@@ -90,10 +84,8 @@ pub fn code(key: &[u8], purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<[
 }
 
 fn parse(purpose: Purpose, text: &Secret) -> Result<(Uuid, [u8; TAG_BYTES])> {
-    let text = text.expose().strip_prefix(purpose.prefix()).filter(|text| text.len() <= TEXT_BYTES);
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.ok_or_else(invalid)?).map_err(|_| invalid())?;
-    let (id, tag) = bytes.split_first_chunk::<16>().ok_or_else(invalid)?;
-    Ok((Uuid::from_bytes(*id), tag.try_into().map_err(|_| invalid())?))
+    let (id, tag) = unsealed(purpose.prefix(), text).ok_or_else(invalid)?;
+    Ok((Uuid::from_bytes(id), tag))
 }
 
 fn mac(key: &[u8], purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<Hmac<Sha256>> {

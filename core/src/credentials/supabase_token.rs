@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    access_token::Kind,
+    access_token::JwsKey,
     signatures::{NoPrivateKey, PrivateKey},
 };
 use crate::model::{
@@ -23,7 +23,7 @@ pub struct Signer {
     issuer: String,
     /// As it stands in the tokens.
     header: String,
-    kind: Kind,
+    kind: JwsKey,
 }
 
 /// What such a token says. None of it is optional to who reads it, but what is `None`.
@@ -116,7 +116,7 @@ impl Signer {
     /// By the secret that a project of before shares.
     pub fn shared(issuer: String, secret: &Secret) -> Self {
         let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
-        Self { issuer, header, kind: Kind::Shared(secret.expose().as_bytes().to_vec().into()) }
+        Self { issuer, header, kind: JwsKey::Shared(secret.expose().as_bytes().to_vec().into()) }
     }
 
     /// By a private key that the project was given, a JWK with its id.
@@ -126,7 +126,7 @@ impl Signer {
     pub fn private(issuer: String, jwk: &Secret) -> Result<Self, NoPrivateKey> {
         let (id, key) = PrivateKey::of_jwk(jwk.expose())?;
         let header = json!({"alg": key.public_key().algorithm().name(), "kid": id, "typ": "JWT"}).to_string();
-        Ok(Self { issuer, header: BASE64_URL_SAFE_NO_PAD.encode(header), kind: Kind::Private(key) })
+        Ok(Self { issuer, header: BASE64_URL_SAFE_NO_PAD.encode(header), kind: JwsKey::Private(key) })
     }
 
     /// The issuer that its tokens name.

@@ -21,7 +21,7 @@ use crate::{
     net::Origin,
     operations::{
         actor::RequestContext,
-        api_keys::{Networks, Refused},
+        api_keys::{KeyRefusal, Networks},
     },
     rules::KeyFacts,
     storage::{ChangeSet, Write},
@@ -59,10 +59,10 @@ impl LiveKey {
         user: UserId,
         origin: Origin,
         moment: (i64, Time),
-    ) -> std::result::Result<(), Refused> {
+    ) -> std::result::Result<(), KeyRefusal> {
         // A key is its owner's for ever; rows that somebody changed are none of ours.
         let is_own = self.key.user_id == user;
-        if is_own { self.key.require_good(&self.networks, origin.client, moment) } else { Err(Refused::Unknown) }
+        if is_own { self.key.require_good(&self.networks, origin.client, moment) } else { Err(KeyRefusal::Account) }
     }
 }
 
@@ -85,7 +85,7 @@ impl Engine {
         };
         let key: ApiKey = key.ok_or_else(api_key::refused).inspect_err(unknown)?;
         if !given.is(&key.hash) {
-            return Err(self.refuse_key(&key, &request, Refused::Secret));
+            return Err(self.refuse_key(&key, &request, KeyRefusal::Secret));
         }
         let (pin, slot) = (self.principals.pin(key.user_id.0), self.keys.slot(key.id));
         let by = By::Key(WhoKey { id: key.id, slot });
@@ -110,7 +110,7 @@ impl Engine {
     }
 
     /// The answer to who may not use a key; the audit log hears why.
-    pub(super) fn refuse_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: Refused) -> Error {
+    pub(super) fn refuse_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: KeyRefusal) -> Error {
         self.tell_of_key(key, request, why);
         api_key::refused()
     }

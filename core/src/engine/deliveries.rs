@@ -20,7 +20,7 @@ use crate::{
     operations::{
         Access,
         actor::{Actor, ActorKind},
-        notices::{self, Delivery, Given, Notifier},
+        notices::{self, Delivery, Leased, Notifier},
         plan::Plan,
     },
     storage::{CommitError, Touched},
@@ -95,29 +95,29 @@ impl Engine {
     }
 
     async fn deliver(self: &Arc<Self>, notifier: &dyn Notifier, row: PendingNotice) -> Result<()> {
-        let Some(given) = self.lease(&row).await? else { return Ok(()) };
+        let Some(leased) = self.lease(&row).await? else { return Ok(()) };
         // Asked within, since it may panic before there is anything to wait for.
-        let sent = AssertUnwindSafe(async { notifier.send(&given.notice).await }).catch_unwind();
+        let sent = AssertUnwindSafe(async { notifier.send(&leased.notice).await }).catch_unwind();
         let delivery = match self.services.env.within(TIMEOUT_MILLIS, sent).await {
             Some(Ok(Ok(delivery))) => Some(delivery),
             Some(_) | None => None,
         };
-        self.settle(&given, delivery).await
+        self.settle(&leased, delivery).await
     }
 
     /// The notice, if it is this instance that gives it out.
-    async fn lease(self: &Arc<Self>, row: &PendingNotice) -> Result<Option<Given>> {
+    async fn lease(self: &Arc<Self>, row: &PendingNotice) -> Result<Option<Leased>> {
         let actor = self.nobody();
         let mut plan = Plan::new(&self.services, &actor, self.services.now());
-        let given = notices::give(&mut plan, row).await?;
+        let leased = notices::lease(&mut plan, row).await?;
         // Where it is not known whether it is leased, it is given out when the lease is over, if there is one.
-        Ok(if self.commit_plan(plan).await? { given } else { None })
+        Ok(if self.commit_plan(plan).await? { leased } else { None })
     }
 
-    async fn settle(self: &Arc<Self>, given: &Given, delivery: Option<Delivery>) -> Result<()> {
+    async fn settle(self: &Arc<Self>, leased: &Leased, delivery: Option<Delivery>) -> Result<()> {
         let actor = self.nobody();
         let mut plan = Plan::new(&self.services, &actor, self.services.now());
-        notices::settle(&mut plan, given, delivery)?;
+        notices::settle(&mut plan, leased, delivery)?;
         // Where that fails it comes again: once more rather than never.
         self.commit_plan(plan).await.map(drop)
     }

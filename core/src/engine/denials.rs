@@ -17,7 +17,7 @@ use crate::{
         error::{Error, Reason},
         id::{ChangeSetId, UserId},
     },
-    operations::{actor::RequestContext, api_keys::Refused, limits::network, plan::Plan, target::TargetRow},
+    operations::{actor::RequestContext, api_keys::KeyRefusal, limits::network, plan::Plan, target::TargetRow},
     storage::ChangeSet,
 };
 
@@ -242,7 +242,7 @@ impl Engine {
 
     /// Tells the audit log why somebody could not use an API key, as the answer does not: always, like failed sign-ins, and as seldom
     /// as other refusals.
-    pub(super) fn tell_of_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: Refused) {
+    pub(super) fn tell_of_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: KeyRefusal) {
         let told_apart = format!("{} {why}", key.id);
         let Some(more) = self.denials.count(Crowd::Users, told_apart, "api_keys", self.services.env.elapsed()) else {
             return;

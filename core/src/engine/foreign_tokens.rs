@@ -14,13 +14,12 @@ use crate::{
         error::{Error, Reason, Result},
         id::{IdentityId, UserId},
         identity::Identity,
-        predicate::Predicate,
         proof::Proof,
         time::Time,
     },
     operations::{
         actor::{Relied, RequestContext},
-        issuers::ForAccess,
+        issuers::Verified,
     },
     rules::SessionFacts,
 };
@@ -76,7 +75,7 @@ impl Engine {
 
     async fn bearer(self: &Arc<Self>, text: &str, request: &Arc<RequestContext>) -> Result<Who> {
         self.follow().await?;
-        let ForAccess { identity, token } =
+        let Verified { identity, token } =
             match self.services.issuers.read_for_access(text, self.services.now()).await? {
                 Ok(read) => read,
                 Err(Refusal::Expired) => return Err(expired()),
@@ -117,7 +116,7 @@ impl Engine {
 
     async fn read_standing(&self, user: UserId) -> Result<Arc<Standing>> {
         let reads = self.services.reads();
-        let identities = reads.all(Predicate::equals("user_id", user.0)).await?;
+        let identities = reads.of_user(user).await?;
         Ok(Arc::new(Standing { identities, credential: reads.get(&(user,)).await? }))
     }
 

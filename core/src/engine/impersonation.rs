@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Engine, Live, Loaded,
     cache::{self, Slot},
-    rights::{READINGS, ended, not_loaded},
+    rights::{READINGS, not_loaded},
 };
 use crate::{
     model::{
@@ -15,7 +15,7 @@ use crate::{
         user::User,
     },
     operations::{
-        sessions::{self, impersonate},
+        sessions::{self, ended, impersonate},
         target::TargetRow,
     },
     rules::{Context, Pin, Principal, Rights, RuleSet},

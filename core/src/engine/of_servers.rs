@@ -5,14 +5,15 @@ use std::sync::Arc;
 use super::{
     Engine, Live, Who,
     impersonation::WhoImpersonator,
-    rights::{By, ended, inactive, live_key},
+    rights::{By, inactive, live_key},
 };
 use crate::{
     model::{error::Result, id::UserId},
     operations::{
         actor::{ActorKind, Impersonator, SignedIn},
-        api_keys::Refused,
+        api_keys::KeyRefusal,
         policy::state::PolicyState,
+        sessions::ended,
     },
 };
 
@@ -39,7 +40,7 @@ impl Engine {
         let key = live_key(found.as_ref());
         let Some(loaded) = self.rights(id).await?.filter(|loaded| loaded.principal.is_active()) else {
             return Err(
-                key.map_or_else(|| inactive(by), |live| self.refuse_key(&live.key, &who.request, Refused::Owner))
+                key.map_or_else(|| inactive(by), |live| self.refuse_key(&live.key, &who.request, KeyRefusal::Owner))
             );
         };
         let (rules, principal) = (&loaded.policy.rules, &loaded.principal);

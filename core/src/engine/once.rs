@@ -8,6 +8,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
         registry::DoneRequest,
+        text::hex,
         time::Time,
     },
     operations::{reads::Reads, upkeep::DAY_SECONDS},
@@ -54,7 +55,7 @@ impl Once {
         // What `Debug` shows has all fields in order and no secret. Another version of the library may write it
         // otherwise; then the key is taken for one that was used for something else, and nothing is done twice.
         let digest = Sha256::digest(steps.input());
-        let input = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let input = hex(&digest);
         Ok(Some(Self { asker, operation: listed.name, key: key.clone(), input, expired: None }))
     }
 

@@ -31,7 +31,8 @@ use crate::{
     operations::{
         actor::{ActorKind, RequestContext, SignedIn},
         policy::state::PolicyState,
-        principals, sessions,
+        principals,
+        sessions::{self, ended},
     },
     rules::{Outdated, Pin, Principal, Rights, RuleSet, StoredPrincipal, Ticket},
     storage::{ChangeSet, Write},
@@ -339,7 +340,7 @@ impl Engine {
         let signed_in = SignedIn {
             session: Some(live.session.id),
             session_version: Some(live.session.version),
-            proved: Some(sessions::proved(&live.session)),
+            proved: Some(sessions::proof_of(&live.session)),
             ..SignedIn::new(id, principal, authority, era)
         };
         Ok((ActorKind::User(signed_in), loaded.policy))
@@ -495,8 +496,4 @@ pub(super) fn inactive(by: &By) -> Error {
         By::Token(_) => foreign_tokens::refused(),
         By::Host => Error::new(Reason::AccountInactive, "the account is inactive, suspended, banned or deleted"),
     }
-}
-
-pub(super) fn ended() -> Error {
-    Error::new(Reason::SessionEnded, "the session has ended; sign in again")
 }

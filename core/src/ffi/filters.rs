@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     caller::CallerFilter,
-    model::{error::Result, predicate::Predicate, time::Time},
+    model::{error::Result, predicate::Predicate, text::hex, time::Time},
     rules::RowFilter,
     storage::sql::{ColumnMapping, IdStorage, SqlCondition, SqlDialect, SqlValue, TableMapping, TimeStorage},
 };
@@ -178,9 +178,7 @@ fn parameter(value: &SqlValue) -> SqlParameter {
         SqlValue::Int(int) => (SqlKind::Int, exact(*int)),
         SqlValue::Text(text) => (SqlKind::Text, json!(text)),
         SqlValue::Uuid(id) => (SqlKind::Uuid, json!(id)),
-        SqlValue::Blob(bytes) => {
-            (SqlKind::Blob, bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
-        }
+        SqlValue::Blob(bytes) => (SqlKind::Blob, hex(bytes).into()),
         SqlValue::Bools(bools) => (SqlKind::Bools, json!(bools)),
         SqlValue::Ints(ints) => (SqlKind::Ints, ints.iter().copied().map(exact).collect()),
         SqlValue::Texts(texts) => (SqlKind::Texts, json!(texts)),

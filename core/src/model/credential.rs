@@ -50,8 +50,8 @@ impl Credential {
     /// The epoch of an account that has no credential yet.
     pub const FIRST_EPOCH: i64 = 1;
 
-    /// Of an account that has no password.
-    pub fn none(user_id: UserId) -> Self {
+    /// Of an account of which nothing was ever set or proved.
+    pub fn empty(user_id: UserId) -> Self {
         Self {
             user_id,
             password_hash: None,
@@ -68,9 +68,7 @@ impl Credential {
             version: 0,
         }
     }
-}
 
-impl Credential {
     /// Whether its epoch has moved since a second; both are told apart to the second.
     pub fn is_after(&self, second: i64) -> bool {
         self.moved_at.is_some_and(|moved| second < moved.as_second())

@@ -57,6 +57,14 @@ pub fn read(text: &str, limits: Limits) -> Result<Json> {
     })
 }
 
+/// Reads an object of at most so many bytes in which every key stands once; none: it is none.
+pub fn read_object(text: &str, bytes: usize) -> Option<Map<String, Json>> {
+    match read(text, Limits { bytes, ..Limits::SMALL }) {
+        Ok(Json::Object(fields)) => Some(fields),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// A string of JSON, in its quotes.
 pub fn string(text: &str) -> serde_json::Result<String> {
     let left = Cell::new(1);

@@ -108,9 +108,9 @@ pub struct Notice {
     pub expires_at: Option<Time>,
     /// When it happened, or was asked for.
     pub at: Time,
-    /// The address that the request came from.
+    /// The address that the request came from; none where somebody of the application did it.
     pub ip: Option<String>,
-    /// The program that it came from, as that called itself: not to be shown as if it were true.
+    /// The program that it came from, as that called itself: not to be shown as if it were true. None as for the address.
     pub user_agent: Option<String>,
 }
 

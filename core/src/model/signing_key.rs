@@ -38,3 +38,10 @@ pub struct SigningKey {
     /// The row's version.
     pub version: i64,
 }
+
+impl SigningKey {
+    /// What it signs by.
+    pub fn kind(&self) -> TokenAlgorithm {
+        self.algorithm.unwrap_or_default()
+    }
+}

@@ -36,6 +36,13 @@ pub fn email(text: &str) -> Result<String, Invalid> {
     Ok(format!("{}@{domain}", parsed.local_part()))
 }
 
+/// Bytes as hexadecimal digits, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from(DIGITS[usize::from(digit)]));
+    bytes.iter().flat_map(digits).collect()
+}
+
 /// Parses a person's name or a label: 1 to `max` characters, without control characters, in NFC.
 pub fn name(text: &str, max: usize) -> Result<String, Invalid> {
     let text = unicode::nfc(&text.trim().chars().take(MAX_BYTES).collect::<String>());
@@ -241,6 +248,11 @@ mod tests {
         assert_eq!(canonical("Ann@Example.org"), canonical("ann@example.ORG"));
         assert_eq!(canonical("e\u{301}"), canonical("\u{c9}"));
         assert_ne!(canonical("ann+tag@example.org"), canonical("ann@example.org"));
+    }
+
+    #[test]
+    fn bytes_have_two_digits_each() {
+        assert_eq!(hex(&[0, 7, 0x4f, 0xff]), "00074fff");
     }
 
     #[test]

@@ -92,6 +92,12 @@ pub enum UserStatus {
 }
 
 impl User {
+    /// What it signs in by, as authenticators show it; where it has no name, its id.
+    pub fn sign_in_name(&self) -> String {
+        let name = self.email.as_ref().or(self.username.as_ref());
+        name.cloned().unwrap_or_else(|| self.id.to_string())
+    }
+
     /// Whether it may sign in now; a suspension that has run out counts no more.
     pub fn is_active(&self, now: Time) -> bool {
         match self.status {

@@ -9,14 +9,14 @@ use crate::model::{
 
 /// What such an event makes of the account's API keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
+pub enum ApiKeyFate {
     /// They go on: it is the account's owner who did it, or they are refused meanwhile as the account is.
     Kept,
     /// They end: somebody else may have made them, or is to have nothing of the account.
     Ended,
 }
 
-impl Keys {
+impl ApiKeyFate {
     /// As its owner wants it.
     pub(super) fn revoked(is_wanted: Option<bool>) -> Self {
         if is_wanted == Some(true) { Self::Ended } else { Self::Kept }
@@ -37,9 +37,19 @@ pub(super) enum Password {
     Temporary(Secret),
 }
 
-/// An account's credential; none: it never had a password.
+/// An account's credential; none: nothing was ever set or proved of it.
 pub(super) async fn credential_of(plan: &Plan<'_>, user: UserId) -> Result<Option<Credential>> {
     plan.reads().get(&(user,)).await
+}
+
+/// The same; where there is none, one that proves nothing and is not stored.
+pub(super) async fn credential_or_empty(plan: &Plan<'_>, user: UserId) -> Result<Credential> {
+    Ok(credential_of(plan, user).await?.unwrap_or_else(|| Credential::empty(user)))
+}
+
+/// The epoch of an account.
+pub(super) fn epoch_of(credential: Option<&Credential>) -> i64 {
+    credential.map_or(Credential::FIRST_EPOCH, |credential| credential.epoch)
 }
 
 /// Plans that an account's credential must be as it was read, or still be missing.
@@ -54,27 +64,37 @@ pub(super) async fn advance(
     user: &User,
     why: SessionEnd,
     password: Password,
-    keys: Keys,
+    keys: ApiKeyFate,
 ) -> Result<Credential> {
     let before = credential_of(plan, user.id).await?;
     if before.is_none() {
         // A credential that is made is deleted with its user, whoever deletes that meanwhile.
         plan.check(user);
     }
-    let mut after = before.clone().unwrap_or_else(|| Credential::none(user.id));
-    if !matches!(password, Password::Kept) {
-        notices::tell(plan, NoticeKind::PasswordChanged, user)?;
+    let mut after = before.clone().unwrap_or_else(|| Credential::empty(user.id));
+    match password {
+        Password::Kept => {}
+        // Whoever asks chose it for itself, signed in or by a link.
+        Password::Chosen { .. } if !plan.actor.is_system() => notices::tell(plan, NoticeKind::PasswordChanged, user)?,
+        Password::Chosen { .. } | Password::Temporary(_) => {
+            notices::tell_of_staff(plan, NoticeKind::PasswordChanged, user)?;
+        }
     }
     password.put_into(&mut after, plan).await?;
     after.epoch += 1;
     after.moved_at = Some(plan.now);
     let after = plan.follow(before.as_ref(), after);
     sessions::end_all(plan, user.id, why, None).await?;
-    if keys == Keys::Ended {
+    if keys == ApiKeyFate::Ended {
         let why = match why {
             SessionEnd::Revoked => ApiKeyEnd::Revoked,
             SessionEnd::UserInactive => ApiKeyEnd::UserInactive,
-            _ => ApiKeyEnd::CredentialChanged,
+            SessionEnd::CredentialChanged
+            | SessionEnd::Logout
+            | SessionEnd::Renewed
+            | SessionEnd::Displaced
+            | SessionEnd::ProofsFailed
+            | SessionEnd::RefreshReuse => ApiKeyEnd::CredentialChanged,
         };
         unless_page(Ok(()), || Box::pin(api_keys::end_all(plan, user.id, why))).await?;
     }
@@ -86,7 +106,7 @@ pub(super) async fn void_steps(plan: &mut Plan<'_>, user: &User) -> Result<Crede
     let before = credential_of(plan, user.id).await?;
     // As in `advance`.
     plan.check(user);
-    let after = before.clone().unwrap_or_else(|| Credential::none(user.id));
+    let after = before.clone().unwrap_or_else(|| Credential::empty(user.id));
     let after = Credential { epoch: after.epoch + 1, moved_at: Some(plan.now), ..after };
     Ok(plan.follow(before.as_ref(), after))
 }

@@ -50,8 +50,8 @@ pub struct Issuers {
 /// A token of another issuer whose signature and claims are right.
 #[derive(Clone)]
 pub struct Verified {
-    /// The issuer's name.
-    pub issuer: String,
+    /// Whom it names.
+    pub identity: ExternalIdentity,
     /// What it proves.
     pub token: ForeignToken,
 }
@@ -101,17 +101,8 @@ impl Issuers {
     }
 
     /// The same as [`read`](Self::read) of those whose tokens are taken for calls.
-    pub(crate) async fn read_for_access(
-        &self,
-        token: &str,
-        now: Time,
-    ) -> Result<std::result::Result<ForAccess, Refusal>> {
-        let read = self.read_of(token, now, |issuer| issuer.is_for_access).await?;
-        Ok(read.map(|Verified { issuer, token }| ForAccess {
-            identity: ExternalIdentity::new(issuer, token.subject.clone()),
-            // Calls register nobody.
-            token: ForeignToken { profile: None, ..token },
-        }))
+    pub(crate) async fn read_for_access(&self, token: &str, now: Time) -> Result<Read> {
+        self.read_of(token, now, |issuer| issuer.is_for_access).await
     }
 
     async fn read_of(&self, token: &str, now: Time, is_one: impl Fn(&Issuer) -> bool) -> Result<Read> {
@@ -134,16 +125,12 @@ impl Issuers {
             (IssuerKeys::At(_), None) => return Ok(Err(Refusal::Key)),
         };
         let read = issuer.verify(keys, &token, now);
-        Ok(read.map(|token| Verified { issuer: issuer.name.clone(), token }))
+        let verified = |token: ForeignToken| {
+            let identity = ExternalIdentity::new(&*issuer.name, token.subject.clone());
+            Verified { identity, token }
+        };
+        Ok(read.map(verified))
     }
-}
-
-/// A token that is taken for a call: whom it names, and what it says.
-pub struct ForAccess {
-    /// Whom the issuer knows.
-    pub identity: ExternalIdentity,
-    /// The token.
-    pub token: ForeignToken,
 }
 
 fn unavailable(issuer: &str, failure: Failure) -> Error {

@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod administrators;
+mod alive;
 pub mod api_keys;
 pub mod audit;
 pub(crate) mod changes;
@@ -300,7 +301,7 @@ macro_rules! operation_list {
                 fn confirm(ConfirmEmail) -> Tokens;
                 fn revert(RevertEmail);
             }
-            /// Whom the caller's account stands for at other issuers.
+            /// The identities at other issuers that the caller's account is linked to.
             identities: Identities {
                 fn list() -> Vec<IdentityView> = ListIdentities;
                 fn link_start() -> IdentityChallenge = StartIdentity;

@@ -6,6 +6,7 @@ use super::plan::{Memory, Writes};
 use crate::{
     model::{
         error::{Error, Result},
+        id::UserId,
         predicate::Predicate,
         record::{Key, Record, Row, Table},
         registry::{Claim, Guard},
@@ -88,6 +89,11 @@ impl<'a> Reads<'a> {
     pub async fn all<R: Record>(&self, filter: Predicate) -> Result<Vec<R>> {
         let rows = self.rows_where(R::TABLE, filter).await?;
         rows.into_iter().map(|row| R::from_row(row).map_err(Error::from)).collect()
+    }
+
+    /// All rows of a user.
+    pub async fn of_user<R: Record>(&self, user: UserId) -> Result<Vec<R>> {
+        self.all(Predicate::equals("user_id", user.0)).await
     }
 
     /// The rows of a query.

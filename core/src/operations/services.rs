@@ -6,15 +6,22 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwap;
+use uuid::Uuid;
 
 use super::{
     hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches, policy::state::PolicyState, reads::Reads,
 };
 use crate::{
     config::Config,
-    credentials::{access_token::Expected, keys::Keys, passkeys::RelyingParty, supabase_token::Signer},
+    credentials::{
+        access_token::Expected,
+        keys::Keys,
+        passkeys::RelyingParty,
+        signed_id::{self, Purpose},
+        supabase_token::Signer,
+    },
     environment::Env,
-    model::{deferred::IS_PAGE, error::Result, time::Time},
+    model::{deferred::IS_PAGE, error::Result, secret::Secret, time::Time},
     net::Networks,
     rules::RuleSet,
     storage::Storage,
@@ -150,6 +157,11 @@ impl Services {
     pub fn expected(&self, now: Time) -> Expected<'_> {
         let Config { issuer, audience, leeway_seconds, .. } = &self.config;
         Expected { issuer, audience, now, leeway: *leeway_seconds }
+    }
+
+    /// Signs an id and what it is bound to, by the root key of now.
+    pub fn sign_id(&self, purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<Secret> {
+        signed_id::issue(&self.keys().root(self.now()).signed_ids[..], purpose, id, bound)
     }
 
     /// The time now.

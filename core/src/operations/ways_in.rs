@@ -12,7 +12,6 @@ use crate::model::{
     factor::{Factor, FactorState},
     id::{IdentityId, UserId},
     identity::Identity,
-    predicate::Predicate,
 };
 
 /// Refuses to leave an account with these factors alone that nobody signs in to any more by itself.
@@ -42,7 +41,7 @@ pub(super) async fn require_without_identity(plan: &Plan<'_>, user: UserId, goin
 
 /// Those by which somebody signs in: of issuers that are trusted, or of whichever the host asks itself.
 async fn identities(plan: &Plan<'_>, user: UserId) -> Result<Vec<Identity>> {
-    let mut all: Vec<Identity> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
+    let mut all: Vec<Identity> = plan.reads().of_user(user).await?;
     let trusted = || plan.services.issuers.names();
     let is_any_trusted = trusted().next().is_none();
     all.retain(|identity| is_any_trusted || trusted().any(|name| name == identity.issuer));

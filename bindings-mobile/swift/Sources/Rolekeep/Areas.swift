@@ -29,7 +29,7 @@ extension Caller {
     /// Changing one's own e-mail address.
     public var email: Email { getEmail() }
 
-    /// Whom the caller's account stands for at other issuers.
+    /// The identities at other issuers that the caller's account is linked to.
     public var identities: Identities { getIdentities() }
 
     /// Invitations: accounts and roles for who has an e-mail address.

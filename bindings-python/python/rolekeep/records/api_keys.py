@@ -38,9 +38,9 @@ class ApiKey:
     last_used_at: datetime | None = None
     """When it was used last, to the minute; none: never."""
     ended_at: datetime | None = None
-    """When it was ended before its time; none as well where it was with the keys of everybody."""
+    """When it was ended before its time; none also where it ended with the keys of everybody."""
     end_reason: ApiKeyEnd | None = None
-    """Why it was."""
+    """Why it was ended before its time."""
 
 
 class ApiKeyEnd(Word):

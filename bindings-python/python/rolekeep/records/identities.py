@@ -24,7 +24,7 @@ class IdentityChallenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityView:
-    """That an account stands for somebody whom another issuer knows."""
+    """An identity at another issuer that an account is linked to: its subject signs in to the account."""
 
     id: UUID
     """Its id, for `identities.unlink`."""

@@ -42,9 +42,11 @@ class Notice:
     at: datetime
     """When it happened, or was asked for."""
     ip: str | None = None
-    """The address that the request came from."""
+    """The address that the request came from; none where somebody of the application did it."""
     user_agent: str | None = None
-    """The program that it came from, as that called itself: not to be shown as if it were true."""
+    """The program that it came from, as that called itself: not to be shown as if it were true. None
+    as for the address.
+    """
 
 
 class NoticeKind(Word):

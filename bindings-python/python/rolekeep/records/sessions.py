@@ -74,7 +74,7 @@ class TokenInspection:
     active: bool
     """Whether it would be accepted now."""
     user_id: UUID | None = None
-    """Whose it is; none of a token that is not ours or has expired, as is the rest."""
+    """Whose it is. None, like the fields below, for a token that is not ours or has expired."""
     session_id: UUID | None = None
     """The session that it belongs to."""
     impersonated_by: UUID | None = None

@@ -24,9 +24,9 @@ export interface ApiKey {
   readonly expiresAt: Date;
   /** When it was used last, to the minute; none: never. */
   readonly lastUsedAt: Date | null;
-  /** When it was ended before its time; none as well where it was with the keys of everybody. */
+  /** When it was ended before its time; none also where it ended with the keys of everybody. */
   readonly endedAt: Date | null;
-  /** Why it was. */
+  /** Why it was ended before its time. */
   readonly endReason: ApiKeyEnd | null;
 }
 

@@ -15,7 +15,7 @@ export interface IdentityChallenge {
   readonly expiresAt: Date;
 }
 
-/** That an account stands for somebody whom another issuer knows. */
+/** An identity at another issuer that an account is linked to: its subject signs in to the account. */
 export interface IdentityView {
   /** Its id, for `identities.unlink`. */
   readonly id: string;

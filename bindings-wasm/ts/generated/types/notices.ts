@@ -31,9 +31,9 @@ export interface Notice {
   readonly expiresAt: Date | null;
   /** When it happened, or was asked for. */
   readonly at: Date;
-  /** The address that the request came from. */
+  /** The address that the request came from; none where somebody of the application did it. */
   readonly ip: string | null;
-  /** The program that it came from, as that called itself: not to be shown as if it were true. */
+  /** The program that it came from, as that called itself: not to be shown as if it were true. None as for the address. */
   readonly userAgent: string | null;
 }
 

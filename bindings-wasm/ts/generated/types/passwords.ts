@@ -26,7 +26,7 @@ export interface ChangePassword {
  * (NIST SP 800-63B-4, 3.1.1.2).
  */
 export interface ExpirePasswords {
-  /** Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`. */
+  /** The users, at most 1,000. Those without a password are left as they are; one that does not exist is `RESOURCE_NOT_FOUND`. */
   readonly userIds?: readonly string[] | undefined;
 }
 

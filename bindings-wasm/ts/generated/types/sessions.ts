@@ -116,7 +116,7 @@ export interface Refresh {
  * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
  *
- * The user is told by mail, and which API keys go on.
+ * The user is told by mail, with the API keys that go on working.
  */
 export interface RevokeAllSessions {
   /** The user's id; the caller if not given. */
@@ -128,8 +128,8 @@ export interface RevokeAllSessions {
 /**
  * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
  *
- * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
- * keys unless `revokeKeys` ends them. Other instances refuse what has ended within a second.
+ * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revokeKeys` ends them: have
+ * passwords changed that may be known. Other instances refuse what has ended within a second.
  * Only the application itself may, with `system`.
  */
 export interface RevokeEveryone {
@@ -236,7 +236,7 @@ export interface SupabaseToken {
 export interface TokenInspection {
   /** Whether it would be accepted now. */
   readonly active: boolean;
-  /** Whose it is; none of a token that is not ours or has expired, as is the rest. */
+  /** Whose it is. None, like the fields below, for a token that is not ours or has expired. */
   readonly userId: string | null;
   /** The session that it belongs to. */
   readonly sessionId: string | null;

@@ -111,7 +111,7 @@ export interface SignInByPasskey {
   readonly challenge: string;
   /** What the browser answered: an `AuthenticationResponseJSON`, as text. */
   readonly response: string;
-  /** The user's name for the device; of the second factor none: the first step said it. */
+  /** The user's name for the device; not for a second factor, whose first step has said it. */
   readonly deviceName?: string | null | undefined;
   /** `web`, `ios`, …; as the name of the device. */
   readonly platform?: string | null | undefined;
@@ -130,8 +130,8 @@ export interface SignInByPasskey {
  * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
  * (`auth_time`, or `amr` of Supabase).
  * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
- * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
- * account would be made after ten from the address within an hour. `UNAVAILABLE` while
+ * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+ * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
  * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
  */
 export interface SignInByToken {

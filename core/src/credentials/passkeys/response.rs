@@ -32,7 +32,7 @@ pub fn credential_id_and_handle(response: &str) -> Result<(Vec<u8>, Option<Handl
 
 impl Response {
     pub(super) fn read(text: &str) -> Result<Self, Refusal> {
-        let mut whole = object(text, MAX_BYTES).ok_or(Refusal::Json)?;
+        let mut whole = input::read_object(text, MAX_BYTES).ok_or(Refusal::Json)?;
         let Some(Value::Object(fields)) = whole.remove("response") else { return Err(Refusal::Json) };
         let is_one = text_of(&whole, "type")? == "public-key" && text_of(&whole, "id")? == text_of(&whole, "rawId")?;
         if !is_one {
@@ -81,7 +81,7 @@ impl Response {
         let text = std::str::from_utf8(&self.client_data).map_err(|_| Refusal::ClientData)?;
         // The Encoding Standard's "UTF-8 decode" leaves it out.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let claimed = object(text, MAX_BYTES).ok_or(Refusal::ClientData)?;
+        let claimed = input::read_object(text, MAX_BYTES).ok_or(Refusal::ClientData)?;
         let text = |name| text_of(&claimed, name).map_err(|_| Refusal::ClientData);
         if text("type")? != ceremony {
             return Err(Refusal::Type);
@@ -99,14 +99,6 @@ impl Response {
         }
         // Browsers name the page around a frame only where it is of another origin.
         if claimed.contains_key("topOrigin") { Err(Refusal::CrossOrigin) } else { Ok(()) }
-    }
-}
-
-/// An object in which every key stands once.
-fn object(text: &str, bytes: usize) -> Option<Map<String, Value>> {
-    match input::read(text, input::Limits { bytes, ..input::Limits::SMALL }) {
-        Ok(Value::Object(fields)) => Some(fields),
-        _ => None,
     }
 }
 

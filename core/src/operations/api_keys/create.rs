@@ -112,7 +112,7 @@ impl Operation for CreateApiKey {
     async fn plan(wanted: &Wanted, (): (), plan: &mut Plan<'_>) -> Result<NewApiKey> {
         let session = sessions::own(plan).await?;
         let user = existing(plan.reads(), session.user_id).await?;
-        wanted.make(plan, &user, sessions::proved(&session).by.are_two_factors(), "api_keys.create").await
+        wanted.make(plan, &user, sessions::proof_of(&session).by.are_two_factors(), "api_keys.create").await
     }
 }
 
@@ -173,14 +173,14 @@ impl Wanted {
         // Read before the keys, and moved: who ends all keys meanwhile, or makes another, does so, too. Whoever deletes the account
         // moves that.
         let before = epochs::credential_of(plan, user.id).await?;
-        plan.follow(before.as_ref(), before.clone().unwrap_or_else(|| Credential::none(user.id)));
+        plan.follow(before.as_ref(), before.clone().unwrap_or_else(|| Credential::empty(user.id)));
         plan.check(user);
         let known: Vec<ApiKey> = plan.reads().all(alive_of(plan, user.id)).await?;
         if known.len() >= MOST {
             let message = format!("a user has at most {MOST} API keys; end one first");
             return Err(Error::new(Reason::LimitReached, message));
         }
-        let era = Some(plan.rely_on_key_era()).filter(|era| *era > 0);
+        let era = plan.rely_on_key_era();
         let id = plan.services.env.new_id()?;
         let random: api_key::Random = plan.services.env.random()?;
         let (secret, hash) = api_key::issue(id, &random);
@@ -203,7 +203,7 @@ impl Wanted {
             },
         );
         let unused = plan.follow(None, ApiKeyUse { api_key_id: id, last_used_at: None, version: 0 });
-        notices::tell(plan, NoticeKind::ApiKeyCreated, user)?;
+        notices::tell_of_either(plan, NoticeKind::ApiKeyCreated, user)?;
         plan.audit(action, Some(("api_key", id.to_string())), None);
         Ok(NewApiKey { key: secret, api_key: ApiKeyView::of(plan, key, Some(&unused)) })
     }

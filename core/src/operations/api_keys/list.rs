@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{ApiKeyEnd, alive_of, of, words};
+use super::{ApiKeyEnd, alive_of, words};
 use crate::{
     credentials::api_key,
     model::{
@@ -49,9 +49,9 @@ pub struct ApiKeyView {
     pub expires_at: Time,
     /// When it was used last, to the minute; none: never.
     pub last_used_at: Option<Time>,
-    /// When it was ended before its time; none as well where it was with the keys of everybody.
+    /// When it was ended before its time; none also where it ended with the keys of everybody.
     pub ended_at: Option<Time>,
-    /// Why it was.
+    /// Why it was ended before its time.
     pub end_reason: Option<ApiKeyEnd>,
 }
 
@@ -99,7 +99,7 @@ pub struct Wanted {
 
 impl Wanted {
     fn filter(&self, plan: &Plan<'_>, user: UserId) -> Predicate {
-        if self.include_ended { of(user) } else { alive_of(plan, user) }
+        if self.include_ended { Predicate::equals("user_id", user.0) } else { alive_of(plan, user) }
     }
 }
 

@@ -16,21 +16,14 @@ pub use list::{ApiKeyView, ListApiKeys, ListApiKeysOf};
 pub use revoke::RevokeApiKey;
 pub(super) use revoke::end_all;
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Visible, plan::Plan};
+use super::{Visible, alive, plan::Plan};
 use crate::{
     credentials::api_key::beginning,
-    model::{
-        api_key::ApiKey,
-        error::Error,
-        id::UserId,
-        predicate::{Comparison, Predicate},
-        time::Time,
-        value::Value,
-    },
+    model::{api_key::ApiKey, error::Error, id::UserId, predicate::Predicate, time::Time},
     net::network,
 };
 
@@ -55,31 +48,20 @@ impl Networks {
 }
 
 /// Why a key may not be used: for the audit log, and for nobody who gives one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// It is not the account's.
-    Unknown,
-    /// Its secret is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeyRefusal {
+    #[error("it is another account's")]
+    Account,
+    #[error("its secret is wrong")]
     Secret,
+    #[error("it was ended")]
     Ended,
+    #[error("it has expired")]
     Expired,
-    /// It is used from elsewhere.
+    #[error("it is not for this address")]
     Network,
-    /// Its user may do nothing.
+    #[error("its user is not active")]
     Owner,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "it is another account's",
-            Self::Secret => "its secret is wrong",
-            Self::Ended => "it was ended",
-            Self::Expired => "it has expired",
-            Self::Network => "it is not for this address",
-            Self::Owner => "its user is not active",
-        })
-    }
 }
 
 impl ApiKey {
@@ -99,14 +81,14 @@ impl ApiKey {
         networks: &Networks,
         client: Option<IpAddr>,
         (era, now): (i64, Time),
-    ) -> Result<(), Refused> {
+    ) -> Result<(), KeyRefusal> {
         if self.is_ended(era) {
-            return Err(Refused::Ended);
+            return Err(KeyRefusal::Ended);
         }
         if now >= self.expires_at {
-            return Err(Refused::Expired);
+            return Err(KeyRefusal::Expired);
         }
-        if networks.contains(client) { Ok(()) } else { Err(Refused::Network) }
+        if networks.contains(client) { Ok(()) } else { Err(KeyRefusal::Network) }
     }
 }
 
@@ -115,7 +97,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// What the keys of a user begin with that are good still, the oldest first.
-pub(super) async fn alive(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, Error> {
+pub(super) async fn beginnings(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, Error> {
     let mut keys: Vec<ApiKey> = plan.reads().all(alive_of(plan, user)).await?;
     keys.sort_unstable_by_key(|key| (key.created_at, key.id));
     Ok(keys.iter().map(|key| beginning(key.id)).collect())
@@ -123,19 +105,5 @@ pub(super) async fn alive(plan: &Plan<'_>, user: UserId) -> Result<Vec<String>, 
 
 /// A user's keys that were not ended and have time left.
 fn alive_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let now = Value::Time(plan.now.as_microsecond());
-    not_ended_of(plan, user).and(Predicate::Compare("expires_at".into(), Comparison::Greater, now))
-}
-
-fn of(user: UserId) -> Predicate {
-    Predicate::equals("user_id", user.0)
-}
-
-/// A user's keys that were not ended.
-fn not_ended_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let is_of_now = match plan.key_era() {
-        0 => Predicate::Always,
-        era => Predicate::Compare("era".into(), Comparison::GreaterOrEqual, Value::Int(era)),
-    };
-    Predicate::all([of(user), Predicate::equals("ended_at", Value::Null), is_of_now])
+    alive::alive_of(user, plan.key_era(), plan.now)
 }

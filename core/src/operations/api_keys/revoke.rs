@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{ApiKeyEnd, not_ended_of};
+use super::ApiKeyEnd;
 use crate::{
     model::{
         api_key::ApiKey,
@@ -12,7 +12,7 @@ use crate::{
         time::Time,
     },
     operations::{
-        Access, Operation, actor::Actor, administrators, notices, plan::Plan, reads::Reads, services::Services,
+        Access, Operation, actor::Actor, administrators, alive, notices, plan::Plan, reads::Reads, services::Services,
         users::existing,
     },
 };
@@ -56,7 +56,7 @@ impl Operation for RevokeApiKey {
         }
         if plan.actor.user_id() != Some(key.user_id) {
             let user = existing(plan.reads(), key.user_id).await?;
-            notices::tell(plan, NoticeKind::ApiKeyRevoked, &user)?;
+            notices::tell_of_staff(plan, NoticeKind::ApiKeyRevoked, &user)?;
         }
         plan.audit("api_keys.revoke", Some(("api_key", key.id.to_string())), None);
         end(plan, key, ApiKeyEnd::Revoked);
@@ -67,7 +67,7 @@ impl Operation for RevokeApiKey {
 /// Plans the end of all keys of a user, also of those that have expired: the clock may be ahead. Whoever makes one meanwhile moves
 /// the credential, which is to be written by this plan and was read before.
 pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: ApiKeyEnd) -> Result<()> {
-    let keys: Vec<ApiKey> = plan.reads().all(not_ended_of(plan, user)).await?;
+    let keys: Vec<ApiKey> = plan.reads().all(alive::not_ended_of(user, plan.key_era())).await?;
     keys.into_iter().for_each(|key| end(plan, key, why));
     Ok(())
 }

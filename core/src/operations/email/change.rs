@@ -18,7 +18,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         links, notices,
         plan::Plan,
         services::Services,
@@ -77,8 +77,7 @@ impl Operation for ChangeEmail {
         if user.email.as_ref() == Some(email) {
             return Err(wrong("email", FieldCode::Disagrees, "must not be the present address"));
         }
-        let credential = epochs::credential_of(plan, user.id).await?;
-        let other = (email, links::epoch_of(credential.as_ref()));
+        let other = (email, epochs::credential_or_empty(plan, user.id).await?.epoch);
         notices::ask_for_oneself(plan, NoticeKind::EmailChange, &user, Some(other)).await?;
         plan.audit("email.change", Some(("user", user.id.to_string())), None);
         Ok(())
@@ -104,23 +103,23 @@ impl Operation for ConfirmEmail {
             return Err(links::void());
         }
         opened.link.use_up(plan);
-        let (user, _) = changed(plan, &opened.user, &opened.link.address, Keys::Kept).await?;
-        if !undoable(plan, &opened.user, &opened.link).await? {
+        let (user, _) = change_address(plan, &opened.user, &opened.link.address, ApiKeyFate::Kept).await?;
+        if !offer_undo(plan, &opened.user, &opened.link).await? {
             notices::tell(plan, NoticeKind::EmailChanged, &opened.user)?;
         }
         notices::tell(plan, NoticeKind::EmailChanged, &user)?;
         plan.audit("email.confirm", Some(("user", user.id.to_string())), None);
-        let proved = sessions::proved(&session);
+        let proved = sessions::proof_of(&session);
         renew(plan, user, &session, proved).await
     }
 }
 
 /// Plans that a user has proved another address, after which nothing counts that was proved before.
-pub(super) async fn changed(
+pub(super) async fn change_address(
     plan: &mut Plan<'_>,
     before: &User,
     address: &str,
-    keys: Keys,
+    keys: ApiKeyFate,
 ) -> Result<(User, Credential)> {
     // Conditions may read it.
     plan.move_authority(before.id).await?;
@@ -137,7 +136,7 @@ pub(super) async fn changed(
 
 /// Plans that the former address can undo it, and is nobody else's until then; whether it can. One that was never proved may
 /// have been mistyped: whoever has it gets no account by that.
-async fn undoable(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<bool> {
+async fn offer_undo(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<bool> {
     let is_other = |address: &&String| !text::is_same_mailbox(address, &by.address);
     let Some(former) = before.email.as_ref().filter(is_other) else { return Ok(false) };
     // Two mailboxes of compatible letters are one name, which the account has.

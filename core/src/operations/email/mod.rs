@@ -6,4 +6,4 @@ mod revert;
 pub use super::sessions::Tokens;
 pub use change::{ChangeEmail, ConfirmEmail};
 pub use revert::RevertEmail;
-pub(super) use revert::settle;
+pub(super) use revert::forbid_undo;

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::change::changed;
+use super::change::change_address;
 use crate::{
     model::{
         deferred::IS_PAGE,
@@ -16,7 +16,7 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation, administrators, epochs::Keys, factors, links, notices, plan::Plan, services::Services,
+        Access, Operation, administrators, epochs::ApiKeyFate, factors, links, notices, plan::Plan, services::Services,
         users::unlink_since,
     },
 };
@@ -66,7 +66,7 @@ impl Operation for RevertEmail {
         } else if factors::end_after(plan, before, link.epoch).await? {
             notices::tell(plan, NoticeKind::FactorRemoved, before)?;
         }
-        let (user, credential) = changed(plan, before, &link.address, Keys::Ended).await?;
+        let (user, credential) = change_address(plan, before, &link.address, ApiKeyFate::Ended).await?;
         unlink_since(plan, user.id, (link.epoch, link.created_at)).await?;
         let epoch = credential.epoch;
         plan.follow(Some(&credential), credential.clone().without_password());
@@ -78,7 +78,7 @@ impl Operation for RevertEmail {
 }
 
 /// Plans that nobody undoes the changes of a user's address any more: somebody else has changed it since.
-pub(in crate::operations) async fn settle(plan: &mut Plan<'_>, user: &User) -> Result<()> {
+pub(in crate::operations) async fn forbid_undo(plan: &mut Plan<'_>, user: &User) -> Result<()> {
     // There are none in a page.
     if IS_PAGE {
         return Ok(());

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     FactorSetup, FactorView,
     adopt::{Enrolled, New, adopt, require_room},
-    begun, of, require_offered,
+    begin_setup, of, require_offered,
 };
 use crate::{
     credentials::{digits, totp},
@@ -18,16 +18,17 @@ use crate::{
         factor::{Factor, FactorKind, FactorState},
         proof::{Proof, Proved},
         secret::Secret,
+        session::Session,
         text,
         time::Time,
         user::User,
     },
     operations::{
-        Access, Operation, epochs, links,
+        Access, Operation, epochs,
         plan::Plan,
         services::Services,
         sessions::{self, Tokens, own, own_among_all, renew},
-        sign_in::{self, Steps},
+        sign_in::{self, Challenges},
         users::existing,
     },
 };
@@ -90,11 +91,10 @@ impl Operation for StartFactor {
         let session = own(plan).await?;
         let user = existing(plan.reads(), session.user_id).await?;
         require_room(&of(plan, user.id).await?, FactorKind::Totp)?;
-        let credential = epochs::credential_of(plan, user.id).await?;
+        let epoch = epochs::credential_or_empty(plan, user.id).await?.epoch;
         plan.check(&user);
-        let epoch = links::epoch_of(credential.as_ref());
         let challenge = sign_in::challenge(plan, &user, epoch, ChallengePurpose::AddFactor)?;
-        let setup = begun(plan, challenge, &user)?;
+        let setup = begin_setup(plan, challenge, &user)?;
         plan.make_room(user.id).await?;
         Ok(setup)
     }
@@ -114,22 +114,29 @@ impl Operation for AddFactor {
     }
 
     async fn plan(added: &Self, (): (), plan: &mut Plan<'_>) -> Result<AddedFactor> {
-        require_offered(plan)?;
-        let session = own_among_all(plan).await?;
-        let challenge = plan.challenge_for(ChallengePurpose::AddFactor, &added.challenge).await?;
-        let user = existing(plan.reads(), session.user_id).await?;
-        let credential = epochs::credential_of(plan, user.id).await?;
-        let is_own = challenge.user_id == Some(user.id);
-        if !is_own || !challenge.is_open(links::epoch_of(credential.as_ref()), plan) {
-            return Err(sign_in::void());
-        }
+        let (session, user, challenge) = own_challenge(plan, ChallengePurpose::AddFactor, &added.challenge).await?;
         let (enrolled, _) = enrol(plan, &user, &challenge, &added.code, added.name.clone()).await?;
         plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), seed: None, ..challenge.clone() });
-        let before = sessions::proved(&session);
+        let before = sessions::proof_of(&session);
         let proved = Proved { by: before.by.with(Proof::Totp), ..before };
         let tokens = renew(plan, user, &session, proved).await?;
         Ok(AddedFactor { factor: enrolled.factor, tokens, recovery_codes: enrolled.recovery_codes })
     }
+}
+
+/// The caller's session, its account, and the challenge by which it began to add a second factor, if that is good still.
+pub(super) async fn own_challenge(
+    plan: &mut Plan<'_>,
+    purpose: ChallengePurpose,
+    text: &Secret,
+) -> Result<(Session, User, Challenge)> {
+    require_offered(plan)?;
+    let session = own_among_all(plan).await?;
+    let challenge = plan.challenge_for(purpose, text).await?;
+    let user = existing(plan.reads(), session.user_id).await?;
+    let epoch = epochs::credential_or_empty(plan, user.id).await?.epoch;
+    let is_good = challenge.user_id == Some(user.id) && challenge.is_open(epoch, plan);
+    if is_good { Ok((session, user, challenge)) } else { Err(sign_in::void()) }
 }
 
 /// Plans that the app that a challenge set up is added, if the code is of it, and says of which step the code is.

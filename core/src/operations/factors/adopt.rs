@@ -7,15 +7,14 @@ use crate::{
         error::{Error, Reason, Result},
         factor::{Factor, FactorKind, FactorState},
         id::UserId,
-        link::LinkPurpose,
         notice::NoticeKind,
         secret::Secret,
         session::SessionEnd,
         user::User,
     },
     operations::{
-        epochs::{self, Keys, Password},
-        links, notices,
+        epochs::{self, ApiKeyFate, Password},
+        notices,
         plan::Plan,
     },
 };
@@ -59,25 +58,22 @@ pub(super) async fn adopt(plan: &mut Plan<'_>, user: &User, new: New) -> Result<
     let (known, kind) = (of(plan, user.id).await?, new.factor.kind);
     require_room(&known, kind)?;
     plan.check(user);
-    let epoch = links::epoch_of(epochs::credential_of(plan, user.id).await?.as_ref());
+    let epoch = epochs::credential_or_empty(plan, user.id).await?.epoch;
     let factor = plan.follow(None, Factor { epoch: epoch + 1, ..new.factor });
     let state = plan.follow(None, new.state);
-    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, Keys::Kept).await?;
+    let advanced = epochs::advance(plan, user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
     let since = Some(advanced.second_factor_since.unwrap_or(plan.now));
     let handle = advanced.handle.clone().or(new.handle);
     let credential =
         plan.follow(Some(&advanced), Credential { second_factor_since: since, handle, ..advanced.clone() });
     let is_first = known.is_empty();
-    let recovery_codes = if is_first { recovery::renewed(plan, user.id, epoch + 1).await? } else { Vec::new() };
+    let recovery_codes = if is_first { recovery::replace(plan, user.id, epoch + 1).await? } else { Vec::new() };
     // Whoever has the password alone may be the one that adds the first, and a passkey signs in by itself: the account's owner
     // can undo it.
-    let is_undoable = (is_first || kind == FactorKind::Passkey) && user.email_verified;
-    match user.email.as_ref().filter(|_| is_undoable && plan.services.has_notifier()) {
-        Some(address) => {
-            let link = links::make(plan, user, epoch, LinkPurpose::EmailRevert, address)?;
-            notices::tell_by_link(plan, NoticeKind::FactorAdded, user, link)?;
-        }
-        None => notices::tell(plan, NoticeKind::FactorAdded, user)?,
+    if is_first || kind == FactorKind::Passkey {
+        notices::tell_with_undo(plan, NoticeKind::FactorAdded, user, epoch)?;
+    } else {
+        notices::tell(plan, NoticeKind::FactorAdded, user)?;
     }
     plan.audit("factors.add", Some(("user", user.id.to_string())), Some(kind.to_string()));
     Ok(Enrolled { factor: FactorView::of(&factor, &state), credential, recovery_codes })

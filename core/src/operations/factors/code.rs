@@ -40,7 +40,7 @@ const FAR_AHEAD: i64 = 24 * 3600 / totp::STEP_SECONDS;
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
-pub(in crate::operations) async fn proved(
+pub(in crate::operations) async fn prove_by_code(
     plan: &mut Plan<'_>,
     user: &User,
     by: FactorTry,
@@ -50,7 +50,7 @@ pub(in crate::operations) async fn proved(
     let standing = plan.standing(&tried).await?;
     let factors = of(plan, user.id).await?;
     if let Some(proof) = accepted(plan, user, &factors, typed).await? {
-        plan.held(&tried, &standing);
+        plan.record_success(&tried, &standing);
         return Ok(Some(proof));
     }
     let apps = factors.iter().filter(|(factor, _)| factor.kind == FactorKind::Totp);
@@ -64,9 +64,9 @@ pub(in crate::operations) async fn proved(
             plan.audit("factors.suspended", Some(("user", user.id.to_string())), Some(factor.kind.to_string()));
         }
     }
-    if plan.failed(&tried, &standing) {
+    if plan.record_failure(&tried, &standing) {
         // Whoever types codes has the password.
-        notices::tell_sometimes(plan, NoticeKind::FactorFailed, user).await?;
+        notices::tell_sometimes(plan, notices::tell, NoticeKind::FactorFailed, user).await?;
     }
     Ok(None)
 }
@@ -134,7 +134,7 @@ pub(in crate::operations) async fn answered(plan: &Plan<'_>, challenge: &Challen
 ///
 /// # Errors
 /// `VALIDATION_ERROR` for a code that is not given, or not good; `RATE_LIMIT_EXCEEDED`.
-pub(in crate::operations) async fn proved_again(
+pub(in crate::operations) async fn require_code(
     plan: &mut Plan<'_>,
     user: &User,
     session: &Session,
@@ -146,7 +146,7 @@ pub(in crate::operations) async fn proved_again(
             FieldCode::Required,
             "is required: the account has a second factor; a passkey proves it by `sessions.step_up_passkey`",
         ),
-        Some(typed) => match proved(plan, user, FactorTry::Session(session.id.0), typed).await? {
+        Some(typed) => match prove_by_code(plan, user, FactorTry::Session(session.id.0), typed).await? {
             Some((proof, _)) => return Ok(proof),
             None => wrong("code", FieldCode::Incorrect, "is not a code that is good now"),
         },

@@ -22,14 +22,14 @@ pub use super::sessions::Tokens;
 pub use crate::model::factor::FactorKind;
 pub use add::{AddFactor, AddedFactor, StartFactor};
 pub(super) use add::{enrol, valid_name};
-pub(super) use code::{answered, proved, proved_again};
+pub(super) use code::{answered, prove_by_code, require_code};
 pub use list::{FactorList, FactorView, FormerFactorView, ListFactors};
 pub use passkeys::{AddPasskey, PasskeyOptions, StartPasskey};
 pub use recovery::{MakeRecoveryCodes, RecoveryCodes};
 pub use remove::{RemoveFactor, ResetFactorsOf};
 pub(super) use remove::{end_after, end_all};
 pub use setup::FactorSetup;
-pub(super) use setup::{begun, require_offered};
+pub(super) use setup::{begin_setup, require_offered};
 
 use super::{administrators, plan::Plan};
 use crate::{
@@ -40,7 +40,6 @@ use crate::{
         error::Result,
         factor::{Factor, FactorState},
         id::UserId,
-        predicate::Predicate,
         proof::Proof,
         registry::Guard,
         role_assignment::RoleAssignment,
@@ -49,7 +48,7 @@ use crate::{
 
 /// A user's second factors, in the order in which they were added.
 pub(super) async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<(Factor, FactorState)>> {
-    let factors: Vec<Factor> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
+    let factors: Vec<Factor> = plan.reads().of_user(user).await?;
     let states: Vec<FactorState> = plan.reads().many(factors.iter().map(|factor| (factor.id,))).await?;
     let state_of = |factor: &Factor| states.iter().find(|state| state.factor_id == factor.id).cloned();
     let mut both: Vec<_> = factors.into_iter().filter_map(|factor| Some((state_of(&factor)?, factor))).collect();

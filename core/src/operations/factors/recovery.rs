@@ -12,8 +12,8 @@ use crate::{
         factor::RecoveryCode,
         id::UserId,
         notice::NoticeKind,
-        predicate::Predicate,
         secret::Secret,
+        text::hex,
         time::Time,
     },
     operations::{Access, Operation, epochs, notices, plan::Plan, services::Services, sessions::own, users::existing},
@@ -64,7 +64,7 @@ impl Operation for MakeRecoveryCodes {
         // Whoever removes the last factor meanwhile removes these, too.
         plan.check(&credential);
         plan.check(&user);
-        let codes = renewed(plan, user.id, credential.epoch).await?;
+        let codes = replace(plan, user.id, credential.epoch).await?;
         notices::tell(plan, NoticeKind::RecoveryCodesMade, &user)?;
         plan.audit("factors.recovery_codes", Some(("user", user.id.to_string())), None);
         Ok(RecoveryCodes { codes })
@@ -72,7 +72,7 @@ impl Operation for MakeRecoveryCodes {
 }
 
 /// Plans new codes in the place of those that there are.
-pub(super) async fn renewed(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<Vec<Secret>> {
+pub(super) async fn replace(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<Vec<Secret>> {
     end(plan, user).await?;
     let mut codes = Vec::with_capacity(COUNT);
     for _ in 0..COUNT {
@@ -92,7 +92,7 @@ pub(super) async fn end(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
 
 /// Plans that those are gone that were made after an epoch; whether there was one.
 pub(super) async fn end_after(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> Result<bool> {
-    let codes = of(plan, user).await?;
+    let codes: Vec<RecoveryCode> = plan.reads().of_user(user).await?;
     let going: Vec<_> = codes.iter().filter(|code| code.epoch > epoch).collect();
     going.iter().for_each(|code| plan.follow_delete(*code));
     Ok(!going.is_empty())
@@ -100,12 +100,9 @@ pub(super) async fn end_after(plan: &mut Plan<'_>, user: UserId, epoch: i64) -> 
 
 /// How many can be used still.
 pub(super) async fn count_left(plan: &Plan<'_>, user: UserId) -> Result<i64> {
-    let left = of(plan, user).await?.iter().filter(|code| code.used_at.is_none()).count();
+    let codes: Vec<RecoveryCode> = plan.reads().of_user(user).await?;
+    let left = codes.iter().filter(|code| code.used_at.is_none()).count();
     Ok(i64::try_from(left).unwrap_or(i64::MAX))
-}
-
-async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RecoveryCode>> {
-    plan.reads().all(Predicate::equals("user_id", user.0)).await
 }
 
 /// Plans the use of a code, if it is one that was not used.
@@ -133,5 +130,5 @@ async fn found(plan: &Plan<'_>, user: UserId, typed: &Secret) -> Result<Option<R
 fn hash(user: UserId, typed: &Secret) -> Option<String> {
     let letters = letters::meant(typed, LETTERS)?;
     let hash = Sha256::new().chain_update(user.0.as_bytes()).chain_update(letters.expose()).finalize();
-    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(&hash))
 }

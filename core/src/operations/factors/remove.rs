@@ -19,7 +19,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         notices,
         plan::Plan,
         reads::Reads,
@@ -80,10 +80,10 @@ impl Operation for RemoveFactor {
             require_not_demanded(plan, user.id).await?;
         }
         unless_page(Ok(()), || Box::pin(ways_in::require_without_factors(plan, user.id, &going, &staying))).await?;
-        end(plan, &user, going, staying.is_empty(), Keys::Kept).await?;
+        end(plan, &user, going, staying.is_empty(), ApiKeyFate::Kept).await?;
         notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
         plan.audit("factors.remove", Some(("user", user.id.to_string())), None);
-        let proved = sessions::proved(&session);
+        let proved = sessions::proof_of(&session);
         renew(plan, user, &session, proved).await
     }
 }
@@ -111,7 +111,7 @@ impl Operation for ResetFactorsOf {
             unless_page(Ok(()), || Box::pin(require_other_way_in(plan, user.id))).await?;
         }
         if end_all(plan, &user).await? {
-            notices::tell(plan, NoticeKind::FactorRemoved, &user)?;
+            notices::tell_of_either(plan, NoticeKind::FactorRemoved, &user)?;
             plan.audit("factors.reset_of", Some(("user", user.id.to_string())), None);
         }
         Ok(())
@@ -141,7 +141,7 @@ pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: &User) -> 
     if known.is_empty() && !owes_one(plan, user.id).await? {
         return Ok(had_codes);
     }
-    end(plan, user, known, true, Keys::Ended).await?;
+    end(plan, user, known, true, ApiKeyFate::Ended).await?;
     Ok(true)
 }
 
@@ -158,7 +158,7 @@ pub(in crate::operations) async fn end_after(plan: &mut Plan<'_>, user: &User, e
     let since = credential.and_then(|credential| credential.second_factor_since);
     // The time that the first of them has, whatever the clocks say.
     let has_first = going.iter().any(|(factor, _)| Some(factor.added_at) == since);
-    end(plan, user, going, staying.is_empty() && has_first, Keys::Ended).await?;
+    end(plan, user, going, staying.is_empty() && has_first, ApiKeyFate::Ended).await?;
     Ok(true)
 }
 
@@ -168,7 +168,7 @@ async fn end(
     user: &User,
     going: Vec<(Factor, FactorState)>,
     are_all: bool,
-    keys: Keys,
+    keys: ApiKeyFate,
 ) -> Result<()> {
     unless_page(Ok(()), || Box::pin(end_passkeys(plan, user.id, &going))).await?;
     // What is kept of them goes with the user, whoever deletes that meanwhile.

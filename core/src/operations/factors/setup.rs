@@ -49,7 +49,11 @@ pub(in crate::operations) fn new_seed(services: &Services) -> Result<Secret> {
 }
 
 /// Plans that an app is being added by the challenge, and says how it is set up; the same again if it was asked before.
-pub(in crate::operations) fn begun(plan: &mut Plan<'_>, challenge: Challenge, user: &User) -> Result<FactorSetup> {
+pub(in crate::operations) fn begin_setup(
+    plan: &mut Plan<'_>,
+    challenge: Challenge,
+    user: &User,
+) -> Result<FactorSetup> {
     let services = plan.services;
     let challenge = match challenge.seed {
         Some(_) => challenge,
@@ -61,9 +65,7 @@ pub(in crate::operations) fn begun(plan: &mut Plan<'_>, challenge: Challenge, us
     };
     let seed = challenge.seed.clone().ok_or_else(|| Error::new(Reason::Internal, "a seed was just made"))?;
     let issuer = services.config.application_name.as_deref().unwrap_or(&services.config.issuer);
-    let account = [&user.email, &user.username].into_iter().flatten().next().cloned();
-    let account = account.unwrap_or_else(|| user.id.to_string());
-    let uri = totp::uri(issuer, &account, &seed);
+    let uri = totp::uri(issuer, &user.sign_in_name(), &seed);
     Ok(FactorSetup {
         challenge: challenge.sign(services)?,
         qr_svg: totp::qr_svg(&uri)?,

@@ -11,7 +11,6 @@ use crate::{
     model::{
         credential::Challenge,
         error::{Error, Reason, Result},
-        link::LinkPurpose,
         notice::NoticeKind,
         secret::Secret,
         session::Session,
@@ -20,7 +19,7 @@ use crate::{
     operations::{
         Access, Operation, epochs,
         issuers::Read,
-        links, notices,
+        notices,
         plan::Plan,
         services::Services,
         sessions::own,
@@ -137,17 +136,10 @@ impl Operation for LinkIdentity {
         }
         // Two who link at once find this moved, and so does whoever was about to sign in by a token of before.
         let credential = epochs::void_steps(plan, &user).await?;
-        let epoch = credential.epoch - 1;
         sign_in::use_up(plan, &asked, &user, credential.epoch, None)?;
         foreign.use_up(plan, &user, credential.epoch, None)?;
         let identity = link(plan, user.id, &foreign.identity, Some(credential.epoch)).await?;
-        match user.email.as_ref().filter(|_| user.email_verified && plan.services.has_notifier()) {
-            Some(address) => {
-                let undo = links::make(plan, &user, epoch, LinkPurpose::EmailRevert, address)?;
-                notices::tell_by_link(plan, NoticeKind::IdentityLinked, &user, undo)?;
-            }
-            None => notices::tell(plan, NoticeKind::IdentityLinked, &user)?,
-        }
+        notices::tell_with_undo(plan, NoticeKind::IdentityLinked, &user, credential.epoch - 1)?;
         plan.audit("identities.link", Some(("user", user.id.to_string())), Some(identity.issuer.clone()));
         Ok(identity.into())
     }

@@ -14,16 +14,15 @@ use crate::model::{
     error::Result,
     id::{IdentityId, UserId},
     identity::Identity,
-    predicate::Predicate,
     time::Time,
 };
 
-/// Lists whom the caller's account stands for at other issuers, in the order in which they were linked.
+/// Lists the identities at other issuers that the caller's account is linked to, in the order in which they were linked.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListIdentities {}
 
-/// That an account stands for somebody whom another issuer knows.
+/// An identity at another issuer that an account is linked to: its subject signs in to the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct IdentityView {
@@ -65,7 +64,7 @@ impl Operation for ListIdentities {
 
 /// What an account stands for, in the order in which it was linked.
 async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<Identity>> {
-    let mut all: Vec<Identity> = plan.reads().all(Predicate::equals("user_id", user.0)).await?;
+    let mut all: Vec<Identity> = plan.reads().of_user(user).await?;
     all.sort_unstable_by_key(|identity| identity.id);
     Ok(all)
 }

@@ -57,7 +57,7 @@ impl Operation for UnlinkIdentity {
         // Two who take away a way in at once find this moved, and so does whoever signs in by it meanwhile, or is half-way.
         epochs::void_steps(plan, &user).await?;
         for session in sessions::all_of(plan, user.id).await? {
-            if sessions::proved(&session).by.has(Proof::External) {
+            if sessions::proof_of(&session).by.has(Proof::External) {
                 sessions::end(plan, session, SessionEnd::CredentialChanged);
             }
         }

@@ -20,7 +20,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         limits::{self, Claimed, Standing, Tries, Try},
         links::void,
         notices,
@@ -214,7 +214,7 @@ impl Accepting {
         let hash = self.hash(plan, told).await?;
         verification::void_others(plan, &user).await?;
         let chosen = Password::Chosen { hash, is_short: fields.is_password_short };
-        let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, chosen, Keys::Ended).await?;
+        let credential = epochs::advance(plan, &user, SessionEnd::CredentialChanged, chosen, ApiKeyFate::Ended).await?;
         let before = user.clone();
         let named = User {
             username: fields.username.or(user.username),
@@ -225,7 +225,7 @@ impl Accepting {
             ..user
         };
         plan.rename("username", before.username.as_deref(), named.username.as_deref(), named.id).await?;
-        notices::tell_of_username(plan, &before, &named).await?;
+        notices::tell_of_username(plan, notices::tell, &before, &named).await?;
         let named = plan.follow(Some(&before), named);
         verification::prove(plan, &named, Some(credential)).await?;
         limits::forget(plan, &named).await?;
@@ -310,7 +310,7 @@ type Told<'t> = (&'t Try, &'t Standing);
 
 /// Plans that such an answer counts: nobody is invited to ask for one name, or one password, after the other.
 fn refuse(plan: &mut Plan<'_>, (tried, standing): Told<'_>, wrong: Error) -> Error {
-    plan.failed(tried, standing);
+    plan.record_failure(tried, standing);
     plan.refuse(wrong.clone());
     wrong
 }

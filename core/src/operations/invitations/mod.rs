@@ -22,10 +22,7 @@ pub use revoke::RevokeInvitation;
 
 use super::{links::void, plan::Plan, services::Services};
 use crate::{
-    credentials::{
-        keys::Root,
-        signed_id::{self, Purpose},
-    },
+    credentials::signed_id::{self, Purpose},
     model::{
         error::Result,
         id::{InvitationId, UserId},
@@ -42,8 +39,7 @@ const INVITE: &str = "user:invite";
 impl Invitation {
     /// What is mailed of it, and handed back.
     pub(super) fn secret(&self, services: &Services) -> Result<Secret> {
-        let keys = services.keys();
-        signed_id::issue(&keys.root(services.now()).signed_ids[..], Purpose::Invitation, self.id.0, &self.bound())
+        services.sign_id(Purpose::Invitation, self.id.0, &self.bound())
     }
 
     /// What its MAC holds beside its purpose and its id.
@@ -87,9 +83,7 @@ async fn open_of(plan: &Plan<'_>, email: &str) -> Result<Option<Invitation>> {
 async fn open(plan: &mut Plan<'_>, secret: &Secret) -> Result<Invitation> {
     let id = InvitationId(signed_id::read(Purpose::Invitation, secret).map_err(|_| void())?);
     let invitation: Invitation = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let bound = invitation.bound();
-    let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], Purpose::Invitation, secret, &bound);
-    plan.by_root(verify).map_err(|_| void())?;
+    plan.verify_id(Purpose::Invitation, secret, &invitation.bound()).map_err(|_| void())?;
     // One in whose place another was made while the clock was ahead has not ended, but is not the one that has the claim.
     let is_the_one = plan.holder(Claim::INVITATION, &invitation.email).await? == Some(invitation.id.to_string());
     if is_the_one && invitation.is_open(plan.now) { Ok(invitation) } else { Err(void()) }

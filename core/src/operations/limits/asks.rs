@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
-    lanes::{Claimed, Keys, Lane, Side, Try, canonical, known_device, network, networks},
+    lanes::{Claimed, Lane, LaneKeys, Side, Try, canonical, known_device, network},
     quota::Quota,
 };
 use crate::{
@@ -32,8 +32,8 @@ impl Try {
         to: Option<&str>,
         now: Time,
     ) -> Result<Self> {
-        let keys = Keys { services };
-        let mut side = of_address(&keys, actor)?;
+        let keys = LaneKeys { services };
+        let mut side = Side { lanes: keys.of_address("asks of address", actor, OF_ADDRESS)?, ..Side::default() };
         let (whose, id) = match *claimed {
             Claimed::Name(name, owner, token) => match known_device(services, owner, token, now) {
                 Some(device) => ("device", device.as_bytes().to_vec()),
@@ -65,7 +65,7 @@ impl Try {
 
     /// Inviting whoever has an address. Who may invite asks for many, but nobody is mailed more often than by asking for itself.
     pub(in crate::operations) fn inviting(services: &Services, actor: &Actor, to: &str) -> Result<Self> {
-        let (keys, kind) = (Keys { services }, NoticeKind::Invitation);
+        let (keys, kind) = (LaneKeys { services }, NoticeKind::Invitation);
         let mut side = Side::default();
         if let Some(user) = actor.user_id() {
             let key = keys.of(&format!("asks for {kind} by user"), user.0.as_bytes())?;
@@ -84,8 +84,8 @@ impl Try {
         issuer: Option<&str>,
         to: Option<&str>,
     ) -> Result<Self> {
-        let (keys, from) = (Keys { services }, actor.request.origin.address);
-        let mut side = of_address(&keys, actor)?;
+        let (keys, from) = (LaneKeys { services }, actor.request.origin.address);
+        let mut side = Side { lanes: keys.of_address("asks of address", actor, OF_ADDRESS)?, ..Side::default() };
         let at_once = from.map(|from| keys.of("registers at once", network(from).as_bytes())).transpose()?;
         if side.lanes.is_empty() {
             let key = match issuer {
@@ -102,7 +102,7 @@ impl Try {
 
     /// Telling a user of something that may come often.
     pub(in crate::operations) fn telling(services: &Services, kind: NoticeKind, user: UserId) -> Result<Self> {
-        let key = Keys { services }.of(&format!("told of {kind}"), user.0.as_bytes())?;
+        let key = LaneKeys { services }.of(&format!("told of {kind}"), user.0.as_bytes())?;
         let [_, quota] = OF_ONE;
         let mut side = Side::default();
         side.lanes.push(Lane { key, quota });
@@ -111,7 +111,7 @@ impl Try {
 }
 
 /// What counts for the address that is mailed, whoever asks; of strangers, who come from somewhere, for each of them, and more for all.
-fn of_mailed(keys: &Keys<'_>, kind: NoticeKind, to: &str, from: Option<IpAddr>) -> Result<Vec<Lane>> {
+fn of_mailed(keys: &LaneKeys<'_>, kind: NoticeKind, to: &str, from: Option<IpAddr>) -> Result<Vec<Lane>> {
     let to = canonical(to).into_bytes();
     let own = from.map(|from| [to.as_slice(), network(from).as_bytes()].concat());
     let times = if own.is_some() { STRANGERS_TIMES } else { 1 };
@@ -124,14 +124,4 @@ fn of_mailed(keys: &Keys<'_>, kind: NoticeKind, to: &str, from: Option<IpAddr>) 
         }
     }
     Ok(lanes)
-}
-
-/// What counts for an address alone.
-fn of_address(keys: &Keys<'_>, actor: &Actor) -> Result<Side> {
-    let mut side = Side::default();
-    for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
-        let key = keys.of("asks of address", network.as_bytes())?;
-        side.lanes.push(Lane { key, quota: OF_ADDRESS.times(times) });
-    }
-    Ok(side)
 }

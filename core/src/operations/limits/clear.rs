@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use uuid::Uuid;
 
 use super::{
-    lanes::{FactorTry, Keys, canonical},
+    lanes::{FactorTry, LaneKeys, canonical},
     tries::rows,
 };
 use crate::{
@@ -54,7 +54,7 @@ impl Operation for ClearLimits {
 
 /// Plans that a user's failed sign-ins by its password are forgotten.
 pub(in crate::operations) async fn forget(plan: &mut Plan<'_>, user: &User) -> Result<()> {
-    let keys = Keys { services: plan.services };
+    let keys = LaneKeys { services: plan.services };
     let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
     for name in [&user.email, &user.username].into_iter().flatten() {
         let name = canonical(name);
@@ -66,7 +66,7 @@ pub(in crate::operations) async fn forget(plan: &mut Plan<'_>, user: &User) -> R
 
 /// Plans that a user's wrong codes are forgotten: whoever reads its mail must not have more guesses by that.
 async fn forget_codes(plan: &mut Plan<'_>, user: &User) -> Result<()> {
-    let keys = Keys { services: plan.services };
+    let keys = LaneKeys { services: plan.services };
     let mut lanes = Vec::new();
     let nobody = Uuid::nil();
     for by in [FactorTry::Stranger, FactorTry::Device(nobody), FactorTry::Session(nobody)] {

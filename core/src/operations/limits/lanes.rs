@@ -75,7 +75,7 @@ pub(super) struct Side {
     /// Counts of failures in a row, and after how many there is no more trying.
     pub(super) in_a_row: Vec<(String, i64)>,
     /// Whether its password is hashed before those of strangers.
-    is_first: bool,
+    pub(super) is_first: bool,
 }
 
 /// So many tries of something.
@@ -91,7 +91,7 @@ pub(super) fn canonical(name: &str) -> String {
 
 /// What stands for a name that somebody typed who asked for a code.
 pub(in crate::operations) fn pseudonym_of(services: &Services, name: &str) -> Result<String> {
-    Keys { services }.pseudonym(name)
+    LaneKeys { services }.pseudonym(name)
 }
 
 /// A token of the device on which a user just signed in.
@@ -132,7 +132,7 @@ impl Try {
         claimed: &Claimed<'_>,
         now: Time,
     ) -> Result<Self> {
-        let keys = Keys { services };
+        let keys = LaneKeys { services };
         let is_first = matches!(claimed, Claimed::Session(..));
         let none = Self::of(Side { is_first, ..Side::default() });
         let Some(quota) = keys.quota() else { return Ok(none) };
@@ -149,10 +149,7 @@ impl Try {
         };
         let most = i64::from(services.config.lock_after_failures);
         let counted = |key: String| (most > 0).then_some((key, most));
-        let mut other = Side::default();
-        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
-            other.lanes.push(lane(keys.of("address", network.as_bytes())?, times));
-        }
+        let mut other = Side { lanes: keys.of_address("address", actor, quota)?, ..Side::default() };
         let at_once = other.lanes.first().map(|lane| lane.key.clone());
         other.lanes.push(lane(keys.name(&name)?, 1));
         other.in_a_row.extend(counted(keys.in_a_row(&name)?));
@@ -169,7 +166,7 @@ impl Try {
 
     /// A try at the second factor of a user whose first one is proved.
     pub(in crate::operations) fn factor(services: &Services, user: UserId, by: FactorTry) -> Result<Self> {
-        let keys = Keys { services };
+        let keys = LaneKeys { services };
         let Some(quota) = keys.quota() else { return Ok(Self::of(Side::default())) };
         let day = Quota { count: FACTOR_OF_DAY, period: DAY };
         let [all, in_a_row] = keys.factor(user, by)?;
@@ -197,12 +194,11 @@ impl Try {
         now: Time,
     ) -> Result<Self> {
         let claimed = Self::new(services, actor, &Claimed::Name("", owner, token), now)?;
-        let keys = Keys { services };
+        let keys = LaneKeys { services };
         let Some(quota) = keys.quota() else { return Ok(claimed) };
-        let mut other = Side::default();
+        let mut other = Side { lanes: keys.of_address("address", actor, quota)?, ..Side::default() };
         let mut own = name.as_bytes().to_vec();
-        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
-            other.lanes.push(Lane { key: keys.of("address", network.as_bytes())?, quota: quota.times(times) });
+        for (network, _) in actor.request.origin.address.into_iter().flat_map(networks) {
             own.extend(network.as_bytes());
         }
         let together = if other.lanes.is_empty() { 1 } else { TOGETHER_TIMES };
@@ -217,12 +213,9 @@ impl Try {
     /// A wrong answer of a passkey, which somebody sent who may be anybody. A right one needs no room: there is nothing to guess.
     /// Of a passkey that is known the account has tries of its own.
     pub(in crate::operations) fn answer(services: &Services, actor: &Actor, user: Option<&str>) -> Result<Self> {
-        let keys = Keys { services };
-        let mut side = Side::default();
-        let Some(quota) = keys.quota() else { return Ok(Self::of(side)) };
-        for (network, times) in actor.request.origin.address.into_iter().flat_map(networks) {
-            side.lanes.push(Lane { key: keys.of("address", network.as_bytes())?, quota: quota.times(times) });
-        }
+        let keys = LaneKeys { services };
+        let Some(quota) = keys.quota() else { return Ok(Self::of(Side::default())) };
+        let mut side = Side { lanes: keys.of_address("address", actor, quota)?, ..Side::default() };
         // Where no address is known, all answers of passkeys that nobody has are one lane.
         let user = user.unwrap_or_default().as_bytes();
         if !user.is_empty() || side.lanes.is_empty() {
@@ -255,10 +248,6 @@ impl Try {
 }
 
 impl Side {
-    pub(in crate::operations) const fn is_first(&self) -> bool {
-        self.is_first
-    }
-
     /// Waits until no more like it are looked at than there are tries in all; whether it had to.
     ///
     /// # Errors
@@ -270,17 +259,26 @@ impl Side {
     }
 }
 
-/// Who names lanes.
-pub(super) struct Keys<'s> {
+/// Names lanes: by pseudonyms, so that the storage has neither addresses nor what somebody typed.
+pub(super) struct LaneKeys<'s> {
     pub(super) services: &'s Services,
 }
 
-impl Keys<'_> {
+impl LaneKeys<'_> {
     /// How many tries there are; none: any number.
     fn quota(&self) -> Option<Quota> {
         let config = &self.services.config;
         let period = config.sign_in_seconds.saturating_mul(1_000_000);
         (config.sign_in_tries > 0).then_some(Quota { count: config.sign_in_tries, period })
+    }
+
+    /// What counts of a kind for the networks that a request came from; nothing, where they are not known.
+    pub(super) fn of_address(&self, kind: &str, actor: &Actor, quota: Quota) -> Result<Vec<Lane>> {
+        let networks = actor.request.origin.address.into_iter().flat_map(networks);
+        let lane = |(network, times): (String, u32)| {
+            Ok(Lane { key: self.of(kind, network.as_bytes())?, quota: quota.times(times) })
+        };
+        networks.map(lane).collect()
     }
 
     /// The tries of who typed a name.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
-    lanes::{Keys, networks},
+    lanes::{LaneKeys, networks},
     quota::Quota,
 };
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) fn rates(services: &Services, user: Option<UserId>, address: Option<I
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED` where there is none.
 pub(crate) async fn take_some(plan: &mut Plan<'_>, rate: &Rate, most: u32) -> Result<u32> {
-    let lane = Keys { services: plan.services }.of("rate", rate.of.as_bytes())?;
+    let lane = LaneKeys { services: plan.services }.of("rate", rate.of.as_bytes())?;
     let before: Option<Limit> = plan.reads().get(&(lane.clone(),)).await?;
     let (known, now) = (before.as_ref().map(|row| row.value), plan.now.as_microsecond());
     let (mut next, mut taken) = (known, 0);

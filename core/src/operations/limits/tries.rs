@@ -44,14 +44,14 @@ pub(in crate::operations) struct Standing {
 // Behind a box, so that it is there once, and not in each operation.
 #[portable_async]
 pub(in crate::operations) trait Tries {
-    /// How a try stands. An answer that says whether it holds needs what [`Tries::failed`] or [`Tries::held`] plan.
+    /// How a try stands. An answer that says whether it holds needs what [`Tries::record_failure`] or [`Tries::record_success`] plan.
     ///
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED` where there is no room for an answer any more.
     async fn standing(&mut self, tried: &Try) -> Result<Standing>;
 
     /// The try failed, and counts. Whether so many failed in a row now that no other is let in.
-    fn failed(&mut self, tried: &Try, standing: &Standing) -> bool;
+    fn record_failure(&mut self, tried: &Try, standing: &Standing) -> bool;
 
     /// Counts a try that failed, where there is room for the answer.
     ///
@@ -60,7 +60,7 @@ pub(in crate::operations) trait Tries {
     async fn count_failed(&mut self, tried: &Try) -> Result<()>;
 
     /// The try holds: it does not count, and those that failed in a row are forgotten.
-    fn held(&mut self, tried: &Try, standing: &Standing);
+    fn record_success(&mut self, tried: &Try, standing: &Standing);
 }
 
 /// Refuses a try for which there is no room, before anything is hashed, and waits where too many like it are hashed; whether
@@ -76,10 +76,10 @@ pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Res
         next(side, &rows, now).map(|_| side)
     };
     let side = found().await?;
-    let Some((turn, has_waited)) = side.turn(services).await? else { return Ok((None, side.is_first())) };
+    let Some((turn, has_waited)) = side.turn(services).await? else { return Ok((None, side.is_first)) };
     // Those before may have used up what there was.
     let side = if has_waited { found().await? } else { side };
-    Ok((Some(turn), side.is_first()))
+    Ok((Some(turn), side.is_first))
 }
 
 #[portable_async]
@@ -93,7 +93,7 @@ impl Tries for Plan<'_> {
         Ok(Standing { is_known, rows, next, is_locked })
     }
 
-    fn failed(&mut self, tried: &Try, standing: &Standing) -> bool {
+    fn record_failure(&mut self, tried: &Try, standing: &Standing) -> bool {
         let side = standing.side(tried);
         for (lane, next) in side.lanes.iter().zip(&standing.next) {
             let expires_at = Time::from_microsecond(*next).unwrap_or(self.now);
@@ -110,11 +110,11 @@ impl Tries for Plan<'_> {
 
     async fn count_failed(&mut self, tried: &Try) -> Result<()> {
         let standing = self.standing(tried).await?;
-        self.failed(tried, &standing);
+        self.record_failure(tried, &standing);
         Ok(())
     }
 
-    fn held(&mut self, tried: &Try, standing: &Standing) {
+    fn record_success(&mut self, tried: &Try, standing: &Standing) {
         for lane in &standing.side(tried).lanes {
             let row = standing.rows.get(&lane.key);
             // Whoever fails meanwhile may take the last place.

@@ -16,7 +16,6 @@ use crate::{
         error::{Error, Reason, Result},
         id::{LinkId, UserId},
         link::{LinkPurpose, OneTimeLink},
-        predicate::Predicate,
         secret::Secret,
         text,
         time::Time,
@@ -72,14 +71,7 @@ impl OneTimeLink {
         if let Some(code) = self.code(services)? {
             return Ok(format!("{}{}", self.purpose.signed().prefix(), code.expose()).into());
         }
-        let epoch = self.epoch.to_be_bytes();
-        let keys = services.keys();
-        signed_id::issue(
-            &keys.root(services.now()).signed_ids[..],
-            self.purpose.signed(),
-            self.id.0,
-            &self.bound(&epoch),
-        )
+        services.sign_id(self.purpose.signed(), self.id.0, &self.bound(&self.epoch.to_be_bytes()))
     }
 
     /// The digits that may be typed instead, where it is for that.
@@ -133,7 +125,7 @@ impl OneTimeLink {
 
     /// Whether it is good at this time for an account as it is now.
     pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, now: Time) -> bool {
-        let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epoch_of(credential);
+        let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epochs::epoch_of(credential);
         let is_of_address = || user.email.as_deref().is_some_and(|own| text::is_same_mailbox(own, &self.address));
         self.used_at.is_none()
             && now < self.expires_at
@@ -149,11 +141,6 @@ impl OneTimeLink {
     }
 }
 
-/// The epoch that links are made in.
-pub(super) fn epoch_of(credential: Option<&Credential>) -> i64 {
-    credential.map_or(Credential::FIRST_EPOCH, |credential| credential.epoch)
-}
-
 /// A link that is good, and the account that it is about. Whoever uses it up writes its row, and with it the credential or
 /// relies on that.
 pub(super) struct Opened {
@@ -164,14 +151,14 @@ pub(super) struct Opened {
 
 /// The account's link of a purpose to mail: a new one; the one that was mailed last, while it has half of its life left.
 /// So who asks in somebody's place neither ends what that one was mailed nor starves it.
-pub(super) async fn of(
+pub(super) async fn reuse_or_make(
     plan: &mut Plan<'_>,
     user: &User,
     credential: Option<&Credential>,
     purpose: LinkPurpose,
     address: &str,
 ) -> Result<OneTimeLink> {
-    let known: Vec<OneTimeLink> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+    let known: Vec<OneTimeLink> = plan.reads().of_user(user.id).await?;
     let half = plan.now.plus_seconds(purpose.seconds() / 2);
     let is_fresh = |link: &&OneTimeLink| {
         let is_same = link.purpose == purpose && text::is_same_mailbox(&link.address, address);
@@ -180,7 +167,7 @@ pub(super) async fn of(
     if let Some(link) = known.iter().filter(is_fresh).max_by_key(|link| link.expires_at) {
         return Ok(link.clone());
     }
-    make(plan, user, epoch_of(credential), purpose, address)
+    make(plan, user, epochs::epoch_of(credential), purpose, address)
 }
 
 /// Plans a new link.
@@ -228,10 +215,7 @@ pub(super) fn make_as(
 pub(super) async fn open(plan: &mut Plan<'_>, purpose: LinkPurpose, secret: &Secret) -> Result<Opened> {
     let id = LinkId(signed_id::read(purpose.signed(), secret).map_err(|_| void())?);
     let link: OneTimeLink = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let epoch = link.epoch.to_be_bytes();
-    let bound = link.bound(&epoch);
-    let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], purpose.signed(), secret, &bound);
-    plan.by_root(verify).map_err(|_| void())?;
+    plan.verify_id(purpose.signed(), secret, &link.bound(&link.epoch.to_be_bytes())).map_err(|_| void())?;
     let user: User = plan.reads().get(&(link.user_id,)).await?.ok_or_else(void)?;
     let credential = epochs::credential_of(plan, user.id).await?;
     let is_good = link.purpose == purpose && link.is_good(&user, credential.as_ref(), plan.now);

@@ -12,18 +12,20 @@ mod text;
 
 pub use crate::model::notice::{Notice, NoticeKind};
 pub use notifier::{Delivery, Notifier};
-pub(crate) use send::{Given, due, give, next_due, settle};
+pub(crate) use send::{Leased, due, lease, next_due, settle};
 
 use std::{net::IpAddr, time::Duration};
 
 use super::{
     limits::{Claimed, Tries, Try},
+    links,
     plan::Plan,
+    users,
 };
 use crate::model::{
     error::{Error, Reason, Result},
-    id::{LinkId, UserId},
-    link::OneTimeLink,
+    id::LinkId,
+    link::{LinkPurpose, OneTimeLink},
     notice::PendingNotice,
     predicate::Predicate,
     secret::Secret,
@@ -59,6 +61,11 @@ impl PendingNotice {
             version: 0,
         })
     }
+
+    /// The same of what somebody did whom it does not concern where that was.
+    fn without_origin(self) -> Self {
+        Self { ip: None, user_agent: None, ..self }
+    }
 }
 
 /// What somebody asks for.
@@ -76,9 +83,35 @@ fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
     Predicate::In("kind".into(), Predicate::set(kinds.iter().map(|kind| Value::from(kind.as_str()))))
 }
 
-/// The same as [`tell`] of what may come often: a few times an hour, and no more.
-pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    if plan.services.has_notifier() && user.email.is_some() {
+/// Plans that a user is told of what whoever asks did, as that user or to be taken for it; where there is a notifier and an address.
+pub(super) fn tell(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if is_told(plan, user) {
+        let notice = PendingNotice::new(plan, kind)?;
+        send_to(plan, user, notice);
+    }
+    Ok(())
+}
+
+/// The same of what somebody of the application did: not from where.
+pub(super) fn tell_of_staff(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if is_told(plan, user) {
+        let notice = PendingNotice::new(plan, kind)?.without_origin();
+        send_to(plan, user, notice);
+    }
+    Ok(())
+}
+
+/// The same of what the account's user did, or somebody who has a permission for that.
+pub(super) fn tell_of_either(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
+    if plan.actor.is(user.id) { tell(plan, kind, user) } else { tell_of_staff(plan, kind, user) }
+}
+
+/// How a user is told of something: one of the functions above.
+type Tell = fn(&mut Plan<'_>, NoticeKind, &User) -> Result<()>;
+
+/// Tells a user of what may come often: a few times an hour, and no more.
+pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, tell: Tell, kind: NoticeKind, user: &User) -> Result<()> {
+    if is_told(plan, user) {
         let tried = Try::telling(plan.services, kind, user.id)?;
         match plan.count_failed(&tried).await {
             Err(error) if error.reason() == Reason::RateLimited => return Ok(()),
@@ -89,48 +122,37 @@ pub(super) async fn tell_sometimes(plan: &mut Plan<'_>, kind: NoticeKind, user: 
     Ok(())
 }
 
-/// Plans that a user is told of another username, at the address that the account had before. A few times an hour: its address may be
-/// somebody else's, and one may change one's username as often as one likes.
-pub(super) async fn tell_of_username(plan: &mut Plan<'_>, before: &User, after: &User) -> Result<()> {
+/// Tells a user of another username, at the address that the account had before. A few times an hour: its address may be somebody
+/// else's, and one may change one's username as often as one likes.
+pub(super) async fn tell_of_username(plan: &mut Plan<'_>, tell: Tell, before: &User, after: &User) -> Result<()> {
     let name = |user: &User| user.username.as_deref().map(canonical);
     if name(before) == name(after) {
         return Ok(());
     }
     let told = if before.email.is_some() { before } else { after };
-    tell_sometimes(plan, NoticeKind::UsernameChanged, told).await
+    tell_sometimes(plan, tell, NoticeKind::UsernameChanged, told).await
 }
 
-/// Plans that a user is told of something, where there is a notifier and an address.
-pub(super) fn tell(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    if !plan.services.has_notifier() || user.email.is_none() {
-        return Ok(());
-    }
+/// The same as [`tell`], with a link that undoes it where the address was proved: whoever has the password alone may have done it.
+pub(super) fn tell_with_undo(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, epoch: i64) -> Result<()> {
+    let Some(address) = user.email.as_ref().filter(|_| user.email_verified && plan.services.has_notifier()) else {
+        return tell(plan, kind, user);
+    };
+    let undo = links::make(plan, user, epoch, LinkPurpose::EmailRevert, address)?;
+    tell_by_link(plan, kind, user, undo)
+}
+
+fn is_told(plan: &Plan<'_>, user: &User) -> bool {
+    plan.services.has_notifier() && user.email.is_some()
+}
+
+fn send_to(plan: &mut Plan<'_>, user: &User, notice: PendingNotice) {
     // Deleted with its user, whoever deletes that meanwhile.
     plan.check(user);
-    let notice = PendingNotice::new(plan, kind)?;
     plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
-    Ok(())
 }
 
-/// The same of what somebody of the application did: not from where.
-pub(super) fn tell_of_staff(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    if plan.services.has_notifier() && user.email.is_some() {
-        plan.check(user);
-        let notice = PendingNotice { ip: None, user_agent: None, ..PendingNotice::new(plan, kind)? };
-        plan.follow(None, PendingNotice { user_id: Some(user.id), address: user.email.clone(), ..notice });
-    }
-    Ok(())
-}
-
-/// The same of what the account's user did, or somebody else.
-pub(super) fn tell_of_either(plan: &mut Plan<'_>, kind: NoticeKind, user: &User) -> Result<()> {
-    match plan.actor.user_id() == Some(user.id) {
-        true => tell(plan, kind, user),
-        false => tell_of_staff(plan, kind, user),
-    }
-}
-
-/// The same with a link in it, to the address that the link is about.
+/// The same as [`tell`] with a link in it, to the address that the link is about.
 pub(super) fn tell_by_link(plan: &mut Plan<'_>, kind: NoticeKind, user: &User, link: OneTimeLink) -> Result<()> {
     if !plan.services.has_notifier() {
         return Ok(());
@@ -162,7 +184,8 @@ pub(super) fn require_notifier(plan: &Plan<'_>) -> Result<()> {
     Err(Error::new(Reason::NotOffered, "this is done by mail, and the store was opened without a notifier"))
 }
 
-/// Plans a mail to whoever has a name, known or not: both take the same path, until the notice is sent.
+/// Plans a mail to whoever has a name, known or not: both take the same path, until the notice is sent. Of a link that is made then, the
+/// id and the end may be known before.
 ///
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`, [`Reason::NotOffered`].
@@ -170,24 +193,17 @@ pub(super) async fn ask_by_name(
     plan: &mut Plan<'_>,
     kind: NoticeKind,
     name: &str,
-    owner: Option<UserId>,
     device_token: Option<&Secret>,
+    link: Option<(LinkId, Time)>,
 ) -> Result<()> {
+    // Only a token says for whom; so nothing is read that depends on whether there is such an account.
+    let owner = match device_token {
+        Some(_) => users::owner_of(plan.reads(), name).await?,
+        None => None,
+    };
     let notice = asked_by(plan, kind, &Claimed::Name(name, owner, device_token), None).await?;
-    plan.follow(None, PendingNotice { identifier: Some(name.trim().to_owned()), ..notice });
-    Ok(())
-}
-
-/// The same of a link whose id and end are known before it is made.
-pub(super) async fn ask_for_link(
-    plan: &mut Plan<'_>,
-    kind: NoticeKind,
-    claimed: &Claimed<'_>,
-    name: &str,
-    (link, expires_at): (LinkId, Time),
-) -> Result<()> {
-    let notice = asked_by(plan, kind, claimed, None).await?;
-    let (identifier, link_id) = (Some(name.trim().to_owned()), Some(link));
+    let expires_at = link.map_or(notice.expires_at, |(_, expires_at)| expires_at);
+    let (identifier, link_id) = (Some(name.trim().to_owned()), link.map(|(id, _)| id));
     plan.follow(None, PendingNotice { identifier, link_id, expires_at, ..notice });
     Ok(())
 }
@@ -219,8 +235,7 @@ pub(super) async fn invite(plan: &mut Plan<'_>, address: &str, invitation: LinkI
     let tried = Try::inviting(plan.services, plan.actor, address)?;
     let notice = asked(plan, NoticeKind::Invitation, &tried).await?;
     let (address, link_id) = (Some(address.to_owned()), Some(invitation));
-    // Where the caller is does not concern who is invited.
-    plan.follow(None, PendingNotice { address, link_id, ip: None, user_agent: None, ..notice });
+    plan.follow(None, PendingNotice { address, link_id, ..notice.without_origin() });
     Ok(())
 }
 

@@ -37,7 +37,7 @@ fn lease_seconds(tries: i64) -> i64 {
 }
 
 /// A notice that is given to the notifier, and its row.
-pub(crate) struct Given {
+pub(crate) struct Leased {
     pub(crate) notice: Notice,
     row: PendingNotice,
 }
@@ -91,7 +91,7 @@ impl Mailed {
 }
 
 /// Plans that a notice is given out: for so long nobody else does. None: it is of nobody, or of no use any more, and goes.
-pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Given>> {
+pub(crate) async fn lease(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Leased>> {
     let found = if plan.now < row.expires_at { found(plan, row).await? } else { None };
     let Some(Mailed { user, kind, link }) = found else {
         let is_of_nobody = matches!(row.kind, NoticeKind::Invitation | NoticeKind::Registration);
@@ -126,7 +126,7 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
     };
     let row = plan.follow(Some(row), after);
     let api_keys = match (kind, user_id) {
-        (NoticeKind::SessionsEnded, Some(user)) => api_keys::alive(plan, user).await?,
+        (NoticeKind::SessionsEnded, Some(user)) => api_keys::beginnings(plan, user).await?,
         _ => Vec::new(),
     };
     let config = &plan.services.config;
@@ -134,6 +134,7 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
     let code = code.flatten();
     let page = token.as_ref().zip(config.link_url.as_ref());
     let opened: Option<Secret> = page.map(|(token, page)| format!("{page}#{}", token.expose()).into());
+    let words = text::words(kind, link.is_some());
     let told = text::Told {
         application: config.application_name.as_deref(),
         at: row.at,
@@ -147,8 +148,8 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         kind,
         address,
         user_id,
-        subject: text::subject(kind).to_owned(),
-        text: text::text(kind, &told),
+        subject: words.subject.to_owned(),
+        text: words.text(&told),
         token,
         code,
         link: opened,
@@ -158,7 +159,7 @@ pub(crate) async fn give(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Opt
         ip: row.ip.clone(),
         user_agent: row.user_agent.clone(),
     };
-    Ok(Some(Given { notice, row }))
+    Ok(Some(Leased { notice, row }))
 }
 
 /// Whose a notice is, what is mailed, and the link in it. None where there is nobody to tell.
@@ -228,7 +229,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
             None => Ok(None),
         };
     }
-    let is_of_epoch = row.epoch.is_none_or(|epoch| epoch == links::epoch_of(credential.as_ref()));
+    let is_of_epoch = row.epoch.is_none_or(|epoch| epoch == epochs::epoch_of(credential.as_ref()));
     if !is_of_epoch || !user.is_active(plan.now) {
         return Ok(None);
     }
@@ -245,7 +246,7 @@ async fn found(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<Mailed
         }
         LinkPurpose::Reset | LinkPurpose::Verification | LinkPurpose::EmailRevert | LinkPurpose::MailSignIn => {}
     }
-    let link = links::of(plan, &user, credential.as_ref(), purpose, &address).await?;
+    let link = links::reuse_or_make(plan, &user, credential.as_ref(), purpose, &address).await?;
     Mailed::by_link(plan, user, row.kind, &link).map(Some)
 }
 
@@ -308,14 +309,14 @@ async fn sign_in_by_mail(
         let is_good = known.is_good(&user, credential.as_ref(), plan.now);
         return if is_good { Mailed::by_link(plan, user, NoticeKind::SignInCode, &known).map(Some) } else { Ok(None) };
     }
-    let (epoch, purpose) = (links::epoch_of(credential.as_ref()), LinkPurpose::MailSignIn);
+    let (epoch, purpose) = (epochs::epoch_of(credential.as_ref()), LinkPurpose::MailSignIn);
     let link = links::make_as(plan, &user, epoch, purpose, &address, link);
     Mailed::by_link(plan, user, NoticeKind::SignInCode, &link).map(Some)
 }
 
 /// Plans what follows from what a notifier answered; nothing: it failed.
-pub(crate) fn settle(plan: &mut Plan<'_>, given: &Given, delivery: Option<Delivery>) -> Result<()> {
-    let row = &given.row;
+pub(crate) fn settle(plan: &mut Plan<'_>, leased: &Leased, delivery: Option<Delivery>) -> Result<()> {
+    let row = &leased.row;
     let wait = match delivery {
         Some(Delivery::Sent) => {
             plan.follow_delete(row);

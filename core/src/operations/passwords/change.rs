@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Guess, NewPassword, chosen, proved};
+use super::{Guess, NewPassword, hash_chosen, require_password};
 use crate::{
     model::{
         error::Result,
@@ -13,7 +13,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys},
+        epochs::{self, ApiKeyFate},
         plan::Plan,
         services::Services,
         sessions::{self, Tokens, own_among_all, renew},
@@ -40,21 +40,21 @@ pub struct ChangePassword {
 #[portable_async]
 impl Operation for ChangePassword {
     type Target = ();
-    type Valid = (Guess, NewPassword, Keys);
+    type Valid = (Guess, NewPassword, ApiKeyFate);
 
     const ACCESS: Access = Access::SignedIn;
     const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
         let new = NewPassword::new(self.new_password);
-        Ok((Guess::new(self.current_password), new, Keys::revoked(self.revoke_keys)))
+        Ok((Guess::new(self.current_password), new, ApiKeyFate::revoked(self.revoke_keys)))
     }
 
     async fn plan((current, new, keys): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own_among_all(plan).await?;
         let failed = "passwords.change_failed";
-        let (user, credential) = proved(plan, &session, "current_password", current, failed).await?;
-        let new = match chosen(plan, "new_password", new, &user, &credential).await {
+        let (user, credential) = require_password(plan, &session, "current_password", current, failed).await?;
+        let new = match hash_chosen(plan, "new_password", new, &user, &credential).await {
             Ok(new) => new,
             Err(error) => {
                 // That the present one is right is an answer, too, and needs room when it is committed.
@@ -68,7 +68,7 @@ impl Operation for ChangePassword {
         // A password alone makes nothing fresh where there is a second factor.
         let proved = match credential.second_factor_since {
             None => Proved { at: plan.now, by: Proof::Password.into() },
-            Some(_) => sessions::proved(&session),
+            Some(_) => sessions::proof_of(&session),
         };
         renew(plan, user, &session, proved).await
     }

@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{NewPassword, check, chosen};
+use super::{NewPassword, check, hash_chosen};
 use crate::{
     model::{
         check::Checks,
@@ -21,7 +21,7 @@ use crate::{
         links, notices,
         plan::Plan,
         services::Services,
-        users::{check_identifier, owner_of},
+        users::check_identifier,
         verification,
     },
 };
@@ -87,13 +87,8 @@ impl Operation for ForgotPassword {
     }
 
     async fn plan(asked: &Self, (): (), plan: &mut Plan<'_>) -> Result<()> {
-        // Only a token says for whom; so nothing is read that depends on whether there is such an account.
-        let owner = match &asked.device_token {
-            Some(_) => owner_of(plan.reads(), &asked.identifier).await?,
-            None => None,
-        };
-        let kind = NoticeKind::PasswordReset;
-        notices::ask_by_name(plan, kind, &asked.identifier, owner, asked.device_token.as_ref()).await?;
+        let (name, token) = (&asked.identifier, asked.device_token.as_ref());
+        notices::ask_by_name(plan, NoticeKind::PasswordReset, name, token, None).await?;
         plan.audit("passwords.forgot", None, None);
         Ok(())
     }
@@ -113,19 +108,19 @@ impl Operation for ResetPassword {
 
     async fn plan((token, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<PasswordReset> {
         let opened = links::open(plan, LinkPurpose::Reset, token).await?;
-        let before = opened.credential.clone().unwrap_or_else(|| Credential::none(opened.user.id));
+        let before = opened.credential.clone().unwrap_or_else(|| Credential::empty(opened.user.id));
         // Of the rule it is told at once; what is hashed counts where it is not taken.
         check(plan, "new_password", new.secret(), &opened.user).await?;
         let claimed = Claimed::Session(opened.user.id, opened.link.id.0);
         let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
         let standing = plan.standing(&tried).await?;
         let _place = tried.place(plan.services)?;
-        let new = match chosen(plan, "new_password", new, &opened.user, &before).await {
+        let new = match hash_chosen(plan, "new_password", new, &opened.user, &before).await {
             Ok(new) => new,
             Err(error) => {
                 // A list that does not answer has told nothing.
                 if error.reason() != Reason::BreachedPasswordsUnavailable {
-                    plan.failed(&tried, &standing);
+                    plan.record_failure(&tried, &standing);
                 }
                 plan.audit("passwords.reset_refused", Some(("user", opened.user.id.to_string())), None);
                 plan.refuse(error.clone());
@@ -137,7 +132,8 @@ impl Operation for ResetPassword {
         if before.address_proved_at.is_none() {
             verification::void_others(plan, user).await?;
         }
-        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::Keys::Ended).await?;
+        let credential =
+            epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::ApiKeyFate::Ended).await?;
         verification::prove(plan, user, Some(credential)).await?;
         // Whoever has the mail is not kept out by those who guess (V6.1.1).
         limits::forget(plan, user).await?;

@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Hashes;
+use super::{Hashes, lets_in};
 use crate::{
     credentials::hashing::Verified,
     model::{credential::Credential, error::Result, secret::Secret},
     operations::{
-        limits::{Try, room},
+        limits::{Claimed, Tries, Try, room},
         plan::Plan,
     },
 };
@@ -20,9 +20,41 @@ pub struct Guess {
     verified: Mutex<Option<(Option<Secret>, Verified)>>,
 }
 
+/// What came of a guess, which is counted.
+pub(in crate::operations) enum GuessOutcome {
+    /// It is the password.
+    Right(Verified),
+    /// It is not.
+    Wrong {
+        /// So many were wrong in a row that no other is let in.
+        is_last: bool,
+    },
+}
+
 impl Guess {
     pub(in crate::operations) fn new(password: Secret) -> Self {
         Self { password, verified: Mutex::default() }
+    }
+
+    /// Tries it as the password of who claims to be a user, and plans that this counts. A temporary one that has run out is wrong: it is
+    /// known to who made it.
+    ///
+    /// # Errors
+    /// `RATE_LIMIT_EXCEEDED`
+    pub(in crate::operations) async fn attempt(
+        &self,
+        plan: &mut Plan<'_>,
+        claimed: &Claimed<'_>,
+        credential: Option<&Credential>,
+    ) -> Result<GuessOutcome> {
+        let tried = Try::new(plan.services, plan.actor, claimed, plan.now)?;
+        let verified = self.verify(plan, &tried, credential).await?;
+        let standing = plan.standing(&tried).await?;
+        if verified.is_right && credential.is_some_and(|credential| lets_in(credential, plan.now)) {
+            plan.record_success(&tried, &standing);
+            return Ok(GuessOutcome::Right(verified));
+        }
+        Ok(GuessOutcome::Wrong { is_last: plan.record_failure(&tried, &standing) })
     }
 
     /// Whether it is the password; where there is none, no password is, after the same work.

@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{AcceptedPassword, Given, NewPassword, check, generated};
+use super::{AcceptedPassword, NewPassword, PasswordOfOther, check, generated};
 use crate::{
     model::{
         check::wrong, credential::Credential, decode::FieldCode, error::Result, id::UserId, secret::Secret, time::Time,
@@ -67,7 +67,7 @@ pub struct SetPassword {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExpirePasswords {
-    /// Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
+    /// The users, at most 1,000. Those without a password are left as they are; one that does not exist is `RESOURCE_NOT_FOUND`.
     pub user_ids: Vec<UserId>,
 }
 
@@ -91,7 +91,7 @@ impl Operation for SetTemporaryPassword {
         administrators::require_may_give_all_of(plan, user.id).await?;
         let password = generated(plan.services.env.random()?);
         let hash = plan.services.hasher.hash(AcceptedPassword::generated(password.clone()), true).await?;
-        let until = plan.given(&user, Password::Temporary(hash), "passwords.set_temporary").await?;
+        let until = plan.set_password_of(&user, Password::Temporary(hash), "passwords.set_temporary").await?;
         Ok(TemporaryPassword { password, expires_at: until.unwrap_or(plan.now) })
     }
 }
@@ -116,7 +116,7 @@ impl Operation for SetPassword {
         let hash = password.hash(plan.services, "password", true).await?;
         let is_short = plan.services.config.is_short(password.secret());
         let new = if *is_temporary { Password::Temporary(hash) } else { Password::Chosen { hash, is_short } };
-        plan.given(&user, new, "passwords.set").await.map(drop)
+        plan.set_password_of(&user, new, "passwords.set").await.map(drop)
     }
 }
 

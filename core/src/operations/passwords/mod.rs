@@ -15,16 +15,16 @@ pub(super) use breached::{AcceptedPassword, NewPassword};
 pub use change::ChangePassword;
 pub(super) use costs::{Hashes, unused as unused_costs};
 pub use forgot::{ForgotPassword, PasswordReset, ResetPassword};
-pub(super) use guess::Guess;
+pub(super) use guess::{Guess, GuessOutcome};
 pub use manage::{ExpirePasswords, SetPassword, SetTemporaryPassword, TemporaryPassword};
 pub use retire::{ListPasswordCosts, PasswordCost, RetirePasswords, RetiredPasswords};
 
 use rolekeep_macros::portable_async;
 
 use super::{
-    epochs::{self, Keys, Password},
+    epochs::{self, ApiKeyFate, Password},
     factors,
-    limits::{Claimed, Tries, Try},
+    limits::Claimed,
     plan::Plan,
     sessions,
 };
@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// Checks a password that a user chose, and hashes it. It is not the present one, or nothing would have changed.
-pub(super) async fn chosen(
+pub(super) async fn hash_chosen(
     plan: &Plan<'_>,
     field: &str,
     password: &NewPassword,
@@ -80,7 +80,7 @@ async fn check(plan: &Plan<'_>, field: &str, password: &Secret, user: &User) -> 
 }
 
 /// Plans the hash of today in place of one of another form or cost, where a sign-in made one.
-pub(super) async fn renewed(plan: &mut Plan<'_>, before: Credential, hash: Option<Secret>) -> Result<Credential> {
+pub(super) async fn upgrade_hash(plan: &mut Plan<'_>, before: Credential, hash: Option<Secret>) -> Result<Credential> {
     let Some(hash) = hash else { return Ok(before) };
     let hash_cost = Some(plan.keep_cost(&hash).await?);
     let after = Credential { password_hash: Some(hash), hash_cost, ..before.clone() };
@@ -94,7 +94,7 @@ pub(super) fn lets_in(credential: &Credential, now: Time) -> bool {
 
 /// The user of a session, if this is its password. A wrong one counts, and the log hears of it; the session ends after too
 /// many of them.
-pub(super) async fn proved(
+pub(super) async fn require_password(
     plan: &mut Plan<'_>,
     session: &Session,
     field: &str,
@@ -102,18 +102,15 @@ pub(super) async fn proved(
     failed: &str,
 ) -> Result<(User, Credential)> {
     let user = existing(plan.reads(), session.user_id).await?;
-    let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
-    let tried = Try::new(plan.services, plan.actor, &Claimed::Session(user.id, session.id.0), plan.now)?;
-    // A temporary one that has run out is known to who made it.
-    let is_right = guess.verify(plan, &tried, Some(&credential)).await?.is_right && lets_in(&credential, plan.now);
-    let standing = plan.standing(&tried).await?;
-    if is_right {
-        epochs::rely_on(plan, &credential);
-        plan.held(&tried, &standing);
-        return Ok((user, credential));
-    }
-    if plan.failed(&tried, &standing) {
-        sessions::end(plan, session.clone(), SessionEnd::ProofsFailed);
+    let credential = epochs::credential_or_empty(plan, user.id).await?;
+    let claimed = Claimed::Session(user.id, session.id.0);
+    match guess.attempt(plan, &claimed, Some(&credential)).await? {
+        GuessOutcome::Right(_) => {
+            epochs::rely_on(plan, &credential);
+            return Ok((user, credential));
+        }
+        GuessOutcome::Wrong { is_last: true } => sessions::end(plan, session.clone(), SessionEnd::ProofsFailed),
+        GuessOutcome::Wrong { is_last: false } => {}
     }
     plan.audit(failed, Some(("user", user.id.to_string())), None);
     let wrong = wrong(field, FieldCode::Incorrect, "is not the password");
@@ -124,15 +121,15 @@ pub(super) async fn proved(
 /// Setting passwords of others.
 // Behind a box, so that it is there once, and not in each operation.
 #[portable_async]
-trait Given {
+trait PasswordOfOther {
     /// Plans a password that the user did not choose; until when it lets the user in, where it is temporary.
-    async fn given(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>>;
+    async fn set_password_of(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>>;
 }
 
 #[portable_async]
-impl Given for Plan<'_> {
-    async fn given(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>> {
-        let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, Keys::Ended).await?;
+impl PasswordOfOther for Plan<'_> {
+    async fn set_password_of(&mut self, user: &User, new: Password, action: &str) -> Result<Option<Time>> {
+        let credential = epochs::advance(self, user, SessionEnd::CredentialChanged, new, ApiKeyFate::Ended).await?;
         self.audit(action, Some(("user", user.id.to_string())), None);
         Ok(credential.temporary_until)
     }

@@ -2,12 +2,16 @@
 
 use super::Plan;
 use crate::{
-    credentials::keys::Root,
+    credentials::{
+        keys::Root,
+        signed_id::{self, Purpose},
+    },
     model::{
         error::{Error, Result},
         id::UserId,
         record::{Key, Record},
         registry::{Claim, Guard},
+        secret::Secret,
         time::Time,
     },
 };
@@ -30,26 +34,34 @@ impl Plan<'_> {
         keys.by_any(self.now, verify)
     }
 
-    /// How often the sessions of everybody have been ended; whoever ends them meanwhile makes this plan stale.
-    pub fn rely_on_era(&mut self) -> i64 {
+    /// Proves that an id was signed here, for this purpose and what it is bound to ([`Services::sign_id`](super::Services::sign_id)).
+    ///
+    /// # Errors
+    /// [`Reason::InvalidToken`](crate::Reason::InvalidToken)
+    pub fn verify_id(&mut self, purpose: Purpose, text: &Secret, bound: &[&[u8]]) -> Result<()> {
+        self.by_root(|root| signed_id::verify(&root.signed_ids[..], purpose, text, bound)).map(drop)
+    }
+
+    /// How often the sessions of everybody have been ended, as rows keep it; whoever ends them meanwhile makes this plan stale.
+    pub fn rely_on_era(&mut self) -> Option<i64> {
         self.rely_on_era_of(self.era);
-        self.era
+        kept(self.era)
     }
 
     /// The same of whoever was let in before this was planned.
     pub(super) fn rely_on_era_of(&mut self, era: i64) {
-        self.check_key::<Guard>(Guard::key_of(&(Guard::SESSIONS.to_owned(),)), Some(era).filter(|era| *era > 0));
+        self.check_key::<Guard>(Guard::key_of(&(Guard::SESSIONS.to_owned(),)), kept(era));
     }
 
-    /// How often the API keys of everybody have been ended; whoever ends them meanwhile makes this plan stale.
-    pub fn rely_on_key_era(&mut self) -> i64 {
+    /// How often the API keys of everybody have been ended, as rows keep it; whoever ends them meanwhile makes this plan stale.
+    pub fn rely_on_key_era(&mut self) -> Option<i64> {
         self.rely_on_key_era_of(self.key_era);
-        self.key_era
+        kept(self.key_era)
     }
 
     /// The same of a key that was made when they had been ended so often.
     pub(super) fn rely_on_key_era_of(&mut self, era: i64) {
-        self.check_key::<Guard>(Guard::key_of(&(Guard::API_KEYS.to_owned(),)), Some(era).filter(|era| *era > 0));
+        self.check_key::<Guard>(Guard::key_of(&(Guard::API_KEYS.to_owned(),)), kept(era));
     }
 
     /// How often the API keys of everybody have been ended.
@@ -197,4 +209,9 @@ impl Plan<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// How rows keep how often something of everybody has been ended; none: never.
+fn kept(times: i64) -> Option<i64> {
+    Some(times).filter(|times| *times > 0)
 }

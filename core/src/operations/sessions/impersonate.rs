@@ -7,7 +7,6 @@ use super::{Begun, Device, access_token, begin, facts, make_room, own, require_a
 use crate::{
     model::{
         check::{Checks, wrong},
-        credential::Credential,
         decode::FieldCode,
         deferred::unless_page,
         error::{Error, Reason, Result},
@@ -107,7 +106,7 @@ impl Operation for Impersonate {
         // Whoever shuts the user out meanwhile, or ends what it holds, does so to this, too.
         plan.check(&user);
         plan.rely_on(&Guard::of_user(user.id)).await?;
-        let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        let credential = epochs::credential_or_empty(plan, user.id).await?;
         epochs::rely_on(plan, &credential);
         make_room(plan, user.id, false).await?;
         // Nothing is proved of the user.

@@ -32,7 +32,7 @@ pub struct InspectToken {
 pub struct TokenInspection {
     /// Whether it would be accepted now.
     pub active: bool,
-    /// Whose it is; none of a token that is not ours or has expired, as is the rest.
+    /// Whose it is. None, like the fields below, for a token that is not ours or has expired.
     pub user_id: Option<UserId>,
     /// The session that it belongs to.
     pub session_id: Option<SessionId>,

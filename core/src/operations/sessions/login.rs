@@ -113,7 +113,7 @@ impl Operation for Login {
         let Some(user) = user.filter(|_| failure.is_none()) else {
             // What was typed into the wrong field may be a password: the audit log gets no identifier.
             let target = owner.map(|id| ("user", id.to_string()));
-            if plan.failed(&tried, &standing) && !standing.is_known && !standing.is_locked {
+            if plan.record_failure(&tried, &standing) && !standing.is_known && !standing.is_locked {
                 plan.audit("limits.locked", target.clone(), None);
                 notices::tell_by_name(plan, NoticeKind::SignInLocked, &attempt.identifier)?;
             }
@@ -121,11 +121,11 @@ impl Operation for Login {
             plan.refuse(refused());
             return Err(refused());
         };
-        plan.held(&tried, &standing);
+        plan.record_success(&tried, &standing);
         let known = limits::known_device(plan.services, owner, attempt.device_token.as_ref(), plan.now);
         let tries_as = standing.device(plan.services, known);
         let device = Device::new(&attempt.device_name, &attempt.platform, tries_as);
-        let credential = passwords::renewed(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
+        let credential = passwords::upgrade_hash(plan, credential.ok_or_else(refused)?, verified.renewed).await?;
         sign_in::begin(plan, user, &credential, device, Proved::at(plan.now, Proof::Password)).await
     }
 }

@@ -30,7 +30,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Visible, factors,
+    Visible, alive, factors,
     plan::Plan,
     services::Services,
     users::{UserView, shown},
@@ -45,7 +45,7 @@ use crate::{
         check::Checks,
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
-        predicate::{Comparison, Predicate},
+        predicate::Predicate,
         proof::Proved,
         secret::Secret,
         session::{Session, SessionActivity},
@@ -84,17 +84,7 @@ pub(crate) fn require_alive_in(plan: &Plan<'_>, session: &Session, activity: &Se
 
 /// A user's sessions that were not ended and have time left.
 pub(crate) fn alive_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let now = Value::Time(plan.now.as_microsecond());
-    not_ended_of(plan, user).and(Predicate::Compare("expires_at".into(), Comparison::Greater, now))
-}
-
-/// A user's sessions that were not ended. Those whose time is over are forgotten after a while.
-fn not_ended_of(plan: &Plan<'_>, user: UserId) -> Predicate {
-    let is_of_now = match plan.era() {
-        0 => Predicate::Always,
-        era => Predicate::Compare("era".into(), Comparison::GreaterOrEqual, Value::Int(era)),
-    };
-    Predicate::all([Predicate::equals("user_id", user.0), Predicate::equals("ended_at", Value::Null), is_of_now])
+    alive::alive_of(user, plan.era(), plan.now)
 }
 
 /// A user's sessions that were not ended, also those whose time is over: the clock may be ahead. With no other beside them when this
@@ -103,7 +93,7 @@ pub(crate) async fn all_of(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Sess
     if let Some(activity) = plan.reads().get::<UserActivity>(&(user,)).await? {
         plan.check(&activity);
     }
-    plan.reads().all(not_ended_of(plan, user)).await
+    plan.reads().all(alive::not_ended_of(user, plan.era())).await
 }
 
 /// Plans the end of a user's sessions, all or all but one.
@@ -231,7 +221,7 @@ pub(crate) async fn begin(
         proofs: Some(proved.by),
         impersonator_id: impersonator.map(|session| session.user_id),
         impersonator_session_id: impersonator.map(|session| session.id),
-        era: Some(plan.rely_on_era()).filter(|era| *era > 0),
+        era: plan.rely_on_era(),
         expires_at,
         ended_at: None,
         end_reason: None,
@@ -243,7 +233,7 @@ pub(crate) async fn begin(
         last_seen_at: plan.now,
         generation: 1,
         rotated_at: plan.now,
-        seed: seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        seed: text::hex(&seed).into(),
         version: 0,
     };
     Ok((plan.follow(None, session), plan.follow(None, activity)))
@@ -277,12 +267,13 @@ fn no_session() -> Error {
     Error::new(Reason::NotSignedIn, "this caller has no session")
 }
 
-fn ended() -> Error {
+/// The error of who goes on in a session that has ended.
+pub(crate) fn ended() -> Error {
     Error::new(Reason::SessionEnded, "the session has ended; sign in again")
 }
 
 /// What a session was proved by.
-pub(crate) fn proved(session: &Session) -> Proved {
+pub(crate) fn proof_of(session: &Session) -> Proved {
     // Those from before there was more than one way were begun by the password.
     Proved { at: session.authenticated_at, by: session.proofs.unwrap_or_else(|| Proof::Password.into()) }
 }
@@ -290,7 +281,7 @@ pub(crate) fn proved(session: &Session) -> Proved {
 /// What a session says of who asks by it.
 pub(crate) fn facts(services: &Services, session: &Session, now: Time) -> SessionFacts {
     let config = &services.config;
-    let Proved { at, by } = proved(session);
+    let Proved { at, by } = proof_of(session);
     // By a clock that was set back nobody knows how old a proof is; that of another instance may be ahead a little.
     let is_known = |at: &Time| *at != Session::NOBODY_KNOWS && *at <= now.plus_seconds(config.leeway_seconds);
     let authenticated_at = Some(at).filter(is_known);

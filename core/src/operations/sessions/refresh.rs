@@ -2,11 +2,14 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Tokens, end, require_alive_in, stored, tokens};
+use super::{Tokens, end, ended, require_alive_in, stored, tokens};
 use crate::{
-    credentials::{keys::Root, refresh_token},
+    credentials::{
+        keys::Root,
+        refresh_token::{self, invalid},
+    },
     model::{
-        error::{Error, Reason, Result},
+        error::Result,
         notice::NoticeKind,
         secret::Secret,
         session::{SessionActivity, SessionEnd},
@@ -40,7 +43,6 @@ impl Operation for Refresh {
     }
 
     async fn plan(token: &Secret, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
-        let invalid = || Error::new(Reason::InvalidToken, "the refresh token is not valid");
         let services = plan.services;
         let claimed = refresh_token::read(token)?.session;
         let (session, activity) = stored(plan, claimed).await?.ok_or_else(invalid)?;
@@ -55,7 +57,7 @@ impl Operation for Refresh {
             return Err(invalid());
         }
         if !user.is_active(plan.now) {
-            return Err(Error::new(Reason::SessionEnded, "the session has ended; sign in again"));
+            return Err(ended());
         }
         let grace_ends = activity.rotated_at.plus_seconds(services.config.refresh_grace_seconds);
         if claim.generation == activity.generation {

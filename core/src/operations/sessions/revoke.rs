@@ -17,7 +17,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         notices,
         plan::Plan,
         reads::Reads,
@@ -49,7 +49,7 @@ pub struct RevokeOtherSessions {}
 /// Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
 /// administrator's with `admin:all`.
 ///
-/// The user is told by mail, and which API keys go on.
+/// The user is told by mail, with the API keys that go on working.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAllSessions {
@@ -61,8 +61,8 @@ pub struct RevokeAllSessions {
 
 /// Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
 ///
-/// Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
-/// keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+/// Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+/// passwords changed that may be known. Other instances refuse what has ended within a second.
 /// Only the application itself may, with `system`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -74,18 +74,18 @@ pub struct RevokeEveryone {
 #[portable_async]
 impl Operation for RevokeEveryone {
     type Target = ();
-    type Valid = Keys;
+    type Valid = ApiKeyFate;
 
     const ACCESS: Access = Access::System;
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Keys> {
-        Ok(Keys::revoked(self.revoke_keys))
+    async fn validate(self, _: &Services, _: Time) -> Result<ApiKeyFate> {
+        Ok(ApiKeyFate::revoked(self.revoke_keys))
     }
 
-    async fn plan(keys: &Keys, (): (), plan: &mut Plan<'_>) -> Result<()> {
+    async fn plan(keys: &ApiKeyFate, (): (), plan: &mut Plan<'_>) -> Result<()> {
         let mut ended = vec![Guard::SESSIONS.to_owned()];
-        if *keys == Keys::Ended {
+        if *keys == ApiKeyFate::Ended {
             ended.push(Guard::API_KEYS.to_owned());
         }
         plan.move_guards(ended).await?;
@@ -173,7 +173,7 @@ impl Operation for RevokeOtherSessions {
 #[portable_async]
 impl Operation for RevokeAllSessions {
     type Target = User;
-    type Valid = Keys;
+    type Valid = ApiKeyFate;
 
     const ACCESS: Access = Access::Permission("session:revoke");
     const MAY_BE_OWN: bool = true;
@@ -190,13 +190,16 @@ impl Operation for RevokeAllSessions {
         if actor.user_id() == Some(target.id) { Access::SignedIn } else { Self::ACCESS }
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Keys> {
-        Ok(Keys::revoked(self.revoke_keys))
+    async fn validate(self, _: &Services, _: Time) -> Result<ApiKeyFate> {
+        Ok(ApiKeyFate::revoked(self.revoke_keys))
     }
 
-    async fn plan(keys: &Keys, user: User, plan: &mut Plan<'_>) -> Result<()> {
+    async fn plan(keys: &ApiKeyFate, user: User, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, user.id).await?;
-        if *keys == Keys::Ended && plan.actor.user_id() != Some(user.id) && !plan.may_everywhere("api_key:revoke")? {
+        if *keys == ApiKeyFate::Ended
+            && plan.actor.user_id() != Some(user.id)
+            && !plan.may_everywhere("api_key:revoke")?
+        {
             return Err(Error::denied("api_key:revoke"));
         }
         plan.audit("sessions.revoke_all", Some(("user", user.id.to_string())), None);

@@ -87,10 +87,10 @@ impl Operation for StepUp {
 
     async fn plan((password, code): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own(plan).await?;
-        let (user, credential) = passwords::proved(plan, &session, "password", password, FAILED).await?;
+        let (user, credential) = passwords::require_password(plan, &session, "password", password, FAILED).await?;
         let mut proofs = Proofs::from(Proof::Password);
         if credential.second_factor_since.is_some() {
-            proofs = proofs.with(factors::proved_again(plan, &user, &session, code.as_ref()).await?);
+            proofs = proofs.with(factors::require_code(plan, &user, &session, code.as_ref()).await?);
         }
         plan.audit("sessions.step_up", Some(("user", user.id.to_string())), None);
         let proved = Proved { at: plan.now, by: proofs };
@@ -142,18 +142,18 @@ impl Operation for StepUpByPasskey {
         }
         let mut proofs = Proofs::default();
         if let Some(password) = password {
-            passwords::proved(plan, &session, "password", password, FAILED).await?;
+            passwords::require_password(plan, &session, "password", password, FAILED).await?;
             proofs = proofs.with(Proof::Password);
         }
         let (challenge, response) = (&step.challenge, &step.response);
         let answer = Answer { challenge, asked_at: asked.at, of: Some(session.user_id), response };
         let user = existing(plan.reads(), session.user_id).await?;
-        let Refused { why, is_unverified, is_copy, .. } = match passkeys::held(plan, &answer, proofs).await? {
-            Ok(held) => {
-                plan.check(&held.credential);
-                sign_in::use_up(plan, &asked, &user, held.credential.epoch, None)?;
+        let Refused { why, is_unverified, is_copy, .. } = match passkeys::accept(plan, &answer, proofs).await? {
+            Ok(accepted) => {
+                plan.check(&accepted.credential);
+                sign_in::use_up(plan, &asked, &user, accepted.credential.epoch, None)?;
                 plan.audit("sessions.step_up", Some(("user", user.id.to_string())), None);
-                let tokens = renew(plan, user, &session, Proved { at: plan.now, by: held.by }).await?;
+                let tokens = renew(plan, user, &session, Proved { at: plan.now, by: accepted.by }).await?;
                 end(plan, session, SessionEnd::Renewed);
                 return Ok(tokens);
             }

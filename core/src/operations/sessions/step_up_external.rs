@@ -5,7 +5,6 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use super::{Tokens, end, own, renew};
 use crate::{
     model::{
-        credential::Credential,
         error::Result,
         proof::{Proof, Proofs, Proved},
         secret::Secret,
@@ -51,7 +50,7 @@ impl Operation for StepUpExternal {
     async fn plan((step, read): &(Self, Read), (): (), plan: &mut Plan<'_>) -> Result<Tokens> {
         let session = own(plan).await?;
         let user = existing(plan.reads(), session.user_id).await?;
-        let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        let credential = epochs::credential_or_empty(plan, user.id).await?;
         epochs::rely_on(plan, &credential);
         let failed = "sessions.step_up_failed";
         let foreign = match sign_in::Foreign::of(plan, read).await? {
@@ -75,7 +74,7 @@ impl Operation for StepUpExternal {
         };
         let mut proofs = Proofs::from(Proof::External);
         if credential.second_factor_since.is_some() {
-            proofs = proofs.with(factors::proved_again(plan, &user, &session, step.code.as_ref()).await?);
+            proofs = proofs.with(factors::require_code(plan, &user, &session, step.code.as_ref()).await?);
         }
         // Whoever is in the account is the subject, and what it has set stays.
         foreign.proves(plan, user.id).await?;

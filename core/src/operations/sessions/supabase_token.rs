@@ -9,7 +9,6 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         identity::Identity,
-        predicate::Predicate,
         proof::Proof,
         role_assignment::RoleAssignment,
         secret::Secret,
@@ -68,7 +67,7 @@ impl Operation for MakeSupabaseToken {
         let session = own(plan).await?;
         let facts = facts(plan.services, &session, plan.now);
         let user: User = plan.reads().require(&(session.user_id,), "user").await?;
-        let identities: Vec<Identity> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+        let identities: Vec<Identity> = plan.reads().of_user(user.id).await?;
         let identity = identities.into_iter().find(|one| one.issuer == signer.issuer());
         // Who may make users does not speak as whom the project knows.
         if identity.as_ref().is_some_and(Identity::is_unproved) {
@@ -84,7 +83,7 @@ impl Operation for MakeSupabaseToken {
             return Err(Error::new(Reason::LimitReached, message));
         }
         let (now, expires_at) = (plan.now.as_second(), plan.now.plus_seconds(SECONDS).min(session.expires_at));
-        let is_everywhere = |role: &&&RoleAssignment| role.scope == "global";
+        let is_everywhere = |role: &&&RoleAssignment| role.scope == administrators::GLOBAL;
         let claims = Claims {
             iss: signer.issuer(),
             sub: &subject.unwrap_or_else(|| user.id.to_string()),

@@ -2,10 +2,7 @@
 //! from its text.
 
 use crate::{
-    credentials::{
-        keys::Root,
-        signed_id::{self, Purpose},
-    },
+    credentials::signed_id::{self, Purpose},
     model::{
         credential::{Challenge, ChallengePurpose},
         error::Result,
@@ -27,9 +24,8 @@ pub(in crate::operations) struct Asked {
 
 /// Makes one for a purpose, bound to this; until when it is good.
 pub(in crate::operations) fn ask(plan: &Plan<'_>, purpose: Purpose, bound: &[&[u8]]) -> Result<(Secret, Time)> {
-    let services = plan.services;
-    let id: ChallengeId = services.env.new_id()?;
-    let text = signed_id::issue(&services.keys().root(plan.now).signed_ids[..], purpose, id.0, bound)?;
+    let id: ChallengeId = plan.services.env.new_id()?;
+    let text = plan.services.sign_id(purpose, id.0, bound)?;
     Ok((text, plan.now.plus_seconds(super::CHALLENGE_SECONDS)))
 }
 
@@ -43,16 +39,14 @@ pub(in crate::operations) fn asked(
     text: &Secret,
     bound: &[&[u8]],
 ) -> Result<Asked> {
-    let services = plan.services;
     let id = signed_id::read(purpose, text).map_err(|_| super::void())?;
-    let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], purpose, text, bound);
-    plan.by_root(verify).map_err(|_| super::void())?;
+    plan.verify_id(purpose, text, bound).map_err(|_| super::void())?;
     let at = id.get_timestamp().map(|at| at.to_unix()).and_then(|(seconds, nanos)| {
         let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
         Time::from_microsecond(micros.checked_add(i64::from(nanos / 1_000))?).ok()
     });
     let at = at.ok_or_else(super::void)?;
-    let is_ahead = at > plan.now.plus_seconds(services.config.leeway_seconds);
+    let is_ahead = at > plan.now.plus_seconds(plan.services.config.leeway_seconds);
     let is_late = plan.now >= at.plus_seconds(super::CHALLENGE_SECONDS);
     if is_ahead || is_late { Err(super::void()) } else { Ok(Asked { id: ChallengeId(id), at }) }
 }

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{FactorSetup, PasskeyOptions, SignInResult, Steps, void};
+use super::{Challenges, FactorSetup, PasskeyOptions, SignInResult, void};
 use crate::{
     model::{credential::ChallengePurpose, error::Result, proof::Proof, secret::Secret, time::Time},
     operations::{
@@ -90,7 +90,7 @@ impl Operation for StartEnrol {
         // Whoever changes what was proved meanwhile wins.
         epochs::rely_on(plan, &opened.credential);
         plan.check(&opened.user);
-        factors::begun(plan, opened.challenge, &opened.user)
+        factors::begin_setup(plan, opened.challenge, &opened.user)
     }
 }
 

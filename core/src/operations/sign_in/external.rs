@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Opened, SignInResult, Steps, begin, register::register};
+use super::{Challenges, Opened, SignInResult, begin, register::register};
 use crate::{
     credentials::foreign_token::{ForeignToken, Refusal},
     model::{
@@ -20,7 +20,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         issuers::{Read, Verified},
         limits::{self, FactorTry, Tries, Try},
         plan::Plan,
@@ -30,9 +30,6 @@ use crate::{
         verification,
     },
 };
-
-/// Clocks of issuers may be ahead by so much when a token's row is forgotten.
-const LEEWAY_SECONDS: i64 = 60;
 
 /// Signs in by a token of another issuer, for whose subject an account stands or is made: an ID token of OpenID Connect, or an access token of
 /// Supabase.
@@ -44,8 +41,8 @@ const LEEWAY_SECONDS: i64 = 60;
 /// What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
 /// (`auth_time`, or `amr` of Supabase).
 /// Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
-/// account would be made after ten from the address within an hour. `UNAVAILABLE` while
+/// log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+/// account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
 /// the issuer's keys cannot be fetched (reason `issuer_unavailable`).
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -99,7 +96,7 @@ impl Operation for SignInByToken {
             Ok(user) => user,
             Err(why) => return Err(failed(plan, None, why).await?),
         };
-        let credential = epochs::credential_of(plan, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        let credential = epochs::credential_or_empty(plan, user.id).await?;
         if !user.is_active(plan.now) {
             return Err(failed(plan, Some(user.id), user.status.as_str()).await?);
         }
@@ -126,7 +123,7 @@ impl Operation for SignInByToken {
 async fn again(plan: &mut Plan<'_>, used: Challenge) -> Result<Option<SignInResult>> {
     let Some(id) = used.user_id.filter(|_| used.step == ChallengePurpose::Token) else { return Ok(None) };
     let Some(user) = plan.reads().get::<User>(&(id,)).await? else { return Ok(None) };
-    let credential = epochs::credential_of(plan, id).await?.unwrap_or_else(|| Credential::none(id));
+    let credential = epochs::credential_or_empty(plan, id).await?;
     match plan.answered(&Opened { challenge: used, user, credential }).await {
         Err(error) if error.reason() == Reason::InvalidToken => Ok(None),
         answer => answer.map(Some),
@@ -145,11 +142,10 @@ pub(in crate::operations) struct Foreign {
 impl Foreign {
     /// Whose token it is.
     pub(in crate::operations) async fn of(plan: &Plan<'_>, read: &Read) -> Result<Result<Self, Refusal>> {
-        let Verified { issuer, token } = match read {
+        let Verified { identity, token } = match read {
             Ok(verified) => verified.clone(),
             Err(refusal) => return Ok(Err(*refusal)),
         };
-        let identity = ExternalIdentity::new(issuer, token.subject.clone());
         let user = identity.user(plan.reads()).await?;
         Ok(Ok(Self { token, identity, user }))
     }
@@ -168,8 +164,7 @@ impl Foreign {
         session_id: Option<SessionId>,
     ) -> Result<()> {
         let used = super::challenge(plan, user, epoch, ChallengePurpose::Token)?;
-        let expires_at = Time::from_second(self.token.expires_at.saturating_add(LEEWAY_SECONDS));
-        let expires_at = expires_at.unwrap_or(Time::MAX).max(used.expires_at);
+        let expires_at = self.token.refused_from().max(used.expires_at);
         plan.follow(
             None,
             Challenge { id: ChallengeId(self.token.id), used_at: Some(plan.now), expires_at, session_id, ..used },
@@ -204,7 +199,7 @@ impl Foreign {
             verification::void_factors(plan, user).await?;
         }
         let ended = SessionEnd::CredentialChanged;
-        let advanced = epochs::advance(plan, user, ended, Password::Kept, Keys::Ended).await?;
+        let advanced = epochs::advance(plan, user, ended, Password::Kept, ApiKeyFate::Ended).await?;
         let after = Credential { moved_at, ..advanced.clone().without_password() };
         Ok(plan.follow(Some(&advanced), after))
     }

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{SignInResult, Steps};
+use super::{Challenges, SignInResult};
 use crate::{
     model::{
         credential::ChallengePurpose,
@@ -47,7 +47,7 @@ impl Operation for ProveFactor {
         }
         opened.require_open(plan)?;
         let by = opened.challenge.tries_as();
-        let Some((proof, code_step)) = factors::proved(plan, &opened.user, by, &step.code).await? else {
+        let Some((proof, code_step)) = factors::prove_by_code(plan, &opened.user, by, &step.code).await? else {
             let wrong = Error::new(Reason::InvalidCredentials, "the code is wrong, or was used");
             return Err(opened.refuse_code(plan, wrong));
         };

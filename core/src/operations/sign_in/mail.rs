@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Opened, SignInResult, Steps, begin, void};
+use super::{Challenges, Opened, SignInResult, begin, void};
 use crate::{
     model::{
         check::Checks,
@@ -21,14 +21,14 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         factors,
-        limits::{self, Claimed, Standing, Tries, Try},
+        limits::{self, Standing, Tries, Try},
         notices,
         plan::Plan,
         services::Services,
         sessions::Device,
-        users::{check_identifier, existing, is_elsewhere, owner_of},
+        users::{check_identifier, existing, is_elsewhere},
         verification,
     },
 };
@@ -103,11 +103,6 @@ impl Operation for StartSignInByMail {
     async fn plan(asked: &Self, (): (), plan: &mut Plan<'_>) -> Result<MailChallenge> {
         require_offered(plan)?;
         notices::require_notifier(plan)?;
-        // Only a token says for whom; so nothing is read that depends on whether there is such an account.
-        let owner = match &asked.device_token {
-            Some(_) => owner_of(plan.reads(), &asked.identifier).await?,
-            None => None,
-        };
         let challenge = Challenge {
             identifier: Some(limits::pseudonym_of(plan.services, &asked.identifier)?),
             ..super::bare(plan, None, Credential::FIRST_EPOCH, ChallengePurpose::Mail)?
@@ -115,7 +110,7 @@ impl Operation for StartSignInByMail {
         let challenge = plan.follow(None, challenge);
         let (name, token) = (&asked.identifier, asked.device_token.as_ref());
         let link = (LinkId(challenge.id.0), challenge.expires_at);
-        notices::ask_for_link(plan, NoticeKind::SignInCode, &Claimed::Name(name, owner, token), name, link).await?;
+        notices::ask_by_name(plan, NoticeKind::SignInCode, name, token, Some(link)).await?;
         Ok(MailChallenge { challenge: challenge.sign(plan.services)?, expires_at: challenge.expires_at })
     }
 }
@@ -161,7 +156,7 @@ impl Operation for SignInByMail {
             };
             let credential = credential.ok_or_else(void)?;
             let answer = plan.answered(&Opened { challenge, user, credential }).await?;
-            plan.held(&tried, &standing);
+            plan.record_success(&tried, &standing);
             return Ok(answer);
         }
         let failure = match &found {
@@ -182,9 +177,9 @@ impl Operation for SignInByMail {
                 return Err(refused());
             }
         };
-        plan.held(&tried, &standing);
+        plan.record_success(&tried, &standing);
         link.use_up(plan);
-        let (user, credential) = proved(plan, user, credential).await?;
+        let (user, credential) = prove_address(plan, user, credential).await?;
         let known = limits::known_device(plan.services, owner, step.device_token.as_ref(), plan.now);
         let tries_as = standing.device(plan.services, known);
         let device = Device::new(&step.device_name, &step.platform, tries_as);
@@ -208,7 +203,7 @@ fn require_offered(plan: &Plan<'_>) -> Result<()> {
 }
 
 /// Plans that the address is proved by who signs in, and that nothing counts any more that was set before anybody proved it.
-async fn proved(plan: &mut Plan<'_>, user: User, credential: Option<Credential>) -> Result<(User, Credential)> {
+async fn prove_address(plan: &mut Plan<'_>, user: User, credential: Option<Credential>) -> Result<(User, Credential)> {
     let known = credential.filter(|credential| credential.address_proved_at.is_some());
     if let Some(credential) = known.as_ref().filter(|_| user.email_verified) {
         return Ok((user, credential.clone()));
@@ -218,7 +213,7 @@ async fn proved(plan: &mut Plan<'_>, user: User, credential: Option<Credential>)
         None => {
             verification::void_others(plan, &user).await?;
             let advanced =
-                epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, Keys::Ended).await?;
+                epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Ended).await?;
             if advanced.password_hash.is_some() {
                 notices::tell(plan, NoticeKind::PasswordChanged, &user)?;
                 let why = "the address was proved by mail, and nobody had proved it before".to_owned();
@@ -243,7 +238,7 @@ fn refuse(
     error: Error,
 ) {
     let target = owner.map(|id| ("user", id.to_string()));
-    if plan.failed(tried, standing) && !standing.is_known && !standing.is_locked {
+    if plan.record_failure(tried, standing) && !standing.is_known && !standing.is_locked {
         plan.audit("limits.locked", target.clone(), Some("codes by mail".to_owned()));
     }
     challenge.count_wrong(plan);

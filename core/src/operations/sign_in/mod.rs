@@ -37,16 +37,12 @@ use super::{
     users::shown,
 };
 use crate::{
-    credentials::{
-        keys::Root,
-        signed_id::{self, Purpose},
-    },
+    credentials::signed_id::{self, Purpose},
     model::{
         credential::{Challenge, ChallengePurpose, Credential},
         error::{Error, Reason, Result},
         id::{ChallengeId, UserId, parse_uuid},
         notice::NoticeKind,
-        predicate::Predicate,
         proof::{Proofs, Proved},
         registry::Guard,
         secret::Secret,
@@ -199,7 +195,7 @@ fn bare(plan: &mut Plan<'_>, user_id: Option<UserId>, epoch: i64, step: Challeng
         identifier: None,
         step,
         epoch,
-        era: Some(plan.rely_on_era()).filter(|era| *era > 0),
+        era: plan.rely_on_era(),
         proofs: None,
         proved_at: None,
         seed: None,
@@ -222,7 +218,7 @@ async fn begin_session(plan: &mut Plan<'_>, user: User, device: Device, proved: 
     sessions::make_room(plan, user.id, true).await?;
     let seen: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
     if !device.is_known && seen.is_some_and(|seen| seen.last_login().is_some()) {
-        notices::tell_sometimes(plan, NoticeKind::NewDevice, &user).await?;
+        notices::tell_sometimes(plan, notices::tell, NoticeKind::NewDevice, &user).await?;
     }
     let (session, activity) = sessions::begin(plan, user.id, device, proved, Begun::SignIn).await?;
     plan.audit("sessions.login", Some(("user", user.id.to_string())), Some(format!("session {}", session.id)));
@@ -247,8 +243,7 @@ async fn signed_in(plan: &Plan<'_>, user: User, session: &Session, activity: &Se
 impl Challenge {
     /// What is handed out for it.
     pub(super) fn sign(&self, services: &Services) -> Result<Secret> {
-        let keys = services.keys();
-        signed_id::issue(&keys.root(services.now()).signed_ids[..], Purpose::Challenge, self.id.0, &self.bound())
+        services.sign_id(Purpose::Challenge, self.id.0, &self.bound())
     }
 
     /// The device that it is for, where that has tries of its own.
@@ -297,7 +292,7 @@ impl Challenge {
 /// What all steps begin and end with.
 // Behind a box, so that it is there once, and not in each step.
 #[portable_async]
-pub(super) trait Steps {
+pub(super) trait Challenges {
     /// Finds the challenge that was handed out for this; used or expired ones, too.
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge>;
 
@@ -318,13 +313,11 @@ pub(super) trait Steps {
 }
 
 #[portable_async]
-impl Steps for Plan<'_> {
+impl Challenges for Plan<'_> {
     async fn challenge_for(&mut self, purpose: ChallengePurpose, text: &Secret) -> Result<Challenge> {
         let id = ChallengeId(signed_id::read(Purpose::Challenge, text).map_err(|_| void())?);
         let challenge: Challenge = self.reads().get(&(id,)).await?.ok_or_else(void)?;
-        let bound = challenge.bound();
-        let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], Purpose::Challenge, text, &bound);
-        self.by_root(verify).map_err(|_| void())?;
+        self.verify_id(Purpose::Challenge, text, &challenge.bound()).map_err(|_| void())?;
         if challenge.step == purpose { Ok(challenge) } else { Err(void()) }
     }
 
@@ -332,12 +325,12 @@ impl Steps for Plan<'_> {
         let challenge = self.challenge_for(purpose, text).await?;
         let user = challenge.user_id.ok_or_else(void)?;
         let user: User = self.reads().get(&(user,)).await?.ok_or_else(void)?;
-        let credential = epochs::credential_of(self, user.id).await?.unwrap_or_else(|| Credential::none(user.id));
+        let credential = epochs::credential_or_empty(self, user.id).await?;
         Ok(Opened { challenge, user, credential })
     }
 
     async fn make_room(&mut self, user: UserId) -> Result<()> {
-        let mut known: Vec<Challenge> = self.reads().all(Predicate::equals("user_id", user.0)).await?;
+        let mut known: Vec<Challenge> = self.reads().of_user(user).await?;
         // That one was used is remembered for as long as it could be used.
         known.retain(|challenge| !matches!(challenge.step, ChallengePurpose::Passkey | ChallengePurpose::Token));
         // Ids increase with time.
@@ -383,10 +376,10 @@ impl Steps for Plan<'_> {
         let tried = Try::factor(self.services, user.id, challenge.tries_as())?;
         let standing = self.standing(&tried).await?;
         if challenge.has_room() && factors::answered(self, challenge, code).await? {
-            self.held(&tried, &standing);
+            self.record_success(&tried, &standing);
             return Ok(answer);
         }
-        self.failed(&tried, &standing);
+        self.record_failure(&tried, &standing);
         Err(opened.refuse_code(self, void()))
     }
 }

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{Opened, PasskeyOptions, SignInResult, Steps, ask, asked, begin, use_up, void};
+use super::{Challenges, Opened, PasskeyOptions, SignInResult, ask, asked, begin, use_up, void};
 use crate::{
     credentials::signed_id::{self, Purpose},
     model::{
@@ -56,7 +56,7 @@ pub struct SignInByPasskey {
     pub challenge: Secret,
     /// What the browser answered: an `AuthenticationResponseJSON`, as text.
     pub response: Secret,
-    /// The user's name for the device; of the second factor none: the first step said it.
+    /// The user's name for the device; not for a second factor, whose first step has said it.
     pub device_name: Option<String>,
     /// `web`, `ios`, …; as the name of the device.
     pub platform: Option<String>,
@@ -125,8 +125,8 @@ impl SignInByPasskey {
             return passkeys::answerer(plan, &answer).await?.map(|_| again).ok_or_else(void);
         }
         opened.require_open(plan)?;
-        match passkeys::held(plan, &answer, opened.proofs()).await? {
-            Ok(held) => plan.take(opened, held.by).await,
+        match passkeys::accept(plan, &answer, opened.proofs()).await? {
+            Ok(accepted) => plan.take(opened, accepted.by).await,
             Err(Refused { why, .. }) => Err(opened.refuse(plan, &why, refused())),
         }
     }
@@ -141,23 +141,24 @@ impl SignInByPasskey {
             let credential = epochs::credential_of(plan, id).await?.ok_or_else(void)?;
             return plan.answered(&Opened { challenge: used, user, credential }).await;
         }
-        let held = match passkeys::held(plan, &answer, Proofs::default()).await? {
-            Ok(held) => held,
+        let accepted = match passkeys::accept(plan, &answer, Proofs::default()).await? {
+            Ok(accepted) => accepted,
             Err(refused) => return Err(failed(plan, refused).await?),
         };
-        let id = held.credential.user_id;
+        let id = accepted.credential.user_id;
         let user: Option<User> = plan.reads().get(&(id,)).await?;
         let Some(user) = user else { return Err(failed(plan, Refused::new(None, "no such account")).await?) };
         if !user.is_active(plan.now) {
-            use_up(plan, &asked, &user, held.credential.epoch, None)?;
+            use_up(plan, &asked, &user, accepted.credential.epoch, None)?;
             return Err(failed(plan, Refused::new(Some(user.id), user.status.as_str())).await?);
         }
         // Whoever has a passkey is not kept out by those who guess (V6.1.1).
         limits::forget(plan, &user).await?;
         let device = self.device(plan, user.id);
-        let done = begin(plan, user.clone(), &held.credential, device, Proved::at(plan.now, Proof::Passkey)).await?;
+        let done =
+            begin(plan, user.clone(), &accepted.credential, device, Proved::at(plan.now, Proof::Passkey)).await?;
         let session_id = done.tokens.as_ref().map(|tokens| tokens.session_id);
-        use_up(plan, &asked, &user, held.credential.epoch, session_id)?;
+        use_up(plan, &asked, &user, accepted.credential.epoch, session_id)?;
         Ok(done)
     }
 

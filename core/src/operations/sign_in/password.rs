@@ -2,13 +2,13 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{SignInResult, Steps, void};
+use super::{Challenges, SignInResult, void};
 use crate::{
     model::{credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time},
     operations::{
         Access, Operation, epochs,
-        limits::{Claimed, Tries, Try},
-        passwords::{self, Guess, NewPassword},
+        limits::Claimed,
+        passwords::{self, Guess, GuessOutcome, NewPassword},
         plan::Plan,
         services::Services,
     },
@@ -48,22 +48,18 @@ impl Operation for ChoosePassword {
             let answer = plan.answered(&opened).await?;
             // By the same password, which is the account's by now.
             let claimed = Claimed::Session(user.id, opened.challenge.id.0);
-            let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
             let guess = Guess::new(new.secret().clone());
-            let is_same = guess.verify(plan, &tried, Some(&opened.credential)).await?.is_right;
-            let standing = plan.standing(&tried).await?;
-            if is_same {
-                plan.held(&tried, &standing);
+            if let GuessOutcome::Right(_) = guess.attempt(plan, &claimed, Some(&opened.credential)).await? {
                 return Ok(answer);
             }
-            plan.failed(&tried, &standing);
             plan.audit("sessions.login_failed", Some(("user", user.id.to_string())), Some("wrong password".to_owned()));
             plan.refuse(void());
             return Err(void());
         }
         opened.require_open(plan)?;
-        let new = passwords::chosen(plan, "new_password", new, user, &opened.credential).await?;
-        let credential = epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::Keys::Kept).await?;
+        let new = passwords::hash_chosen(plan, "new_password", new, user, &opened.credential).await?;
+        let credential =
+            epochs::advance(plan, user, SessionEnd::CredentialChanged, new, epochs::ApiKeyFate::Kept).await?;
         plan.audit("passwords.change", Some(("user", user.id.to_string())), None);
         opened.credential = credential;
         let by = opened.proofs();

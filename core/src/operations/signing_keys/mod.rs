@@ -153,8 +153,7 @@ pub(crate) async fn open(config: &Config, storage: &dyn Storage, env: &Env) -> R
         // Those that end have to have a successor.
         let is_there = |kind: TokenAlgorithm| all.iter().any(|key| key.kind() == kind && key.ends_at.is_none());
         let root = config.signing_key.is_none().then_some(TokenAlgorithm::Hs256);
-        let needed =
-            root.into_iter().chain(keys::asymmetric(Some(config.token_algorithm)).map(|_| config.token_algorithm));
+        let needed = root.into_iter().chain(keys::asymmetric(config.token_algorithm).map(|_| config.token_algorithm));
         let missing: Vec<TokenAlgorithm> = needed.filter(|kind| !is_there(*kind)).collect();
         if missing.is_empty() {
             let of_host: Vec<_> = config.signing_key.iter().chain(&config.retired_signing_keys).collect();
@@ -197,10 +196,6 @@ fn token_seconds(config: &Config) -> i64 {
 const FIRST_KEY: &str = "first";
 
 impl SigningKey {
-    fn kind(&self) -> TokenAlgorithm {
-        self.algorithm.unwrap_or_default()
-    }
-
     fn signs_from(&self) -> Time {
         Span::of(self).signs_from
     }

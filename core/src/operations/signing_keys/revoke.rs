@@ -55,7 +55,7 @@ impl Operation for RevokeSigningKey {
         let at_once = now.plus_seconds(-plan.services.config.leeway_seconds.max(60));
         let others = || all.iter().filter(|key| key.kind() == kind && key.id != revoked.id);
         let config = &plan.services.config;
-        let is_used = if keys::asymmetric(Some(kind)).is_some() {
+        let is_used = if keys::asymmetric(kind).is_some() {
             kind == config.token_algorithm
         } else {
             config.signing_key.is_none()

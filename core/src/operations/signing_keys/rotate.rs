@@ -59,7 +59,7 @@ impl Operation for RotateSigningKeys {
         if config.signing_key.is_none() {
             kinds.push((TokenAlgorithm::Hs256, root_ends));
         }
-        if keys::asymmetric(Some(config.token_algorithm)).is_some() {
+        if keys::asymmetric(config.token_algorithm).is_some() {
             kinds.push((config.token_algorithm, tokens_end));
         }
         if kinds.is_empty() {
@@ -94,7 +94,7 @@ impl Operation for RotateSigningKeys {
             }));
         }
         // Keys of an algorithm that signs no more end, too.
-        for unused in all.iter().filter(|key| keys::asymmetric(Some(key.kind())).is_some()) {
+        for unused in all.iter().filter(|key| keys::asymmetric(key.kind()).is_some()) {
             if unused.kind() == config.token_algorithm {
                 continue;
             }

@@ -18,7 +18,6 @@ use crate::{
         identity::Identity,
         notice::NoticeKind,
         patch::Patch,
-        predicate::Predicate,
         session::SessionEnd,
         text,
         time::Time,
@@ -28,7 +27,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators, email,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         notices,
         plan::{Plan, expect_version},
         reads::Reads,
@@ -278,16 +277,16 @@ impl ValidChange {
         }
         plan.rename("email", before.email.as_deref(), after.email.as_deref(), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
-        notices::tell_of_username(plan, &before, &after).await?;
+        notices::tell_of_username(plan, notices::tell_of_either, &before, &after).await?;
         if after.region_id != before.region_id {
             drop_drones_elsewhere(&after, plan).await?;
         }
         if has_moved && plan.actor.user_id() != Some(before.id) {
             // Nor is it undone by who changed it before.
-            email::settle(plan, &before).await?;
-            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, Keys::Kept).await?;
-            notices::tell(plan, NoticeKind::EmailChanged, &before)?;
-            notices::tell(plan, NoticeKind::EmailChanged, &after)?;
+            email::forbid_undo(plan, &before).await?;
+            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
+            notices::tell_of_staff(plan, NoticeKind::EmailChanged, &before)?;
+            notices::tell_of_staff(plan, NoticeKind::EmailChanged, &after)?;
         }
         Ok(plan.update(&before, after))
     }
@@ -322,7 +321,7 @@ async fn require_identity(user: UserId, plan: &mut Plan<'_>) -> Result<()> {
 
 /// A user may fly drones of its own region, and those of none; a move takes the others away (FLT-4).
 async fn drop_drones_elsewhere(user: &User, plan: &mut Plan<'_>) -> Result<()> {
-    let assigned: Vec<DroneAssignment> = plan.reads().all(Predicate::equals("user_id", user.id.0)).await?;
+    let assigned: Vec<DroneAssignment> = plan.reads().of_user(user.id).await?;
     let drones: Vec<Drone> = plan.reads().many(assigned.iter().map(|assigned| (assigned.drone_id,))).await?;
     for drone in drones {
         if drone.region_id.is_none() || drone.region_id == user.region_id {

@@ -9,10 +9,7 @@ use serde::Serialize;
 use super::{Fields, UserView, existing, insert_own, register, shown};
 use crate::{
     config::Registration,
-    credentials::{
-        keys::Root,
-        signed_id::{self, Purpose},
-    },
+    credentials::signed_id::{self, Purpose},
     model::{
         credential::Credential,
         error::{Error, Reason, Result},
@@ -25,9 +22,9 @@ use crate::{
     },
     operations::{
         Access, Operation, epochs,
-        limits::{self, Claimed, Tries, Try},
+        limits::{self, Claimed},
         links::void,
-        passwords::Guess,
+        passwords::{Guess, GuessOutcome},
         plan::Plan,
         rights,
         services::Services,
@@ -80,23 +77,22 @@ impl Operation for ConfirmRegistration {
         // Counted as a user's: it is nobody's yet.
         let nobody = UserId(pending.id.0);
         let claimed = Claimed::Session(nobody, pending.id.0);
-        let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
-        let credential = Credential { password_hash: Some(pending.password_hash.clone()), ..Credential::none(nobody) };
-        let verified = password.verify(plan, &tried, Some(&credential)).await?;
-        let standing = plan.standing(&tried).await?;
-        if !verified.is_right {
-            if plan.failed(&tried, &standing) {
-                plan.follow_delete(&pending);
-            } else {
-                plan.check(&pending);
+        let credential = Credential { password_hash: Some(pending.password_hash.clone()), ..Credential::empty(nobody) };
+        let verified = match password.attempt(plan, &claimed, Some(&credential)).await? {
+            GuessOutcome::Right(verified) => verified,
+            GuessOutcome::Wrong { is_last } => {
+                if is_last {
+                    plan.follow_delete(&pending)
+                } else {
+                    plan.check(&pending)
+                }
+                let target = Some(("registration", pending.id.to_string()));
+                plan.audit("users.confirm_registration_failed", target, Some("wrong password".to_owned()));
+                let wrong = Error::new(Reason::InvalidCredentials, "the password is wrong");
+                plan.refuse(wrong.clone());
+                return Err(wrong);
             }
-            let target = Some(("registration", pending.id.to_string()));
-            plan.audit("users.confirm_registration_failed", target, Some("wrong password".to_owned()));
-            let wrong = Error::new(Reason::InvalidCredentials, "the password is wrong");
-            plan.refuse(wrong.clone());
-            return Err(wrong);
-        }
-        plan.held(&tried, &standing);
+        };
         let hash = verified.renewed.unwrap_or_else(|| pending.password_hash.clone());
         let fields = pending.fields(plan).await?;
         let user = insert_own(plan, fields, Some(hash), None).await?;
@@ -112,9 +108,7 @@ impl Operation for ConfirmRegistration {
 impl PendingRegistration {
     /// What is mailed of it, and handed back.
     pub(in crate::operations) fn secret(&self, services: &Services) -> Result<Secret> {
-        let keys = services.keys();
-        let root = keys.root(services.now());
-        signed_id::issue(&root.signed_ids[..], Purpose::Registration, self.id.0, &[self.email.as_bytes()])
+        services.sign_id(Purpose::Registration, self.id.0, &[self.email.as_bytes()])
     }
 
     /// What the account begins with: as it was checked, but for what somebody has or what decides about rights by now.
@@ -149,9 +143,7 @@ impl PendingRegistration {
 async fn open(plan: &mut Plan<'_>, secret: &Secret) -> Result<PendingRegistration> {
     let id = RegistrationId(signed_id::read(Purpose::Registration, secret).map_err(|_| void())?);
     let pending: PendingRegistration = plan.reads().get(&(id,)).await?.ok_or_else(void)?;
-    let bound = [pending.email.as_bytes()];
-    let verify = |root: &Root| signed_id::verify(&root.signed_ids[..], Purpose::Registration, secret, &bound);
-    plan.by_root(verify).map_err(|_| void())?;
+    plan.verify_id(Purpose::Registration, secret, &[pending.email.as_bytes()]).map_err(|_| void())?;
     let is_good = plan.now < pending.expires_at && plan.holder("email", &pending.email).await?.is_none();
     if is_good { Ok(pending) } else { Err(void()) }
 }

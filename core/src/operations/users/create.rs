@@ -70,7 +70,7 @@ pub struct CreateUser {
     /// `active` (the default) or `inactive`.
     pub status: Option<UserStatus>,
     /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-    /// the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
+    /// the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
     pub identity: Option<ExternalIdentity>,
 }
 
@@ -317,7 +317,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         if new.is_imported {
             plan.require_room(&hash).await?;
         }
-        let mut credential = Credential::none(id);
+        let mut credential = Credential::empty(id);
         let is_short = new.fields.is_password_short;
         let password = match &new.made {
             // Whoever creates an account for somebody knows its password.

@@ -18,7 +18,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -177,7 +177,7 @@ impl NewStatus {
             }
         }
         // Whoever is off for a time finds its keys again.
-        let keys = if self.to == UserStatus::Banned { Keys::Ended } else { Keys::Kept };
+        let keys = if self.to == UserStatus::Banned { ApiKeyFate::Ended } else { ApiKeyFate::Kept };
         epochs::advance(plan, &before, SessionEnd::UserInactive, Password::Kept, keys).await?;
         Ok(plan.update(&before, after))
     }

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{
     Access, Operation, administrators, epochs, factors,
-    limits::{Claimed, Tries, Try},
+    limits::Claimed,
     links, notices,
-    passwords::{Guess, lets_in},
+    passwords::{Guess, GuessOutcome},
     plan::Plan,
     services::Services,
     users::{existing, is_elsewhere, unlink_since},
@@ -108,13 +108,9 @@ impl Operation for ConfirmVerification {
             _ if plan.actor.in_person() == Some(user.id) => true,
             Some(guess) => {
                 let claimed = Claimed::Session(user.id, opened.link.id.0);
-                let tried = Try::new(plan.services, plan.actor, &claimed, plan.now)?;
-                let lets_in = credential.is_some_and(|credential| lets_in(credential, plan.now));
-                let is_right = guess.verify(plan, &tried, credential).await?.is_right && lets_in;
-                let standing = plan.standing(&tried).await?;
-                if !is_right {
-                    if plan.failed(&tried, &standing) {
-                        // So many in a row: the link is no way to guess on.
+                if let GuessOutcome::Wrong { is_last } = guess.attempt(plan, &claimed, credential).await? {
+                    if is_last {
+                        // The link is no way to guess on.
                         opened.link.use_up(plan);
                     }
                     plan.audit("verification.failed", target, Some("wrong password".to_owned()));
@@ -122,7 +118,6 @@ impl Operation for ConfirmVerification {
                     plan.refuse(wrong.clone());
                     return Err(wrong);
                 }
-                plan.held(&tried, &standing);
                 true
             }
             None => false,
@@ -134,11 +129,11 @@ impl Operation for ConfirmVerification {
             return Ok(Confirmation { is_verified: true, reset_token: None });
         }
         // What was mailed before the password was changed proves the address still, and does not change it again.
-        let is_of_epoch = opened.link.epoch == links::epoch_of(credential);
+        let is_of_epoch = opened.link.epoch == epochs::epoch_of(credential);
         if !is_of_epoch || is_elsewhere(plan, user.id, credential).await? {
             return Ok(Confirmation { is_verified: false, reset_token: None });
         }
-        let link = links::of(plan, user, credential, LinkPurpose::Reset, &opened.link.address).await?;
+        let link = links::reuse_or_make(plan, user, credential, LinkPurpose::Reset, &opened.link.address).await?;
         plan.audit("verification.reset", target, None);
         Ok(Confirmation { is_verified: false, reset_token: Some(link.secret(plan.services)?) })
     }
@@ -166,7 +161,7 @@ pub(super) async fn prove(plan: &mut Plan<'_>, user: &User, credential: Option<C
     plan.move_authority(user.id).await?;
     let proved = User { email_verified: true, updated_at: plan.now, ..user.clone() };
     plan.establish(user, proved);
-    let known = credential.unwrap_or_else(|| Credential::none(user.id));
+    let known = credential.unwrap_or_else(|| Credential::empty(user.id));
     if known.address_proved_at.is_none() {
         let before = epochs::credential_of(plan, user.id).await?;
         plan.follow(before.as_ref(), Credential { address_proved_at: Some(plan.now), ..known });

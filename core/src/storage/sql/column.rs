@@ -4,6 +4,7 @@ use super::{SqlDialect, SqlValue};
 use crate::model::{
     ip::{IpRange, parse_ip},
     record::Kind,
+    text::hex,
     time::Time,
     value::Value,
 };
@@ -213,7 +214,7 @@ fn json(values: &[SqlValue]) -> String {
     let values = values.iter().map(|value| match value {
         SqlValue::Int(int) => serde_json::Value::from(*int),
         SqlValue::Text(text) => serde_json::Value::from(text.as_str()),
-        SqlValue::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+        SqlValue::Blob(bytes) => hex(bytes).into(),
         // No others are bound in SQLite.
         _ => serde_json::Value::Null,
     });

@@ -104,7 +104,7 @@ class AsyncAreas:
 
     @property
     def identities(self: AsyncFfi) -> AsyncIdentities:
-        """Whom the caller's account stands for at other issuers."""
+        """The identities at other issuers that the caller's account is linked to."""
         return AsyncIdentities(self)
 
     @property

@@ -140,8 +140,8 @@ class AsyncPasswords:
         become known, not by the calendar (NIST SP 800-63B-4, 3.1.1.2).
 
         Args:
-            user_ids: Whose, at most 1,000 users; those who have none are left as they are. One that
-                does not exist is `RESOURCE_NOT_FOUND`.
+            user_ids: The users, at most 1,000. Those without a password are left as they are; one
+                that does not exist is `RESOURCE_NOT_FOUND`.
         """
         await self._caller.call("passwords.expire", {"user_ids": user_ids})
 

@@ -345,7 +345,7 @@ class AsyncSessions:
         """Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with
         `session:revoke`, an administrator's with `admin:all`.
 
-        The user is told by mail, and which API keys go on.
+        The user is told by mail, with the API keys that go on working.
 
         Args:
             user_id: The user's id; the caller if not given.
@@ -362,8 +362,8 @@ class AsyncSessions:
         """Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after
         a break-in.
 
-        Everybody signs in anew, the sooner the better by a password that is not known: those stay,
-        as do links that were mailed, and API keys unless `revoke_keys` ends them. Other instances
+        Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys
+        unless `revoke_keys` ends them: have passwords changed that may be known. Other instances
         refuse what has ended within a second. Only the application itself may, with `system`.
 
         Args:

@@ -143,9 +143,9 @@ class AsyncUsers:
                 account gets.
             status: `active` (the default) or `inactive`.
             identity: Whom the account stands for at another issuer; no other account may. The
-                library does not ask the issuer: administrators and the application vouch for it. By
-                whomever else the account is made, what is set before its subject first signs in is
-                void then.
+                library does not ask the issuer: administrators and the application vouch for it. If
+                anybody else makes the account, what was set before its subject first signs in is
+                void from then on.
         """
         return decode(User, await self._caller.call("users.create", {
             "email": email,

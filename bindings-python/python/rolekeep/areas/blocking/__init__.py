@@ -104,7 +104,7 @@ class Areas:
 
     @property
     def identities(self: Ffi) -> Identities:
-        """Whom the caller's account stands for at other issuers."""
+        """The identities at other issuers that the caller's account is linked to."""
         return Identities(self)
 
     @property

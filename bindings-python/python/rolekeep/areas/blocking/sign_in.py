@@ -62,8 +62,8 @@ class SignIn:
         Args:
             challenge: The challenge of `sign_in.passkey_start`.
             response: What the browser answered: an `AuthenticationResponseJSON`, as text.
-            device_name: The user's name for the device; of the second factor none: the first step
-                said it.
+            device_name: The user's name for the device; not for a second factor, whose first step
+                has said it.
             platform: `web`, `ios`, …; as the name of the device.
             device_token: The `device_token` of an earlier sign-in on this device, if there was one:
                 the user is told of devices that are not known.
@@ -157,8 +157,8 @@ class SignIn:
         `amr` of Supabase).
         Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account
         (reason `invalid_credentials`); the audit log has the actual reason. `RATE_LIMIT_EXCEEDED`
-        in its place after too many from the address; a right one is let in. The same for whom an
-        account would be made after ten from the address within an hour. `UNAVAILABLE` while the
+        in its place after too many from the address; a right one is let in. Also where an account
+        would be made, after ten of them from the address within an hour. `UNAVAILABLE` while the
         issuer's keys cannot be fetched (reason `issuer_unavailable`).
 
         Args:

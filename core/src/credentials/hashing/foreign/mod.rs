@@ -26,6 +26,8 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use cost::Cost;
 
+use crate::model::text::hex;
+
 /// A hash has so many bytes at least: of fewer, others have the same.
 pub(super) const SHORTEST: usize = 16;
 /// phpass works on all of a password at each round; longer ones are none.
@@ -109,7 +111,7 @@ impl Before {
         let digest = || Sha256::digest(password);
         match self {
             Self::Nothing => password.to_vec(),
-            Self::HexOfSha256 => digest().iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect(),
+            Self::HexOfSha256 => hex(&digest()).into_bytes(),
             Self::Base64OfSha256 => base64::prelude::BASE64_STANDARD.encode(digest()).into_bytes(),
             Self::Base64OfHmac(key) => match Hmac::<Sha256>::new_from_slice(key.as_bytes()) {
                 Ok(mac) => base64::prelude::BASE64_STANDARD

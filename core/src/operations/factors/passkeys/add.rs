@@ -28,14 +28,14 @@ use crate::{
         Access, Operation, epochs,
         factors::{
             AddedFactor,
+            add::own_challenge,
             adopt::{Enrolled, New, adopt, require_room},
             of, require_offered, valid_name,
         },
-        links,
         plan::Plan,
         services::Services,
-        sessions::{self, own, own_among_all, renew},
-        sign_in::{self, Steps},
+        sessions::{self, own, renew},
+        sign_in::{self, Challenges},
         users::existing,
     },
 };
@@ -88,7 +88,7 @@ impl Operation for StartPasskey {
         let user = existing(plan.reads(), session.user_id).await?;
         let credential = epochs::credential_of(plan, user.id).await?;
         plan.check(&user);
-        let epoch = links::epoch_of(credential.as_ref());
+        let epoch = epochs::epoch_of(credential.as_ref());
         let challenge = sign_in::challenge(plan, &user, epoch, ChallengePurpose::AddPasskey)?;
         let challenge = plan.follow(None, challenge);
         plan.make_room(user.id).await?;
@@ -110,18 +110,10 @@ impl Operation for AddPasskey {
     }
 
     async fn plan(added: &Self, (): (), plan: &mut Plan<'_>) -> Result<AddedFactor> {
-        require_offered(plan)?;
-        let session = own_among_all(plan).await?;
-        let challenge = plan.challenge_for(ChallengePurpose::AddPasskey, &added.challenge).await?;
-        let user = existing(plan.reads(), session.user_id).await?;
-        let credential = epochs::credential_of(plan, user.id).await?;
-        let is_own = challenge.user_id == Some(user.id);
-        if !is_own || !challenge.is_open(links::epoch_of(credential.as_ref()), plan) {
-            return Err(sign_in::void());
-        }
+        let (session, user, challenge) = own_challenge(plan, ChallengePurpose::AddPasskey, &added.challenge).await?;
         let (enrolled, is_verified) = add(plan, &user, &added.challenge, &added.response, added.name.clone()).await?;
         plan.follow(Some(&challenge), Challenge { used_at: Some(plan.now), ..challenge.clone() });
-        let before = sessions::proved(&session);
+        let before = sessions::proof_of(&session);
         let proved = Proved { by: before.by.with_passkey(is_verified).unwrap_or(before.by), ..before };
         let tokens = renew(plan, user, &session, proved).await?;
         Ok(AddedFactor { factor: enrolled.factor, tokens, recovery_codes: enrolled.recovery_codes })
@@ -142,15 +134,14 @@ pub(in crate::operations) async fn creation(
     let descriptors = passkeys.iter().map(Descriptor::of).collect::<Result<Vec<_>>>()?;
     let exclude: Vec<_> = descriptors.iter().map(Descriptor::known).collect();
     let text = challenge.sign(plan.services)?;
-    let id = user.id.to_string();
-    let user_name = [&user.email, &user.username].into_iter().flatten().next().unwrap_or(&id);
+    let user_name = user.sign_in_name();
     let options = creation_options(
         party,
         &Creation {
             challenge: &signed(&text),
             handle: &handle(credential, &text)?,
-            user_name,
-            display_name: user.full_name.as_deref().unwrap_or(user_name),
+            user_name: &user_name,
+            display_name: user.full_name.as_deref().unwrap_or(&user_name),
             exclude: &exclude,
             // One that is found without a name signs in by itself; one that is not is a second factor.
             resident_key: Requirement::Preferred,

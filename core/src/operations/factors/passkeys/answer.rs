@@ -24,7 +24,7 @@ use crate::{
         user::User,
     },
     operations::{
-        epochs::{self, Keys, Password},
+        epochs::{self, ApiKeyFate, Password},
         factors::{
             code::{MOST_FAILURES, counts},
             of,
@@ -47,7 +47,7 @@ pub(in crate::operations) struct Answer<'a> {
 }
 
 /// A passkey that has proved something.
-pub(in crate::operations) struct Held {
+pub(in crate::operations) struct Accepted {
     pub(in crate::operations) credential: Credential,
     /// All that is proved now.
     pub(in crate::operations) by: Proofs,
@@ -119,11 +119,11 @@ async fn usable(plan: &Plan<'_>, user: UserId) -> Result<Vec<Passkey>> {
 
 /// What an answer proves beside what was proved before, once: its use is planned. A wrong one uses nothing up: there is nothing to
 /// guess.
-pub(in crate::operations) async fn held(
+pub(in crate::operations) async fn accept(
     plan: &mut Plan<'_>,
     answer: &Answer<'_>,
     before: Proofs,
-) -> Result<Result<Held, Refused>> {
+) -> Result<Result<Accepted, Refused>> {
     let Verified { passkey, state, credential, asserted } = match verified(plan, answer).await? {
         Ok(verified) => verified,
         Err(refused) => return Ok(Err(refused)),
@@ -159,7 +159,7 @@ pub(in crate::operations) async fn held(
         ..state.clone()
     };
     plan.follow(Some(&state), used);
-    Ok(Ok(Held { credential, by }))
+    Ok(Ok(Accepted { credential, by }))
 }
 
 /// Plans what follows from a copy: nobody knows which of the two was let in, so nobody stays.
@@ -167,7 +167,7 @@ async fn copied(plan: &mut Plan<'_>, passkey: &Passkey, state: &FactorState) -> 
     suspend(plan, state);
     let user: Option<User> = plan.reads().get(&(passkey.user_id,)).await?;
     let Some(user) = user else { return Ok(()) };
-    epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, Keys::Kept).await?;
+    epochs::advance(plan, &user, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
     plan.audit("factors.suspended", Some(("user", user.id.to_string())), Some(FactorKind::Passkey.to_string()));
     notices::tell(plan, NoticeKind::PasskeySuspended, &user)
 }

@@ -13,7 +13,7 @@ mod ask;
 
 pub use add::{AddPasskey, StartPasskey};
 pub(in crate::operations) use add::{add, creation, was_added};
-pub(in crate::operations) use answer::{Answer, Refused, answerer, held, request, suspend_after};
+pub(in crate::operations) use answer::{Answer, Refused, accept, answerer, request, suspend_after};
 pub use ask::PasskeyOptions;
 pub(in crate::operations) use ask::{are_offered, require_passkeys};
 
@@ -25,7 +25,6 @@ use crate::{
         error::{Error, Reason, Result},
         factor::{Factor, FactorKind, FactorState, Passkey},
         id::UserId,
-        predicate::Predicate,
     },
     operations::{factors::code::counts, plan::Plan},
 };
@@ -35,7 +34,7 @@ pub(super) async fn among(plan: &Plan<'_>, user: UserId, factors: &[(Factor, Fac
     if !factors.iter().any(|(factor, _)| factor.kind == FactorKind::Passkey) {
         return Ok(Vec::new());
     }
-    plan.reads().all(Predicate::equals("user_id", user.0)).await
+    plan.reads().of_user(user).await
 }
 
 /// Whether it is a passkey that signs in by itself, now.

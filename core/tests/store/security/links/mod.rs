@@ -2,6 +2,7 @@
 //! they are for, whatever becomes of the mail.
 
 mod attacked;
+mod by_staff;
 mod email;
 mod reset;
 mod sending;

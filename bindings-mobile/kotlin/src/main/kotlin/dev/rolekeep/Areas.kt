@@ -30,7 +30,7 @@ val Caller.verification: Verification get() = getVerification()
 /** Changing one's own e-mail address. */
 val Caller.email: Email get() = getEmail()
 
-/** Whom the caller's account stands for at other issuers. */
+/** The identities at other issuers that the caller's account is linked to. */
 val Caller.identities: Identities get() = getIdentities()
 
 /** Invitations: accounts and roles for who has an e-mail address. */

@@ -32,7 +32,7 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Changing one's own e-mail address. */
     fun email() = BlockingEmail(areas.getEmail())
 
-    /** Whom the caller's account stands for at other issuers. */
+    /** The identities at other issuers that the caller's account is linked to. */
     fun identities() = BlockingIdentities(areas.getIdentities())
 
     /** Invitations: accounts and roles for who has an e-mail address. */

@@ -3,9 +3,9 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 
-/** Whom the caller's account stands for at other issuers. */
+/** The identities at other issuers that the caller's account is linked to. */
 class BlockingIdentities internal constructor(private val area: Identities) {
-    /** Lists whom the caller's account stands for at other issuers, in the order in which they were linked. */
+    /** Lists the identities at other issuers that the caller's account is linked to, in the order in which they were linked. */
     fun list(): List<IdentityView> = await { area.list() }
 
     /**

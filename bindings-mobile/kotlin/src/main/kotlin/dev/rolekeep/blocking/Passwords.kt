@@ -97,7 +97,7 @@ class ChangePasswordBuilder(private val currentPassword: String, private val new
 class ExpirePasswordsBuilder() {
     private var userIds: List<UUID> = emptyList()
 
-    /** Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`. */
+    /** The users, at most 1,000. Those without a password are left as they are; one that does not exist is `RESOURCE_NOT_FOUND`. */
     fun userIds(value: List<UUID>) = apply { userIds = value }
 
     fun build() = ExpirePasswords(userIds = userIds)

@@ -130,7 +130,7 @@ class BlockingSessions internal constructor(private val area: Sessions) {
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      *
-     * The user is told by mail, and which API keys go on.
+     * The user is told by mail, with the API keys that go on working.
      */
     @JvmOverloads
     fun revokeAll(input: RevokeAllSessions = RevokeAllSessions()): Unit = await { area.revokeAll(input) }
@@ -138,8 +138,8 @@ class BlockingSessions internal constructor(private val area: Sessions) {
     /**
      * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
      *
-     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
-     * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+     * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+     * passwords changed that may be known. Other instances refuse what has ended within a second.
      * Only the application itself may, with `system`.
      */
     @JvmOverloads

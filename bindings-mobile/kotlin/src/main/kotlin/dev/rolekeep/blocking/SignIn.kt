@@ -61,8 +61,8 @@ class BlockingSignIn internal constructor(private val area: SignIn) {
      * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
      * (`auth_time`, or `amr` of Supabase).
      * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
-     * account would be made after ten from the address within an hour. `UNAVAILABLE` while
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+     * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
      * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
      */
     fun external(input: SignInByToken): SignInResult = await { area.external(input) }
@@ -170,7 +170,7 @@ class SignInByPasskeyBuilder(private val challenge: String, private val response
     private var platform: String? = null
     private var deviceToken: String? = null
 
-    /** The user's name for the device; of the second factor none: the first step said it. */
+    /** The user's name for the device; not for a second factor, whose first step has said it. */
     fun deviceName(value: String?) = apply { deviceName = value }
 
     /** `web`, `ios`, …; as the name of the device. */
