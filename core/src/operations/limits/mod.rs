@@ -27,6 +27,6 @@ pub use clear::ClearLimits;
 pub(super) use clear::forget;
 pub(crate) use lanes::network;
 pub(super) use lanes::{Claimed, FactorTry, Try, known_device, mail_device_token, new_device_token, pseudonym_of};
-pub(super) use places::Places;
+pub(super) use places::{Place, Places};
 pub(crate) use rates::{Rate, rates, take_some};
 pub(super) use tries::{Standing, Tries, room};

@@ -1,5 +1,6 @@
 //! Making an account for oneself (USR-2).
 
+use async_lock::OnceCell;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ use crate::{
     },
     operations::{
         Access, Operation,
-        limits::{Tries, Try, room},
+        limits::{Place, Tries, Try, room},
         notices,
         passwords::NewPassword,
         plan::Plan,
@@ -76,6 +77,8 @@ pub struct Registering {
     email: String,
     password: NewPassword,
     checks: Checks,
+    /// Held until all is committed, so that what others hash meanwhile is bounded by what there is room for.
+    turn: OnceCell<Option<Place>>,
 }
 
 #[portable_async]
@@ -100,7 +103,8 @@ impl Operation for RegisterUser {
         };
         let fields = new.check_fields(&mut checks, services, now)?;
         let email = fields.email.clone().unwrap_or_default();
-        Ok(Registering { fields, email, password: NewPassword::new(self.password), checks })
+        let password = NewPassword::new(self.password);
+        Ok(Registering { fields, email, password, checks, turn: OnceCell::new() })
     }
 
     async fn plan(new: &Registering, (): (), plan: &mut Plan<'_>) -> Result<RegisteredUser> {
@@ -123,7 +127,8 @@ impl Operation for RegisterUser {
         let tried = Try::registering(plan.services, plan.actor, None, to)?;
         // Whether there is room is known before anything is hashed, and counted with what comes of it.
         let _place = tried.place(plan.services)?;
-        let (_turn, _) = room(plan.services, &tried).await?;
+        let services = plan.services;
+        new.turn.get_or_try_init(async || room(services, &tried).await.map(|(turn, _)| turn)).await?;
         let names = [("username", new.fields.username.as_deref()), ("email", is_open.then_some(new.email.as_str()))];
         for (field, name) in names {
             let Some(name) = name else { continue };
