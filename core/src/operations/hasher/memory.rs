@@ -9,6 +9,19 @@ use crate::credentials::hashing::Memory;
 /// No more are kept: who hashes more passwords at a time than that allocates anew.
 const MOST: usize = 256;
 
+/// So often a slot is waited for.
+const PAUSES: usize = 100;
+
+/// On a thread that may.
+#[cfg(not(target_arch = "wasm32"))]
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_micros(100));
+}
+
+/// Nobody else has a slot where there is one thread.
+#[cfg(target_arch = "wasm32")]
+fn pause() {}
+
 /// As many as hash at a time.
 pub(super) struct Slots(Vec<Mutex<Memory>>);
 
@@ -16,7 +29,7 @@ pub(super) struct Slots(Vec<Mutex<Memory>>);
 pub(super) enum Taken<'s> {
     /// Kept for the next one.
     Slot(MutexGuard<'s, Memory>),
-    /// All slots are taken, as the last of those who had them are wiping them still. It goes when it is not needed any more.
+    /// All slots are taken, and stay so. It goes when it is not needed any more.
     More(Memory),
 }
 
@@ -25,9 +38,16 @@ impl Slots {
         Self((0..count.min(MOST)).map(|_| Mutex::default()).collect())
     }
 
-    /// A slot that nobody has. One that somebody wipes is not waited for: that one may be on the other side of a fork.
+    /// A slot that nobody has. What somebody wipes is waited for, for more than that takes; not for ever, as that one may be on the other
+    /// side of a fork.
     pub(super) fn take(&self) -> Taken<'_> {
-        self.free().next().map_or_else(|| Taken::More(Memory::default()), Taken::Slot)
+        for _ in 0..PAUSES {
+            if let Some(slot) = self.free().next() {
+                return Taken::Slot(slot);
+            }
+            pause();
+        }
+        Taken::More(Memory::default())
     }
 
     /// Gives back the memory of all slots that nobody has.
