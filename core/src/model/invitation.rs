@@ -12,7 +12,8 @@ use super::{
 
 /// An invitation. The secret that is mailed is not stored: it is a MAC over the row.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "invitations", key(id), index(created_at), index(ended_at), index(expires_at), sync = site_local)]
+#[record(table = "invitations", key(id), index(created_at), index(end_reason, created_at), sync = site_local)]
+#[record(index(ended_at), index(expires_at))]
 #[record(resource = none, audit = none("the operations that make and end it tell of it"))]
 #[record(owner(field = invited_by, of = User, on_delete = keep), owner(field = accepted_by, of = User, on_delete = keep))]
 #[record(caches = none, retention = invitations(ended_at, expires_at))]

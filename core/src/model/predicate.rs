@@ -174,6 +174,25 @@ impl Predicate {
         }
     }
 
+    /// The parts that must all hold.
+    pub(crate) fn conjuncts(&self) -> &[Predicate] {
+        match self {
+            Predicate::And(parts) => parts,
+            part => std::slice::from_ref(part),
+        }
+    }
+
+    /// The column that must have no value, if that is what it says.
+    pub(crate) fn absent(&self) -> Option<&Name> {
+        match self {
+            Predicate::Not(part) => match &**part {
+                Predicate::Present(name) => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The disjunction of all, folded and flattened.
     pub fn any(parts: impl IntoIterator<Item = Predicate>) -> Self {
         let mut kept = Vec::new();

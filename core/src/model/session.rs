@@ -13,7 +13,7 @@ use super::{
 
 /// A login on one device. Written at login and at its end; what changes in between is in [`SessionActivity`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "sessions", key(id), index(user_id, ended_at, created_at), index(ended_at), index(expires_at), sync = site_local)]
+#[record(table = "sessions", key(id), index(user_id, ended_at, expires_at), index(ended_at), index(expires_at), sync = site_local)]
 #[record(resource = "session", along = own_rules, audit = none("sign-ins and their ends tell of themselves"))]
 #[record(named = none, permissions(read = "See others' sessions", revoke = "End others' sessions"))]
 #[record(owner(field = user_id, of = User, on_delete = keep), caches(session = id), retention = sessions(ended_at, expires_at))]
@@ -74,7 +74,7 @@ pub enum SessionEnd {
     CredentialChanged,
     /// Its user proved again who it is, and goes on in another session.
     Renewed,
-    /// Its user has as many sessions as there may be, and began another: it was used longest ago.
+    /// Its user has as many sessions as there may be, and began another: its time was over, or it was used longest ago.
     Displaced,
     /// Whoever used it failed ten times in a row to prove who it is.
     ProofsFailed,

@@ -104,9 +104,14 @@ impl<'a> Reads<'a> {
 
     /// How many rows pass a predicate.
     pub async fn count<R: Record>(&self, filter: Predicate) -> Result<i64> {
+        self.count_up_to::<R>(filter, u64::MAX).await
+    }
+
+    /// The same, of at most so many: no more are looked at.
+    pub async fn count_up_to<R: Record>(&self, filter: Predicate, most: u64) -> Result<i64> {
         let mut query = Query::of(R::TABLE, filter);
         query.window.limit = Some(0);
-        query.count = u64::MAX;
+        query.count = most;
         Ok(self.found(&query).await?.total.unwrap_or_default().try_into().unwrap_or(i64::MAX))
     }
 

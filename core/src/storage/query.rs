@@ -82,19 +82,21 @@ impl Query {
 
     /// Whether the filter leaves what an index or the key finds, so that few rows come into question.
     pub(crate) fn is_narrow(&self) -> bool {
-        let conjuncts = match &self.filter {
-            Predicate::And(parts) => parts.as_slice(),
-            part => std::slice::from_ref(part),
-        };
         let starts = |name: &str| {
             let at = self.table.position(name);
             let paths = self.table.indexes.iter().copied().chain([self.table.key]);
             at.is_some() && paths.into_iter().any(|path| path.first().copied() == at)
         };
-        conjuncts.iter().any(|part| match part {
+        self.filter.conjuncts().iter().any(|part| match part {
             Predicate::Compare(name, Comparison::Equal, _) | Predicate::In(name, _) => starts(name),
             _ => false,
         })
+    }
+
+    /// Whether all rows are wanted that have no value in some column: mostly that is nearly all there are, and of no help to find few.
+    pub(crate) fn is_of_nulls(&self) -> bool {
+        let is_wanted_whole = self.window.limit.is_none() && self.window.after.is_none();
+        is_wanted_whole && self.filter.conjuncts().iter().any(|part| part.absent().is_some())
     }
 
     /// The part of an answered row that decides its place.

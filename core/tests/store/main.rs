@@ -24,6 +24,7 @@ mod conformance;
 mod decisions;
 mod dropped;
 mod filters;
+mod growth;
 mod guarded_attributes;
 mod idle;
 mod mails;

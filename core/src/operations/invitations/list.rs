@@ -105,7 +105,7 @@ impl Operation for ListInvitations {
 /// Those that stand so.
 fn standing(state: InvitationState, now: Time) -> Predicate {
     let ended = |why: InvitationEnd| Predicate::equals("end_reason", why.as_str());
-    let not_ended = || Predicate::equals("ended_at", Value::Null);
+    let not_ended = || Predicate::equals("end_reason", Value::Null);
     let expires = |comparison| Predicate::Compare("expires_at".into(), comparison, Value::Time(now.as_microsecond()));
     match state {
         InvitationState::Open => not_ended().and(expires(Comparison::Greater)),

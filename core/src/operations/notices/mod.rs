@@ -38,7 +38,7 @@ use crate::model::{
 /// A notice is not sent any more after so long.
 const KEPT_SECONDS: i64 = 24 * 3600;
 /// Nobody may ask for mail while so many notices wait.
-const MOST_WAITING: i64 = 10_000;
+const MOST_WAITING: u64 = 10_000;
 
 impl PendingNotice {
     /// A notice of this kind to be sent at once.
@@ -270,7 +270,8 @@ async fn asked(plan: &mut Plan<'_>, kind: NoticeKind, tried: &Try) -> Result<Pen
 
 /// A notice that somebody asks for, if not too many wait.
 async fn one_more(plan: &Plan<'_>, kind: NoticeKind) -> Result<PendingNotice> {
-    if plan.reads().count::<PendingNotice>(of_kinds(&ASKED)).await? >= MOST_WAITING {
+    let waiting = plan.reads().count_up_to::<PendingNotice>(of_kinds(&ASKED), MOST_WAITING).await?;
+    if waiting.unsigned_abs() >= MOST_WAITING {
         return Err(Error::rate_limited(Duration::from_secs(60)));
     }
     PendingNotice::new(plan, kind)

@@ -54,8 +54,9 @@ pub(crate) async fn next_due(reads: Reads<'_>) -> Result<Option<Time>> {
 }
 
 async fn first(reads: Reads<'_>, filter: Predicate, most: u64) -> Result<Vec<PendingNotice>> {
-    // Kinds of another version of this library are left to it.
-    let filter = filter.and(of_kinds(NoticeKind::ALL));
+    // Kinds of another version of this library are left to it. Said by what is not so, as all others are found by when they are due, and
+    // not by their kinds.
+    let filter = filter.and(Predicate::Not(Box::new(of_kinds(NoticeKind::ALL).negate())));
     let order = vec![Order { column: "due_at".into(), direction: Direction::Ascending }];
     let window = Window { limit: Some(most), ..Window::default() };
     reads.query(&Query { order, window, ..Query::of(PendingNotice::TABLE, filter) }).await

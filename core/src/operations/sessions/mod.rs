@@ -45,8 +45,9 @@ use crate::{
         check::Checks,
         error::{Error, Reason, Result},
         id::{SessionId, UserId},
-        predicate::Predicate,
+        predicate::{Comparison, Predicate},
         proof::Proved,
+        record::Record,
         secret::Secret,
         session::{Session, SessionActivity},
         text,
@@ -55,7 +56,11 @@ use crate::{
         value::Value,
     },
     rules::SessionFacts,
+    storage::{Direction, Order, Query, Window},
 };
+
+/// So many sessions whose time is over are ended at a time where a user begins another.
+const MOST_OVER: u64 = 500;
 
 impl Visible for Session {
     const READ: &'static str = "session:read";
@@ -108,20 +113,33 @@ pub(crate) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: SessionEnd, 
 }
 
 /// Plans the end of the sessions that a user has used longest ago, if there is no room for another. Those in which others act as it
-/// have as much room of their own.
+/// have as much room of their own. Those whose time is over take room until they are ended here, many at a time: so whoever ends all
+/// of a user finds few, however often it signs in.
 pub(crate) async fn make_room(plan: &mut Plan<'_>, user: UserId, is_own: bool) -> Result<()> {
     let is_nobodys = Predicate::equals("impersonator_id", Value::Null);
     let kind = if is_own { is_nobodys } else { is_nobodys.negate() };
-    let (alive, most) = (alive_of(plan, user).and(kind), i64::from(plan.services.config.max_sessions));
-    let too_many = plan.reads().count::<Session>(alive.clone()).await? + 1 - most;
-    if too_many <= 0 {
+    let most = plan.services.config.max_sessions;
+    let held = alive::not_ended_of(user, plan.era()).and(kind.clone());
+    if plan.reads().count_up_to::<Session>(held.clone(), most.into()).await? < i64::from(most) {
         return Ok(());
     }
-    let sessions: Vec<Session> = plan.reads().all(alive).await?;
+    let now = Value::Time(plan.now.as_microsecond());
+    let over = held.and(Predicate::Compare("expires_at".into(), Comparison::LessOrEqual, now));
+    let order = vec![Order { column: "expires_at".into(), direction: Direction::Ascending }];
+    let window = Window { limit: Some(MOST_OVER), ..Window::default() };
+    for session in plan.reads().query::<Session>(&Query { order, window, ..Query::of(Session::TABLE, over) }).await? {
+        let at = session.expires_at;
+        end_at(plan, session, at, SessionEnd::Displaced);
+    }
+    let sessions: Vec<Session> = plan.reads().all(alive_of(plan, user).and(kind)).await?;
+    let too_many = (sessions.len() + 1).saturating_sub(most as usize);
+    if too_many == 0 {
+        return Ok(());
+    }
     let mut seen = plan.reads().many::<SessionActivity>(sessions.iter().map(|session| (session.id,))).await?;
     // Ids increase with time.
     seen.sort_unstable_by_key(|activity| (activity.last_seen_at, activity.session_id));
-    for activity in seen.into_iter().take(too_many as usize) {
+    for activity in seen.into_iter().take(too_many) {
         if let Some(session) = sessions.iter().find(|session| session.id == activity.session_id) {
             end(plan, session.clone(), SessionEnd::Displaced);
         }
@@ -131,7 +149,12 @@ pub(crate) async fn make_room(plan: &mut Plan<'_>, user: UserId, is_own: bool) -
 
 /// Plans the end of one session.
 pub(crate) fn end(plan: &mut Plan<'_>, session: Session, why: SessionEnd) {
-    let ended = Session { ended_at: Some(plan.now), end_reason: Some(why), ..session.clone() };
+    let now = plan.now;
+    end_at(plan, session, now, why);
+}
+
+fn end_at(plan: &mut Plan<'_>, session: Session, at: Time, why: SessionEnd) {
+    let ended = Session { ended_at: Some(at), end_reason: Some(why), ..session.clone() };
     plan.follow(Some(&session), ended);
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     model::{
         error::Result,
-        predicate::{Comparison, Link, Name, Predicate},
+        predicate::{Comparison, Link, Predicate},
         record::Row,
         value::Value,
     },
@@ -109,17 +109,6 @@ impl Asked {
     }
 }
 
-/// The column that must have no value.
-fn absent(part: &Predicate) -> Option<&Name> {
-    match part {
-        Predicate::Not(part) => match &**part {
-            Predicate::Present(name) => Some(name),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 /// A filter with what its conjuncts say about columns.
 struct Filter<'q> {
     state: &'q State,
@@ -150,7 +139,7 @@ impl<'q> Filter<'q> {
             let (name, asked) = match part {
                 Predicate::Compare(name, comparison, value) => (name, Asked::Compared(*comparison, value.clone())),
                 Predicate::Present(name) => (name, Asked::Present(true)),
-                part => (absent(part)?, Asked::Present(false)),
+                part => (part.absent()?, Asked::Present(false)),
             };
             Some((table.table.position(name)?, asked))
         };
@@ -182,7 +171,7 @@ impl<'q> Filter<'q> {
             Predicate::Compare(name, Comparison::Equal, value) if self.table.table.position(name) == Some(column) => {
                 Some(value)
             }
-            _ if self.table.table.position(absent(part)?) == Some(column) => Some(&Value::Null),
+            _ if self.table.table.position(part.absent()?) == Some(column) => Some(&Value::Null),
             _ => None,
         })
     }
@@ -203,10 +192,42 @@ impl<'q> Filter<'q> {
         if values.first().is_some_and(Value::is_null) { Vec::new() } else { values }
     }
 
+    /// The part of a path, behind these values of its first columns, in which the values of the next column lie, as far as the filter
+    /// compares it; some that do not pass may lie there, too. None where it does not.
+    fn span(&self, path: Path, prefix: &[Value]) -> Option<Span> {
+        let column = self.table.entry_columns(path).nth(prefix.len())?;
+        let compared = self.of_columns.iter().filter(|(at, _)| *at == column).filter_map(|(_, asked)| match asked {
+            Asked::Compared(comparison, value) => Some((*comparison, value)),
+            Asked::Present(_) => None,
+        });
+        let (mut low, mut high) = (None, None);
+        for (comparison, value) in compared {
+            match comparison {
+                Comparison::Greater | Comparison::GreaterOrEqual => low = low.max(Some(value)),
+                Comparison::Less | Comparison::LessOrEqual if high.is_none_or(|(known, _)| value < known) => {
+                    high = Some((value, comparison));
+                }
+                _ => {}
+            }
+        }
+        let at = |value: &Value| prefix.iter().chain([value]).cloned().collect::<Vec<_>>();
+        let to = high.map(|(value, comparison)| match comparison {
+            Comparison::Less => Bound::Excluded(at(value)),
+            _ => Bound::Included(at(value)),
+        });
+        // What is absent comes first, and is not less than anything.
+        let from = low.or(to.as_ref().map(|_| &FIRST_PRESENT)).map(at)?;
+        Some(Span { from, to: to.unwrap_or_else(|| Bound::Included(prefix.to_vec())) })
+    }
+
     /// Rows that pass, in no particular order, by the path that leaves the fewest to look at.
     fn candidates(&self) -> Box<dyn Iterator<Item = &Stored> + '_> {
-        let best = self.table.paths().map(|path| (path, self.prefix(path))).max_by_key(|(_, prefix)| prefix.len());
-        let (path, prefix) = best.unwrap_or((Path::Key, Vec::new()));
+        let paths = self.table.paths().map(|path| {
+            let prefix = self.prefix(path);
+            (path, self.span(path, &prefix), prefix)
+        });
+        let best = paths.max_by_key(|(_, span, prefix)| (prefix.len(), span.is_some()));
+        let (path, span, prefix) = best.unwrap_or((Path::Key, None, Vec::new()));
         if prefix.is_empty() {
             let sets =
                 self.table.paths().filter_map(|path| Some((path, self.among(*self.table.columns(path).first()?)?)));
@@ -217,7 +238,10 @@ impl<'q> Filter<'q> {
                 return Box::new(self.passing(ranges));
             }
         }
-        Box::new(self.passing(self.table.range(path, &prefix)))
+        match span {
+            Some(Span { from, to }) => Box::new(self.passing(self.table.between(path, Bound::Included(from), to))),
+            None => Box::new(self.passing(self.table.range(path, &prefix))),
+        }
     }
 
     /// Rows that pass in the order that is asked for, if a path has it and leaves no more to look
@@ -255,19 +279,42 @@ impl<'q> Filter<'q> {
         if is_down && free.iter().any(|(_, (_, direction))| *direction == Direction::Ascending) {
             return None;
         }
-        let whole = Bound::Included(prefix.clone());
         let start = |count: usize| {
             let values = after.into_iter().flat_map(|after| free[..count].iter().map(|(at, _)| after[*at].clone()));
-            Bound::Included(prefix.iter().cloned().chain(values).collect::<Vec<_>>())
+            prefix.iter().cloned().chain(values).collect::<Vec<_>>()
         };
+        let whole = || Span { from: prefix.clone(), to: Bound::Included(prefix.clone()) };
+        let Span { from, to } = self.span(path, &prefix).unwrap_or_else(whole);
+        let start = start(bounded);
         Some(match is_down {
-            true => Box::new(self.passing(self.table.between(path, whole, start(bounded)).rev())),
-            false => Box::new(self.passing(self.table.between(path, start(bounded), whole))),
+            true => {
+                let to = if is_before(&to, &start) { to } else { Bound::Included(start) };
+                Box::new(self.passing(self.table.between(path, Bound::Included(from), to).rev()))
+            }
+            false => Box::new(self.passing(self.table.between(path, Bound::Included(from.max(start)), to))),
         })
     }
 
     fn passing<'r>(&'r self, rows: impl Iterator<Item = &'r Stored> + 'r) -> impl Iterator<Item = &'r Stored> {
         rows.filter(|stored| self.passes(stored))
+    }
+}
+
+/// What comes first of what is present: nothing lies between it and what is absent.
+const FIRST_PRESENT: Value = Value::Bool(false);
+
+/// A part of a path.
+struct Span {
+    from: Vec<Value>,
+    to: Bound<Vec<Value>>,
+}
+
+/// Whether the end of a span comes before the entries that start with these values.
+fn is_before(end: &Bound<Vec<Value>>, values: &[Value]) -> bool {
+    match end {
+        Bound::Excluded(end) => end.as_slice() <= values,
+        Bound::Included(end) => end.as_slice() < values && !values.starts_with(end),
+        Bound::Unbounded => false,
     }
 }
 
@@ -299,9 +346,11 @@ fn tied_rows(state: &State, link: &Link, values: &[Value]) -> Predicate {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Bound;
+
     use uuid::Uuid;
 
-    use super::{Filter, State};
+    use super::{FIRST_PRESENT, Filter, State};
     use crate::model::{
         predicate::{Comparison, Predicate},
         record::Record as _,
@@ -322,6 +371,17 @@ mod tests {
         let filter = Filter::new(&state, table, &in_use);
         let fixed = table.paths().map(|path| filter.prefix(path).len()).max();
         assert_eq!(fixed, Some(2));
+        assert!(table.paths().any(|path| {
+            let prefix = filter.prefix(path);
+            prefix.len() == 2 && filter.span(path, &prefix).is_some()
+        }));
+        // What ended long ago lies behind whatever has not, which must not be gone through, and before what ended lately.
+        let before = Predicate::Compare("ended_at".into(), Comparison::Less, Value::Time(7));
+        let filter = Filter::new(&state, table, &before);
+        let by_end =
+            table.paths().find(|path| table.columns(*path).first() == table.table.position("ended_at").as_ref());
+        let span = filter.span(by_end.unwrap(), &[]).unwrap();
+        assert_eq!((span.from, span.to), (vec![FIRST_PRESENT], Bound::Excluded(vec![Value::Time(7)])));
         // Whatever has not ended is nearly all there is: no way to find few.
         let filter = Filter::new(&state, table, &Predicate::equals("ended_at", Value::Null));
         assert!(table.paths().all(|path| filter.prefix(path).is_empty()));

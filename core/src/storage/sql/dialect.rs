@@ -47,6 +47,13 @@ impl Dialect {
         }
     }
 
+    /// A column of an order that is not reason enough to go through an index.
+    pub(super) fn unindexed(self, column: Expr) -> Expr {
+        match self {
+            Dialect::Sqlite => Expr::cust_with_expr("+?", column),
+        }
+    }
+
     /// A value as it is stored.
     pub(super) fn bound(self, value: &Value) -> Bound {
         match value {

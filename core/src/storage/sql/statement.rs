@@ -80,10 +80,12 @@ fn range(
             Direction::Ascending => Order::Asc,
             Direction::Descending => Order::Desc,
         };
-        let column = (table.name, table.columns[*at].name);
+        let column = Expr::col((table.name, table.columns[*at].name));
+        // SQLite would take any index for the order, and look at all rows without a value instead of at a user's.
+        let column = if query.is_of_nulls() { dialect.unindexed(column) } else { column };
         match dialect.nulls(*direction) {
-            Some(nulls) => select.order_by_with_nulls(column, order, nulls),
-            None => select.order_by(column, order),
+            Some(nulls) => select.order_by_expr_with_nulls(column, order, nulls),
+            None => select.order_by_expr(column, order),
         };
     }
     // SQL counts with signed integers, and SQLite wants a limit before an offset.

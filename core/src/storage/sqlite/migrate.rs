@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0021_sessions_in_use.sql"),
     include_str!("../../../migrations/sqlite/0022_eras_of_api_keys.sql"),
     include_str!("../../../migrations/sqlite/0023_preferences.sql"),
+    include_str!("../../../migrations/sqlite/0024_rows_of_one.sql"),
 ];
 
 /// The table that says which of them a file has seen.

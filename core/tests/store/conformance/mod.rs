@@ -5,9 +5,10 @@
 
 mod costs;
 mod matching;
+mod plans;
 mod player;
 mod scenario;
-mod statements;
+pub mod statements;
 mod typed;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
