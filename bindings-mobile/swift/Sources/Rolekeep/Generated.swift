@@ -1478,7 +1478,7 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getFactors()  -> Factors
     
     /**
-     * Whom the caller's account stands for at other issuers.
+     * The identities at other issuers that the caller's account is linked to.
      */
     func getIdentities()  -> Identities
     
@@ -1902,7 +1902,7 @@ open func getFactors() -> Factors  {
 }
     
     /**
-     * Whom the caller's account stands for at other issuers.
+     * The identities at other issuers that the caller's account is linked to.
      */
 open func getIdentities() -> Identities  {
     return try!  FfiConverterTypeIdentities_lift(try! rustCall() {
@@ -3070,7 +3070,7 @@ func FfiConverterTypeFactors_lower(_ value: Factors) -> UInt64 {
 
 
 /**
- * Whom the caller's account stands for at other issuers.
+ * The identities at other issuers that the caller's account is linked to.
  */
 public protocol IdentitiesProtocol: AnyObject, Sendable {
     
@@ -3095,7 +3095,7 @@ public protocol IdentitiesProtocol: AnyObject, Sendable {
     func linkStart() async throws  -> IdentityChallenge
     
     /**
-     * Lists whom the caller's account stands for at other issuers, in the order in which they were linked.
+     * Lists the identities at other issuers that the caller's account is linked to, in the order in which they were linked.
      */
     func list() async throws  -> [IdentityView]
     
@@ -3110,7 +3110,7 @@ public protocol IdentitiesProtocol: AnyObject, Sendable {
     
 }
 /**
- * Whom the caller's account stands for at other issuers.
+ * The identities at other issuers that the caller's account is linked to.
  */
 open class Identities: IdentitiesProtocol, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -3214,7 +3214,7 @@ open func linkStart()async throws  -> IdentityChallenge  {
 }
     
     /**
-     * Lists whom the caller's account stands for at other issuers, in the order in which they were linked.
+     * Lists the identities at other issuers that the caller's account is linked to, in the order in which they were linked.
      */
 open func list()async throws  -> [IdentityView]  {
     return
@@ -6758,15 +6758,15 @@ public protocol SessionsProtocol: AnyObject, Sendable {
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      *
-     * The user is told by mail, and which API keys go on.
+     * The user is told by mail, with the API keys that go on working.
      */
     func revokeAll(input: RevokeAllSessions) async throws 
     
     /**
      * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
      *
-     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
-     * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+     * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+     * passwords changed that may be known. Other instances refuse what has ended within a second.
      * Only the application itself may, with `system`.
      */
     func revokeEveryone(input: RevokeEveryone) async throws 
@@ -7069,7 +7069,7 @@ open func revoke(input: RevokeSession)async throws   {
      * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
      * administrator's with `admin:all`.
      *
-     * The user is told by mail, and which API keys go on.
+     * The user is told by mail, with the API keys that go on working.
      */
 open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws   {
     return
@@ -7090,8 +7090,8 @@ open func revokeAll(input: RevokeAllSessions = RevokeAllSessions())async throws 
     /**
      * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
      *
-     * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
-     * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+     * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+     * passwords changed that may be known. Other instances refuse what has ended within a second.
      * Only the application itself may, with `system`.
      */
 open func revokeEveryone(input: RevokeEveryone = RevokeEveryone())async throws   {
@@ -7500,8 +7500,8 @@ public protocol SignInProtocol: AnyObject, Sendable {
      * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
      * (`auth_time`, or `amr` of Supabase).
      * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
-     * account would be made after ten from the address within an hour. `UNAVAILABLE` while
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+     * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
      * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
      */
     func external(input: SignInByToken) async throws  -> SignInResult
@@ -7732,8 +7732,8 @@ open func enrolStart(input: StartEnrol)async throws  -> FactorSetup  {
      * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
      * (`auth_time`, or `amr` of Supabase).
      * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
-     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
-     * account would be made after ten from the address within an hour. `UNAVAILABLE` while
+     * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+     * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
      * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
      */
 open func external(input: SignInByToken)async throws  -> SignInResult  {
@@ -10190,11 +10190,11 @@ public struct ApiKey: Equatable, Hashable {
      */
     public let lastUsedAt: Timestamp?
     /**
-     * When it was ended before its time; none as well where it was with the keys of everybody.
+     * When it was ended before its time; none also where it ended with the keys of everybody.
      */
     public let endedAt: Timestamp?
     /**
-     * Why it was.
+     * Why it was ended before its time.
      */
     public let endReason: ApiKeyEnd?
 
@@ -10232,10 +10232,10 @@ public struct ApiKey: Equatable, Hashable {
          * When it was used last, to the minute; none: never.
          */lastUsedAt: Timestamp? = nil, 
         /**
-         * When it was ended before its time; none as well where it was with the keys of everybody.
+         * When it was ended before its time; none also where it ended with the keys of everybody.
          */endedAt: Timestamp? = nil, 
         /**
-         * Why it was.
+         * Why it was ended before its time.
          */endReason: ApiKeyEnd? = nil) {
         self.id = id
         self.userId = userId
@@ -14026,7 +14026,7 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
     public let status: UserStatus?
     /**
      * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-     * the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
+     * the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
      */
     public let identity: ExternalIdentity?
 
@@ -14077,7 +14077,7 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          */status: UserStatus? = nil, 
         /**
          * Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
-         * the application vouch for it. By whomever else the account is made, what is set before its subject first signs in is void then.
+         * the application vouch for it. If anybody else makes the account, what was set before its subject first signs in is void from then on.
          */identity: ExternalIdentity? = nil) {
         self.email = email
         self.username = username
@@ -15786,7 +15786,7 @@ func FfiConverterTypeEnrolPasskey_lower(_ value: EnrolPasskey) -> RustBuffer {
  */
 public struct ExpirePasswords: Equatable, Hashable {
     /**
-     * Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
+     * The users, at most 1,000. Those without a password are left as they are; one that does not exist is `RESOURCE_NOT_FOUND`.
      */
     public let userIds: [Uuid]
 
@@ -15794,7 +15794,7 @@ public struct ExpirePasswords: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Whose, at most 1,000 users; those who have none are left as they are. One that does not exist is `RESOURCE_NOT_FOUND`.
+         * The users, at most 1,000. Those without a password are left as they are; one that does not exist is `RESOURCE_NOT_FOUND`.
          */userIds: [Uuid] = []) {
         self.userIds = userIds
     }
@@ -17560,7 +17560,7 @@ func FfiConverterTypeIdentityChallenge_lower(_ value: IdentityChallenge) -> Rust
 
 
 /**
- * That an account stands for somebody whom another issuer knows.
+ * An identity at another issuer that an account is linked to: its subject signs in to the account.
  */
 public struct IdentityView: Equatable, Hashable {
     /**
@@ -20772,11 +20772,11 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let at: Timestamp
     /**
-     * The address that the request came from.
+     * The address that the request came from; none where somebody of the application did it.
      */
     public let ip: String?
     /**
-     * The program that it came from, as that called itself: not to be shown as if it were true.
+     * The program that it came from, as that called itself: not to be shown as if it were true. None as for the address.
      */
     public let userAgent: String?
 
@@ -20821,10 +20821,10 @@ public struct Notice: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * When it happened, or was asked for.
          */at: Timestamp, 
         /**
-         * The address that the request came from.
+         * The address that the request came from; none where somebody of the application did it.
          */ip: String? = nil, 
         /**
-         * The program that it came from, as that called itself: not to be shown as if it were true.
+         * The program that it came from, as that called itself: not to be shown as if it were true. None as for the address.
          */userAgent: String? = nil) {
         self.id = id
         self.kind = kind
@@ -24059,7 +24059,7 @@ func FfiConverterTypeRevokeAdmin_lower(_ value: RevokeAdmin) -> RustBuffer {
  * Ends all sessions of a user: the caller's own ("log out everywhere"), or another user's with `session:revoke`, an
  * administrator's with `admin:all`.
  *
- * The user is told by mail, and which API keys go on.
+ * The user is told by mail, with the API keys that go on working.
  */
 public struct RevokeAllSessions: Equatable, Hashable {
     /**
@@ -24192,8 +24192,8 @@ func FfiConverterTypeRevokeApiKey_lower(_ value: RevokeApiKey) -> RustBuffer {
 /**
  * Ends all sessions of everybody at once, and the steps of sign-ins that are under way: after a break-in.
  *
- * Everybody signs in anew, the sooner the better by a password that is not known: those stay, as do links that were mailed, and API
- * keys unless `revoke_keys` ends them. Other instances refuse what has ended within a second.
+ * Everybody has to sign in anew. Passwords stay, as do links that were mailed, and API keys unless `revoke_keys` ends them: have
+ * passwords changed that may be known. Other instances refuse what has ended within a second.
  * Only the application itself may, with `system`.
  */
 public struct RevokeEveryone: Equatable, Hashable {
@@ -26673,7 +26673,7 @@ public struct SignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let response: String
     /**
-     * The user's name for the device; of the second factor none: the first step said it.
+     * The user's name for the device; not for a second factor, whose first step has said it.
      */
     public let deviceName: String?
     /**
@@ -26695,7 +26695,7 @@ public struct SignInByPasskey: Equatable, Hashable, CustomDebugStringConvertible
          * What the browser answered: an `AuthenticationResponseJSON`, as text.
          */response: String, 
         /**
-         * The user's name for the device; of the second factor none: the first step said it.
+         * The user's name for the device; not for a second factor, whose first step has said it.
          */deviceName: String? = nil, 
         /**
          * `web`, `ios`, …; as the name of the device.
@@ -26792,8 +26792,8 @@ func FfiConverterTypeSignInByPasskey_lower(_ value: SignInByPasskey) -> RustBuff
  * What the user does that asks for a proof of the last five minutes it may do at once only if the token says that the issuer had one
  * (`auth_time`, or `amr` of Supabase).
  * Errors: `UNAUTHORIZED`, with one text for whatever is wrong with the token or the account (reason `invalid_credentials`); the audit
- * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. The same for whom an
- * account would be made after ten from the address within an hour. `UNAVAILABLE` while
+ * log has the actual reason. `RATE_LIMIT_EXCEEDED` in its place after too many from the address; a right one is let in. Also where an
+ * account would be made, after ten of them from the address within an hour. `UNAVAILABLE` while
  * the issuer's keys cannot be fetched (reason `issuer_unavailable`).
  */
 public struct SignInByToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -28683,7 +28683,7 @@ public struct TokenInspection: Equatable, Hashable {
      */
     public let active: Bool
     /**
-     * Whose it is; none of a token that is not ours or has expired, as is the rest.
+     * Whose it is. None, like the fields below, for a token that is not ours or has expired.
      */
     public let userId: Uuid?
     /**
@@ -28710,7 +28710,7 @@ public struct TokenInspection: Equatable, Hashable {
          * Whether it would be accepted now.
          */active: Bool, 
         /**
-         * Whose it is; none of a token that is not ours or has expired, as is the rest.
+         * Whose it is. None, like the fields below, for a token that is not ours or has expired.
          */userId: Uuid? = nil, 
         /**
          * The session that it belongs to.
@@ -38875,7 +38875,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_factors() != 54560) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_get_identities() != 32325) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_identities() != 62594) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_invitations() != 63480) {
@@ -39007,7 +39007,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_identities_link_start() != 37948) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_identities_list() != 4799) {
+    if (uniffi_rolekeep_mobile_checksum_method_identities_list() != 36781) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_identities_unlink() != 48228) {
@@ -39166,10 +39166,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke() != 22434) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 57358) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_all() != 64846) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_everyone() != 31072) {
+    if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_everyone() != 34487) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_revoke_others() != 49213) {
@@ -39205,7 +39205,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_signin_enrol_start() != 40149) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_signin_external() != 7843) {
+    if (uniffi_rolekeep_mobile_checksum_method_signin_external() != 59827) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_signin_factor() != 64638) {
