@@ -387,13 +387,15 @@ impl Engine {
     /// Lets go of what nobody asks for any more, in the background, once in so many commits of anybody: so an idle
     /// store wakes nobody up.
     pub(super) fn tidy_now_and_then(self: &Arc<Self>, position: u64) {
-        if !position.is_multiple_of(TIDY_EVERY) {
+        // Two at a time would be in each other's way: where much is left over, that takes as many commits.
+        if !position.is_multiple_of(TIDY_EVERY) || self.is_tidying.swap(true, Ordering::AcqRel) {
             return;
         }
-        let engine = self.clone();
+        let tidying = Tidying(self.clone());
         self.services.env.spawn(Box::pin(async move {
+            let services = &tidying.0.services;
             // What fails now is tried again after as many commits.
-            while upkeep::run(&engine.services, engine.services.now()).await.is_ok_and(|tidied| tidied.has_more) {}
+            while upkeep::run(services, services.now()).await.is_ok_and(|tidied| tidied.has_more) {}
         }));
     }
 
@@ -402,6 +404,15 @@ impl Engine {
         if self.services.storage.is_shared() {
             self.services.env.spawn(Box::pin(Self::poll(Arc::downgrade(self))));
         }
+    }
+}
+
+/// That this instance tidies, until it is dropped.
+struct Tidying(Arc<Engine>);
+
+impl Drop for Tidying {
+    fn drop(&mut self) {
+        self.0.is_tidying.store(false, Ordering::Release);
     }
 }
 

@@ -115,6 +115,8 @@ pub(crate) struct Engine {
     /// When others' commits were last looked for on behalf of somebody who may be anybody, in microseconds.
     asked_for_strangers: AtomicI64,
     is_closed: AtomicBool,
+    /// What nobody asks for any more is being let go of.
+    is_tidying: AtomicBool,
     /// The log was told of a proxy that is not known.
     #[cfg(feature = "tracing")]
     has_warned: AtomicBool,
@@ -155,6 +157,7 @@ impl Engine {
             settled: AtomicU64::new(0),
             asked_for_strangers: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
+            is_tidying: AtomicBool::new(false),
             #[cfg(feature = "tracing")]
             has_warned: AtomicBool::new(false),
             hooks,

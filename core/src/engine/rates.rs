@@ -30,10 +30,20 @@ const MOST: u32 = 1_000;
 const ATTEMPTS: usize = 8;
 /// So many callers are remembered; those whose places are over go first.
 const REMEMBERED: usize = 100_000;
+/// Whose places are over is looked for so seldom, in microseconds: who comes from ever other addresses must not have all looked through
+/// for each.
+const SWEPT_EVERY: i64 = 1_000_000;
 
 /// The places that this instance has taken and not used yet.
 #[derive(Default)]
-pub(super) struct Rates(Mutex<HashMap<Rate, Taken>>);
+pub(super) struct Rates(Mutex<Places>);
+
+#[derive(Default)]
+struct Places {
+    taken: HashMap<Rate, Taken>,
+    /// When those whose places were over went last.
+    swept_at: Option<Time>,
+}
 
 struct Taken {
     left: u32,
@@ -41,14 +51,16 @@ struct Taken {
 }
 
 impl Rates {
-    fn all(&self) -> MutexGuard<'_, HashMap<Rate, Taken>> {
+    fn all(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Uses a place that was taken before, if there is one.
     fn use_one(&self, rate: &Rate, now: Time) -> bool {
         let mut all = self.all();
-        let Some(taken) = all.get_mut(rate).filter(|taken| taken.left > 0 && now < taken.until) else { return false };
+        let Some(taken) = all.taken.get_mut(rate).filter(|taken| taken.left > 0 && now < taken.until) else {
+            return false;
+        };
         taken.left -= 1;
         true
     }
@@ -56,10 +68,10 @@ impl Rates {
     /// How many places to take at a time: one where no more callers can be remembered.
     fn part(&self, rate: &Rate, now: Time) -> u32 {
         let mut all = self.all();
-        if all.len() >= REMEMBERED {
-            all.retain(|_, taken| taken.left > 0 && now < taken.until);
+        if all.taken.len() >= REMEMBERED {
+            all.sweep(now);
         }
-        if all.len() < REMEMBERED { (rate.quota.count / PARTS).clamp(1, MOST) } else { 1 }
+        if all.taken.len() < REMEMBERED { (rate.quota.count / PARTS).clamp(1, MOST) } else { 1 }
     }
 
     /// Remembers places that were taken, but for the one that is used at once.
@@ -69,7 +81,18 @@ impl Rates {
             let interval = rate.quota.period / i64::from(rate.quota.count.max(1));
             let until = now.as_microsecond().saturating_add(interval.saturating_mul(count.into()));
             let until = Time::from_microsecond(until).unwrap_or(now);
-            all.insert(rate.clone(), Taken { left: count - 1, until });
+            all.taken.insert(rate.clone(), Taken { left: count - 1, until });
+        }
+    }
+}
+
+impl Places {
+    fn sweep(&mut self, now: Time) {
+        // The clock may have been set back.
+        let since = |at: Time| now.as_microsecond().saturating_sub(at.as_microsecond()).unsigned_abs();
+        if self.swept_at.is_none_or(|at| since(at) >= SWEPT_EVERY.unsigned_abs()) {
+            self.taken.retain(|_, taken| taken.left > 0 && now < taken.until);
+            self.swept_at = Some(now);
         }
     }
 }
@@ -114,5 +137,25 @@ impl Engine {
             }
         }
         Err(Error::rate_limited(Duration::from_secs(1)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use super::*;
+    use crate::operations::limits::Quota;
+
+    #[test]
+    fn aut_12_not_all_who_ask_are_looked_through_for_each() {
+        let (rates, quota) = (Rates::default(), Quota { count: 20, period: 60_000_000 });
+        let of = |at: usize| Rate { of: at.to_string(), quota };
+        let at = |seconds: f64| Time::from_microsecond((seconds * 1e6) as i64).unwrap();
+        // Two places of three seconds each.
+        (0..REMEMBERED).for_each(|one| rates.keep(&of(one), 2, at(0.0)));
+        assert_eq!(rates.part(&of(REMEMBERED), at(5.5)), 1, "none is over");
+        assert_eq!(rates.part(&of(REMEMBERED), at(6.4)), 1, "all are over, which nobody looks for yet");
+        assert_eq!(rates.part(&of(REMEMBERED), at(6.6)), 2);
+        assert!(rates.all().taken.is_empty());
     }
 }

@@ -1,19 +1,26 @@
 //! What nobody asks for any more goes after a while: ended sessions, and old lines of the change feed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
+use async_trait::async_trait;
 use rolekeep::{
-    RequestContext, Time,
+    ChangeSetId, RequestContext, Result, Time,
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{
         record::Record,
         session::{Session, SessionActivity},
     },
-    storage::{CommitRecord, MemoryStorage, Predicate, Query, SqliteOptions, SqliteStorage, Storage},
-    users::CreateUser,
+    storage::{
+        ChangeSet, Changes, CommitError, CommitRecord, Committed, Key, MemoryStorage, Predicate, Pruned, Query,
+        Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
+    },
+    users::{CreateUser, UpdateUser},
 };
 
 use crate::cheap;
@@ -103,4 +110,53 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
         login().await;
         um.close().await.unwrap();
     }
+}
+
+/// Takes its time to prune; counts how often it was asked to.
+struct Slow(MemoryStorage, Arc<AtomicUsize>);
+
+#[async_trait]
+impl Storage for Slow {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        self.0.commit(change_set).await
+    }
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.0.get(table, keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.0.query(query).await
+    }
+    async fn position(&self) -> Result<u64> {
+        self.0.position().await
+    }
+    async fn changes(&self, since: u64) -> Result<Changes> {
+        self.0.changes(since).await
+    }
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        self.0.outcome(id).await
+    }
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        self.0.prune(retention).await
+    }
+    fn is_shared(&self) -> bool {
+        false
+    }
+    async fn close(&self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_tidies_does_not_begin_again() {
+    let begun = Arc::new(AtomicUsize::default());
+    let um = cheap::builder().storage(Arc::new(Slow(MemoryStorage::new(), begun.clone()))).open().await.unwrap();
+    let system = um.system();
+    let user = system.users().create(CreateUser::new("ada@example.org")).await.unwrap();
+    for at in 0..2_000 {
+        system.users().update(UpdateUser::new(user.id).display_name(at.to_string())).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
 }

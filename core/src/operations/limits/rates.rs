@@ -22,7 +22,7 @@ const MINUTE: i64 = 60 * 1_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rate {
     /// What is counted, and for whom.
-    of: String,
+    pub(crate) of: String,
     pub(crate) quota: Quota,
 }
 
