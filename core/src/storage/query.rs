@@ -93,12 +93,6 @@ impl Query {
         })
     }
 
-    /// Whether all rows are wanted that have no value in some column: mostly that is nearly all there are, and of no help to find few.
-    pub(crate) fn is_of_nulls(&self) -> bool {
-        let is_wanted_whole = self.window.limit.is_none() && self.window.after.is_none();
-        is_wanted_whole && self.filter.conjuncts().iter().any(|part| part.absent().is_some())
-    }
-
     /// The part of an answered row that decides its place.
     pub fn place_of(&self, row: &Row) -> Row {
         Row(row.0[self.beside.map_or(0, |_| self.table.columns.len())..].to_vec())

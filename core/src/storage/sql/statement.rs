@@ -82,7 +82,7 @@ fn range(
         };
         let column = Expr::col((table.name, table.columns[*at].name));
         // SQLite would take any index for the order, and look at all rows without a value instead of at a user's.
-        let column = if query.is_of_nulls() { dialect.unindexed(column) } else { column };
+        let column = if is_of_nulls(query) { dialect.unindexed(column) } else { column };
         match dialect.nulls(*direction) {
             Some(nulls) => select.order_by_expr_with_nulls(column, order, nulls),
             None => select.order_by_expr(column, order),
@@ -98,6 +98,12 @@ fn range(
         select.offset(skip);
     }
     Ok(dialect.select(&select))
+}
+
+/// Whether all rows are wanted that have no value in some column: mostly that is nearly all there are, and of no help to find few.
+fn is_of_nulls(query: &Query) -> bool {
+    let is_wanted_whole = query.window.limit.is_none() && query.window.after.is_none();
+    is_wanted_whole && query.filter.conjuncts().iter().any(|part| part.absent().is_some())
 }
 
 /// How many rows pass a query's filter, as far as they are counted.
