@@ -72,6 +72,10 @@ const POLICY_ATTEMPTS: u32 = 200;
 /// without a pause must not keep everybody else from it.
 const PATIENCE: u32 = 3;
 
+/// The same for who has not signed in. Others would wait for its password to be hashed, were this not over by the second
+/// attempt, unless the hash changed meanwhile.
+const PATIENCE_WITH_STRANGERS: u32 = 6;
+
 /// After how long each time a lost answer is asked for.
 const LOOK_UP_AFTER_MILLIS: [u64; 3] = [0, 20, 200];
 
@@ -199,8 +203,7 @@ impl Engine {
         let listed = steps.listed();
         self.admit(who, listed).await?;
         let mut once = Once::of(who, steps)?;
-        // Nobody waits for who has not signed in: it may be waiting for its password to be hashed.
-        let patience = if matches!(who.kind, WhoKind::Anonymous) { ATTEMPTS } else { PATIENCE };
+        let patience = if matches!(who.kind, WhoKind::Anonymous) { PATIENCE_WITH_STRANGERS } else { PATIENCE };
         let (mut attempts, mut policies) = (0, 0);
         while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
             let alone = if attempts < patience { None } else { self.turn_alone().await };

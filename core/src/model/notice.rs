@@ -79,6 +79,42 @@ pub enum NoticeKind {
     SignInLocked,
 }
 
+impl NoticeKind {
+    /// Whether it carries what somebody asked for, who may be a stranger: how many of those wait is limited.
+    pub(crate) const fn is_asked_for(self) -> bool {
+        match self {
+            Self::PasswordReset
+            | Self::Verification
+            | Self::EmailChange
+            | Self::SignInCode
+            | Self::Invitation
+            | Self::Registration => true,
+            Self::SignInElsewhere
+            | Self::SignInByOtherWays
+            | Self::AddressTaken
+            | Self::EmailChanged
+            | Self::UsernameChanged
+            | Self::FactorAdded
+            | Self::FactorRemoved
+            | Self::RecoveryCodesMade
+            | Self::RecoveryCodeUsed
+            | Self::IdentityLinked
+            | Self::IdentityUnlinked
+            | Self::PasskeySuspended
+            | Self::FactorFailed
+            | Self::ApiKeyCreated
+            | Self::ApiKeyRevoked
+            | Self::SessionsEnded
+            | Self::SessionRevoked
+            | Self::Impersonated
+            | Self::PasswordChanged
+            | Self::NewDevice
+            | Self::SessionReused
+            | Self::SignInLocked => false,
+        }
+    }
+}
+
 /// What the application is to send to somebody.
 #[derive(Clone, Debug, Serialize, Describe)]
 #[non_exhaustive]

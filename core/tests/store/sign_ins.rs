@@ -124,3 +124,27 @@ async fn lists_by_the_last_sign_in_read_an_index() {
     let plan = sqlite.explain(&of_region).await.unwrap();
     assert!(plan[0].contains("users USING INDEX users_by_region_id"), "{plan:#?}");
 }
+
+/// As when the processes of a service begin: all change when the account was last there, and none is told to try again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_sign_in_at_once_to_one_account() {
+    for is_on_disk in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let builder = cheap::builder();
+        let builder = if is_on_disk { builder.sqlite(folder.path().join("x.db")) } else { builder.memory() };
+        let um = builder.open().await.unwrap();
+        let ada = CreateUser::new("ada@example.org").password(PASSWORD);
+        um.system().users().create(ada).await.unwrap();
+        let tasks: Vec<_> = (0..64)
+            .map(|at| {
+                let um = um.clone();
+                let request = RequestContext::from_ip(format!("192.0.2.{at}"));
+                tokio::spawn(async move { um.login("ada@example.org", PASSWORD, request).await.map(drop) })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        um.close().await.unwrap();
+    }
+}

@@ -68,19 +68,14 @@ impl PendingNotice {
     }
 }
 
-/// What somebody asks for.
-const ASKED: [NoticeKind; 6] = [
-    NoticeKind::PasswordReset,
-    NoticeKind::Verification,
-    NoticeKind::EmailChange,
-    NoticeKind::SignInCode,
-    NoticeKind::Invitation,
-    NoticeKind::Registration,
-];
-
 /// The notices of some kinds.
-fn of_kinds(kinds: &[NoticeKind]) -> Predicate {
-    Predicate::In("kind".into(), Predicate::set(kinds.iter().map(|kind| Value::from(kind.as_str()))))
+fn of_kinds<'a>(kinds: impl IntoIterator<Item = &'a NoticeKind>) -> Predicate {
+    Predicate::In("kind".into(), Predicate::set(kinds.into_iter().map(|kind| Value::from(kind.as_str()))))
+}
+
+/// Those that somebody asked for.
+fn asked_for() -> Predicate {
+    of_kinds(NoticeKind::ALL.iter().filter(|kind| kind.is_asked_for()))
 }
 
 /// Plans that a user is told of what whoever asks did, as that user or to be taken for it; where there is a notifier and an address.
@@ -270,7 +265,7 @@ async fn asked(plan: &mut Plan<'_>, kind: NoticeKind, tried: &Try) -> Result<Pen
 
 /// A notice that somebody asks for, if not too many wait.
 async fn one_more(plan: &Plan<'_>, kind: NoticeKind) -> Result<PendingNotice> {
-    let waiting = plan.reads().count_up_to::<PendingNotice>(of_kinds(&ASKED), MOST_WAITING).await?;
+    let waiting = plan.reads().count_up_to::<PendingNotice>(asked_for(), MOST_WAITING).await?;
     if waiting.unsigned_abs() >= MOST_WAITING {
         return Err(Error::rate_limited(Duration::from_secs(60)));
     }

@@ -97,7 +97,7 @@ impl Hashes for Plan<'_> {
 /// All costs that stored hashes have.
 pub(super) async fn known(reads: Reads<'_>) -> Result<Vec<String>> {
     let rows = reads.rows_where(HashCost::TABLE, Predicate::Always).await?;
-    Ok(rows.into_iter().filter_map(|row| HashCost::from_row(row).ok()).map(|known| known.cost).collect())
+    rows.into_iter().map(|row| Ok(HashCost::from_row(row)?.cost)).collect()
 }
 
 /// How many accounts have a hash of a cost.
@@ -116,7 +116,7 @@ pub(in crate::operations) async fn unused(services: &Services, now: Time) -> Res
     for row in services.reads().rows_where(HashCost::TABLE, Predicate::Always).await? {
         let known = HashCost::from_row(row)?;
         let is_old = known.used_at.plus_seconds(KEPT_SECONDS) <= now && known.cost != services.hasher.cost();
-        if is_old && accounts(services.reads(), &known.cost).await? == 0 {
+        if is_old && services.reads().count_up_to::<Credential>(of_cost(&known.cost), 1).await? == 0 {
             unused.push(Write { table: HashCost::TABLE, key: known.key(), expected: Some(known.version), row: None });
         }
     }
