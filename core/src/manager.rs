@@ -25,7 +25,7 @@ use crate::{
         services::Services,
         sessions::Login,
         sign_in::SignInResult,
-        signing_keys,
+        names, signing_keys,
         users::ExternalIdentity,
     },
     rules::{Pin, Policy, RuleSet},
@@ -192,7 +192,7 @@ impl Builder {
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
         let passwords = (Hasher::new(env.clone(), &config)?, breaches);
         let issuers = Issuers::new(&env, &config, fetch)?;
-        let keys = signing_keys::open(&config, &*storage, &env).await?;
+        let keys = (signing_keys::open(&config, &*storage, &env).await?, names::open(&*storage, &env).await?);
         let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services, hooks));
@@ -419,12 +419,11 @@ impl UserManagement {
         self.engine.users_in_memory()
     }
 
-    /// Lets go of old lines of the change feed and of sessions that ended long ago, as a store does by itself now and
-    /// then, for tests.
+    /// Lets go of old lines of the change feed, of sessions that ended long ago and the like, and purges users who were deleted long ago,
+    /// as a store does by itself now and then, for tests.
     #[cfg(feature = "testing")]
     pub async fn tidy(&self) -> Result<crate::operations::upkeep::Tidied> {
-        let services = &self.engine.services;
-        crate::operations::upkeep::run(services, services.now()).await
+        self.engine.tidy().await
     }
 
     /// How often passwords were hashed or verified, for tests.

@@ -42,7 +42,8 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
 /// | `named(id)`, `named(code = field)`, either with `scope`; `named = none` | of a resource: how scopes and callers name a row, and whether `KIND:ID` is a scope of its own |
 /// | `permissions(read = "…", …)` | of a resource: what may be asked for on it, `read` at least |
 /// | `audit(area = "…", kind = "…", words(made, changed, gone))`, `policy` in it; `audit = none("why")` | what the audit log is told |
-/// | `owner(field = …, of = …, on_delete = cascade)`, `clear`, `restrict`, `keep`; `owner = none` | whose it is, and what becomes of it with that |
+/// | `owner(field = …, of = …, on_delete = cascade)`, `clear`, `restrict`; `owner = none` | whose it is, and what becomes of it with that |
+/// | `on_delete = keep, on_purge = cascade`, `on_purge = keep("why")` | what stays, unused, while its owner may be restored, and whether it goes when that is purged |
 /// | `caches(user = …)`, `session`, `api_key`, `credential`, `authority`, `guard`, `signing_keys`; `caches = none` | what a write touches in memory |
 /// | `retention = kept`; `retention = sessions(…)`, `api_keys(…)`, `invitations(…)`, `day(…)`, `feed(…)` | how long it is kept: for ever, or for a period after the earliest of these moments |
 /// | `relation(of = …, name = "…", from = …, to = …)` | the set of ids that conditions may read of another resource |

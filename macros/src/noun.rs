@@ -36,6 +36,13 @@ struct Owner {
     field: Ident,
     of: Path,
     on_delete: Ident,
+    /// Given where it stays.
+    on_purge: Option<OnPurge>,
+}
+
+enum OnPurge {
+    Cascade,
+    Keep(LitStr),
 }
 
 struct Relation {
@@ -132,8 +139,12 @@ impl Noun {
         let owners = owners.iter().map(|owner| {
             let (field, of) = (position(&owner.field)?, table_of(&owner.of));
             let on_delete = one_of(&owner.on_delete, &["cascade", "clear", "restrict", "keep"])?;
+            let kept = owner.on_purge.as_ref().map(|on_purge| match on_purge {
+                OnPurge::Cascade => quote!((crate::model::noun::OnPurge::Cascade)),
+                OnPurge::Keep(why) => quote!((crate::model::noun::OnPurge::Keep(#why))),
+            });
             Ok(quote!(crate::model::noun::Owner {
-                column: #field, of: #of, on_delete: crate::model::noun::OnDelete::#on_delete,
+                column: #field, of: #of, on_delete: crate::model::noun::OnDelete::#on_delete #kept,
             }))
         });
         let owners = owners.collect::<Result<Vec<_>>>()?;
@@ -283,7 +294,7 @@ fn audit(meta: &ParseNestedMeta<'_>) -> Result<Audit> {
 }
 
 fn owner(meta: &ParseNestedMeta<'_>) -> Result<Owner> {
-    let (mut field, mut of, mut on_delete) = (None, None, None);
+    let (mut field, mut of, mut on_delete, mut on_purge) = (None, None, None::<Ident>, None);
     meta.parse_nested_meta(|part| {
         if part.path.is_ident("field") {
             field = Some(part.value()?.parse()?);
@@ -291,15 +302,35 @@ fn owner(meta: &ParseNestedMeta<'_>) -> Result<Owner> {
             of = Some(part.value()?.parse()?);
         } else if part.path.is_ident("on_delete") {
             on_delete = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("on_purge") {
+            on_purge = Some(self::on_purge(&part)?);
         } else {
-            return Err(part.error("expected field, of or on_delete"));
+            return Err(part.error("expected field, of, on_delete or on_purge"));
         }
         Ok(())
     })?;
+    let expected = "expected `owner(field = …, of = …, on_delete = cascade | clear | restrict)`, or `on_delete = keep, on_purge = cascade`, \
+                    `on_purge = keep(\"why\")`";
     match (field, of, on_delete) {
-        (Some(field), Some(of), Some(on_delete)) => Ok(Owner { field, of, on_delete }),
-        _ => Err(meta.error("expected `owner(field = …, of = …, on_delete = cascade | clear | restrict | keep)`")),
+        (Some(field), Some(of), Some(on_delete)) if (on_delete == "keep") == on_purge.is_some() => {
+            Ok(Owner { field, of, on_delete, on_purge })
+        }
+        _ => Err(meta.error(expected)),
     }
+}
+
+fn on_purge(part: &ParseNestedMeta<'_>) -> Result<OnPurge> {
+    let value = part.value()?;
+    let what: Ident = value.parse()?;
+    if what == "cascade" {
+        return Ok(OnPurge::Cascade);
+    }
+    if what != "keep" {
+        return Err(Error::new(what.span(), "expected `cascade` or `keep(\"why\")`"));
+    }
+    let why;
+    parenthesized!(why in value);
+    Ok(OnPurge::Keep(why.parse()?))
 }
 
 fn caches(meta: &ParseNestedMeta<'_>) -> Result<Vec<(Ident, Option<Ident>)>> {
@@ -427,7 +458,11 @@ mod tests {
         };
         assert!(with(2, "audit = none").contains("say why"));
         assert!(with(2, "audit(area = \"things\")").contains("expected `audit("));
-        assert!(with(3, "owner(field = nobody, of = User, on_delete = keep)").contains("no such field"));
+        assert!(with(3, "owner(field = nobody, of = User, on_delete = clear)").contains("no such field"));
+        for unsaid in ["on_delete = keep", "on_delete = clear, on_purge = cascade", "on_delete = keep, on_purge = keep"] {
+            let part = format!("owner(field = id, of = User, {unsaid})");
+            assert!(with(3, part.leak()).contains("expected"), "{unsaid}");
+        }
         assert!(with(3, "owner(field = id, of = User, on_delete = vanish)").contains("expected one of: cascade"));
         assert!(with(4, "caches(guard = id)").contains("expected `user"));
         assert!(with(4, "caches(user = name)").contains("must be a part of the key"));

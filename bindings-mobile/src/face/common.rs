@@ -316,7 +316,7 @@ pub enum UserStatus {
     /// Shut out.
     #[serde(rename = "banned")]
     Banned,
-    /// Deleted; its names stay reserved.
+    /// Deleted; it can be restored until it is purged.
     #[serde(rename = "deleted")]
     Deleted,
 }

@@ -101,6 +101,18 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_sessions_seconds: Option<i64>,
+    /// How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_deleted_users_seconds: Option<i64>,
+    /// Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names_after_delete: Option<NamesAfterDelete>,
+    /// Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names_after_purge: Option<NamesAfterPurge>,
     /// The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
     /// the only factor; at least 8.
     #[uniffi(default)]
@@ -303,6 +315,31 @@ pub enum IssuerKind {
     /// Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users.
     #[serde(rename = "supabase")]
     Supabase,
+}
+
+/// Whether others may take the username and e-mail address of a deleted account, until it is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum NamesAfterDelete {
+    /// Nobody may.
+    #[serde(rename = "reserved")]
+    Reserved,
+    /// Anybody may, at once; who restores the account then gives it others.
+    #[serde(rename = "freed")]
+    Freed,
+}
+
+/// Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum NamesAfterPurge {
+    /// Its username, by which others knew it.
+    #[serde(rename = "username")]
+    Username,
+    /// Its username and its e-mail address.
+    #[serde(rename = "both")]
+    Both,
+    /// None.
+    #[serde(rename = "freed")]
+    Freed,
 }
 
 /// Who may make an account for itself (`users.register`).

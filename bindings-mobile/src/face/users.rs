@@ -153,8 +153,10 @@ pub struct DeactivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-/// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+/// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+/// library by itself after `keep_deleted_users_seconds`. Whether others may take its
+/// names meanwhile says `names_after_delete`.
 ///
 /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
 /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
@@ -277,6 +279,20 @@ pub struct ListUsers {
     pub total_up_to: Option<i64>,
 }
 
+/// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+///
+/// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+/// `CONFLICT` for a user who is not deleted.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PurgeUser {
+    /// The user's id.
+    pub id: Uuid,
+    /// The version that the decision was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+}
+
 /// Makes an account for oneself, where the setting `registration` says so.
 ///
 /// It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
@@ -378,6 +394,33 @@ pub struct ReplaceUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+/// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+/// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+///
+/// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+/// another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+/// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RestoreUser {
+    /// The user's id.
+    pub id: Uuid,
+    /// The version that the change was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// Another e-mail address instead of its own, unproved.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Another username instead of its own.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Names of roles to hold everywhere, beside the default roles; at most 100.
+    #[uniffi(default)]
+    pub roles: Vec<String>,
 }
 
 /// Takes from a user every role that makes it an administrator.
@@ -627,12 +670,32 @@ impl Users {
         self.caller.run("users.revoke_admin", &input).await
     }
 
-    /// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-    /// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+    /// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+    /// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+    /// library by itself after `keep_deleted_users_seconds`. Whether others may take its
+    /// names meanwhile says `names_after_delete`.
     ///
     /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
     /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
     pub async fn delete(&self, input: DeleteUser) -> Result<()> {
         self.caller.run("users.delete", &input).await
+    }
+
+    /// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+    /// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+    ///
+    /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+    /// another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+    /// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+    pub async fn restore(&self, input: RestoreUser) -> Result<User> {
+        self.caller.run("users.restore", &input).await
+    }
+
+    /// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+    ///
+    /// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+    /// `CONFLICT` for a user who is not deleted.
+    pub async fn purge(&self, input: PurgeUser) -> Result<()> {
+        self.caller.run("users.purge", &input).await
     }
 }

@@ -11,7 +11,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
-from .records import AuditDenials, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer
+from .records import AuditDenials, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer
 
 
 def open(
@@ -33,6 +33,9 @@ def open(
     max_sessions: int | None = None,
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
+    keep_deleted_users_seconds: int | None = None,
+    names_after_delete: NamesAfterDelete | None = None,
+    names_after_purge: NamesAfterPurge | None = None,
     password_min_length: int | None = None,
     password_max_length: int | None = None,
     password_composition: bool | None = None,
@@ -110,6 +113,12 @@ def open(
             was away for longer reads everything anew. Default: 7 days, at least an hour.
         keep_sessions_seconds: How long a session is kept after its end, to be looked up, in
             seconds. Default: 30 days.
+        keep_deleted_users_seconds: How long a deleted user can be restored, in seconds; then the
+            library purges it by itself. Default: 30 days.
+        names_after_delete: Whether others may take the username and e-mail address of a deleted
+            user, until it is purged. Default: `reserved`.
+        names_after_purge: Which of these nobody may ever take again once it is purged. What was
+            kept stays so when the setting changes. Default: `username`.
         password_min_length: The fewest characters of a password (code points after NFC). Default:
             15, as NIST SP 800-63B-4 asks where it is the only factor; at least 8.
         password_max_length: The most characters of a password; nothing is ever cut off. Default:
@@ -251,6 +260,9 @@ def open(
         "max_sessions": max_sessions,
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
+        "keep_deleted_users_seconds": keep_deleted_users_seconds,
+        "names_after_delete": names_after_delete,
+        "names_after_purge": names_after_purge,
         "password_min_length": password_min_length,
         "password_max_length": password_max_length,
         "password_composition": password_composition,
@@ -313,6 +325,9 @@ def open_async(
     max_sessions: int | None = None,
     keep_feed_seconds: int | None = None,
     keep_sessions_seconds: int | None = None,
+    keep_deleted_users_seconds: int | None = None,
+    names_after_delete: NamesAfterDelete | None = None,
+    names_after_purge: NamesAfterPurge | None = None,
     password_min_length: int | None = None,
     password_max_length: int | None = None,
     password_composition: bool | None = None,
@@ -390,6 +405,12 @@ def open_async(
             was away for longer reads everything anew. Default: 7 days, at least an hour.
         keep_sessions_seconds: How long a session is kept after its end, to be looked up, in
             seconds. Default: 30 days.
+        keep_deleted_users_seconds: How long a deleted user can be restored, in seconds; then the
+            library purges it by itself. Default: 30 days.
+        names_after_delete: Whether others may take the username and e-mail address of a deleted
+            user, until it is purged. Default: `reserved`.
+        names_after_purge: Which of these nobody may ever take again once it is purged. What was
+            kept stays so when the setting changes. Default: `username`.
         password_min_length: The fewest characters of a password (code points after NFC). Default:
             15, as NIST SP 800-63B-4 asks where it is the only factor; at least 8.
         password_max_length: The most characters of a password; nothing is ever cut off. Default:
@@ -531,6 +552,9 @@ def open_async(
         "max_sessions": max_sessions,
         "keep_feed_seconds": keep_feed_seconds,
         "keep_sessions_seconds": keep_sessions_seconds,
+        "keep_deleted_users_seconds": keep_deleted_users_seconds,
+        "names_after_delete": names_after_delete,
+        "names_after_purge": names_after_purge,
         "password_min_length": password_min_length,
         "password_max_length": password_max_length,
         "password_composition": password_composition,

@@ -99,6 +99,7 @@ import type {
   PolicySummary,
   PolicyValidation,
   ProveFactor,
+  PurgeUser,
   ReassignDrone,
   RecoveryCodes,
   Refresh,
@@ -109,6 +110,7 @@ import type {
   ReplaceUser,
   ResetFactorsOf,
   ResetPassword,
+  RestoreUser,
   RetirePasswords,
   RetiredPasswords,
   RevertEmail,
@@ -317,14 +319,36 @@ export class Users {
     return this.#run("users.revoke_admin", input, "RevokeAdmin", "");
   }
   /**
-   * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-   * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+   * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+   * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+   * library by itself after `keepDeletedUsersSeconds`. Whether others may take its
+   * names meanwhile says `namesAfterDelete`.
    *
    * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
    * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
+  }
+  /**
+   * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+   * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+   *
+   * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+   * another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+   * `DUPLICATE_RESOURCE` where others have its names by now (`namesAfterDelete`): give it another one.
+   */
+  restore(input: RestoreUser): Promise<User> {
+    return this.#run("users.restore", input, "RestoreUser", "User");
+  }
+  /**
+   * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+   *
+   * Whether others may take its names then says `namesAfterPurge`. Permission `user:purge`. Errors:
+   * `CONFLICT` for a user who is not deleted.
+   */
+  purge(input: PurgeUser): Promise<void> {
+    return this.#run("users.purge", input, "PurgeUser", "");
   }
 }
 

@@ -92,6 +92,30 @@ pub enum Registration {
     Open,
 }
 
+/// Whether others may take the username and e-mail address of a deleted account, until it is purged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum NamesAfterDelete {
+    /// Nobody may.
+    #[default]
+    Reserved,
+    /// Anybody may, at once; who restores the account then gives it others.
+    Freed,
+}
+
+/// Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum NamesAfterPurge {
+    /// Its username, by which others knew it.
+    #[default]
+    Username,
+    /// Its username and its e-mail address.
+    Both,
+    /// None.
+    Freed,
+}
+
 /// Where a store is kept, who may do what, and how it behaves: one type, the same in every language. What is not given
 /// has a safe default. Times are in seconds unless the name says otherwise.
 ///
@@ -161,6 +185,15 @@ pub struct Config {
     /// How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
     #[input(default = 30 * DAY)]
     pub keep_sessions_seconds: i64,
+    /// How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days.
+    #[input(default = 30 * DAY)]
+    pub keep_deleted_users_seconds: i64,
+    /// Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
+    #[input(default = NamesAfterDelete::Reserved)]
+    pub names_after_delete: NamesAfterDelete,
+    /// Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`.
+    #[input(default = NamesAfterPurge::Username)]
+    pub names_after_purge: NamesAfterPurge,
     /// The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
     /// the only factor; at least 8.
     #[input(default = 15)]
@@ -345,6 +378,7 @@ impl Config {
         within("temporary_password_seconds", self.temporary_password_seconds, 1, MAX_TIME);
         within("keep_feed_seconds", self.keep_feed_seconds, MIN_FEED_TIME, MAX_TIME);
         within("keep_sessions_seconds", self.keep_sessions_seconds, 0, MAX_TIME);
+        within("keep_deleted_users_seconds", self.keep_deleted_users_seconds, 0, MAX_TIME);
         within("rights_max_age_millis", self.rights_max_age_millis, 1, MAX_TIME);
         let (shortest, longest) = (self.password_min_length.into(), self.password_max_length.into());
         within("password_max_length", longest, 64, password_rule::MAX_LENGTH);

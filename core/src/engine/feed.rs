@@ -21,7 +21,7 @@ use crate::{
         record::Key,
         registry::{Guard, StandsFor},
     },
-    operations::{policy::state::PolicyState, signing_keys, target::TargetRow, upkeep},
+    operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
     rules,
     storage::{self, ChangeSet, Touched},
 };
@@ -33,8 +33,6 @@ const STRANGERS_MICROS: i64 = 100_000;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
-/// How many commits there are between two tidyings.
-const TIDY_EVERY: u64 = 1_000;
 
 /// When it was last certain that nothing of others' was unheard.
 pub(super) struct Confirmed {
@@ -384,35 +382,11 @@ impl Engine {
         Err(Error::new(Reason::RightsStale, "the change feed could not be read recently, so rights may be out of date"))
     }
 
-    /// Lets go of what nobody asks for any more, in the background, once in so many commits of anybody: so an idle
-    /// store wakes nobody up.
-    pub(super) fn tidy_now_and_then(self: &Arc<Self>, position: u64) {
-        // Two at a time would be in each other's way: where much is left over, that takes as many commits.
-        if !position.is_multiple_of(TIDY_EVERY) || self.is_tidying.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let tidying = Tidying(self.clone());
-        self.services.env.spawn(Box::pin(async move {
-            let services = &tidying.0.services;
-            // What fails now is tried again after as many commits.
-            while upkeep::run(services, services.now()).await.is_ok_and(|tidied| tidied.has_more) {}
-        }));
-    }
-
     /// Starts following in the background.
     pub(crate) fn spawn_poll(self: &Arc<Self>) {
         if self.services.storage.is_shared() {
             self.services.env.spawn(Box::pin(Self::poll(Arc::downgrade(self))));
         }
-    }
-}
-
-/// That this instance tidies, until it is dropped.
-struct Tidying(Arc<Engine>);
-
-impl Drop for Tidying {
-    fn drop(&mut self) {
-        self.0.is_tidying.store(false, Ordering::Release);
     }
 }
 

@@ -16,6 +16,7 @@ mod once;
 mod rates;
 mod rights;
 mod steps;
+mod tidy;
 mod turn;
 
 use std::{

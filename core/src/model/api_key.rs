@@ -15,7 +15,7 @@ use super::{
 #[record(table = "api_keys", key(id), index(user_id, created_at), index(ended_at), index(expires_at), sync = replicated)]
 #[record(resource = "api_key", along = own_rules, audit = none("the operations that make and end it tell of it"))]
 #[record(named = none, permissions(read = "See others' API keys", revoke = "End others' API keys"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches(api_key = id), retention = api_keys(ended_at, expires_at))]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(api_key = id), retention = api_keys(ended_at, expires_at))]
 pub struct ApiKey {
     /// Its id, which is a part of the key.
     #[record(given)]

@@ -15,7 +15,7 @@ use super::{
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "credentials", key(user_id), index(hash_cost), sync = replicated, resource = none)]
 #[record(audit = none("the operations that change it tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches(credential = user_id), retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(credential = user_id), retention = kept)]
 pub struct Credential {
     /// The account.
     pub user_id: UserId,

@@ -14,7 +14,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "factors", key(id), index(user_id), sync = replicated, resource = none)]
 #[record(audit = none("the operations that add and remove it tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct Factor {
     /// Its id.
     #[record(given)]
@@ -74,7 +74,7 @@ pub struct FactorState {
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "passkeys", key(credential_id), index(user_id), sync = replicated, resource = none)]
 #[record(audit = none("the operations that add and remove its factor tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct Passkey {
     /// Its credential id, base64url: its authenticator's, and nobody else's.
     pub credential_id: String,
@@ -96,7 +96,7 @@ pub struct Passkey {
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "former_factors", key(id), index(user_id, ended_at), sync = replicated, resource = none)]
 #[record(audit = none("the operations that end it tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct FormerFactor {
     /// The id that the factor had.
     #[record(given)]
@@ -120,7 +120,7 @@ pub struct FormerFactor {
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "recovery_codes", key(user_id, hash), sync = replicated, resource = none)]
 #[record(audit = none("the operations that make and use it tell of it"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct RecoveryCode {
     /// Whose it is.
     pub user_id: UserId,

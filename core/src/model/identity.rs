@@ -12,7 +12,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "identities", key(id), index(user_id), sync = replicated, resource = none)]
 #[record(audit(area = "identities", kind = "identity", words(link, change, unlink)))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches(authority = user_id), retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(authority = user_id), retention = kept)]
 pub struct Identity {
     /// Its id.
     #[record(given)]

@@ -15,7 +15,8 @@ use super::{
 #[record(table = "invitations", key(id), index(created_at), index(end_reason, created_at), sync = site_local)]
 #[record(index(ended_at), index(expires_at))]
 #[record(resource = none, audit = none("the operations that make and end it tell of it"))]
-#[record(owner(field = invited_by, of = User, on_delete = keep), owner(field = accepted_by, of = User, on_delete = keep))]
+#[record(owner(field = invited_by, of = User, on_delete = keep, on_purge = keep("it says who gave the roles")))]
+#[record(owner(field = accepted_by, of = User, on_delete = keep, on_purge = keep("it goes by its own time")))]
 #[record(caches = none, retention = invitations(ended_at, expires_at))]
 pub struct Invitation {
     /// Its id.

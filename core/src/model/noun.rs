@@ -120,8 +120,24 @@ pub enum OnDelete {
     Clear,
     /// The owner cannot be deleted while it is there.
     Restrict,
-    /// It stays as it is.
-    Keep,
+    /// It stays as it is, unused where the owner is one that can be restored.
+    Keep(OnPurge),
+}
+
+/// What becomes of a row that stayed as its owner was deleted, once that is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPurge {
+    /// It goes too.
+    Cascade,
+    /// It stays for good, and why.
+    Keep(&'static str),
+}
+
+impl OnDelete {
+    /// Whether the row stays for good, whatever becomes of its owner.
+    pub const fn is_kept_for_good(self) -> bool {
+        matches!(self, Self::Keep(OnPurge::Keep(_)))
+    }
 }
 
 /// What a write of a row touches in memory.

@@ -16,7 +16,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "preferences", key(user_id), sync = replicated, resource = none)]
 #[record(audit = none("the operation that changes it tells which of them"))]
-#[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = kept)]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct Preferences {
     /// Whose they are.
     pub user_id: UserId,

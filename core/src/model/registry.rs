@@ -3,6 +3,7 @@
 use super::{
     id::{ChangeSetId, UserId, parse_uuid},
     record::Record,
+    secret::Secret,
     text,
     time::Time,
     value::Value,
@@ -13,7 +14,8 @@ use super::{
 #[record(table = "claims", key(kind, name), index(owner), index(held_until), sync = replicated, resource = none)]
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
-    /// What is unique: `username`, `email`, `identity`, `drone`, `region`; of the open invitation to an address `invitation`.
+    /// What is unique: `username`, `email`, `identity`, `drone`, `region`; of the open invitation to an address `invitation`; of an
+    /// account that is gone for good `gone_username` and `gone_email`, whose names are pseudonyms.
     pub kind: String,
     /// The canonical form of the name.
     pub name: String,
@@ -26,6 +28,10 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// What accounts sign in by.
+    pub const USERNAME: &'static str = "username";
+    /// Their addresses.
+    pub const EMAIL: &'static str = "email";
     /// Names that other issuers give ([`Identity::name`](super::identity::Identity::name)).
     pub const IDENTITY: &'static str = "identity";
     /// Which invitation to an address is the open one. Let go with it, at its end or by its time.
@@ -40,6 +46,24 @@ impl Claim {
     pub fn canonical(kind: &str, name: &str) -> String {
         if kind == Self::IDENTITY { name.to_owned() } else { text::canonical(name) }
     }
+}
+
+/// A secret that a store made for itself and keeps for as long as it is there.
+#[derive(Clone, PartialEq, Eq, Record)]
+#[record(table = "store_secrets", key(name), sync = never, resource = none)]
+#[record(audit = none("it is made when the store is"), owner = none, caches = none, retention = kept)]
+pub struct StoreSecret {
+    /// What it is for.
+    pub name: String,
+    /// The secret, base64url.
+    pub secret: Secret,
+    /// Always 1.
+    pub version: i64,
+}
+
+impl StoreSecret {
+    /// For pseudonyms of the names of accounts that are gone.
+    pub const NAMES: &'static str = "names";
 }
 
 /// A version that stands for many rows: who relies on them checks it, who changes them moves it.

@@ -16,7 +16,7 @@ use super::{
 #[record(table = "sessions", key(id), index(user_id, ended_at, expires_at), index(ended_at), index(expires_at), sync = site_local)]
 #[record(resource = "session", along = own_rules, audit = none("sign-ins and their ends tell of themselves"))]
 #[record(named = none, permissions(read = "See others' sessions", revoke = "End others' sessions"))]
-#[record(owner(field = user_id, of = User, on_delete = keep), caches(session = id), retention = sessions(ended_at, expires_at))]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(session = id), retention = sessions(ended_at, expires_at))]
 pub struct Session {
     /// The session's id.
     #[record(given)]

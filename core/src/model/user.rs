@@ -21,6 +21,8 @@ use super::{
     list = "List users",
     update = "Change a user's data",
     delete = "Delete users",
+    restore = "List deleted users, and restore them",
+    purge = "Remove deleted users for good",
     invite = "Invite users by mail",
     set_password = "Set temporary passwords",
     impersonate = "Act as another user for a time",
@@ -29,7 +31,7 @@ use super::{
     set_admin = "Make and unmake administrators"
 ))]
 #[record(owner(field = region_id, of = Region, on_delete = clear), caches(user = id, authority = id), retention = kept)]
-#[record(index(email), index(username), index(last_name))]
+#[record(index(email), index(username), index(last_name), index(deleted_at))]
 #[record(search(username, email, full_name, display_name, first_name, last_name))]
 pub struct User {
     /// The account's id.
@@ -71,6 +73,9 @@ pub struct User {
     /// When it was deleted.
     #[record(gone)]
     pub deleted_at: Option<Time>,
+    /// What it was before it was deleted, and is again if it is restored.
+    #[record(kept)]
+    pub status_before: Option<UserStatus>,
     /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
 }
@@ -87,7 +92,7 @@ pub enum UserStatus {
     Suspended,
     /// Shut out.
     Banned,
-    /// Deleted; its names stay reserved.
+    /// Deleted; it can be restored until it is purged.
     Deleted,
 }
 
@@ -112,7 +117,7 @@ impl User {
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "user_activity", key(user_id), index(last_login_at), sync = replicated, resource = none)]
 #[record(audit = none("sign-ins tell of themselves"), caches = none, retention = kept)]
-#[record(owner(field = user_id, of = User, on_delete = cascade))]
+#[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade))]
 pub struct UserActivity {
     /// The account.
     pub user_id: UserId,

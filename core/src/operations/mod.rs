@@ -21,6 +21,7 @@ pub(crate) mod issuers;
 pub mod limits;
 mod links;
 pub mod listing;
+pub(crate) mod names;
 pub mod notices;
 pub mod passwords;
 pub mod permissions;
@@ -221,6 +222,8 @@ macro_rules! operation_list {
                 fn grant_admin(GrantAdmin);
                 fn revoke_admin(RevokeAdmin);
                 fn delete(DeleteUser);
+                fn restore(RestoreUser) -> UserView;
+                fn purge(PurgeUser);
             }
             /// What the caller likes.
             preferences: Preferences {

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches, policy::state::PolicyState, reads::Reads,
+    hasher::Hasher, issuers::Issuers, limits::Places, names::NameKey, passwords::Breaches, policy::state::PolicyState, reads::Reads,
 };
 use crate::{
     config::Config,
@@ -41,6 +41,8 @@ pub struct Services {
     /// Passwords that nobody may choose.
     pub breaches: Breaches,
     keys: ArcSwap<Keys>,
+    /// What stands for the names of accounts that are gone is made with this.
+    pub(super) names: NameKey,
     /// How often the sessions of everybody were ended.
     era: AtomicI64,
     /// The same of API keys.
@@ -61,12 +63,12 @@ pub struct Services {
 
 impl Services {
     /// A store whose policy is not read yet.
-    pub fn new(
+    pub(crate) fn new(
         storage: Arc<dyn Storage>,
         env: Env,
         config: Config,
         (hasher, breaches): (Hasher, Breaches),
-        keys: Keys,
+        (keys, names): (Keys, NameKey),
         issuers: Issuers,
         is_notifying: bool,
     ) -> Result<Self> {
@@ -83,6 +85,7 @@ impl Services {
             hasher,
             breaches,
             keys,
+            names,
             era,
             key_era,
             networks,

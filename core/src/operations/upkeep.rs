@@ -36,6 +36,8 @@ pub struct Tidied {
     pub lines: usize,
     /// Rows whose time was over, without those that went with them.
     pub rows: usize,
+    /// Deleted users whose time to be restored was over.
+    pub users: usize,
     /// There is more to do: run it again soon.
     pub has_more: bool,
 }
@@ -115,7 +117,7 @@ impl Old {
         let mut writes = Vec::new();
         let mut going = vec![(self.table, rows)];
         while let Some((table, rows)) = going.pop() {
-            for (owned, owner) in owned_by(table).into_iter().filter(|(_, owner)| owner.on_delete == OnDelete::Cascade)
+            for (owned, owner) in owned_by(table).filter(|(_, owner)| owner.on_delete == OnDelete::Cascade)
             {
                 let mut ids: Vec<Value> = rows.iter().filter_map(|row| table.key_of(row).0.pop()).collect();
                 ids.sort_unstable();

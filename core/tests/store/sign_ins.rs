@@ -16,7 +16,7 @@ use rolekeep::{
         ChangeSet, Changes, CommitError, Committed, Direction, Key, MemoryStorage, Order, Predicate, Pruned, Query,
         Retention, Row, Rows, SqliteOptions, Storage, Table, Window, sqlite::SqliteStorage,
     },
-    users::{CreateUser, DeleteUser, UpdateUser},
+    users::{CreateUser, DeleteUser, PurgeUser, UpdateUser},
 };
 
 use crate::cheap;
@@ -100,6 +100,7 @@ async fn a_sign_in_leaves_what_is_known_of_the_account() {
         assert_eq!((changed.last_login_at, changed.version), (seen.last_login_at, ada.version + 1));
 
         system.users().delete(DeleteUser::new(ada.id)).await.unwrap();
+        system.users().purge(PurgeUser::new(ada.id)).await.unwrap();
         let left = storage.query(&Query::of(UserActivity::TABLE, Predicate::Always)).await.unwrap();
         assert!(left.rows.is_empty(), "{left:?}");
     }

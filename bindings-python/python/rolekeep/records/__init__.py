@@ -35,6 +35,8 @@ from .notices import (
 from .config import (
     AuditDenials,
     IssuerKind,
+    NamesAfterDelete,
+    NamesAfterPurge,
     Registration,
     SecondFactor,
     TrustedIssuer,
@@ -213,6 +215,8 @@ __all__ = [
     "IssuerKind",
     "Jwks",
     "MailChallenge",
+    "NamesAfterDelete",
+    "NamesAfterPurge",
     "NewApiKey",
     "NewGrant",
     "NewInvitationRole",

@@ -269,4 +269,4 @@ class UserStatus(Word):
     BANNED = "banned"
     """Shut out."""
     DELETED = "deleted"
-    """Deleted; its names stay reserved."""
+    """Deleted; it can be restored until it is purged."""

@@ -29,6 +29,30 @@ class IssuerKind(Word):
     """Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users."""
 
 
+class NamesAfterDelete(Word):
+    """Whether others may take the username and e-mail address of a deleted account, until it is
+    purged.
+    """
+
+    RESERVED = "reserved"
+    """Nobody may."""
+    FREED = "freed"
+    """Anybody may, at once; who restores the account then gives it others."""
+
+
+class NamesAfterPurge(Word):
+    """Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them
+    alone.
+    """
+
+    USERNAME = "username"
+    """Its username, by which others knew it."""
+    BOTH = "both"
+    """Its username and its e-mail address."""
+    FREED = "freed"
+    """None."""
+
+
 class Registration(Word):
     """Who may make an account for itself (`users.register`)."""
 

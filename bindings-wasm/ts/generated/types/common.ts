@@ -229,5 +229,5 @@ export type UserStatus =
   | "suspended"
   /** Shut out. */
   | "banned"
-  /** Deleted; its names stay reserved. */
+  /** Deleted; it can be restored until it is purged. */
   | "deleted";

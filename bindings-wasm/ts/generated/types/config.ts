@@ -67,6 +67,12 @@ export interface Config {
   readonly keepFeedSeconds?: number | null | undefined;
   /** How long a session is kept after its end, to be looked up, in seconds. Default: 30 days. */
   readonly keepSessionsSeconds?: number | null | undefined;
+  /** How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days. */
+  readonly keepDeletedUsersSeconds?: number | null | undefined;
+  /** Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`. */
+  readonly namesAfterDelete?: NamesAfterDelete | null | undefined;
+  /** Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`. */
+  readonly namesAfterPurge?: NamesAfterPurge | null | undefined;
   /**
    * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
    * the only factor; at least 8.
@@ -247,6 +253,22 @@ export type IssuerKind =
   | "open_id"
   /** Access tokens of Supabase: only those of the role `authenticated`, and none of anonymous users. */
   | "supabase";
+
+/** Whether others may take the username and e-mail address of a deleted account, until it is purged. */
+export type NamesAfterDelete =
+  /** Nobody may. */
+  | "reserved"
+  /** Anybody may, at once; who restores the account then gives it others. */
+  | "freed";
+
+/** Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them alone. */
+export type NamesAfterPurge =
+  /** Its username, by which others knew it. */
+  | "username"
+  /** Its username and its e-mail address. */
+  | "both"
+  /** None. */
+  | "freed";
 
 /** Who may make an account for itself (`users.register`). */
 export type Registration =

@@ -115,8 +115,10 @@ export interface DeactivateUser {
 }
 
 /**
- * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
- * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+ * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+ * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+ * library by itself after `keepDeletedUsersSeconds`. Whether others may take its
+ * names meanwhile says `namesAfterDelete`.
  *
  * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
  * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
@@ -209,6 +211,19 @@ export interface ListUsers {
 }
 
 /**
+ * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+ *
+ * Whether others may take its names then says `namesAfterPurge`. Permission `user:purge`. Errors:
+ * `CONFLICT` for a user who is not deleted.
+ */
+export interface PurgeUser {
+  /** The user's id. */
+  readonly id: string;
+  /** The version that the decision was made on. */
+  readonly expectedVersion?: number | null | undefined;
+}
+
+/**
  * Makes an account for oneself, where the setting `registration` says so.
  *
  * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
@@ -276,6 +291,27 @@ export interface ReplaceUser {
   readonly birthDate?: string | null | undefined;
   /** The region, by id or code. */
   readonly region?: string | null | undefined;
+}
+
+/**
+ * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+ * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+ *
+ * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+ * another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+ * `DUPLICATE_RESOURCE` where others have its names by now (`namesAfterDelete`): give it another one.
+ */
+export interface RestoreUser {
+  /** The user's id. */
+  readonly id: string;
+  /** The version that the change was made on. */
+  readonly expectedVersion?: number | null | undefined;
+  /** Another e-mail address instead of its own, unproved. */
+  readonly email?: string | null | undefined;
+  /** Another username instead of its own. */
+  readonly username?: string | null | undefined;
+  /** Names of roles to hold everywhere, beside the default roles; at most 100. */
+  readonly roles?: readonly string[] | undefined;
 }
 
 /**

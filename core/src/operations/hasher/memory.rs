@@ -9,45 +9,42 @@ use crate::credentials::hashing::Memory;
 /// No more are kept: who hashes more passwords at a time than that allocates anew.
 const MOST: usize = 256;
 
-/// So often a slot is waited for.
-const PAUSES: usize = 100;
-
-/// On a thread that may.
-#[cfg(not(target_arch = "wasm32"))]
-fn pause() {
-    std::thread::sleep(std::time::Duration::from_micros(100));
-}
-
-/// Nobody else has a slot where there is one thread.
-#[cfg(target_arch = "wasm32")]
-fn pause() {}
-
 /// As many as hash at a time.
-pub(super) struct Slots(Vec<Mutex<Memory>>);
+pub(super) struct Slots {
+    slots: Vec<Mutex<Memory>>,
+    /// There is none for each who hashes.
+    are_few: bool,
+    /// The process they are of.
+    process: u32,
+}
 
 /// What one hashes in.
 pub(super) enum Taken<'s> {
     /// Kept for the next one.
     Slot(MutexGuard<'s, Memory>),
-    /// All slots are taken, and stay so. It goes when it is not needed any more.
+    /// Slots are not waited for. It goes when it is not needed any more.
     More(Memory),
 }
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
-        Self((0..count.min(MOST)).map(|_| Mutex::default()).collect())
+        let slots = (0..count.min(MOST)).map(|_| Mutex::default()).collect();
+        Self { slots, are_few: count > MOST, process: process() }
     }
 
-    /// A slot that nobody has. What somebody wipes is waited for, for more than that takes; not for ever, as that one may be on the other
-    /// side of a fork.
+    /// A slot that nobody has. What somebody wipes is waited for, however long a busy machine lets it: memory beside the slots might stay
+    /// with the process.
     pub(super) fn take(&self) -> Taken<'_> {
-        for _ in 0..PAUSES {
+        loop {
             if let Some(slot) = self.free().next() {
                 return Taken::Slot(slot);
             }
+            // On the other side of a fork nobody gives back what was taken before it.
+            if self.are_few || self.process != process() {
+                return Taken::More(Memory::default());
+            }
             pause();
         }
-        Taken::More(Memory::default())
     }
 
     /// Gives back the memory of all slots that nobody has.
@@ -68,7 +65,7 @@ impl Slots {
     }
 
     fn free(&self) -> impl Iterator<Item = MutexGuard<'_, Memory>> {
-        self.0.iter().filter_map(Mutex::try_lock)
+        self.slots.iter().filter_map(Mutex::try_lock)
     }
 }
 
@@ -89,5 +86,54 @@ impl DerefMut for Taken<'_> {
             Self::Slot(memory) => memory,
             Self::More(memory) => memory,
         }
+    }
+}
+
+/// On a thread that may.
+#[cfg(not(target_arch = "wasm32"))]
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_micros(100));
+}
+
+/// Nobody else has a slot where there is one thread.
+#[cfg(target_arch = "wasm32")]
+fn pause() {}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn process() -> u32 {
+    std::process::id()
+}
+
+#[cfg(target_arch = "wasm32")]
+fn process() -> u32 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn sec_15_a_slot_that_is_wiped_is_waited_for() {
+        let slots = Slots::new(1);
+        let held = slots.take();
+        thread::scope(|scope| {
+            let next = scope.spawn(|| matches!(slots.take(), Taken::Slot(_)));
+            thread::sleep(Duration::from_millis(100));
+            assert!(!next.is_finished());
+            drop(held);
+            assert!(next.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn what_was_taken_before_a_fork_is_not_waited_for() {
+        let slots = Slots { process: process() + 1, ..Slots::new(1) };
+        let held = slots.take();
+        assert!(matches!(slots.take(), Taken::More(_)));
+        drop(held);
+        assert!(matches!(slots.take(), Taken::Slot(_)));
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn account(email: Option<String>, now: Time) -> User {
         created_at: now,
         updated_at: now,
         deleted_at: None,
+        status_before: None,
         version: 0,
     }
 }

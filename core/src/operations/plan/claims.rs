@@ -9,11 +9,13 @@ use crate::{
     model::{
         error::{Error, Result},
         id::UserId,
+        predicate::Predicate,
         record::{Key, Record},
         registry::{Claim, Guard},
         secret::Secret,
         time::Time,
     },
+    operations::names,
 };
 
 impl Plan<'_> {
@@ -124,9 +126,13 @@ impl Plan<'_> {
 
     /// Reads who has unique names that will be claimed or let go, in one call.
     pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
-        let names =
-            names.iter().filter_map(|(kind, name)| Some(((*kind).to_owned(), Claim::canonical(kind, (*name)?))));
-        self.read_ahead::<Claim>(names.collect()).await
+        let mut keys = Vec::new();
+        for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, (*name)?))) {
+            let name = Claim::canonical(kind, name);
+            keys.extend(names::gone(self.services, kind, &name)?.map(|gone| (gone.kind, gone.name)));
+            keys.push((kind.to_owned(), name));
+        }
+        self.read_ahead::<Claim>(keys).await
     }
 
     /// Takes a unique name, or says which field names a taken one.
@@ -137,16 +143,45 @@ impl Plan<'_> {
         match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
             Some(existing) if existing.owner == claim.owner && existing.held_until.is_none() => Ok(()),
             Some(existing) if existing.owner == claim.owner || existing.is_free(self.now) => {
+                self.require_not_gone(&claim).await?;
                 let version = existing.version;
                 self.write(Some(&existing), Claim { version, ..claim }, None);
                 Ok(())
             }
             Some(_) => Err(Error::taken(kind)),
             None => {
+                self.require_not_gone(&claim).await?;
                 self.write(None, claim, None);
                 Ok(())
             }
         }
+    }
+
+    /// Refuses a name that an account had which is gone for good, and that nobody may take again.
+    async fn require_not_gone(&mut self, claim: &Claim) -> Result<()> {
+        let Some(gone) = names::gone(self.services, &claim.kind, &claim.name)? else { return Ok(()) };
+        let gone = (gone.kind, gone.name);
+        if self.reads().get::<Claim>(&gone).await?.is_some() {
+            return Err(Error::taken(&claim.kind));
+        }
+        self.check_key::<Claim>(Claim::key_of(&gone), None);
+        Ok(())
+    }
+
+    /// Lets all unique names go of an account that is gone for good. Those that nobody may take again are kept, so that nobody can
+    /// read them.
+    pub async fn release_all(&mut self, owner: impl ToString) -> Result<()> {
+        let claims: Vec<Claim> = self.reads().all(Predicate::equals("owner", owner.to_string())).await?;
+        for claim in claims {
+            if claim.held_until.is_none()
+                && names::is_kept(&self.services.config, &claim.kind)
+                && let Some(gone) = names::gone(self.services, &claim.kind, &claim.name)?
+            {
+                self.follow(None, gone);
+            }
+            self.remove(&claim, None);
+        }
+        Ok(())
     }
 
     /// The row that has a unique name, or may take it back.

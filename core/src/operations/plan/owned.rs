@@ -5,7 +5,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::UserId,
-        noun::{Caches, OnDelete, Owner, ResourceType, Upkeep},
+        noun::{Caches, OnDelete, OnPurge, Owner, ResourceType, Upkeep},
         predicate::Predicate,
         record::{Key, Kind, Record, ResourceRecord, Row, Table},
         registry::Guard,
@@ -15,6 +15,15 @@ use crate::{
     rules::Scope,
     storage::tables,
 };
+
+/// How a row goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It goes; of what can be restored the row stays.
+    Deletion,
+    /// For good.
+    Purge,
+}
 
 /// So much may come to belong to one row at once without planning anew.
 const SHARDS: u8 = 8;
@@ -30,25 +39,35 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Plans what becomes of all that belongs to a row which goes, and of the roles held on it.
+    /// Plans what becomes of all that belongs to a row which is deleted, and of the roles held on it.
     ///
     /// # Errors
     /// [`Reason::InUse`] where something belongs to it that does not go with it.
     pub async fn end_owned<R: ResourceRecord>(&mut self, record: &R) -> Result<()> {
-        let mut going = vec![(R::TABLE, record.to_row())];
+        self.end_rows(vec![(R::TABLE, record.to_row())], Ending::Deletion).await
+    }
+
+    /// Deletes a row for good that was deleted before, with all that stayed.
+    pub async fn purge_with_owned<R: ResourceRecord>(&mut self, record: &R) -> Result<()> {
+        self.end_rows(vec![(R::TABLE, record.to_row())], Ending::Purge).await?;
+        self.delete(record);
+        Ok(())
+    }
+
+    async fn end_rows(&mut self, mut going: Vec<(&'static Table, Row)>, ending: Ending) -> Result<()> {
         while let Some((table, row)) = going.pop() {
             self.end_joining_of(table, &row).await?;
             let [key] = table.key else { continue };
             let id = row.0[*key].clone();
-            for (owned, owner) in owned_by(table) {
+            for (owned, owner) in owned_by(table).filter(|(_, owner)| ending == Ending::Purge || !is_unused(owner)) {
                 let rows = self.belonging(owned, owner.column, &id).await?;
                 self.move_authority_of(rows.iter().flat_map(|row| users_of(owned, row)).collect()).await?;
                 match owner.on_delete {
-                    OnDelete::Keep => {}
+                    OnDelete::Keep(OnPurge::Keep(_)) => {}
                     OnDelete::Restrict if rows.is_empty() => {}
                     OnDelete::Restrict => return Err(in_use(table, owned, rows.len())),
                     OnDelete::Clear => rows.into_iter().for_each(|row| self.clear(owned, owner.column, row)),
-                    OnDelete::Cascade => {
+                    OnDelete::Cascade | OnDelete::Keep(OnPurge::Cascade) => {
                         rows.iter().for_each(|row| self.remove_row(owned, row.clone(), None));
                         going.extend(rows.into_iter().map(|row| (owned, row)));
                     }
@@ -133,7 +152,7 @@ impl Plan<'_> {
             let Some(after) = &planned.after else { return false };
             let joins = |owner: &&Owner| {
                 let is = |row: &Row| row.0[owner.column] == after.0[owner.column];
-                owner.on_delete != OnDelete::Keep
+                !owner.on_delete.is_kept_for_good()
                     && !after.0[owner.column].is_null()
                     && !planned.before.as_ref().is_some_and(is)
             };
@@ -175,14 +194,18 @@ fn is_kept_for_names(table: &Table) -> bool {
     table.columns.iter().any(|column| column.upkeep == Upkeep::Gone)
 }
 
-/// Whatever may belong to the rows of a table, but for what stays with nobody asking.
-pub(in crate::operations) fn owned_by(table: &Table) -> Vec<(&'static Table, Owner)> {
-    let mut all = Vec::new();
-    for owned in tables() {
-        let owners = owned.noun.owners.iter().filter(|owner| owner.of == table.name);
-        all.extend(owners.filter(|owner| owner.on_delete != OnDelete::Keep).map(|owner| (*owned, *owner)));
-    }
-    all
+/// Whatever may belong to the rows of a table, but for what stays for good.
+pub(in crate::operations) fn owned_by(table: &'static Table) -> impl Iterator<Item = (&'static Table, Owner)> {
+    let is_owner = |owner: &&Owner| owner.of == table.name && !owner.on_delete.is_kept_for_good();
+    let owned = move |owned: &'static Table| {
+        owned.noun.owners.iter().filter(is_owner).map(move |owner| (owned, *owner))
+    };
+    tables().iter().flat_map(move |table| owned(table))
+}
+
+/// Whether a row stays as its owner is deleted, which may be restored.
+fn is_unused(owner: &Owner) -> bool {
+    owner.on_delete == OnDelete::Keep(OnPurge::Cascade)
 }
 
 /// The users of whose rights a row is a part.

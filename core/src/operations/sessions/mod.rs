@@ -219,6 +219,9 @@ pub(crate) async fn begin(
     proved: Proved,
     how: Begun<'_>,
 ) -> Result<(Session, SessionActivity)> {
+    // Purged with its user, whoever does so meanwhile.
+    let account: User = plan.reads().require(&(user,), "user").await?;
+    plan.check(&account);
     // Beside the account: its version stays, and whatever is known of what it may do.
     let before: Option<UserActivity> = plan.reads().get(&(user,)).await?;
     let mut seen = before.clone().unwrap_or_else(|| UserActivity::none(user));

@@ -252,13 +252,7 @@ impl ValidChange {
         if after == before {
             return Ok(before);
         }
-        let has_moved = match (&before.email, &after.email) {
-            (Some(before), Some(after)) => !text::is_same_mailbox(before, after),
-            (before, after) => before != after,
-        };
-        if has_moved {
-            after.email_verified = false;
-        }
+        let has_moved = unprove_moved(&before, &mut after);
         after.updated_at = plan.now;
         rights::require_after(plan, "user:update", &after).await?;
         if has_moved {
@@ -282,18 +276,33 @@ impl ValidChange {
             drop_drones_elsewhere(&after, plan).await?;
         }
         if has_moved && plan.actor.user_id() != Some(before.id) {
-            // Nor is it undone by who changed it before.
-            email::forbid_undo(plan, &before).await?;
-            epochs::advance(plan, &before, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
-            notices::tell_of_staff(plan, NoticeKind::EmailChanged, &before)?;
-            notices::tell_of_staff(plan, NoticeKind::EmailChanged, &after)?;
+            redirect(plan, &before, &after).await?;
         }
         Ok(plan.update(&before, after))
     }
 }
 
+/// Whether an account's mail goes elsewhere after a change; that address is not proved yet.
+pub(super) fn unprove_moved(before: &User, after: &mut User) -> bool {
+    let has_moved = match (&before.email, &after.email) {
+        (Some(before), Some(after)) => !text::is_same_mailbox(before, after),
+        (before, after) => before != after,
+    };
+    after.email_verified &= !has_moved;
+    has_moved
+}
+
+/// Plans what comes with an address that somebody else gives an account.
+pub(super) async fn redirect(plan: &mut Plan<'_>, before: &User, after: &User) -> Result<()> {
+    // Nor is it undone by who changed it before.
+    email::forbid_undo(plan, before).await?;
+    epochs::advance(plan, before, SessionEnd::CredentialChanged, Password::Kept, ApiKeyFate::Kept).await?;
+    notices::tell_of_staff(plan, NoticeKind::EmailChanged, before)?;
+    notices::tell_of_staff(plan, NoticeKind::EmailChanged, after)
+}
+
 /// Whoever has an account's address can choose its password: changing it is acting as the user.
-async fn require_may_redirect(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
+pub(super) async fn require_may_redirect(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
     plan.actor.require_in_person()?;
     if plan.actor.user_id() != Some(user) {
         administrators::require_may_give_all_of(plan, user).await?;

@@ -292,6 +292,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         created_at: plan.now,
         updated_at: plan.now,
         deleted_at: None,
+        status_before: None,
         version: 0,
     };
     if new.made == Made::ByCaller {
@@ -329,12 +330,22 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         // What was guessed at its names before was guessed at nobody: it keeps nobody out now.
         limits::forget(plan, &user).await?;
     }
-    let named = new.roles.iter().map(String::as_str);
     let assigned_by = match &new.made {
         Made::ByCaller => plan.actor.name(),
         Made::Judged { by } => by.clone(),
     };
-    let roles: BTreeSet<&str> = named.chain(plan.rules().default_roles()).collect();
+    give_everywhere(plan, id, &new.roles, &assigned_by);
+    plan.move_authority(id).await?;
+    Ok(match new.made {
+        Made::ByCaller => plan.insert(user),
+        Made::Judged { .. } => plan.insert_judged(user),
+    })
+}
+
+/// Plans that a user who has no roles gets the default ones and these, everywhere.
+pub(super) fn give_everywhere(plan: &mut Plan<'_>, id: UserId, roles: &[String], by: &str) {
+    let rules = plan.rules();
+    let roles: BTreeSet<&str> = roles.iter().map(String::as_str).chain(rules.default_roles()).collect();
     for role in roles {
         plan.follow(
             None,
@@ -344,18 +355,13 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
                 scope: GLOBAL.to_owned(),
                 valid_from: None,
                 valid_until: None,
-                assigned_by: assigned_by.clone(),
+                assigned_by: by.to_owned(),
                 assigned_at: plan.now,
                 reason: None,
                 version: 0,
             },
         );
     }
-    plan.move_authority(id).await?;
-    Ok(match new.made {
-        Made::ByCaller => plan.insert(user),
-        Made::Judged { .. } => plan.insert_judged(user),
-    })
 }
 
 /// Plans an account that somebody makes for itself, because a setting says that it may: with the default roles alone.

@@ -2,8 +2,9 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::existing;
+use super::{existing, names_of};
 use crate::{
+    config::NamesAfterDelete,
     model::{
         error::Result,
         id::UserId,
@@ -15,15 +16,17 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators,
+        epochs::{self, ApiKeyFate, Password},
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
-        sessions,
     },
 };
 
-/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-/// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+/// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+/// library by itself after [`keep_deleted_users_seconds`](crate::Config::keep_deleted_users_seconds). Whether others may take its
+/// names meanwhile says [`names_after_delete`](crate::Config::names_after_delete).
 ///
 /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
 /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
@@ -61,9 +64,19 @@ impl Operation for DeleteUser {
             administrators::require_one_left(plan, &held).await?;
         }
         plan.end_owned(&user).await?;
-        sessions::end_all(plan, user.id, SessionEnd::UserInactive, None).await?;
-        let after =
-            User { status: UserStatus::Deleted, deleted_at: Some(plan.now), updated_at: plan.now, ..user.clone() };
+        epochs::advance(plan, &user, SessionEnd::UserInactive, Password::Kept, ApiKeyFate::Ended).await?;
+        if plan.services.config.names_after_delete == NamesAfterDelete::Freed {
+            for (kind, name) in names_of(&user) {
+                plan.release(kind, name, user.id).await?;
+            }
+        }
+        let after = User {
+            status: UserStatus::Deleted,
+            status_before: Some(user.status),
+            deleted_at: Some(plan.now),
+            updated_at: plan.now,
+            ..user.clone()
+        };
         plan.update(&user, after);
         Ok(())
     }

@@ -7,7 +7,7 @@ use rolekeep_macros::{Describe, Input, Word, portable_async};
 use super::{UserView, identity};
 use crate::{
     model::{
-        check::{Checks, Invalid, wrong},
+        check::{Checks, wrong},
         decode::FieldCode,
         error::Result,
         page::{Page, PageRequest},
@@ -80,6 +80,8 @@ pub struct ValidList {
     region: Option<String>,
     sort: UserSort,
     order: Order,
+    /// Deleted users are asked for.
+    is_deleted: bool,
 }
 
 #[portable_async]
@@ -99,11 +101,9 @@ impl Operation for ListUsers {
             None => Predicate::Always,
         };
         let deleted = self.status == Some(UserStatus::Deleted);
-        if deleted {
-            checks.error("status", Invalid::new(FieldCode::UnknownValue, "deleted users are not listed"));
-        }
+        let is_deleted = Predicate::equals("status", UserStatus::Deleted.as_str());
         let filter = Predicate::all([
-            Predicate::equals("status", UserStatus::Deleted.as_str()).negate(),
+            if deleted { Predicate::Always } else { is_deleted.negate() },
             self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
             self.verified.map_or(Predicate::Always, |verified| Predicate::equals("email_verified", verified)),
             time("created_at", Comparison::GreaterOrEqual, self.created_from),
@@ -122,7 +122,7 @@ impl Operation for ListUsers {
         let descending = self.descending.unwrap_or(self.sort.is_none());
         let direction = if descending { Direction::Descending } else { Direction::Ascending };
         let order = Order { column: column.into(), direction };
-        Ok(ValidList { page, filter, role: self.role, region: self.region, sort, order })
+        Ok(ValidList { page, filter, role: self.role, region: self.region, sort, order, is_deleted: deleted })
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserView>> {
@@ -140,7 +140,11 @@ impl Operation for ListUsers {
         }
         let order = vec![valid.order.clone()];
         let beside = (valid.sort == UserSort::LastLogin).then_some(UserActivity::TABLE);
-        let query = Query { order, beside, ..Query::of(User::TABLE, plan.visible("user:list")?.and(filter)) };
+        let mut visible = plan.visible("user:list")?;
+        if valid.is_deleted {
+            visible = visible.and(plan.visible("user:restore")?);
+        }
+        let query = Query { order, beside, ..Query::of(User::TABLE, visible.and(filter)) };
         let mut page: Page<User> = listing::page_of(plan, &valid.page, query).await?;
         // Known already where they gave the order.
         let activities: Vec<UserActivity> = plan.reads().many(page.items.iter().map(|user| (user.id,))).await?;

@@ -7,8 +7,10 @@ mod create;
 mod delete;
 mod identity;
 mod list;
+mod purge;
 mod read;
 mod register;
+mod restore;
 mod status;
 mod view;
 
@@ -22,9 +24,11 @@ pub use delete::DeleteUser;
 pub use identity::ExternalIdentity;
 pub(super) use identity::{identity_of, is_elsewhere, link, unlink, unlink_others, unlink_since};
 pub use list::{ListUsers, UserSort};
+pub use purge::PurgeUser;
 pub use read::{FindUser, GetUser, Me};
 pub(super) use read::{check_identifier, owner_of};
 pub use register::{RegisterUser, RegisteredUser};
+pub use restore::RestoreUser;
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
 pub use view::UserView;
 pub(super) use view::shown;
@@ -49,6 +53,12 @@ impl Visible for User {
 pub(super) async fn existing(reads: Reads<'_>, id: UserId) -> Result<User> {
     let user: User = reads.require(&(id,), "user").await?;
     if user.status == UserStatus::Deleted { Err(Error::not_found("user")) } else { Ok(user) }
+}
+
+/// The unique names of an account, by their kinds.
+fn names_of(user: &User) -> impl Iterator<Item = (&'static str, &str)> {
+    let names = [("email", &user.email), ("username", &user.username)];
+    names.into_iter().filter_map(|(kind, name)| Some((kind, name.as_deref()?)))
 }
 
 /// The region that an input names by id or code. One that the caller may not see is not there.

@@ -35,7 +35,8 @@ typed! {
         register(RegisterUser), confirm_registration(ConfirmRegistration), create(CreateUser), get(GetUser),
         find(FindUser), me(), list(ListUsers), update(UpdateUser),
         replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
-        ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
+        ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser), restore(RestoreUser),
+        purge(PurgeUser),
     }
     preferences { get(), update(UpdatePreferences) }
     sessions {

@@ -11,7 +11,7 @@ use rolekeep::{
     regions::CreateRegion,
     sessions::Impersonate,
     storage::{MemoryStorage, Storage},
-    users::{CreateUser, DeactivateUser, SuspendUser},
+    users::{CreateUser, DeactivateUser, DeleteUser, SuspendUser},
 };
 use serde_json::{Value, json};
 
@@ -103,6 +103,7 @@ struct World {
     victim: String,
     suspended: String,
     inactive: String,
+    deleted: String,
     session: String,
     refresh_token: String,
     api_key: String,
@@ -123,6 +124,8 @@ impl World {
         system.users().suspend(SuspendUser::new(suspended.id)).await.unwrap();
         let inactive = system.users().create(new("inactive")).await.unwrap();
         system.users().deactivate(DeactivateUser::new(inactive.id)).await.unwrap();
+        let deleted = system.users().create(new("deleted")).await.unwrap();
+        system.users().delete(DeleteUser::new(deleted.id)).await.unwrap();
         let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
         system.drones().create(drone("free")).await.unwrap();
@@ -136,6 +139,7 @@ impl World {
             victim: victim.id.to_string(),
             suspended: suspended.id.to_string(),
             inactive: inactive.id.to_string(),
+            deleted: deleted.id.to_string(),
             session: login.session_id.to_string(),
             refresh_token: login.refresh_token.expose().to_owned(),
             api_key: key.api_key.id.to_string(),
@@ -152,6 +156,7 @@ impl World {
                 json!({ "id": victim })
             }
             "users.revoke_admin" => json!({ "id": victim }),
+            "users.restore" | "users.purge" => json!({ "id": self.deleted }),
             "users.activate" => json!({ "id": self.inactive }),
             "users.lift" => json!({ "id": self.suspended }),
             "users.find" => json!({"username": "victim"}),

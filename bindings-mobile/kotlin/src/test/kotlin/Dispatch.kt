@@ -21,6 +21,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.grant_admin" -> me.users.grantAdmin(readGrantAdmin(input)).let { JsonNull }
     "users.revoke_admin" -> me.users.revokeAdmin(readRevokeAdmin(input)).let { JsonNull }
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
+    "users.restore" -> writeUser(me.users.restore(readRestoreUser(input)))
+    "users.purge" -> me.users.purge(readPurgeUser(input)).let { JsonNull }
     "preferences.get" -> writeUserPreferences(input.record().let { me.preferences.get() })
     "preferences.update" -> writeUserPreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
@@ -311,6 +313,23 @@ fun readRevokeAdmin(from: JsonElement) = from.record("id").let { it ->
 
 fun readDeleteUser(from: JsonElement) = from.record("id", "expected_version").let { it ->
     DeleteUser(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readRestoreUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "roles").let { it ->
+    RestoreUser(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        email = it.optional("email") { readString(it) },
+        username = it.optional("username") { readString(it) },
+        roles = it.list("roles") { readString(it) },
+    )
+}
+
+fun readPurgeUser(from: JsonElement) = from.record("id", "expected_version").let { it ->
+    PurgeUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
     )
@@ -1139,7 +1158,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -1158,6 +1177,9 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         maxSessions = it.optional("max_sessions") { readInt(it) },
         keepFeedSeconds = it.optional("keep_feed_seconds") { readInt(it) },
         keepSessionsSeconds = it.optional("keep_sessions_seconds") { readInt(it) },
+        keepDeletedUsersSeconds = it.optional("keep_deleted_users_seconds") { readInt(it) },
+        namesAfterDelete = it.optional("names_after_delete") { readNamesAfterDelete(it) },
+        namesAfterPurge = it.optional("names_after_purge") { readNamesAfterPurge(it) },
         passwordMinLength = it.optional("password_min_length") { readInt(it) },
         passwordMaxLength = it.optional("password_max_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
@@ -1198,6 +1220,19 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         supabaseSecret = it.optional("supabase_secret") { readString(it) },
         supabaseSigningKey = it.optional("supabase_signing_key") { readString(it) },
     )
+}
+
+fun readNamesAfterDelete(from: JsonElement) = when (val word = readString(from)) {
+    "reserved" -> NamesAfterDelete.RESERVED
+    "freed" -> NamesAfterDelete.FREED
+    else -> throw Inexpressible("$word is no NamesAfterDelete")
+}
+
+fun readNamesAfterPurge(from: JsonElement) = when (val word = readString(from)) {
+    "username" -> NamesAfterPurge.USERNAME
+    "both" -> NamesAfterPurge.BOTH
+    "freed" -> NamesAfterPurge.FREED
+    else -> throw Inexpressible("$word is no NamesAfterPurge")
 }
 
 fun readSecondFactor(from: JsonElement) = when (val word = readString(from)) {

@@ -541,9 +541,11 @@ class AsyncUsers:
         *,
         expected_version: int | None = None,
     ) -> None:
-        """Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken
-        away, and the roles that others hold on it end. The row and its names stay, so that nobody
-        else can take them.
+        """Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles
+        are taken away, and the roles that others hold on it end. `users.restore` brings it back
+        until it is purged, which `users.purge` does, and the library by itself after
+        `keep_deleted_users_seconds`. Whether others may take its names meanwhile says
+        `names_after_delete`.
 
         Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's
         conditions read that, and `admin:all` where one of those roles on it denies something.
@@ -554,3 +556,54 @@ class AsyncUsers:
             expected_version: The version that the change was made on.
         """
         await self._caller.call("users.delete", {"id": id, "expected_version": expected_version})
+
+    async def restore(
+        self,
+        id: UUID,
+        *,
+        expected_version: int | None = None,
+        email: str | None = None,
+        username: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> User:
+        """Restores a deleted user: it is what it was before, with its password, factors, preferences
+        and the identities it is linked to. Sessions, API keys, drones and roles do not come back:
+        it has the default roles of the policy and those that are named.
+
+        Permission `user:restore`, for the user as it will be; naming a role that is not a default
+        role needs `admin:all` for now, another e-mail address what `users.update` needs for that.
+        Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` where others have its
+        names by now (`names_after_delete`): give it another one.
+
+        Args:
+            id: The user's id.
+            expected_version: The version that the change was made on.
+            email: Another e-mail address instead of its own, unproved.
+            username: Another username instead of its own.
+            roles: Names of roles to hold everywhere, beside the default roles; at most 100.
+        """
+        return decode(User, await self._caller.call("users.restore", {
+            "id": id,
+            "expected_version": expected_version,
+            "email": email,
+            "username": username,
+            "roles": roles,
+        }))
+
+    async def purge(
+        self,
+        id: UUID,
+        *,
+        expected_version: int | None = None,
+    ) -> None:
+        """Removes a deleted user for good, with all that is stored of it but what the audit log says.
+        It cannot be undone.
+
+        Whether others may take its names then says `names_after_purge`. Permission `user:purge`.
+        Errors: `CONFLICT` for a user who is not deleted.
+
+        Args:
+            id: The user's id.
+            expected_version: The version that the decision was made on.
+        """
+        await self._caller.call("users.purge", {"id": id, "expected_version": expected_version})

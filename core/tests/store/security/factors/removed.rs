@@ -7,7 +7,7 @@ use rolekeep::{
     internals::factor::FormerFactor,
     passwords::{ForgotPassword, ResetPassword, SetTemporaryPassword},
     sessions::StepUp,
-    users::DeleteUser,
+    users::{DeleteUser, PurgeUser},
 };
 
 use uuid::Uuid;
@@ -203,6 +203,7 @@ async fn aut_10_nothing_of_it_outlives_its_user() {
     assert_eq!(me.factors().list().await.unwrap().former.len(), 1);
     me.sessions().step_up(StepUp::new(PASSWORD)).await.unwrap_err();
     stage.um.system().users().delete(DeleteUser::new(stage.ada)).await.unwrap();
+    stage.um.system().users().purge(PurgeUser::new(stage.ada)).await.unwrap();
     let rows: Vec<rolekeep::internals::factor::Factor> = all(&*stage.storage).await;
     let states: Vec<rolekeep::internals::factor::FactorState> = all(&*stage.storage).await;
     let codes: Vec<rolekeep::internals::factor::RecoveryCode> = all(&*stage.storage).await;

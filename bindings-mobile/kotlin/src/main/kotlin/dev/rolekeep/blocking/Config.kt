@@ -22,6 +22,9 @@ class ConfigBuilder() {
     private var maxSessions: Long? = null
     private var keepFeedSeconds: Long? = null
     private var keepSessionsSeconds: Long? = null
+    private var keepDeletedUsersSeconds: Long? = null
+    private var namesAfterDelete: NamesAfterDelete? = null
+    private var namesAfterPurge: NamesAfterPurge? = null
     private var passwordMinLength: Long? = null
     private var passwordMaxLength: Long? = null
     private var passwordComposition: Boolean? = null
@@ -124,6 +127,15 @@ class ConfigBuilder() {
 
     /** How long a session is kept after its end, to be looked up, in seconds. Default: 30 days. */
     fun keepSessionsSeconds(value: Long?) = apply { keepSessionsSeconds = value }
+
+    /** How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days. */
+    fun keepDeletedUsersSeconds(value: Long?) = apply { keepDeletedUsersSeconds = value }
+
+    /** Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`. */
+    fun namesAfterDelete(value: NamesAfterDelete?) = apply { namesAfterDelete = value }
+
+    /** Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`. */
+    fun namesAfterPurge(value: NamesAfterPurge?) = apply { namesAfterPurge = value }
 
     /**
      * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
@@ -336,7 +348,7 @@ class ConfigBuilder() {
      */
     fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */

@@ -140,13 +140,33 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun revokeAdmin(input: RevokeAdmin): Unit = await { area.revokeAdmin(input) }
 
     /**
-     * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-     * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+     * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+     * library by itself after `keep_deleted_users_seconds`. Whether others may take its
+     * names meanwhile says `names_after_delete`.
      *
      * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
      * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
      */
     fun delete(input: DeleteUser): Unit = await { area.delete(input) }
+
+    /**
+     * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+     * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+     *
+     * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+     * another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+     * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+     */
+    fun restore(input: RestoreUser): User = await { area.restore(input) }
+
+    /**
+     * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+     *
+     * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+     * `CONFLICT` for a user who is not deleted.
+     */
+    fun purge(input: PurgeUser): Unit = await { area.purge(input) }
 }
 
 /** Makes a [ActivateUser]; what is not set is left out. */
@@ -350,6 +370,16 @@ class ListUsersBuilder() {
     fun build() = ListUsers(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
+/** Makes a [PurgeUser]; what is not set is left out. */
+class PurgeUserBuilder(private val id: UUID) {
+    private var expectedVersion: Long? = null
+
+    /** The version that the decision was made on. */
+    fun expectedVersion(value: Long?) = apply { expectedVersion = value }
+
+    fun build() = PurgeUser(id = id, expectedVersion = expectedVersion)
+}
+
 /** Makes a [RegisterUser]; what is not set is left out. */
 class RegisterUserBuilder(private val email: String, private val password: String) {
     private var username: String? = null
@@ -422,6 +452,28 @@ class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private
     fun region(value: String?) = apply { region = value }
 
     fun build() = ReplaceUser(id = id, email = email, expectedVersion = expectedVersion, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region)
+}
+
+/** Makes a [RestoreUser]; what is not set is left out. */
+class RestoreUserBuilder(private val id: UUID) {
+    private var expectedVersion: Long? = null
+    private var email: String? = null
+    private var username: String? = null
+    private var roles: List<String> = emptyList()
+
+    /** The version that the change was made on. */
+    fun expectedVersion(value: Long?) = apply { expectedVersion = value }
+
+    /** Another e-mail address instead of its own, unproved. */
+    fun email(value: String?) = apply { email = value }
+
+    /** Another username instead of its own. */
+    fun username(value: String?) = apply { username = value }
+
+    /** Names of roles to hold everywhere, beside the default roles; at most 100. */
+    fun roles(value: List<String>) = apply { roles = value }
+
+    fun build() = RestoreUser(id = id, expectedVersion = expectedVersion, email = email, username = username, roles = roles)
 }
 
 /** Makes a [SuspendUser]; what is not set is left out. */

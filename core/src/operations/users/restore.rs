@@ -1,0 +1,125 @@
+//! Bringing a deleted account back.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{
+    UserView,
+    change::{redirect, require_may_redirect, unprove_moved},
+    check_roles,
+    create::give_everywhere,
+    names_of, shown,
+};
+use crate::{
+    model::{
+        check::Checks,
+        error::{Error, Reason, Result},
+        id::UserId,
+        text,
+        time::Time,
+        user::{User, UserStatus},
+    },
+    operations::{
+        Access, Operation,
+        actor::Actor,
+        notices,
+        plan::{Plan, expect_version},
+        reads::Reads,
+        rights,
+        services::Services,
+    },
+};
+
+/// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+/// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+///
+/// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+/// another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+/// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct RestoreUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The version that the change was made on.
+    pub expected_version: Option<i64>,
+    /// Another e-mail address instead of its own, unproved.
+    pub email: Option<String>,
+    /// Another username instead of its own.
+    pub username: Option<String>,
+    /// Names of roles to hold everywhere, beside the default roles; at most 100.
+    pub roles: Vec<String>,
+}
+
+/// A valid request.
+pub struct ValidRestore {
+    expected_version: Option<i64>,
+    email: Option<String>,
+    username: Option<String>,
+    roles: Vec<String>,
+}
+
+#[portable_async]
+impl Operation for RestoreUser {
+    type Target = User;
+    type Valid = ValidRestore;
+
+    const ACCESS: Access = Access::Permission("user:restore");
+    const IS_DEFERRED: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        reads.require(&(self.id,), "user").await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<ValidRestore> {
+        let mut checks = Checks::default();
+        let email = checks.optional("email", self.email.as_deref(), text::email);
+        let username = checks.optional("username", self.username.as_deref(), text::username);
+        checks.finish()?;
+        Ok(ValidRestore { expected_version: self.expected_version, email, username, roles: self.roles })
+    }
+
+    async fn plan(valid: &ValidRestore, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
+        expect_version(valid.expected_version, before.version)?;
+        if before.status != UserStatus::Deleted {
+            return Err(Error::new(Reason::WrongStatus, "a user who is not deleted cannot be restored"));
+        }
+        let defaults = plan.rules().default_roles();
+        if valid.roles.iter().any(|role| !defaults.contains(&role.as_str())) {
+            plan.require_administrator()?;
+        }
+        let mut checks = Checks::default();
+        check_roles(&mut checks, plan.rules(), &valid.roles);
+        checks.finish()?;
+        let mut after = User {
+            email: valid.email.clone().or(before.email.clone()),
+            username: valid.username.clone().or(before.username.clone()),
+            // Of before this was noted nothing is known.
+            status: before.status_before.unwrap_or(UserStatus::Inactive),
+            status_before: None,
+            deleted_at: None,
+            updated_at: plan.now,
+            ..before.clone()
+        };
+        let has_moved = unprove_moved(&before, &mut after);
+        rights::require_after(plan, "user:restore", &after).await?;
+        plan.move_authority(before.id).await?;
+        if has_moved {
+            require_may_redirect(plan, before.id).await?;
+        }
+        let names: Vec<_> = names_of(&before).chain(names_of(&after)).map(|(kind, name)| (kind, Some(name))).collect();
+        plan.look_up(&names).await?;
+        for (kind, name) in names_of(&after) {
+            // They may have been freed.
+            plan.claim(kind, name, before.id).await?;
+        }
+        plan.rename("email", before.email.as_deref(), after.email.as_deref(), before.id).await?;
+        plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
+        if has_moved {
+            redirect(plan, &before, &after).await?;
+        }
+        notices::tell_of_username(plan, notices::tell_of_staff, &before, &after).await?;
+        give_everywhere(plan, before.id, &valid.roles, &plan.actor.name());
+        let user = plan.update(&before, after);
+        shown(plan, user).await
+    }
+}
