@@ -130,7 +130,9 @@ pub mod observe {
 
 pub use caller::{All, Caller, CallerFilter, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
-pub use config::{AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TrustedIssuer};
+pub use config::{
+    AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TrustedIssuer,
+};
 pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},

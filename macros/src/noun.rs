@@ -459,7 +459,8 @@ mod tests {
         assert!(with(2, "audit = none").contains("say why"));
         assert!(with(2, "audit(area = \"things\")").contains("expected `audit("));
         assert!(with(3, "owner(field = nobody, of = User, on_delete = clear)").contains("no such field"));
-        for unsaid in ["on_delete = keep", "on_delete = clear, on_purge = cascade", "on_delete = keep, on_purge = keep"] {
+        for unsaid in ["on_delete = keep", "on_delete = clear, on_purge = cascade", "on_delete = keep, on_purge = keep"]
+        {
             let part = format!("owner(field = id, of = User, {unsaid})");
             assert!(with(3, part.leak()).contains("expected"), "{unsaid}");
         }

@@ -33,7 +33,6 @@ const STRANGERS_MICROS: i64 = 100_000;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
-
 /// When it was last certain that nothing of others' was unheard.
 pub(super) struct Confirmed {
     /// By the clock that nobody sets, microseconds; what was confirmed later counts.

@@ -63,7 +63,8 @@ impl Engine {
             match self.run(&host, purge).await {
                 Ok(()) => purged += 1,
                 // Another instance was first, or somebody restored it.
-                Err(error) if matches!(error.reason(), Reason::NotFound | Reason::VersionStale | Reason::WrongStatus) => {}
+                Err(error)
+                    if matches!(error.reason(), Reason::NotFound | Reason::VersionStale | Reason::WrongStatus) => {}
                 Err(error) => return Err(error),
             }
         }

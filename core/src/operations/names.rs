@@ -46,8 +46,11 @@ pub(crate) async fn open(storage: &dyn Storage, env: &Env) -> Result<NameKey> {
             return Ok(NameKey(Zeroizing::new(secret.secret.expose().as_bytes().to_vec())));
         }
         let bytes = Zeroizing::new(env.random::<32>()?);
-        let mut secret =
-            StoreSecret { name: StoreSecret::NAMES.to_owned(), secret: credentials::keys::encoded(&*bytes), version: 0 };
+        let mut secret = StoreSecret {
+            name: StoreSecret::NAMES.to_owned(),
+            secret: credentials::keys::encoded(&*bytes),
+            version: 0,
+        };
         let (id, writes): (ChangeSetId, _) = (env.new_id()?, vec![Write::insert(&mut secret)]);
         match storage.commit(&ChangeSet { id, at: env.now(), checks: Vec::new(), writes, audit: Vec::new() }).await {
             // Made by us, or by somebody else a moment before.

@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    hasher::Hasher, issuers::Issuers, limits::Places, names::NameKey, passwords::Breaches, policy::state::PolicyState, reads::Reads,
+    hasher::Hasher, issuers::Issuers, limits::Places, names::NameKey, passwords::Breaches, policy::state::PolicyState,
+    reads::Reads,
 };
 use crate::{
     config::Config,

@@ -117,8 +117,7 @@ impl Old {
         let mut writes = Vec::new();
         let mut going = vec![(self.table, rows)];
         while let Some((table, rows)) = going.pop() {
-            for (owned, owner) in owned_by(table).filter(|(_, owner)| owner.on_delete == OnDelete::Cascade)
-            {
+            for (owned, owner) in owned_by(table).filter(|(_, owner)| owner.on_delete == OnDelete::Cascade) {
                 let mut ids: Vec<Value> = rows.iter().filter_map(|row| table.key_of(row).0.pop()).collect();
                 ids.sort_unstable();
                 let of_these = Predicate::In(owned.columns[owner.column].name.into(), ids.into());

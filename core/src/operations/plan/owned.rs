@@ -197,9 +197,8 @@ fn is_kept_for_names(table: &Table) -> bool {
 /// Whatever may belong to the rows of a table, but for what stays for good.
 pub(in crate::operations) fn owned_by(table: &'static Table) -> impl Iterator<Item = (&'static Table, Owner)> {
     let is_owner = |owner: &&Owner| owner.of == table.name && !owner.on_delete.is_kept_for_good();
-    let owned = move |owned: &'static Table| {
-        owned.noun.owners.iter().filter(is_owner).map(move |owner| (owned, *owner))
-    };
+    let owned =
+        move |owned: &'static Table| owned.noun.owners.iter().filter(is_owner).map(move |owner| (owned, *owner));
     tables().iter().flat_map(move |table| owned(table))
 }
 

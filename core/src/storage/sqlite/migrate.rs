@@ -215,7 +215,7 @@ mod tests {
         let seen = storage.query(&Query::of(UserActivity::TABLE, Predicate::Always)).await.unwrap();
         let seen = seen.rows.into_iter().map(|row| UserActivity::from_row(row).unwrap());
         let seen: Vec<_> = seen.map(|seen| (seen.user_id, seen.last_login().map(|at| at.as_microsecond()))).collect();
-        assert_eq!(seen, [(users[0].id, Some(5)), (users[1].id, None)]);
+        assert_eq!(seen, [(users[0].id, Some(5)), (users[1].id, None), (users[2].id, None)]);
         storage.close().await.unwrap();
     }
 

@@ -23,6 +23,7 @@ mod audit;
 mod authority;
 mod breached;
 mod credentials;
+mod deleted;
 mod denials;
 mod ended;
 mod escalation;
