@@ -48,6 +48,8 @@ pub(crate) fn homes<'c>(catalogue: &'c Catalogue, is_wanted: impl Fn(&str, &Type
         let mut speakers = speak.iter().filter(|(_, types)| types.contains(name)).map(|(home, _)| *home);
         match (speakers.next(), speakers.next()) {
             (Some(one), None) => one,
+            // Whoever speaks of errors, too.
+            (Some(errors), _) if errors == BESIDE[0].0 => errors,
             _ => COMMON.0,
         }
     };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{ExternalIdentity, User, UserStatus};
+use super::errors::{Code, Reason};
 use super::generic::{DatePatch, StringPatch, UserPage};
 use crate::caller::Nothing;
 use crate::types::hidden;
@@ -41,6 +42,39 @@ pub struct BanUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
+}
+
+/// What became of one of many users.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct BulkItem {
+    /// The user's id.
+    pub id: Uuid,
+    /// Whether it is as it was to be.
+    pub is_done: bool,
+    /// The code of the error where it is not.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Its reason.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What is wrong, in English.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What became of many users.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct BulkResult {
+    /// How many were changed, or were already as they were to be.
+    pub done: i64,
+    /// How many were not.
+    pub failed: i64,
+    /// What became of each, in the order in which they were named.
+    #[uniffi(default)]
+    pub items: Vec<BulkItem>,
 }
 
 /// Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
@@ -168,6 +202,21 @@ pub struct DeleteUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
+}
+
+/// Deletes many users, in one commit, each as `users.delete` does.
+///
+/// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+/// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DeleteUsers {
+    /// The users' ids, at most 1,000.
+    #[uniffi(default)]
+    pub ids: Vec<Uuid>,
+    /// Whether all are deleted or none. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
 }
 
 /// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
@@ -400,7 +449,7 @@ pub struct ReplaceUser {
 /// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
 ///
 /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-/// another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+/// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
 /// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RestoreUser {
@@ -430,6 +479,52 @@ pub struct RestoreUser {
 pub struct RevokeAdmin {
     /// The user's id.
     pub id: Uuid,
+}
+
+/// Changes the status of many users, in one commit.
+///
+/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+/// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+/// with `atomic` that of the first user who cannot be changed.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct SetStatuses {
+    /// The users' ids, at most 1,000.
+    #[uniffi(default)]
+    pub ids: Vec<Uuid>,
+    /// What is done to them.
+    pub action: StatusAction,
+    /// Why they are suspended or banned, at most 500 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When a suspension ends by itself, in the future; not given: when it is lifted.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Whether all are changed or none. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
+}
+
+/// A change of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum StatusAction {
+    /// Inactive users sign in again.
+    #[serde(rename = "activate")]
+    Activate,
+    /// They are switched off.
+    #[serde(rename = "deactivate")]
+    Deactivate,
+    /// They are switched off for a time, or until that is lifted.
+    #[serde(rename = "suspend")]
+    Suspend,
+    /// They are shut out.
+    #[serde(rename = "ban")]
+    Ban,
+    /// A suspension or ban is lifted.
+    #[serde(rename = "lift")]
+    Lift,
 }
 
 /// Switches a user off for a time, or until it is lifted; its sessions end at once.
@@ -685,7 +780,7 @@ impl Users {
     /// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
     ///
     /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-    /// another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+    /// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
     /// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
     pub async fn restore(&self, input: RestoreUser) -> Result<User> {
         self.caller.run("users.restore", &input).await
@@ -697,5 +792,23 @@ impl Users {
     /// `CONFLICT` for a user who is not deleted.
     pub async fn purge(&self, input: PurgeUser) -> Result<()> {
         self.caller.run("users.purge", &input).await
+    }
+
+    /// Changes the status of many users, in one commit.
+    ///
+    /// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+    /// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+    /// with `atomic` that of the first user who cannot be changed.
+    pub async fn set_status_many(&self, input: SetStatuses) -> Result<BulkResult> {
+        self.caller.run("users.set_status_many", &input).await
+    }
+
+    /// Deletes many users, in one commit, each as `users.delete` does.
+    ///
+    /// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+    /// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+    #[uniffi::method(default(input))]
+    pub async fn delete_many(&self, input: DeleteUsers) -> Result<BulkResult> {
+        self.caller.run("users.delete_many", &input).await
     }
 }

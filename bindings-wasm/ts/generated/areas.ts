@@ -15,6 +15,7 @@ import type {
   AuditEntry,
   AuditReport,
   BanUser,
+  BulkResult,
   ChangeEmail,
   ChangeOutcome,
   ChangePassword,
@@ -39,6 +40,7 @@ import type {
   DeleteRegion,
   DeleteRole,
   DeleteUser,
+  DeleteUsers,
   DeletedPermission,
   DeletedRole,
   DiffPolicy,
@@ -128,6 +130,7 @@ import type {
   SeedResult,
   Session,
   SetPassword,
+  SetStatuses,
   SetTemporaryPassword,
   SignInByMail,
   SignInByPasskey,
@@ -335,7 +338,7 @@ export class Users {
    * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
    *
    * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-   * another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+   * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
    * `DUPLICATE_RESOURCE` where others have its names by now (`namesAfterDelete`): give it another one.
    */
   restore(input: RestoreUser): Promise<User> {
@@ -349,6 +352,25 @@ export class Users {
    */
   purge(input: PurgeUser): Promise<void> {
     return this.#run("users.purge", input, "PurgeUser", "");
+  }
+  /**
+   * Changes the status of many users, in one commit.
+   *
+   * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+   * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+   * with `atomic` that of the first user who cannot be changed.
+   */
+  setStatusMany(input: SetStatuses): Promise<BulkResult> {
+    return this.#run("users.set_status_many", input, "SetStatuses", "BulkResult");
+  }
+  /**
+   * Deletes many users, in one commit, each as `users.delete` does.
+   *
+   * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+   * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+   */
+  deleteMany(input: DeleteUsers = {}): Promise<BulkResult> {
+    return this.#run("users.delete_many", input, "DeleteUsers", "BulkResult");
   }
 }
 

@@ -50,20 +50,6 @@ fn own_things(plan: &Plan<'_>, may_be_own: bool) -> bool {
     may_be_own && plan.actor.signed_in().is_ok()
 }
 
-/// Whether the caller may do this to the target. What it may not even see is not there (SEC-9).
-pub(super) async fn target(plan: &Plan<'_>, permission: &str, target: &TargetRow, read: &str) -> Result<()> {
-    let is_allowed = if target.kind == kind_of(permission) {
-        plan.may(permission, target).await?
-    } else {
-        // The permission is about something else (a role, a session) of the target.
-        plan.may_everywhere(permission)?
-    };
-    if is_allowed && (permission == read || plan.may(read, target).await?) {
-        return Ok(());
-    }
-    if plan.may(read, target).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(target.kind)) }
-}
-
 /// Whether every row that the caller asked to write may be so, before and after, and whatever it moves
 /// along with them.
 pub(super) async fn changes(plan: &mut Plan<'_>, access: Access) -> Result<()> {
@@ -72,7 +58,7 @@ pub(super) async fn changes(plan: &mut Plan<'_>, access: Access) -> Result<()> {
     }
     for change in plan.changes().await? {
         if let Access::Permission(permission) = access {
-            let asks = |image: &&TargetRow| image.kind == kind_of(permission);
+            let asks = |image: &&TargetRow| image.kind == rights::kind_of(permission);
             if !may_both(plan, &change, permission, asks).await? {
                 return Err(Error::denied(permission));
             }
@@ -136,10 +122,6 @@ fn is_oneself(plan: &Plan<'_>, image: &TargetRow) -> bool {
     let key = || image.table.key_of(&image.row);
     let id = || key().0.first().and_then(Value::as_id).map(UserId);
     image.kind == User::TYPE && image.table == User::TABLE && id().is_some_and(|id| plan.actor.is_or_acts_as(id))
-}
-
-fn kind_of(permission: &str) -> &str {
-    permission.split(':').next().unwrap_or_default()
 }
 
 fn refused(plan: &Plan<'_>, permission: &str) -> Error {

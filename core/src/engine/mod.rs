@@ -43,7 +43,7 @@ use crate::{
         passwords::BreachedPasswords,
         plan::Plan,
         policy::state::PolicyState,
-        rights::require_fresh,
+        rights::{require_fresh, require_target},
         services::Services,
         target::TargetRow,
     },
@@ -249,7 +249,7 @@ impl Engine {
         let asked = steps.load(plan).await?;
         if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {
             refusal.of(&asked.target);
-            let allowed = authorize::target(plan, asked.permission, &asked.target, asked.read).await;
+            let allowed = require_target(plan, asked.permission, &asked.target, asked.read).await;
             allowed.map_err(|error| refusal.hidden(error))?;
         }
         steps.validate(&self.services, plan.now).await?;

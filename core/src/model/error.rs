@@ -305,6 +305,13 @@ impl Error {
         Self::new(Reason::NotFound, format!("no such {what}"))
     }
 
+    /// Says which of many things failed.
+    pub(crate) fn of_item(mut self, item: &str) -> Self {
+        self.0.message = format!("{item}: {}", self.message()).into();
+        self.0.unknown = None;
+        self
+    }
+
     /// Sets the time of the error, unless it is set.
     pub fn at(mut self, now: Time) -> Self {
         self.0.at.get_or_insert(now);

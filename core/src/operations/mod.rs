@@ -224,6 +224,8 @@ macro_rules! operation_list {
                 fn delete(DeleteUser);
                 fn restore(RestoreUser) -> UserView;
                 fn purge(PurgeUser);
+                fn set_status_many(SetStatuses) -> BulkResult;
+                fn delete_many(DeleteUsers) -> BulkResult;
             }
             /// What the caller likes.
             preferences: Preferences {

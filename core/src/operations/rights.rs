@@ -69,3 +69,22 @@ pub async fn require_after<R: ResourceRecord>(plan: &Plan<'_>, permission: &str,
         false => Err(Error::denied(permission)),
     }
 }
+
+/// Refuses what the caller may not do to a target. What it may not even see is not there (SEC-9).
+pub async fn require_target(plan: &Plan<'_>, permission: &str, target: &TargetRow, read: &str) -> Result<()> {
+    let is_allowed = if target.kind == kind_of(permission) {
+        plan.may(permission, target).await?
+    } else {
+        // The permission is about something else (a role, a session) of the target.
+        plan.may_everywhere(permission)?
+    };
+    if is_allowed && (permission == read || plan.may(read, target).await?) {
+        return Ok(());
+    }
+    if plan.may(read, target).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(target.kind)) }
+}
+
+/// What a permission is about.
+pub fn kind_of(permission: &str) -> &str {
+    permission.split(':').next().unwrap_or_default()
+}

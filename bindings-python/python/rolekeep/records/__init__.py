@@ -52,8 +52,11 @@ from .sql import (
     TimeStorage,
 )
 from .users import (
+    BulkItem,
+    BulkResult,
     ConfirmedRegistration,
     RegisteredUser,
+    StatusAction,
     UserSort,
 )
 from .preferences import (
@@ -176,6 +179,8 @@ __all__ = [
     "AuditDenials",
     "AuditEntry",
     "AuditReport",
+    "BulkItem",
+    "BulkResult",
     "Cause",
     "ChainFault",
     "ChangeKind",
@@ -267,6 +272,7 @@ __all__ = [
     "SqlFilter",
     "SqlKind",
     "SqlParameter",
+    "StatusAction",
     "SupabaseToken",
     "TemporaryPassword",
     "TestOutcome",

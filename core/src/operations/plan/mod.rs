@@ -7,12 +7,14 @@
 //! | `claims` | unique names and guards |
 //! | `owned` | what a deletion takes along |
 //! | `questions` | what the rules are asked |
+//! | `savepoint` | one of many things that leaves nothing where it fails |
 //! | `trail` | what the audit log is told |
 
 mod claims;
 mod memory;
 mod owned;
 mod questions;
+mod savepoint;
 mod trail;
 mod writes;
 
@@ -62,6 +64,8 @@ pub struct Plan<'a> {
     /// A row that was relied on at two versions.
     torn: Option<Check>,
     events: Vec<Event>,
+    /// What was written over since a savepoint, if there is one.
+    undo: Option<Vec<Undo>>,
     refusal: Option<Error>,
     /// The caller hears that something is not there which it may not see.
     has_hidden: bool,
@@ -76,7 +80,11 @@ pub struct Plan<'a> {
 /// The rows that a plan writes.
 pub(super) type Writes = BTreeMap<(&'static str, Key), Planned>;
 
+/// A row of the plan as it was before; none: there was none.
+type Undo = ((&'static str, Key), Option<Planned>);
+
 /// A row as it was and will be.
+#[derive(Clone)]
 pub(super) struct Planned {
     pub(super) table: &'static Table,
     expected: Option<i64>,
@@ -109,6 +117,7 @@ impl<'a> Plan<'a> {
             checks: BTreeMap::new(),
             torn: None,
             events: Vec::new(),
+            undo: None,
             refusal: None,
             has_hidden: false,
             relies_on_policy: false,

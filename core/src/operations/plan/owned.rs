@@ -129,7 +129,9 @@ impl Plan<'_> {
         let stored = self.memory.all(table, &is_of).await?.into_iter();
         let planned = |row: &Row| self.writes.get(&(table.name, table.key_of(row)));
         let mut rows: Vec<Row> = stored.filter(|row| planned(row).is_none()).collect();
-        let written = self.writes.values().filter(|planned| planned.table.name == table.name);
+        // Of a plan for many the rows of this table alone.
+        let written = self.writes.range((table.name, Key(Vec::new()))..);
+        let written = written.take_while(|((of, _), _)| *of == table.name).map(|(_, planned)| planned);
         rows.extend(written.filter_map(|planned| planned.after.clone()).filter(|row| row.0[column] == *id));
         Ok(rows)
     }

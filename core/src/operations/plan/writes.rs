@@ -71,6 +71,7 @@ impl Plan<'_> {
     ) -> i64 {
         let expected = before.as_ref().map(|before| table.version_of(before));
         let key = (table.name, table.key_of(&after));
+        self.remember(&key);
         let slot = self.writes.entry(key).or_insert_with(|| Planned {
             table,
             expected,
@@ -95,6 +96,7 @@ impl Plan<'_> {
     pub(super) fn remove_row(&mut self, table: &'static Table, row: Row, asked: Option<&'static str>) {
         let expected = Some(table.version_of(&row));
         let key = (table.name, table.key_of(&row));
+        self.remember(&key);
         let slot = self.writes.entry(key);
         let slot = slot.or_insert_with(|| Planned {
             table,

@@ -57,27 +57,32 @@ impl Operation for DeleteUser {
     async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
         administrators::require_may_act_as(plan, user.id).await?;
         expect_version(*expected_version, user.version)?;
-        // Before what is its own is read, so that nothing comes to it unseen.
-        plan.move_authority(user.id).await?;
-        let held = administrators::assignments_of(plan, user.id).await?;
-        if user.is_active(plan.now) {
-            administrators::require_one_left(plan, &held).await?;
-        }
-        plan.end_owned(&user).await?;
-        epochs::advance(plan, &user, SessionEnd::UserInactive, Password::Kept, ApiKeyFate::Ended).await?;
-        if plan.services.config.names_after_delete == NamesAfterDelete::Freed {
-            for (kind, name) in names_of(&user) {
-                plan.release(kind, name, user.id).await?;
-            }
-        }
-        let after = User {
-            status: UserStatus::Deleted,
-            status_before: Some(user.status),
-            deleted_at: Some(plan.now),
-            updated_at: plan.now,
-            ..user.clone()
-        };
-        plan.update(&user, after);
-        Ok(())
+        delete(plan, &user).await
     }
+}
+
+/// Plans that a user is deleted, by who may.
+pub(super) async fn delete(plan: &mut Plan<'_>, user: &User) -> Result<()> {
+    // Before what is its own is read, so that nothing comes to it unseen.
+    plan.move_authority(user.id).await?;
+    let held = administrators::assignments_of(plan, user.id).await?;
+    if user.is_active(plan.now) {
+        administrators::require_one_left(plan, &held).await?;
+    }
+    plan.end_owned(user).await?;
+    epochs::advance(plan, user, SessionEnd::UserInactive, Password::Kept, ApiKeyFate::Ended).await?;
+    if plan.services.config.names_after_delete == NamesAfterDelete::Freed {
+        for (kind, name) in names_of(user) {
+            plan.release(kind, name, user.id).await?;
+        }
+    }
+    let after = User {
+        status: UserStatus::Deleted,
+        status_before: Some(user.status),
+        deleted_at: Some(plan.now),
+        updated_at: plan.now,
+        ..user.clone()
+    };
+    plan.update(user, after);
+    Ok(())
 }

@@ -33,7 +33,7 @@ use crate::{
 /// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
 ///
 /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-/// another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+/// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
 /// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -102,6 +102,9 @@ impl Operation for RestoreUser {
         };
         let has_moved = unprove_moved(&before, &mut after);
         rights::require_after(plan, "user:restore", &after).await?;
+        if (&after.email, &after.username) != (&before.email, &before.username) {
+            rights::require_after(plan, "user:update", &after).await?;
+        }
         plan.move_authority(before.id).await?;
         if has_moved {
             require_may_redirect(plan, before.id).await?;

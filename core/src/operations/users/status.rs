@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{UserView, existing, shown};
+use super::{StatusAction, UserView, existing, shown};
 use crate::{
     model::{
         check::{Checks, Invalid},
@@ -104,6 +104,11 @@ pub struct NewStatus {
 
 macro_rules! status_operations {
     ($($operation:ident: $to:ident from [$($from:ident),*], |$input:ident, $now:ident| $valid:expr;)*) => {$(
+        impl $operation {
+            /// What the status becomes, and from which it may.
+            const CHANGE: (UserStatus, &'static [UserStatus]) = (UserStatus::$to, &[$(UserStatus::$from),*]);
+        }
+
         #[portable_async]
         impl Operation for $operation {
             type Target = User;
@@ -118,8 +123,8 @@ macro_rules! status_operations {
             async fn validate(self, _: &Services, $now: Time) -> Result<NewStatus> {
                 let $input = &self;
                 let (reason, until) = $valid?;
-                let from = &[$(UserStatus::$from),*];
-                Ok(NewStatus { expected_version: self.expected_version, to: UserStatus::$to, from, reason, until })
+                let (to, from) = Self::CHANGE;
+                Ok(NewStatus { expected_version: self.expected_version, to, from, reason, until })
             }
 
             async fn plan(valid: &NewStatus, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
@@ -131,15 +136,19 @@ macro_rules! status_operations {
 }
 
 status_operations! {
-    ActivateUser: Active from [Inactive], |_input, now| valid(None, None, now);
-    DeactivateUser: Inactive from [Active, Suspended], |_input, now| valid(None, None, now);
-    SuspendUser: Suspended from [Active, Inactive, Suspended], |input, now| valid(input.reason.as_deref(), input.until, now);
-    BanUser: Banned from [Active, Inactive, Suspended, Banned], |input, now| valid(input.reason.as_deref(), None, now);
-    LiftUser: Active from [Suspended, Banned], |_input, now| valid(None, None, now);
+    ActivateUser: Active from [Inactive], |_input, now| valid(Checks::default(), None, None, now);
+    DeactivateUser: Inactive from [Active, Suspended], |_input, now| valid(Checks::default(), None, None, now);
+    SuspendUser: Suspended from [Active, Inactive, Suspended], |input, now| valid(Checks::default(), input.reason.as_deref(), input.until, now);
+    BanUser: Banned from [Active, Inactive, Suspended, Banned], |input, now| valid(Checks::default(), input.reason.as_deref(), None, now);
+    LiftUser: Active from [Suspended, Banned], |_input, now| valid(Checks::default(), None, None, now);
 }
 
-fn valid(reason: Option<&str>, until: Option<Time>, now: Time) -> Result<(Option<String>, Option<Time>)> {
-    let mut checks = Checks::default();
+fn valid(
+    mut checks: Checks,
+    reason: Option<&str>,
+    until: Option<Time>,
+    now: Time,
+) -> Result<(Option<String>, Option<Time>)> {
     let reason = checks.optional("reason", reason, |reason| text::name(reason, 500));
     if until.is_some_and(|until| until <= now) {
         checks.error("until", Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
@@ -149,7 +158,29 @@ fn valid(reason: Option<&str>, until: Option<Time>, now: Time) -> Result<(Option
 }
 
 impl NewStatus {
-    async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
+    /// The change of many users.
+    pub(super) fn of(action: StatusAction, reason: Option<&str>, until: Option<Time>, now: Time) -> Result<Self> {
+        let (to, from): (_, &'static [UserStatus]) = match action {
+            StatusAction::Activate => ActivateUser::CHANGE,
+            StatusAction::Deactivate => DeactivateUser::CHANGE,
+            StatusAction::Suspend => SuspendUser::CHANGE,
+            StatusAction::Ban => BanUser::CHANGE,
+            StatusAction::Lift => LiftUser::CHANGE,
+        };
+        let mut checks = Checks::default();
+        let only = |checks: &mut Checks, field: &str, is_given: bool, actions: &[StatusAction]| {
+            if is_given && !actions.contains(&action) {
+                let message = format!("does not go with `{action}`");
+                checks.error(field, Invalid::new(FieldCode::Disagrees, message));
+            }
+        };
+        only(&mut checks, "reason", reason.is_some(), &[StatusAction::Suspend, StatusAction::Ban]);
+        only(&mut checks, "until", until.is_some(), &[StatusAction::Suspend]);
+        let (reason, until) = valid(checks, reason, until, now)?;
+        Ok(Self { expected_version: None, to, from, reason, until })
+    }
+
+    pub(super) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
         // Nor does a moderator shut out those who appointed it.
         administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;

@@ -36,7 +36,7 @@ typed! {
         find(FindUser), me(), list(ListUsers), update(UpdateUser),
         replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser), restore(RestoreUser),
-        purge(PurgeUser),
+        purge(PurgeUser), set_status_many(SetStatuses), delete_many(DeleteUsers),
     }
     preferences { get(), update(UpdatePreferences) }
     sessions {

@@ -181,6 +181,8 @@ async fn sec_10_another_address_for_who_is_restored_needs_what_a_change_of_it_ne
         allow = ["admin:all"]
         [roles.restorer]
         allow = ["user:read", "user:restore", "user:update"]
+        [roles.reviver]
+        allow = ["user:read", "user:restore"]
     "#;
     let config = cheap::config().names_after_delete(NamesAfterDelete::Freed);
     let policy = rolekeep::Policy::from_toml(policy).unwrap();
@@ -188,6 +190,9 @@ async fn sec_10_another_address_for_who_is_restored_needs_what_a_change_of_it_ne
     let (_, ada) = signed_in(&um, "ada", &[]).await;
     let (restorer, _) = super::kit::caller(&um, "restorer", &["restorer"]).await;
     um.system().users().delete(DeleteUser::new(ada)).await.unwrap();
+    let (reviver, _) = super::kit::caller(&um, "reviver", &["reviver"]).await;
+    let renamed = reviver.users().restore(RestoreUser::new(ada).username("mine")).await;
+    assert_eq!(renamed.unwrap_err().reason(), Reason::Denied);
     let restore = || RestoreUser::new(ada).email("mine@example.org");
     // The application vouches for it: nobody has signed in a moment ago.
     assert_eq!(restorer.users().restore(restore()).await.unwrap_err().reason(), Reason::StepUpRequired);

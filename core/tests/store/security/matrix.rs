@@ -156,6 +156,8 @@ impl World {
                 json!({ "id": victim })
             }
             "users.revoke_admin" => json!({ "id": victim }),
+            "users.set_status_many" => json!({"ids": [victim], "action": "ban"}),
+            "users.delete_many" => json!({ "ids": [victim] }),
             "users.restore" | "users.purge" => json!({ "id": self.deleted }),
             "users.activate" => json!({ "id": self.inactive }),
             "users.lift" => json!({ "id": self.suspended }),

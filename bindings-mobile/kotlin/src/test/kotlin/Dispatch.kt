@@ -23,6 +23,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
     "users.restore" -> writeUser(me.users.restore(readRestoreUser(input)))
     "users.purge" -> me.users.purge(readPurgeUser(input)).let { JsonNull }
+    "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
+    "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
     "preferences.get" -> writeUserPreferences(input.record().let { me.preferences.get() })
     "preferences.update" -> writeUserPreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
@@ -332,6 +334,32 @@ fun readPurgeUser(from: JsonElement) = from.record("id", "expected_version").let
     PurgeUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readSetStatuses(from: JsonElement) = from.record("ids", "action", "reason", "until", "atomic").let { it ->
+    SetStatuses(
+        ids = it.list("ids") { readId(it) },
+        action = it.required("action") { readStatusAction(it) },
+        reason = it.optional("reason") { readString(it) },
+        until = it.optional("until") { readTime(it) },
+        atomic = it.optional("atomic") { readBool(it) },
+    )
+}
+
+fun readStatusAction(from: JsonElement) = when (val word = readString(from)) {
+    "activate" -> StatusAction.ACTIVATE
+    "deactivate" -> StatusAction.DEACTIVATE
+    "suspend" -> StatusAction.SUSPEND
+    "ban" -> StatusAction.BAN
+    "lift" -> StatusAction.LIFT
+    else -> throw Inexpressible("$word is no StatusAction")
+}
+
+fun readDeleteUsers(from: JsonElement) = from.record("ids", "atomic").let { it ->
+    DeleteUsers(
+        ids = it.list("ids") { readId(it) },
+        atomic = it.optional("atomic") { readBool(it) },
     )
 }
 
@@ -1418,6 +1446,90 @@ fun writeUserPage(from: UserPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
+fun writeBulkResult(from: BulkResult) = json(
+    "done" to writeInt(from.done),
+    "failed" to writeInt(from.failed),
+    "items" to writeList(from.items) { writeBulkItem(it) },
+)
+
+fun writeBulkItem(from: BulkItem) = json(
+    "id" to writeId(from.id),
+    "is_done" to writeBool(from.isDone),
+    "code" to from.code?.let { writeCode(it) },
+    "reason" to from.reason?.let { writeReason(it) },
+    "message" to from.message?.let { writeString(it) },
+)
+
+fun writeCode(from: Code) = writeString(when (from) {
+    Code.VALIDATION_ERROR -> "VALIDATION_ERROR"
+    Code.UNAUTHORIZED -> "UNAUTHORIZED"
+    Code.FORBIDDEN -> "FORBIDDEN"
+    Code.RESOURCE_NOT_FOUND -> "RESOURCE_NOT_FOUND"
+    Code.DUPLICATE_RESOURCE -> "DUPLICATE_RESOURCE"
+    Code.CONFLICT -> "CONFLICT"
+    Code.RATE_LIMIT_EXCEEDED -> "RATE_LIMIT_EXCEEDED"
+    Code.UNAVAILABLE -> "UNAVAILABLE"
+    Code.INTERNAL_SERVER_ERROR -> "INTERNAL_SERVER_ERROR"
+})
+
+fun writeReason(from: Reason) = writeString(when (from) {
+    Reason.INVALID_INPUT -> "invalid_input"
+    Reason.INVALID_JSON -> "invalid_json"
+    Reason.UNKNOWN_OPERATION -> "unknown_operation"
+    Reason.POLICY_INVALID -> "policy_invalid"
+    Reason.UNKNOWN_PERMISSION -> "unknown_permission"
+    Reason.UNKNOWN_ROLE -> "unknown_role"
+    Reason.RESOURCE_INVALID -> "resource_invalid"
+    Reason.PRINCIPAL_INVALID -> "principal_invalid"
+    Reason.CONTEXT_INVALID -> "context_invalid"
+    Reason.RESOURCE_INCOMPLETE -> "resource_incomplete"
+    Reason.CONTEXT_INCOMPLETE -> "context_incomplete"
+    Reason.SEED_INVALID -> "seed_invalid"
+    Reason.CONFIG_INVALID -> "config_invalid"
+    Reason.IDEMPOTENCY_KEY_INVALID -> "idempotency_key_invalid"
+    Reason.IDEMPOTENCY_KEY_REUSED -> "idempotency_key_reused"
+    Reason.INVALID_CREDENTIALS -> "invalid_credentials"
+    Reason.INVALID_TOKEN -> "invalid_token"
+    Reason.TOKEN_EXPIRED -> "token_expired"
+    Reason.SESSION_ENDED -> "session_ended"
+    Reason.ACCOUNT_INACTIVE -> "account_inactive"
+    Reason.NOT_SIGNED_IN -> "not_signed_in"
+    Reason.STEP_NEEDED -> "step_needed"
+    Reason.STEP_UP_REQUIRED -> "step_up_required"
+    Reason.DENIED -> "denied"
+    Reason.ADDRESS_DENIED -> "address_denied"
+    Reason.NOT_FOUND -> "not_found"
+    Reason.TAKEN -> "taken"
+    Reason.ALREADY_ASSIGNED -> "already_assigned"
+    Reason.VERSION_STALE -> "version_stale"
+    Reason.LAST_ADMINISTRATOR -> "last_administrator"
+    Reason.IN_USE -> "in_use"
+    Reason.BUILT_IN -> "built_in"
+    Reason.WRONG_STATUS -> "wrong_status"
+    Reason.SECOND_FACTOR_REQUIRED -> "second_factor_required"
+    Reason.LAST_WAY_IN -> "last_way_in"
+    Reason.LIMIT_REACHED -> "limit_reached"
+    Reason.CONTENTION -> "contention"
+    Reason.ALREADY_DONE -> "already_done"
+    Reason.RATE_LIMITED -> "rate_limited"
+    Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
+    Reason.ISSUER_UNAVAILABLE -> "issuer_unavailable"
+    Reason.BREACHED_PASSWORDS_UNAVAILABLE -> "breached_passwords_unavailable"
+    Reason.STORAGE_UNAVAILABLE -> "storage_unavailable"
+    Reason.STORAGE_MISSING -> "storage_missing"
+    Reason.STORAGE_READ_ONLY -> "storage_read_only"
+    Reason.STORAGE_FULL -> "storage_full"
+    Reason.SCHEMA_NEWER -> "schema_newer"
+    Reason.OUTCOME_UNKNOWN -> "outcome_unknown"
+    Reason.NOT_LOADED -> "not_loaded"
+    Reason.DEFERRED_NOT_LOADED -> "deferred_not_loaded"
+    Reason.RIGHTS_STALE -> "rights_stale"
+    Reason.NOT_OFFERED -> "not_offered"
+    Reason.CLOSED -> "closed"
+    Reason.CORRUPT -> "corrupt"
+    Reason.INTERNAL -> "internal"
+})
+
 fun writeUserPreferences(from: UserPreferences) = json(
     "theme" to writeTheme(from.theme),
     "language" to from.language?.let { writeString(it) },
@@ -2228,76 +2340,6 @@ fun writeSqlKind(from: SqlKind) = writeString(when (from) {
     SqlKind.INTS -> "ints"
     SqlKind.TEXTS -> "texts"
     SqlKind.UUIDS -> "uuids"
-})
-
-fun writeCode(from: Code) = writeString(when (from) {
-    Code.VALIDATION_ERROR -> "VALIDATION_ERROR"
-    Code.UNAUTHORIZED -> "UNAUTHORIZED"
-    Code.FORBIDDEN -> "FORBIDDEN"
-    Code.RESOURCE_NOT_FOUND -> "RESOURCE_NOT_FOUND"
-    Code.DUPLICATE_RESOURCE -> "DUPLICATE_RESOURCE"
-    Code.CONFLICT -> "CONFLICT"
-    Code.RATE_LIMIT_EXCEEDED -> "RATE_LIMIT_EXCEEDED"
-    Code.UNAVAILABLE -> "UNAVAILABLE"
-    Code.INTERNAL_SERVER_ERROR -> "INTERNAL_SERVER_ERROR"
-})
-
-fun writeReason(from: Reason) = writeString(when (from) {
-    Reason.INVALID_INPUT -> "invalid_input"
-    Reason.INVALID_JSON -> "invalid_json"
-    Reason.UNKNOWN_OPERATION -> "unknown_operation"
-    Reason.POLICY_INVALID -> "policy_invalid"
-    Reason.UNKNOWN_PERMISSION -> "unknown_permission"
-    Reason.UNKNOWN_ROLE -> "unknown_role"
-    Reason.RESOURCE_INVALID -> "resource_invalid"
-    Reason.PRINCIPAL_INVALID -> "principal_invalid"
-    Reason.CONTEXT_INVALID -> "context_invalid"
-    Reason.RESOURCE_INCOMPLETE -> "resource_incomplete"
-    Reason.CONTEXT_INCOMPLETE -> "context_incomplete"
-    Reason.SEED_INVALID -> "seed_invalid"
-    Reason.CONFIG_INVALID -> "config_invalid"
-    Reason.IDEMPOTENCY_KEY_INVALID -> "idempotency_key_invalid"
-    Reason.IDEMPOTENCY_KEY_REUSED -> "idempotency_key_reused"
-    Reason.INVALID_CREDENTIALS -> "invalid_credentials"
-    Reason.INVALID_TOKEN -> "invalid_token"
-    Reason.TOKEN_EXPIRED -> "token_expired"
-    Reason.SESSION_ENDED -> "session_ended"
-    Reason.ACCOUNT_INACTIVE -> "account_inactive"
-    Reason.NOT_SIGNED_IN -> "not_signed_in"
-    Reason.STEP_NEEDED -> "step_needed"
-    Reason.STEP_UP_REQUIRED -> "step_up_required"
-    Reason.DENIED -> "denied"
-    Reason.ADDRESS_DENIED -> "address_denied"
-    Reason.NOT_FOUND -> "not_found"
-    Reason.TAKEN -> "taken"
-    Reason.ALREADY_ASSIGNED -> "already_assigned"
-    Reason.VERSION_STALE -> "version_stale"
-    Reason.LAST_ADMINISTRATOR -> "last_administrator"
-    Reason.IN_USE -> "in_use"
-    Reason.BUILT_IN -> "built_in"
-    Reason.WRONG_STATUS -> "wrong_status"
-    Reason.SECOND_FACTOR_REQUIRED -> "second_factor_required"
-    Reason.LAST_WAY_IN -> "last_way_in"
-    Reason.LIMIT_REACHED -> "limit_reached"
-    Reason.CONTENTION -> "contention"
-    Reason.ALREADY_DONE -> "already_done"
-    Reason.RATE_LIMITED -> "rate_limited"
-    Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
-    Reason.ISSUER_UNAVAILABLE -> "issuer_unavailable"
-    Reason.BREACHED_PASSWORDS_UNAVAILABLE -> "breached_passwords_unavailable"
-    Reason.STORAGE_UNAVAILABLE -> "storage_unavailable"
-    Reason.STORAGE_MISSING -> "storage_missing"
-    Reason.STORAGE_READ_ONLY -> "storage_read_only"
-    Reason.STORAGE_FULL -> "storage_full"
-    Reason.SCHEMA_NEWER -> "schema_newer"
-    Reason.OUTCOME_UNKNOWN -> "outcome_unknown"
-    Reason.NOT_LOADED -> "not_loaded"
-    Reason.DEFERRED_NOT_LOADED -> "deferred_not_loaded"
-    Reason.RIGHTS_STALE -> "rights_stale"
-    Reason.NOT_OFFERED -> "not_offered"
-    Reason.CLOSED -> "closed"
-    Reason.CORRUPT -> "corrupt"
-    Reason.INTERNAL -> "internal"
 })
 
 fun writeFieldError(from: FieldError) = json(

@@ -10,10 +10,12 @@ from uuid import UUID
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows_async
 from ...records import (
+    BulkResult,
     ConfirmedRegistration,
     ExternalIdentity,
     Page,
     RegisteredUser,
+    StatusAction,
     User,
     UserSort,
     UserStatus,
@@ -571,9 +573,9 @@ class AsyncUsers:
         it has the default roles of the policy and those that are named.
 
         Permission `user:restore`, for the user as it will be; naming a role that is not a default
-        role needs `admin:all` for now, another e-mail address what `users.update` needs for that.
-        Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` where others have its
-        names by now (`names_after_delete`): give it another one.
+        role needs `admin:all` for now, another e-mail address or username what `users.update` needs
+        for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` where
+        others have its names by now (`names_after_delete`): give it another one.
 
         Args:
             id: The user's id.
@@ -607,3 +609,52 @@ class AsyncUsers:
             expected_version: The version that the decision was made on.
         """
         await self._caller.call("users.purge", {"id": id, "expected_version": expected_version})
+
+    async def set_status_many(
+        self,
+        action: StatusAction,
+        *,
+        ids: Sequence[UUID] = (),
+        reason: str | None = None,
+        until: datetime | None = None,
+        atomic: bool | None = None,
+    ) -> BulkResult:
+        """Changes the status of many users, in one commit.
+
+        Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission
+        `user:set_status`. Who cannot be changed stays as it is, and the answer says why; with
+        `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields; with
+        `atomic` that of the first user who cannot be changed.
+
+        Args:
+            ids: The users' ids, at most 1,000.
+            action: What is done to them.
+            reason: Why they are suspended or banned, at most 500 characters.
+            until: When a suspension ends by itself, in the future; not given: when it is lifted.
+            atomic: Whether all are changed or none. Default: false.
+        """
+        return decode(BulkResult, await self._caller.call("users.set_status_many", {
+            "ids": ids,
+            "action": action,
+            "reason": reason,
+            "until": until,
+            "atomic": atomic,
+        }))
+
+    async def delete_many(
+        self,
+        *,
+        ids: Sequence[UUID] = (),
+        atomic: bool | None = None,
+    ) -> BulkResult:
+        """Deletes many users, in one commit, each as `users.delete` does.
+
+        Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with
+        `atomic` nobody is deleted then. Errors: `VALIDATION_ERROR` for too many; with `atomic` that
+        of the first user who cannot be deleted.
+
+        Args:
+            ids: The users' ids, at most 1,000.
+            atomic: Whether all are deleted or none. Default: false.
+        """
+        return decode(BulkResult, await self._caller.call("users.delete_many", {"ids": ids, "atomic": atomic}))

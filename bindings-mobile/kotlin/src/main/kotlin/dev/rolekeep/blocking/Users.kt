@@ -155,7 +155,7 @@ class BlockingUsers internal constructor(private val area: Users) {
      * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
      *
      * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-     * another e-mail address what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+     * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
      * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
      */
     fun restore(input: RestoreUser): User = await { area.restore(input) }
@@ -167,6 +167,24 @@ class BlockingUsers internal constructor(private val area: Users) {
      * `CONFLICT` for a user who is not deleted.
      */
     fun purge(input: PurgeUser): Unit = await { area.purge(input) }
+
+    /**
+     * Changes the status of many users, in one commit.
+     *
+     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+     * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+     * with `atomic` that of the first user who cannot be changed.
+     */
+    fun setStatusMany(input: SetStatuses): BulkResult = await { area.setStatusMany(input) }
+
+    /**
+     * Deletes many users, in one commit, each as `users.delete` does.
+     *
+     * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+     * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+     */
+    @JvmOverloads
+    fun deleteMany(input: DeleteUsers = DeleteUsers()): BulkResult = await { area.deleteMany(input) }
 }
 
 /** Makes a [ActivateUser]; what is not set is left out. */
@@ -282,6 +300,20 @@ class DeleteUserBuilder(private val id: UUID) {
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = DeleteUser(id = id, expectedVersion = expectedVersion)
+}
+
+/** Makes a [DeleteUsers]; what is not set is left out. */
+class DeleteUsersBuilder() {
+    private var ids: List<UUID> = emptyList()
+    private var atomic: Boolean? = null
+
+    /** The users' ids, at most 1,000. */
+    fun ids(value: List<UUID>) = apply { ids = value }
+
+    /** Whether all are deleted or none. Default: false. */
+    fun atomic(value: Boolean?) = apply { atomic = value }
+
+    fun build() = DeleteUsers(ids = ids, atomic = atomic)
 }
 
 /** Makes a [FindUser]; what is not set is left out. */
@@ -474,6 +506,28 @@ class RestoreUserBuilder(private val id: UUID) {
     fun roles(value: List<String>) = apply { roles = value }
 
     fun build() = RestoreUser(id = id, expectedVersion = expectedVersion, email = email, username = username, roles = roles)
+}
+
+/** Makes a [SetStatuses]; what is not set is left out. */
+class SetStatusesBuilder(private val action: StatusAction) {
+    private var ids: List<UUID> = emptyList()
+    private var reason: String? = null
+    private var until: Instant? = null
+    private var atomic: Boolean? = null
+
+    /** The users' ids, at most 1,000. */
+    fun ids(value: List<UUID>) = apply { ids = value }
+
+    /** Why they are suspended or banned, at most 500 characters. */
+    fun reason(value: String?) = apply { reason = value }
+
+    /** When a suspension ends by itself, in the future; not given: when it is lifted. */
+    fun until(value: Instant?) = apply { until = value }
+
+    /** Whether all are changed or none. Default: false. */
+    fun atomic(value: Boolean?) = apply { atomic = value }
+
+    fun build() = SetStatuses(ids = ids, action = action, reason = reason, until = until, atomic = atomic)
 }
 
 /** Makes a [SuspendUser]; what is not set is left out. */

@@ -1,0 +1,246 @@
+//! The same done to many users at once (USR-8).
+
+use rolekeep_macros::{Describe, Input, Word, portable_async};
+use serde::Serialize;
+
+use super::{delete::delete, existing, status::NewStatus};
+use crate::{
+    config::AuditDenials,
+    model::{
+        check::wrong,
+        decode::FieldCode,
+        error::{Code, Error, Reason, Result},
+        id::UserId,
+        input::Limits,
+        time::Time,
+        user::User,
+    },
+    operations::{
+        Access, Operation, Visible, administrators,
+        plan::Plan,
+        rights::{require_after, require_target},
+        services::Services,
+        target::TargetRow,
+    },
+};
+
+/// So many at a time.
+const MOST: usize = 1_000;
+
+/// Changes the status of many users, in one commit.
+///
+/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+/// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+/// with `atomic` that of the first user who cannot be changed.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct SetStatuses {
+    /// The users' ids, at most 1,000.
+    pub ids: Vec<UserId>,
+    /// What is done to them.
+    pub action: StatusAction,
+    /// Why they are suspended or banned, at most 500 characters.
+    pub reason: Option<String>,
+    /// When a suspension ends by itself, in the future; not given: when it is lifted.
+    pub until: Option<Time>,
+    /// Whether all are changed or none. Default: false.
+    #[input(default = false)]
+    pub atomic: bool,
+}
+
+/// Deletes many users, in one commit, each as `users.delete` does.
+///
+/// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+/// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct DeleteUsers {
+    /// The users' ids, at most 1,000.
+    pub ids: Vec<UserId>,
+    /// Whether all are deleted or none. Default: false.
+    #[input(default = false)]
+    pub atomic: bool,
+}
+
+/// A change of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum StatusAction {
+    /// Inactive users sign in again.
+    Activate,
+    /// They are switched off.
+    Deactivate,
+    /// They are switched off for a time, or until that is lifted.
+    Suspend,
+    /// They are shut out.
+    Ban,
+    /// A suspension or ban is lifted.
+    Lift,
+}
+
+/// What became of many users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct BulkResult {
+    /// How many were changed, or were already as they were to be.
+    pub done: i64,
+    /// How many were not.
+    pub failed: i64,
+    /// What became of each, in the order in which they were named.
+    pub items: Vec<BulkItem>,
+}
+
+/// What became of one of many users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct BulkItem {
+    /// The user's id.
+    pub id: UserId,
+    /// Whether it is as it was to be.
+    pub is_done: bool,
+    /// The code of the error where it is not.
+    pub code: Option<Code>,
+    /// Its reason.
+    pub reason: Option<Reason>,
+    /// What is wrong, in English.
+    pub message: Option<String>,
+}
+
+/// Many users, and whether all are changed or none.
+pub struct Many {
+    ids: Vec<UserId>,
+    atomic: bool,
+}
+
+impl Many {
+    fn of(ids: Vec<UserId>, atomic: bool) -> Result<Self> {
+        match ids.len() {
+            0..=MOST => Ok(Self { ids, atomic }),
+            _ => Err(wrong("ids", FieldCode::TooLong, format!("must have at most {MOST} items"))),
+        }
+    }
+
+    /// Plans the same for each, and says what becomes of it.
+    async fn each(&self, deed: Deed<'_>, plan: &mut Plan<'_>) -> Result<BulkResult> {
+        plan.read_ahead::<User>(self.ids.iter().map(|id| (*id,)).collect()).await?;
+        let mut items = Vec::with_capacity(self.ids.len());
+        for (at, id) in self.ids.iter().enumerate() {
+            let savepoint = plan.savepoint();
+            match deed.apply(plan, *id).await {
+                Ok(()) => {
+                    plan.keep(savepoint);
+                    items.push(BulkItem { id: *id, is_done: true, code: None, reason: None, message: None });
+                }
+                Err(error) if self.atomic || !is_of_one(&error) => return Err(error.of_item(&format!("ids[{at}]"))),
+                Err(error) => {
+                    plan.undo(savepoint);
+                    let (code, reason, message) = (error.code(), error.reason(), error.message().to_owned());
+                    let (code, reason, message) = (Some(code), Some(reason), Some(message));
+                    items.push(BulkItem { id: *id, is_done: false, code, reason, message });
+                    deed.tell_of_denial(plan, *id, &error).await?;
+                }
+            }
+        }
+        let done = items.iter().filter(|item| item.is_done).count();
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        Ok(BulkResult { done: count(done), failed: count(items.len() - done), items })
+    }
+}
+
+/// Whether an error is about one user, and says nothing of the others.
+fn is_of_one(error: &Error) -> bool {
+    match error.code() {
+        Code::Validation | Code::Forbidden | Code::NotFound | Code::Duplicate | Code::Conflict => true,
+        Code::Unauthorized | Code::RateLimited | Code::Unavailable | Code::Internal => false,
+    }
+}
+
+/// What is done to each.
+enum Deed<'d> {
+    Status(&'d NewStatus),
+    Delete,
+}
+
+impl Deed<'_> {
+    const fn operation(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "users.set_status_many",
+            Self::Delete => "users.delete_many",
+        }
+    }
+
+    const fn permission(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "user:set_status",
+            Self::Delete => "user:delete",
+        }
+    }
+
+    async fn apply(&self, plan: &mut Plan<'_>, id: UserId) -> Result<()> {
+        let user = existing(plan.reads(), id).await?;
+        require_target(plan, self.permission(), &TargetRow::of(&user), User::READ).await?;
+        match self {
+            Self::Status(status) => {
+                let after = status.plan(user, plan).await?;
+                require_after(plan, self.permission(), &after).await
+            }
+            Self::Delete => {
+                administrators::require_may_act_as(plan, user.id).await?;
+                delete(plan, &user).await
+            }
+        }
+    }
+
+    /// As the engine tells of what is refused alone: who may not do it, and who hears that there is nobody.
+    async fn tell_of_denial(&self, plan: &mut Plan<'_>, id: UserId, error: &Error) -> Result<()> {
+        let is_told = plan.services.config.audit_denials != AuditDenials::Off
+            && match error.reason() {
+                Reason::Denied => true,
+                Reason::NotFound => plan.reads().get::<User>(&(id,)).await?.is_some(),
+                _ => false,
+            };
+        if is_told {
+            let detail = format!("{}: {}", self.operation(), error.reason());
+            plan.audit("access.denied", Some(("user", id.to_string())), Some(detail));
+        }
+        Ok(())
+    }
+}
+
+#[portable_async]
+impl Operation for SetStatuses {
+    type Target = ();
+    type Valid = (Many, NewStatus);
+
+    const ACCESS: Access = Access::Permission("user:set_status");
+    const LIMITS: Limits = Limits::ROWS;
+    // A page has a few users, and the operations on one.
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, now: Time) -> Result<Self::Valid> {
+        let status = NewStatus::of(self.action, self.reason.as_deref(), self.until, now)?;
+        Ok((Many::of(self.ids, self.atomic)?, status))
+    }
+
+    async fn plan((many, status): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<BulkResult> {
+        many.each(Deed::Status(status), plan).await
+    }
+}
+
+#[portable_async]
+impl Operation for DeleteUsers {
+    type Target = ();
+    type Valid = Many;
+
+    const ACCESS: Access = Access::Permission("user:delete");
+    const LIMITS: Limits = Limits::ROWS;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Many> {
+        Many::of(self.ids, self.atomic)
+    }
+
+    async fn plan(many: &Many, (): (), plan: &mut Plan<'_>) -> Result<BulkResult> {
+        many.each(Deed::Delete, plan).await
+    }
+}
