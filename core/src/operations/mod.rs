@@ -9,6 +9,7 @@ pub mod administrators;
 mod alive;
 pub mod api_keys;
 pub mod audit;
+pub(crate) mod authority;
 pub(crate) mod changes;
 pub mod drones;
 pub mod email;

@@ -1,7 +1,10 @@
 //! One of many things that a plan is made of: where it fails, nothing of it is written.
 
-use super::Plan;
-use crate::{model::record::Key, operations::plan::Planned};
+use super::{Plan, Planned, Writes};
+use crate::{
+    model::{error::Result, record::Key},
+    operations::changes::{self, TargetChange},
+};
 
 /// Where a plan goes back to.
 #[must_use = "a plan that does not go on from a savepoint remembers what it writes over for nothing"]
@@ -30,6 +33,15 @@ impl Plan<'_> {
                 None => self.writes.remove(&key),
             };
         }
+    }
+
+    /// What was planned since changes of the rows that the rules are about.
+    pub(crate) async fn changes_since(&mut self, _: &Savepoint) -> Result<Vec<TargetChange>> {
+        let keys = self.undo.iter().flatten().map(|(key, _)| key);
+        let since: Writes = keys.filter_map(|key| Some((key.clone(), self.writes.get(key)?.clone()))).collect();
+        let (changes, relied_on) = changes::of(self.rules(), &self.memory, &since).await?;
+        relied_on.into_iter().for_each(|check| self.must_be(check));
+        Ok(changes)
     }
 
     /// A row is about to be written.

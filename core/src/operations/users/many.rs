@@ -16,10 +16,7 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation, Visible, administrators,
-        plan::Plan,
-        rights::{require_after, require_target},
-        services::Services,
+        Access, Operation, Visible, administrators, authority, plan::Plan, rights::require_target, services::Services,
         target::TargetRow,
     },
 };
@@ -126,7 +123,13 @@ impl Many {
         let mut items = Vec::with_capacity(self.ids.len());
         for (at, id) in self.ids.iter().enumerate() {
             let savepoint = plan.savepoint();
-            match deed.apply(plan, *id).await {
+            let mut applied = deed.apply(plan, *id).await;
+            if applied.is_ok() && !plan.actor.is_system() {
+                // The engine asks again, of all of them.
+                let changes = plan.changes_since(&savepoint).await?;
+                applied = authority::require_all(plan, &changes, deed.access()).await;
+            }
+            match applied {
                 Ok(()) => {
                     plan.keep(savepoint);
                     items.push(BulkItem { id: *id, is_done: true, code: None, reason: None, message: None });
@@ -169,21 +172,20 @@ impl Deed<'_> {
         }
     }
 
-    const fn permission(&self) -> &'static str {
+    const fn access(&self) -> Access {
         match self {
-            Self::Status(_) => "user:set_status",
-            Self::Delete => "user:delete",
+            Self::Status(_) => SetStatuses::ACCESS,
+            Self::Delete => DeleteUsers::ACCESS,
         }
     }
 
     async fn apply(&self, plan: &mut Plan<'_>, id: UserId) -> Result<()> {
         let user = existing(plan.reads(), id).await?;
-        require_target(plan, self.permission(), &TargetRow::of(&user), User::READ).await?;
+        if let Access::Permission(permission) = self.access() {
+            require_target(plan, permission, &TargetRow::of(&user), User::READ).await?;
+        }
         match self {
-            Self::Status(status) => {
-                let after = status.plan(user, plan).await?;
-                require_after(plan, self.permission(), &after).await
-            }
+            Self::Status(status) => status.plan(user, plan).await.map(drop),
             Self::Delete => {
                 administrators::require_may_act_as(plan, user.id).await?;
                 delete(plan, &user).await

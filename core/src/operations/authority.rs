@@ -1,0 +1,87 @@
+//! Whether the caller may have the rows as a plan leaves them: asked by the engine of all that it writes, and of each of many things
+//! before the next is planned.
+
+use super::{
+    Access,
+    changes::TargetChange,
+    plan::Plan,
+    rights::{self, kind_of},
+    target::{ResourceRecord, TargetRow},
+};
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::UserId,
+    record::{Column, Record},
+    user::User,
+    value::Value,
+};
+
+/// Refuses changes that the caller may not make: of the rows that it asked for, before and after, and of what decides about rights.
+pub(crate) async fn require_all(plan: &Plan<'_>, changes: &[TargetChange], access: Access) -> Result<()> {
+    for change in changes {
+        if let Access::Permission(permission) = access {
+            let asks = |image: &&TargetRow| image.kind == kind_of(permission);
+            if !may_both(plan, change, permission, asks).await? {
+                return Err(Error::denied(permission));
+            }
+        }
+        if touches_authority(plan, change) {
+            require_authority(plan, change).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a change touches what the policy's conditions and scopes read (docs/rules.md, "Attributes that carry
+/// authority").
+fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
+    let rules = plan.rules();
+    // What goes is in nobody's reach.
+    let Some(after) = &change.after else { return false };
+    if !change.relations.is_empty() {
+        return true;
+    }
+    let Some(before) = &change.before else { return rights::fills_guarded(rules, after) };
+    // What the library itself fills in, having found it out, is no caller's choice.
+    let differs = |at: usize, column: &Column| {
+        before.row.0[at] != after.row.0[at] && !(change.is_established && rights::is_given(column))
+    };
+    let mut columns = after.table.columns.iter().enumerate();
+    columns.any(|(at, column)| differs(at, column) && rights::is_guarded(rules, after.kind, column.name))
+}
+
+async fn require_authority(plan: &Plan<'_>, change: &TargetChange) -> Result<()> {
+    let images = || [&change.before, &change.after].into_iter().flatten();
+    if images().any(|image| is_oneself(plan, image)) && plan.require_administrator().is_err() {
+        return Err(Error::new(Reason::Denied, "users cannot change what decides about their own rights"));
+    }
+    let Some(kind) = images().next().map(|image| image.kind) else { return Ok(()) };
+    if may_both(plan, change, &format!("{kind}:set_authority"), |_| true).await? {
+        return Ok(());
+    }
+    Err(Error::new(Reason::Denied, "this changes who may do what; it needs `set_authority`"))
+}
+
+/// Whether the caller may do this to the row before and to the row after, where there is one that is asked about.
+async fn may_both(
+    plan: &Plan<'_>,
+    change: &TargetChange,
+    permission: &str,
+    asks: impl Fn(&&TargetRow) -> bool,
+) -> Result<bool> {
+    if let Some(before) = change.before.as_ref().filter(&asks)
+        && !plan.may(permission, before).await?
+    {
+        return Ok(false);
+    }
+    match change.after.as_ref().filter(&asks) {
+        Some(after) => plan.may_after(permission, after).await,
+        None => Ok(true),
+    }
+}
+
+fn is_oneself(plan: &Plan<'_>, image: &TargetRow) -> bool {
+    let key = || image.table.key_of(&image.row);
+    let id = || key().0.first().and_then(Value::as_id).map(UserId);
+    image.kind == User::TYPE && image.table == User::TABLE && id().is_some_and(|id| plan.actor.is_or_acts_as(id))
+}
