@@ -193,7 +193,7 @@ impl Builder {
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
         let passwords = (Hasher::new(env.clone(), &config)?, breaches);
         let issuers = Issuers::new(&env, &config, fetch)?;
-        let keys = (signing_keys::open(&config, &*storage, &env).await?, names::open(&*storage, &env).await?);
+        let keys = (signing_keys::open(&config, &*storage, &env).await?, gone_names::open(&*storage, &env).await?);
         let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services, hooks));

@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    hasher::Hasher, issuers::Issuers, limits::Places, names::NameKey, passwords::Breaches, policy::state::PolicyState,
-    reads::Reads,
+    gone_names::NameKey, hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches,
+    policy::state::PolicyState, reads::Reads,
 };
 use crate::{
     config::Config,

@@ -15,7 +15,7 @@ use crate::{
         secret::Secret,
         time::Time,
     },
-    operations::names,
+    operations::gone_names,
 };
 
 impl Plan<'_> {
@@ -129,7 +129,7 @@ impl Plan<'_> {
         let mut keys = Vec::new();
         for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, (*name)?))) {
             let name = Claim::canonical(kind, name);
-            keys.extend(names::gone(self.services, kind, &name)?.map(|gone| (gone.kind, gone.name)));
+            keys.extend(gone_names::gone(self.services, kind, &name)?.map(|gone| (gone.kind, gone.name)));
             keys.push((kind.to_owned(), name));
         }
         self.read_ahead::<Claim>(keys).await
@@ -159,7 +159,7 @@ impl Plan<'_> {
 
     /// Refuses a name that an account had which is gone for good, and that nobody may take again.
     async fn require_not_gone(&mut self, claim: &Claim) -> Result<()> {
-        let Some(gone) = names::gone(self.services, &claim.kind, &claim.name)? else { return Ok(()) };
+        let Some(gone) = gone_names::gone(self.services, &claim.kind, &claim.name)? else { return Ok(()) };
         let gone = (gone.kind, gone.name);
         if self.reads().get::<Claim>(&gone).await?.is_some() {
             return Err(Error::taken(&claim.kind));
@@ -174,8 +174,8 @@ impl Plan<'_> {
         let claims: Vec<Claim> = self.reads().all(Predicate::equals("owner", owner.to_string())).await?;
         for claim in claims {
             if claim.held_until.is_none()
-                && names::is_kept(&self.services.config, &claim.kind)
-                && let Some(gone) = names::gone(self.services, &claim.kind, &claim.name)?
+                && gone_names::is_kept(&self.services.config, &claim.kind)
+                && let Some(gone) = gone_names::gone(self.services, &claim.kind, &claim.name)?
             {
                 self.follow(None, gone);
             }
