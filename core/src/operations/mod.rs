@@ -41,6 +41,7 @@ pub mod signing_keys;
 pub mod target;
 pub mod upkeep;
 pub mod users;
+pub mod validate;
 pub mod verification;
 mod ways_in;
 
@@ -221,6 +222,11 @@ macro_rules! operation_list {
                 fn grant_admin(GrantAdmin);
                 fn revoke_admin(RevokeAdmin);
                 fn delete(DeleteUser);
+            }
+            /// Whether forms are filled in well, before anything is done with them.
+            validate: Validate {
+                fn account(ValidateAccount) -> AccountValidation;
+                fn preferences(ValidatePreferences) -> PreferencesValidation;
             }
             /// What the caller likes.
             preferences: Preferences {

@@ -37,6 +37,7 @@ typed! {
         replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }
+    validate { account(ValidateAccount), preferences(ValidatePreferences) }
     preferences { get(), update(UpdatePreferences) }
     sessions {
         login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), step_up_passkey_start(), step_up_passkey(StepUpByPasskey), step_up_external(StepUpExternal), impersonate(Impersonate), supabase_token(), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),
