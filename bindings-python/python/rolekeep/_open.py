@@ -11,7 +11,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
-from .records import AuditDenials, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer
+from .records import AuditDenials, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer, UsernameProfile
 
 
 def open(
@@ -38,6 +38,8 @@ def open(
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
     registration: Registration | None = None,
+    username_profile: UsernameProfile | None = None,
+    smtputf8: bool | None = None,
     passkey_domain: str | None = None,
     passkey_origins: Sequence[str] = (),
     mail_sign_in: bool | None = None,
@@ -122,6 +124,10 @@ def open(
         registration: Who may make an account for itself (`users.register`). With `open` everybody
             learns whether an address has an account, and may take one that is somebody else's until
             that one proves it; with `verified` neither. Default: `off`.
+        username_profile: Which usernames may be chosen; those that are there stay. Default:
+            `basic`.
+        smtputf8: Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531),
+            which not every mail server delivers to. Their domains may in any case. Default: true.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
             of it and of those below it can use them. In development `localhost`. Default: none;
             without it there are no passkeys.
@@ -256,6 +262,8 @@ def open(
         "password_composition": password_composition,
         "second_factor": second_factor,
         "registration": registration,
+        "username_profile": username_profile,
+        "smtputf8": smtputf8,
         "passkey_domain": passkey_domain,
         "passkey_origins": passkey_origins,
         "mail_sign_in": mail_sign_in,
@@ -318,6 +326,8 @@ def open_async(
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
     registration: Registration | None = None,
+    username_profile: UsernameProfile | None = None,
+    smtputf8: bool | None = None,
     passkey_domain: str | None = None,
     passkey_origins: Sequence[str] = (),
     mail_sign_in: bool | None = None,
@@ -402,6 +412,10 @@ def open_async(
         registration: Who may make an account for itself (`users.register`). With `open` everybody
             learns whether an address has an account, and may take one that is somebody else's until
             that one proves it; with `verified` neither. Default: `off`.
+        username_profile: Which usernames may be chosen; those that are there stay. Default:
+            `basic`.
+        smtputf8: Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531),
+            which not every mail server delivers to. Their domains may in any case. Default: true.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
             of it and of those below it can use them. In development `localhost`. Default: none;
             without it there are no passkeys.
@@ -536,6 +550,8 @@ def open_async(
         "password_composition": password_composition,
         "second_factor": second_factor,
         "registration": registration,
+        "username_profile": username_profile,
+        "smtputf8": smtputf8,
         "passkey_domain": passkey_domain,
         "passkey_origins": passkey_origins,
         "mail_sign_in": mail_sign_in,

@@ -38,6 +38,7 @@ from .config import (
     Registration,
     SecondFactor,
     TrustedIssuer,
+    UsernameProfile,
 )
 from .sql import (
     FilteredRows,
@@ -53,6 +54,10 @@ from .users import (
     ConfirmedRegistration,
     RegisteredUser,
     UserSort,
+)
+from .validate import (
+    AccountValidation,
+    PreferencesValidation,
 )
 from .preferences import (
     Theme,
@@ -166,6 +171,7 @@ from .setup import (
 
 __all__ = [
     "AcceptedInvitation",
+    "AccountValidation",
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
@@ -232,6 +238,7 @@ __all__ = [
     "PolicyPart",
     "PolicySummary",
     "PolicyValidation",
+    "PreferencesValidation",
     "Problem",
     "Proof",
     "ProposedChange",
@@ -279,5 +286,6 @@ __all__ = [
     "UserPreferences",
     "UserSort",
     "UserStatus",
+    "UsernameProfile",
     "Word",
 ]
