@@ -141,6 +141,7 @@ pub use model::{
         ApiKeyId, AuditId, ChangeSetId, DroneId, FactorId, IdentityId, InvitationId, NoticeId, RegionId, SessionId,
         UserId,
     },
+    names::UsernameProfile,
     page::{Page, Paged},
     patch::{Change, Patch},
     report::Report,
@@ -152,7 +153,7 @@ pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, api_keys, audit, drones, email, factors, identities, invitations, passwords,
     permissions, policy, preferences, regions, roles, sessions, setup, sign_in, signing_keys,
-    target::schema as library_schema, users, verification,
+    target::schema as library_schema, users, validate, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

@@ -17,9 +17,9 @@ use crate::{
     },
     operations::{
         actor::RequestContext,
+        gone_names,
         hasher::Hasher,
         issuers::Issuers,
-        names,
         notices::Notifier,
         passwords::{BreachedPasswords, Breaches},
         policy::{self, open::Given},

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 
 use rolekeep::describe::{Catalogue, Shape, TypeRef, TypeShape};
 
+/// The home of what errors tell.
+const ERRORS: &str = "errors";
+
 /// What stands beside the areas: its home, what it is about, and the types that hold all others of it.
 const BESIDE: [(&str, &str, &[&str]); 5] = [
-    ("errors", "What errors tell.", &["Code", "FieldError", "Reason"]),
+    (ERRORS, "What errors tell.", &["Code", "FieldError", "Reason"]),
     ("rules", "Rules without accounts.", &["PrincipalData", "RulesConfig"]),
     ("notices", "What an application sends by mail.", &["Notice"]),
     ("config", "How a store is opened.", &["Config"]),
@@ -47,6 +50,8 @@ pub(crate) fn homes<'c>(catalogue: &'c Catalogue, is_wanted: impl Fn(&str, &Type
     let home = |name: &str| {
         let mut speakers = speak.iter().filter(|(_, types)| types.contains(name)).map(|(home, _)| *home);
         match (speakers.next(), speakers.next()) {
+            // Answers may hold what errors tell.
+            (Some(ERRORS), _) => ERRORS,
             (Some(one), None) => one,
             // Whoever speaks of errors, too.
             (Some(errors), _) if errors == BESIDE[0].0 => errors,

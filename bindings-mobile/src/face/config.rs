@@ -137,6 +137,15 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+    /// Which usernames may be chosen; those that are there stay. Default: `basic`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username_profile: Option<UsernameProfile>,
+    /// Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
+    /// domains may in any case. Default: true.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smtputf8: Option<bool>,
     /// The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
     /// development `localhost`. Default: none; without it there are no passkeys.
     #[uniffi(default)]
@@ -433,3 +442,14 @@ pub struct TrustedIssuer {
     pub kind: Option<IssuerKind>,
 }
 hidden!(TrustedIssuer);
+
+/// Which usernames there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum UsernameProfile {
+    /// ASCII letters, digits and underscores.
+    #[serde(rename = "basic")]
+    Basic,
+    /// Dots and hyphens as well, each between two letters or digits.
+    #[serde(rename = "extended")]
+    Extended,
+}

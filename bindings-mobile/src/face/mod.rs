@@ -28,6 +28,7 @@ mod sign_in;
 mod signing_keys;
 mod sql;
 mod users;
+mod validate;
 mod verification;
 
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub use sign_in::*;
 pub use signing_keys::*;
 pub use sql::*;
 pub use users::*;
+pub use validate::*;
 pub use verification::*;
 
 #[uniffi::export]
@@ -67,6 +69,11 @@ impl Caller {
     /// Accounts.
     pub fn get_users(self: Arc<Self>) -> Arc<Users> {
         Arc::new(Users { caller: self })
+    }
+
+    /// Whether forms are filled in well, before anything is done with them.
+    pub fn get_validate(self: Arc<Self>) -> Arc<Validate> {
+        Arc::new(Validate { caller: self })
     }
 
     /// What the caller likes.

@@ -116,7 +116,8 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
+    /// whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -358,7 +359,8 @@ pub struct RegisterUser {
     pub email: String,
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: String,
-    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
+    /// `username_profile` dots and hyphens too. One that somebody else takes before
     /// the address is proved is left out.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

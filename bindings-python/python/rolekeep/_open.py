@@ -11,7 +11,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
-from .records import AuditDenials, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer
+from .records import AuditDenials, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer, UsernameProfile
 
 
 def open(
@@ -41,6 +41,8 @@ def open(
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
     registration: Registration | None = None,
+    username_profile: UsernameProfile | None = None,
+    smtputf8: bool | None = None,
     passkey_domain: str | None = None,
     passkey_origins: Sequence[str] = (),
     mail_sign_in: bool | None = None,
@@ -131,6 +133,10 @@ def open(
         registration: Who may make an account for itself (`users.register`). With `open` everybody
             learns whether an address has an account, and may take one that is somebody else's until
             that one proves it; with `verified` neither. Default: `off`.
+        username_profile: Which usernames may be chosen; those that are there stay. Default:
+            `basic`.
+        smtputf8: Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531),
+            which not every mail server delivers to. Their domains may in any case. Default: true.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
             of it and of those below it can use them. In development `localhost`. Default: none;
             without it there are no passkeys.
@@ -268,6 +274,8 @@ def open(
         "password_composition": password_composition,
         "second_factor": second_factor,
         "registration": registration,
+        "username_profile": username_profile,
+        "smtputf8": smtputf8,
         "passkey_domain": passkey_domain,
         "passkey_origins": passkey_origins,
         "mail_sign_in": mail_sign_in,
@@ -333,6 +341,8 @@ def open_async(
     password_composition: bool | None = None,
     second_factor: SecondFactor | None = None,
     registration: Registration | None = None,
+    username_profile: UsernameProfile | None = None,
+    smtputf8: bool | None = None,
     passkey_domain: str | None = None,
     passkey_origins: Sequence[str] = (),
     mail_sign_in: bool | None = None,
@@ -423,6 +433,10 @@ def open_async(
         registration: Who may make an account for itself (`users.register`). With `open` everybody
             learns whether an address has an account, and may take one that is somebody else's until
             that one proves it; with `verified` neither. Default: `off`.
+        username_profile: Which usernames may be chosen; those that are there stay. Default:
+            `basic`.
+        smtputf8: Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531),
+            which not every mail server delivers to. Their domains may in any case. Default: true.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
             of it and of those below it can use them. In development `localhost`. Default: none;
             without it there are no passkeys.
@@ -560,6 +574,8 @@ def open_async(
         "password_composition": password_composition,
         "second_factor": second_factor,
         "registration": registration,
+        "username_profile": username_profile,
+        "smtputf8": smtputf8,
         "passkey_domain": passkey_domain,
         "passkey_origins": passkey_origins,
         "mail_sign_in": mail_sign_in,

@@ -32,7 +32,7 @@ const RULES_LIMIT = 150 * 1024;
  */
 const DEFERRED_LIMIT = 487 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 70) * 1229;
 
-const HOMES = ["api_keys", "audit", "common", "config", "drones", "email", "errors", "factors", "identities", "invitations", "limits", "notices", "passwords", "permissions", "policy", "preferences", "regions", "roles", "rules", "sessions", "setup", "sign_in", "signing_keys", "sql", "users", "verification"];
+const HOMES = ["api_keys", "audit", "common", "config", "drones", "email", "errors", "factors", "identities", "invitations", "limits", "notices", "passwords", "permissions", "policy", "preferences", "regions", "roles", "rules", "sessions", "setup", "sign_in", "signing_keys", "sql", "users", "validate", "verification"];
 /** What pages and Workers load, module by module. */
 const MODULES = ["api", "ask", "caller", "codec", "errors", "filter", "generated/areas", "generated/codec", "generated/rules", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "sign-in", "store", "wasm"];
 /** What else has types: what Node has of its own. */

@@ -4,6 +4,7 @@ import { allRows } from "../pages.js";
 import type {
   AcceptInvitation,
   AcceptedInvitation,
+  AccountValidation,
   ActivateUser,
   AddFactor,
   AddPasskey,
@@ -100,6 +101,7 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
+  PreferencesValidation,
   ProveFactor,
   PurgeUser,
   ReassignDrone,
@@ -160,7 +162,9 @@ import type {
   UpdateUser,
   User,
   UserPreferences,
+  ValidateAccount,
   ValidatePolicy,
+  ValidatePreferences,
 } from "./types.js";
 
 /** @internal Runs an operation: its name, the input and its type, the type of the answer. */
@@ -371,6 +375,29 @@ export class Users {
    */
   deleteMany(input: DeleteUsers = {}): Promise<BulkResult> {
     return this.#run("users.delete_many", input, "DeleteUsers", "BulkResult");
+  }
+}
+
+/** Whether forms are filled in well, before anything is done with them. */
+export class Validate {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
+   * what would be stored of the others. Fields that may not be missing are not asked for.
+   *
+   * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
+   * tells.
+   */
+  account(input: ValidateAccount = {}): Promise<AccountValidation> {
+    return this.#run("validate.account", input, "ValidateAccount", "AccountValidation");
+  }
+  /** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
+  preferences(input: ValidatePreferences = {}): Promise<PreferencesValidation> {
+    return this.#run("validate.preferences", input, "ValidatePreferences", "PreferencesValidation");
   }
 }
 
@@ -1628,6 +1655,10 @@ export abstract class Areas extends Asker {
   /** Accounts. */
   get users(): Users {
     return new Users(this.run);
+  }
+  /** Whether forms are filled in well, before anything is done with them. */
+  get validate(): Validate {
+    return new Validate(this.run);
   }
   /** What the caller likes. */
   get preferences(): Preferences {

@@ -7,6 +7,7 @@
 export const records: { readonly [name: string]: string } = {
   AcceptInvitation: "token:secret username password:secret full_name display_name first_name last_name",
   AcceptedInvitation: "user:User device_token:secret",
+  AccountValidation: "errors:FieldError[] email username full_name display_name first_name last_name phone birth_date avatar_url website bio location",
   ActivateUser: "id expected_version",
   AddFactor: "challenge:secret code:secret name",
   AddPasskey: "challenge:secret response:secret name",
@@ -26,7 +27,7 @@ export const records: { readonly [name: string]: string } = {
   ChangePassword: "current_password:secret new_password:secret revoke_keys",
   ChoosePassword: "challenge:secret new_password:secret",
   ClearLimits: "user_id",
-  Config: "sqlite exclusive preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds max_sessions keep_feed_seconds keep_sessions_seconds keep_deleted_users_seconds names_after_delete names_after_purge password_min_length password_max_length password_composition second_factor registration passkey_domain passkey_origins mail_sign_in password_context_words temporary_password_seconds password_pepper:secret retired_peppers:secret[] hashing_memory_kib hashing_iterations hashing_lanes hashing_parallel hashing_queue hashing_max_millis rights_max_age_millis users_in_memory audit_denials trusted_proxies allowed_networks denied_networks sign_in_tries sign_in_seconds requests_per_minute reads_per_hour writes_per_hour lock_after_failures link_url application_name signing_key:secret retired_signing_keys:secret[] token_algorithm trusted_issuers:TrustedIssuer[] supabase_issuer supabase_secret:secret supabase_signing_key:secret",
+  Config: "sqlite exclusive preset policy_toml policy_json roles permissions issuer audience access_token_seconds idle_seconds session_seconds refresh_grace_seconds leeway_seconds max_sessions keep_feed_seconds keep_sessions_seconds keep_deleted_users_seconds names_after_delete names_after_purge password_min_length password_max_length password_composition second_factor registration username_profile smtputf8 passkey_domain passkey_origins mail_sign_in password_context_words temporary_password_seconds password_pepper:secret retired_peppers:secret[] hashing_memory_kib hashing_iterations hashing_lanes hashing_parallel hashing_queue hashing_max_millis rights_max_age_millis users_in_memory audit_denials trusted_proxies allowed_networks denied_networks sign_in_tries sign_in_seconds requests_per_minute reads_per_hour writes_per_hour lock_after_failures link_url application_name signing_key:secret retired_signing_keys:secret[] token_algorithm trusted_issuers:TrustedIssuer[] supabase_issuer supabase_secret:secret supabase_signing_key:secret",
   ConfirmEmail: "token:secret",
   ConfirmRegistration: "token:secret password:secret",
   ConfirmVerification: "token:secret password:secret",
@@ -128,6 +129,7 @@ export const records: { readonly [name: string]: string } = {
   PolicyFile: "version format text",
   PolicySummary: "version description hierarchy anonymous roles permissions built_in_permissions types",
   PolicyValidation: "is_valid problems:Problem[]",
+  PreferencesValidation: "errors:FieldError[] language time_zone",
   Problem: "line column message help",
   ProveFactor: "challenge:secret code:secret",
   PurgeUser: "id expected_version",
@@ -204,6 +206,8 @@ export const records: { readonly [name: string]: string } = {
   User: "id username email email_verified identities:ExternalIdentity[] full_name display_name first_name last_name phone birth_date region_id status status_reason suspended_until:time last_login_at:time created_at:time updated_at:time deleted_at:time version",
   UserBrief: "username full_name id",
   UserPreferences: "theme language time_zone email_notifications sms_notifications data updated_at:time version",
+  ValidateAccount: "email username password:secret full_name display_name first_name last_name phone birth_date avatar_url website bio location",
   ValidatePolicy: "text format",
+  ValidatePreferences: "language time_zone",
   VerifyAudit: "",
 };

@@ -20,6 +20,7 @@ use crate::{
         deferred::IS_PAGE,
         error::{Error, Result},
         input::{self, Limits},
+        names::{NameRules, UsernameProfile},
         secret::Secret,
         signing_key::TokenAlgorithm,
         text,
@@ -213,6 +214,13 @@ pub struct Config {
     /// take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
     #[input(default = Registration::Off)]
     pub registration: Registration,
+    /// Which usernames may be chosen; those that are there stay. Default: `basic`.
+    #[input(default = UsernameProfile::Basic)]
+    pub username_profile: UsernameProfile,
+    /// Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
+    /// domains may in any case. Default: true.
+    #[input(default = true)]
+    pub smtputf8: bool,
     /// The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
     /// development `localhost`. Default: none; without it there are no passkeys.
     pub passkey_domain: Option<String>,
@@ -474,6 +482,11 @@ impl Config {
             iterations: self.hashing_iterations,
             parallelism: self.hashing_lanes,
         }
+    }
+
+    /// What names to sign in with may be.
+    pub(crate) fn names(&self) -> NameRules {
+        NameRules { profile: self.username_profile, smtputf8: self.smtputf8 }
     }
 
     /// What a password must be, as the only factor or beside a second one that is demanded.

@@ -85,6 +85,11 @@ impl Checks {
         errors.iter().for_each(|error| self.errors.push(|| error.clone()));
     }
 
+    /// The errors, as an answer.
+    pub fn into_told(self) -> Vec<FieldError> {
+        self.errors.into_told().0
+    }
+
     /// All errors at once, if there is one.
     pub fn finish(self) -> Result<()> {
         self.finish_as(Error::invalid)

@@ -2,6 +2,7 @@
 
 use super::{
     id::{ChangeSetId, UserId, parse_uuid},
+    names,
     record::Record,
     secret::Secret,
     text,
@@ -28,9 +29,9 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// What accounts sign in by.
+    /// Names that accounts sign in by.
     pub const USERNAME: &'static str = "username";
-    /// Their addresses.
+    /// Addresses of accounts.
     pub const EMAIL: &'static str = "email";
     /// Names that other issuers give ([`Identity::name`](super::identity::Identity::name)).
     pub const IDENTITY: &'static str = "identity";
@@ -42,9 +43,27 @@ impl Claim {
         self.held_until.is_some_and(|until| until <= now)
     }
 
-    /// The form of a name that decides whether two are the same: an issuer's byte by byte, ours whatever the case.
+    /// The form of a name that decides whether two are the same: an issuer's byte by byte, ours whatever the case, addresses by their
+    /// A-labels.
     pub fn canonical(kind: &str, name: &str) -> String {
-        if kind == Self::IDENTITY { name.to_owned() } else { text::canonical(name) }
+        match kind {
+            Self::IDENTITY => name.to_owned(),
+            Self::EMAIL | Self::INVITATION => names::email_key(name),
+            _ => text::canonical(name),
+        }
+    }
+
+    /// The form by which an address of a domain beyond ASCII was claimed before A-labels counted, where it is another one: such claims
+    /// stay as they are (decision 039).
+    pub fn former(kind: &str, name: &str) -> Option<String> {
+        let former = matches!(kind, Self::EMAIL | Self::INVITATION).then(|| text::canonical(name))?;
+        Some(former).filter(|former| !former.is_ascii() && *former != names::email_key(name))
+    }
+
+    /// The keys of the claims that may be on a name; where it has a former one, that is asked for first, so that whoever had the name has it.
+    pub fn keys(kind: &str, name: &str) -> Vec<(String, String)> {
+        let names = [Self::former(kind, name), Some(Self::canonical(kind, name))];
+        names.into_iter().flatten().map(|name| (kind.to_owned(), name)).collect()
     }
 }
 

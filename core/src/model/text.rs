@@ -1,40 +1,12 @@
-//! Texts with rules: usernames, e-mail addresses, names, phone numbers, codes.
+//! Texts with rules: names, phone numbers, codes, addresses of pages.
 //!
 //! Each has one parser that says what is wrong, and, where it must be unique, one canonical form
 //! that decides whether two are the same (USR-1, SEC-2).
 
-use email_address::{EmailAddress, Options};
-
-use super::{check::Invalid, decode::FieldCode, unicode};
+use super::{check::Invalid, decode::FieldCode, domain, unicode};
 
 /// The longest text any field takes before it is looked at closer, in bytes.
 pub const MAX_BYTES: usize = 4096;
-
-/// Parses a username: 3 to 50 ASCII letters, digits and underscores. Case is kept and does not count.
-pub fn username(text: &str) -> Result<String, Invalid> {
-    length(text, 3, 50)?;
-    match text.chars().find(|letter| !letter.is_ascii_alphanumeric() && *letter != '_') {
-        Some(_) => {
-            Err(Invalid::new(FieldCode::InvalidCharacter, "may hold letters a to z, digits and underscores only"))
-        }
-        None => Ok(text.to_owned()),
-    }
-}
-
-/// Parses an e-mail address (RFC 5321 form) of at most 255 characters. Normalised to NFC, the domain to lower case.
-pub fn email(text: &str) -> Result<String, Invalid> {
-    length(text, 3, 255)?;
-    let text = unicode::nfc(text);
-    let options = Options::default().without_display_text();
-    let parsed = EmailAddress::parse_with_options(&text, options)
-        .map_err(|_| Invalid::new(FieldCode::InvalidFormat, "is not an e-mail address such as ann@example.org"))?;
-    let domain = parsed.domain().to_lowercase();
-    let dotted = domain.contains('.') && !domain.ends_with('.') && !domain.starts_with('[');
-    if !dotted || parsed.local_part().starts_with('"') || text.chars().any(is_invisible) {
-        return Err(Invalid::new(FieldCode::InvalidFormat, "is not an e-mail address such as ann@example.org"));
-    }
-    Ok(format!("{}@{domain}", parsed.local_part()))
-}
 
 /// Bytes as hexadecimal digits, in lower case.
 pub fn hex(bytes: &[u8]) -> String {
@@ -43,17 +15,44 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(digits).collect()
 }
 
-/// Parses a person's name or a label: 1 to `max` characters, without control characters, in NFC.
+/// Parses a person's name or a label: one line of 1 to `max` characters, trimmed and in NFC.
 pub fn name(text: &str, max: usize) -> Result<String, Invalid> {
+    line_or_lines(text, max, "")
+}
+
+/// Parses what somebody writes in several lines: 1 to `max` characters, trimmed and in NFC, with tabs and ends of lines, which become `\n`.
+pub fn prose(text: &str, max: usize) -> Result<String, Invalid> {
+    let text: String = text.trim().chars().take(MAX_BYTES).collect();
+    line_or_lines(&text.replace("\r\n", "\n"), max, "\n\t")
+}
+
+fn line_or_lines(text: &str, max: usize, controls: &str) -> Result<String, Invalid> {
     let text = unicode::nfc(&text.trim().chars().take(MAX_BYTES).collect::<String>());
     length(&text, 1, max)?;
-    if text.chars().any(is_unfit) {
+    if !is_legible(&text, controls) {
         return Err(Invalid::new(
             FieldCode::InvalidCharacter,
             "must not hold control or invisible formatting characters",
         ));
     }
     Ok(text)
+}
+
+/// Whether nothing turns, hides or doubles text. What joins letters of some scripts, and emoji, does not where it stands between two
+/// characters beyond ASCII; nor does what selects a variant of the one before it.
+fn is_legible(text: &str, controls: &str) -> bool {
+    let letters: Vec<char> = text.chars().collect();
+    let is_joiner = |letter: char| matches!(letter, '\u{200C}' | '\u{200D}');
+    let is_base = |letter: Option<&char>| letter.is_some_and(|letter| !letter.is_ascii() && !is_joiner(*letter));
+    let is_fit = |(at, letter): (usize, &char)| {
+        let before = at.checked_sub(1).and_then(|before| letters.get(before));
+        match *letter {
+            joiner if is_joiner(joiner) => is_base(before) && is_base(letters.get(at + 1)),
+            '\u{E0100}'..='\u{E01EF}' => is_base(before),
+            letter => !is_unfit(letter) || controls.contains(letter),
+        }
+    };
+    letters.iter().enumerate().all(is_fit)
 }
 
 /// Parses a phone number: separators are stripped, the rest is kept as E.164 (`+` and 2 to 15 digits).
@@ -79,11 +78,46 @@ pub fn code(text: &str) -> Result<String, Invalid> {
             "may hold letters a to z, digits, '-', '_' and '.' only",
         ));
     }
-    if uuid::Uuid::try_parse(text).is_ok() {
+    if is_uuid(text) {
         // A code is accepted wherever an id is; it must not look like one.
         return Err(Invalid::new(FieldCode::InvalidFormat, "must not have the form of a UUID"));
     }
     Ok(text.to_owned())
+}
+
+/// Whether a text is a UUID in any of its forms, that without hyphens, too.
+pub(super) fn is_uuid(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok()
+}
+
+/// Parses the address of a page or picture to show: `http` or `https`, at most 500 ASCII characters but for the host, which becomes
+/// A-labels; no IP address, and nobody's name. Nothing is fetched.
+pub fn url(text: &str) -> Result<String, Invalid> {
+    const LONGEST: usize = 500;
+    length(text, 1, LONGEST)?;
+    let wrong = |message: &str| Err(Invalid::new(FieldCode::InvalidFormat, message));
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(&*scheme, "http" | "https") {
+        return wrong("must begin with http:// or https://");
+    }
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return wrong("must not name a user");
+    }
+    let (host, port) = authority.find(':').map_or((authority, ""), |at| authority.split_at(at));
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let Some(host) = domain::to_ascii(host).filter(|_| port.is_empty() || is_port(&port[1..])) else {
+        return wrong("must be an address such as https://example.org/ann");
+    };
+    if !rest.bytes().all(|byte| byte.is_ascii_graphic() && is_of_uri(byte)) {
+        let message = "must have spaces and whatever is not of ASCII percent-encoded, but for the host";
+        return Err(Invalid::new(FieldCode::InvalidCharacter, message));
+    }
+    let url = format!("{scheme}://{host}{port}{rest}");
+    length(&url, 1, LONGEST)?;
+    Ok(url)
 }
 
 /// Parses the issuer of an identity: 1 to 255 printable ASCII characters without spaces, a URI where one is a colon
@@ -176,13 +210,8 @@ pub fn canonical(text: &str) -> String {
     unicode::nfkc(&lower.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect::<String>())
 }
 
-/// Whether two addresses are of one mailbox: but for the case of letters they are the same. Of those that are one name only because
-/// their letters are compatible, another provider's user may read the one, and the account's owner the other.
-pub fn is_same_mailbox(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
-}
-
-fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
+/// Checks how many characters there are.
+pub(super) fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
     // Bytes first: a huge text is refused without being read (SEC-14).
     let count = if text.len() > MAX_BYTES { usize::MAX } else { text.chars().count() };
     if count > max {
@@ -195,8 +224,8 @@ fn length(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// What an address must not hold: emoji in names need the selectors of variants, addresses do not.
-fn is_invisible(letter: char) -> bool {
+/// What addresses must not hold: emoji in names need the selectors of variants, addresses do not.
+pub(super) fn is_invisible(letter: char) -> bool {
     is_unfit(letter) || matches!(letter, '\u{FE00}'..='\u{FE0F}')
 }
 
@@ -213,35 +242,6 @@ pub(crate) fn is_unfit(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn usr_1_usernames() {
-        assert_eq!(username("Ann_1"), Ok("Ann_1".to_owned()));
-        assert_eq!(username("an").unwrap_err().code, FieldCode::TooShort);
-        assert_eq!(username(&"a".repeat(51)).unwrap_err().code, FieldCode::TooLong);
-        assert_eq!(username(&"a".repeat(1_000_000)).unwrap_err().code, FieldCode::TooLong);
-        for bad in ["a b", "a@b", "ann\u{200b}", "аnn", "ａnn"] {
-            assert_eq!(username(bad).unwrap_err().code, FieldCode::InvalidCharacter, "{bad}");
-        }
-    }
-
-    #[test]
-    fn usr_1_emails() {
-        assert_eq!(email("Ann.B+tag@Example.ORG"), Ok("Ann.B+tag@example.org".to_owned()));
-        for bad in [
-            "ann",
-            "ann@",
-            "@example.org",
-            "ann@localhost",
-            "ann@example.org.",
-            "a b@example.org",
-            "ann@[127.0.0.1]",
-            "Ann <ann@example.org>",
-        ] {
-            assert!(email(bad).is_err(), "{bad}");
-        }
-        assert_eq!(email(&format!("{}@example.org", "a".repeat(250))).unwrap_err().code, FieldCode::TooLong);
-    }
 
     #[test]
     fn sec_2_one_canonical_form() {
@@ -300,5 +300,105 @@ mod tests {
         for bad in ["0301234", "+1", "+1234567890123456", "abc", "+49x30"] {
             assert!(phone(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn usr_9_names_of_one_line() {
+        for (typed, kept) in [
+            (" Ann  Miller\t", "Ann  Miller"),
+            ("e\u{301}", "é"),
+            ("O'Neill-Ñandú, Jr.", "O'Neill-Ñandú, Jr."),
+            ("\u{2028}Ann\u{a0}", "Ann"),
+            ("👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}\u{200d}🔥", "👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}\u{200d}🔥"),
+            ("علی\u{200c}رضا", "علی\u{200c}رضا"),
+            ("葛\u{e0100}城", "葛\u{e0100}城"),
+        ] {
+            assert_eq!(name(typed, 100).as_deref(), Ok(kept), "{typed:?}");
+            assert_eq!(prose(typed, 100).as_deref(), Ok(kept), "{typed:?}");
+        }
+        for bad in [
+            "a\0b",
+            "a\nb",
+            "a\tb",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "a\u{200e}b",
+            "a\u{200b}b",
+            "a\u{feff}b",
+            "a\u{3164}b",
+            "\u{ffa0}",
+            "🏴\u{e0067}",
+            "a\u{200d}b",
+            "é\u{200d}b",
+            "a\u{200c}é",
+            "é\u{200d}",
+            "\u{200d}é",
+            "é\u{200d}\u{200d}é",
+            "a\u{e0100}",
+            "\u{e0100}",
+        ] {
+            assert_eq!(name(bad, 100).unwrap_err().code, FieldCode::InvalidCharacter, "{bad:?}");
+        }
+        assert_eq!(name(" \t ", 100).unwrap_err().code, FieldCode::TooShort);
+        assert_eq!(name("abc", 2).unwrap_err().code, FieldCode::TooLong);
+        assert_eq!(name(&"é".repeat(1_000_000), 100).unwrap_err().code, FieldCode::TooLong);
+    }
+
+    #[test]
+    fn usr_9_prose_of_several_lines() {
+        assert_eq!(prose("\nOne\r\n\tTwo\n\nThree \r\n", 100).as_deref(), Ok("One\n\tTwo\n\nThree"));
+        for bad in ["a\rb", "a\u{b}b", "a\u{2029}b", "a\u{202e}b", "a\0b"] {
+            assert_eq!(prose(bad, 100).unwrap_err().code, FieldCode::InvalidCharacter, "{bad:?}");
+        }
+        assert_eq!(prose("\r\n", 100).unwrap_err().code, FieldCode::TooShort);
+        assert_eq!(prose(&"\r\n".repeat(1_000_000), 100).unwrap_err().code, FieldCode::TooShort);
+        assert_eq!(prose(&"a".repeat(501), 500).unwrap_err().code, FieldCode::TooLong);
+    }
+
+    #[test]
+    fn usr_9_addresses_of_pages() {
+        for (typed, kept) in [
+            ("HTTPS://Example.ORG", "https://example.org"),
+            ("http://例え.jp/%E4%BE%8B?q=A#b", "http://xn--r8jz45g.jp/%E4%BE%8B?q=A#b"),
+            ("https://example.org:8080/a@b", "https://example.org:8080/a@b"),
+            ("http://localhost:3000?x", "http://localhost:3000?x"),
+        ] {
+            assert_eq!(url(typed).as_deref(), Ok(kept), "{typed}");
+        }
+        for bad in [
+            "example.org",
+            "//example.org",
+            "ftp://example.org",
+            "javascript://x%0aalert(1)",
+            "data:text/html,x",
+            "http://",
+            "http:///x",
+            "http://ann@example.org",
+            "http://ann:secret@example.org/",
+            "http://example.org:",
+            "http://example.org:0",
+            "http://example.org:+1",
+            "http://example.org:65536",
+            "http://example.org:1:2",
+            "http://127.0.0.1/",
+            "http://[::1]/",
+            "http://x_y.org",
+            "http://a b.org",
+            "http:\\\\example.org",
+            "http://example.org\\@evil.org",
+        ] {
+            assert_eq!(url(bad).unwrap_err().code, FieldCode::InvalidFormat, "{bad}");
+        }
+        for bad in ["http://example.org/a b", "http://example.org/\n", "http://example.org/é", "http://example.org/<x>"]
+        {
+            assert_eq!(url(bad).unwrap_err().code, FieldCode::InvalidCharacter, "{bad}");
+        }
+        let longest = format!("http://x.org/{}", "a".repeat(487));
+        assert_eq!(url(&longest).as_deref(), Ok(&*longest));
+        assert_eq!(url(&format!("{longest}a")).unwrap_err().code, FieldCode::TooLong);
+        // It counts as it is kept.
+        assert_eq!(url(&format!("http://例え.jp/{}", "a".repeat(485))).unwrap_err().code, FieldCode::TooLong);
     }
 }

@@ -21,6 +21,12 @@ pub fn is_assigned(text: &str) -> bool {
     text.is_ascii() || tables::is_assigned(text)
 }
 
+/// Whether a text is written in some scripts (ISO 15924), of which each character may be one's (Script_Extensions, UAX 24): signs, digits and
+/// marks that go with all of them do as well.
+pub fn is_written_in(text: &str, scripts: &[&str]) -> bool {
+    text.is_ascii() && scripts.contains(&"Latn") || tables::is_written_in(text, scripts)
+}
+
 #[derive(Clone, Copy)]
 enum Form {
     Nfc,
@@ -38,8 +44,15 @@ mod tables {
         UnicodeNormalization,
         char::{is_combining_mark, is_public_assigned},
     };
+    use unicode_script::{Script, UnicodeScript};
 
     use super::Form;
+
+    pub(super) fn is_written_in(text: &str, scripts: &[&str]) -> bool {
+        let scripts: Vec<Script> = scripts.iter().filter_map(|name| Script::from_short_name(name)).collect();
+        let is_one_of = |letter: char| scripts.iter().any(|script| letter.script_extension().contains_script(*script));
+        text.chars().all(is_one_of)
+    }
 
     pub(super) fn is_assigned(text: &str) -> bool {
         let is_private = |letter| matches!(letter, '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..='\u{FFFFD}' | '\u{100000}'..='\u{10FFFD}');
@@ -61,6 +74,12 @@ mod tables {
 
     use super::Form;
 
+    pub(super) fn is_written_in(text: &str, scripts: &[&str]) -> bool {
+        let classes: String =
+            scripts.iter().chain(&["Zyyy", "Zinh"]).map(|script| format!(r"\p{{scx={script}}}")).collect();
+        RegExp::new(&format!("^[{classes}]*$"), "u").test(text)
+    }
+
     pub(super) fn is_assigned(text: &str) -> bool {
         !RegExp::new(r"\p{Cn}", "u").test(text)
     }
@@ -78,7 +97,25 @@ mod tables {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, is_assigned, nfc, nfkc};
+    use super::{bare, is_assigned, is_written_in, nfc, nfkc};
+
+    #[test]
+    fn scripts() {
+        for (text, scripts) in [
+            ("ann+1", &["Latn"][..]),
+            ("é🦀\u{301}1", &["Latn"]),
+            ("анна", &["Cyrl"]),
+            ("々ー、", &["Hani", "Hira", "Kana"]),
+            ("٣ا", &["Arab"]),
+            ("1+2", &["Cyrl"]),
+        ] {
+            assert!(is_written_in(text, scripts), "{text}");
+        }
+        for (text, scripts) in [("аnn", &["Latn"][..]), ("аnn", &["Cyrl"]), ("ann", &["Cyrl"]), ("a\u{378}", &["Latn"])]
+        {
+            assert!(!is_written_in(text, scripts), "{text}");
+        }
+    }
 
     #[test]
     fn unassigned_characters() {

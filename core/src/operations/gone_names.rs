@@ -29,11 +29,12 @@ pub(super) fn is_kept(config: &Config, kind: &str) -> bool {
     }
 }
 
-/// What says that nobody may take a name in its canonical form; none: names of this kind are never kept. In pages nobody is purged.
+/// What says that nobody may take a name, however it was claimed; none: names of this kind are never kept. In pages nobody is purged.
 pub(super) fn gone(services: &Services, kind: &str, name: &str) -> Result<Option<Claim>> {
     if IS_PAGE || kind != Claim::USERNAME && kind != Claim::EMAIL {
         return Ok(None);
     }
+    let name = Claim::canonical(kind, name);
     let name = credentials::pseudonym(&services.names.0, &[kind.as_bytes(), name.as_bytes()])?;
     Ok(Some(Claim { kind: format!("gone_{kind}"), name, owner: String::new(), held_until: None, version: 0 }))
 }

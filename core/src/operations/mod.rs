@@ -43,6 +43,7 @@ pub mod signing_keys;
 pub mod target;
 pub mod upkeep;
 pub mod users;
+pub mod validate;
 pub mod verification;
 mod ways_in;
 
@@ -227,6 +228,11 @@ macro_rules! operation_list {
                 fn purge(PurgeUser);
                 fn set_status_many(SetStatuses) -> BulkResult;
                 fn delete_many(DeleteUsers) -> BulkResult;
+            }
+            /// Whether forms are filled in well, before anything is done with them.
+            validate: Validate {
+                fn account(ValidateAccount) -> AccountValidation;
+                fn preferences(ValidatePreferences) -> PreferencesValidation;
             }
             /// What the caller likes.
             preferences: Preferences {

@@ -125,8 +125,8 @@ impl<'a> Reads<'a> {
 
     /// Who has a unique name; who had it and may take it back does not.
     pub async fn claim(&self, kind: &str, name: &str) -> Result<Option<Claim>> {
-        let claim: Option<Claim> = self.get(&(kind.to_owned(), Claim::canonical(kind, name))).await?;
-        Ok(claim.filter(|claim| claim.held_until.is_none()))
+        let claims: Vec<Claim> = self.many(Claim::keys(kind, name)).await?;
+        Ok(claims.into_iter().find(|claim| claim.held_until.is_none()))
     }
 
     /// A guard's version.

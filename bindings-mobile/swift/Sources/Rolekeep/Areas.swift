@@ -5,6 +5,9 @@ extension Caller {
     /// Accounts.
     public var users: Users { getUsers() }
 
+    /// Whether forms are filled in well, before anything is done with them.
+    public var validate: Validate { getValidate() }
+
     /// What the caller likes.
     public var preferences: Preferences { getPreferences() }
 

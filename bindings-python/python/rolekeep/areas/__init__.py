@@ -22,6 +22,7 @@ from .blocking import (
     SignIn,
     SigningKeys,
     Users,
+    Validate,
     Verification,
 )
 from .aio import (
@@ -45,6 +46,7 @@ from .aio import (
     AsyncSignIn,
     AsyncSigningKeys,
     AsyncUsers,
+    AsyncValidate,
     AsyncVerification,
 )
 
@@ -71,6 +73,7 @@ __all__ = [
     "AsyncSignIn",
     "AsyncSigningKeys",
     "AsyncUsers",
+    "AsyncValidate",
     "AsyncVerification",
     "Audit",
     "Drones",
@@ -90,5 +93,6 @@ __all__ = [
     "SignIn",
     "SigningKeys",
     "Users",
+    "Validate",
     "Verification",
 ]

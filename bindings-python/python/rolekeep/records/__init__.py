@@ -40,6 +40,7 @@ from .config import (
     Registration,
     SecondFactor,
     TrustedIssuer,
+    UsernameProfile,
 )
 from .sql import (
     FilteredRows,
@@ -58,6 +59,10 @@ from .users import (
     RegisteredUser,
     StatusAction,
     UserSort,
+)
+from .validate import (
+    AccountValidation,
+    PreferencesValidation,
 )
 from .preferences import (
     Theme,
@@ -171,6 +176,7 @@ from .setup import (
 
 __all__ = [
     "AcceptedInvitation",
+    "AccountValidation",
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
@@ -241,6 +247,7 @@ __all__ = [
     "PolicyPart",
     "PolicySummary",
     "PolicyValidation",
+    "PreferencesValidation",
     "Problem",
     "Proof",
     "ProposedChange",
@@ -289,5 +296,6 @@ __all__ = [
     "UserPreferences",
     "UserSort",
     "UserStatus",
+    "UsernameProfile",
     "Word",
 ]

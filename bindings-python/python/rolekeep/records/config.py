@@ -142,3 +142,12 @@ class TrustedIssuer:
     """
     kind: IssuerKind | None = None
     """What kind of issuer it is. Default: `open_id`."""
+
+
+class UsernameProfile(Word):
+    """Which usernames there may be."""
+
+    BASIC = "basic"
+    """ASCII letters, digits and underscores."""
+    EXTENDED = "extended"
+    """Dots and hyphens as well, each between two letters or digits."""

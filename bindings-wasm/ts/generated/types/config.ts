@@ -95,6 +95,13 @@ export interface Config {
    * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
    */
   readonly registration?: Registration | null | undefined;
+  /** Which usernames may be chosen; those that are there stay. Default: `basic`. */
+  readonly usernameProfile?: UsernameProfile | null | undefined;
+  /**
+   * Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
+   * domains may in any case. Default: true.
+   */
+  readonly smtputf8?: boolean | null | undefined;
   /**
    * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
    * development `localhost`. Default: none; without it there are no passkeys.
@@ -347,3 +354,10 @@ export interface TrustedIssuer {
   /** What kind of issuer it is. Default: `open_id`. */
   readonly kind?: IssuerKind | null | undefined;
 }
+
+/** Which usernames there may be. */
+export type UsernameProfile =
+  /** ASCII letters, digits and underscores. */
+  | "basic"
+  /** Dots and hyphens as well, each between two letters or digits. */
+  | "extended";

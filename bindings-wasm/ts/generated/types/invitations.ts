@@ -17,7 +17,10 @@ import type { User } from "./common.js";
 export interface AcceptInvitation {
   /** The token that was mailed. */
   readonly token: string;
-  /** The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case. */
+  /**
+   * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `usernameProfile`
+   * dots and hyphens too; unique, whatever the case.
+   */
   readonly username?: string | null | undefined;
   /** The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in. */
   readonly password?: string | null | undefined;

@@ -89,7 +89,10 @@ export interface ConfirmedRegistration {
 export interface CreateUser {
   /** The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`. */
   readonly email?: string | null | undefined;
-  /** The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case. */
+  /**
+   * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `usernameProfile` dots and hyphens too; unique,
+   * whatever the case.
+   */
   readonly username?: string | null | undefined;
   /**
    * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
@@ -278,7 +281,8 @@ export interface RegisterUser {
   /** The password, at least 15 characters unless the configuration says otherwise. */
   readonly password: string;
   /**
-   * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+   * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
+   * `usernameProfile` dots and hyphens too. One that somebody else takes before
    * the address is proved is left out.
    */
   readonly username?: string | null | undefined;

@@ -9,10 +9,10 @@ use crate::{
         decode::FieldCode,
         error::Result,
         link::{LinkPurpose, OneTimeLink},
+        names,
         notice::NoticeKind,
         secret::Secret,
         session::SessionEnd,
-        text,
         time::Time,
         user::User,
     },
@@ -64,9 +64,9 @@ impl Operation for ChangeEmail {
     const NEEDS_FRESH: bool = true;
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<String> {
+    async fn validate(self, services: &Services, _: Time) -> Result<String> {
         let mut checks = Checks::default();
-        let email = checks.field("email", text::email(&self.email));
+        let email = checks.field("email", services.config.names().email(&self.email));
         checks.finish()?;
         Ok(email.unwrap_or_default())
     }
@@ -137,10 +137,10 @@ pub(super) async fn change_address(
 /// Plans that the former address can undo it, and is nobody else's until then; whether it can. One that was never proved may
 /// have been mistyped: whoever has it gets no account by that.
 async fn offer_undo(plan: &mut Plan<'_>, before: &User, by: &OneTimeLink) -> Result<bool> {
-    let is_other = |address: &&String| !text::is_same_mailbox(address, &by.address);
+    let is_other = |address: &&String| !names::is_same_mailbox(address, &by.address);
     let Some(former) = before.email.as_ref().filter(is_other) else { return Ok(false) };
     // Two mailboxes of compatible letters are one name, which the account has.
-    let is_same_name = text::canonical(former) == text::canonical(&by.address);
+    let is_same_name = names::email_key(former) == names::email_key(&by.address);
     if !before.email_verified {
         if !is_same_name {
             plan.release("email", former, before.id).await?;

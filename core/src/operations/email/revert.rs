@@ -8,10 +8,10 @@ use crate::{
         deferred::IS_PAGE,
         error::Result,
         link::{LinkPurpose, OneTimeLink},
+        names,
         notice::NoticeKind,
         predicate::Predicate,
         secret::Secret,
-        text,
         time::Time,
         user::User,
     },
@@ -54,7 +54,7 @@ impl Operation for RevertEmail {
         let (before, link) = (&opened.user, &opened.link);
         let others = changes_of(plan, before, Predicate::equals("epoch", link.epoch).negate()).await?;
         undo(plan, before, &others, link.epoch).await?;
-        let is_same = before.email.as_deref().is_some_and(|own| text::is_same_mailbox(own, &link.address));
+        let is_same = before.email.as_deref().is_some_and(|own| names::is_same_mailbox(own, &link.address));
         if !is_same {
             notices::tell(plan, NoticeKind::EmailChanged, before)?;
         }
@@ -105,7 +105,7 @@ async fn undo(plan: &mut Plan<'_>, user: &User, changes: &[OneTimeLink], from: i
     let (later, earlier): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.epoch > from);
     let addresses = later.iter().map(|change| &change.address).chain(&user.email);
     for address in addresses {
-        let is_same = |change: &&&OneTimeLink| text::canonical(&change.address) == text::canonical(address);
+        let is_same = |change: &&&OneTimeLink| names::email_key(&change.address) == names::email_key(address);
         match earlier.iter().filter(is_same).map(|change| change.expires_at).max() {
             Some(until) => plan.hold("email", address, user.id, until).await?,
             None => plan.release("email", address, user.id).await?,

@@ -12,9 +12,9 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         invitation::{Invitation, InvitationEnd, StoredRole},
+        names::is_same_mailbox,
         secret::Secret,
         session::SessionEnd,
-        text::is_same_mailbox,
         time::Time,
         user::{User, UserStatus},
     },
@@ -47,7 +47,8 @@ use crate::{
 pub struct AcceptInvitation {
     /// The token that was mailed.
     pub token: Secret,
-    /// The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case.
+    /// The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
+    /// dots and hyphens too; unique, whatever the case.
     pub username: Option<String>,
     /// The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
     pub password: Option<Secret>,

@@ -14,7 +14,6 @@ use crate::{
         invitation::{Invitation, InvitationEnd, StoredRole},
         record::Document,
         registry::Claim,
-        text,
         time::Time,
     },
     operations::{
@@ -76,9 +75,9 @@ impl Operation for CreateInvitation {
     const IN_PERSON: bool = true;
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+    async fn validate(self, services: &Services, _: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
-        let email = checks.field("email", text::email(&self.email));
+        let email = checks.field("email", services.config.names().email(&self.email));
         let mut roles = self.roles;
         if roles.len() > MOST_ROLES {
             let message = format!("must have at most {MOST_ROLES} items");

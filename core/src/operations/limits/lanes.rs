@@ -10,8 +10,8 @@ use crate::{
     model::{
         error::Result,
         id::{SessionId, UserId},
+        names,
         secret::Secret,
-        text,
         time::Time,
     },
     operations::{actor::Actor, services::Services},
@@ -84,9 +84,9 @@ pub(super) struct Lane {
     pub(super) quota: Quota,
 }
 
-/// The form of a name in which tries are counted: two ways of typing it are one.
+/// The form of a name in which tries are counted, an address or a username: two ways of typing it are one.
 pub(super) fn canonical(name: &str) -> String {
-    text::canonical(name.trim())
+    names::email_key(name.trim())
 }
 
 /// What stands for a name that somebody typed who asked for a code.

@@ -16,8 +16,8 @@ use crate::{
         error::{Error, Reason, Result},
         id::{LinkId, UserId},
         link::{LinkPurpose, OneTimeLink},
+        names,
         secret::Secret,
-        text,
         time::Time,
         user::User,
     },
@@ -126,7 +126,7 @@ impl OneTimeLink {
     /// Whether it is good at this time for an account as it is now.
     pub(super) fn is_good(&self, user: &User, credential: Option<&Credential>, now: Time) -> bool {
         let is_of_epoch = !self.purpose.ends_with_epoch() || self.epoch == epochs::epoch_of(credential);
-        let is_of_address = || user.email.as_deref().is_some_and(|own| text::is_same_mailbox(own, &self.address));
+        let is_of_address = || user.email.as_deref().is_some_and(|own| names::is_same_mailbox(own, &self.address));
         self.used_at.is_none()
             && now < self.expires_at
             && is_of_epoch
@@ -161,7 +161,7 @@ pub(super) async fn reuse_or_make(
     let known: Vec<OneTimeLink> = plan.reads().of_user(user.id).await?;
     let half = plan.now.plus_seconds(purpose.seconds() / 2);
     let is_fresh = |link: &&OneTimeLink| {
-        let is_same = link.purpose == purpose && text::is_same_mailbox(&link.address, address);
+        let is_same = link.purpose == purpose && names::is_same_mailbox(&link.address, address);
         is_same && link.expires_at > half && link.is_good(user, credential, plan.now)
     };
     if let Some(link) = known.iter().filter(is_fresh).max_by_key(|link| link.expires_at) {

@@ -10,12 +10,12 @@ use crate::{
         id::{InvitationId, LinkId, RegistrationId, UserId},
         invitation::Invitation,
         link::{LinkPurpose, OneTimeLink},
+        names::email_key,
         notice::PendingNotice,
         predicate::{Comparison, Predicate},
         record::Record,
         registration::PendingRegistration,
         secret::Secret,
-        text::canonical,
         time::Time,
         user::{User, UserStatus},
         value::Value,
@@ -280,7 +280,7 @@ async fn registering(plan: &mut Plan<'_>, row: &PendingNotice) -> Result<Option<
 async fn taken(plan: &Plan<'_>, address: &str, owner: &str) -> Result<Option<Mailed>> {
     let Ok(owner) = owner.parse::<UserId>() else { return Ok(None) };
     let owner: Option<User> = plan.reads().get(&(owner,)).await?;
-    let has_it = |owner: &User| owner.email.as_deref().map(canonical) == Some(canonical(address));
+    let has_it = |owner: &User| owner.email.as_deref().map(email_key) == Some(email_key(address));
     let owner = owner.filter(|owner| owner.status != UserStatus::Deleted);
     Ok(owner.filter(has_it).map(|owner| Mailed::of(owner, NoticeKind::AddressTaken)))
 }

@@ -128,9 +128,8 @@ impl Plan<'_> {
     pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
         let mut keys = Vec::new();
         for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, (*name)?))) {
-            let name = Claim::canonical(kind, name);
-            keys.extend(gone_names::gone(self.services, kind, &name)?.map(|gone| (gone.kind, gone.name)));
-            keys.push((kind.to_owned(), name));
+            keys.extend(gone_names::gone(self.services, kind, name)?.map(|gone| (gone.kind, gone.name)));
+            keys.extend(Claim::keys(kind, name));
         }
         self.read_ahead::<Claim>(keys).await
     }
@@ -138,6 +137,15 @@ impl Plan<'_> {
     /// Takes a unique name, or says which field names a taken one.
     pub async fn claim(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
         let owner = owner.to_string();
+        if let Some(former) = Claim::former(kind, name) {
+            self.look_up(&[(kind, Some(name))]).await?;
+            let key = (kind.to_owned(), former);
+            let existing = self.reads().get::<Claim>(&key).await?;
+            if existing.as_ref().is_some_and(|claim| claim.owner != owner && !claim.is_free(self.now)) {
+                return Err(Error::taken(kind));
+            }
+            self.rely_on_row(&key, existing.as_ref());
+        }
         let name = Claim::canonical(kind, name);
         let claim = Claim { kind: kind.to_owned(), name, owner, held_until: None, version: 0 };
         match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
@@ -186,16 +194,13 @@ impl Plan<'_> {
 
     /// The row that has a unique name, or may take it back.
     pub async fn holder(&self, kind: &'static str, name: &str) -> Result<Option<String>> {
-        let claim: Option<Claim> = self.reads().get(&(kind.to_owned(), Claim::canonical(kind, name))).await?;
-        Ok(claim.filter(|claim| !claim.is_free(self.now)).map(|claim| claim.owner))
+        let claims: Vec<Claim> = self.reads().many(Claim::keys(kind, name)).await?;
+        Ok(claims.into_iter().find(|claim| !claim.is_free(self.now)).map(|claim| claim.owner))
     }
 
     /// Lets a unique name go that its owner may take back for so long, which nobody else may.
     pub async fn hold(&mut self, kind: &'static str, name: &str, owner: impl ToString, until: Time) -> Result<()> {
-        let key = (kind.to_owned(), Claim::canonical(kind, name));
-        if let Some(claim) = self.reads().get::<Claim>(&key).await?
-            && claim.owner == owner.to_string()
-        {
+        for claim in self.claims_of(kind, name, owner).await? {
             self.write(Some(&claim.clone()), Claim { held_until: Some(until), ..claim }, None);
         }
         Ok(())
@@ -203,10 +208,7 @@ impl Plan<'_> {
 
     /// Lets a unique name go.
     pub async fn release(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
-        let key = (kind.to_owned(), Claim::canonical(kind, name));
-        if let Some(claim) = self.reads().get::<Claim>(&key).await?
-            && claim.owner == owner.to_string()
-        {
+        for claim in self.claims_of(kind, name, owner).await? {
             self.remove(&claim, None);
         }
         Ok(())
@@ -214,12 +216,18 @@ impl Plan<'_> {
 
     /// Lets a unique name go that its owner had and could take back.
     pub async fn release_held(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
-        let key = (kind.to_owned(), Claim::canonical(kind, name));
-        let claim = self.reads().get::<Claim>(&key).await?;
-        if let Some(claim) = claim.filter(|claim| claim.held_until.is_some() && claim.owner == owner.to_string()) {
+        let claims = self.claims_of(kind, name, owner).await?;
+        for claim in claims.into_iter().filter(|claim| claim.held_until.is_some()) {
             self.remove(&claim, None);
         }
         Ok(())
+    }
+
+    /// An owner's claims on a name.
+    async fn claims_of(&self, kind: &'static str, name: &str, owner: impl ToString) -> Result<Vec<Claim>> {
+        let owner = owner.to_string();
+        let claims: Vec<Claim> = self.reads().many(Claim::keys(kind, name)).await?;
+        Ok(claims.into_iter().filter(|claim| claim.owner == owner).collect())
     }
 
     /// Exchanges a unique name, if it changed.
@@ -231,18 +239,22 @@ impl Plan<'_> {
         owner: impl ToString,
     ) -> Result<()> {
         let owner = owner.to_string();
-        let canonical = |name| Claim::canonical(kind, name);
-        if before.map(canonical) == after.map(canonical) {
+        let keys = |name| Claim::keys(kind, name);
+        if before.map(keys) == after.map(keys) {
             return Ok(());
         }
         self.look_up(&[(kind, before), (kind, after)]).await?;
         if let Some(after) = after {
             self.claim(kind, after, &owner).await?;
         }
-        match before {
-            Some(before) => self.release(kind, before, &owner).await,
-            None => Ok(()),
+        let Some(before) = before else { return Ok(()) };
+        let claimed = after.map(|after| Claim::canonical(kind, after));
+        for claim in self.claims_of(kind, before, owner).await? {
+            if Some(&claim.name) != claimed.as_ref() {
+                self.remove(&claim, None);
+            }
         }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Foreign;
 use crate::{
     credentials::foreign_token::Profile,
-    model::{check::Invalid, error::Result, record::ResourceRecord, text, user::User},
+    model::{check::Invalid, error::Result, names::NameRules, record::ResourceRecord, text, user::User},
     operations::{
         epochs,
         limits::{Tries, Try},
@@ -23,7 +23,7 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
     let Some(profile) = foreign.token.profile.as_ref().filter(|_| foreign.user.is_none()) else {
         return Ok(Err("no account stands for its subject"));
     };
-    let mut fields = fields(plan.rules(), profile);
+    let mut fields = fields(plan.rules(), plan.services.config.names(), profile);
     plan.look_up(&[("email", fields.email.as_deref()), ("username", fields.username.as_deref())]).await?;
     // Whoever has the address links the identity in person.
     if let Some(email) = &fields.email
@@ -51,7 +51,7 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
 }
 
 /// What of a profile a new account begins with: what could be given by its user, and decides about no rights.
-fn fields(rules: &RuleSet, profile: &Profile) -> Fields {
+fn fields(rules: &RuleSet, names: NameRules, profile: &Profile) -> Fields {
     let is_guarded = |field: &str| rights::is_guarded(rules, User::TYPE, field);
     let taken = |field: &str, value: &Option<String>, read: &dyn Fn(&str) -> Result<String, Invalid>| {
         value.as_deref().filter(|_| !is_guarded(field)).and_then(|value| read(value).ok())
@@ -59,8 +59,8 @@ fn fields(rules: &RuleSet, profile: &Profile) -> Fields {
     let name = |field, value, most| taken(field, value, &|value: &str| text::name(value, most));
     Fields {
         // With the address goes that it is proved.
-        email: taken("email", &profile.email, &text::email).filter(|_| !is_guarded("email_verified")),
-        username: taken("username", &profile.username, &text::username),
+        email: taken("email", &profile.email, &|email| names.email(email)).filter(|_| !is_guarded("email_verified")),
+        username: taken("username", &profile.username, &|name| names.username(name)),
         full_name: name("full_name", &profile.full_name, 255),
         display_name: name("display_name", &profile.display_name, 100),
         first_name: name("first_name", &profile.first_name, 100),

@@ -10,14 +10,16 @@ use super::{
 };
 use crate::{
     model::{
-        check::{Checks, wrong},
+        check::{Checks, Invalid, wrong},
         decode::FieldCode,
         drone::{Drone, DroneAssignment},
         error::{Error, Reason, Result},
         id::UserId,
         identity::Identity,
+        names,
         notice::NoticeKind,
         patch::Patch,
+        registry::Claim,
         session::SessionEnd,
         text,
         time::Time,
@@ -137,18 +139,19 @@ impl Operation for UpdateUser {
         existing(reads, self.id).await
     }
 
-    async fn validate(self, _: &Services, now: Time) -> Result<ValidChange> {
+    async fn validate(self, services: &Services, now: Time) -> Result<ValidChange> {
         let mut checks = Checks::default();
-        let mut text = |field: &str, change: Patch<String>, parse: fn(&str) -> Result<String, _>| {
+        let mut text = |field: &str, change: Patch<String>, parse: &dyn Fn(&str) -> Result<String, Invalid>| {
             checks.field(field, change.try_map(|text| parse(&text))).unwrap_or_default()
         };
-        let username = text("username", self.username, text::username);
-        let full_name = text("full_name", self.full_name, |name| text::name(name, 255));
-        let display_name = text("display_name", self.display_name, |name| text::name(name, 100));
-        let first_name = text("first_name", self.first_name, |name| text::name(name, 100));
-        let last_name = text("last_name", self.last_name, |name| text::name(name, 100));
-        let phone = text("phone", self.phone, text::phone);
-        let email = text("email", self.email, text::email);
+        let names = services.config.names();
+        let username = text("username", self.username, &|name| names.username(name));
+        let full_name = text("full_name", self.full_name, &|name| text::name(name, 255));
+        let display_name = text("display_name", self.display_name, &|name| text::name(name, 100));
+        let first_name = text("first_name", self.first_name, &|name| text::name(name, 100));
+        let last_name = text("last_name", self.last_name, &|name| text::name(name, 100));
+        let phone = text("phone", self.phone, &text::phone);
+        let email = text("email", self.email, &|email| names.email(email));
         let birth_date = self.birth_date.try_map(|date| not_future(date, now));
         let birth_date = checks.field("birth_date", birth_date).unwrap_or_default();
         checks.finish()?;
@@ -264,8 +267,11 @@ impl ValidChange {
         if before.email.is_some() && after.email.is_none() {
             require_identity(before.id, plan).await?;
         }
-        let names = |user: &User| [&user.email, &user.username].map(|name| name.as_deref().map(text::canonical));
-        if names(&after) != names(&before) {
+        let claimed = |user: &User| {
+            let names = [(Claim::EMAIL, &user.email), ("username", &user.username)];
+            names.map(|(kind, name)| name.as_deref().map(|name| Claim::keys(kind, name)))
+        };
+        if claimed(&after) != claimed(&before) {
             let [old, new] = [&before, &after].map(|user| (user.email.as_deref(), user.username.as_deref()));
             plan.look_up(&[("email", old.0), ("email", new.0), ("username", old.1), ("username", new.1)]).await?;
         }
@@ -285,7 +291,7 @@ impl ValidChange {
 /// Whether an account's mail goes elsewhere after a change; that address is not proved yet.
 pub(super) fn unprove_moved(before: &User, after: &mut User) -> bool {
     let has_moved = match (&before.email, &after.email) {
-        (Some(before), Some(after)) => !text::is_same_mailbox(before, after),
+        (Some(before), Some(after)) => !names::is_same_mailbox(before, after),
         (before, after) => before != after,
     };
     after.email_verified &= !has_moved;

@@ -42,7 +42,8 @@ pub struct CreateUser {
     /// The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
     #[input(positional)]
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
+    /// whatever the case.
     pub username: Option<String>,
     /// The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
     /// creates the user, it is temporary: the first sign-in must choose another one.
@@ -135,9 +136,10 @@ impl CreateUser {
 
     /// Checks the fields that an account may change later, too, and the password and the status.
     pub(crate) fn check_fields(&self, checks: &mut Checks, services: &Services, now: Time) -> Result<Fields> {
+        let names = services.config.names();
         let fields = Fields {
-            email: checks.optional("email", self.email.as_deref(), text::email),
-            username: checks.optional("username", self.username.as_deref(), text::username),
+            email: checks.optional("email", self.email.as_deref(), |email| names.email(email)),
+            username: checks.optional("username", self.username.as_deref(), |name| names.username(name)),
             full_name: checks.optional("full_name", self.full_name.as_deref(), |name| text::name(name, 255)),
             display_name: checks.optional("display_name", self.display_name.as_deref(), |name| text::name(name, 100)),
             first_name: checks.optional("first_name", self.first_name.as_deref(), |name| text::name(name, 100)),

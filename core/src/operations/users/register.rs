@@ -48,7 +48,8 @@ pub struct RegisterUser {
     pub email: String,
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: Secret,
-    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
+    /// `username_profile` dots and hyphens too. One that somebody else takes before
     /// the address is proved is left out.
     pub username: Option<String>,
     /// The whole name, at most 255 characters.

@@ -14,7 +14,6 @@ use crate::{
         check::Checks,
         error::{Error, Reason, Result},
         id::UserId,
-        text,
         time::Time,
         user::{User, UserStatus},
     },
@@ -70,10 +69,10 @@ impl Operation for RestoreUser {
         reads.require(&(self.id,), "user").await
     }
 
-    async fn validate(self, _: &Services, _: Time) -> Result<ValidRestore> {
-        let mut checks = Checks::default();
-        let email = checks.optional("email", self.email.as_deref(), text::email);
-        let username = checks.optional("username", self.username.as_deref(), text::username);
+    async fn validate(self, services: &Services, _: Time) -> Result<ValidRestore> {
+        let (names, mut checks) = (services.config.names(), Checks::default());
+        let email = checks.optional("email", self.email.as_deref(), |email| names.email(email));
+        let username = checks.optional("username", self.username.as_deref(), |name| names.username(name));
         checks.finish()?;
         Ok(ValidRestore { expected_version: self.expected_version, email, username, roles: self.roles })
     }

@@ -38,6 +38,7 @@ typed! {
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser), restore(RestoreUser),
         purge(PurgeUser), set_status_many(SetStatuses), delete_many(DeleteUsers),
     }
+    validate { account(ValidateAccount), preferences(ValidatePreferences) }
     preferences { get(), update(UpdatePreferences) }
     sessions {
         login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), step_up_passkey_start(), step_up_passkey(StepUpByPasskey), step_up_external(StepUpExternal), impersonate(Impersonate), supabase_token(), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),

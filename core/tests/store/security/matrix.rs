@@ -19,7 +19,7 @@ use super::kit::{PASSWORD, signed_in};
 use crate::{cheap, mails::Mails};
 
 /// Anybody may ask for these.
-const PUBLIC: [&str; 23] = [
+const PUBLIC: [&str; 25] = [
     "audit.outcome",
     "sessions.login",
     "sessions.refresh",
@@ -43,6 +43,8 @@ const PUBLIC: [&str; 23] = [
     "invitations.accept",
     "users.register",
     "users.confirm_registration",
+    "validate.account",
+    "validate.preferences",
 ];
 /// Any user may ask for these about itself; none of them says anything about others.
 const OWN: [&str; 30] = [

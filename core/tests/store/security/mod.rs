@@ -39,6 +39,7 @@ mod limits;
 mod links;
 mod mail_sign_in;
 mod matrix;
+mod names;
 mod once;
 mod policy;
 mod races;

@@ -25,6 +25,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.purge" -> me.users.purge(readPurgeUser(input)).let { JsonNull }
     "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
     "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
+    "validate.account" -> writeAccountValidation(me.validate.account(readValidateAccount(input)))
+    "validate.preferences" -> writePreferencesValidation(me.validate.preferences(readValidatePreferences(input)))
     "preferences.get" -> writeUserPreferences(input.record().let { me.preferences.get() })
     "preferences.update" -> writeUserPreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
@@ -360,6 +362,31 @@ fun readDeleteUsers(from: JsonElement) = from.record("ids", "atomic").let { it -
     DeleteUsers(
         ids = it.list("ids") { readId(it) },
         atomic = it.optional("atomic") { readBool(it) },
+    )
+}
+
+fun readValidateAccount(from: JsonElement) = from.record("email", "username", "password", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "avatar_url", "website", "bio", "location").let { it ->
+    ValidateAccount(
+        email = it.optional("email") { readString(it) },
+        username = it.optional("username") { readString(it) },
+        password = it.optional("password") { readString(it) },
+        fullName = it.optional("full_name") { readString(it) },
+        displayName = it.optional("display_name") { readString(it) },
+        firstName = it.optional("first_name") { readString(it) },
+        lastName = it.optional("last_name") { readString(it) },
+        phone = it.optional("phone") { readString(it) },
+        birthDate = it.optional("birth_date") { readDate(it) },
+        avatarUrl = it.optional("avatar_url") { readString(it) },
+        website = it.optional("website") { readString(it) },
+        bio = it.optional("bio") { readString(it) },
+        location = it.optional("location") { readString(it) },
+    )
+}
+
+fun readValidatePreferences(from: JsonElement) = from.record("language", "time_zone").let { it ->
+    ValidatePreferences(
+        language = it.optional("language") { readString(it) },
+        timeZone = it.optional("time_zone") { readString(it) },
     )
 }
 
@@ -1186,7 +1213,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -1213,6 +1240,8 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         passwordComposition = it.optional("password_composition") { readBool(it) },
         secondFactor = it.optional("second_factor") { readSecondFactor(it) },
         registration = it.optional("registration") { readRegistration(it) },
+        usernameProfile = it.optional("username_profile") { readUsernameProfile(it) },
+        smtputf8 = it.optional("smtputf8") { readBool(it) },
         passkeyDomain = it.optional("passkey_domain") { readString(it) },
         passkeyOrigins = it.list("passkey_origins") { readString(it) },
         mailSignIn = it.optional("mail_sign_in") { readBool(it) },
@@ -1275,6 +1304,12 @@ fun readRegistration(from: JsonElement) = when (val word = readString(from)) {
     "verified" -> Registration.VERIFIED
     "open" -> Registration.OPEN
     else -> throw Inexpressible("$word is no Registration")
+}
+
+fun readUsernameProfile(from: JsonElement) = when (val word = readString(from)) {
+    "basic" -> UsernameProfile.BASIC
+    "extended" -> UsernameProfile.EXTENDED
+    else -> throw Inexpressible("$word is no UsernameProfile")
 }
 
 fun readAuditDenials(from: JsonElement) = when (val word = readString(from)) {
@@ -1529,6 +1564,55 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.CORRUPT -> "corrupt"
     Reason.INTERNAL -> "internal"
 })
+
+fun writeAccountValidation(from: AccountValidation) = json(
+    "errors" to writeList(from.errors) { writeFieldError(it) },
+    "email" to from.email?.let { writeString(it) },
+    "username" to from.username?.let { writeString(it) },
+    "full_name" to from.fullName?.let { writeString(it) },
+    "display_name" to from.displayName?.let { writeString(it) },
+    "first_name" to from.firstName?.let { writeString(it) },
+    "last_name" to from.lastName?.let { writeString(it) },
+    "phone" to from.phone?.let { writeString(it) },
+    "birth_date" to from.birthDate?.let { writeDate(it) },
+    "avatar_url" to from.avatarUrl?.let { writeString(it) },
+    "website" to from.website?.let { writeString(it) },
+    "bio" to from.bio?.let { writeString(it) },
+    "location" to from.location?.let { writeString(it) },
+)
+
+fun writeFieldError(from: FieldError) = json(
+    "field" to writeString(from.field),
+    "code" to writeFieldCode(from.code),
+    "message" to writeString(from.message),
+)
+
+fun writeFieldCode(from: FieldCode) = writeString(when (from) {
+    FieldCode.REQUIRED -> "required"
+    FieldCode.UNKNOWN_FIELD -> "unknown_field"
+    FieldCode.INVALID_TYPE -> "invalid_type"
+    FieldCode.TOO_SHORT -> "too_short"
+    FieldCode.TOO_LONG -> "too_long"
+    FieldCode.INVALID_FORMAT -> "invalid_format"
+    FieldCode.INVALID_CHARACTER -> "invalid_character"
+    FieldCode.UNKNOWN_VALUE -> "unknown_value"
+    FieldCode.NOT_FOUND -> "not_found"
+    FieldCode.OUT_OF_RANGE -> "out_of_range"
+    FieldCode.NOT_CLEARABLE -> "not_clearable"
+    FieldCode.DISAGREES -> "disagrees"
+    FieldCode.TAKEN -> "taken"
+    FieldCode.POLICY_INVALID -> "policy_invalid"
+    FieldCode.COMMON_PASSWORD -> "common_password"
+    FieldCode.CONTEXT_PASSWORD -> "context_password"
+    FieldCode.BREACHED_PASSWORD -> "breached_password"
+    FieldCode.INCORRECT -> "incorrect"
+})
+
+fun writePreferencesValidation(from: PreferencesValidation) = json(
+    "errors" to writeList(from.errors) { writeFieldError(it) },
+    "language" to from.language?.let { writeString(it) },
+    "time_zone" to from.timeZone?.let { writeString(it) },
+)
 
 fun writeUserPreferences(from: UserPreferences) = json(
     "theme" to writeTheme(from.theme),
@@ -2340,31 +2424,4 @@ fun writeSqlKind(from: SqlKind) = writeString(when (from) {
     SqlKind.INTS -> "ints"
     SqlKind.TEXTS -> "texts"
     SqlKind.UUIDS -> "uuids"
-})
-
-fun writeFieldError(from: FieldError) = json(
-    "field" to writeString(from.field),
-    "code" to writeFieldCode(from.code),
-    "message" to writeString(from.message),
-)
-
-fun writeFieldCode(from: FieldCode) = writeString(when (from) {
-    FieldCode.REQUIRED -> "required"
-    FieldCode.UNKNOWN_FIELD -> "unknown_field"
-    FieldCode.INVALID_TYPE -> "invalid_type"
-    FieldCode.TOO_SHORT -> "too_short"
-    FieldCode.TOO_LONG -> "too_long"
-    FieldCode.INVALID_FORMAT -> "invalid_format"
-    FieldCode.INVALID_CHARACTER -> "invalid_character"
-    FieldCode.UNKNOWN_VALUE -> "unknown_value"
-    FieldCode.NOT_FOUND -> "not_found"
-    FieldCode.OUT_OF_RANGE -> "out_of_range"
-    FieldCode.NOT_CLEARABLE -> "not_clearable"
-    FieldCode.DISAGREES -> "disagrees"
-    FieldCode.TAKEN -> "taken"
-    FieldCode.POLICY_INVALID -> "policy_invalid"
-    FieldCode.COMMON_PASSWORD -> "common_password"
-    FieldCode.CONTEXT_PASSWORD -> "context_password"
-    FieldCode.BREACHED_PASSWORD -> "breached_password"
-    FieldCode.INCORRECT -> "incorrect"
 })

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._ffi import AsyncFfi
 from .users import AsyncUsers
+from .validate import AsyncValidate
 from .preferences import AsyncPreferences
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
@@ -46,6 +47,7 @@ __all__ = [
     "AsyncSignIn",
     "AsyncSigningKeys",
     "AsyncUsers",
+    "AsyncValidate",
     "AsyncVerification",
 ]
 
@@ -59,6 +61,11 @@ class AsyncAreas:
     def users(self: AsyncFfi) -> AsyncUsers:
         """Accounts."""
         return AsyncUsers(self)
+
+    @property
+    def validate(self: AsyncFfi) -> AsyncValidate:
+        """Whether forms are filled in well, before anything is done with them."""
+        return AsyncValidate(self)
 
     @property
     def preferences(self: AsyncFfi) -> AsyncPreferences:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._ffi import Ffi
 from .users import Users
+from .validate import Validate
 from .preferences import Preferences
 from .sessions import Sessions
 from .sign_in import SignIn
@@ -46,6 +47,7 @@ __all__ = [
     "SignIn",
     "SigningKeys",
     "Users",
+    "Validate",
     "Verification",
 ]
 
@@ -59,6 +61,11 @@ class Areas:
     def users(self: Ffi) -> Users:
         """Accounts."""
         return Users(self)
+
+    @property
+    def validate(self: Ffi) -> Validate:
+        """Whether forms are filled in well, before anything is done with them."""
+        return Validate(self)
 
     @property
     def preferences(self: Ffi) -> Preferences:

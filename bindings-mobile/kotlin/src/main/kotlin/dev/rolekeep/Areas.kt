@@ -6,6 +6,9 @@ import kotlinx.coroutines.flow.Flow
 /** Accounts. */
 val Caller.users: Users get() = getUsers()
 
+/** Whether forms are filled in well, before anything is done with them. */
+val Caller.validate: Validate get() = getValidate()
+
 /** What the caller likes. */
 val Caller.preferences: Preferences get() = getPreferences()
 

@@ -8,6 +8,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Accounts. */
     fun users() = BlockingUsers(areas.getUsers())
 
+    /** Whether forms are filled in well, before anything is done with them. */
+    fun validate() = BlockingValidate(areas.getValidate())
+
     /** What the caller likes. */
     fun preferences() = BlockingPreferences(areas.getPreferences())
 

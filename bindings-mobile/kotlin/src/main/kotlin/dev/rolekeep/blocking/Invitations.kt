@@ -57,7 +57,10 @@ class AcceptInvitationBuilder(private val token: String) {
     private var firstName: String? = null
     private var lastName: String? = null
 
-    /** The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case. */
+    /**
+     * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
+     * dots and hyphens too; unique, whatever the case.
+     */
     fun username(value: String?) = apply { username = value }
 
     /** The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in. */

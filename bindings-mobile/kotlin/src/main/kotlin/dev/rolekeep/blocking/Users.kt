@@ -230,7 +230,10 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     /** The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`. */
     fun email(value: String?) = apply { email = value }
 
-    /** The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case. */
+    /**
+     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
+     * whatever the case.
+     */
     fun username(value: String?) = apply { username = value }
 
     /**
@@ -421,7 +424,8 @@ class RegisterUserBuilder(private val email: String, private val password: Strin
     private var lastName: String? = null
 
     /**
-     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
+     * `username_profile` dots and hyphens too. One that somebody else takes before
      * the address is proved is left out.
      */
     fun username(value: String?) = apply { username = value }

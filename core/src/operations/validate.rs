@@ -1,0 +1,173 @@
+//! Checking what a form holds before it is sent (USR-9, decision 039). Answers follow from the settings alone: nothing is read, so that
+//! they tell nothing of who has an account.
+
+use jiff::civil::Date;
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{Access, Operation, plan::Plan, services::Services, users::CreateUser};
+use crate::model::{check::Checks, decode::FieldError, error::Result, locale, secret::Secret, text, time::Time};
+
+/// Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
+/// what would be stored of the others. Fields that may not be missing are not asked for.
+///
+/// Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
+/// tells.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ValidateAccount {
+    /// The address to sign in with, at most 255 characters.
+    pub email: Option<String>,
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too.
+    pub username: Option<String>,
+    /// The password. It must not be built from the address, the username and the whole name that are given with it.
+    pub password: Option<Secret>,
+    /// The whole name, at most 255 characters.
+    pub full_name: Option<String>,
+    /// The name shown to others, at most 100 characters.
+    pub display_name: Option<String>,
+    /// The given name, at most 100 characters.
+    pub first_name: Option<String>,
+    /// The family name, at most 100 characters.
+    pub last_name: Option<String>,
+    /// The phone number, of 2 to 15 digits with the country's code.
+    pub phone: Option<String>,
+    /// The date of birth, not in the future.
+    pub birth_date: Option<Date>,
+    /// The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows.
+    pub avatar_url: Option<String>,
+    /// The address of a page, likewise.
+    pub website: Option<String>,
+    /// What somebody says about itself, in at most 500 characters and several lines.
+    pub bio: Option<String>,
+    /// A place, at most 255 characters.
+    pub location: Option<String>,
+}
+
+/// What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct AccountValidation {
+    /// Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+    pub errors: Vec<FieldError>,
+    /// The address, its domain in Unicode and lower case.
+    pub email: Option<String>,
+    /// The name to sign in with.
+    pub username: Option<String>,
+    /// The whole name.
+    pub full_name: Option<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The phone number in E.164.
+    pub phone: Option<String>,
+    /// The date of birth.
+    pub birth_date: Option<Date>,
+    /// The address of a picture, its host in A-labels.
+    pub avatar_url: Option<String>,
+    /// The address of a page, likewise.
+    pub website: Option<String>,
+    /// What somebody says about itself; lines end with `\n`.
+    pub bio: Option<String>,
+    /// A place.
+    pub location: Option<String>,
+}
+
+/// Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ValidatePreferences {
+    /// The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
+    pub language: Option<String>,
+    /// The name of a time zone in the IANA database, such as `Europe/Berlin`.
+    pub time_zone: Option<String>,
+}
+
+/// What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct PreferencesValidation {
+    /// Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+    pub errors: Vec<FieldError>,
+    /// The tag of a language, the case of its parts as usual.
+    pub language: Option<String>,
+    /// The name of a time zone.
+    pub time_zone: Option<String>,
+}
+
+#[portable_async]
+impl Operation for ValidateAccount {
+    type Target = ();
+    type Valid = AccountValidation;
+
+    const ACCESS: Access = Access::Public;
+    const IS_READ: bool = true;
+    // With it comes the list of common passwords.
+    const IS_DEFERRED: bool = true;
+
+    async fn validate(self, services: &Services, now: Time) -> Result<AccountValidation> {
+        let mut checks = Checks::default();
+        // The same fields as a new account's, so the same checks.
+        let new = CreateUser {
+            email: self.email,
+            username: self.username,
+            password: self.password,
+            full_name: self.full_name,
+            display_name: self.display_name,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            phone: self.phone,
+            birth_date: self.birth_date,
+            ..CreateUser::new("")
+        };
+        let fields = new.check_fields(&mut checks, services, now)?;
+        let avatar_url = checks.optional("avatar_url", self.avatar_url.as_deref(), text::url);
+        let website = checks.optional("website", self.website.as_deref(), text::url);
+        let bio = checks.optional("bio", self.bio.as_deref(), |bio| text::prose(bio, 500));
+        let location = checks.optional("location", self.location.as_deref(), |place| text::name(place, 255));
+        Ok(AccountValidation {
+            errors: checks.into_told(),
+            email: fields.email,
+            username: fields.username,
+            full_name: fields.full_name,
+            display_name: fields.display_name,
+            first_name: fields.first_name,
+            last_name: fields.last_name,
+            phone: fields.phone,
+            birth_date: fields.birth_date,
+            avatar_url,
+            website,
+            bio,
+            location,
+        })
+    }
+
+    async fn plan(valid: &AccountValidation, (): (), _: &mut Plan<'_>) -> Result<AccountValidation> {
+        Ok(valid.clone())
+    }
+}
+
+#[portable_async]
+impl Operation for ValidatePreferences {
+    type Target = ();
+    type Valid = PreferencesValidation;
+
+    const ACCESS: Access = Access::Public;
+    const IS_READ: bool = true;
+    // As preferences are: pages have no list of time zones.
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<PreferencesValidation> {
+        let mut checks = Checks::default();
+        let language = checks.optional("language", self.language.as_deref(), locale::language);
+        let time_zone = checks.optional("time_zone", self.time_zone.as_deref(), locale::time_zone);
+        Ok(PreferencesValidation { errors: checks.into_told(), language, time_zone })
+    }
+
+    async fn plan(valid: &PreferencesValidation, (): (), _: &mut Plan<'_>) -> Result<PreferencesValidation> {
+        Ok(valid.clone())
+    }
+}
