@@ -107,6 +107,9 @@ async fn two_accounts_of_before_stay(storage: Arc<dyn Storage>) {
     assert_eq!(store.update(bob, FORMER).await, Err(Reason::Taken));
     store.update(ann, "ann@example.org").await.unwrap();
     assert_eq!((store.owner(FORMER).await, store.owner(A_LABELS).await), (Some(bob), Some(bob)));
+    // The text is another one now, the name is not.
+    store.update(bob, FORMER).await.unwrap();
+    assert_eq!((store.owner(FORMER).await, store.owner(A_LABELS).await), (Some(bob), Some(bob)));
     store.update(bob, "bob@example.org").await.unwrap();
     assert_eq!((store.owner(FORMER).await, store.owner(A_LABELS).await), (None, None));
 }
