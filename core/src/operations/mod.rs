@@ -211,6 +211,8 @@ macro_rules! operation_list {
                 fn find(FindUser) -> UserView;
                 fn me() -> UserView = Me;
                 fn list(ListUsers) -> Page<UserView>;
+                fn overview(GetUserOverview) -> UserOverview;
+                fn overviews(ListUserOverviews) -> Page<UserOverview>;
                 fn update(UpdateUser) -> ChangedUser;
                 fn replace(ReplaceUser) -> ChangedUser;
                 fn activate(ActivateUser) -> UserView;

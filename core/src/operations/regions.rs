@@ -69,6 +69,26 @@ pub struct RegionView {
     pub version: i64,
 }
 
+/// A short form of a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct RegionBrief {
+    /// The region's id.
+    pub id: RegionId,
+    /// A short name chosen by callers, such as `east`.
+    pub code: String,
+    /// The name shown.
+    pub name: String,
+    /// What it covers.
+    pub area: Option<String>,
+}
+
+impl From<Region> for RegionBrief {
+    fn from(region: Region) -> Self {
+        Self { id: region.id, code: region.code, name: region.name, area: region.area }
+    }
+}
+
 /// Creates a region.
 ///
 /// Permission `region:create`. Errors: `DUPLICATE_RESOURCE` for a taken code.
