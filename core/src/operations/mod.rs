@@ -213,6 +213,7 @@ macro_rules! operation_list {
                 fn list(ListUsers) -> Page<UserView>;
                 fn overview(GetUserOverview) -> UserOverview;
                 fn overviews(ListUserOverviews) -> Page<UserOverview>;
+                fn statistics(GetUserStatistics) -> UserStatistics;
                 fn update(UpdateUser) -> ChangedUser;
                 fn replace(ReplaceUser) -> ChangedUser;
                 fn activate(ActivateUser) -> UserView;

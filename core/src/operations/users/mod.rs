@@ -11,6 +11,7 @@ mod moved;
 mod overview;
 mod read;
 mod register;
+mod statistics;
 mod status;
 mod view;
 
@@ -29,6 +30,7 @@ pub use overview::{GetUserOverview, ListUserOverviews, UserOverview};
 pub use read::{FindUser, GetUser, Me};
 pub(super) use read::{check_identifier, owner_of};
 pub use register::{RegisterUser, RegisteredUser};
+pub use statistics::{DailyCount, GetUserStatistics, UserStatistics};
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
 pub use view::UserView;
 pub(super) use view::shown;

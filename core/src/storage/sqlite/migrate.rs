@@ -38,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0022_eras_of_api_keys.sql"),
     include_str!("../../../migrations/sqlite/0023_preferences.sql"),
     include_str!("../../../migrations/sqlite/0024_rows_of_one.sql"),
+    include_str!("../../../migrations/sqlite/0027_user_statistics.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -34,7 +34,7 @@ typed! {
     users {
         register(RegisterUser), confirm_registration(ConfirmRegistration), create(CreateUser), get(GetUser),
         find(FindUser), me(), list(ListUsers), overview(GetUserOverview), overviews(ListUserOverviews),
-        update(UpdateUser),
+        statistics(GetUserStatistics), update(UpdateUser),
         replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser),
     }

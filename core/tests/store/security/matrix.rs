@@ -157,6 +157,7 @@ impl World {
             "users.lift" => json!({ "id": self.suspended }),
             "users.find" => json!({"username": "victim"}),
             "users.list" | "users.overviews" => json!({"search": "victim", "role": "moderator", "region": "east"}),
+            "users.statistics" => json!({"days": 7}),
             "users.update" => json!({"id": victim, "full_name": "Somebody Else", "region": null}),
             "users.replace" => json!({"id": victim, "email": "other@example.org"}),
             "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
