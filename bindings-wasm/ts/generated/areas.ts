@@ -18,6 +18,8 @@ import type {
   ChangeEmail,
   ChangeOutcome,
   ChangePassword,
+  ChangedDrone,
+  ChangedUser,
   ChoosePassword,
   ClearLimits,
   ConfirmEmail,
@@ -62,6 +64,8 @@ import type {
   GetRegion,
   GetRole,
   GetUser,
+  GetUserOverview,
+  GetUserStatistics,
   GrantAdmin,
   IdentityChallenge,
   IdentityView,
@@ -85,6 +89,7 @@ import type {
   ListRoles,
   ListSessions,
   ListSessionsOf,
+  ListUserOverviews,
   ListUsers,
   Login,
   MailChallenge,
@@ -154,7 +159,9 @@ import type {
   UpdateRole,
   UpdateUser,
   User,
+  UserOverview,
   UserPreferences,
+  UserStatistics,
   ValidatePolicy,
 } from "./types.js";
 
@@ -236,6 +243,36 @@ export class Users {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
+   * Gets a user with roles, region, assets and operators.
+   *
+   * Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+   */
+  overview(input: GetUserOverview): Promise<UserOverview> {
+    return this.#run("users.overview", input, "GetUserOverview", "UserOverview");
+  }
+  /**
+   * Lists the users that the caller may see as `list` does, each as `overview` shows it.
+   *
+   * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+   * are those of `list`.
+   */
+  overviews(input: ListUserOverviews = {}): Promise<Page<UserOverview>> {
+    return this.#run("users.overviews", input, "ListUserOverviews", "UserOverview@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  overviewsAll(input: Omit<ListUserOverviews, "page" | "cursor"> = {}): AsyncGenerator<UserOverview, void, undefined> {
+    return allRows((cursor) => this.overviews({ ...input, cursor }));
+  }
+  /**
+   * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+   *
+   * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+   * never are. The answer is not kept: it is of now.
+   */
+  statistics(input: GetUserStatistics = {}): Promise<UserStatistics> {
+    return this.#run("users.statistics", input, "GetUserStatistics", "UserStatistics");
+  }
+  /**
    * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
    * another issuer.
    *
@@ -247,8 +284,8 @@ export class Users {
    * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
    * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
-  update(input: UpdateUser): Promise<User> {
-    return this.#run("users.update", input, "UpdateUser", "User");
+  update(input: UpdateUser): Promise<ChangedUser> {
+    return this.#run("users.update", input, "UpdateUser", "ChangedUser");
   }
   /**
    * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
@@ -256,8 +293,8 @@ export class Users {
    *
    * Permission and errors as with `update`.
    */
-  replace(input: ReplaceUser): Promise<User> {
-    return this.#run("users.replace", input, "ReplaceUser", "User");
+  replace(input: ReplaceUser): Promise<ChangedUser> {
+    return this.#run("users.replace", input, "ReplaceUser", "ChangedUser");
   }
   /**
    * Lets an inactive user sign in again.
@@ -1478,10 +1515,10 @@ export class Drones {
    *
    * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
    * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-   * regions. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
-  update(input: UpdateDrone): Promise<Drone> {
-    return this.#run("drones.update", input, "UpdateDrone", "Drone");
+  update(input: UpdateDrone): Promise<ChangedDrone> {
+    return this.#run("drones.update", input, "UpdateDrone", "ChangedDrone");
   }
   /**
    * Deletes a drone; its assignments and the roles held on it end.

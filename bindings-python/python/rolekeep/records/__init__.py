@@ -11,12 +11,14 @@ from .common import (
     NewGrant,
     PasskeyOptions,
     Proof,
+    RoleAssignment,
     RoleGrant,
     SignInResult,
     SignInStep,
     TokenAlgorithm,
     Tokens,
     User,
+    UserBrief,
     UserStatus,
 )
 from .errors import (
@@ -50,9 +52,16 @@ from .sql import (
     TimeStorage,
 )
 from .users import (
+    AssetBrief,
+    ChangedUser,
     ConfirmedRegistration,
+    DailyCount,
+    DroppedAssets,
+    RegionBrief,
     RegisteredUser,
+    UserOverview,
     UserSort,
+    UserStatistics,
 )
 from .preferences import (
     Theme,
@@ -110,7 +119,6 @@ from .roles import (
     DeletedRole,
     NewRoleAssignment,
     Role,
-    RoleAssignment,
     RoleDetails,
 )
 from .permissions import (
@@ -148,8 +156,9 @@ from .regions import (
     RegionStatus,
 )
 from .drones import (
+    ChangedDrone,
     Drone,
-    UserBrief,
+    DroppedUsers,
 )
 from .audit import (
     AuditEntry,
@@ -169,6 +178,7 @@ __all__ = [
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
+    "AssetBrief",
     "AssignedRole",
     "AssignmentTrace",
     "AuditDenials",
@@ -178,9 +188,12 @@ __all__ = [
     "ChainFault",
     "ChangeKind",
     "ChangeOutcome",
+    "ChangedDrone",
+    "ChangedUser",
     "Code",
     "Confirmation",
     "ConfirmedRegistration",
+    "DailyCount",
     "DecisionAnswer",
     "DecisionChange",
     "DeletedPermission",
@@ -188,6 +201,8 @@ __all__ = [
     "Drone",
     "DroneModel",
     "DroneStatus",
+    "DroppedAssets",
+    "DroppedUsers",
     "DryRun",
     "Effect",
     "EffectiveGrant",
@@ -238,6 +253,7 @@ __all__ = [
     "Reason",
     "RecoveryCodes",
     "Region",
+    "RegionBrief",
     "RegionStatus",
     "RegisteredUser",
     "Registration",
@@ -276,8 +292,10 @@ __all__ = [
     "TrustedIssuer",
     "User",
     "UserBrief",
+    "UserOverview",
     "UserPreferences",
     "UserSort",
+    "UserStatistics",
     "UserStatus",
     "Word",
 ]

@@ -11,8 +11,11 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.find" -> writeUser(me.users.find(readFindUser(input)))
     "users.me" -> writeUser(input.record().let { me.users.me() })
     "users.list" -> writeUserPage(me.users.list(readListUsers(input)))
-    "users.update" -> writeUser(me.users.update(readUpdateUser(input)))
-    "users.replace" -> writeUser(me.users.replace(readReplaceUser(input)))
+    "users.overview" -> writeUserOverview(me.users.overview(readGetUserOverview(input)))
+    "users.overviews" -> writeUserOverviewPage(me.users.overviews(readListUserOverviews(input)))
+    "users.statistics" -> writeUserStatistics(me.users.statistics(readGetUserStatistics(input)))
+    "users.update" -> writeChangedUser(me.users.update(readUpdateUser(input)))
+    "users.replace" -> writeChangedUser(me.users.replace(readReplaceUser(input)))
     "users.activate" -> writeUser(me.users.activate(readActivateUser(input)))
     "users.deactivate" -> writeUser(me.users.deactivate(readDeactivateUser(input)))
     "users.suspend" -> writeUser(me.users.suspend(readSuspendUser(input)))
@@ -120,7 +123,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "drones.create" -> writeDrone(me.drones.create(readCreateDrone(input)))
     "drones.get" -> writeDrone(me.drones.get(readGetDrone(input)))
     "drones.list" -> writeDronePage(me.drones.list(readListDrones(input)))
-    "drones.update" -> writeDrone(me.drones.update(readUpdateDrone(input)))
+    "drones.update" -> writeChangedDrone(me.drones.update(readUpdateDrone(input)))
     "drones.delete" -> me.drones.delete(readDeleteDrone(input)).let { JsonNull }
     "drones.assign" -> writeDrone(me.drones.assign(readAssignDrone(input)))
     "drones.unassign" -> writeDrone(me.drones.unassign(readUnassignDrone(input)))
@@ -225,6 +228,36 @@ fun readUserSort(from: JsonElement) = when (val word = readString(from)) {
     "last_name" -> UserSort.LAST_NAME
     "last_login" -> UserSort.LAST_LOGIN
     else -> throw Inexpressible("$word is no UserSort")
+}
+
+fun readGetUserOverview(from: JsonElement) = from.record("id").let { it ->
+    GetUserOverview(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readListUserOverviews(from: JsonElement) = from.record("role", "status", "region", "verified", "created_from", "created_until", "search", "sort", "descending", "page", "limit", "cursor", "total_up_to").let { it ->
+    ListUserOverviews(
+        role = it.optional("role") { readString(it) },
+        status = it.optional("status") { readUserStatus(it) },
+        region = it.optional("region") { readString(it) },
+        verified = it.optional("verified") { readBool(it) },
+        createdFrom = it.optional("created_from") { readTime(it) },
+        createdUntil = it.optional("created_until") { readTime(it) },
+        search = it.optional("search") { readString(it) },
+        sort = it.optional("sort") { readUserSort(it) },
+        descending = it.optional("descending") { readBool(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
+    )
+}
+
+fun readGetUserStatistics(from: JsonElement) = from.record("days").let { it ->
+    GetUserStatistics(
+        days = it.optional("days") { readInt(it) },
+    )
 }
 
 fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region").let { it ->
@@ -1383,6 +1416,100 @@ fun writeUserPage(from: UserPage) = json(
     "next_cursor" to from.nextCursor?.let { writeString(it) },
 )
 
+fun writeUserOverview(from: UserOverview) = json(
+    "id" to writeId(from.id),
+    "username" to from.username?.let { writeString(it) },
+    "email" to from.email?.let { writeString(it) },
+    "email_verified" to writeBool(from.emailVerified),
+    "full_name" to from.fullName?.let { writeString(it) },
+    "display_name" to from.displayName?.let { writeString(it) },
+    "first_name" to from.firstName?.let { writeString(it) },
+    "last_name" to from.lastName?.let { writeString(it) },
+    "phone" to from.phone?.let { writeString(it) },
+    "birth_date" to from.birthDate?.let { writeDate(it) },
+    "region_id" to from.regionId?.let { writeId(it) },
+    "region" to from.region?.let { writeRegionBrief(it) },
+    "roles" to writeList(from.roles) { writeRoleAssignment(it) },
+    "assigned_assets" to writeList(from.assignedAssets) { writeAssetBrief(it) },
+    "operators" to writeList(from.operators) { writeUserBrief(it) },
+    "status" to writeUserStatus(from.status),
+    "status_reason" to from.statusReason?.let { writeString(it) },
+    "suspended_until" to from.suspendedUntil?.let { writeTime(it) },
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "version" to writeInt(from.version),
+)
+
+fun writeRegionBrief(from: RegionBrief) = json(
+    "id" to writeId(from.id),
+    "code" to writeString(from.code),
+    "name" to writeString(from.name),
+    "area" to from.area?.let { writeString(it) },
+)
+
+fun writeRoleAssignment(from: RoleAssignment) = json(
+    "user_id" to writeId(from.userId),
+    "role" to writeString(from.role),
+    "scope" to writeString(from.scope),
+    "valid_from" to from.validFrom?.let { writeTime(it) },
+    "valid_until" to from.validUntil?.let { writeTime(it) },
+    "assigned_by" to writeString(from.assignedBy),
+    "assigned_at" to writeTime(from.assignedAt),
+    "reason" to from.reason?.let { writeString(it) },
+    "version" to writeInt(from.version),
+)
+
+fun writeAssetBrief(from: AssetBrief) = json(
+    "kind" to writeString(from.kind),
+    "id" to writeId(from.id),
+    "code" to writeString(from.code),
+    "model" to writeString(from.model),
+    "status" to writeString(from.status),
+)
+
+fun writeUserBrief(from: UserBrief) = json(
+    "username" to from.username?.let { writeString(it) },
+    "full_name" to from.fullName?.let { writeString(it) },
+    "id" to writeId(from.id),
+)
+
+fun writeUserOverviewPage(from: UserOverviewPage) = json(
+    "items" to writeList(from.items) { writeUserOverview(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeUserStatistics(from: UserStatistics) = json(
+    "total" to writeInt(from.total),
+    "active" to writeInt(from.active),
+    "inactive" to writeInt(from.inactive),
+    "suspended" to writeInt(from.suspended),
+    "banned" to writeInt(from.banned),
+    "verified" to writeInt(from.verified),
+    "new_users" to writeList(from.newUsers) { writeDailyCount(it) },
+)
+
+fun writeDailyCount(from: DailyCount) = json(
+    "day" to writeDate(from.day),
+    "count" to writeInt(from.count),
+)
+
+fun writeChangedUser(from: ChangedUser) = json(
+    "user" to writeUser(from.user),
+    "dropped" to writeDroppedAssets(from.dropped),
+)
+
+fun writeDroppedAssets(from: DroppedAssets) = json(
+    "assets" to writeList(from.assets) { writeAssetBrief(it) },
+    "hidden_count" to writeInt(from.hiddenCount),
+)
+
 fun writeUserPreferences(from: UserPreferences) = json(
     "theme" to writeTheme(from.theme),
     "language" to from.language?.let { writeString(it) },
@@ -1750,18 +1877,6 @@ fun writeDeletedRole(from: DeletedRole) = json(
     "inherited_by" to writeList(from.inheritedBy) { writeString(it) },
 )
 
-fun writeRoleAssignment(from: RoleAssignment) = json(
-    "user_id" to writeId(from.userId),
-    "role" to writeString(from.role),
-    "scope" to writeString(from.scope),
-    "valid_from" to from.validFrom?.let { writeTime(it) },
-    "valid_until" to from.validUntil?.let { writeTime(it) },
-    "assigned_by" to writeString(from.assignedBy),
-    "assigned_at" to writeTime(from.assignedAt),
-    "reason" to from.reason?.let { writeString(it) },
-    "version" to writeInt(from.version),
-)
-
 fun writeRoleAssignmentPage(from: RoleAssignmentPage) = json(
     "items" to writeList(from.items) { writeRoleAssignment(it) },
     "total" to from.total?.let { writeInt(it) },
@@ -2046,12 +2161,6 @@ fun writeDroneStatus(from: DroneStatus) = writeString(when (from) {
     DroneStatus.OFFLINE -> "OFFLINE"
 })
 
-fun writeUserBrief(from: UserBrief) = json(
-    "username" to from.username?.let { writeString(it) },
-    "full_name" to from.fullName?.let { writeString(it) },
-    "id" to writeId(from.id),
-)
-
 fun writeDronePage(from: DronePage) = json(
     "items" to writeList(from.items) { writeDrone(it) },
     "total" to from.total?.let { writeInt(it) },
@@ -2062,6 +2171,16 @@ fun writeDronePage(from: DronePage) = json(
     "has_next" to writeBool(from.hasNext),
     "has_previous" to writeBool(from.hasPrevious),
     "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeChangedDrone(from: ChangedDrone) = json(
+    "drone" to writeDrone(from.drone),
+    "dropped" to writeDroppedUsers(from.dropped),
+)
+
+fun writeDroppedUsers(from: DroppedUsers) = json(
+    "users" to writeList(from.users) { writeUserBrief(it) },
+    "hidden_count" to writeInt(from.hiddenCount),
 )
 
 fun writeAuditEntryPage(from: AuditEntryPage) = json(

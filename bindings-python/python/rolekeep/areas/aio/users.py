@@ -10,12 +10,15 @@ from uuid import UUID
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows_async
 from ...records import (
+    ChangedUser,
     ConfirmedRegistration,
     ExternalIdentity,
     Page,
     RegisteredUser,
     User,
+    UserOverview,
     UserSort,
+    UserStatistics,
     UserStatus,
 )
 from .._ffi import AsyncFfi
@@ -304,6 +307,139 @@ class AsyncUsers:
             cursor=cursor,
         ))
 
+    async def overview(
+        self,
+        id: UUID,
+    ) -> UserOverview:
+        """Gets a user with roles, region, assets and operators.
+
+        Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+
+        Args:
+            id: The user's id.
+        """
+        return decode(UserOverview, await self._caller.call("users.overview", {"id": id}))
+
+    async def overviews(
+        self,
+        *,
+        role: str | None = None,
+        status: UserStatus | None = None,
+        region: str | None = None,
+        verified: bool | None = None,
+        created_from: datetime | None = None,
+        created_until: datetime | None = None,
+        search: str | None = None,
+        sort: UserSort | None = None,
+        descending: bool | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        total_up_to: int | None = None,
+    ) -> Page[UserOverview]:
+        """Lists the users that the caller may see as `list` does, each as `overview` shows it.
+
+        Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it
+        allows. Filters, orders and pages are those of `list`.
+
+        Args:
+            role: Only holders of this role (by any scope, now or later), as far as the caller may
+                see that (`role:read`).
+            status: Only users of this status.
+            region: Only users of this region, by id or code.
+            verified: Only users whose address was proved, or not.
+            created_from: Only users created then or later.
+            created_until: Only users created before.
+            search: Words to find in names, username and email; 2 to 100 characters. Words of two
+                letters match word starts.
+            sort: What to sort by; `created` if not given.
+            descending: Largest first; true if neither this nor `sort` is given.
+            page: The page's number, from 1.
+            limit: The page size, 1 to 100; 20 if not given.
+            cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+        """
+        return decode(Page[UserOverview], await self._caller.call("users.overviews", {
+            "role": role,
+            "status": status,
+            "region": region,
+            "verified": verified,
+            "created_from": created_from,
+            "created_until": created_until,
+            "search": search,
+            "sort": sort,
+            "descending": descending,
+            "page": page,
+            "limit": limit,
+            "cursor": cursor,
+            "total_up_to": total_up_to,
+        }))
+
+    def overviews_all(
+        self,
+        *,
+        role: str | None = None,
+        status: UserStatus | None = None,
+        region: str | None = None,
+        verified: bool | None = None,
+        created_from: datetime | None = None,
+        created_until: datetime | None = None,
+        search: str | None = None,
+        sort: UserSort | None = None,
+        descending: bool | None = None,
+        limit: int | None = None,
+        total_up_to: int | None = None,
+    ) -> AsyncIterator[UserOverview]:
+        """All rows of `overviews`, from the first page to the last; `limit` of them are read at a
+        time.
+
+        Args:
+            role: Only holders of this role (by any scope, now or later), as far as the caller may
+                see that (`role:read`).
+            status: Only users of this status.
+            region: Only users of this region, by id or code.
+            verified: Only users whose address was proved, or not.
+            created_from: Only users created then or later.
+            created_until: Only users created before.
+            search: Words to find in names, username and email; 2 to 100 characters. Words of two
+                letters match word starts.
+            sort: What to sort by; `created` if not given.
+            descending: Largest first; true if neither this nor `sort` is given.
+            limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+        """
+        return all_rows_async(lambda cursor: self.overviews(
+            role=role,
+            status=status,
+            region=region,
+            verified=verified,
+            created_from=created_from,
+            created_until=created_until,
+            search=search,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            total_up_to=total_up_to,
+            cursor=cursor,
+        ))
+
+    async def statistics(
+        self,
+        *,
+        days: int | None = None,
+    ) -> UserStatistics:
+        """Counts the users that the caller may list: by status, by whether their address was proved,
+        and new ones by day.
+
+        Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it
+        allows are counted; deleted users never are. The answer is not kept: it is of now.
+
+        Args:
+            days: Of how many days new accounts are counted, today (in UTC) the last of them: 1 to
+                366, 30 if not given.
+        """
+        return decode(UserStatistics, await self._caller.call("users.statistics", {"days": days}))
+
     async def update(
         self,
         id: UUID,
@@ -318,7 +454,7 @@ class AsyncUsers:
         phone: str | None | Unset = UNSET,
         birth_date: date | None | Unset = UNSET,
         region: str | None | Unset = UNSET,
-    ) -> User:
+    ) -> ChangedUser:
         """Changes the given fields of a user; `None` clears one, the e-mail address only where the
         account stands for somebody at another issuer.
 
@@ -344,9 +480,10 @@ class AsyncUsers:
             last_name: The family name.
             phone: The phone number.
             birth_date: The date of birth.
-            region: The region, by id or code. Drones of another region are taken from the user.
+            region: The region, by id or code. Drones of another region are taken from the user, and
+                the answer says which.
         """
-        return decode(User, await self._caller.call("users.update", {
+        return decode(ChangedUser, await self._caller.call("users.update", {
             "id": id,
             "expected_version": expected_version,
             "email": email,
@@ -374,7 +511,7 @@ class AsyncUsers:
         phone: str | None = None,
         birth_date: date | None = None,
         region: str | None = None,
-    ) -> User:
+    ) -> ChangedUser:
         """Replaces all of a user's data: a field that is not given becomes `None`, the e-mail address
         only where the account stands for somebody at another issuer.
 
@@ -394,7 +531,7 @@ class AsyncUsers:
             birth_date: The date of birth.
             region: The region, by id or code.
         """
-        return decode(User, await self._caller.call("users.replace", {
+        return decode(ChangedUser, await self._caller.call("users.replace", {
             "id": id,
             "email": email,
             "expected_version": expected_version,
