@@ -94,7 +94,7 @@ import rolekeep
 with rolekeep.open(sqlite="app.db", roles={"editor": ["document:edit"]}) as um:
     ada = um.system.users.create("ada@example.org", birth_date=date(1999, 12, 31))
     ids: list[UUID] = [user.id for user in um.system.users.list(status=rolekeep.UserStatus.ACTIVE).items]
-    name: str | None = um.system.users.update(ada.id, full_name=None).full_name
+    name: str | None = um.system.users.update(ada.id, full_name=None).user.full_name
     allowed: bool = um.acting_as(ada.id).can("document:edit", {"type": "document"})
     print(um.login("ada@example.org", "…").done().expires_at.isoformat(), ids, name, allowed)
 '''

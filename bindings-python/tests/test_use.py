@@ -50,9 +50,9 @@ def test_identities(um):
     me = um.acting_as_identity("staff", "17")
     assert me.can("document:edit") and me.users.me() == ada == um.system.users.find(identity=identity)
     assert me.is_signed_in and "17" not in repr(me)
-    with_email = um.system.users.update(ada.id, email="ada@example.org")
-    assert with_email.email == "ada@example.org" and um.system.users.update(ada.id, full_name="Ada").email is not None
-    assert um.system.users.update(ada.id, email=None).email is None
+    with_email = um.system.users.update(ada.id, email="ada@example.org").user
+    assert with_email.email == "ada@example.org" and um.system.users.update(ada.id, full_name="Ada").user.email is not None
+    assert um.system.users.update(ada.id, email=None).user.email is None
     with pytest.raises(Duplicate) as taken:
         um.system.users.create("eve@example.org", identity=identity)
     assert [each.field for each in taken.value.fields] == ["identity"]
@@ -102,9 +102,9 @@ def test_for_ever(um):
 
 def test_not_given_is_not_none(um, ada):
     users = um.system.users
-    assert users.update(ada.id, full_name="Ada").full_name == "Ada"
-    assert users.update(ada.id, phone=UNSET).full_name == "Ada"
-    assert users.update(ada.id, full_name=None).full_name is None
+    assert users.update(ada.id, full_name="Ada").user.full_name == "Ada"
+    assert users.update(ada.id, phone=UNSET).user.full_name == "Ada"
+    assert users.update(ada.id, full_name=None).user.full_name is None
     assert not UNSET and repr(UNSET) == "UNSET" and pickle.loads(pickle.dumps(UNSET)) is UNSET
 
 

@@ -138,8 +138,8 @@ pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
     id::{
-        ApiKeyId, AuditId, ChangeSetId, DroneId, FactorId, IdentityId, InvitationId, NoticeId, RegionId, SessionId,
-        UserId,
+        ApiKeyId, AssetId, AuditId, ChangeSetId, DroneId, FactorId, IdentityId, InvitationId, NoticeId, RegionId,
+        SessionId, UserId,
     },
     names::UsernameProfile,
     page::{Page, Paged},

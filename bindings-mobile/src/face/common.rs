@@ -132,6 +132,35 @@ pub enum Proof {
     External,
 }
 
+/// A role that a user holds, in a scope, for a time.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RoleAssignment {
+    /// Who holds it.
+    pub user_id: Uuid,
+    /// The role's name in the policy.
+    pub role: String,
+    /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+    pub scope: String,
+    /// From when, inclusive; null: always.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Timestamp>,
+    /// Until when, exclusive; null: for ever.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// Who assigned it: a user's id, or `system`.
+    pub assigned_by: String,
+    /// When it was assigned.
+    pub assigned_at: Timestamp,
+    /// Why it was assigned.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The row's version.
+    pub version: i64,
+}
+
 /// A grant of a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RoleGrant {
@@ -299,6 +328,21 @@ pub struct User {
     pub deleted_at: Option<Timestamp>,
     /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
+}
+
+/// A short form of a user.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct UserBrief {
+    /// The name it signs in with.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The full name.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// The user's id.
+    pub id: Uuid,
 }
 
 /// Whether an account may sign in.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{DroneModel, DroneStatus};
+use super::common::{DroneModel, DroneStatus, UserBrief};
 use super::generic::{DronePage, StringPatch};
 use crate::{Caller, Result, Timestamp, Uuid};
 
@@ -21,6 +21,15 @@ pub struct AssignDrone {
     pub drone: String,
     /// The user's id.
     pub user_id: Uuid,
+}
+
+/// A drone as it is now, and from whom the change has taken it.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ChangedDrone {
+    /// The drone.
+    pub drone: Drone,
+    /// Users who may not fly it any more, as it moved to another region.
+    pub dropped: DroppedUsers,
 }
 
 /// Creates a drone; an operator named here gets the assignment too.
@@ -84,6 +93,16 @@ pub struct Drone {
     pub updated_at: Timestamp,
     /// Increases by one with every change.
     pub version: i64,
+}
+
+/// Users from whom an asset was taken.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DroppedUsers {
+    /// Those whom the caller may see, by username.
+    #[uniffi(default)]
+    pub users: Vec<UserBrief>,
+    /// How many more there are, whom the caller may not see.
+    pub hidden_count: i64,
 }
 
 /// Gets a drone.
@@ -160,7 +179,7 @@ pub struct UnassignDrone {
 ///
 /// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
 /// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-/// regions. Errors: `CONFLICT` if `expected_version` is stale.
+/// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateDrone {
     /// Its id or code.
@@ -185,21 +204,6 @@ pub struct UpdateDrone {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
-}
-
-/// A short form of a user.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct UserBrief {
-    /// The name it signs in with.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// The full name.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full_name: Option<String>,
-    /// The user's id.
-    pub id: Uuid,
 }
 
 /// Drones, and who flies them.
@@ -237,8 +241,8 @@ impl Drones {
     ///
     /// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
     /// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-    /// regions. Errors: `CONFLICT` if `expected_version` is stale.
-    pub async fn update(&self, input: UpdateDrone) -> Result<Drone> {
+    /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+    pub async fn update(&self, input: UpdateDrone) -> Result<ChangedDrone> {
         self.caller.run("drones.update", &input).await
     }
 

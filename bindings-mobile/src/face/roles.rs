@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{NewGrant, RoleGrant};
+use super::common::{NewGrant, RoleAssignment, RoleGrant};
 use super::generic::{RoleAssignmentPage, RolePage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, Result, Timestamp, Uuid};
@@ -219,35 +219,6 @@ pub struct Role {
     /// When it was last changed.
     pub updated_at: Timestamp,
     /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
-    pub version: i64,
-}
-
-/// A role that a user holds, in a scope, for a time.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RoleAssignment {
-    /// Who holds it.
-    pub user_id: Uuid,
-    /// The role's name in the policy.
-    pub role: String,
-    /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
-    pub scope: String,
-    /// From when, inclusive; null: always.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid_from: Option<Timestamp>,
-    /// Until when, exclusive; null: for ever.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid_until: Option<Timestamp>,
-    /// Who assigned it: a user's id, or `system`.
-    pub assigned_by: String,
-    /// When it was assigned.
-    pub assigned_at: Timestamp,
-    /// Why it was assigned.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The row's version.
     pub version: i64,
 }
 

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{ExternalIdentity, User, UserStatus};
-use super::errors::{Code, Reason};
-use super::generic::{DatePatch, StringPatch, UserPage};
+use super::common::{ExternalIdentity, RoleAssignment, User, UserBrief, UserStatus};
+use super::generic::{DatePatch, StringPatch, UserOverviewPage, UserPage};
 use crate::caller::Nothing;
 use crate::types::hidden;
 use crate::{CalendarDate, Caller, Result, Timestamp, Uuid};
@@ -25,6 +24,21 @@ pub struct ActivateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
+}
+
+/// A short form of an asset, whatever its kind.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct AssetBrief {
+    /// Its kind: `drone`.
+    pub kind: String,
+    /// Its id; of a drone the drone's.
+    pub id: Uuid,
+    /// A code chosen by the application, such as `drone-001`.
+    pub code: String,
+    /// Its model, in the words of its kind, such as `FlyOS_MQ7`.
+    pub model: String,
+    /// Its status, in the words of its kind, such as `ACTIVE`.
+    pub status: String,
 }
 
 /// Shuts a user out; its sessions end at once.
@@ -44,37 +58,13 @@ pub struct BanUser {
     pub expected_version: Option<i64>,
 }
 
-/// What became of one of many users.
+/// An account as it is now, and what the change has taken from its user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct BulkItem {
-    /// The user's id.
-    pub id: Uuid,
-    /// Whether it is as it was to be.
-    pub is_done: bool,
-    /// The code of the error where it is not.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<Code>,
-    /// Its reason.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-    /// What is wrong, in English.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// What became of many users.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct BulkResult {
-    /// How many were changed, or were already as they were to be.
-    pub done: i64,
-    /// How many were not.
-    pub failed: i64,
-    /// What became of each, in the order in which they were named.
-    #[uniffi(default)]
-    pub items: Vec<BulkItem>,
+pub struct ChangedUser {
+    /// The account.
+    pub user: User,
+    /// What the user may not use any more, as it moved to another region.
+    pub dropped: DroppedAssets,
 }
 
 /// Begins the account that `users.register` asked for, by the token of a `registration` and the password that was chosen.
@@ -116,8 +106,7 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
-    /// whatever the case.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -175,6 +164,15 @@ pub struct CreateUser {
 }
 hidden!(CreateUser);
 
+/// How many there are of one day.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DailyCount {
+    /// The day, in UTC.
+    pub day: CalendarDate,
+    /// How many.
+    pub count: i64,
+}
+
 /// Switches a user off; its sessions end at once.
 ///
 /// Permission `user:set_status`; for administrators `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -188,10 +186,8 @@ pub struct DeactivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
-/// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-/// library by itself after `keep_deleted_users_seconds`. Whether others may take its
-/// names meanwhile says `names_after_delete`.
+/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+/// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
 ///
 /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
 /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
@@ -205,19 +201,14 @@ pub struct DeleteUser {
     pub expected_version: Option<i64>,
 }
 
-/// Deletes many users, in one commit, each as `users.delete` does.
-///
-/// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
-/// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+/// Assets that were taken from a user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct DeleteUsers {
-    /// The users' ids, at most 1,000.
+pub struct DroppedAssets {
+    /// Those that the caller may see, by code.
     #[uniffi(default)]
-    pub ids: Vec<Uuid>,
-    /// Whether all are deleted or none. Default: false.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub atomic: Option<bool>,
+    pub assets: Vec<AssetBrief>,
+    /// How many more there are, which the caller may not see.
+    pub hidden_count: i64,
 }
 
 /// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
@@ -248,6 +239,27 @@ pub struct GetUser {
     pub id: Uuid,
 }
 
+/// Gets a user with roles, region, assets and operators.
+///
+/// Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct GetUserOverview {
+    /// The user's id.
+    pub id: Uuid,
+}
+
+/// Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+///
+/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+/// never are. The answer is not kept: it is of now.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct GetUserStatistics {
+    /// Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<i64>,
+}
+
 /// Makes a user an administrator: gives it, everywhere, the policy's role that holds `admin:all`.
 ///
 /// Permission `user:set_admin`, and `admin:all` itself. Does nothing for who is one already.
@@ -268,6 +280,66 @@ pub struct LiftUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
+}
+
+/// Lists the users that the caller may see as `list` does, each as `overview` shows it.
+///
+/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+/// are those of `list`.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ListUserOverviews {
+    /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Only users of this status.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<UserStatus>,
+    /// Only users of this region, by id or code.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Only users whose address was proved, or not.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
+    /// Only users created then or later.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_from: Option<Timestamp>,
+    /// Only users created before.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_until: Option<Timestamp>,
+    /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// What to sort by; `created` if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<UserSort>,
+    /// Largest first; true if neither this nor `sort` is given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descending: Option<bool>,
+    /// The page's number, from 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<i64>,
+    /// The page size, 1 to 100; 20 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// A page's `next_cursor`, instead of `page`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// Lists the users that the caller may see, newest first unless said otherwise.
@@ -329,18 +401,19 @@ pub struct ListUsers {
     pub total_up_to: Option<i64>,
 }
 
-/// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
-///
-/// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
-/// `CONFLICT` for a user who is not deleted.
+/// A short form of a region.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct PurgeUser {
-    /// The user's id.
+pub struct RegionBrief {
+    /// The region's id.
     pub id: Uuid,
-    /// The version that the decision was made on.
+    /// A short name chosen by callers, such as `east`.
+    pub code: String,
+    /// The name shown.
+    pub name: String,
+    /// What it covers.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_version: Option<i64>,
+    pub area: Option<String>,
 }
 
 /// Makes an account for oneself, where the setting `registration` says so.
@@ -359,8 +432,7 @@ pub struct RegisterUser {
     pub email: String,
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: String,
-    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-    /// `username_profile` dots and hyphens too. One that somebody else takes before
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
     /// the address is proved is left out.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -447,33 +519,6 @@ pub struct ReplaceUser {
     pub region: Option<String>,
 }
 
-/// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-/// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
-///
-/// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-/// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-/// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RestoreUser {
-    /// The user's id.
-    pub id: Uuid,
-    /// The version that the change was made on.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected_version: Option<i64>,
-    /// Another e-mail address instead of its own, unproved.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// Another username instead of its own.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// Names of roles to hold everywhere, beside the default roles; at most 100.
-    #[uniffi(default)]
-    pub roles: Vec<String>,
-}
-
 /// Takes from a user every role that makes it an administrator.
 ///
 /// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
@@ -481,52 +526,6 @@ pub struct RestoreUser {
 pub struct RevokeAdmin {
     /// The user's id.
     pub id: Uuid,
-}
-
-/// Changes the status of many users, in one commit.
-///
-/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-/// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-/// with `atomic` that of the first user who cannot be changed.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct SetStatuses {
-    /// The users' ids, at most 1,000.
-    #[uniffi(default)]
-    pub ids: Vec<Uuid>,
-    /// What is done to them.
-    pub action: StatusAction,
-    /// Why they are suspended or banned, at most 500 characters.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// When a suspension ends by itself, in the future; not given: when it is lifted.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    /// Whether all are changed or none. Default: false.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub atomic: Option<bool>,
-}
-
-/// A change of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
-pub enum StatusAction {
-    /// Inactive users sign in again.
-    #[serde(rename = "activate")]
-    Activate,
-    /// They are switched off.
-    #[serde(rename = "deactivate")]
-    Deactivate,
-    /// They are switched off for a time, or until that is lifted.
-    #[serde(rename = "suspend")]
-    Suspend,
-    /// They are shut out.
-    #[serde(rename = "ban")]
-    Ban,
-    /// A suspension or ban is lifted.
-    #[serde(rename = "lift")]
-    Lift,
 }
 
 /// Switches a user off for a time, or until it is lifted; its sessions end at once.
@@ -600,10 +599,86 @@ pub struct UpdateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<DatePatch>,
-    /// The region, by id or code. Drones of another region are taken from the user.
+    /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
+}
+
+/// An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
+/// issuers, `users.get` says.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct UserOverview {
+    /// The account's id.
+    pub id: Uuid,
+    /// The name it signs in with, if it has one; unique, whatever the case.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The address it signs in with, if it has one; unique, whatever the case.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Whether the address was proved.
+    pub email_verified: bool,
+    /// The whole name.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// The name shown to others.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The given name.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// The family name.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// The phone number in E.164.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// The date of birth.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<CalendarDate>,
+    /// The id of the region it belongs to.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_id: Option<Uuid>,
+    /// That region; also null if the caller may not see it (`region:read`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<RegionBrief>,
+    /// The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
+    #[uniffi(default)]
+    pub roles: Vec<RoleAssignment>,
+    /// The assets assigned to it that the caller may see (`drone:read`), by code.
+    #[uniffi(default)]
+    pub assigned_assets: Vec<AssetBrief>,
+    /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
+    /// the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+    #[uniffi(default)]
+    pub operators: Vec<UserBrief>,
+    /// Whether it may sign in.
+    pub status: UserStatus,
+    /// Why it is suspended or banned.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// When a suspension ends by itself; null: when it is lifted.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_until: Option<Timestamp>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
 }
 
 /// What a list of users is sorted by.
@@ -624,6 +699,26 @@ pub enum UserSort {
     /// When they last signed in.
     #[serde(rename = "last_login")]
     LastLogin,
+}
+
+/// How many users there are, as far as the caller may list them.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct UserStatistics {
+    /// All of them but those who were deleted.
+    pub total: i64,
+    /// Who may sign in; those whose suspension has run out are among them.
+    pub active: i64,
+    /// Who is switched off.
+    pub inactive: i64,
+    /// Who is suspended now.
+    pub suspended: i64,
+    /// Who is shut out.
+    pub banned: i64,
+    /// Whose address was proved, whatever the status.
+    pub verified: i64,
+    /// How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+    #[uniffi(default)]
+    pub new_users: Vec<DailyCount>,
 }
 
 /// Accounts.
@@ -695,6 +790,31 @@ impl Users {
         self.caller.run("users.list", &input).await
     }
 
+    /// Gets a user with roles, region, assets and operators.
+    ///
+    /// Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+    pub async fn overview(&self, input: GetUserOverview) -> Result<UserOverview> {
+        self.caller.run("users.overview", &input).await
+    }
+
+    /// Lists the users that the caller may see as `list` does, each as `overview` shows it.
+    ///
+    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+    /// are those of `list`.
+    #[uniffi::method(default(input))]
+    pub async fn overviews(&self, input: ListUserOverviews) -> Result<UserOverviewPage> {
+        self.caller.run("users.overviews", &input).await
+    }
+
+    /// Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+    ///
+    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+    /// never are. The answer is not kept: it is of now.
+    #[uniffi::method(default(input))]
+    pub async fn statistics(&self, input: GetUserStatistics) -> Result<UserStatistics> {
+        self.caller.run("users.statistics", &input).await
+    }
+
     /// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
     /// another issuer.
     ///
@@ -705,7 +825,7 @@ impl Users {
     /// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
     /// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
     /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
-    pub async fn update(&self, input: UpdateUser) -> Result<User> {
+    pub async fn update(&self, input: UpdateUser) -> Result<ChangedUser> {
         self.caller.run("users.update", &input).await
     }
 
@@ -713,7 +833,7 @@ impl Users {
     /// stands for somebody at another issuer.
     ///
     /// Permission and errors as with `update`.
-    pub async fn replace(&self, input: ReplaceUser) -> Result<User> {
+    pub async fn replace(&self, input: ReplaceUser) -> Result<ChangedUser> {
         self.caller.run("users.replace", &input).await
     }
 
@@ -767,50 +887,12 @@ impl Users {
         self.caller.run("users.revoke_admin", &input).await
     }
 
-    /// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
-    /// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-    /// library by itself after `keep_deleted_users_seconds`. Whether others may take its
-    /// names meanwhile says `names_after_delete`.
+    /// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+    /// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
     ///
     /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
     /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
     pub async fn delete(&self, input: DeleteUser) -> Result<()> {
         self.caller.run("users.delete", &input).await
-    }
-
-    /// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-    /// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
-    ///
-    /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-    /// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-    /// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
-    pub async fn restore(&self, input: RestoreUser) -> Result<User> {
-        self.caller.run("users.restore", &input).await
-    }
-
-    /// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
-    ///
-    /// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
-    /// `CONFLICT` for a user who is not deleted.
-    pub async fn purge(&self, input: PurgeUser) -> Result<()> {
-        self.caller.run("users.purge", &input).await
-    }
-
-    /// Changes the status of many users, in one commit.
-    ///
-    /// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-    /// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-    /// with `atomic` that of the first user who cannot be changed.
-    pub async fn set_status_many(&self, input: SetStatuses) -> Result<BulkResult> {
-        self.caller.run("users.set_status_many", &input).await
-    }
-
-    /// Deletes many users, in one commit, each as `users.delete` does.
-    ///
-    /// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
-    /// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
-    #[uniffi::method(default(input))]
-    pub async fn delete_many(&self, input: DeleteUsers) -> Result<BulkResult> {
-        self.caller.run("users.delete_many", &input).await
     }
 }

@@ -26,8 +26,8 @@ test("a caller by issuer and subject", async () => {
   assert.ok(me.can("document:edit"));
   assert.deepEqual(await me.users.me(), ada);
   assert.deepEqual(await um.system.users.find({ identity }), ada);
-  assert.equal((await um.system.users.update({ id: ada.id, email: "ada@example.org" })).email, "ada@example.org");
-  assert.equal((await um.system.users.update({ id: ada.id, email: null })).email, null);
+  assert.equal((await um.system.users.update({ id: ada.id, email: "ada@example.org" })).user.email, "ada@example.org");
+  assert.equal((await um.system.users.update({ id: ada.id, email: null })).user.email, null);
   await assert.rejects(um.actingAsIdentity({ issuer: "staff", subject: "18" }), NotFoundError);
   await assert.rejects(um.system.users.create({ email: "eve@example.org", identity }), (error) => error instanceof DuplicateError && error.fields[0].field === "identity");
   await um.system.users.suspend({ id: ada.id });

@@ -73,8 +73,8 @@ test("what JSON cannot say is refused, never made null", async () => {
   }
   assert.equal((await um.system.users.get({ id: ada.id })).fullName, "Ada");
   // Undefined is "not given", null is "clear".
-  assert.equal((await um.system.users.update({ id: ada.id, fullName: undefined, displayName: "A" })).fullName, "Ada");
-  assert.equal((await um.system.users.update({ id: ada.id, fullName: null })).fullName, null);
+  assert.equal((await um.system.users.update({ id: ada.id, fullName: undefined, displayName: "A" })).user.fullName, "Ada");
+  assert.equal((await um.system.users.update({ id: ada.id, fullName: null })).user.fullName, null);
   // A name as JSON has it is not a second name for the same.
   const error = await um.system.users.update({ id: ada.id, full_name: "Bob" }).catch((error) => error);
   assert.match(error.fields[0].message, /fullName/);

@@ -26,7 +26,7 @@ export async function forms(open) {
   const { id } = await um.system.users.create({ email: "letters@example.org" });
   for (let at = 0; at < letters.length; at += CHUNK) {
     const name = letters.slice(at, at + CHUNK).join("a");
-    const { fullName } = await um.system.users.update({ id, fullName: name }).catch((error) => ({ fullName: error.fields?.[0]?.code ?? String(error) }));
+    const { fullName } = await um.system.users.update({ id, fullName: name }).then(({ user }) => user, (error) => ({ fullName: error.fields?.[0]?.code ?? String(error) }));
     const found = await um.system.users.list({ search: name.normalize("NFKC").slice(0, 20) }).then(({ total }) => total, (error) => error.reason);
     names.push([fullName, found]);
   }

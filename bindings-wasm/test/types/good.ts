@@ -12,7 +12,7 @@ await um.system.users.update({ id: ada.id, fullName: null, email: "ada@example.c
   throw error;
 });
 const bob: User = await um.system.users.create({ identity: { issuer: "staff", subject: "17" } });
-const address: string | null = (await um.system.users.update({ id: bob.id, email: null })).email;
+const address: string | null = (await um.system.users.update({ id: bob.id, email: null })).user.email;
 if (address === null) await um.actingAsIdentity(bob.identities[0] ?? { issuer: "staff", subject: "17" });
 const known = await um.login("ada@example.org", "correct horse battery ada", { deviceToken: null, ip: "192.0.2.1" });
 await um.anonymous().sessions.login({ identifier: "ada@example.org", password: "…", deviceToken: known.deviceToken, platform: null });

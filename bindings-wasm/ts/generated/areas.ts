@@ -4,7 +4,6 @@ import { allRows } from "../pages.js";
 import type {
   AcceptInvitation,
   AcceptedInvitation,
-  AccountValidation,
   ActivateUser,
   AddFactor,
   AddPasskey,
@@ -16,10 +15,11 @@ import type {
   AuditEntry,
   AuditReport,
   BanUser,
-  BulkResult,
   ChangeEmail,
   ChangeOutcome,
   ChangePassword,
+  ChangedDrone,
+  ChangedUser,
   ChoosePassword,
   ClearLimits,
   ConfirmEmail,
@@ -41,7 +41,6 @@ import type {
   DeleteRegion,
   DeleteRole,
   DeleteUser,
-  DeleteUsers,
   DeletedPermission,
   DeletedRole,
   DiffPolicy,
@@ -65,6 +64,8 @@ import type {
   GetRegion,
   GetRole,
   GetUser,
+  GetUserOverview,
+  GetUserStatistics,
   GrantAdmin,
   IdentityChallenge,
   IdentityView,
@@ -88,6 +89,7 @@ import type {
   ListRoles,
   ListSessions,
   ListSessionsOf,
+  ListUserOverviews,
   ListUsers,
   Login,
   MailChallenge,
@@ -101,9 +103,7 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
-  PreferencesValidation,
   ProveFactor,
-  PurgeUser,
   ReassignDrone,
   RecoveryCodes,
   Refresh,
@@ -114,7 +114,6 @@ import type {
   ReplaceUser,
   ResetFactorsOf,
   ResetPassword,
-  RestoreUser,
   RetirePasswords,
   RetiredPasswords,
   RevertEmail,
@@ -132,7 +131,6 @@ import type {
   SeedResult,
   Session,
   SetPassword,
-  SetStatuses,
   SetTemporaryPassword,
   SignInByMail,
   SignInByPasskey,
@@ -161,10 +159,10 @@ import type {
   UpdateRole,
   UpdateUser,
   User,
+  UserOverview,
   UserPreferences,
-  ValidateAccount,
+  UserStatistics,
   ValidatePolicy,
-  ValidatePreferences,
 } from "./types.js";
 
 /** @internal Runs an operation: its name, the input and its type, the type of the answer. */
@@ -245,6 +243,36 @@ export class Users {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
+   * Gets a user with roles, region, assets and operators.
+   *
+   * Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+   */
+  overview(input: GetUserOverview): Promise<UserOverview> {
+    return this.#run("users.overview", input, "GetUserOverview", "UserOverview");
+  }
+  /**
+   * Lists the users that the caller may see as `list` does, each as `overview` shows it.
+   *
+   * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+   * are those of `list`.
+   */
+  overviews(input: ListUserOverviews = {}): Promise<Page<UserOverview>> {
+    return this.#run("users.overviews", input, "ListUserOverviews", "UserOverview@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  overviewsAll(input: Omit<ListUserOverviews, "page" | "cursor"> = {}): AsyncGenerator<UserOverview, void, undefined> {
+    return allRows((cursor) => this.overviews({ ...input, cursor }));
+  }
+  /**
+   * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+   *
+   * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+   * never are. The answer is not kept: it is of now.
+   */
+  statistics(input: GetUserStatistics = {}): Promise<UserStatistics> {
+    return this.#run("users.statistics", input, "GetUserStatistics", "UserStatistics");
+  }
+  /**
    * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
    * another issuer.
    *
@@ -256,8 +284,8 @@ export class Users {
    * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
    * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
-  update(input: UpdateUser): Promise<User> {
-    return this.#run("users.update", input, "UpdateUser", "User");
+  update(input: UpdateUser): Promise<ChangedUser> {
+    return this.#run("users.update", input, "UpdateUser", "ChangedUser");
   }
   /**
    * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
@@ -265,8 +293,8 @@ export class Users {
    *
    * Permission and errors as with `update`.
    */
-  replace(input: ReplaceUser): Promise<User> {
-    return this.#run("users.replace", input, "ReplaceUser", "User");
+  replace(input: ReplaceUser): Promise<ChangedUser> {
+    return this.#run("users.replace", input, "ReplaceUser", "ChangedUser");
   }
   /**
    * Lets an inactive user sign in again.
@@ -326,78 +354,14 @@ export class Users {
     return this.#run("users.revoke_admin", input, "RevokeAdmin", "");
   }
   /**
-   * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
-   * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
-   * library by itself after `keepDeletedUsersSeconds`. Whether others may take its
-   * names meanwhile says `namesAfterDelete`.
+   * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
+   * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
    *
    * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
    * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
-  }
-  /**
-   * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-   * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
-   *
-   * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
-   * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
-   * `DUPLICATE_RESOURCE` where others have its names by now (`namesAfterDelete`): give it another one.
-   */
-  restore(input: RestoreUser): Promise<User> {
-    return this.#run("users.restore", input, "RestoreUser", "User");
-  }
-  /**
-   * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
-   *
-   * Whether others may take its names then says `namesAfterPurge`. Permission `user:purge`. Errors:
-   * `CONFLICT` for a user who is not deleted.
-   */
-  purge(input: PurgeUser): Promise<void> {
-    return this.#run("users.purge", input, "PurgeUser", "");
-  }
-  /**
-   * Changes the status of many users, in one commit.
-   *
-   * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
-   * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
-   * with `atomic` that of the first user who cannot be changed.
-   */
-  setStatusMany(input: SetStatuses): Promise<BulkResult> {
-    return this.#run("users.set_status_many", input, "SetStatuses", "BulkResult");
-  }
-  /**
-   * Deletes many users, in one commit, each as `users.delete` does.
-   *
-   * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
-   * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
-   */
-  deleteMany(input: DeleteUsers = {}): Promise<BulkResult> {
-    return this.#run("users.delete_many", input, "DeleteUsers", "BulkResult");
-  }
-}
-
-/** Whether forms are filled in well, before anything is done with them. */
-export class Validate {
-  readonly #run: Run;
-  /** @internal */
-  constructor(run: Run) {
-    this.#run = run;
-  }
-  /**
-   * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
-   * what would be stored of the others. Fields that may not be missing are not asked for.
-   *
-   * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
-   * tells.
-   */
-  account(input: ValidateAccount = {}): Promise<AccountValidation> {
-    return this.#run("validate.account", input, "ValidateAccount", "AccountValidation");
-  }
-  /** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
-  preferences(input: ValidatePreferences = {}): Promise<PreferencesValidation> {
-    return this.#run("validate.preferences", input, "ValidatePreferences", "PreferencesValidation");
   }
 }
 
@@ -1551,10 +1515,10 @@ export class Drones {
    *
    * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
    * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-   * regions. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
-  update(input: UpdateDrone): Promise<Drone> {
-    return this.#run("drones.update", input, "UpdateDrone", "Drone");
+  update(input: UpdateDrone): Promise<ChangedDrone> {
+    return this.#run("drones.update", input, "UpdateDrone", "ChangedDrone");
   }
   /**
    * Deletes a drone; its assignments and the roles held on it end.
@@ -1655,10 +1619,6 @@ export abstract class Areas extends Asker {
   /** Accounts. */
   get users(): Users {
     return new Users(this.run);
-  }
-  /** Whether forms are filled in well, before anything is done with them. */
-  get validate(): Validate {
-    return new Validate(this.run);
   }
   /** What the caller likes. */
   get preferences(): Preferences {

@@ -87,6 +87,8 @@ ids! {
     RegionId;
     /// A drone's id.
     DroneId;
+    /// The id of an asset of whatever kind; that of a drone is its [`DroneId`].
+    AssetId;
     /// A session's id: the `sid` claim of its access tokens.
     SessionId;
     /// The id of one step that a sign-in owes.

@@ -12,7 +12,7 @@ use super::{
 
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "users", key(id), index(created_at), index(region_id, created_at), index(status, created_at), sync = replicated)]
+#[record(table = "users", key(id), index(created_at), index(region_id, created_at), index(status, created_at), index(status, email_verified, created_at), sync = replicated)]
 #[record(resource = "user", along = judged, audit(area = "users", kind = "user", words(create, update, delete)))]
 #[record(named(id))]
 #[record(permissions(

@@ -15,7 +15,7 @@ use crate::{
         search,
         value::Value,
     },
-    storage::{Direction, Order, Query, Window},
+    storage::{Direction, Group, GroupBy, Order, Query, Window},
 };
 
 /// The shortest search, in characters (USR-4).
@@ -160,10 +160,21 @@ fn signature(query: &Query) -> String {
 
 /// The rows with these keys that `permission` lets the caller see.
 pub async fn visible_of<R: ResourceRecord>(plan: &Plan<'_>, permission: &str, filter: Predicate) -> Result<Vec<R>> {
-    plan.reads().all(plan.visible(permission)?.and(filter)).await
+    match plan.visible(permission)?.and(filter) {
+        Predicate::Never => Ok(Vec::new()),
+        filter => plan.reads().all(filter).await,
+    }
 }
 
-/// How many rows `permission` lets the caller see among those that pass.
-pub async fn count_visible<R: Record>(plan: &Plan<'_>, permission: &str, filter: Predicate) -> Result<i64> {
-    plan.reads().count::<R>(plan.visible(permission)?.and(filter)).await
+/// How many rows `permission` lets the caller see among those that pass, by what they are grouped by.
+pub async fn groups_visible<R: Record>(
+    plan: &Plan<'_>,
+    permission: &str,
+    filter: Predicate,
+    group_by: Vec<GroupBy>,
+) -> Result<Vec<Group>> {
+    match plan.visible(permission)?.and(filter) {
+        Predicate::Never => Ok(Vec::new()),
+        filter => plan.reads().groups::<R>(filter, group_by).await,
+    }
 }

@@ -214,8 +214,11 @@ macro_rules! operation_list {
                 fn find(FindUser) -> UserView;
                 fn me() -> UserView = Me;
                 fn list(ListUsers) -> Page<UserView>;
-                fn update(UpdateUser) -> UserView;
-                fn replace(ReplaceUser) -> UserView;
+                fn overview(GetUserOverview) -> UserOverview;
+                fn overviews(ListUserOverviews) -> Page<UserOverview>;
+                fn statistics(GetUserStatistics) -> UserStatistics;
+                fn update(UpdateUser) -> ChangedUser;
+                fn replace(ReplaceUser) -> ChangedUser;
                 fn activate(ActivateUser) -> UserView;
                 fn deactivate(DeactivateUser) -> UserView;
                 fn suspend(SuspendUser) -> UserView;
@@ -383,7 +386,7 @@ macro_rules! operation_list {
                 fn create(CreateDrone) -> DroneView;
                 fn get(GetDrone) -> DroneView;
                 fn list(ListDrones) -> Page<DroneView>;
-                fn update(UpdateDrone) -> DroneView;
+                fn update(UpdateDrone) -> ChangedDrone;
                 fn delete(DeleteDrone);
                 fn assign(AssignDrone) -> DroneView;
                 fn unassign(UnassignDrone) -> DroneView;

@@ -12,7 +12,7 @@ use crate::{
         registry::{Claim, Guard},
         value::Value,
     },
-    storage::{Query, Rows, Storage},
+    storage::{Group, GroupBy, Query, Rows, Storage},
 };
 
 /// Typed reads. By key they see what the plan is about to write, by query only what is stored.
@@ -113,6 +113,11 @@ impl<'a> Reads<'a> {
         query.window.limit = Some(0);
         query.count = most;
         Ok(self.found(&query).await?.total.unwrap_or_default().try_into().unwrap_or(i64::MAX))
+    }
+
+    /// How many rows pass a predicate, by what they are grouped by.
+    pub async fn groups<R: Record>(&self, filter: Predicate, group_by: Vec<GroupBy>) -> Result<Vec<Group>> {
+        Ok(self.found(&Query { group_by, ..Query::of(R::TABLE, filter) }).await?.groups)
     }
 
     /// What a query finds, as rows.

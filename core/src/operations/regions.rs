@@ -1,5 +1,7 @@
 //! Regions that users and drones belong to (FLT-1, 8).
 
+use std::collections::HashMap;
+
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
@@ -13,18 +15,23 @@ use super::{
     services::Services,
     target::{TargetRow, find},
 };
-use crate::model::{
-    check::Checks,
-    drone::Drone,
-    error::{Error, Result},
-    id::RegionId,
-    page::{Page, PageRequest},
-    patch::{Change, Patch},
-    predicate::Predicate,
-    region::Region,
-    text,
-    time::Time,
-    user::{User, UserStatus},
+use crate::{
+    model::{
+        check::Checks,
+        drone::Drone,
+        error::{Error, Result},
+        id::RegionId,
+        page::{Page, PageRequest},
+        patch::{Change, Patch},
+        predicate::Predicate,
+        record::Record,
+        region::Region,
+        text,
+        time::Time,
+        user::{User, UserStatus},
+        value::Value,
+    },
+    storage::{Group, GroupBy},
 };
 
 pub use crate::model::region::RegionStatus;
@@ -60,6 +67,26 @@ pub struct RegionView {
     pub updated_at: Time,
     /// Increases by one with every change.
     pub version: i64,
+}
+
+/// A short form of a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct RegionBrief {
+    /// The region's id.
+    pub id: RegionId,
+    /// A short name chosen by callers, such as `east`.
+    pub code: String,
+    /// The name shown.
+    pub name: String,
+    /// What it covers.
+    pub area: Option<String>,
+}
+
+impl From<Region> for RegionBrief {
+    fn from(region: Region) -> Self {
+        Self { id: region.id, code: region.code, name: region.name, area: region.area }
+    }
 }
 
 /// Creates a region.
@@ -162,12 +189,14 @@ pub(super) async fn filter(plan: &Plan<'_>, name: &str) -> Result<Predicate> {
     }
 }
 
-async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {
-    let here = Predicate::equals("region_id", region.id.0);
+/// Views of regions, in the same order; two queries whatever their number.
+async fn views(plan: &Plan<'_>, regions: Vec<Region>) -> Result<Vec<RegionView>> {
     let there = Predicate::equals("status", UserStatus::Deleted.as_str()).negate();
-    Ok(RegionView {
-        user_count: listing::count_visible::<User>(plan, "user:list", here.clone().and(there)).await?,
-        drone_count: listing::count_visible::<Drone>(plan, "drone:list", here).await?,
+    let mut users = counts::<User>(plan, "user:list", &regions, there).await?;
+    let mut drones = counts::<Drone>(plan, "drone:list", &regions, Predicate::Always).await?;
+    let view = |region: Region| RegionView {
+        user_count: users.remove(&region.id).unwrap_or_default(),
+        drone_count: drones.remove(&region.id).unwrap_or_default(),
         id: region.id,
         code: region.code,
         name: region.name,
@@ -177,7 +206,31 @@ async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {
         created_at: region.created_at,
         updated_at: region.updated_at,
         version: region.version,
-    })
+    };
+    Ok(regions.into_iter().map(view).collect())
+}
+
+/// How many rows of each region the caller may list; those that have none are left out.
+async fn counts<R: Record>(
+    plan: &Plan<'_>,
+    permission: &str,
+    regions: &[Region],
+    filter: Predicate,
+) -> Result<HashMap<RegionId, i64>> {
+    if regions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let here = Predicate::set(regions.iter().map(|region| Value::Id(region.id.0)));
+    let filter = Predicate::In("region_id".into(), here).and(filter);
+    let groups = listing::groups_visible::<R>(plan, permission, filter, vec![GroupBy::Column("region_id".into())]);
+    let count = |group: Group| Some((RegionId(group.values.first()?.as_id()?), group.count.try_into().ok()?));
+    Ok(groups.await?.into_iter().filter_map(count).collect())
+}
+
+async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {
+    let mut views = views(plan, vec![region]).await?;
+    // One region went in.
+    views.pop().ok_or_else(|| Error::not_found("region"))
 }
 
 #[portable_async]
@@ -262,10 +315,7 @@ impl Operation for ListRegions {
     async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<RegionView>> {
         let rows: Page<Region> =
             listing::page(plan, page, "region:list", filter.clone(), listing::newest_first()).await?;
-        let mut views = Vec::with_capacity(rows.items.len());
-        for region in &rows.items {
-            views.push(view(plan, region.clone()).await?);
-        }
+        let views = views(plan, rows.items.clone()).await?;
         Ok(rows.with_items(views))
     }
 }

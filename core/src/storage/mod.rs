@@ -23,7 +23,7 @@ pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
-pub use query::{Direction, Order, Query, Rows, Sorting, Window};
+pub use query::{Direction, Group, GroupBy, Order, Query, Rows, Sorting, Window};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStorage};
 
@@ -145,7 +145,7 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Reads rows by key, in the order of the keys; `None` for a row that does not exist.
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>>;
 
-    /// Reads the rows of one table that pass a predicate, sorted and limited to a window.
+    /// Reads the rows of one table that pass a predicate, sorted and limited to a window, or counts them by groups.
     async fn query(&self, query: &Query) -> Result<Rows>;
 
     /// The position of the newest commit, by any process; 0 before the first.

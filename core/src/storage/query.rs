@@ -6,7 +6,7 @@ use super::change_set::fits;
 use crate::model::{
     error::{Error, Reason, Result},
     predicate::{Comparison, Name, Predicate},
-    record::{Row, Table},
+    record::{Kind, Row, Table},
     value::Value,
 };
 
@@ -27,6 +27,18 @@ pub struct Query {
     pub window: Window,
     /// How many of the rows that pass are counted, at most; 0: none are. Counting looks at each of them.
     pub count: u64,
+    /// By what all rows that pass are told apart and counted. Where it is not empty, [`Rows::groups`] is the whole answer: order, window and
+    /// `count` mean nothing then.
+    pub group_by: Vec<GroupBy>,
+}
+
+/// What tells rows apart that are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupBy {
+    /// The value of this column; null is one.
+    Column(Name),
+    /// The day, in UTC, of the time in this column: answered as its first moment. Null is a day of its own.
+    Day(Name),
 }
 
 /// One part of an order. Nulls come first ascending and last descending.
@@ -67,12 +79,31 @@ pub struct Rows {
     /// How many rows pass the filter, whatever the window and the order, or [`Query::count`] where there are more; only where
     /// asked for.
     pub total: Option<u64>,
+    /// The groups that [`Query::group_by`] asks for, those that have a row, in the order of their values.
+    pub groups: Vec<Group>,
+}
+
+/// Rows that are alike in what they are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
+    /// A value for each part of [`Query::group_by`].
+    pub values: Vec<Value>,
+    /// How many rows there are; at least one.
+    pub count: u64,
 }
 
 impl Query {
     /// All rows of a table that pass.
     pub fn of(table: &'static Table, filter: Predicate) -> Self {
-        Self { table, filter, order: Vec::new(), beside: None, window: Window::default(), count: 0 }
+        Self {
+            table,
+            filter,
+            order: Vec::new(),
+            beside: None,
+            window: Window::default(),
+            count: 0,
+            group_by: Vec::new(),
+        }
     }
 
     /// The table whose columns decide the order.
@@ -134,6 +165,37 @@ impl Query {
             }
         }
         Ok(Sorting { parts })
+    }
+
+    /// The parts of [`Query::group_by`], each with the position of its column.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`]: a column that the table does not have, or the day of one that holds no times.
+    pub fn grouping(&self) -> Result<Vec<(usize, &GroupBy)>> {
+        let places = self.group_by.iter().map(|part| {
+            let (name, kind) = match part {
+                GroupBy::Column(name) => (name, None),
+                GroupBy::Day(name) => (name, Some(Kind::Time)),
+            };
+            let at = self.table.position(name)?;
+            kind.is_none_or(|kind| self.table.columns[at].kind == kind).then_some((at, part))
+        });
+        let places: Option<Vec<_>> = places.collect();
+        let unfit = || format!("{} is grouped by what it does not have", self.table.name);
+        places.ok_or_else(|| Error::new(Reason::InvalidInput, unfit()))
+    }
+}
+
+/// Microseconds.
+pub(super) const DAY: i64 = 24 * 3600 * 1_000_000;
+
+impl GroupBy {
+    /// The value that stands for a column's in a group.
+    pub fn value(&self, value: Value) -> Value {
+        match (self, value) {
+            (Self::Day(_), Value::Time(micros)) => Value::Time(micros.saturating_sub(micros.rem_euclid(DAY))),
+            (_, value) => value,
+        }
     }
 }
 

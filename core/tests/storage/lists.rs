@@ -8,7 +8,7 @@ use rolekeep::{
         record::Record,
         user::{User, UserActivity},
     },
-    storage::{Direction, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Window},
+    storage::{Comparison, Direction, GroupBy, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Window},
 };
 use uuid::Uuid;
 
@@ -83,5 +83,54 @@ async fn sto_5_lists_walk_an_index() {
                 assert_eq!(is_entered, plan.contains(")>(?") || plan.contains(")<(?"), "{shown}");
             }
         }
+    }
+}
+
+/// What is counted by groups, and the way in which it is found.
+fn counts() -> Vec<(Query, &'static str)> {
+    let column = |name: &'static str| GroupBy::Column(name.into());
+    let of = |table, filter, group_by| Query { group_by, ..Query::of(table, filter) };
+    let regions = || Predicate::In("region_id".into(), Predicate::set([1, 2].map(|at| Value::Id(Uuid::from_u128(at)))));
+    let kept = || Predicate::equals("status", "deleted").negate();
+    let counted = || Predicate::In("status".into(), Predicate::set(["active", "banned"].map(Value::from)));
+    let since = Predicate::Compare("created_at".into(), Comparison::GreaterOrEqual, Value::Time(0));
+    let seen = || Predicate::equals("region_id", ID);
+    let by_status = || vec![column("status"), column("email_verified")];
+    let by_day = || vec![GroupBy::Day("created_at".into())];
+    vec![
+        (
+            of(User::TABLE, regions().and(kept()), vec![column("region_id")]),
+            "SEARCH users USING INDEX users_by_region_id_created_at (region_id=?)",
+        ),
+        (
+            of(Drone::TABLE, regions(), vec![column("region_id")]),
+            "SEARCH drones USING COVERING INDEX drones_by_region_id_created_at (region_id=?)",
+        ),
+        (
+            of(User::TABLE, counted(), by_status()),
+            "SEARCH users USING COVERING INDEX users_by_status_email_verified_created_at (status=?)",
+        ),
+        (
+            of(User::TABLE, counted().and(seen()), by_status()),
+            "SEARCH users USING INDEX users_by_region_id_created_at (region_id=?)",
+        ),
+        (
+            of(User::TABLE, counted().and(since.clone()), by_day()),
+            "SEARCH users USING COVERING INDEX users_by_status_created_at (status=? AND created_at>?)",
+        ),
+        (
+            of(User::TABLE, counted().and(since).and(seen()), by_day()),
+            "SEARCH users USING INDEX users_by_region_id_created_at (region_id=? AND created_at>?)",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn sto_5_counts_by_groups_enter_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    for (query, line) in counts() {
+        let plan = storage.explain(&query).await.unwrap();
+        assert!(plan.iter().any(|found| found == line), "{:?}: {plan:#?}", query.group_by);
     }
 }

@@ -31,7 +31,7 @@ fn no_row_prints_a_secret() {
         let change = RowChange { id: "1".to_owned(), table: table.name.to_owned(), row: Some(named.collect()) };
         let batch = Batch { base: 0, position: 1, changes: vec![change.clone()] };
         let loaded = Loaded { position: 1, changes: vec![change], ..Loaded::default() };
-        let rows = Rows { rows: vec![row.clone()], total: None };
+        let rows = Rows { rows: vec![row.clone()], ..Rows::default() };
         let texts = [format!("{row:?}"), format!("{rows:?}"), format!("{write:?}"), format!("{batch:?} {loaded:?}")];
         for text in texts {
             assert!(!text.contains(MARK), "{}: {text}", table.name);

@@ -40,3 +40,4 @@ mod shared_token;
 mod sign_ins;
 mod upkeep;
 mod users_in_memory;
+mod views;

@@ -96,7 +96,7 @@ async fn a_sign_in_leaves_what_is_known_of_the_account() {
 
         assert_eq!((seen.version, seen.updated_at), (ada.version, ada.updated_at));
         let change = UpdateUser::new(ada.id).expected_version(ada.version).display_name("Ada");
-        let changed = system.users().update(change).await.unwrap();
+        let changed = system.users().update(change).await.unwrap().user;
         assert_eq!((changed.last_login_at, changed.version), (seen.last_login_at, ada.version + 1));
 
         system.users().delete(DeleteUser::new(ada.id)).await.unwrap();

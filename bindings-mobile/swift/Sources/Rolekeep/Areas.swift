@@ -76,6 +76,16 @@ extension Users {
     }
 }
 
+extension Users {
+    /// All rows of `overviews`, from the first page to the last; `limit` of them are read at a time.
+    public func overviewsAll(input: ListUserOverviews = ListUserOverviews()) -> AllRows<UserOverview> {
+        AllRows { cursor in
+            let page = try await self.overviews(input: ListUserOverviews(role: input.role, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
 extension Sessions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListSessions = ListSessions()) -> AllRows<Session> {
@@ -234,4 +244,9 @@ extension SessionPage: Sequence {
 extension UserPage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[User]> { items.makeIterator() }
+}
+
+extension UserOverviewPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[UserOverview]> { items.makeIterator() }
 }

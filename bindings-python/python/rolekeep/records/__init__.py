@@ -11,12 +11,14 @@ from .common import (
     NewGrant,
     PasskeyOptions,
     Proof,
+    RoleAssignment,
     RoleGrant,
     SignInResult,
     SignInStep,
     TokenAlgorithm,
     Tokens,
     User,
+    UserBrief,
     UserStatus,
 )
 from .errors import (
@@ -35,12 +37,9 @@ from .notices import (
 from .config import (
     AuditDenials,
     IssuerKind,
-    NamesAfterDelete,
-    NamesAfterPurge,
     Registration,
     SecondFactor,
     TrustedIssuer,
-    UsernameProfile,
 )
 from .sql import (
     FilteredRows,
@@ -53,16 +52,16 @@ from .sql import (
     TimeStorage,
 )
 from .users import (
-    BulkItem,
-    BulkResult,
+    AssetBrief,
+    ChangedUser,
     ConfirmedRegistration,
+    DailyCount,
+    DroppedAssets,
+    RegionBrief,
     RegisteredUser,
-    StatusAction,
+    UserOverview,
     UserSort,
-)
-from .validate import (
-    AccountValidation,
-    PreferencesValidation,
+    UserStatistics,
 )
 from .preferences import (
     Theme,
@@ -120,7 +119,6 @@ from .roles import (
     DeletedRole,
     NewRoleAssignment,
     Role,
-    RoleAssignment,
     RoleDetails,
 )
 from .permissions import (
@@ -158,8 +156,9 @@ from .regions import (
     RegionStatus,
 )
 from .drones import (
+    ChangedDrone,
     Drone,
-    UserBrief,
+    DroppedUsers,
 )
 from .audit import (
     AuditEntry,
@@ -176,24 +175,25 @@ from .setup import (
 
 __all__ = [
     "AcceptedInvitation",
-    "AccountValidation",
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
+    "AssetBrief",
     "AssignedRole",
     "AssignmentTrace",
     "AuditDenials",
     "AuditEntry",
     "AuditReport",
-    "BulkItem",
-    "BulkResult",
     "Cause",
     "ChainFault",
     "ChangeKind",
     "ChangeOutcome",
+    "ChangedDrone",
+    "ChangedUser",
     "Code",
     "Confirmation",
     "ConfirmedRegistration",
+    "DailyCount",
     "DecisionAnswer",
     "DecisionChange",
     "DeletedPermission",
@@ -201,6 +201,8 @@ __all__ = [
     "Drone",
     "DroneModel",
     "DroneStatus",
+    "DroppedAssets",
+    "DroppedUsers",
     "DryRun",
     "Effect",
     "EffectiveGrant",
@@ -226,8 +228,6 @@ __all__ = [
     "IssuerKind",
     "Jwks",
     "MailChallenge",
-    "NamesAfterDelete",
-    "NamesAfterPurge",
     "NewApiKey",
     "NewGrant",
     "NewInvitationRole",
@@ -247,13 +247,13 @@ __all__ = [
     "PolicyPart",
     "PolicySummary",
     "PolicyValidation",
-    "PreferencesValidation",
     "Problem",
     "Proof",
     "ProposedChange",
     "Reason",
     "RecoveryCodes",
     "Region",
+    "RegionBrief",
     "RegionStatus",
     "RegisteredUser",
     "Registration",
@@ -279,7 +279,6 @@ __all__ = [
     "SqlFilter",
     "SqlKind",
     "SqlParameter",
-    "StatusAction",
     "SupabaseToken",
     "TemporaryPassword",
     "TestOutcome",
@@ -293,9 +292,10 @@ __all__ = [
     "TrustedIssuer",
     "User",
     "UserBrief",
+    "UserOverview",
     "UserPreferences",
     "UserSort",
+    "UserStatistics",
     "UserStatus",
-    "UsernameProfile",
     "Word",
 ]

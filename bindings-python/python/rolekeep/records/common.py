@@ -130,6 +130,30 @@ class Proof(Word):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoleAssignment:
+    """A role that a user holds, in a scope, for a time."""
+
+    user_id: UUID
+    """Who holds it."""
+    role: str
+    """The role's name in the policy."""
+    scope: str
+    """Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`."""
+    valid_from: datetime | None = None
+    """From when, inclusive; `None`: always."""
+    valid_until: datetime | None = None
+    """Until when, exclusive; `None`: for ever."""
+    assigned_by: str
+    """Who assigned it: a user's id, or `system`."""
+    assigned_at: datetime
+    """When it was assigned."""
+    reason: str | None = None
+    """Why it was assigned."""
+    version: int
+    """The row's version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleGrant:
     """A grant of a role."""
 
@@ -255,6 +279,18 @@ class User:
     """When it was deleted."""
     version: int
     """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserBrief:
+    """A short form of a user."""
+
+    username: str | None = None
+    """The name it signs in with."""
+    full_name: str | None = None
+    """The full name."""
+    id: UUID
+    """The user's id."""
 
 
 class UserStatus(Word):

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from .common import DroneModel, DroneStatus
+from .common import DroneModel, DroneStatus, UserBrief
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedDrone:
+    """A drone as it is now, and from whom the change has taken it."""
+
+    drone: Drone
+    """The drone."""
+    dropped: DroppedUsers
+    """Users who may not fly it any more, as it moved to another region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +48,10 @@ class Drone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserBrief:
-    """A short form of a user."""
+class DroppedUsers:
+    """Users from whom an asset was taken."""
 
-    username: str | None = None
-    """The name it signs in with."""
-    full_name: str | None = None
-    """The full name."""
-    id: UUID
-    """The user's id."""
+    users: builtins.list[UserBrief] = field(default_factory=builtins.list)
+    """Those whom the caller may see, by username."""
+    hidden_count: int
+    """How many more there are, whom the caller may not see."""

@@ -5,40 +5,37 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from ._base import Word
-from .common import User
-from .errors import Code, Reason
+from .common import RoleAssignment, User, UserBrief, UserStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BulkItem:
-    """What became of one of many users."""
+class AssetBrief:
+    """A short form of an asset, whatever its kind."""
 
+    kind: str
+    """Its kind: `drone`."""
     id: UUID
-    """The user's id."""
-    is_done: bool
-    """Whether it is as it was to be."""
-    code: Code | None = None
-    """The code of the error where it is not."""
-    reason: Reason | None = None
-    """Its reason."""
-    message: str | None = None
-    """What is wrong, in English."""
+    """Its id; of a drone the drone's."""
+    code: str
+    """A code chosen by the application, such as `drone-001`."""
+    model: str
+    """Its model, in the words of its kind, such as `FlyOS_MQ7`."""
+    status: str
+    """Its status, in the words of its kind, such as `ACTIVE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BulkResult:
-    """What became of many users."""
+class ChangedUser:
+    """An account as it is now, and what the change has taken from its user."""
 
-    done: int
-    """How many were changed, or were already as they were to be."""
-    failed: int
-    """How many were not."""
-    items: builtins.list[BulkItem] = field(default_factory=builtins.list)
-    """What became of each, in the order in which they were named."""
+    user: User
+    """The account."""
+    dropped: DroppedAssets
+    """What the user may not use any more, as it moved to another region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +49,40 @@ class ConfirmedRegistration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DailyCount:
+    """How many there are of one day."""
+
+    day: date
+    """The day, in UTC."""
+    count: int
+    """How many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedAssets:
+    """Assets that were taken from a user."""
+
+    assets: builtins.list[AssetBrief] = field(default_factory=builtins.list)
+    """Those that the caller may see, by code."""
+    hidden_count: int
+    """How many more there are, which the caller may not see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionBrief:
+    """A short form of a region."""
+
+    id: UUID
+    """The region's id."""
+    code: str
+    """A short name chosen by callers, such as `east`."""
+    name: str
+    """The name shown."""
+    area: str | None = None
+    """What it covers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredUser:
     """The answer to who registers."""
 
@@ -61,19 +92,59 @@ class RegisteredUser:
     """Until when the address can be proved; none: the account is there."""
 
 
-class StatusAction(Word):
-    """A change of a status."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserOverview:
+    """An account with what belongs to it, as far as the caller may see that. When its user last signed
+    in, and whom it stands for at other issuers, `users.get` says.
+    """
 
-    ACTIVATE = "activate"
-    """Inactive users sign in again."""
-    DEACTIVATE = "deactivate"
-    """They are switched off."""
-    SUSPEND = "suspend"
-    """They are switched off for a time, or until that is lifted."""
-    BAN = "ban"
-    """They are shut out."""
-    LIFT = "lift"
-    """A suspension or ban is lifted."""
+    id: UUID
+    """The account's id."""
+    username: str | None = None
+    """The name it signs in with, if it has one; unique, whatever the case."""
+    email: str | None = None
+    """The address it signs in with, if it has one; unique, whatever the case."""
+    email_verified: bool
+    """Whether the address was proved."""
+    full_name: str | None = None
+    """The whole name."""
+    display_name: str | None = None
+    """The name shown to others."""
+    first_name: str | None = None
+    """The given name."""
+    last_name: str | None = None
+    """The family name."""
+    phone: str | None = None
+    """The phone number in E.164."""
+    birth_date: date | None = None
+    """The date of birth."""
+    region_id: UUID | None = None
+    """The id of the region it belongs to."""
+    region: RegionBrief | None = None
+    """That region; also `None` if the caller may not see it (`region:read`)."""
+    roles: builtins.list[RoleAssignment] = field(default_factory=builtins.list)
+    """The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its
+    own.
+    """
+    assigned_assets: builtins.list[AssetBrief] = field(default_factory=builtins.list)
+    """The assets assigned to it that the caller may see (`drone:read`), by code."""
+    operators: builtins.list[UserBrief] = field(default_factory=builtins.list)
+    """Other users of its region who are operators of assets there, by username: up to 100, as far as
+    the caller may see both the asset and the user (`user:read`). Where the regions of all users
+    shown have more than 1,000 operators, not all are looked at.
+    """
+    status: UserStatus
+    """Whether it may sign in."""
+    status_reason: str | None = None
+    """Why it is suspended or banned."""
+    suspended_until: datetime | None = None
+    """When a suspension ends by itself; `None`: when it is lifted."""
+    created_at: datetime
+    """When it was created."""
+    updated_at: datetime
+    """When it was last changed."""
+    version: int
+    """Moves by one with every change; give it back as `expected_version` to be told of a lost update."""
 
 
 class UserSort(Word):
@@ -89,3 +160,25 @@ class UserSort(Word):
     """Their family name."""
     LAST_LOGIN = "last_login"
     """When they last signed in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserStatistics:
+    """How many users there are, as far as the caller may list them."""
+
+    total: int
+    """All of them but those who were deleted."""
+    active: int
+    """Who may sign in; those whose suspension has run out are among them."""
+    inactive: int
+    """Who is switched off."""
+    suspended: int
+    """Who is suspended now."""
+    banned: int
+    """Who is shut out."""
+    verified: int
+    """Whose address was proved, whatever the status."""
+    new_users: builtins.list[DailyCount] = field(default_factory=builtins.list)
+    """How many of them were created on each day, in UTC, the oldest first; days on which nobody was,
+    too.
+    """

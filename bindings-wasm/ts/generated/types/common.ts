@@ -102,6 +102,28 @@ export type Proof =
   /** A token of another issuer, for which the account stands. */
   | "external";
 
+/** A role that a user holds, in a scope, for a time. */
+export interface RoleAssignment {
+  /** Who holds it. */
+  readonly userId: string;
+  /** The role's name in the policy. */
+  readonly role: string;
+  /** Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`. */
+  readonly scope: string;
+  /** From when, inclusive; null: always. */
+  readonly validFrom: Date | null;
+  /** Until when, exclusive; null: for ever. */
+  readonly validUntil: Date | null;
+  /** Who assigned it: a user's id, or `system`. */
+  readonly assignedBy: string;
+  /** When it was assigned. */
+  readonly assignedAt: Date;
+  /** Why it was assigned. */
+  readonly reason: string | null;
+  /** The row's version. */
+  readonly version: number;
+}
+
 /** A grant of a role. */
 export interface RoleGrant {
   /** Whether it allows or denies. */
@@ -217,6 +239,16 @@ export interface User {
   readonly deletedAt: Date | null;
   /** Moves by one with every change; give it back as `expectedVersion` to be told of a lost update. */
   readonly version: number;
+}
+
+/** A short form of a user. */
+export interface UserBrief {
+  /** The name it signs in with. */
+  readonly username: string | null;
+  /** The full name. */
+  readonly fullName: string | null;
+  /** The user's id. */
+  readonly id: string;
 }
 
 /** Whether an account may sign in. */

@@ -165,28 +165,6 @@ export interface Role {
   readonly version: number;
 }
 
-/** A role that a user holds, in a scope, for a time. */
-export interface RoleAssignment {
-  /** Who holds it. */
-  readonly userId: string;
-  /** The role's name in the policy. */
-  readonly role: string;
-  /** Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`. */
-  readonly scope: string;
-  /** From when, inclusive; null: always. */
-  readonly validFrom: Date | null;
-  /** Until when, exclusive; null: for ever. */
-  readonly validUntil: Date | null;
-  /** Who assigned it: a user's id, or `system`. */
-  readonly assignedBy: string;
-  /** When it was assigned. */
-  readonly assignedAt: Date;
-  /** Why it was assigned. */
-  readonly reason: string | null;
-  /** The row's version. */
-  readonly version: number;
-}
-
 /** A role, and the permissions that it results in. */
 export interface RoleDetails {
   /** Its name. */

@@ -1,8 +1,9 @@
 //! Changing and deleting drones.
 
 use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
 
-use super::{DroneView, assign::take, assignments_of, target, view};
+use super::{DroneView, UserBrief, assign::take, assignments_of, target, view};
 use crate::{
     model::{
         check::Checks,
@@ -15,13 +16,14 @@ use crate::{
         user::User,
     },
     operations::{
-        Access, Operation,
+        Access, Operation, Visible,
         actor::Actor,
         plan::{Plan, expect_version},
         reads::Reads,
         regions::rename_field,
         rights,
         services::Services,
+        target::TargetRow,
         users::region_named,
     },
 };
@@ -30,7 +32,7 @@ use crate::{
 ///
 /// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
 /// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-/// regions. Errors: `CONFLICT` if `expected_version` is stale.
+/// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateDrone {
@@ -58,6 +60,26 @@ pub struct DeleteDrone {
     pub drone: String,
 }
 
+/// A drone as it is now, and from whom the change has taken it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct ChangedDrone {
+    /// The drone.
+    pub drone: DroneView,
+    /// Users who may not fly it any more, as it moved to another region.
+    pub dropped: DroppedUsers,
+}
+
+/// Users from whom an asset was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct DroppedUsers {
+    /// Those whom the caller may see, by username.
+    pub users: Vec<UserBrief>,
+    /// How many more there are, whom the caller may not see.
+    pub hidden_count: i64,
+}
+
 #[portable_async]
 impl Operation for UpdateDrone {
     type Target = Drone;
@@ -77,7 +99,7 @@ impl Operation for UpdateDrone {
         Ok(UpdateDrone { code, ..self })
     }
 
-    async fn plan(change: &UpdateDrone, before: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
+    async fn plan(change: &UpdateDrone, before: Drone, plan: &mut Plan<'_>) -> Result<ChangedDrone> {
         expect_version(change.expected_version, before.version)?;
         let change = change.clone();
         let mut after = before.clone();
@@ -91,6 +113,7 @@ impl Operation for UpdateDrone {
         };
         let mut assigned = assignments_of(plan, &before).await?;
         view::read_ahead(plan, &before, &assigned, None).await?;
+        let mut dropped = DroppedUsers::default();
         if after.region_id != before.region_id && after.region_id.is_some() {
             let users: Vec<User> = plan.reads().many(assigned.iter().map(|assigned| (assigned.user_id,))).await?;
             let (here, elsewhere): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.region_id == after.region_id);
@@ -98,11 +121,16 @@ impl Operation for UpdateDrone {
             here.into_iter().for_each(|user| plan.check(user));
             plan.read_ahead::<Guard>(elsewhere.iter().map(|user| (Guard::of_user(user.id),)).collect()).await?;
             for user in elsewhere {
+                match plan.may(User::READ, &TargetRow::of(user)).await? {
+                    true => dropped.users.push(user.clone().into()),
+                    false => dropped.hidden_count += 1,
+                }
                 if after.operator_id == Some(user.id) {
                     after.operator_id = None;
                 }
                 take(plan, &mut assigned, user.id).await?;
             }
+            dropped.users.sort();
         }
         if after != before {
             after.updated_at = plan.now;
@@ -111,7 +139,7 @@ impl Operation for UpdateDrone {
             renamed.map_err(|error| rename_field(error, "code"))?;
         }
         let after = plan.update(&before, after);
-        view::one(plan, after, &assigned).await
+        Ok(ChangedDrone { drone: view::one(plan, after, &assigned).await?, dropped })
     }
 }
 

@@ -8,11 +8,11 @@ mod view;
 
 pub use crate::model::drone::{DroneModel, DroneStatus};
 pub use assign::{AssignDrone, ReassignDrone, UnassignDrone};
-pub use change::{DeleteDrone, UpdateDrone};
+pub use change::{ChangedDrone, DeleteDrone, DroppedUsers, UpdateDrone};
 pub use create::CreateDrone;
 pub(super) use create::{NewDrone, insert};
 pub use read::{GetDrone, ListDrones};
-pub use view::{DroneView, UserBrief};
+pub use view::{AssetBrief, DroneView, UserBrief};
 
 use super::{Visible, plan::Plan, reads::Reads, target::find};
 use crate::model::{

@@ -9,8 +9,9 @@ use crate::{
     model::{
         drone::{Drone, DroneAssignment, DroneModel, DroneStatus},
         error::Result,
-        id::{DroneId, RegionId, UserId},
+        id::{AssetId, DroneId, RegionId, UserId},
         predicate::Predicate,
+        record::ResourceRecord,
         time::Time,
         user::User,
         value::Value,
@@ -55,6 +56,22 @@ pub struct UserBrief {
     pub full_name: Option<String>,
     /// The user's id.
     pub id: UserId,
+}
+
+/// A short form of an asset, whatever its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct AssetBrief {
+    /// Its kind: `drone`.
+    pub kind: String,
+    /// Its id; of a drone the drone's.
+    pub id: AssetId,
+    /// A code chosen by the application, such as `drone-001`.
+    pub code: String,
+    /// Its model, in the words of its kind, such as `FlyOS_MQ7`.
+    pub model: String,
+    /// Its status, in the words of its kind, such as `ACTIVE`.
+    pub status: String,
 }
 
 /// Views of drones as stored, in the same order; two queries whatever their number.
@@ -116,5 +133,17 @@ pub(super) async fn one(plan: &Plan<'_>, drone: Drone, assigned: &[DroneAssignme
 impl From<User> for UserBrief {
     fn from(user: User) -> Self {
         Self { id: user.id, username: user.username, full_name: user.full_name }
+    }
+}
+
+impl From<&Drone> for AssetBrief {
+    fn from(drone: &Drone) -> Self {
+        Self {
+            kind: Drone::TYPE.to_owned(),
+            id: AssetId(drone.id.0),
+            code: drone.code.clone(),
+            model: drone.model.as_str().to_owned(),
+            status: drone.status.as_str().to_owned(),
+        }
     }
 }

@@ -4,15 +4,15 @@ use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
-    UserView,
     create::{CreateUser, Fields, not_future},
-    existing, region_named, shown,
+    existing,
+    moved::{ChangedUser, DroppedAssets, drop_drones_elsewhere},
+    region_named, shown,
 };
 use crate::{
     model::{
         check::{Checks, Invalid, wrong},
         decode::FieldCode,
-        drone::{Drone, DroneAssignment},
         error::{Error, Reason, Result},
         id::UserId,
         identity::Identity,
@@ -71,7 +71,7 @@ pub struct UpdateUser {
     pub phone: Patch<String>,
     /// The date of birth.
     pub birth_date: Patch<Date>,
-    /// The region, by id or code. Drones of another region are taken from the user.
+    /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
     pub region: Patch<String>,
 }
 
@@ -169,9 +169,9 @@ impl Operation for UpdateUser {
         })
     }
 
-    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
-        let user = change.plan(before, plan).await?;
-        shown(plan, user).await
+    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<ChangedUser> {
+        let (user, dropped) = change.plan(before, plan).await?;
+        Ok(ChangedUser { user: shown(plan, user).await?, dropped })
     }
 }
 
@@ -224,14 +224,14 @@ impl Operation for ReplaceUser {
         })
     }
 
-    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<UserView> {
-        let user = change.plan(before, plan).await?;
-        shown(plan, user).await
+    async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<ChangedUser> {
+        let (user, dropped) = change.plan(before, plan).await?;
+        Ok(ChangedUser { user: shown(plan, user).await?, dropped })
     }
 }
 
 impl ValidChange {
-    async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {
+    async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<(User, DroppedAssets)> {
         administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
         let region_id = match &self.region {
@@ -253,7 +253,7 @@ impl ValidChange {
             ..old
         };
         if after == before {
-            return Ok(before);
+            return Ok((before, DroppedAssets::default()));
         }
         let has_moved = unprove_moved(&before, &mut after);
         after.updated_at = plan.now;
@@ -278,13 +278,14 @@ impl ValidChange {
         plan.rename("email", before.email.as_deref(), after.email.as_deref(), before.id).await?;
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
         notices::tell_of_username(plan, notices::tell_of_either, &before, &after).await?;
-        if after.region_id != before.region_id {
-            drop_drones_elsewhere(&after, plan).await?;
-        }
+        let dropped = match after.region_id != before.region_id {
+            true => drop_drones_elsewhere(&after, plan).await?,
+            false => DroppedAssets::default(),
+        };
         if has_moved && plan.actor.user_id() != Some(before.id) {
             redirect(plan, &before, &after).await?;
         }
-        Ok(plan.update(&before, after))
+        Ok((plan.update(&before, after), dropped))
     }
 }
 
@@ -331,25 +332,5 @@ async fn require_identity(user: UserId, plan: &mut Plan<'_>) -> Result<()> {
         return Err(wrong("email", FieldCode::NotClearable, message));
     };
     plan.check(identity);
-    Ok(())
-}
-
-/// A user may fly drones of its own region, and those of none; a move takes the others away (FLT-4).
-async fn drop_drones_elsewhere(user: &User, plan: &mut Plan<'_>) -> Result<()> {
-    let assigned: Vec<DroneAssignment> = plan.reads().of_user(user.id).await?;
-    let drones: Vec<Drone> = plan.reads().many(assigned.iter().map(|assigned| (assigned.drone_id,))).await?;
-    for drone in drones {
-        if drone.region_id.is_none() || drone.region_id == user.region_id {
-            // A drone that stays must not be moving away.
-            plan.check(&drone);
-            continue;
-        }
-        if let Some(assignment) = assigned.iter().find(|assigned| assigned.drone_id == drone.id) {
-            plan.follow_delete(assignment);
-        }
-        if drone.operator_id == Some(user.id) {
-            plan.follow(Some(&drone.clone()), Drone { operator_id: None, updated_at: plan.now, ..drone });
-        }
-    }
     Ok(())
 }

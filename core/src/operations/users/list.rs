@@ -22,38 +22,49 @@ use crate::{
     storage::{Direction, Order, Query, Window},
 };
 
-/// Lists the users that the caller may see, newest first unless said otherwise.
-///
-/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
-#[derive(Clone, Debug, Input, Describe)]
-#[non_exhaustive]
-pub struct ListUsers {
-    /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
-    pub role: Option<String>,
-    /// Only users of this status.
-    pub status: Option<UserStatus>,
-    /// Only users of this region, by id or code.
-    pub region: Option<String>,
-    /// Only users whose address was proved, or not.
-    pub verified: Option<bool>,
-    /// Only users created then or later.
-    pub created_from: Option<Time>,
-    /// Only users created before.
-    pub created_until: Option<Time>,
-    /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
-    pub search: Option<String>,
-    /// What to sort by; `created` if not given.
-    pub sort: Option<UserSort>,
-    /// Largest first; true if neither this nor `sort` is given.
-    pub descending: Option<bool>,
-    /// The page's number, from 1.
-    pub page: Option<u32>,
-    /// The page size, 1 to 100; 20 if not given.
-    pub limit: Option<u32>,
-    /// A page's `next_cursor`, instead of `page`.
-    pub cursor: Option<String>,
-    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
-    pub total_up_to: Option<u32>,
+/// Declares the input of a list of users: what users are chosen and sorted by is the same in each.
+macro_rules! user_list {
+    ($(#[$about:meta])* $name:ident) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Input, Describe)]
+        #[non_exhaustive]
+        pub struct $name {
+            /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+            pub role: Option<String>,
+            /// Only users of this status.
+            pub status: Option<UserStatus>,
+            /// Only users of this region, by id or code.
+            pub region: Option<String>,
+            /// Only users whose address was proved, or not.
+            pub verified: Option<bool>,
+            /// Only users created then or later.
+            pub created_from: Option<Time>,
+            /// Only users created before.
+            pub created_until: Option<Time>,
+            /// Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+            pub search: Option<String>,
+            /// What to sort by; `created` if not given.
+            pub sort: Option<UserSort>,
+            /// Largest first; true if neither this nor `sort` is given.
+            pub descending: Option<bool>,
+            /// The page's number, from 1.
+            pub page: Option<u32>,
+            /// The page size, 1 to 100; 20 if not given.
+            pub limit: Option<u32>,
+            /// A page's `next_cursor`, instead of `page`.
+            pub cursor: Option<String>,
+            /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+            pub total_up_to: Option<u32>,
+        }
+    };
+}
+pub(super) use user_list;
+
+user_list! {
+    /// Lists the users that the caller may see, newest first unless said otherwise.
+    ///
+    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
+    ListUsers
 }
 
 /// What a list of users is sorted by.
@@ -93,6 +104,28 @@ impl Operation for ListUsers {
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
+        self.checked()
+    }
+
+    async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserView>> {
+        let (mut page, _) = valid.page(plan).await?;
+        // Known already where they gave the order.
+        let activities: Vec<UserActivity> = plan.reads().many(page.items.iter().map(|user| (user.id,))).await?;
+        let activities: HashMap<_, _> = activities.iter().map(|activity| (activity.user_id, activity)).collect();
+        let mut identities = identity::of_users(plan, page.items.iter().map(|user| user.id)).await?;
+        let view = |user: User| {
+            let activity = activities.get(&user.id).copied();
+            let identities = identities.remove(&user.id).unwrap_or_default();
+            UserView::of(user, identities, activity)
+        };
+        let items = std::mem::take(&mut page.items).into_iter().map(view).collect();
+        Ok(page.with_items(items))
+    }
+}
+
+impl ListUsers {
+    /// What is asked for, or all that is wrong with it.
+    pub(super) fn checked(self) -> Result<ValidList> {
         let mut checks = Checks::default();
         let page = self.page_request();
         page.check(&mut checks);
@@ -124,59 +157,70 @@ impl Operation for ListUsers {
         let order = Order { column: column.into(), direction };
         Ok(ValidList { page, filter, role: self.role, region: self.region, sort, order, is_deleted: deleted })
     }
+}
 
-    async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserView>> {
-        let mut filter = valid.filter.clone();
-        if let Some(region) = &valid.region {
+impl ValidList {
+    /// The page of users that is asked for, and what was read of their roles on the way.
+    pub(super) async fn page(&self, plan: &Plan<'_>) -> Result<(Page<User>, Holders)> {
+        let mut holders = Holders::default();
+        let mut filter = self.filter.clone();
+        if let Some(region) = &self.region {
             filter = filter.and(regions::filter(plan, region).await?);
         }
-        if let Some(role) = &valid.role {
+        if let Some(role) = &self.role {
             if let Err(problem) = plan.rules().role(role)
                 && plan.may_everywhere("policy:read")?
             {
                 return Err(wrong("role", FieldCode::NotFound, problem.message()));
             }
-            filter = filter.and(holders(plan, role).await?);
+            let (of_role, known) = Holders::of(plan, role).await?;
+            (filter, holders) = (filter.and(of_role), known);
         }
-        let order = vec![valid.order.clone()];
-        let beside = (valid.sort == UserSort::LastLogin).then_some(UserActivity::TABLE);
+        let order = vec![self.order.clone()];
+        let beside = (self.sort == UserSort::LastLogin).then_some(UserActivity::TABLE);
         let mut visible = plan.visible("user:list")?;
-        if valid.is_deleted {
+        if self.is_deleted {
             visible = visible.and(plan.visible("user:restore")?);
         }
         let query = Query { order, beside, ..Query::of(User::TABLE, visible.and(filter)) };
-        let mut page: Page<User> = listing::page_of(plan, &valid.page, query).await?;
-        // Known already where they gave the order.
-        let activities: Vec<UserActivity> = plan.reads().many(page.items.iter().map(|user| (user.id,))).await?;
-        let activities: HashMap<_, _> = activities.iter().map(|activity| (activity.user_id, activity)).collect();
-        let mut identities = identity::of_users(plan, page.items.iter().map(|user| user.id)).await?;
-        let view = |user: User| {
-            let activity = activities.get(&user.id).copied();
-            let identities = identities.remove(&user.id).unwrap_or_default();
-            UserView::of(user, identities, activity)
-        };
-        let items = std::mem::take(&mut page.items).into_iter().map(view).collect();
-        Ok(page.with_items(items))
+        Ok((listing::page_of(plan, &self.page, query).await?, holders))
     }
 }
 
 /// So many are found faster one by one than by going through all users.
 const FEW_HOLDERS: u64 = 1_000;
 
-/// The users who hold a role, as far as the caller may see that.
-async fn holders(plan: &Plan<'_>, role: &str) -> Result<Predicate> {
-    let visible = plan.visible(RoleAssignment::READ)?;
-    let are_all_seen = visible == Predicate::Always;
-    let held = visible.and(Predicate::equals("role", role));
-    let limit = are_all_seen.then_some(FEW_HOLDERS + 1);
-    let query = Query { window: Window { limit, ..Window::default() }, ..Query::of(RoleAssignment::TABLE, held) };
-    let found: Vec<RoleAssignment> = plan.reads().query(&query).await?;
-    if are_all_seen && found.len() as u64 > FEW_HOLDERS {
-        // Of those who are gone through in order many hold it.
-        let [table, from, own, to] = [RoleAssignment::TABLE.name, "user_id", "id", "role"].map(Into::into);
-        let link = Link { table, from, own, to, is_common: true };
-        return Ok(Predicate::Linked(link, Predicate::set([Value::from(role)])));
+/// Those who hold a role, as far as the caller may see that.
+pub(super) struct Holders {
+    /// Which assignments were all read.
+    pub(super) read: Predicate,
+    /// These.
+    pub(super) found: Vec<RoleAssignment>,
+}
+
+impl Default for Holders {
+    fn default() -> Self {
+        Self { read: Predicate::Never, found: Vec::new() }
     }
-    let ids = found.into_iter().map(|assignment| Value::Id(assignment.user_id.0));
-    Ok(Predicate::In("id".into(), Predicate::set(ids)))
+}
+
+impl Holders {
+    /// The users who hold a role, and their assignments unless there are many.
+    async fn of(plan: &Plan<'_>, role: &str) -> Result<(Predicate, Self)> {
+        let visible = plan.visible(RoleAssignment::READ)?;
+        let are_all_seen = visible == Predicate::Always;
+        let held = visible.and(Predicate::equals("role", role));
+        let limit = are_all_seen.then_some(FEW_HOLDERS + 1);
+        let window = Window { limit, ..Window::default() };
+        let query = Query { window, ..Query::of(RoleAssignment::TABLE, held.clone()) };
+        let found: Vec<RoleAssignment> = plan.reads().query(&query).await?;
+        if are_all_seen && found.len() as u64 > FEW_HOLDERS {
+            // Of those who are gone through in order many hold it.
+            let [table, from, own, to] = [RoleAssignment::TABLE.name, "user_id", "id", "role"].map(Into::into);
+            let link = Link { table, from, own, to, is_common: true };
+            return Ok((Predicate::Linked(link, Predicate::set([Value::from(role)])), Self::default()));
+        }
+        let ids = Predicate::set(found.iter().map(|assignment| Value::Id(assignment.user_id.0)));
+        Ok((Predicate::In("id".into(), ids), Self { read: held, found }))
+    }
 }

@@ -66,6 +66,7 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         queries::orders_and_windows,
         queries::pages_add_up,
         queries::rows_in_the_order_of_another_table,
+        queries::groups_are_counted,
         queries::unfit_windows_are_refused,
         queries::big_sets,
         queries::many_alternatives,

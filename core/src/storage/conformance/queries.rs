@@ -1,5 +1,7 @@
 //! Cases about reading: every answer is compared with the evaluator's.
 
+use std::collections::BTreeMap;
+
 use super::{Outcome, Problem, records::*, same, samples};
 use crate::{
     model::{
@@ -9,7 +11,7 @@ use crate::{
         user::UserActivity,
         value::Value,
     },
-    storage::{Direction, Order, Query, Storage, Window, Write},
+    storage::{Direction, Group, GroupBy, Order, Query, Storage, Window, Write},
 };
 
 pub(super) async fn predicates_agree_with_the_evaluator(storage: &impl Storage) -> Outcome {
@@ -122,6 +124,73 @@ pub(super) async fn rows_in_the_order_of_another_table(storage: &impl Storage) -
                 same(&shown, found.total, Some(total))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+pub(super) async fn groups_are_counted(storage: &impl Storage) -> Outcome {
+    let (mut items, ties) = fill(storage).await?;
+    // The first and last moments of days, before 1970 and after.
+    let moments = [-DAY - 1, -DAY, -1, DAY - 1, DAY, 2 * DAY - 1, 20_000 * DAY + 7];
+    let moment = |(number, at): (u128, &i64)| Item { at: time(*at), ..Item::new(1_000 + number, "a moment") };
+    let mut days: Vec<Item> = (0..).zip(&moments).map(moment).collect();
+    storage.commit(&change_set(2, days.iter_mut().map(Write::insert).collect())).await?;
+    items.extend(days.iter().map(Record::to_row));
+    let column = |name: &'static str| GroupBy::Column(name.into());
+    let day = |name: &'static str| GroupBy::Day(name.into());
+    let all = Item::TABLE.columns.iter().map(|each| vec![column(each.name)]);
+    let more = [
+        vec![column("flag"), column("seen")],
+        vec![column("owner"), column("rank"), column("flag")],
+        vec![day("at")],
+        vec![day("until")],
+        vec![column("flag"), day("until"), day("at")],
+    ];
+    let link = Link {
+        table: Tie::TABLE.name.into(),
+        from: "item".into(),
+        own: "id".into(),
+        to: "tag".into(),
+        is_common: false,
+    };
+    let filters = [
+        Predicate::Always,
+        Predicate::Never,
+        Predicate::equals("flag", true).negate(),
+        Predicate::In("owner".into(), Predicate::set([1, 3].map(|number| Value::Id(id(number).0)))),
+        Predicate::Linked(link, Predicate::set(["red"].map(Value::from))),
+    ];
+    for group_by in all.chain(more) {
+        for filter in &filters {
+            let query = Query::of(Item::TABLE, filter.clone());
+            let mut wanted: BTreeMap<Vec<Value>, u64> = BTreeMap::new();
+            for row in samples::expected(&query, &items, &ties).0 {
+                let value = |part: &GroupBy| {
+                    let (GroupBy::Column(name) | GroupBy::Day(name)) = part;
+                    let value = Item::TABLE.position(name).map_or(Value::Null, |at| row.0[at].clone());
+                    match (part, value) {
+                        (GroupBy::Day(_), Value::Time(micros)) => Value::Time(micros.div_euclid(DAY) * DAY),
+                        (_, value) => value,
+                    }
+                };
+                *wanted.entry(group_by.iter().map(value).collect()).or_default() += 1;
+            }
+            let wanted: Vec<Group> = wanted.into_iter().map(|(values, count)| Group { values, count }).collect();
+            // The groups are the whole answer, whatever else is asked for.
+            let window = Window { after: None, skip: 1, limit: Some(2) };
+            let query = Query { group_by: group_by.clone(), count: 3, window, ..query };
+            let found = storage.query(&query).await?;
+            same(&format!("{group_by:?} {filter:?}"), found.groups, wanted)?;
+            same("beside groups", (found.rows, found.total), (Vec::new(), None))?;
+        }
+    }
+    for unfit in [column("nowhere"), day("nowhere"), day("rank"), day("name")] {
+        let query = Query { group_by: vec![column("flag"), unfit], ..Query::of(Item::TABLE, Predicate::Always) };
+        let reason = storage.query(&query).await.err().map(|error| error.reason());
+        same(&format!("{query:?}"), reason, Some(Reason::InvalidInput))?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! How a query finds its rows in memory: by the key or an index where the filter or the order allow it.
 
-use std::{collections::BTreeSet, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use super::{
     packed::Part,
@@ -14,10 +17,13 @@ use crate::{
         record::Row,
         value::Value,
     },
-    storage::{Direction, Query, Rows, Sorting},
+    storage::{Direction, Group, Query, Rows, Sorting},
 };
 
 pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
+    if !query.group_by.is_empty() {
+        return groups(state, query);
+    }
     if let Some(beside) = query.beside {
         return run_beside(state, query, state.table(beside)?);
     }
@@ -25,7 +31,7 @@ pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
     let sorting = query.sorting()?;
     let filter = Filter::new(state, table, &query.filter);
     if filter.is_never() {
-        return Ok(Rows { rows: Vec::new(), total: (query.count > 0).then_some(0) });
+        return Ok(Rows { total: (query.count > 0).then_some(0), ..Rows::default() });
     }
     // Counting looks at the rows that pass; if they are few, the page is cut from them.
     let most = usize::try_from(query.count).unwrap_or(usize::MAX);
@@ -42,7 +48,22 @@ pub(super) fn run(state: &State, query: &Query) -> Result<Rows> {
         (Some(rows), _) => cut(&sorting, rows.into_iter().filter(wanted).collect(), skip, limit),
         (None, None) => cut(&sorting, filter.candidates().filter(wanted).collect(), skip, limit),
     };
-    Ok(Rows { rows, total })
+    Ok(Rows { rows, total, ..Rows::default() })
+}
+
+/// Rows that pass, counted by groups.
+fn groups(state: &State, query: &Query) -> Result<Rows> {
+    let parts = query.grouping()?;
+    let filter = Filter::new(state, state.table(query.table)?, &query.filter);
+    let mut counts: BTreeMap<Vec<Value>, u64> = BTreeMap::new();
+    if !filter.is_never() {
+        for row in filter.candidates() {
+            let values = parts.iter().map(|(at, part)| part.value(row.value(*at))).collect();
+            *counts.entry(values).or_default() += 1;
+        }
+    }
+    let groups = counts.into_iter().map(|(values, count)| Group { values, count }).collect();
+    Ok(Rows { groups, ..Rows::default() })
 }
 
 /// In the order of another table's rows: those are gone through, unless few rows of the table itself come into question.
@@ -70,7 +91,7 @@ fn run_beside(state: &State, query: &Query, beside: &TableRows) -> Result<Rows> 
             places.iter().filter_map(whole).collect()
         }
     };
-    Ok(Rows { rows, total })
+    Ok(Rows { rows, total, ..Rows::default() })
 }
 
 /// So many rows are sorted faster than found in order.

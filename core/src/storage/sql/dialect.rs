@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::{SqlDialect, SqlValue};
 use crate::{
     model::{record::Key, value::Value},
-    storage::Direction,
+    storage::{Direction, query::DAY},
 };
 
 /// A database's way of speaking SQL.
@@ -51,6 +51,16 @@ impl Dialect {
     pub(super) fn unindexed(self, column: Expr) -> Expr {
         match self {
             Dialect::Sqlite => Expr::cust_with_expr("+?", column),
+        }
+    }
+
+    /// The first moment of the day of a time, also of one before 1970.
+    pub(super) fn day(self, time: Expr) -> Expr {
+        match self {
+            Dialect::Sqlite => {
+                let rest = format!("? - (? % {DAY} + {DAY}) % {DAY}");
+                Expr::cust_with_exprs(rest, [time.clone(), time])
+            }
         }
     }
 

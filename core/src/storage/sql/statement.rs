@@ -17,7 +17,7 @@ use crate::{
         record::{Key, Row, Table},
         value::Value,
     },
-    storage::{Direction, Query, Window, Write},
+    storage::{Direction, GroupBy, Query, Window, Write},
 };
 
 /// Parameters that stand beside those of a filter, at most.
@@ -118,6 +118,21 @@ pub(in crate::storage) fn count(dialect: Dialect, tables: &Tables, query: &Query
     filter(dialect, tables, query, &mut select)?;
     let counted = select.limit(most.unsigned_abs()).take();
     Ok(dialect.select(all.clone().from_subquery(counted, "counted")))
+}
+
+/// How many rows pass a query's filter in each group, in any order: the values of the group, then the number.
+pub(in crate::storage) fn groups(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
+    let mut select = Sql::select();
+    for (at, part) in query.grouping()? {
+        let column = Expr::col((query.table.name, query.table.columns[at].name));
+        let value = match part {
+            GroupBy::Column(_) => column,
+            GroupBy::Day(_) => dialect.day(column),
+        };
+        select.expr(value.clone()).add_group_by([value]);
+    }
+    filter(dialect, tables, query, select.expr(Expr::cust("COUNT(*)")).from(query.table.name))?;
+    Ok(dialect.select(&select))
 }
 
 /// The rows with these keys, in any order.

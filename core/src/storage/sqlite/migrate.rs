@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0023_preferences.sql"),
     include_str!("../../../migrations/sqlite/0024_rows_of_one.sql"),
     include_str!("../../../migrations/sqlite/0025_deleted_users.sql"),
+    include_str!("../../../migrations/sqlite/0026_user_statistics.sql"),
 ];
 
 /// The table that says which of them a file has seen.

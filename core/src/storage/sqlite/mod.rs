@@ -78,7 +78,10 @@ impl SqliteStorage {
     #[cfg(feature = "testing")]
     pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
         use sqlx::Row as _;
-        let (sql, values) = statement::page(DIALECT, &self.tables, query)?.first;
+        let (sql, values) = match query.group_by.is_empty() {
+            true => statement::page(DIALECT, &self.tables, query)?.first,
+            false => statement::groups(DIALECT, &self.tables, query)?,
+        };
         let statement = (format!("EXPLAIN QUERY PLAN {sql}"), values);
         let mut reader = self.connections.reader().await?;
         let rows = rows::fetch(reader.get()?, statement).await;
@@ -119,6 +122,13 @@ impl Storage for SqliteStorage {
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.known(query.table)?;
         self.known(query.ordering())?;
+        if !query.group_by.is_empty() {
+            let statement = statement::groups(DIALECT, &self.tables, query)?;
+            let mut reader = self.connections.reader().await?;
+            let found = rows::fetch(reader.get()?, statement).await;
+            let groups = rows::groups(query, &reader.settle(found)?)?;
+            return Ok(Rows { groups, ..Rows::default() });
+        }
         let page = statement::page(DIALECT, &self.tables, query)?;
         let mut reader = self.connections.reader().await?;
         let is_enough = |found: &[SqliteRow]| {
@@ -129,7 +139,8 @@ impl Storage for SqliteStorage {
             let found = rows::fetch(reader.get()?, page.first.clone()).await;
             let found = reader.settle(found)?;
             if is_enough(&found) {
-                return Ok(Rows { rows: rows::answered(query, &page, &found)?, total: None });
+                let rows = rows::answered(query, &page, &found)?;
+                return Ok(Rows { rows, ..Rows::default() });
             }
         }
         let count = if query.count > 0 { Some(statement::count(DIALECT, &self.tables, query)?) } else { None };
@@ -137,7 +148,7 @@ impl Storage for SqliteStorage {
         let number = |total: Option<i64>| total.and_then(|total| total.try_into().ok()).unwrap_or_default();
         if let (Some(0), Some(count)) = (query.window.limit, &count) {
             let total = rows::number(connection, count.clone()).await;
-            return Ok(Rows { rows: Vec::new(), total: Some(number(reader.settle(total)?)) });
+            return Ok(Rows { total: Some(number(reader.settle(total)?)), ..Rows::default() });
         }
         let whole = async {
             // In one transaction, so that all is of one moment.
@@ -155,7 +166,7 @@ impl Storage for SqliteStorage {
         };
         let whole = whole.await;
         let (found, total) = reader.settle(whole)?;
-        Ok(Rows { rows: rows::answered(query, &page, &found)?, total: total.map(number) })
+        Ok(Rows { rows: rows::answered(query, &page, &found)?, total: total.map(number), ..Rows::default() })
     }
 
     async fn position(&self) -> Result<u64> {

@@ -16,7 +16,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        Query,
+        Group, Query,
         change_set::kind_of,
         sql::{dialect::Statement, statement::Page},
     },
@@ -81,6 +81,24 @@ pub(super) fn answered(query: &Query, page: &Page, rows: &[SqliteRow]) -> Result
     let limit = query.window.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
     let rows = rows.iter().skip(page.skip.try_into().unwrap_or(usize::MAX)).take(limit);
     rows.map(|row| decode(std::iter::once(query.table).chain(query.beside), row)).collect()
+}
+
+/// The groups of a query.
+pub(super) fn groups(query: &Query, rows: &[SqliteRow]) -> Result<Vec<Group>> {
+    let table = query.table;
+    let parts: Vec<_> = query.grouping()?.into_iter().map(|(at, _)| &table.columns[at]).collect();
+    let group = |row: &SqliteRow| -> Result<Group, Corrupt> {
+        let values = parts
+            .iter()
+            .enumerate()
+            .map(|(at, column)| value(row, at, column).ok_or(Corrupt { table: table.name, column: column.name }));
+        let values = values.collect::<Result<_, _>>()?;
+        let count = row.try_get::<i64, _>(parts.len()).ok().and_then(|count| count.try_into().ok());
+        Ok(Group { values, count: count.unwrap_or_default() })
+    };
+    let mut groups: Vec<Group> = rows.iter().map(group).collect::<Result<_, _>>()?;
+    groups.sort_unstable();
+    Ok(groups)
 }
 
 fn decode(tables: impl IntoIterator<Item = &'static Table>, row: &SqliteRow) -> Result<Row, Corrupt> {

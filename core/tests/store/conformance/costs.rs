@@ -233,7 +233,17 @@ async fn costs_are_as_written() {
     let twice: Vec<_> = costs.iter().filter(|(_, cost)| is_fault(cost)).collect();
     let twice: Vec<_> = twice.into_iter().map(|(name, cost)| format!("{name}: {}", cost.twice.join(", "))).collect();
     assert!(twice.is_empty(), "rows are read twice:\n{}", twice.join("\n"));
-    assert!(costs["drones.assign"].reads <= 4, "drones.assign: {} reads", costs["drones.assign"].reads);
+    // Of overviews one more where a list is of a role's holders.
+    let most = [
+        ("drones.assign", 4),
+        ("regions.list", 3),
+        ("users.overview", 6),
+        ("users.overviews", 7),
+        ("users.statistics", 3),
+    ];
+    for (name, most) in most {
+        assert!(costs[name].reads <= most, "{name}: {} reads", costs[name].reads);
+    }
     assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "docs/costs.md is stale: UPDATE_SNAPSHOTS=1");
     plans::each_finds_its_rows_by_an_index().await;
 }

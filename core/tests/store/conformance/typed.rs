@@ -33,7 +33,8 @@ macro_rules! typed {
 typed! {
     users {
         register(RegisterUser), confirm_registration(ConfirmRegistration), create(CreateUser), get(GetUser),
-        find(FindUser), me(), list(ListUsers), update(UpdateUser),
+        find(FindUser), me(), list(ListUsers), overview(GetUserOverview), overviews(ListUserOverviews),
+        statistics(GetUserStatistics), update(UpdateUser),
         replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser), restore(RestoreUser),
         purge(PurgeUser), set_status_many(SetStatuses), delete_many(DeleteUsers),

@@ -154,7 +154,8 @@ impl World {
         let victim = &self.victim;
         match operation {
             "users.create" => json!({"email": "new@example.org", "username": "new_one"}),
-            "users.get" | "users.deactivate" | "users.suspend" | "users.ban" | "users.grant_admin" | "users.delete" => {
+            "users.get" | "users.overview" | "users.deactivate" | "users.suspend" | "users.ban"
+            | "users.grant_admin" | "users.delete" => {
                 json!({ "id": victim })
             }
             "users.revoke_admin" => json!({ "id": victim }),
@@ -164,7 +165,8 @@ impl World {
             "users.activate" => json!({ "id": self.inactive }),
             "users.lift" => json!({ "id": self.suspended }),
             "users.find" => json!({"username": "victim"}),
-            "users.list" => json!({"search": "victim", "role": "moderator", "region": "east"}),
+            "users.list" | "users.overviews" => json!({"search": "victim", "role": "moderator", "region": "east"}),
+            "users.statistics" => json!({"days": 7}),
             "users.update" => json!({"id": victim, "full_name": "Somebody Else", "region": null}),
             "users.replace" => json!({"id": victim, "email": "other@example.org"}),
             "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),

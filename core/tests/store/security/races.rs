@@ -201,7 +201,7 @@ async fn sec_6_who_changes_itself_while_another_does_is_planned_again() {
     storage.before_next_read(async move {
         system.users().update(UpdateUser::new(id).first_name("Mia")).await.unwrap();
     });
-    let after = me.users().update(UpdateUser::new(id).last_name("Moss")).await.unwrap();
+    let after = me.users().update(UpdateUser::new(id).last_name("Moss")).await.unwrap().user;
     assert!(storage.has_acted());
     assert_eq!((after.first_name.as_deref(), after.last_name.as_deref()), (Some("Mia"), Some("Moss")));
 }

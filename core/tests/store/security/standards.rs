@@ -114,7 +114,7 @@ async fn v7_5_1_an_address_is_changed_by_who_has_just_proved_who_it_is() {
     assert_eq!(vouched.users().update(change()).await.unwrap_err().reason(), Reason::StepUpRequired);
     let proved = me.sessions().step_up(StepUp::new(PASSWORD)).await.unwrap();
     let me = um.authenticate(proved.access_token.expose(), RequestContext::default()).await.unwrap();
-    assert_eq!(me.users().update(change()).await.unwrap().email.as_deref(), Some("mia@example.com"));
+    assert_eq!(me.users().update(change()).await.unwrap().user.email.as_deref(), Some("mia@example.com"));
 }
 
 /// A week without use ends a session, and thirty days end it however much it is used; a proof begins both anew.

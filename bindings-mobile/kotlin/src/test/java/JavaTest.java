@@ -78,7 +78,7 @@ class JavaTest {
             var login = um.login("ada@example.org", "correct horse battery ada", new RequestContext("192.0.2.1", "Test", null, null, null, Map.of())).done();
             var signedIn = um.authenticate(login.getAccessToken());
             assertEquals("192.0.2.1", signedIn.sessions().list().getItems().get(0).getIp());
-            var named = users.update(new UpdateUserBuilder(ada.getId()).displayName(new StringPatch.Set("Ada")).build());
+            var named = users.update(new UpdateUserBuilder(ada.getId()).displayName(new StringPatch.Set("Ada")).build()).getUser();
             assertEquals("Ada", named.getDisplayName());
             assertEquals(1, users.list(new ListUsersBuilder().limit(5L).build()).getItems().size());
             assertEquals(1, users.list().getItems().size());

@@ -41,8 +41,8 @@ class FaceTest {
         val me = um.actingAsIdentity("staff", "17")
         assertTrue(me.can("document:edit"))
         assertEquals(ada.id, um.system().users.find(FindUser(identity = identity)).id)
-        assertEquals("ada@example.org", um.system().users.update(UpdateUser(ada.id, email = StringPatch.Set("ada@example.org"))).email)
-        assertNull(um.system().users.update(UpdateUser(ada.id, email = StringPatch.Clear)).email)
+        assertEquals("ada@example.org", um.system().users.update(UpdateUser(ada.id, email = StringPatch.Set("ada@example.org"))).user.email)
+        assertNull(um.system().users.update(UpdateUser(ada.id, email = StringPatch.Clear)).user.email)
         assertFailsWith<RolekeepException.NotFound> { um.actingAsIdentity("staff", "18") }
         assertFailsWith<RolekeepException.Duplicate> { um.system().users.create(CreateUser(identity = identity)) }
         val wrong = assertFailsWith<RolekeepException.Validation> { um.actingAsIdentity("the staff", "") }
@@ -63,7 +63,7 @@ class FaceTest {
         val login = um.login("ada", "correct horse battery ada", RequestContext(ip = "192.0.2.1", userAgent = "Test")).done()
         val me = um.authenticate(login.accessToken, RequestContext(ip = "192.0.2.1"))
         assertEquals("192.0.2.1", me.sessions.list().items.single().ip)
-        val changed = um.system().users.update(UpdateUser(ada.id, username = StringPatch.Clear, displayName = StringPatch.Set("Ada"), birthDate = DatePatch.Set(born.plusDays(1))))
+        val changed = um.system().users.update(UpdateUser(ada.id, username = StringPatch.Clear, displayName = StringPatch.Set("Ada"), birthDate = DatePatch.Set(born.plusDays(1)))).user
         assertEquals(listOf(null, "Ada", born.plusDays(1)), listOf(changed.username, changed.displayName, changed.birthDate))
         val stale = assertFailsWith<RolekeepException.Conflict> { um.system().users.update(UpdateUser(ada.id, email = StringPatch.Set("x@example.org"), expectedVersion = 1)) }
         assertEquals(Reason.VERSION_STALE, stale.reason)

@@ -10,14 +10,15 @@ from uuid import UUID
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows_async
 from ...records import (
-    BulkResult,
+    ChangedUser,
     ConfirmedRegistration,
     ExternalIdentity,
     Page,
     RegisteredUser,
-    StatusAction,
     User,
+    UserOverview,
     UserSort,
+    UserStatistics,
     UserStatus,
 )
 from .._ffi import AsyncFfi
@@ -59,8 +60,7 @@ class AsyncUsers:
             email: The e-mail address, at most 255 characters.
             password: The password, at least 15 characters unless the configuration says otherwise.
             username: A name to sign in with, unique whatever the case: 3 to 50 letters, digits and
-                underscores, by the setting `username_profile` dots and hyphens too. One that
-                somebody else takes before the address is proved is left out.
+                underscores. One that somebody else takes before the address is proved is left out.
             full_name: The whole name, at most 255 characters.
             display_name: The name shown to others, at most 100 characters.
             first_name: The given name, at most 100 characters.
@@ -126,8 +126,8 @@ class AsyncUsers:
         Args:
             email: The address to sign in with, at most 255 characters; unique, whatever the case.
                 Needed without an `identity`.
-            username: The name to sign in with: 3 to 50 letters, digits and underscores, by the
-                setting `username_profile` dots and hyphens too; unique, whatever the case.
+            username: The name to sign in with: 3 to 50 letters, digits and underscores; unique,
+                whatever the case.
             password: The password, at least 15 characters; none: the user cannot sign in with a
                 password yet. Unless the application itself creates the user, it is temporary: the
                 first sign-in must choose another one.
@@ -307,6 +307,139 @@ class AsyncUsers:
             cursor=cursor,
         ))
 
+    async def overview(
+        self,
+        id: UUID,
+    ) -> UserOverview:
+        """Gets a user with roles, region, assets and operators.
+
+        Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+
+        Args:
+            id: The user's id.
+        """
+        return decode(UserOverview, await self._caller.call("users.overview", {"id": id}))
+
+    async def overviews(
+        self,
+        *,
+        role: str | None = None,
+        status: UserStatus | None = None,
+        region: str | None = None,
+        verified: bool | None = None,
+        created_from: datetime | None = None,
+        created_until: datetime | None = None,
+        search: str | None = None,
+        sort: UserSort | None = None,
+        descending: bool | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        total_up_to: int | None = None,
+    ) -> Page[UserOverview]:
+        """Lists the users that the caller may see as `list` does, each as `overview` shows it.
+
+        Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it
+        allows. Filters, orders and pages are those of `list`.
+
+        Args:
+            role: Only holders of this role (by any scope, now or later), as far as the caller may
+                see that (`role:read`).
+            status: Only users of this status.
+            region: Only users of this region, by id or code.
+            verified: Only users whose address was proved, or not.
+            created_from: Only users created then or later.
+            created_until: Only users created before.
+            search: Words to find in names, username and email; 2 to 100 characters. Words of two
+                letters match word starts.
+            sort: What to sort by; `created` if not given.
+            descending: Largest first; true if neither this nor `sort` is given.
+            page: The page's number, from 1.
+            limit: The page size, 1 to 100; 20 if not given.
+            cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+        """
+        return decode(Page[UserOverview], await self._caller.call("users.overviews", {
+            "role": role,
+            "status": status,
+            "region": region,
+            "verified": verified,
+            "created_from": created_from,
+            "created_until": created_until,
+            "search": search,
+            "sort": sort,
+            "descending": descending,
+            "page": page,
+            "limit": limit,
+            "cursor": cursor,
+            "total_up_to": total_up_to,
+        }))
+
+    def overviews_all(
+        self,
+        *,
+        role: str | None = None,
+        status: UserStatus | None = None,
+        region: str | None = None,
+        verified: bool | None = None,
+        created_from: datetime | None = None,
+        created_until: datetime | None = None,
+        search: str | None = None,
+        sort: UserSort | None = None,
+        descending: bool | None = None,
+        limit: int | None = None,
+        total_up_to: int | None = None,
+    ) -> AsyncIterator[UserOverview]:
+        """All rows of `overviews`, from the first page to the last; `limit` of them are read at a
+        time.
+
+        Args:
+            role: Only holders of this role (by any scope, now or later), as far as the caller may
+                see that (`role:read`).
+            status: Only users of this status.
+            region: Only users of this region, by id or code.
+            verified: Only users whose address was proved, or not.
+            created_from: Only users created then or later.
+            created_until: Only users created before.
+            search: Words to find in names, username and email; 2 to 100 characters. Words of two
+                letters match word starts.
+            sort: What to sort by; `created` if not given.
+            descending: Largest first; true if neither this nor `sort` is given.
+            limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+        """
+        return all_rows_async(lambda cursor: self.overviews(
+            role=role,
+            status=status,
+            region=region,
+            verified=verified,
+            created_from=created_from,
+            created_until=created_until,
+            search=search,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            total_up_to=total_up_to,
+            cursor=cursor,
+        ))
+
+    async def statistics(
+        self,
+        *,
+        days: int | None = None,
+    ) -> UserStatistics:
+        """Counts the users that the caller may list: by status, by whether their address was proved,
+        and new ones by day.
+
+        Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it
+        allows are counted; deleted users never are. The answer is not kept: it is of now.
+
+        Args:
+            days: Of how many days new accounts are counted, today (in UTC) the last of them: 1 to
+                366, 30 if not given.
+        """
+        return decode(UserStatistics, await self._caller.call("users.statistics", {"days": days}))
+
     async def update(
         self,
         id: UUID,
@@ -321,7 +454,7 @@ class AsyncUsers:
         phone: str | None | Unset = UNSET,
         birth_date: date | None | Unset = UNSET,
         region: str | None | Unset = UNSET,
-    ) -> User:
+    ) -> ChangedUser:
         """Changes the given fields of a user; `None` clears one, the e-mail address only where the
         account stands for somebody at another issuer.
 
@@ -347,9 +480,10 @@ class AsyncUsers:
             last_name: The family name.
             phone: The phone number.
             birth_date: The date of birth.
-            region: The region, by id or code. Drones of another region are taken from the user.
+            region: The region, by id or code. Drones of another region are taken from the user, and
+                the answer says which.
         """
-        return decode(User, await self._caller.call("users.update", {
+        return decode(ChangedUser, await self._caller.call("users.update", {
             "id": id,
             "expected_version": expected_version,
             "email": email,
@@ -377,7 +511,7 @@ class AsyncUsers:
         phone: str | None = None,
         birth_date: date | None = None,
         region: str | None = None,
-    ) -> User:
+    ) -> ChangedUser:
         """Replaces all of a user's data: a field that is not given becomes `None`, the e-mail address
         only where the account stands for somebody at another issuer.
 
@@ -397,7 +531,7 @@ class AsyncUsers:
             birth_date: The date of birth.
             region: The region, by id or code.
         """
-        return decode(User, await self._caller.call("users.replace", {
+        return decode(ChangedUser, await self._caller.call("users.replace", {
             "id": id,
             "email": email,
             "expected_version": expected_version,
@@ -544,11 +678,9 @@ class AsyncUsers:
         *,
         expected_version: int | None = None,
     ) -> None:
-        """Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles
-        are taken away, and the roles that others hold on it end. `users.restore` brings it back
-        until it is purged, which `users.purge` does, and the library by itself after
-        `keep_deleted_users_seconds`. Whether others may take its names meanwhile says
-        `names_after_delete`.
+        """Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken
+        away, and the roles that others hold on it end. The row and its names stay, so that nobody
+        else can take them.
 
         Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's
         conditions read that, and `admin:all` where one of those roles on it denies something.
@@ -559,103 +691,3 @@ class AsyncUsers:
             expected_version: The version that the change was made on.
         """
         await self._caller.call("users.delete", {"id": id, "expected_version": expected_version})
-
-    async def restore(
-        self,
-        id: UUID,
-        *,
-        expected_version: int | None = None,
-        email: str | None = None,
-        username: str | None = None,
-        roles: Sequence[str] = (),
-    ) -> User:
-        """Restores a deleted user: it is what it was before, with its password, factors, preferences
-        and the identities it is linked to. Sessions, API keys, drones and roles do not come back:
-        it has the default roles of the policy and those that are named.
-
-        Permission `user:restore`, for the user as it will be; naming a role that is not a default
-        role needs `admin:all` for now, another e-mail address or username what `users.update` needs
-        for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` where
-        others have its names by now (`names_after_delete`): give it another one.
-
-        Args:
-            id: The user's id.
-            expected_version: The version that the change was made on.
-            email: Another e-mail address instead of its own, unproved.
-            username: Another username instead of its own.
-            roles: Names of roles to hold everywhere, beside the default roles; at most 100.
-        """
-        return decode(User, await self._caller.call("users.restore", {
-            "id": id,
-            "expected_version": expected_version,
-            "email": email,
-            "username": username,
-            "roles": roles,
-        }))
-
-    async def purge(
-        self,
-        id: UUID,
-        *,
-        expected_version: int | None = None,
-    ) -> None:
-        """Removes a deleted user for good, with all that is stored of it but what the audit log says.
-        It cannot be undone.
-
-        Whether others may take its names then says `names_after_purge`. Permission `user:purge`.
-        Errors: `CONFLICT` for a user who is not deleted.
-
-        Args:
-            id: The user's id.
-            expected_version: The version that the decision was made on.
-        """
-        await self._caller.call("users.purge", {"id": id, "expected_version": expected_version})
-
-    async def set_status_many(
-        self,
-        action: StatusAction,
-        *,
-        ids: Sequence[UUID] = (),
-        reason: str | None = None,
-        until: datetime | None = None,
-        atomic: bool | None = None,
-    ) -> BulkResult:
-        """Changes the status of many users, in one commit.
-
-        Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission
-        `user:set_status`. Who cannot be changed stays as it is, and the answer says why; with
-        `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields; with
-        `atomic` that of the first user who cannot be changed.
-
-        Args:
-            ids: The users' ids, at most 1,000.
-            action: What is done to them.
-            reason: Why they are suspended or banned, at most 500 characters.
-            until: When a suspension ends by itself, in the future; not given: when it is lifted.
-            atomic: Whether all are changed or none. Default: false.
-        """
-        return decode(BulkResult, await self._caller.call("users.set_status_many", {
-            "ids": ids,
-            "action": action,
-            "reason": reason,
-            "until": until,
-            "atomic": atomic,
-        }))
-
-    async def delete_many(
-        self,
-        *,
-        ids: Sequence[UUID] = (),
-        atomic: bool | None = None,
-    ) -> BulkResult:
-        """Deletes many users, in one commit, each as `users.delete` does.
-
-        Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with
-        `atomic` nobody is deleted then. Errors: `VALIDATION_ERROR` for too many; with `atomic` that
-        of the first user who cannot be deleted.
-
-        Args:
-            ids: The users' ids, at most 1,000.
-            atomic: Whether all are deleted or none. Default: false.
-        """
-        return decode(BulkResult, await self._caller.call("users.delete_many", {"ids": ids, "atomic": atomic}))

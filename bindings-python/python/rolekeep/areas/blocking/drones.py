@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows
-from ...records import Drone, DroneModel, DroneStatus, Page
+from ...records import ChangedDrone, Drone, DroneModel, DroneStatus, Page
 from .._ffi import Ffi
 
 
@@ -141,14 +141,14 @@ class Drones:
         model: DroneModel | Unset = UNSET,
         status: DroneStatus | Unset = UNSET,
         region: str | None | Unset = UNSET,
-    ) -> Drone:
+    ) -> ChangedDrone:
         """Changes the given fields of a drone; `None` clears one. The operator is changed by `assign`
         and `unassign`.
 
         Permission `drone:update` before and after the change; the region, and whatever else
         conditions of the policy read, needs `drone:set_authority` as well. Moving it to another
-        region removes it from users of other regions. Errors: `CONFLICT` if `expected_version` is
-        stale.
+        region removes it from users of other regions, whom the answer names. Errors: `CONFLICT` if
+        `expected_version` is stale.
 
         Args:
             drone: Its id or code.
@@ -159,7 +159,7 @@ class Drones:
             status: Its status.
             region: The region, by id or code.
         """
-        return decode(Drone, self._caller.call("drones.update", {
+        return decode(ChangedDrone, self._caller.call("drones.update", {
             "drone": drone,
             "expected_version": expected_version,
             "code": code,

@@ -137,8 +137,8 @@ async fn sec_2_an_address_of_compatible_letters_is_another_mailbox() {
     assert_eq!(refused.reason(), Reason::Denied);
     me.users().update(UpdateUser::new(stage.ada).email("ADA@example.org")).await.unwrap();
     // By an administrator it is not proved any more.
-    let user = stage.um.system().users().update(UpdateUser::new(stage.ada).email(WIDE)).await.unwrap();
-    assert!(!user.email_verified);
+    let wide = stage.um.system().users().update(UpdateUser::new(stage.ada).email(WIDE)).await.unwrap();
+    assert!(!wide.user.email_verified);
     stage.um.system().users().update(UpdateUser::new(stage.ada).email(ADA)).await.unwrap();
     for told in ["ADA@example.org", WIDE, WIDE, ADA] {
         stage.mails.take("email_changed", told).await;

@@ -70,6 +70,10 @@ val Caller.setup: Setup get() = getSetup()
 fun Users.listAll(input: ListUsers = ListUsers()): Flow<User> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Users.overviews], from the first page to the last; `limit` of them are read at a time. */
+fun Users.overviewsAll(input: ListUserOverviews = ListUserOverviews()): Flow<UserOverview> =
+    allRows({ cursor -> overviews(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** All rows of [Sessions.list], from the first page to the last; `limit` of them are read at a time. */
 fun Sessions.listAll(input: ListSessions = ListSessions()): Flow<Session> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
@@ -143,3 +147,6 @@ operator fun SessionPage.iterator(): Iterator<Session> = items.iterator()
 
 /** The rows of the page. */
 operator fun UserPage.iterator(): Iterator<User> = items.iterator()
+
+/** The rows of the page. */
+operator fun UserOverviewPage.iterator(): Iterator<UserOverview> = items.iterator()

@@ -34,9 +34,9 @@ class BlockingDrones internal constructor(private val area: Drones) {
      *
      * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
      * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-     * regions. Errors: `CONFLICT` if `expected_version` is stale.
+     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    fun update(input: UpdateDrone): Drone = await { area.update(input) }
+    fun update(input: UpdateDrone): ChangedDrone = await { area.update(input) }
 
     /**
      * Deletes a drone; its assignments and the roles held on it end.

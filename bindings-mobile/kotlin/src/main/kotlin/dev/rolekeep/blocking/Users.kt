@@ -68,6 +68,31 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun list(input: ListUsers = ListUsers()): UserPage = await { area.list(input) }
 
     /**
+     * Gets a user with roles, region, assets and operators.
+     *
+     * Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+     */
+    fun overview(input: GetUserOverview): UserOverview = await { area.overview(input) }
+
+    /**
+     * Lists the users that the caller may see as `list` does, each as `overview` shows it.
+     *
+     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+     * are those of `list`.
+     */
+    @JvmOverloads
+    fun overviews(input: ListUserOverviews = ListUserOverviews()): UserOverviewPage = await { area.overviews(input) }
+
+    /**
+     * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+     *
+     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+     * never are. The answer is not kept: it is of now.
+     */
+    @JvmOverloads
+    fun statistics(input: GetUserStatistics = GetUserStatistics()): UserStatistics = await { area.statistics(input) }
+
+    /**
      * Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
      * another issuer.
      *
@@ -79,7 +104,7 @@ class BlockingUsers internal constructor(private val area: Users) {
      * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
      * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    fun update(input: UpdateUser): User = await { area.update(input) }
+    fun update(input: UpdateUser): ChangedUser = await { area.update(input) }
 
     /**
      * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
@@ -87,7 +112,7 @@ class BlockingUsers internal constructor(private val area: Users) {
      *
      * Permission and errors as with `update`.
      */
-    fun replace(input: ReplaceUser): User = await { area.replace(input) }
+    fun replace(input: ReplaceUser): ChangedUser = await { area.replace(input) }
 
     /**
      * Lets an inactive user sign in again.
@@ -337,6 +362,16 @@ class FindUserBuilder() {
     fun build() = FindUser(username = username, email = email, identity = identity)
 }
 
+/** Makes a [GetUserStatistics]; what is not set is left out. */
+class GetUserStatisticsBuilder() {
+    private var days: Long? = null
+
+    /** Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given. */
+    fun days(value: Long?) = apply { days = value }
+
+    fun build() = GetUserStatistics(days = days)
+}
+
 /** Makes a [LiftUser]; what is not set is left out. */
 class LiftUserBuilder(private val id: UUID) {
     private var expectedVersion: Long? = null
@@ -345,6 +380,64 @@ class LiftUserBuilder(private val id: UUID) {
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
 
     fun build() = LiftUser(id = id, expectedVersion = expectedVersion)
+}
+
+/** Makes a [ListUserOverviews]; what is not set is left out. */
+class ListUserOverviewsBuilder() {
+    private var role: String? = null
+    private var status: UserStatus? = null
+    private var region: String? = null
+    private var verified: Boolean? = null
+    private var createdFrom: Instant? = null
+    private var createdUntil: Instant? = null
+    private var search: String? = null
+    private var sort: UserSort? = null
+    private var descending: Boolean? = null
+    private var page: Long? = null
+    private var limit: Long? = null
+    private var cursor: String? = null
+    private var totalUpTo: Long? = null
+
+    /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
+    fun role(value: String?) = apply { role = value }
+
+    /** Only users of this status. */
+    fun status(value: UserStatus?) = apply { status = value }
+
+    /** Only users of this region, by id or code. */
+    fun region(value: String?) = apply { region = value }
+
+    /** Only users whose address was proved, or not. */
+    fun verified(value: Boolean?) = apply { verified = value }
+
+    /** Only users created then or later. */
+    fun createdFrom(value: Instant?) = apply { createdFrom = value }
+
+    /** Only users created before. */
+    fun createdUntil(value: Instant?) = apply { createdUntil = value }
+
+    /** Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts. */
+    fun search(value: String?) = apply { search = value }
+
+    /** What to sort by; `created` if not given. */
+    fun sort(value: UserSort?) = apply { sort = value }
+
+    /** Largest first; true if neither this nor `sort` is given. */
+    fun descending(value: Boolean?) = apply { descending = value }
+
+    /** The page's number, from 1. */
+    fun page(value: Long?) = apply { page = value }
+
+    /** The page size, 1 to 100; 20 if not given. */
+    fun limit(value: Long?) = apply { limit = value }
+
+    /** A page's `next_cursor`, instead of `page`. */
+    fun cursor(value: String?) = apply { cursor = value }
+
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ListUserOverviews(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [ListUsers]; what is not set is left out. */
@@ -592,7 +685,7 @@ class UpdateUserBuilder(private val id: UUID) {
     /** The date of birth. */
     fun birthDate(value: DatePatch?) = apply { birthDate = value }
 
-    /** The region, by id or code. Drones of another region are taken from the user. */
+    /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
     fun region(value: StringPatch?) = apply { region = value }
 
     fun build() = UpdateUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region)

@@ -1,0 +1,334 @@
+//! Users with what belongs to them (FLT-5, 8): each part only as far as the caller may see it, in six queries however many users there are.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::civil::Date;
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{
+    ListUsers, UserSort, existing,
+    list::{Holders, ValidList, user_list},
+};
+use crate::{
+    model::{
+        drone::{Drone, DroneAssignment},
+        error::{Error, Result},
+        id::{DroneId, RegionId, UserId},
+        page::{Page, PageRequest},
+        predicate::{Link, Predicate},
+        record::Record,
+        region::Region,
+        role_assignment::RoleAssignment,
+        time::Time,
+        user::{User, UserStatus},
+        value::Value,
+    },
+    operations::{
+        Access, Operation, Visible,
+        actor::Actor,
+        drones::{AssetBrief, UserBrief},
+        plan::Plan,
+        reads::Reads,
+        regions::RegionBrief,
+        services::Services,
+        target::TargetRow,
+    },
+    storage::{Query, Window},
+};
+
+/// So many operators are shown with a user.
+const MAX_OPERATORS: usize = 100;
+
+/// So many users are looked at for those who may be shown as operators.
+const MAX_CANDIDATES: u64 = 1_000;
+
+/// Gets a user with roles, region, assets and operators.
+///
+/// Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct GetUserOverview {
+    /// The user's id.
+    pub id: UserId,
+}
+
+user_list! {
+    /// Lists the users that the caller may see as `list` does, each as `overview` shows it.
+    ///
+    /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+    /// are those of `list`.
+    ListUserOverviews
+}
+
+impl From<ListUserOverviews> for ListUsers {
+    fn from(asked: ListUserOverviews) -> Self {
+        let PageRequest { page, limit, cursor, total_up_to } = asked.page_request();
+        Self {
+            role: asked.role,
+            status: asked.status,
+            region: asked.region,
+            verified: asked.verified,
+            created_from: asked.created_from,
+            created_until: asked.created_until,
+            search: asked.search,
+            sort: asked.sort,
+            descending: asked.descending,
+            page,
+            limit,
+            cursor,
+            total_up_to,
+        }
+    }
+}
+
+/// An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
+/// issuers, `users.get` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct UserOverview {
+    /// The account's id.
+    pub id: UserId,
+    /// The name it signs in with, if it has one; unique, whatever the case.
+    pub username: Option<String>,
+    /// The address it signs in with, if it has one; unique, whatever the case.
+    pub email: Option<String>,
+    /// Whether the address was proved.
+    pub email_verified: bool,
+    /// The whole name.
+    pub full_name: Option<String>,
+    /// The name shown to others.
+    pub display_name: Option<String>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The phone number in E.164.
+    pub phone: Option<String>,
+    /// The date of birth.
+    pub birth_date: Option<Date>,
+    /// The id of the region it belongs to.
+    pub region_id: Option<RegionId>,
+    /// That region; also null if the caller may not see it (`region:read`).
+    pub region: Option<RegionBrief>,
+    /// The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
+    pub roles: Vec<RoleAssignment>,
+    /// The assets assigned to it that the caller may see (`drone:read`), by code.
+    pub assigned_assets: Vec<AssetBrief>,
+    /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
+    /// the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+    pub operators: Vec<UserBrief>,
+    /// Whether it may sign in.
+    pub status: UserStatus,
+    /// Why it is suspended or banned.
+    pub status_reason: Option<String>,
+    /// When a suspension ends by itself; null: when it is lifted.
+    pub suspended_until: Option<Time>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+    /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+    pub version: i64,
+}
+
+#[portable_async]
+impl Operation for GetUserOverview {
+    type Target = User;
+    type Valid = ();
+
+    const ACCESS: Access = Access::Permission("user:read");
+    const IS_READ: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<UserOverview> {
+        let mut overviews = overviews(plan, vec![user], Holders::default()).await?;
+        // One user went in.
+        overviews.pop().ok_or_else(|| Error::not_found("user"))
+    }
+}
+
+#[portable_async]
+impl Operation for ListUserOverviews {
+    type Target = ();
+    type Valid = ValidList;
+
+    const ACCESS: Access = Access::Permission("user:list");
+    const IS_READ: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
+        ListUsers::from(self).checked()
+    }
+
+    async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<UserOverview>> {
+        let (page, holders) = valid.page(plan).await?;
+        let overviews = overviews(plan, page.items.clone(), holders).await?;
+        Ok(page.with_items(overviews))
+    }
+}
+
+/// Overviews of users as stored, in the same order; five queries whatever their number.
+async fn overviews(plan: &Plan<'_>, users: Vec<User>, holders: Holders) -> Result<Vec<UserOverview>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut roles = roles_of(plan, &users, holders).await?;
+    let regions = regions_of(plan, &users).await?;
+    let fleet = Fleet::of(plan, &users).await?;
+    let overview = |user: User| UserOverview {
+        region: user.region_id.and_then(|region| regions.get(&region).cloned()),
+        roles: roles.remove(&user.id).unwrap_or_default(),
+        assigned_assets: fleet.assets_of(&user),
+        operators: fleet.operators_of(&user),
+        id: user.id,
+        username: user.username,
+        email: user.email,
+        email_verified: user.email_verified,
+        full_name: user.full_name,
+        display_name: user.display_name,
+        first_name: user.first_name,
+        last_name: user.last_name,
+        phone: user.phone,
+        birth_date: user.birth_date,
+        region_id: user.region_id,
+        status: user.status,
+        status_reason: user.status_reason,
+        suspended_until: user.suspended_until,
+        created_at: user.created_at,
+        updated_at: user.updated_at,
+        version: user.version,
+    };
+    Ok(users.into_iter().map(overview).collect())
+}
+
+/// The users, as values of a column that names one.
+fn ids_of(users: &[User]) -> impl Iterator<Item = Value> {
+    users.iter().map(|user| Value::Id(user.id.0))
+}
+
+/// Their regions, as values of such a column.
+fn region_ids_of(users: &[User]) -> impl Iterator<Item = Value> {
+    users.iter().filter_map(|user| Some(Value::Id(user.region_id?.0)))
+}
+
+async fn roles_of(plan: &Plan<'_>, users: &[User], holders: Holders) -> Result<HashMap<UserId, Vec<RoleAssignment>>> {
+    // As `roles.mine` says.
+    let own = plan.actor.user_id().map_or(Predicate::Never, |me| Predicate::equals("user_id", me.0));
+    let filter = Predicate::all([
+        Predicate::In("user_id".into(), Predicate::set(ids_of(users))),
+        Predicate::any([plan.visible(RoleAssignment::READ)?, own]),
+        holders.read.negate(),
+    ]);
+    let mut all = holders.found;
+    if filter != Predicate::Never {
+        all.extend(plan.reads().all::<RoleAssignment>(filter).await?);
+    }
+    all.sort_unstable_by_key(Record::key);
+    let mut roles: HashMap<UserId, Vec<RoleAssignment>> = HashMap::new();
+    all.into_iter().for_each(|held| roles.entry(held.user_id).or_default().push(held));
+    Ok(roles)
+}
+
+async fn regions_of(plan: &Plan<'_>, users: &[User]) -> Result<HashMap<RegionId, RegionBrief>> {
+    let ids: BTreeSet<RegionId> = users.iter().filter_map(|user| user.region_id).collect();
+    let mut seen = HashMap::new();
+    // By id: a filter by code has read one of them.
+    for region in plan.reads().many::<Region>(ids.into_iter().map(|id| (id,))).await? {
+        if plan.may(Region::READ, &TargetRow::of(&region)).await? {
+            seen.insert(region.id, region.into());
+        }
+    }
+    Ok(seen)
+}
+
+/// What users fly, and who flies for their regions.
+#[derive(Default)]
+struct Fleet {
+    assets: HashMap<UserId, Vec<AssetBrief>>,
+    operators: HashMap<RegionId, BTreeSet<UserBrief>>,
+}
+
+impl Fleet {
+    /// Three queries whatever the number of users.
+    async fn of(plan: &Plan<'_>, users: &[User]) -> Result<Self> {
+        let visible = plan.visible(Drone::READ)?;
+        if visible == Predicate::Never {
+            return Ok(Self::default());
+        }
+        let of_users = Predicate::In("user_id".into(), Predicate::set(ids_of(users)));
+        let assigned: Vec<DroneAssignment> = plan.reads().all(of_users).await?;
+        let candidates: HashMap<UserId, User> =
+            candidates(plan, users).await?.into_iter().map(|user| (user.id, user)).collect();
+        if assigned.is_empty() && candidates.is_empty() {
+            return Ok(Self::default());
+        }
+        let own = Predicate::set(assigned.iter().map(|assigned| Value::Id(assigned.drone_id.0)));
+        let operated = Predicate::set(candidates.keys().map(|id| Value::Id(id.0)));
+        let operated = Predicate::In("operator_id".into(), operated)
+            .and(Predicate::In("region_id".into(), Predicate::set(region_ids_of(users))));
+        let wanted = Predicate::any([Predicate::In("id".into(), own), operated]);
+        let drones: Vec<Drone> = plan.reads().all(visible.and(wanted)).await?;
+        let drones: HashMap<DroneId, Drone> = drones.into_iter().map(|drone| (drone.id, drone)).collect();
+        let mut fleet = Self::default();
+        for DroneAssignment { drone_id, user_id, .. } in assigned {
+            let seen = drones.get(&drone_id).map(AssetBrief::from);
+            fleet.assets.entry(user_id).or_default().extend(seen);
+        }
+        fleet.assets.values_mut().for_each(|assets| assets.sort_by(|one, other| one.code.cmp(&other.code)));
+        for drone in drones.values() {
+            let operator = drone.operator_id.and_then(|operator| candidates.get(&operator));
+            if let (Some(operator), Some(region)) = (operator, drone.region_id)
+                && operator.region_id == Some(region)
+            {
+                fleet.operators.entry(region).or_default().insert(operator.clone().into());
+            }
+        }
+        Ok(fleet)
+    }
+
+    fn assets_of(&self, user: &User) -> Vec<AssetBrief> {
+        self.assets.get(&user.id).cloned().unwrap_or_default()
+    }
+
+    fn operators_of(&self, user: &User) -> Vec<UserBrief> {
+        let all = user.region_id.and_then(|region| self.operators.get(&region)).into_iter().flatten();
+        all.filter(|operator| operator.id != user.id).take(MAX_OPERATORS).cloned().collect()
+    }
+}
+
+/// Whom the caller may see of those who may be operators in the regions of these users. Whether they are, the drones that the caller
+/// sees must say.
+async fn candidates(plan: &Plan<'_>, users: &[User]) -> Result<Vec<User>> {
+    let mut candidates = Vec::new();
+    let regions = Predicate::set(region_ids_of(users));
+    if regions.is_empty() {
+        return Ok(candidates);
+    }
+    for user in users.iter().filter(|user| user.region_id.is_some()) {
+        if plan.may(User::READ, &TargetRow::of(user)).await? {
+            candidates.push(user.clone());
+        }
+    }
+    let [table, from, own, to] = [Drone::TABLE.name, "operator_id", "id", "region_id"].map(Into::into);
+    let filter = Predicate::all([
+        plan.visible(User::READ)?,
+        Predicate::equals("status", UserStatus::Deleted.as_str()).negate(),
+        Predicate::In("region_id".into(), regions.clone()),
+        // They are known.
+        Predicate::In("id".into(), Predicate::set(ids_of(users))).negate(),
+        Predicate::Linked(Link { table, from, own, to, is_common: false }, regions),
+    ]);
+    if filter != Predicate::Never {
+        let window = Window { limit: Some(MAX_CANDIDATES), ..Window::default() };
+        let others = Query { window, ..Query::of(User::TABLE, filter) };
+        candidates.extend(plan.reads().query::<User>(&others).await?);
+    }
+    Ok(candidates)
+}

@@ -1,0 +1,162 @@
+//! Counting accounts.
+
+use jiff::civil::Date;
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::Result,
+        predicate::{Comparison, Predicate},
+        record::{Corrupt, Field, Record},
+        time::Time,
+        user::{User, UserStatus},
+        value::Value,
+    },
+    operations::{Access, Operation, listing, plan::Plan, services::Services},
+    storage::{Group, GroupBy},
+};
+
+/// Those who are counted: deleted users are not.
+const COUNTED: [UserStatus; 4] = [UserStatus::Active, UserStatus::Inactive, UserStatus::Suspended, UserStatus::Banned];
+
+/// Of so many days new accounts are counted, where nothing else is asked for.
+const DEFAULT_DAYS: u32 = 30;
+const MAX_DAYS: u32 = 366;
+
+const SECONDS_A_DAY: i64 = 24 * 3600;
+
+/// Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+///
+/// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+/// never are. The answer is not kept: it is of now.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct GetUserStatistics {
+    /// Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+    pub days: Option<u32>,
+}
+
+/// How many users there are, as far as the caller may list them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct UserStatistics {
+    /// All of them but those who were deleted.
+    pub total: i64,
+    /// Who may sign in; those whose suspension has run out are among them.
+    pub active: i64,
+    /// Who is switched off.
+    pub inactive: i64,
+    /// Who is suspended now.
+    pub suspended: i64,
+    /// Who is shut out.
+    pub banned: i64,
+    /// Whose address was proved, whatever the status.
+    pub verified: i64,
+    /// How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+    pub new_users: Vec<DailyCount>,
+}
+
+/// How many there are of one day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct DailyCount {
+    /// The day, in UTC.
+    pub day: Date,
+    /// How many.
+    pub count: i64,
+}
+
+#[portable_async]
+impl Operation for GetUserStatistics {
+    type Target = ();
+    type Valid = u32;
+
+    const ACCESS: Access = Access::Permission("user:list");
+    const IS_READ: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<u32> {
+        let days = self.days.unwrap_or(DEFAULT_DAYS);
+        let mut checks = Checks::default();
+        if !(1..=MAX_DAYS).contains(&days) {
+            let message = format!("must be between 1 and {MAX_DAYS}");
+            checks.error("days", Invalid::new(FieldCode::OutOfRange, message));
+        }
+        checks.finish()?;
+        Ok(days)
+    }
+
+    async fn plan(days: &u32, (): (), plan: &mut Plan<'_>) -> Result<UserStatistics> {
+        let mut statistics = UserStatistics::default();
+        let group_by = vec![GroupBy::Column("status".into()), GroupBy::Column("email_verified".into())];
+        for group in groups(plan, Predicate::Always, group_by).await? {
+            statistics.add(group)?;
+        }
+        if statistics.suspended > 0 {
+            let now = Value::Time(plan.now.as_microsecond());
+            let ended = Predicate::equals("status", UserStatus::Suspended.as_str()).and(Predicate::Compare(
+                "suspended_until".into(),
+                Comparison::LessOrEqual,
+                now,
+            ));
+            let ended = groups(plan, ended, vec![GroupBy::Column("status".into())]).await?;
+            // As many as there were a moment ago, at most.
+            let ended = ended.iter().map(count_of).sum::<i64>().min(statistics.suspended);
+            statistics.suspended -= ended;
+            statistics.active += ended;
+        }
+        statistics.new_users = new_users(plan, *days).await?;
+        Ok(statistics)
+    }
+}
+
+impl UserStatistics {
+    /// Adds users of one status who are alike in whether their address was proved.
+    fn add(&mut self, group: Group) -> Result<()> {
+        let count = count_of(&group);
+        let corrupt = |column| Corrupt { table: User::TABLE.name, column };
+        let mut values = group.values.into_iter();
+        let status = values.next().and_then(UserStatus::from_value).ok_or_else(|| corrupt("status"))?;
+        let is_verified = values.next().and_then(bool::from_value).ok_or_else(|| corrupt("email_verified"))?;
+        match status {
+            UserStatus::Active => self.active += count,
+            UserStatus::Inactive => self.inactive += count,
+            UserStatus::Suspended => self.suspended += count,
+            UserStatus::Banned => self.banned += count,
+            UserStatus::Deleted => return Ok(()),
+        }
+        self.total += count;
+        self.verified += if is_verified { count } else { 0 };
+        Ok(())
+    }
+}
+
+/// The users created on each of the last days.
+async fn new_users(plan: &Plan<'_>, days: u32) -> Result<Vec<DailyCount>> {
+    let today = plan.now.as_second().div_euclid(SECONDS_A_DAY);
+    let days = (0..i64::from(days)).rev().filter_map(|before| Time::from_second((today - before) * SECONDS_A_DAY).ok());
+    let days: Vec<Time> = days.collect();
+    let Some(first) = days.first() else { return Ok(Vec::new()) };
+    let first = Value::Time(first.as_microsecond());
+    let since = Predicate::Compare("created_at".into(), Comparison::GreaterOrEqual, first);
+    let groups = groups(plan, since, vec![GroupBy::Day("created_at".into())]).await?;
+    let count = |day: &Time| {
+        let of_day = groups.iter().find(|group| group.values == [Value::Time(day.as_microsecond())]);
+        DailyCount { day: day.date_time().date(), count: of_day.map_or(0, count_of) }
+    };
+    Ok(days.iter().map(count).collect())
+}
+
+/// How many of the users who are counted there are in each group.
+async fn groups(plan: &Plan<'_>, filter: Predicate, group_by: Vec<GroupBy>) -> Result<Vec<Group>> {
+    // As a set, so that an index by status is entered.
+    let counted = Predicate::set(COUNTED.map(|status| Value::from(status.as_str())));
+    let filter = Predicate::In("status".into(), counted).and(filter);
+    listing::groups_visible::<User>(plan, "user:list", filter, group_by).await
+}
+
+fn count_of(group: &Group) -> i64 {
+    group.count.try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,96 @@
+//! What is shown of others beside a row costs as many statements for a page of them as for one (FLT-5).
+
+use std::{path::PathBuf, sync::Arc};
+
+use rolekeep::{
+    Policy, UserManagement,
+    drones::{AssignDrone, CreateDrone, DroneModel, ListDrones},
+    regions::{CreateRegion, ListRegions},
+    storage::{SqliteOptions, SqliteStorage},
+    users::{CreateUser, GetUserOverview, ListUserOverviews},
+};
+
+use crate::{cheap, conformance::statements};
+
+const REGIONS: usize = 8;
+
+/// A store with regions, each with a commander, two operators and three drones.
+async fn filled(file: &PathBuf) -> UserManagement {
+    statements::watch();
+    let storage = SqliteStorage::open(SqliteOptions::new(file).exclusive(true)).await.unwrap();
+    let policy = Policy::preset("flyos").unwrap();
+    let um = cheap::builder().storage(Arc::new(storage)).policy(policy).open().await.unwrap();
+    let system = um.system();
+    for at in 0..REGIONS {
+        let region = system.regions().create(CreateRegion::new(format!("r{at}"), "A region")).await.unwrap();
+        let new = |name: &str, role: &str| {
+            CreateUser::new(format!("{name}{at}@example.org"))
+                .username(format!("{name}{at}"))
+                .region(&region.code)
+                .roles([role])
+        };
+        system.users().create(new("commander", "REGIONAL_HQ")).await.unwrap();
+        for (name, drones) in [("ada", 2), ("bob", 1)] {
+            let user = system.users().create(new(name, "OPERATOR")).await.unwrap();
+            for number in 0..drones {
+                let code = format!("{name}{at}-{number}");
+                system.drones().create(CreateDrone::new(&code, DroneModel::Mq5).region(&region.code)).await.unwrap();
+                system.drones().assign(AssignDrone::new(code, user.id)).await.unwrap();
+            }
+        }
+    }
+    um
+}
+
+#[tokio::test]
+async fn flt_5_a_page_costs_as_much_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.db");
+    let um = filled(&file).await;
+    let commander =
+        um.system().users().list(rolekeep::users::ListUsers::new().search("commander0")).await.unwrap().items;
+    let regional = um.acting_as(commander[0].id).await.unwrap();
+    for me in [um.system(), regional] {
+        let mut costs = Vec::new();
+        for limit in [1, 100] {
+            let cost = async |run: std::pin::Pin<Box<dyn Future<Output = usize> + Send + '_>>| {
+                let before = statements::count(&file);
+                let shown = run.await;
+                (statements::count(&file) - before, shown)
+            };
+            let overviews = ListUserOverviews::new().limit(limit).total_up_to(0_u32);
+            let overviews = cost(Box::pin(async { me.users().overviews(overviews).await.unwrap().items.len() })).await;
+            let regions = ListRegions::new().limit(limit).total_up_to(0_u32);
+            let regions = cost(Box::pin(async { me.regions().list(regions).await.unwrap().items.len() })).await;
+            let drones = ListDrones::new().limit(limit).total_up_to(0_u32);
+            let drones = cost(Box::pin(async { me.drones().list(drones).await.unwrap().items.len() })).await;
+            costs.push([overviews, regions, drones]);
+        }
+        let (one, many) = (&costs[0], &costs[1]);
+        assert_eq!(one.map(|(_, shown)| shown), [1, 1, 1]);
+        assert!(many[0].1 >= 3 && many[2].1 >= 3, "{many:?}");
+        assert_eq!(one.map(|(cost, _)| cost), many.map(|(cost, _)| cost));
+        assert!(many[0].0 <= 6 && many[1].0 <= 3 && many[2].0 <= 3, "{many:?}");
+    }
+    um.close().await.unwrap();
+}
+
+/// Of more operators than are shown those come first whose username does.
+#[tokio::test]
+async fn flt_5_no_more_operators_are_shown_than_said() {
+    let um = cheap::builder().policy(Policy::preset("flyos").unwrap()).open().await.unwrap();
+    let system = um.system();
+    system.regions().create(CreateRegion::new("east", "East")).await.unwrap();
+    let commander = CreateUser::new("commander@example.org").region("east").roles(["REGIONAL_HQ"]);
+    let commander = system.users().create(commander).await.unwrap().id;
+    for at in (0..103).rev() {
+        let name = format!("pilot{at:03}");
+        let user = CreateUser::new(format!("{name}@example.org")).username(&name).region("east");
+        let user = system.users().create(user).await.unwrap().id;
+        let drone = CreateDrone::new(name, DroneModel::Mq5).region("east").operator_id(user);
+        system.drones().create(drone).await.unwrap();
+    }
+    let overview = system.users().overview(GetUserOverview::new(commander)).await.unwrap();
+    let names: Vec<_> = overview.operators.iter().filter_map(|operator| operator.username.clone()).collect();
+    assert_eq!(names, (0..100).map(|at| format!("pilot{at:03}")).collect::<Vec<_>>());
+}
