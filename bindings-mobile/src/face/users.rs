@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::common::{ExternalIdentity, RoleAssignment, User, UserBrief, UserStatus};
+use super::errors::{Code, Reason};
 use super::generic::{DatePatch, StringPatch, UserOverviewPage, UserPage};
 use crate::caller::Nothing;
 use crate::types::hidden;
@@ -58,6 +59,39 @@ pub struct BanUser {
     pub expected_version: Option<i64>,
 }
 
+/// What became of one of many users.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct BulkItem {
+    /// The user's id.
+    pub id: Uuid,
+    /// Whether it is as it was to be.
+    pub is_done: bool,
+    /// The code of the error where it is not.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Its reason.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What is wrong, in English.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What became of many users.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct BulkResult {
+    /// How many were changed, or were already as they were to be.
+    pub done: i64,
+    /// How many were not.
+    pub failed: i64,
+    /// What became of each, in the order in which they were named.
+    #[uniffi(default)]
+    pub items: Vec<BulkItem>,
+}
+
 /// An account as it is now, and what the change has taken from its user.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ChangedUser {
@@ -106,7 +140,8 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
+    /// whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -186,8 +221,10 @@ pub struct DeactivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-/// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+/// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+/// library by itself after `keep_deleted_users_seconds`. Whether others may take its
+/// names meanwhile says `names_after_delete`.
 ///
 /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
 /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
@@ -199,6 +236,21 @@ pub struct DeleteUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i64>,
+}
+
+/// Deletes many users, in one commit, each as `users.delete` does.
+///
+/// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+/// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DeleteUsers {
+    /// The users' ids, at most 1,000.
+    #[uniffi(default)]
+    pub ids: Vec<Uuid>,
+    /// Whether all are deleted or none. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
 }
 
 /// Assets that were taken from a user.
@@ -401,6 +453,20 @@ pub struct ListUsers {
     pub total_up_to: Option<i64>,
 }
 
+/// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+///
+/// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+/// `CONFLICT` for a user who is not deleted.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct PurgeUser {
+    /// The user's id.
+    pub id: Uuid,
+    /// The version that the decision was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+}
+
 /// A short form of a region.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RegionBrief {
@@ -432,7 +498,8 @@ pub struct RegisterUser {
     pub email: String,
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: String,
-    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+    /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
+    /// `username_profile` dots and hyphens too. One that somebody else takes before
     /// the address is proved is left out.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -519,6 +586,33 @@ pub struct ReplaceUser {
     pub region: Option<String>,
 }
 
+/// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+/// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+///
+/// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+/// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+/// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RestoreUser {
+    /// The user's id.
+    pub id: Uuid,
+    /// The version that the change was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// Another e-mail address instead of its own, unproved.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Another username instead of its own.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Names of roles to hold everywhere, beside the default roles; at most 100.
+    #[uniffi(default)]
+    pub roles: Vec<String>,
+}
+
 /// Takes from a user every role that makes it an administrator.
 ///
 /// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
@@ -526,6 +620,52 @@ pub struct ReplaceUser {
 pub struct RevokeAdmin {
     /// The user's id.
     pub id: Uuid,
+}
+
+/// Changes the status of many users, in one commit.
+///
+/// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+/// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+/// with `atomic` that of the first user who cannot be changed.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct SetStatuses {
+    /// The users' ids, at most 1,000.
+    #[uniffi(default)]
+    pub ids: Vec<Uuid>,
+    /// What is done to them.
+    pub action: StatusAction,
+    /// Why they are suspended or banned, at most 500 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When a suspension ends by itself, in the future; not given: when it is lifted.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Whether all are changed or none. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
+}
+
+/// A change of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum StatusAction {
+    /// Inactive users sign in again.
+    #[serde(rename = "activate")]
+    Activate,
+    /// They are switched off.
+    #[serde(rename = "deactivate")]
+    Deactivate,
+    /// They are switched off for a time, or until that is lifted.
+    #[serde(rename = "suspend")]
+    Suspend,
+    /// They are shut out.
+    #[serde(rename = "ban")]
+    Ban,
+    /// A suspension or ban is lifted.
+    #[serde(rename = "lift")]
+    Lift,
 }
 
 /// Switches a user off for a time, or until it is lifted; its sessions end at once.
@@ -887,12 +1027,50 @@ impl Users {
         self.caller.run("users.revoke_admin", &input).await
     }
 
-    /// Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-    /// roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+    /// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+    /// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+    /// library by itself after `keep_deleted_users_seconds`. Whether others may take its
+    /// names meanwhile says `names_after_delete`.
     ///
     /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
     /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
     pub async fn delete(&self, input: DeleteUser) -> Result<()> {
         self.caller.run("users.delete", &input).await
+    }
+
+    /// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+    /// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+    ///
+    /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+    /// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+    /// `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+    pub async fn restore(&self, input: RestoreUser) -> Result<User> {
+        self.caller.run("users.restore", &input).await
+    }
+
+    /// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+    ///
+    /// Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+    /// `CONFLICT` for a user who is not deleted.
+    pub async fn purge(&self, input: PurgeUser) -> Result<()> {
+        self.caller.run("users.purge", &input).await
+    }
+
+    /// Changes the status of many users, in one commit.
+    ///
+    /// Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+    /// stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+    /// with `atomic` that of the first user who cannot be changed.
+    pub async fn set_status_many(&self, input: SetStatuses) -> Result<BulkResult> {
+        self.caller.run("users.set_status_many", &input).await
+    }
+
+    /// Deletes many users, in one commit, each as `users.delete` does.
+    ///
+    /// Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+    /// `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+    #[uniffi::method(default(input))]
+    pub async fn delete_many(&self, input: DeleteUsers) -> Result<BulkResult> {
+        self.caller.run("users.delete_many", &input).await
     }
 }

@@ -4,6 +4,7 @@ import { allRows } from "../pages.js";
 import type {
   AcceptInvitation,
   AcceptedInvitation,
+  AccountValidation,
   ActivateUser,
   AddFactor,
   AddPasskey,
@@ -15,6 +16,7 @@ import type {
   AuditEntry,
   AuditReport,
   BanUser,
+  BulkResult,
   ChangeEmail,
   ChangeOutcome,
   ChangePassword,
@@ -41,6 +43,7 @@ import type {
   DeleteRegion,
   DeleteRole,
   DeleteUser,
+  DeleteUsers,
   DeletedPermission,
   DeletedRole,
   DiffPolicy,
@@ -103,7 +106,9 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
+  PreferencesValidation,
   ProveFactor,
+  PurgeUser,
   ReassignDrone,
   RecoveryCodes,
   Refresh,
@@ -114,6 +119,7 @@ import type {
   ReplaceUser,
   ResetFactorsOf,
   ResetPassword,
+  RestoreUser,
   RetirePasswords,
   RetiredPasswords,
   RevertEmail,
@@ -131,6 +137,7 @@ import type {
   SeedResult,
   Session,
   SetPassword,
+  SetStatuses,
   SetTemporaryPassword,
   SignInByMail,
   SignInByPasskey,
@@ -162,7 +169,9 @@ import type {
   UserOverview,
   UserPreferences,
   UserStatistics,
+  ValidateAccount,
   ValidatePolicy,
+  ValidatePreferences,
 } from "./types.js";
 
 /** @internal Runs an operation: its name, the input and its type, the type of the answer. */
@@ -354,14 +363,78 @@ export class Users {
     return this.#run("users.revoke_admin", input, "RevokeAdmin", "");
   }
   /**
-   * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-   * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+   * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+   * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+   * library by itself after `keepDeletedUsersSeconds`. Whether others may take its
+   * names meanwhile says `namesAfterDelete`.
    *
    * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
    * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
+  }
+  /**
+   * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+   * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+   *
+   * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+   * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+   * `DUPLICATE_RESOURCE` where others have its names by now (`namesAfterDelete`): give it another one.
+   */
+  restore(input: RestoreUser): Promise<User> {
+    return this.#run("users.restore", input, "RestoreUser", "User");
+  }
+  /**
+   * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+   *
+   * Whether others may take its names then says `namesAfterPurge`. Permission `user:purge`. Errors:
+   * `CONFLICT` for a user who is not deleted.
+   */
+  purge(input: PurgeUser): Promise<void> {
+    return this.#run("users.purge", input, "PurgeUser", "");
+  }
+  /**
+   * Changes the status of many users, in one commit.
+   *
+   * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+   * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+   * with `atomic` that of the first user who cannot be changed.
+   */
+  setStatusMany(input: SetStatuses): Promise<BulkResult> {
+    return this.#run("users.set_status_many", input, "SetStatuses", "BulkResult");
+  }
+  /**
+   * Deletes many users, in one commit, each as `users.delete` does.
+   *
+   * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+   * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+   */
+  deleteMany(input: DeleteUsers = {}): Promise<BulkResult> {
+    return this.#run("users.delete_many", input, "DeleteUsers", "BulkResult");
+  }
+}
+
+/** Whether forms are filled in well, before anything is done with them. */
+export class Validate {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
+   * what would be stored of the others. Fields that may not be missing are not asked for.
+   *
+   * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
+   * tells.
+   */
+  account(input: ValidateAccount = {}): Promise<AccountValidation> {
+    return this.#run("validate.account", input, "ValidateAccount", "AccountValidation");
+  }
+  /** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
+  preferences(input: ValidatePreferences = {}): Promise<PreferencesValidation> {
+    return this.#run("validate.preferences", input, "ValidatePreferences", "PreferencesValidation");
   }
 }
 
@@ -1619,6 +1692,10 @@ export abstract class Areas extends Asker {
   /** Accounts. */
   get users(): Users {
     return new Users(this.run);
+  }
+  /** Whether forms are filled in well, before anything is done with them. */
+  get validate(): Validate {
+    return new Validate(this.run);
   }
   /** What the caller likes. */
   get preferences(): Preferences {

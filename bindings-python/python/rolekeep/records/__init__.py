@@ -37,9 +37,12 @@ from .notices import (
 from .config import (
     AuditDenials,
     IssuerKind,
+    NamesAfterDelete,
+    NamesAfterPurge,
     Registration,
     SecondFactor,
     TrustedIssuer,
+    UsernameProfile,
 )
 from .sql import (
     FilteredRows,
@@ -53,15 +56,22 @@ from .sql import (
 )
 from .users import (
     AssetBrief,
+    BulkItem,
+    BulkResult,
     ChangedUser,
     ConfirmedRegistration,
     DailyCount,
     DroppedAssets,
     RegionBrief,
     RegisteredUser,
+    StatusAction,
     UserOverview,
     UserSort,
     UserStatistics,
+)
+from .validate import (
+    AccountValidation,
+    PreferencesValidation,
 )
 from .preferences import (
     Theme,
@@ -175,6 +185,7 @@ from .setup import (
 
 __all__ = [
     "AcceptedInvitation",
+    "AccountValidation",
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
@@ -184,6 +195,8 @@ __all__ = [
     "AuditDenials",
     "AuditEntry",
     "AuditReport",
+    "BulkItem",
+    "BulkResult",
     "Cause",
     "ChainFault",
     "ChangeKind",
@@ -228,6 +241,8 @@ __all__ = [
     "IssuerKind",
     "Jwks",
     "MailChallenge",
+    "NamesAfterDelete",
+    "NamesAfterPurge",
     "NewApiKey",
     "NewGrant",
     "NewInvitationRole",
@@ -247,6 +262,7 @@ __all__ = [
     "PolicyPart",
     "PolicySummary",
     "PolicyValidation",
+    "PreferencesValidation",
     "Problem",
     "Proof",
     "ProposedChange",
@@ -279,6 +295,7 @@ __all__ = [
     "SqlFilter",
     "SqlKind",
     "SqlParameter",
+    "StatusAction",
     "SupabaseToken",
     "TemporaryPassword",
     "TestOutcome",
@@ -297,5 +314,6 @@ __all__ = [
     "UserSort",
     "UserStatistics",
     "UserStatus",
+    "UsernameProfile",
     "Word",
 ]

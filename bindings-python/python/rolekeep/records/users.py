@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ._base import Word
 from .common import RoleAssignment, User, UserBrief, UserStatus
+from .errors import Code, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,34 @@ class AssetBrief:
     """Its model, in the words of its kind, such as `FlyOS_MQ7`."""
     status: str
     """Its status, in the words of its kind, such as `ACTIVE`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkItem:
+    """What became of one of many users."""
+
+    id: UUID
+    """The user's id."""
+    is_done: bool
+    """Whether it is as it was to be."""
+    code: Code | None = None
+    """The code of the error where it is not."""
+    reason: Reason | None = None
+    """Its reason."""
+    message: str | None = None
+    """What is wrong, in English."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkResult:
+    """What became of many users."""
+
+    done: int
+    """How many were changed, or were already as they were to be."""
+    failed: int
+    """How many were not."""
+    items: builtins.list[BulkItem] = field(default_factory=builtins.list)
+    """What became of each, in the order in which they were named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +119,21 @@ class RegisteredUser:
     """The account; none: it begins when the address is proved."""
     confirm_until: datetime | None = None
     """Until when the address can be proved; none: the account is there."""
+
+
+class StatusAction(Word):
+    """A change of a status."""
+
+    ACTIVATE = "activate"
+    """Inactive users sign in again."""
+    DEACTIVATE = "deactivate"
+    """They are switched off."""
+    SUSPEND = "suspend"
+    """They are switched off for a time, or until that is lifted."""
+    BAN = "ban"
+    """They are shut out."""
+    LIFT = "lift"
+    """A suspension or ban is lifted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,8 +78,9 @@ pub struct Registering {
     email: String,
     password: NewPassword,
     checks: Checks,
-    /// Held until all is committed, so that what others hash meanwhile is bounded by what there is room for.
-    turn: OnceCell<Option<Place>>,
+    /// Its place among those from its address, and its turn: both are held until all is committed, whoever is faster meanwhile, so
+    /// that what others hash is bounded by what there is room for.
+    held: OnceCell<[Option<Place>; 2]>,
 }
 
 #[portable_async]
@@ -105,7 +106,7 @@ impl Operation for RegisterUser {
         let fields = new.check_fields(&mut checks, services, now)?;
         let email = fields.email.clone().unwrap_or_default();
         let password = NewPassword::new(self.password);
-        Ok(Registering { fields, email, password, checks, turn: OnceCell::new() })
+        Ok(Registering { fields, email, password, checks, held: OnceCell::new() })
     }
 
     async fn plan(new: &Registering, (): (), plan: &mut Plan<'_>) -> Result<RegisteredUser> {
@@ -127,9 +128,9 @@ impl Operation for RegisterUser {
         let to = (!is_open).then_some(new.email.as_str());
         let tried = Try::registering(plan.services, plan.actor, None, to)?;
         // Whether there is room is known before anything is hashed, and counted with what comes of it.
-        let _place = tried.place(plan.services)?;
         let services = plan.services;
-        new.turn.get_or_try_init(async || room(services, &tried).await.map(|(turn, _)| turn)).await?;
+        let held = async || Ok::<_, Error>([tried.place(services)?, room(services, &tried).await?.0]);
+        new.held.get_or_try_init(held).await?;
         let names = [("username", new.fields.username.as_deref()), ("email", is_open.then_some(new.email.as_str()))];
         for (field, name) in names {
             let Some(name) = name else { continue };

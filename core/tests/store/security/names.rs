@@ -34,7 +34,7 @@ impl Store {
 
     async fn update(&self, id: UserId, email: &str) -> Result<String, Reason> {
         let updated = self.um.system().users().update(UpdateUser::new(id).email(email.to_owned())).await;
-        updated.map(|user| user.email.unwrap()).map_err(|error| error.reason())
+        updated.map(|changed| changed.user.email.unwrap()).map_err(|error| error.reason())
     }
 
     /// Who is found by an address, and signs in by it.

@@ -24,6 +24,12 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.grant_admin" -> me.users.grantAdmin(readGrantAdmin(input)).let { JsonNull }
     "users.revoke_admin" -> me.users.revokeAdmin(readRevokeAdmin(input)).let { JsonNull }
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
+    "users.restore" -> writeUser(me.users.restore(readRestoreUser(input)))
+    "users.purge" -> me.users.purge(readPurgeUser(input)).let { JsonNull }
+    "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
+    "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
+    "validate.account" -> writeAccountValidation(me.validate.account(readValidateAccount(input)))
+    "validate.preferences" -> writePreferencesValidation(me.validate.preferences(readValidatePreferences(input)))
     "preferences.get" -> writeUserPreferences(input.record().let { me.preferences.get() })
     "preferences.update" -> writeUserPreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
@@ -346,6 +352,74 @@ fun readDeleteUser(from: JsonElement) = from.record("id", "expected_version").le
     DeleteUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readRestoreUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "roles").let { it ->
+    RestoreUser(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        email = it.optional("email") { readString(it) },
+        username = it.optional("username") { readString(it) },
+        roles = it.list("roles") { readString(it) },
+    )
+}
+
+fun readPurgeUser(from: JsonElement) = from.record("id", "expected_version").let { it ->
+    PurgeUser(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readSetStatuses(from: JsonElement) = from.record("ids", "action", "reason", "until", "atomic").let { it ->
+    SetStatuses(
+        ids = it.list("ids") { readId(it) },
+        action = it.required("action") { readStatusAction(it) },
+        reason = it.optional("reason") { readString(it) },
+        until = it.optional("until") { readTime(it) },
+        atomic = it.optional("atomic") { readBool(it) },
+    )
+}
+
+fun readStatusAction(from: JsonElement) = when (val word = readString(from)) {
+    "activate" -> StatusAction.ACTIVATE
+    "deactivate" -> StatusAction.DEACTIVATE
+    "suspend" -> StatusAction.SUSPEND
+    "ban" -> StatusAction.BAN
+    "lift" -> StatusAction.LIFT
+    else -> throw Inexpressible("$word is no StatusAction")
+}
+
+fun readDeleteUsers(from: JsonElement) = from.record("ids", "atomic").let { it ->
+    DeleteUsers(
+        ids = it.list("ids") { readId(it) },
+        atomic = it.optional("atomic") { readBool(it) },
+    )
+}
+
+fun readValidateAccount(from: JsonElement) = from.record("email", "username", "password", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "avatar_url", "website", "bio", "location").let { it ->
+    ValidateAccount(
+        email = it.optional("email") { readString(it) },
+        username = it.optional("username") { readString(it) },
+        password = it.optional("password") { readString(it) },
+        fullName = it.optional("full_name") { readString(it) },
+        displayName = it.optional("display_name") { readString(it) },
+        firstName = it.optional("first_name") { readString(it) },
+        lastName = it.optional("last_name") { readString(it) },
+        phone = it.optional("phone") { readString(it) },
+        birthDate = it.optional("birth_date") { readDate(it) },
+        avatarUrl = it.optional("avatar_url") { readString(it) },
+        website = it.optional("website") { readString(it) },
+        bio = it.optional("bio") { readString(it) },
+        location = it.optional("location") { readString(it) },
+    )
+}
+
+fun readValidatePreferences(from: JsonElement) = from.record("language", "time_zone").let { it ->
+    ValidatePreferences(
+        language = it.optional("language") { readString(it) },
+        timeZone = it.optional("time_zone") { readString(it) },
     )
 }
 
@@ -1172,7 +1246,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -1191,11 +1265,16 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         maxSessions = it.optional("max_sessions") { readInt(it) },
         keepFeedSeconds = it.optional("keep_feed_seconds") { readInt(it) },
         keepSessionsSeconds = it.optional("keep_sessions_seconds") { readInt(it) },
+        keepDeletedUsersSeconds = it.optional("keep_deleted_users_seconds") { readInt(it) },
+        namesAfterDelete = it.optional("names_after_delete") { readNamesAfterDelete(it) },
+        namesAfterPurge = it.optional("names_after_purge") { readNamesAfterPurge(it) },
         passwordMinLength = it.optional("password_min_length") { readInt(it) },
         passwordMaxLength = it.optional("password_max_length") { readInt(it) },
         passwordComposition = it.optional("password_composition") { readBool(it) },
         secondFactor = it.optional("second_factor") { readSecondFactor(it) },
         registration = it.optional("registration") { readRegistration(it) },
+        usernameProfile = it.optional("username_profile") { readUsernameProfile(it) },
+        smtputf8 = it.optional("smtputf8") { readBool(it) },
         passkeyDomain = it.optional("passkey_domain") { readString(it) },
         passkeyOrigins = it.list("passkey_origins") { readString(it) },
         mailSignIn = it.optional("mail_sign_in") { readBool(it) },
@@ -1233,6 +1312,19 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
     )
 }
 
+fun readNamesAfterDelete(from: JsonElement) = when (val word = readString(from)) {
+    "reserved" -> NamesAfterDelete.RESERVED
+    "freed" -> NamesAfterDelete.FREED
+    else -> throw Inexpressible("$word is no NamesAfterDelete")
+}
+
+fun readNamesAfterPurge(from: JsonElement) = when (val word = readString(from)) {
+    "username" -> NamesAfterPurge.USERNAME
+    "both" -> NamesAfterPurge.BOTH
+    "freed" -> NamesAfterPurge.FREED
+    else -> throw Inexpressible("$word is no NamesAfterPurge")
+}
+
 fun readSecondFactor(from: JsonElement) = when (val word = readString(from)) {
     "off" -> SecondFactor.OFF
     "optional" -> SecondFactor.OPTIONAL
@@ -1245,6 +1337,12 @@ fun readRegistration(from: JsonElement) = when (val word = readString(from)) {
     "verified" -> Registration.VERIFIED
     "open" -> Registration.OPEN
     else -> throw Inexpressible("$word is no Registration")
+}
+
+fun readUsernameProfile(from: JsonElement) = when (val word = readString(from)) {
+    "basic" -> UsernameProfile.BASIC
+    "extended" -> UsernameProfile.EXTENDED
+    else -> throw Inexpressible("$word is no UsernameProfile")
 }
 
 fun readAuditDenials(from: JsonElement) = when (val word = readString(from)) {
@@ -1508,6 +1606,139 @@ fun writeChangedUser(from: ChangedUser) = json(
 fun writeDroppedAssets(from: DroppedAssets) = json(
     "assets" to writeList(from.assets) { writeAssetBrief(it) },
     "hidden_count" to writeInt(from.hiddenCount),
+)
+
+fun writeBulkResult(from: BulkResult) = json(
+    "done" to writeInt(from.done),
+    "failed" to writeInt(from.failed),
+    "items" to writeList(from.items) { writeBulkItem(it) },
+)
+
+fun writeBulkItem(from: BulkItem) = json(
+    "id" to writeId(from.id),
+    "is_done" to writeBool(from.isDone),
+    "code" to from.code?.let { writeCode(it) },
+    "reason" to from.reason?.let { writeReason(it) },
+    "message" to from.message?.let { writeString(it) },
+)
+
+fun writeCode(from: Code) = writeString(when (from) {
+    Code.VALIDATION_ERROR -> "VALIDATION_ERROR"
+    Code.UNAUTHORIZED -> "UNAUTHORIZED"
+    Code.FORBIDDEN -> "FORBIDDEN"
+    Code.RESOURCE_NOT_FOUND -> "RESOURCE_NOT_FOUND"
+    Code.DUPLICATE_RESOURCE -> "DUPLICATE_RESOURCE"
+    Code.CONFLICT -> "CONFLICT"
+    Code.RATE_LIMIT_EXCEEDED -> "RATE_LIMIT_EXCEEDED"
+    Code.UNAVAILABLE -> "UNAVAILABLE"
+    Code.INTERNAL_SERVER_ERROR -> "INTERNAL_SERVER_ERROR"
+})
+
+fun writeReason(from: Reason) = writeString(when (from) {
+    Reason.INVALID_INPUT -> "invalid_input"
+    Reason.INVALID_JSON -> "invalid_json"
+    Reason.UNKNOWN_OPERATION -> "unknown_operation"
+    Reason.POLICY_INVALID -> "policy_invalid"
+    Reason.UNKNOWN_PERMISSION -> "unknown_permission"
+    Reason.UNKNOWN_ROLE -> "unknown_role"
+    Reason.RESOURCE_INVALID -> "resource_invalid"
+    Reason.PRINCIPAL_INVALID -> "principal_invalid"
+    Reason.CONTEXT_INVALID -> "context_invalid"
+    Reason.RESOURCE_INCOMPLETE -> "resource_incomplete"
+    Reason.CONTEXT_INCOMPLETE -> "context_incomplete"
+    Reason.SEED_INVALID -> "seed_invalid"
+    Reason.CONFIG_INVALID -> "config_invalid"
+    Reason.IDEMPOTENCY_KEY_INVALID -> "idempotency_key_invalid"
+    Reason.IDEMPOTENCY_KEY_REUSED -> "idempotency_key_reused"
+    Reason.INVALID_CREDENTIALS -> "invalid_credentials"
+    Reason.INVALID_TOKEN -> "invalid_token"
+    Reason.TOKEN_EXPIRED -> "token_expired"
+    Reason.SESSION_ENDED -> "session_ended"
+    Reason.ACCOUNT_INACTIVE -> "account_inactive"
+    Reason.NOT_SIGNED_IN -> "not_signed_in"
+    Reason.STEP_NEEDED -> "step_needed"
+    Reason.STEP_UP_REQUIRED -> "step_up_required"
+    Reason.DENIED -> "denied"
+    Reason.ADDRESS_DENIED -> "address_denied"
+    Reason.NOT_FOUND -> "not_found"
+    Reason.TAKEN -> "taken"
+    Reason.ALREADY_ASSIGNED -> "already_assigned"
+    Reason.VERSION_STALE -> "version_stale"
+    Reason.LAST_ADMINISTRATOR -> "last_administrator"
+    Reason.IN_USE -> "in_use"
+    Reason.BUILT_IN -> "built_in"
+    Reason.WRONG_STATUS -> "wrong_status"
+    Reason.SECOND_FACTOR_REQUIRED -> "second_factor_required"
+    Reason.LAST_WAY_IN -> "last_way_in"
+    Reason.LIMIT_REACHED -> "limit_reached"
+    Reason.CONTENTION -> "contention"
+    Reason.ALREADY_DONE -> "already_done"
+    Reason.RATE_LIMITED -> "rate_limited"
+    Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
+    Reason.ISSUER_UNAVAILABLE -> "issuer_unavailable"
+    Reason.BREACHED_PASSWORDS_UNAVAILABLE -> "breached_passwords_unavailable"
+    Reason.STORAGE_UNAVAILABLE -> "storage_unavailable"
+    Reason.STORAGE_MISSING -> "storage_missing"
+    Reason.STORAGE_READ_ONLY -> "storage_read_only"
+    Reason.STORAGE_FULL -> "storage_full"
+    Reason.SCHEMA_NEWER -> "schema_newer"
+    Reason.OUTCOME_UNKNOWN -> "outcome_unknown"
+    Reason.NOT_LOADED -> "not_loaded"
+    Reason.DEFERRED_NOT_LOADED -> "deferred_not_loaded"
+    Reason.RIGHTS_STALE -> "rights_stale"
+    Reason.NOT_OFFERED -> "not_offered"
+    Reason.CLOSED -> "closed"
+    Reason.CORRUPT -> "corrupt"
+    Reason.INTERNAL -> "internal"
+})
+
+fun writeAccountValidation(from: AccountValidation) = json(
+    "errors" to writeList(from.errors) { writeFieldError(it) },
+    "email" to from.email?.let { writeString(it) },
+    "username" to from.username?.let { writeString(it) },
+    "full_name" to from.fullName?.let { writeString(it) },
+    "display_name" to from.displayName?.let { writeString(it) },
+    "first_name" to from.firstName?.let { writeString(it) },
+    "last_name" to from.lastName?.let { writeString(it) },
+    "phone" to from.phone?.let { writeString(it) },
+    "birth_date" to from.birthDate?.let { writeDate(it) },
+    "avatar_url" to from.avatarUrl?.let { writeString(it) },
+    "website" to from.website?.let { writeString(it) },
+    "bio" to from.bio?.let { writeString(it) },
+    "location" to from.location?.let { writeString(it) },
+)
+
+fun writeFieldError(from: FieldError) = json(
+    "field" to writeString(from.field),
+    "code" to writeFieldCode(from.code),
+    "message" to writeString(from.message),
+)
+
+fun writeFieldCode(from: FieldCode) = writeString(when (from) {
+    FieldCode.REQUIRED -> "required"
+    FieldCode.UNKNOWN_FIELD -> "unknown_field"
+    FieldCode.INVALID_TYPE -> "invalid_type"
+    FieldCode.TOO_SHORT -> "too_short"
+    FieldCode.TOO_LONG -> "too_long"
+    FieldCode.INVALID_FORMAT -> "invalid_format"
+    FieldCode.INVALID_CHARACTER -> "invalid_character"
+    FieldCode.UNKNOWN_VALUE -> "unknown_value"
+    FieldCode.NOT_FOUND -> "not_found"
+    FieldCode.OUT_OF_RANGE -> "out_of_range"
+    FieldCode.NOT_CLEARABLE -> "not_clearable"
+    FieldCode.DISAGREES -> "disagrees"
+    FieldCode.TAKEN -> "taken"
+    FieldCode.POLICY_INVALID -> "policy_invalid"
+    FieldCode.COMMON_PASSWORD -> "common_password"
+    FieldCode.CONTEXT_PASSWORD -> "context_password"
+    FieldCode.BREACHED_PASSWORD -> "breached_password"
+    FieldCode.INCORRECT -> "incorrect"
+})
+
+fun writePreferencesValidation(from: PreferencesValidation) = json(
+    "errors" to writeList(from.errors) { writeFieldError(it) },
+    "language" to from.language?.let { writeString(it) },
+    "time_zone" to from.timeZone?.let { writeString(it) },
 )
 
 fun writeUserPreferences(from: UserPreferences) = json(
@@ -2312,101 +2543,4 @@ fun writeSqlKind(from: SqlKind) = writeString(when (from) {
     SqlKind.INTS -> "ints"
     SqlKind.TEXTS -> "texts"
     SqlKind.UUIDS -> "uuids"
-})
-
-fun writeCode(from: Code) = writeString(when (from) {
-    Code.VALIDATION_ERROR -> "VALIDATION_ERROR"
-    Code.UNAUTHORIZED -> "UNAUTHORIZED"
-    Code.FORBIDDEN -> "FORBIDDEN"
-    Code.RESOURCE_NOT_FOUND -> "RESOURCE_NOT_FOUND"
-    Code.DUPLICATE_RESOURCE -> "DUPLICATE_RESOURCE"
-    Code.CONFLICT -> "CONFLICT"
-    Code.RATE_LIMIT_EXCEEDED -> "RATE_LIMIT_EXCEEDED"
-    Code.UNAVAILABLE -> "UNAVAILABLE"
-    Code.INTERNAL_SERVER_ERROR -> "INTERNAL_SERVER_ERROR"
-})
-
-fun writeReason(from: Reason) = writeString(when (from) {
-    Reason.INVALID_INPUT -> "invalid_input"
-    Reason.INVALID_JSON -> "invalid_json"
-    Reason.UNKNOWN_OPERATION -> "unknown_operation"
-    Reason.POLICY_INVALID -> "policy_invalid"
-    Reason.UNKNOWN_PERMISSION -> "unknown_permission"
-    Reason.UNKNOWN_ROLE -> "unknown_role"
-    Reason.RESOURCE_INVALID -> "resource_invalid"
-    Reason.PRINCIPAL_INVALID -> "principal_invalid"
-    Reason.CONTEXT_INVALID -> "context_invalid"
-    Reason.RESOURCE_INCOMPLETE -> "resource_incomplete"
-    Reason.CONTEXT_INCOMPLETE -> "context_incomplete"
-    Reason.SEED_INVALID -> "seed_invalid"
-    Reason.CONFIG_INVALID -> "config_invalid"
-    Reason.IDEMPOTENCY_KEY_INVALID -> "idempotency_key_invalid"
-    Reason.IDEMPOTENCY_KEY_REUSED -> "idempotency_key_reused"
-    Reason.INVALID_CREDENTIALS -> "invalid_credentials"
-    Reason.INVALID_TOKEN -> "invalid_token"
-    Reason.TOKEN_EXPIRED -> "token_expired"
-    Reason.SESSION_ENDED -> "session_ended"
-    Reason.ACCOUNT_INACTIVE -> "account_inactive"
-    Reason.NOT_SIGNED_IN -> "not_signed_in"
-    Reason.STEP_NEEDED -> "step_needed"
-    Reason.STEP_UP_REQUIRED -> "step_up_required"
-    Reason.DENIED -> "denied"
-    Reason.ADDRESS_DENIED -> "address_denied"
-    Reason.NOT_FOUND -> "not_found"
-    Reason.TAKEN -> "taken"
-    Reason.ALREADY_ASSIGNED -> "already_assigned"
-    Reason.VERSION_STALE -> "version_stale"
-    Reason.LAST_ADMINISTRATOR -> "last_administrator"
-    Reason.IN_USE -> "in_use"
-    Reason.BUILT_IN -> "built_in"
-    Reason.WRONG_STATUS -> "wrong_status"
-    Reason.SECOND_FACTOR_REQUIRED -> "second_factor_required"
-    Reason.LAST_WAY_IN -> "last_way_in"
-    Reason.LIMIT_REACHED -> "limit_reached"
-    Reason.CONTENTION -> "contention"
-    Reason.ALREADY_DONE -> "already_done"
-    Reason.RATE_LIMITED -> "rate_limited"
-    Reason.HASHING_QUEUE_FULL -> "hashing_queue_full"
-    Reason.ISSUER_UNAVAILABLE -> "issuer_unavailable"
-    Reason.BREACHED_PASSWORDS_UNAVAILABLE -> "breached_passwords_unavailable"
-    Reason.STORAGE_UNAVAILABLE -> "storage_unavailable"
-    Reason.STORAGE_MISSING -> "storage_missing"
-    Reason.STORAGE_READ_ONLY -> "storage_read_only"
-    Reason.STORAGE_FULL -> "storage_full"
-    Reason.SCHEMA_NEWER -> "schema_newer"
-    Reason.OUTCOME_UNKNOWN -> "outcome_unknown"
-    Reason.NOT_LOADED -> "not_loaded"
-    Reason.DEFERRED_NOT_LOADED -> "deferred_not_loaded"
-    Reason.RIGHTS_STALE -> "rights_stale"
-    Reason.NOT_OFFERED -> "not_offered"
-    Reason.CLOSED -> "closed"
-    Reason.CORRUPT -> "corrupt"
-    Reason.INTERNAL -> "internal"
-})
-
-fun writeFieldError(from: FieldError) = json(
-    "field" to writeString(from.field),
-    "code" to writeFieldCode(from.code),
-    "message" to writeString(from.message),
-)
-
-fun writeFieldCode(from: FieldCode) = writeString(when (from) {
-    FieldCode.REQUIRED -> "required"
-    FieldCode.UNKNOWN_FIELD -> "unknown_field"
-    FieldCode.INVALID_TYPE -> "invalid_type"
-    FieldCode.TOO_SHORT -> "too_short"
-    FieldCode.TOO_LONG -> "too_long"
-    FieldCode.INVALID_FORMAT -> "invalid_format"
-    FieldCode.INVALID_CHARACTER -> "invalid_character"
-    FieldCode.UNKNOWN_VALUE -> "unknown_value"
-    FieldCode.NOT_FOUND -> "not_found"
-    FieldCode.OUT_OF_RANGE -> "out_of_range"
-    FieldCode.NOT_CLEARABLE -> "not_clearable"
-    FieldCode.DISAGREES -> "disagrees"
-    FieldCode.TAKEN -> "taken"
-    FieldCode.POLICY_INVALID -> "policy_invalid"
-    FieldCode.COMMON_PASSWORD -> "common_password"
-    FieldCode.CONTEXT_PASSWORD -> "context_password"
-    FieldCode.BREACHED_PASSWORD -> "breached_password"
-    FieldCode.INCORRECT -> "incorrect"
 })

@@ -10,11 +10,13 @@ from uuid import UUID
 from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows
 from ...records import (
+    BulkResult,
     ChangedUser,
     ConfirmedRegistration,
     ExternalIdentity,
     Page,
     RegisteredUser,
+    StatusAction,
     User,
     UserOverview,
     UserSort,
@@ -60,7 +62,8 @@ class Users:
             email: The e-mail address, at most 255 characters.
             password: The password, at least 15 characters unless the configuration says otherwise.
             username: A name to sign in with, unique whatever the case: 3 to 50 letters, digits and
-                underscores. One that somebody else takes before the address is proved is left out.
+                underscores, by the setting `username_profile` dots and hyphens too. One that
+                somebody else takes before the address is proved is left out.
             full_name: The whole name, at most 255 characters.
             display_name: The name shown to others, at most 100 characters.
             first_name: The given name, at most 100 characters.
@@ -126,8 +129,8 @@ class Users:
         Args:
             email: The address to sign in with, at most 255 characters; unique, whatever the case.
                 Needed without an `identity`.
-            username: The name to sign in with: 3 to 50 letters, digits and underscores; unique,
-                whatever the case.
+            username: The name to sign in with: 3 to 50 letters, digits and underscores, by the
+                setting `username_profile` dots and hyphens too; unique, whatever the case.
             password: The password, at least 15 characters; none: the user cannot sign in with a
                 password yet. Unless the application itself creates the user, it is temporary: the
                 first sign-in must choose another one.
@@ -678,9 +681,11 @@ class Users:
         *,
         expected_version: int | None = None,
     ) -> None:
-        """Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken
-        away, and the roles that others hold on it end. The row and its names stay, so that nobody
-        else can take them.
+        """Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles
+        are taken away, and the roles that others hold on it end. `users.restore` brings it back
+        until it is purged, which `users.purge` does, and the library by itself after
+        `keep_deleted_users_seconds`. Whether others may take its names meanwhile says
+        `names_after_delete`.
 
         Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's
         conditions read that, and `admin:all` where one of those roles on it denies something.
@@ -691,3 +696,103 @@ class Users:
             expected_version: The version that the change was made on.
         """
         self._caller.call("users.delete", {"id": id, "expected_version": expected_version})
+
+    def restore(
+        self,
+        id: UUID,
+        *,
+        expected_version: int | None = None,
+        email: str | None = None,
+        username: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> User:
+        """Restores a deleted user: it is what it was before, with its password, factors, preferences
+        and the identities it is linked to. Sessions, API keys, drones and roles do not come back:
+        it has the default roles of the policy and those that are named.
+
+        Permission `user:restore`, for the user as it will be; naming a role that is not a default
+        role needs `admin:all` for now, another e-mail address or username what `users.update` needs
+        for that. Errors: `CONFLICT` for a user who is not deleted, `DUPLICATE_RESOURCE` where
+        others have its names by now (`names_after_delete`): give it another one.
+
+        Args:
+            id: The user's id.
+            expected_version: The version that the change was made on.
+            email: Another e-mail address instead of its own, unproved.
+            username: Another username instead of its own.
+            roles: Names of roles to hold everywhere, beside the default roles; at most 100.
+        """
+        return decode(User, self._caller.call("users.restore", {
+            "id": id,
+            "expected_version": expected_version,
+            "email": email,
+            "username": username,
+            "roles": roles,
+        }))
+
+    def purge(
+        self,
+        id: UUID,
+        *,
+        expected_version: int | None = None,
+    ) -> None:
+        """Removes a deleted user for good, with all that is stored of it but what the audit log says.
+        It cannot be undone.
+
+        Whether others may take its names then says `names_after_purge`. Permission `user:purge`.
+        Errors: `CONFLICT` for a user who is not deleted.
+
+        Args:
+            id: The user's id.
+            expected_version: The version that the decision was made on.
+        """
+        self._caller.call("users.purge", {"id": id, "expected_version": expected_version})
+
+    def set_status_many(
+        self,
+        action: StatusAction,
+        *,
+        ids: Sequence[UUID] = (),
+        reason: str | None = None,
+        until: datetime | None = None,
+        atomic: bool | None = None,
+    ) -> BulkResult:
+        """Changes the status of many users, in one commit.
+
+        Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission
+        `user:set_status`. Who cannot be changed stays as it is, and the answer says why; with
+        `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields; with
+        `atomic` that of the first user who cannot be changed.
+
+        Args:
+            ids: The users' ids, at most 1,000.
+            action: What is done to them.
+            reason: Why they are suspended or banned, at most 500 characters.
+            until: When a suspension ends by itself, in the future; not given: when it is lifted.
+            atomic: Whether all are changed or none. Default: false.
+        """
+        return decode(BulkResult, self._caller.call("users.set_status_many", {
+            "ids": ids,
+            "action": action,
+            "reason": reason,
+            "until": until,
+            "atomic": atomic,
+        }))
+
+    def delete_many(
+        self,
+        *,
+        ids: Sequence[UUID] = (),
+        atomic: bool | None = None,
+    ) -> BulkResult:
+        """Deletes many users, in one commit, each as `users.delete` does.
+
+        Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with
+        `atomic` nobody is deleted then. Errors: `VALIDATION_ERROR` for too many; with `atomic` that
+        of the first user who cannot be deleted.
+
+        Args:
+            ids: The users' ids, at most 1,000.
+            atomic: Whether all are deleted or none. Default: false.
+        """
+        return decode(BulkResult, self._caller.call("users.delete_many", {"ids": ids, "atomic": atomic}))
