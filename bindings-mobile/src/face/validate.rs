@@ -2,6 +2,7 @@
 
 //! The area `validate`: its operations, what they take and what they answer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,76 +11,16 @@ use super::errors::FieldError;
 use crate::types::hidden;
 use crate::{CalendarDate, Caller, Result};
 
-/// What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
+/// What is wrong with the fields of a form, and the others as they would be stored.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct AccountValidation {
+pub struct FormValidation {
     /// Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
     #[uniffi(default)]
     pub errors: Vec<FieldError>,
-    /// The address, its domain in Unicode and lower case.
+    /// The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
+    /// in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
     #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// The name to sign in with.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// The whole name.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full_name: Option<String>,
-    /// The name shown to others.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
-    /// The given name.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_name: Option<String>,
-    /// The family name.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_name: Option<String>,
-    /// The phone number in E.164.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-    /// The date of birth.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<CalendarDate>,
-    /// The address of a picture, its host in A-labels.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub avatar_url: Option<String>,
-    /// The address of a page, likewise.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub website: Option<String>,
-    /// What somebody says about itself; lines end with `\n`.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bio: Option<String>,
-    /// A place.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub location: Option<String>,
-}
-
-/// What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct PreferencesValidation {
-    /// Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
-    #[uniffi(default)]
-    pub errors: Vec<FieldError>,
-    /// The tag of a language, the case of its parts as usual.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
-    /// The name of a time zone.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
+    pub values: HashMap<String, String>,
 }
 
 /// Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
@@ -172,13 +113,13 @@ impl Validate {
     /// Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
     /// tells.
     #[uniffi::method(default(input))]
-    pub async fn account(&self, input: ValidateAccount) -> Result<AccountValidation> {
+    pub async fn account(&self, input: ValidateAccount) -> Result<FormValidation> {
         self.caller.run("validate.account", &input).await
     }
 
     /// Checks the fields of a form for preferences, those that are given, as `validate.account` does.
     #[uniffi::method(default(input))]
-    pub async fn preferences(&self, input: ValidatePreferences) -> Result<PreferencesValidation> {
+    pub async fn preferences(&self, input: ValidatePreferences) -> Result<FormValidation> {
         self.caller.run("validate.preferences", &input).await
     }
 }

@@ -4,7 +4,6 @@ import { allRows } from "../pages.js";
 import type {
   AcceptInvitation,
   AcceptedInvitation,
-  AccountValidation,
   ActivateUser,
   AddFactor,
   AddPasskey,
@@ -61,6 +60,7 @@ import type {
   FactorSetup,
   FindUser,
   ForgotPassword,
+  FormValidation,
   GetDrone,
   GetOutcome,
   GetPermission,
@@ -106,7 +106,6 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
-  PreferencesValidation,
   ProveFactor,
   PurgeUser,
   ReassignDrone,
@@ -429,12 +428,12 @@ export class Validate {
    * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
    * tells.
    */
-  account(input: ValidateAccount = {}): Promise<AccountValidation> {
-    return this.#run("validate.account", input, "ValidateAccount", "AccountValidation");
+  account(input: ValidateAccount = {}): Promise<FormValidation> {
+    return this.#run("validate.account", input, "ValidateAccount", "FormValidation");
   }
   /** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
-  preferences(input: ValidatePreferences = {}): Promise<PreferencesValidation> {
-    return this.#run("validate.preferences", input, "ValidatePreferences", "PreferencesValidation");
+  preferences(input: ValidatePreferences = {}): Promise<FormValidation> {
+    return this.#run("validate.preferences", input, "ValidatePreferences", "FormValidation");
   }
 }
 

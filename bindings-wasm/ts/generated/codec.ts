@@ -7,7 +7,6 @@
 export const records: { readonly [name: string]: string } = {
   AcceptInvitation: "token:secret username password:secret full_name display_name first_name last_name",
   AcceptedInvitation: "user:User device_token:secret",
-  AccountValidation: "errors:FieldError[] email username full_name display_name first_name last_name phone birth_date avatar_url website bio location",
   ActivateUser: "id expected_version",
   AddFactor: "challenge:secret code:secret name",
   AddPasskey: "challenge:secret response:secret name",
@@ -74,6 +73,7 @@ export const records: { readonly [name: string]: string } = {
   FieldError: "field code message",
   FindUser: "username email identity:ExternalIdentity",
   ForgotPassword: "identifier device_token:secret",
+  FormValidation: "errors:FieldError[] values",
   FormerFactor: "id kind name added_at:time ended_at:time",
   GetDrone: "drone",
   GetJwks: "",
@@ -138,7 +138,6 @@ export const records: { readonly [name: string]: string } = {
   PolicyFile: "version format text",
   PolicySummary: "version description hierarchy anonymous roles permissions built_in_permissions types",
   PolicyValidation: "is_valid problems:Problem[]",
-  PreferencesValidation: "errors:FieldError[] language time_zone",
   Problem: "line column message help",
   ProveFactor: "challenge:secret code:secret",
   PurgeUser: "id expected_version",

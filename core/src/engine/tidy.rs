@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use super::{Engine, Who, WhoKind};
 use crate::{
     model::{
-        deferred::IS_PAGE,
+        deferred::unless_page,
         error::{Reason, Result},
         predicate::{Comparison, Predicate},
         record::Record,
@@ -43,7 +43,7 @@ impl Engine {
     pub(crate) async fn tidy(self: &Arc<Self>) -> Result<Tidied> {
         let tidied = upkeep::run(&self.services, self.services.now()).await?;
         // In a page there may be a part of a store alone.
-        let users = if IS_PAGE { 0 } else { Box::pin(self.purge_due()).await? };
+        let users = unless_page(Ok(0), || Box::pin(self.purge_due())).await?;
         Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
     }
 

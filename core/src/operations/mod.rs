@@ -234,8 +234,8 @@ macro_rules! operation_list {
             }
             /// Whether forms are filled in well, before anything is done with them.
             validate: Validate {
-                fn account(ValidateAccount) -> AccountValidation;
-                fn preferences(ValidatePreferences) -> PreferencesValidation;
+                fn account(ValidateAccount) -> FormValidation;
+                fn preferences(ValidatePreferences) -> FormValidation;
             }
             /// What the caller likes.
             preferences: Preferences {

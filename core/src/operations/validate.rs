@@ -1,6 +1,8 @@
 //! Checking what a form holds before it is sent (USR-9, decision 039). Answers follow from the settings alone: nothing is read, so that
 //! they tell nothing of who has an account.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
@@ -44,36 +46,22 @@ pub struct ValidateAccount {
     pub location: Option<String>,
 }
 
-/// What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
+/// What is wrong with the fields of a form, and the others as they would be stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
-pub struct AccountValidation {
+pub struct FormValidation {
     /// Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
     pub errors: Vec<FieldError>,
-    /// The address, its domain in Unicode and lower case.
-    pub email: Option<String>,
-    /// The name to sign in with.
-    pub username: Option<String>,
-    /// The whole name.
-    pub full_name: Option<String>,
-    /// The name shown to others.
-    pub display_name: Option<String>,
-    /// The given name.
-    pub first_name: Option<String>,
-    /// The family name.
-    pub last_name: Option<String>,
-    /// The phone number in E.164.
-    pub phone: Option<String>,
-    /// The date of birth.
-    pub birth_date: Option<Date>,
-    /// The address of a picture, its host in A-labels.
-    pub avatar_url: Option<String>,
-    /// The address of a page, likewise.
-    pub website: Option<String>,
-    /// What somebody says about itself; lines end with `\n`.
-    pub bio: Option<String>,
-    /// A place.
-    pub location: Option<String>,
+    /// The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
+    /// in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+    pub values: BTreeMap<String, String>,
+}
+
+impl FormValidation {
+    fn of<const N: usize>(checks: Checks, values: [(&str, Option<String>); N]) -> Self {
+        let values = values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Self { errors: checks.into_told(), values: values.collect() }
+    }
 }
 
 /// Checks the fields of a form for preferences, those that are given, as `validate.account` does.
@@ -86,29 +74,17 @@ pub struct ValidatePreferences {
     pub time_zone: Option<String>,
 }
 
-/// What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
-#[non_exhaustive]
-pub struct PreferencesValidation {
-    /// Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
-    pub errors: Vec<FieldError>,
-    /// The tag of a language, the case of its parts as usual.
-    pub language: Option<String>,
-    /// The name of a time zone.
-    pub time_zone: Option<String>,
-}
-
 #[portable_async]
 impl Operation for ValidateAccount {
     type Target = ();
-    type Valid = AccountValidation;
+    type Valid = FormValidation;
 
     const ACCESS: Access = Access::Public;
     const IS_READ: bool = true;
     // With it comes the list of common passwords.
     const IS_DEFERRED: bool = true;
 
-    async fn validate(self, services: &Services, now: Time) -> Result<AccountValidation> {
+    async fn validate(self, services: &Services, now: Time) -> Result<FormValidation> {
         let mut checks = Checks::default();
         // The same fields as a new account's, so the same checks.
         let new = CreateUser {
@@ -128,24 +104,24 @@ impl Operation for ValidateAccount {
         let website = checks.optional("website", self.website.as_deref(), text::url);
         let bio = checks.optional("bio", self.bio.as_deref(), |bio| text::prose(bio, 500));
         let location = checks.optional("location", self.location.as_deref(), |place| text::name(place, 255));
-        Ok(AccountValidation {
-            errors: checks.into_told(),
-            email: fields.email,
-            username: fields.username,
-            full_name: fields.full_name,
-            display_name: fields.display_name,
-            first_name: fields.first_name,
-            last_name: fields.last_name,
-            phone: fields.phone,
-            birth_date: fields.birth_date,
-            avatar_url,
-            website,
-            bio,
-            location,
-        })
+        let values = [
+            ("email", fields.email),
+            ("username", fields.username),
+            ("full_name", fields.full_name),
+            ("display_name", fields.display_name),
+            ("first_name", fields.first_name),
+            ("last_name", fields.last_name),
+            ("phone", fields.phone),
+            ("birth_date", fields.birth_date.map(|date| date.to_string())),
+            ("avatar_url", avatar_url),
+            ("website", website),
+            ("bio", bio),
+            ("location", location),
+        ];
+        Ok(FormValidation::of(checks, values))
     }
 
-    async fn plan(valid: &AccountValidation, (): (), _: &mut Plan<'_>) -> Result<AccountValidation> {
+    async fn plan(valid: &FormValidation, (): (), _: &mut Plan<'_>) -> Result<FormValidation> {
         Ok(valid.clone())
     }
 }
@@ -153,21 +129,21 @@ impl Operation for ValidateAccount {
 #[portable_async]
 impl Operation for ValidatePreferences {
     type Target = ();
-    type Valid = PreferencesValidation;
+    type Valid = FormValidation;
 
     const ACCESS: Access = Access::Public;
     const IS_READ: bool = true;
     // As preferences are: pages have no list of time zones.
     const IS_OF_SERVERS: bool = true;
 
-    async fn validate(self, _: &Services, _: Time) -> Result<PreferencesValidation> {
+    async fn validate(self, _: &Services, _: Time) -> Result<FormValidation> {
         let mut checks = Checks::default();
         let language = checks.optional("language", self.language.as_deref(), locale::language);
         let time_zone = checks.optional("time_zone", self.time_zone.as_deref(), locale::time_zone);
-        Ok(PreferencesValidation { errors: checks.into_told(), language, time_zone })
+        Ok(FormValidation::of(checks, [("language", language), ("time_zone", time_zone)]))
     }
 
-    async fn plan(valid: &PreferencesValidation, (): (), _: &mut Plan<'_>) -> Result<PreferencesValidation> {
+    async fn plan(valid: &FormValidation, (): (), _: &mut Plan<'_>) -> Result<FormValidation> {
         Ok(valid.clone())
     }
 }

@@ -515,6 +515,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_signing_keys(uint64_t ptr, 
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_users(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_VALIDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_validate(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_VERIFICATION
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_VERIFICATION
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_verification(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -1270,6 +1275,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_deactivate(uint64_t ptr, RustBuf
 uint64_t uniffi_rolekeep_mobile_fn_method_users_delete(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_DELETE_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_DELETE_MANY
+uint64_t uniffi_rolekeep_mobile_fn_method_users_delete_many(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_FIND
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_FIND
 uint64_t uniffi_rolekeep_mobile_fn_method_users_find(uint64_t ptr, RustBuffer input
@@ -1300,6 +1310,21 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_list(uint64_t ptr, RustBuffer in
 uint64_t uniffi_rolekeep_mobile_fn_method_users_me(uint64_t ptr
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_OVERVIEW
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_OVERVIEW
+uint64_t uniffi_rolekeep_mobile_fn_method_users_overview(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_OVERVIEWS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_OVERVIEWS
+uint64_t uniffi_rolekeep_mobile_fn_method_users_overviews(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_PURGE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_PURGE
+uint64_t uniffi_rolekeep_mobile_fn_method_users_purge(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_REGISTER
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_REGISTER
 uint64_t uniffi_rolekeep_mobile_fn_method_users_register(uint64_t ptr, RustBuffer input
@@ -1310,9 +1335,24 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_register(uint64_t ptr, RustBuffe
 uint64_t uniffi_rolekeep_mobile_fn_method_users_replace(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_RESTORE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_RESTORE
+uint64_t uniffi_rolekeep_mobile_fn_method_users_restore(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_REVOKE_ADMIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_REVOKE_ADMIN
 uint64_t uniffi_rolekeep_mobile_fn_method_users_revoke_admin(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_SET_STATUS_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_SET_STATUS_MANY
+uint64_t uniffi_rolekeep_mobile_fn_method_users_set_status_many(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_STATISTICS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_STATISTICS
+uint64_t uniffi_rolekeep_mobile_fn_method_users_statistics(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_SUSPEND
@@ -1323,6 +1363,26 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_suspend(uint64_t ptr, RustBuffer
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_UPDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_UPDATE
 uint64_t uniffi_rolekeep_mobile_fn_method_users_update(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_VALIDATE
+uint64_t uniffi_rolekeep_mobile_fn_clone_validate(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_VALIDATE
+void uniffi_rolekeep_mobile_fn_free_validate(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATE_ACCOUNT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATE_ACCOUNT
+uint64_t uniffi_rolekeep_mobile_fn_method_validate_account(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATE_PREFERENCES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATE_PREFERENCES
+uint64_t uniffi_rolekeep_mobile_fn_method_validate_preferences(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_VERIFICATION
@@ -2070,6 +2130,16 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_registeruser_uniffi_trait_debug(Rust
 RustBuffer uniffi_rolekeep_mobile_fn_method_registeruser_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATEACCOUNT_UNIFFI_TRAIT_DEBUG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATEACCOUNT_UNIFFI_TRAIT_DEBUG
+RustBuffer uniffi_rolekeep_mobile_fn_method_validateaccount_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATEACCOUNT_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_VALIDATEACCOUNT_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_rolekeep_mobile_fn_method_validateaccount_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMVERIFICATION_UNIFFI_TRAIT_DEBUG
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONFIRMVERIFICATION_UNIFFI_TRAIT_DEBUG
 RustBuffer uniffi_rolekeep_mobile_fn_method_confirmverification_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
@@ -2563,6 +2633,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_signing_keys(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_USERS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_USERS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_users(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_VALIDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_VALIDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_validate(void
     
 );
 #endif
@@ -3244,6 +3320,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_delete(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_DELETE_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_DELETE_MANY
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_delete_many(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_FIND
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_FIND
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_find(void
@@ -3280,6 +3362,24 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_me(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_OVERVIEW
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_OVERVIEW
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_overview(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_OVERVIEWS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_OVERVIEWS
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_overviews(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_PURGE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_PURGE
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_purge(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_REGISTER
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_REGISTER
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_register(void
@@ -3292,9 +3392,27 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_replace(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_RESTORE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_RESTORE
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_restore(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_REVOKE_ADMIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_REVOKE_ADMIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_revoke_admin(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_SET_STATUS_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_SET_STATUS_MANY
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_set_status_many(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_STATISTICS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_STATISTICS
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_statistics(void
     
 );
 #endif
@@ -3307,6 +3425,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_suspend(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_UPDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_UPDATE
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_update(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_VALIDATE_ACCOUNT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_VALIDATE_ACCOUNT
+uint16_t uniffi_rolekeep_mobile_checksum_method_validate_account(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_VALIDATE_PREFERENCES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_VALIDATE_PREFERENCES
+uint16_t uniffi_rolekeep_mobile_checksum_method_validate_preferences(void
     
 );
 #endif

@@ -1548,6 +1548,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getUsers()  -> Users
     
     /**
+     * Whether forms are filled in well, before anything is done with them.
+     */
+    func getValidate()  -> Validate
+    
+    /**
      * Proving that an account's e-mail address is its user's.
      */
     func getVerification()  -> Verification
@@ -2070,6 +2075,18 @@ open func getUsers() -> Users  {
 }
     
     /**
+     * Whether forms are filled in well, before anything is done with them.
+     */
+open func getValidate() -> Validate  {
+    return try!  FfiConverterTypeValidate_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_validate(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Proving that an account's e-mail address is its user's.
      */
 open func getVerification() -> Verification  {
@@ -2193,9 +2210,9 @@ public protocol DronesProtocol: AnyObject, Sendable {
      *
      * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
      * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-     * regions. Errors: `CONFLICT` if `expected_version` is stale.
+     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    func update(input: UpdateDrone) async throws  -> Drone
+    func update(input: UpdateDrone) async throws  -> ChangedDrone
     
 }
 /**
@@ -2409,9 +2426,9 @@ open func unassign(input: UnassignDrone)async throws  -> Drone  {
      *
      * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
      * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
-     * regions. Errors: `CONFLICT` if `expected_version` is stale.
+     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
-open func update(input: UpdateDrone)async throws  -> Drone  {
+open func update(input: UpdateDrone)async throws  -> ChangedDrone  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -2422,7 +2439,7 @@ open func update(input: UpdateDrone)async throws  -> Drone  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeDrone_lift,
+            liftFunc: FfiConverterTypeChangedDrone_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -8759,13 +8776,23 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func deactivate(input: DeactivateUser) async throws  -> User
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-     * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+     * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+     * library by itself after `keep_deleted_users_seconds`. Whether others may take its
+     * names meanwhile says `names_after_delete`.
      *
      * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
      * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
      */
     func delete(input: DeleteUser) async throws 
+    
+    /**
+     * Deletes many users, in one commit, each as `users.delete` does.
+     *
+     * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+     * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+     */
+    func deleteMany(input: DeleteUsers) async throws  -> BulkResult
     
     /**
      * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
@@ -8808,6 +8835,29 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func me() async throws  -> User
     
     /**
+     * Gets a user with roles, region, assets and operators.
+     *
+     * Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+     */
+    func overview(input: GetUserOverview) async throws  -> UserOverview
+    
+    /**
+     * Lists the users that the caller may see as `list` does, each as `overview` shows it.
+     *
+     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+     * are those of `list`.
+     */
+    func overviews(input: ListUserOverviews) async throws  -> UserOverviewPage
+    
+    /**
+     * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+     *
+     * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+     * `CONFLICT` for a user who is not deleted.
+     */
+    func purge(input: PurgeUser) async throws 
+    
+    /**
      * Makes an account for oneself, where the setting `registration` says so.
      *
      * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
@@ -8826,7 +8876,17 @@ public protocol UsersProtocol: AnyObject, Sendable {
      *
      * Permission and errors as with `update`.
      */
-    func replace(input: ReplaceUser) async throws  -> User
+    func replace(input: ReplaceUser) async throws  -> ChangedUser
+    
+    /**
+     * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+     * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+     *
+     * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+     * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+     * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+     */
+    func restore(input: RestoreUser) async throws  -> User
     
     /**
      * Takes from a user every role that makes it an administrator.
@@ -8834,6 +8894,23 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
      */
     func revokeAdmin(input: RevokeAdmin) async throws 
+    
+    /**
+     * Changes the status of many users, in one commit.
+     *
+     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+     * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+     * with `atomic` that of the first user who cannot be changed.
+     */
+    func setStatusMany(input: SetStatuses) async throws  -> BulkResult
+    
+    /**
+     * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+     *
+     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+     * never are. The answer is not kept: it is of now.
+     */
+    func statistics(input: GetUserStatistics) async throws  -> UserStatistics
     
     /**
      * Switches a user off for a time, or until it is lifted; its sessions end at once.
@@ -8854,7 +8931,7 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
      * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
-    func update(input: UpdateUser) async throws  -> User
+    func update(input: UpdateUser) async throws  -> ChangedUser
     
 }
 /**
@@ -9025,8 +9102,10 @@ open func deactivate(input: DeactivateUser)async throws  -> User  {
 }
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
-     * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+     * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+     * library by itself after `keep_deleted_users_seconds`. Whether others may take its
+     * names meanwhile says `names_after_delete`.
      *
      * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
      * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
@@ -9043,6 +9122,28 @@ open func delete(input: DeleteUser)async throws   {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
             liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Deletes many users, in one commit, each as `users.delete` does.
+     *
+     * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+     * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+     */
+open func deleteMany(input: DeleteUsers = DeleteUsers())async throws  -> BulkResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_delete_many(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteUsers_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeBulkResult_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -9172,6 +9273,71 @@ open func me()async throws  -> User  {
 }
     
     /**
+     * Gets a user with roles, region, assets and operators.
+     *
+     * Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+     */
+open func overview(input: GetUserOverview)async throws  -> UserOverview  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_overview(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetUserOverview_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeUserOverview_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the users that the caller may see as `list` does, each as `overview` shows it.
+     *
+     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+     * are those of `list`.
+     */
+open func overviews(input: ListUserOverviews = ListUserOverviews())async throws  -> UserOverviewPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_overviews(
+                        self.uniffiCloneHandle(),FfiConverterTypeListUserOverviews_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeUserOverviewPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+     *
+     * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+     * `CONFLICT` for a user who is not deleted.
+     */
+open func purge(input: PurgeUser)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_purge(
+                        self.uniffiCloneHandle(),FfiConverterTypePurgeUser_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Makes an account for oneself, where the setting `registration` says so.
      *
      * It gets the default roles and no others. With `verified` there is no account yet: a link is mailed, a notice of the kind
@@ -9204,12 +9370,36 @@ open func register(input: RegisterUser)async throws  -> RegisteredUser  {
      *
      * Permission and errors as with `update`.
      */
-open func replace(input: ReplaceUser)async throws  -> User  {
+open func replace(input: ReplaceUser)async throws  -> ChangedUser  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_users_replace(
                         self.uniffiCloneHandle(),FfiConverterTypeReplaceUser_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeChangedUser_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+     * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+     *
+     * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+     * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+     * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+     */
+open func restore(input: RestoreUser)async throws  -> User  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_restore(
+                        self.uniffiCloneHandle(),FfiConverterTypeRestoreUser_lower(input)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
@@ -9237,6 +9427,51 @@ open func revokeAdmin(input: RevokeAdmin)async throws   {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
             liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the status of many users, in one commit.
+     *
+     * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+     * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+     * with `atomic` that of the first user who cannot be changed.
+     */
+open func setStatusMany(input: SetStatuses)async throws  -> BulkResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_set_status_many(
+                        self.uniffiCloneHandle(),FfiConverterTypeSetStatuses_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeBulkResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+     *
+     * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+     * never are. The answer is not kept: it is of now.
+     */
+open func statistics(input: GetUserStatistics = GetUserStatistics())async throws  -> UserStatistics  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_statistics(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetUserStatistics_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeUserStatistics_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -9274,7 +9509,7 @@ open func suspend(input: SuspendUser)async throws  -> User  {
      * mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
      * notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
      */
-open func update(input: UpdateUser)async throws  -> User  {
+open func update(input: UpdateUser)async throws  -> ChangedUser  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -9285,7 +9520,7 @@ open func update(input: UpdateUser)async throws  -> User  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeUser_lift,
+            liftFunc: FfiConverterTypeChangedUser_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -9333,6 +9568,174 @@ func FfiConverterTypeUsers_lift(_ handle: UInt64) throws -> Users {
 #endif
 func FfiConverterTypeUsers_lower(_ value: Users) -> UInt64 {
     return FfiConverterTypeUsers.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Whether forms are filled in well, before anything is done with them.
+ */
+public protocol ValidateProtocol: AnyObject, Sendable {
+    
+    /**
+     * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
+     * what would be stored of the others. Fields that may not be missing are not asked for.
+     *
+     * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
+     * tells.
+     */
+    func account(input: ValidateAccount) async throws  -> AccountValidation
+    
+    /**
+     * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+     */
+    func preferences(input: ValidatePreferences) async throws  -> PreferencesValidation
+    
+}
+/**
+ * Whether forms are filled in well, before anything is done with them.
+ */
+open class Validate: ValidateProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_validate(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_validate(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
+     * what would be stored of the others. Fields that may not be missing are not asked for.
+     *
+     * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
+     * tells.
+     */
+open func account(input: ValidateAccount = ValidateAccount())async throws  -> AccountValidation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_validate_account(
+                        self.uniffiCloneHandle(),FfiConverterTypeValidateAccount_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAccountValidation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+     */
+open func preferences(input: ValidatePreferences = ValidatePreferences())async throws  -> PreferencesValidation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_validate_preferences(
+                        self.uniffiCloneHandle(),FfiConverterTypeValidatePreferences_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypePreferencesValidation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeValidate: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Validate
+
+    public static func lift(_ handle: UInt64) throws -> Validate {
+        return Validate(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Validate) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Validate {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Validate, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeValidate_lift(_ handle: UInt64) throws -> Validate {
+    return try FfiConverterTypeValidate.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeValidate_lower(_ value: Validate) -> UInt64 {
+    return FfiConverterTypeValidate.lower(value)
 }
 
 
@@ -9534,7 +9937,8 @@ public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertibl
      */
     public let token: String
     /**
-     * The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case.
+     * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
+     * dots and hyphens too; unique, whatever the case.
      */
     public let username: String?
     /**
@@ -9565,7 +9969,8 @@ public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertibl
          * The token that was mailed.
          */token: String, 
         /**
-         * The name to sign in with beside the address: 3 to 50 letters, digits and underscores; unique, whatever the case.
+         * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
+         * dots and hyphens too; unique, whatever the case.
          */username: String? = nil, 
         /**
          * The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
@@ -9754,6 +10159,185 @@ func FfiConverterTypeAcceptedInvitation_lift(_ buf: RustBuffer) throws -> Accept
 #endif
 func FfiConverterTypeAcceptedInvitation_lower(_ value: AcceptedInvitation) -> RustBuffer {
     return FfiConverterTypeAcceptedInvitation.lower(value)
+}
+
+
+/**
+ * What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
+ */
+public struct AccountValidation: Equatable, Hashable {
+    /**
+     * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+     */
+    public let errors: [FieldError]
+    /**
+     * The address, its domain in Unicode and lower case.
+     */
+    public let email: String?
+    /**
+     * The name to sign in with.
+     */
+    public let username: String?
+    /**
+     * The whole name.
+     */
+    public let fullName: String?
+    /**
+     * The name shown to others.
+     */
+    public let displayName: String?
+    /**
+     * The given name.
+     */
+    public let firstName: String?
+    /**
+     * The family name.
+     */
+    public let lastName: String?
+    /**
+     * The phone number in E.164.
+     */
+    public let phone: String?
+    /**
+     * The date of birth.
+     */
+    public let birthDate: CalendarDate?
+    /**
+     * The address of a picture, its host in A-labels.
+     */
+    public let avatarUrl: String?
+    /**
+     * The address of a page, likewise.
+     */
+    public let website: String?
+    /**
+     * What somebody says about itself; lines end with `\n`.
+     */
+    public let bio: String?
+    /**
+     * A place.
+     */
+    public let location: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+         */errors: [FieldError] = [], 
+        /**
+         * The address, its domain in Unicode and lower case.
+         */email: String? = nil, 
+        /**
+         * The name to sign in with.
+         */username: String? = nil, 
+        /**
+         * The whole name.
+         */fullName: String? = nil, 
+        /**
+         * The name shown to others.
+         */displayName: String? = nil, 
+        /**
+         * The given name.
+         */firstName: String? = nil, 
+        /**
+         * The family name.
+         */lastName: String? = nil, 
+        /**
+         * The phone number in E.164.
+         */phone: String? = nil, 
+        /**
+         * The date of birth.
+         */birthDate: CalendarDate? = nil, 
+        /**
+         * The address of a picture, its host in A-labels.
+         */avatarUrl: String? = nil, 
+        /**
+         * The address of a page, likewise.
+         */website: String? = nil, 
+        /**
+         * What somebody says about itself; lines end with `\n`.
+         */bio: String? = nil, 
+        /**
+         * A place.
+         */location: String? = nil) {
+        self.errors = errors
+        self.email = email
+        self.username = username
+        self.fullName = fullName
+        self.displayName = displayName
+        self.firstName = firstName
+        self.lastName = lastName
+        self.phone = phone
+        self.birthDate = birthDate
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.bio = bio
+        self.location = location
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AccountValidation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAccountValidation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AccountValidation {
+        return
+            try AccountValidation(
+                errors: FfiConverterSequenceTypeFieldError.read(from: &buf), 
+                email: FfiConverterOptionString.read(from: &buf), 
+                username: FfiConverterOptionString.read(from: &buf), 
+                fullName: FfiConverterOptionString.read(from: &buf), 
+                displayName: FfiConverterOptionString.read(from: &buf), 
+                firstName: FfiConverterOptionString.read(from: &buf), 
+                lastName: FfiConverterOptionString.read(from: &buf), 
+                phone: FfiConverterOptionString.read(from: &buf), 
+                birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
+                avatarUrl: FfiConverterOptionString.read(from: &buf), 
+                website: FfiConverterOptionString.read(from: &buf), 
+                bio: FfiConverterOptionString.read(from: &buf), 
+                location: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AccountValidation, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeFieldError.write(value.errors, into: &buf)
+        FfiConverterOptionString.write(value.email, into: &buf)
+        FfiConverterOptionString.write(value.username, into: &buf)
+        FfiConverterOptionString.write(value.fullName, into: &buf)
+        FfiConverterOptionString.write(value.displayName, into: &buf)
+        FfiConverterOptionString.write(value.firstName, into: &buf)
+        FfiConverterOptionString.write(value.lastName, into: &buf)
+        FfiConverterOptionString.write(value.phone, into: &buf)
+        FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
+        FfiConverterOptionString.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionString.write(value.website, into: &buf)
+        FfiConverterOptionString.write(value.bio, into: &buf)
+        FfiConverterOptionString.write(value.location, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAccountValidation_lift(_ buf: RustBuffer) throws -> AccountValidation {
+    return try FfiConverterTypeAccountValidation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAccountValidation_lower(_ value: AccountValidation) -> RustBuffer {
+    return FfiConverterTypeAccountValidation.lower(value)
 }
 
 
@@ -10452,6 +11036,105 @@ func FfiConverterTypeApiKeyPage_lift(_ buf: RustBuffer) throws -> ApiKeyPage {
 #endif
 func FfiConverterTypeApiKeyPage_lower(_ value: ApiKeyPage) -> RustBuffer {
     return FfiConverterTypeApiKeyPage.lower(value)
+}
+
+
+/**
+ * A short form of an asset, whatever its kind.
+ */
+public struct AssetBrief: Equatable, Hashable {
+    /**
+     * Its kind: `drone`.
+     */
+    public let kind: String
+    /**
+     * Its id; of a drone the drone's.
+     */
+    public let id: Uuid
+    /**
+     * A code chosen by the application, such as `drone-001`.
+     */
+    public let code: String
+    /**
+     * Its model, in the words of its kind, such as `FlyOS_MQ7`.
+     */
+    public let model: String
+    /**
+     * Its status, in the words of its kind, such as `ACTIVE`.
+     */
+    public let status: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its kind: `drone`.
+         */kind: String, 
+        /**
+         * Its id; of a drone the drone's.
+         */id: Uuid, 
+        /**
+         * A code chosen by the application, such as `drone-001`.
+         */code: String, 
+        /**
+         * Its model, in the words of its kind, such as `FlyOS_MQ7`.
+         */model: String, 
+        /**
+         * Its status, in the words of its kind, such as `ACTIVE`.
+         */status: String) {
+        self.kind = kind
+        self.id = id
+        self.code = code
+        self.model = model
+        self.status = status
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AssetBrief: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssetBrief: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssetBrief {
+        return
+            try AssetBrief(
+                kind: FfiConverterString.read(from: &buf), 
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf), 
+                model: FfiConverterString.read(from: &buf), 
+                status: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AssetBrief, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterString.write(value.model, into: &buf)
+        FfiConverterString.write(value.status, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetBrief_lift(_ buf: RustBuffer) throws -> AssetBrief {
+    return try FfiConverterTypeAssetBrief.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetBrief_lower(_ value: AssetBrief) -> RustBuffer {
+    return FfiConverterTypeAssetBrief.lower(value)
 }
 
 
@@ -11489,6 +12172,184 @@ func FfiConverterTypeBatch_lower(_ value: Batch) -> RustBuffer {
 
 
 /**
+ * What became of one of many users.
+ */
+public struct BulkItem: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let id: Uuid
+    /**
+     * Whether it is as it was to be.
+     */
+    public let isDone: Bool
+    /**
+     * The code of the error where it is not.
+     */
+    public let code: Code?
+    /**
+     * Its reason.
+     */
+    public let reason: Reason?
+    /**
+     * What is wrong, in English.
+     */
+    public let message: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */id: Uuid, 
+        /**
+         * Whether it is as it was to be.
+         */isDone: Bool, 
+        /**
+         * The code of the error where it is not.
+         */code: Code? = nil, 
+        /**
+         * Its reason.
+         */reason: Reason? = nil, 
+        /**
+         * What is wrong, in English.
+         */message: String? = nil) {
+        self.id = id
+        self.isDone = isDone
+        self.code = code
+        self.reason = reason
+        self.message = message
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension BulkItem: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBulkItem: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BulkItem {
+        return
+            try BulkItem(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                isDone: FfiConverterBool.read(from: &buf), 
+                code: FfiConverterOptionTypeCode.read(from: &buf), 
+                reason: FfiConverterOptionTypeReason.read(from: &buf), 
+                message: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: BulkItem, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterBool.write(value.isDone, into: &buf)
+        FfiConverterOptionTypeCode.write(value.code, into: &buf)
+        FfiConverterOptionTypeReason.write(value.reason, into: &buf)
+        FfiConverterOptionString.write(value.message, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBulkItem_lift(_ buf: RustBuffer) throws -> BulkItem {
+    return try FfiConverterTypeBulkItem.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBulkItem_lower(_ value: BulkItem) -> RustBuffer {
+    return FfiConverterTypeBulkItem.lower(value)
+}
+
+
+/**
+ * What became of many users.
+ */
+public struct BulkResult: Equatable, Hashable {
+    /**
+     * How many were changed, or were already as they were to be.
+     */
+    public let done: Int64
+    /**
+     * How many were not.
+     */
+    public let failed: Int64
+    /**
+     * What became of each, in the order in which they were named.
+     */
+    public let items: [BulkItem]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How many were changed, or were already as they were to be.
+         */done: Int64, 
+        /**
+         * How many were not.
+         */failed: Int64, 
+        /**
+         * What became of each, in the order in which they were named.
+         */items: [BulkItem] = []) {
+        self.done = done
+        self.failed = failed
+        self.items = items
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension BulkResult: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBulkResult: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BulkResult {
+        return
+            try BulkResult(
+                done: FfiConverterInt64.read(from: &buf), 
+                failed: FfiConverterInt64.read(from: &buf), 
+                items: FfiConverterSequenceTypeBulkItem.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: BulkResult, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.done, into: &buf)
+        FfiConverterInt64.write(value.failed, into: &buf)
+        FfiConverterSequenceTypeBulkItem.write(value.items, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBulkResult_lift(_ buf: RustBuffer) throws -> BulkResult {
+    return try FfiConverterTypeBulkResult.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBulkResult_lower(_ value: BulkResult) -> RustBuffer {
+    return FfiConverterTypeBulkResult.lower(value)
+}
+
+
+/**
  * What is wrong with a chain, at its first bad entry.
  */
 public struct ChainFault: Equatable, Hashable {
@@ -11804,6 +12665,144 @@ func FfiConverterTypeChangePassword_lift(_ buf: RustBuffer) throws -> ChangePass
 #endif
 func FfiConverterTypeChangePassword_lower(_ value: ChangePassword) -> RustBuffer {
     return FfiConverterTypeChangePassword.lower(value)
+}
+
+
+/**
+ * A drone as it is now, and from whom the change has taken it.
+ */
+public struct ChangedDrone: Equatable, Hashable {
+    /**
+     * The drone.
+     */
+    public let drone: Drone
+    /**
+     * Users who may not fly it any more, as it moved to another region.
+     */
+    public let dropped: DroppedUsers
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The drone.
+         */drone: Drone, 
+        /**
+         * Users who may not fly it any more, as it moved to another region.
+         */dropped: DroppedUsers) {
+        self.drone = drone
+        self.dropped = dropped
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ChangedDrone: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeChangedDrone: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangedDrone {
+        return
+            try ChangedDrone(
+                drone: FfiConverterTypeDrone.read(from: &buf), 
+                dropped: FfiConverterTypeDroppedUsers.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ChangedDrone, into buf: inout [UInt8]) {
+        FfiConverterTypeDrone.write(value.drone, into: &buf)
+        FfiConverterTypeDroppedUsers.write(value.dropped, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangedDrone_lift(_ buf: RustBuffer) throws -> ChangedDrone {
+    return try FfiConverterTypeChangedDrone.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangedDrone_lower(_ value: ChangedDrone) -> RustBuffer {
+    return FfiConverterTypeChangedDrone.lower(value)
+}
+
+
+/**
+ * An account as it is now, and what the change has taken from its user.
+ */
+public struct ChangedUser: Equatable, Hashable {
+    /**
+     * The account.
+     */
+    public let user: User
+    /**
+     * What the user may not use any more, as it moved to another region.
+     */
+    public let dropped: DroppedAssets
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The account.
+         */user: User, 
+        /**
+         * What the user may not use any more, as it moved to another region.
+         */dropped: DroppedAssets) {
+        self.user = user
+        self.dropped = dropped
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ChangedUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeChangedUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangedUser {
+        return
+            try ChangedUser(
+                user: FfiConverterTypeUser.read(from: &buf), 
+                dropped: FfiConverterTypeDroppedAssets.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ChangedUser, into buf: inout [UInt8]) {
+        FfiConverterTypeUser.write(value.user, into: &buf)
+        FfiConverterTypeDroppedAssets.write(value.dropped, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangedUser_lift(_ buf: RustBuffer) throws -> ChangedUser {
+    return try FfiConverterTypeChangedUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangedUser_lower(_ value: ChangedUser) -> RustBuffer {
+    return FfiConverterTypeChangedUser.lower(value)
 }
 
 
@@ -12184,6 +13183,18 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let keepSessionsSeconds: Int64?
     /**
+     * How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days.
+     */
+    public let keepDeletedUsersSeconds: Int64?
+    /**
+     * Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
+     */
+    public let namesAfterDelete: NamesAfterDelete?
+    /**
+     * Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`.
+     */
+    public let namesAfterPurge: NamesAfterPurge?
+    /**
      * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
      * the only factor; at least 8.
      */
@@ -12207,6 +13218,15 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
      */
     public let registration: Registration?
+    /**
+     * Which usernames may be chosen; those that are there stay. Default: `basic`.
+     */
+    public let usernameProfile: UsernameProfile?
+    /**
+     * Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
+     * domains may in any case. Default: true.
+     */
+    public let smtputf8: Bool?
     /**
      * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
      * development `localhost`. Default: none; without it there are no passkeys.
@@ -12441,6 +13461,15 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * How long a session is kept after its end, to be looked up, in seconds. Default: 30 days.
          */keepSessionsSeconds: Int64? = nil, 
         /**
+         * How long a deleted user can be restored, in seconds; then the library purges it by itself. Default: 30 days.
+         */keepDeletedUsersSeconds: Int64? = nil, 
+        /**
+         * Whether others may take the username and e-mail address of a deleted user, until it is purged. Default: `reserved`.
+         */namesAfterDelete: NamesAfterDelete? = nil, 
+        /**
+         * Which of these nobody may ever take again once it is purged. What was kept stays so when the setting changes. Default: `username`.
+         */namesAfterPurge: NamesAfterPurge? = nil, 
+        /**
          * The fewest characters of a password (code points after NFC). Default: 15, as NIST SP 800-63B-4 asks where it is
          * the only factor; at least 8.
          */passwordMinLength: Int64? = nil, 
@@ -12459,6 +13488,13 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Who may make an account for itself (`users.register`). With `open` everybody learns whether an address has an account, and may
          * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
          */registration: Registration? = nil, 
+        /**
+         * Which usernames may be chosen; those that are there stay. Default: `basic`.
+         */usernameProfile: UsernameProfile? = nil, 
+        /**
+         * Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
+         * domains may in any case. Default: true.
+         */smtputf8: Bool? = nil, 
         /**
          * The domain that passkeys are bound to for good, such as `example.org`: pages of it and of those below it can use them. In
          * development `localhost`. Default: none; without it there are no passkeys.
@@ -12616,11 +13652,16 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.maxSessions = maxSessions
         self.keepFeedSeconds = keepFeedSeconds
         self.keepSessionsSeconds = keepSessionsSeconds
+        self.keepDeletedUsersSeconds = keepDeletedUsersSeconds
+        self.namesAfterDelete = namesAfterDelete
+        self.namesAfterPurge = namesAfterPurge
         self.passwordMinLength = passwordMinLength
         self.passwordMaxLength = passwordMaxLength
         self.passwordComposition = passwordComposition
         self.secondFactor = secondFactor
         self.registration = registration
+        self.usernameProfile = usernameProfile
+        self.smtputf8 = smtputf8
         self.passkeyDomain = passkeyDomain
         self.passkeyOrigins = passkeyOrigins
         self.mailSignIn = mailSignIn
@@ -12712,11 +13753,16 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 maxSessions: FfiConverterOptionInt64.read(from: &buf), 
                 keepFeedSeconds: FfiConverterOptionInt64.read(from: &buf), 
                 keepSessionsSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                keepDeletedUsersSeconds: FfiConverterOptionInt64.read(from: &buf), 
+                namesAfterDelete: FfiConverterOptionTypeNamesAfterDelete.read(from: &buf), 
+                namesAfterPurge: FfiConverterOptionTypeNamesAfterPurge.read(from: &buf), 
                 passwordMinLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordMaxLength: FfiConverterOptionInt64.read(from: &buf), 
                 passwordComposition: FfiConverterOptionBool.read(from: &buf), 
                 secondFactor: FfiConverterOptionTypeSecondFactor.read(from: &buf), 
                 registration: FfiConverterOptionTypeRegistration.read(from: &buf), 
+                usernameProfile: FfiConverterOptionTypeUsernameProfile.read(from: &buf), 
+                smtputf8: FfiConverterOptionBool.read(from: &buf), 
                 passkeyDomain: FfiConverterOptionString.read(from: &buf), 
                 passkeyOrigins: FfiConverterSequenceString.read(from: &buf), 
                 mailSignIn: FfiConverterOptionBool.read(from: &buf), 
@@ -12772,11 +13818,16 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.maxSessions, into: &buf)
         FfiConverterOptionInt64.write(value.keepFeedSeconds, into: &buf)
         FfiConverterOptionInt64.write(value.keepSessionsSeconds, into: &buf)
+        FfiConverterOptionInt64.write(value.keepDeletedUsersSeconds, into: &buf)
+        FfiConverterOptionTypeNamesAfterDelete.write(value.namesAfterDelete, into: &buf)
+        FfiConverterOptionTypeNamesAfterPurge.write(value.namesAfterPurge, into: &buf)
         FfiConverterOptionInt64.write(value.passwordMinLength, into: &buf)
         FfiConverterOptionInt64.write(value.passwordMaxLength, into: &buf)
         FfiConverterOptionBool.write(value.passwordComposition, into: &buf)
         FfiConverterOptionTypeSecondFactor.write(value.secondFactor, into: &buf)
         FfiConverterOptionTypeRegistration.write(value.registration, into: &buf)
+        FfiConverterOptionTypeUsernameProfile.write(value.usernameProfile, into: &buf)
+        FfiConverterOptionBool.write(value.smtputf8, into: &buf)
         FfiConverterOptionString.write(value.passkeyDomain, into: &buf)
         FfiConverterSequenceString.write(value.passkeyOrigins, into: &buf)
         FfiConverterOptionBool.write(value.mailSignIn, into: &buf)
@@ -13974,7 +15025,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let email: String?
     /**
-     * The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
+     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
+     * whatever the case.
      */
     public let username: String?
     /**
@@ -14037,7 +15089,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
          */email: String? = nil, 
         /**
-         * The name to sign in with: 3 to 50 letters, digits and underscores; unique, whatever the case.
+         * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
+         * whatever the case.
          */username: String? = nil, 
         /**
          * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
@@ -14181,6 +15234,75 @@ func FfiConverterTypeCreateUser_lift(_ buf: RustBuffer) throws -> CreateUser {
 #endif
 func FfiConverterTypeCreateUser_lower(_ value: CreateUser) -> RustBuffer {
     return FfiConverterTypeCreateUser.lower(value)
+}
+
+
+/**
+ * How many there are of one day.
+ */
+public struct DailyCount: Equatable, Hashable {
+    /**
+     * The day, in UTC.
+     */
+    public let day: CalendarDate
+    /**
+     * How many.
+     */
+    public let count: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The day, in UTC.
+         */day: CalendarDate, 
+        /**
+         * How many.
+         */count: Int64) {
+        self.day = day
+        self.count = count
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DailyCount: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDailyCount: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DailyCount {
+        return
+            try DailyCount(
+                day: FfiConverterTypeCalendarDate.read(from: &buf), 
+                count: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DailyCount, into buf: inout [UInt8]) {
+        FfiConverterTypeCalendarDate.write(value.day, into: &buf)
+        FfiConverterInt64.write(value.count, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDailyCount_lift(_ buf: RustBuffer) throws -> DailyCount {
+    return try FfiConverterTypeDailyCount.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDailyCount_lower(_ value: DailyCount) -> RustBuffer {
+    return FfiConverterTypeDailyCount.lower(value)
 }
 
 
@@ -14664,8 +15786,10 @@ func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer {
 
 
 /**
- * Deletes a user: it vanishes from reads, its sessions end, its drones and roles are taken away, and the
- * roles that others hold on it end. The row and its names stay, so that nobody else can take them.
+ * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+ * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
+ * library by itself after `keep_deleted_users_seconds`. Whether others may take its
+ * names meanwhile says `names_after_delete`.
  *
  * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
  * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
@@ -14733,6 +15857,78 @@ func FfiConverterTypeDeleteUser_lift(_ buf: RustBuffer) throws -> DeleteUser {
 #endif
 func FfiConverterTypeDeleteUser_lower(_ value: DeleteUser) -> RustBuffer {
     return FfiConverterTypeDeleteUser.lower(value)
+}
+
+
+/**
+ * Deletes many users, in one commit, each as `users.delete` does.
+ *
+ * Permission `user:delete`. Who cannot be deleted stays, and the answer says why; with `atomic` nobody is deleted then. Errors:
+ * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
+ */
+public struct DeleteUsers: Equatable, Hashable {
+    /**
+     * The users' ids, at most 1,000.
+     */
+    public let ids: [Uuid]
+    /**
+     * Whether all are deleted or none. Default: false.
+     */
+    public let atomic: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The users' ids, at most 1,000.
+         */ids: [Uuid] = [], 
+        /**
+         * Whether all are deleted or none. Default: false.
+         */atomic: Bool? = nil) {
+        self.ids = ids
+        self.atomic = atomic
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteUsers: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDeleteUsers: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteUsers {
+        return
+            try DeleteUsers(
+                ids: FfiConverterSequenceTypeUuid.read(from: &buf), 
+                atomic: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteUsers, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeUuid.write(value.ids, into: &buf)
+        FfiConverterOptionBool.write(value.atomic, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteUsers_lift(_ buf: RustBuffer) throws -> DeleteUsers {
+    return try FfiConverterTypeDeleteUsers.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteUsers_lower(_ value: DeleteUsers) -> RustBuffer {
+    return FfiConverterTypeDeleteUsers.lower(value)
 }
 
 
@@ -15222,6 +16418,144 @@ func FfiConverterTypeDronePage_lift(_ buf: RustBuffer) throws -> DronePage {
 #endif
 func FfiConverterTypeDronePage_lower(_ value: DronePage) -> RustBuffer {
     return FfiConverterTypeDronePage.lower(value)
+}
+
+
+/**
+ * Assets that were taken from a user.
+ */
+public struct DroppedAssets: Equatable, Hashable {
+    /**
+     * Those that the caller may see, by code.
+     */
+    public let assets: [AssetBrief]
+    /**
+     * How many more there are, which the caller may not see.
+     */
+    public let hiddenCount: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Those that the caller may see, by code.
+         */assets: [AssetBrief] = [], 
+        /**
+         * How many more there are, which the caller may not see.
+         */hiddenCount: Int64) {
+        self.assets = assets
+        self.hiddenCount = hiddenCount
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DroppedAssets: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDroppedAssets: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroppedAssets {
+        return
+            try DroppedAssets(
+                assets: FfiConverterSequenceTypeAssetBrief.read(from: &buf), 
+                hiddenCount: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DroppedAssets, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeAssetBrief.write(value.assets, into: &buf)
+        FfiConverterInt64.write(value.hiddenCount, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDroppedAssets_lift(_ buf: RustBuffer) throws -> DroppedAssets {
+    return try FfiConverterTypeDroppedAssets.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDroppedAssets_lower(_ value: DroppedAssets) -> RustBuffer {
+    return FfiConverterTypeDroppedAssets.lower(value)
+}
+
+
+/**
+ * Users from whom an asset was taken.
+ */
+public struct DroppedUsers: Equatable, Hashable {
+    /**
+     * Those whom the caller may see, by username.
+     */
+    public let users: [UserBrief]
+    /**
+     * How many more there are, whom the caller may not see.
+     */
+    public let hiddenCount: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Those whom the caller may see, by username.
+         */users: [UserBrief] = [], 
+        /**
+         * How many more there are, whom the caller may not see.
+         */hiddenCount: Int64) {
+        self.users = users
+        self.hiddenCount = hiddenCount
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DroppedUsers: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDroppedUsers: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DroppedUsers {
+        return
+            try DroppedUsers(
+                users: FfiConverterSequenceTypeUserBrief.read(from: &buf), 
+                hiddenCount: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DroppedUsers, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeUserBrief.write(value.users, into: &buf)
+        FfiConverterInt64.write(value.hiddenCount, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDroppedUsers_lift(_ buf: RustBuffer) throws -> DroppedUsers {
+    return try FfiConverterTypeDroppedUsers.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDroppedUsers_lower(_ value: DroppedUsers) -> RustBuffer {
+    return FfiConverterTypeDroppedUsers.lower(value)
 }
 
 
@@ -17263,6 +18597,129 @@ func FfiConverterTypeGetUser_lift(_ buf: RustBuffer) throws -> GetUser {
 #endif
 func FfiConverterTypeGetUser_lower(_ value: GetUser) -> RustBuffer {
     return FfiConverterTypeGetUser.lower(value)
+}
+
+
+/**
+ * Gets a user with roles, region, assets and operators.
+ *
+ * Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
+ */
+public struct GetUserOverview: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetUserOverview: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGetUserOverview: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetUserOverview {
+        return
+            try GetUserOverview(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetUserOverview, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetUserOverview_lift(_ buf: RustBuffer) throws -> GetUserOverview {
+    return try FfiConverterTypeGetUserOverview.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetUserOverview_lower(_ value: GetUserOverview) -> RustBuffer {
+    return FfiConverterTypeGetUserOverview.lower(value)
+}
+
+
+/**
+ * Counts the users that the caller may list: by status, by whether their address was proved, and new ones by day.
+ *
+ * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows are counted; deleted users
+ * never are. The answer is not kept: it is of now.
+ */
+public struct GetUserStatistics: Equatable, Hashable {
+    /**
+     * Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+     */
+    public let days: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Of how many days new accounts are counted, today (in UTC) the last of them: 1 to 366, 30 if not given.
+         */days: Int64? = nil) {
+        self.days = days
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetUserStatistics: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGetUserStatistics: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetUserStatistics {
+        return
+            try GetUserStatistics(
+                days: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetUserStatistics, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.days, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetUserStatistics_lift(_ buf: RustBuffer) throws -> GetUserStatistics {
+    return try FfiConverterTypeGetUserStatistics.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetUserStatistics_lower(_ value: GetUserStatistics) -> RustBuffer {
+    return FfiConverterTypeGetUserStatistics.lower(value)
 }
 
 
@@ -19868,6 +21325,188 @@ func FfiConverterTypeListSessionsOf_lower(_ value: ListSessionsOf) -> RustBuffer
 
 
 /**
+ * Lists the users that the caller may see as `list` does, each as `overview` shows it.
+ *
+ * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows. Filters, orders and pages
+ * are those of `list`.
+ */
+public struct ListUserOverviews: Equatable, Hashable {
+    /**
+     * Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+     */
+    public let role: String?
+    /**
+     * Only users of this status.
+     */
+    public let status: UserStatus?
+    /**
+     * Only users of this region, by id or code.
+     */
+    public let region: String?
+    /**
+     * Only users whose address was proved, or not.
+     */
+    public let verified: Bool?
+    /**
+     * Only users created then or later.
+     */
+    public let createdFrom: Timestamp?
+    /**
+     * Only users created before.
+     */
+    public let createdUntil: Timestamp?
+    /**
+     * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+     */
+    public let search: String?
+    /**
+     * What to sort by; `created` if not given.
+     */
+    public let sort: UserSort?
+    /**
+     * Largest first; true if neither this nor `sort` is given.
+     */
+    public let descending: Bool?
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+         */role: String? = nil, 
+        /**
+         * Only users of this status.
+         */status: UserStatus? = nil, 
+        /**
+         * Only users of this region, by id or code.
+         */region: String? = nil, 
+        /**
+         * Only users whose address was proved, or not.
+         */verified: Bool? = nil, 
+        /**
+         * Only users created then or later.
+         */createdFrom: Timestamp? = nil, 
+        /**
+         * Only users created before.
+         */createdUntil: Timestamp? = nil, 
+        /**
+         * Words to find in names, username and email; 2 to 100 characters. Words of two letters match word starts.
+         */search: String? = nil, 
+        /**
+         * What to sort by; `created` if not given.
+         */sort: UserSort? = nil, 
+        /**
+         * Largest first; true if neither this nor `sort` is given.
+         */descending: Bool? = nil, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.role = role
+        self.status = status
+        self.region = region
+        self.verified = verified
+        self.createdFrom = createdFrom
+        self.createdUntil = createdUntil
+        self.search = search
+        self.sort = sort
+        self.descending = descending
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListUserOverviews: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListUserOverviews: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListUserOverviews {
+        return
+            try ListUserOverviews(
+                role: FfiConverterOptionString.read(from: &buf), 
+                status: FfiConverterOptionTypeUserStatus.read(from: &buf), 
+                region: FfiConverterOptionString.read(from: &buf), 
+                verified: FfiConverterOptionBool.read(from: &buf), 
+                createdFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                createdUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                search: FfiConverterOptionString.read(from: &buf), 
+                sort: FfiConverterOptionTypeUserSort.read(from: &buf), 
+                descending: FfiConverterOptionBool.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListUserOverviews, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.role, into: &buf)
+        FfiConverterOptionTypeUserStatus.write(value.status, into: &buf)
+        FfiConverterOptionString.write(value.region, into: &buf)
+        FfiConverterOptionBool.write(value.verified, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.createdFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.createdUntil, into: &buf)
+        FfiConverterOptionString.write(value.search, into: &buf)
+        FfiConverterOptionTypeUserSort.write(value.sort, into: &buf)
+        FfiConverterOptionBool.write(value.descending, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListUserOverviews_lift(_ buf: RustBuffer) throws -> ListUserOverviews {
+    return try FfiConverterTypeListUserOverviews.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListUserOverviews_lower(_ value: ListUserOverviews) -> RustBuffer {
+    return FfiConverterTypeListUserOverviews.lower(value)
+}
+
+
+/**
  * Lists the users that the caller may see, newest first unless said otherwise.
  *
  * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
@@ -21912,6 +23551,85 @@ func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBu
 
 
 /**
+ * What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
+ */
+public struct PreferencesValidation: Equatable, Hashable {
+    /**
+     * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+     */
+    public let errors: [FieldError]
+    /**
+     * The tag of a language, the case of its parts as usual.
+     */
+    public let language: String?
+    /**
+     * The name of a time zone.
+     */
+    public let timeZone: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+         */errors: [FieldError] = [], 
+        /**
+         * The tag of a language, the case of its parts as usual.
+         */language: String? = nil, 
+        /**
+         * The name of a time zone.
+         */timeZone: String? = nil) {
+        self.errors = errors
+        self.language = language
+        self.timeZone = timeZone
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PreferencesValidation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePreferencesValidation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PreferencesValidation {
+        return
+            try PreferencesValidation(
+                errors: FfiConverterSequenceTypeFieldError.read(from: &buf), 
+                language: FfiConverterOptionString.read(from: &buf), 
+                timeZone: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PreferencesValidation, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeFieldError.write(value.errors, into: &buf)
+        FfiConverterOptionString.write(value.language, into: &buf)
+        FfiConverterOptionString.write(value.timeZone, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePreferencesValidation_lift(_ buf: RustBuffer) throws -> PreferencesValidation {
+    return try FfiConverterTypePreferencesValidation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePreferencesValidation_lower(_ value: PreferencesValidation) -> RustBuffer {
+    return FfiConverterTypePreferencesValidation.lower(value)
+}
+
+
+/**
  * A user, described by the application: an id, roles, and what conditions read.
  */
 public struct PrincipalData: Equatable, Hashable {
@@ -22375,6 +24093,78 @@ func FfiConverterTypeProveFactor_lower(_ value: ProveFactor) -> RustBuffer {
 
 
 /**
+ * Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
+ *
+ * Whether others may take its names then says `names_after_purge`. Permission `user:purge`. Errors:
+ * `CONFLICT` for a user who is not deleted.
+ */
+public struct PurgeUser: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let id: Uuid
+    /**
+     * The version that the decision was made on.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */id: Uuid, 
+        /**
+         * The version that the decision was made on.
+         */expectedVersion: Int64? = nil) {
+        self.id = id
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PurgeUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePurgeUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PurgeUser {
+        return
+            try PurgeUser(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PurgeUser, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePurgeUser_lift(_ buf: RustBuffer) throws -> PurgeUser {
+    return try FfiConverterTypePurgeUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePurgeUser_lower(_ value: PurgeUser) -> RustBuffer {
+    return FfiConverterTypePurgeUser.lower(value)
+}
+
+
+/**
  * Moves a drone from its operator to another user, in one commit.
  *
  * Permissions and errors as for `assign`.
@@ -22771,6 +24561,95 @@ func FfiConverterTypeRegion_lower(_ value: Region) -> RustBuffer {
 
 
 /**
+ * A short form of a region.
+ */
+public struct RegionBrief: Equatable, Hashable {
+    /**
+     * The region's id.
+     */
+    public let id: Uuid
+    /**
+     * A short name chosen by callers, such as `east`.
+     */
+    public let code: String
+    /**
+     * The name shown.
+     */
+    public let name: String
+    /**
+     * What it covers.
+     */
+    public let area: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The region's id.
+         */id: Uuid, 
+        /**
+         * A short name chosen by callers, such as `east`.
+         */code: String, 
+        /**
+         * The name shown.
+         */name: String, 
+        /**
+         * What it covers.
+         */area: String? = nil) {
+        self.id = id
+        self.code = code
+        self.name = name
+        self.area = area
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RegionBrief: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRegionBrief: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RegionBrief {
+        return
+            try RegionBrief(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                area: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RegionBrief, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.area, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegionBrief_lift(_ buf: RustBuffer) throws -> RegionBrief {
+    return try FfiConverterTypeRegionBrief.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRegionBrief_lower(_ value: RegionBrief) -> RustBuffer {
+    return FfiConverterTypeRegionBrief.lower(value)
+}
+
+
+/**
  * One page of a list.
  */
 public struct RegionPage: Equatable, Hashable {
@@ -22932,7 +24811,8 @@ public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, C
      */
     public let password: String
     /**
-     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+     * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
+     * `username_profile` dots and hyphens too. One that somebody else takes before
      * the address is proved is left out.
      */
     public let username: String?
@@ -22963,7 +24843,8 @@ public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, C
          * The password, at least 15 characters unless the configuration says otherwise.
          */password: String, 
         /**
-         * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores. One that somebody else takes before
+         * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
+         * `username_profile` dots and hyphens too. One that somebody else takes before
          * the address is proved is left out.
          */username: String? = nil, 
         /**
@@ -23769,6 +25650,110 @@ func FfiConverterTypeResource_lift(_ buf: RustBuffer) throws -> Resource {
 #endif
 func FfiConverterTypeResource_lower(_ value: Resource) -> RustBuffer {
     return FfiConverterTypeResource.lower(value)
+}
+
+
+/**
+ * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
+ * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+ *
+ * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
+ * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
+ * `DUPLICATE_RESOURCE` where others have its names by now (`names_after_delete`): give it another one.
+ */
+public struct RestoreUser: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let id: Uuid
+    /**
+     * The version that the change was made on.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * Another e-mail address instead of its own, unproved.
+     */
+    public let email: String?
+    /**
+     * Another username instead of its own.
+     */
+    public let username: String?
+    /**
+     * Names of roles to hold everywhere, beside the default roles; at most 100.
+     */
+    public let roles: [String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */id: Uuid, 
+        /**
+         * The version that the change was made on.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * Another e-mail address instead of its own, unproved.
+         */email: String? = nil, 
+        /**
+         * Another username instead of its own.
+         */username: String? = nil, 
+        /**
+         * Names of roles to hold everywhere, beside the default roles; at most 100.
+         */roles: [String] = []) {
+        self.id = id
+        self.expectedVersion = expectedVersion
+        self.email = email
+        self.username = username
+        self.roles = roles
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RestoreUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRestoreUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RestoreUser {
+        return
+            try RestoreUser(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                email: FfiConverterOptionString.read(from: &buf), 
+                username: FfiConverterOptionString.read(from: &buf), 
+                roles: FfiConverterSequenceString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RestoreUser, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionString.write(value.email, into: &buf)
+        FfiConverterOptionString.write(value.username, into: &buf)
+        FfiConverterSequenceString.write(value.roles, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRestoreUser_lift(_ buf: RustBuffer) throws -> RestoreUser {
+    return try FfiConverterTypeRestoreUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRestoreUser_lower(_ value: RestoreUser) -> RustBuffer {
+    return FfiConverterTypeRestoreUser.lower(value)
 }
 
 
@@ -26460,6 +28445,109 @@ func FfiConverterTypeSetPassword_lift(_ buf: RustBuffer) throws -> SetPassword {
 #endif
 func FfiConverterTypeSetPassword_lower(_ value: SetPassword) -> RustBuffer {
     return FfiConverterTypeSetPassword.lower(value)
+}
+
+
+/**
+ * Changes the status of many users, in one commit.
+ *
+ * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
+ * stays as it is, and the answer says why; with `atomic` nobody is changed then. Errors: `VALIDATION_ERROR` with all wrong fields;
+ * with `atomic` that of the first user who cannot be changed.
+ */
+public struct SetStatuses: Equatable, Hashable {
+    /**
+     * The users' ids, at most 1,000.
+     */
+    public let ids: [Uuid]
+    /**
+     * What is done to them.
+     */
+    public let action: StatusAction
+    /**
+     * Why they are suspended or banned, at most 500 characters.
+     */
+    public let reason: String?
+    /**
+     * When a suspension ends by itself, in the future; not given: when it is lifted.
+     */
+    public let until: Timestamp?
+    /**
+     * Whether all are changed or none. Default: false.
+     */
+    public let atomic: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The users' ids, at most 1,000.
+         */ids: [Uuid] = [], 
+        /**
+         * What is done to them.
+         */action: StatusAction, 
+        /**
+         * Why they are suspended or banned, at most 500 characters.
+         */reason: String? = nil, 
+        /**
+         * When a suspension ends by itself, in the future; not given: when it is lifted.
+         */until: Timestamp? = nil, 
+        /**
+         * Whether all are changed or none. Default: false.
+         */atomic: Bool? = nil) {
+        self.ids = ids
+        self.action = action
+        self.reason = reason
+        self.until = until
+        self.atomic = atomic
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension SetStatuses: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeSetStatuses: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SetStatuses {
+        return
+            try SetStatuses(
+                ids: FfiConverterSequenceTypeUuid.read(from: &buf), 
+                action: FfiConverterTypeStatusAction.read(from: &buf), 
+                reason: FfiConverterOptionString.read(from: &buf), 
+                until: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                atomic: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: SetStatuses, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeUuid.write(value.ids, into: &buf)
+        FfiConverterTypeStatusAction.write(value.action, into: &buf)
+        FfiConverterOptionString.write(value.reason, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.until, into: &buf)
+        FfiConverterOptionBool.write(value.atomic, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSetStatuses_lift(_ buf: RustBuffer) throws -> SetStatuses {
+    return try FfiConverterTypeSetStatuses.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeSetStatuses_lower(_ value: SetStatuses) -> RustBuffer {
+    return FfiConverterTypeSetStatuses.lower(value)
 }
 
 
@@ -29331,7 +31419,7 @@ func FfiConverterTypeUnlinkIdentity_lower(_ value: UnlinkIdentity) -> RustBuffer
  *
  * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
  * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
- * regions. Errors: `CONFLICT` if `expected_version` is stale.
+ * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateDrone: Equatable, Hashable {
     /**
@@ -29943,7 +32031,7 @@ public struct UpdateUser: Equatable, Hashable {
      */
     public let birthDate: DatePatch?
     /**
-     * The region, by id or code. Drones of another region are taken from the user.
+     * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
      */
     public let region: StringPatch?
 
@@ -29981,7 +32069,7 @@ public struct UpdateUser: Equatable, Hashable {
          * The date of birth.
          */birthDate: DatePatch? = nil, 
         /**
-         * The region, by id or code. Drones of another region are taken from the user.
+         * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
          */region: StringPatch? = nil) {
         self.id = id
         self.expectedVersion = expectedVersion
@@ -30465,6 +32553,409 @@ func FfiConverterTypeUserCheck_lower(_ value: UserCheck) -> RustBuffer {
 
 
 /**
+ * An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
+ * issuers, `users.get` says.
+ */
+public struct UserOverview: Equatable, Hashable {
+    /**
+     * The account's id.
+     */
+    public let id: Uuid
+    /**
+     * The name it signs in with, if it has one; unique, whatever the case.
+     */
+    public let username: String?
+    /**
+     * The address it signs in with, if it has one; unique, whatever the case.
+     */
+    public let email: String?
+    /**
+     * Whether the address was proved.
+     */
+    public let emailVerified: Bool
+    /**
+     * The whole name.
+     */
+    public let fullName: String?
+    /**
+     * The name shown to others.
+     */
+    public let displayName: String?
+    /**
+     * The given name.
+     */
+    public let firstName: String?
+    /**
+     * The family name.
+     */
+    public let lastName: String?
+    /**
+     * The phone number in E.164.
+     */
+    public let phone: String?
+    /**
+     * The date of birth.
+     */
+    public let birthDate: CalendarDate?
+    /**
+     * The id of the region it belongs to.
+     */
+    public let regionId: Uuid?
+    /**
+     * That region; also null if the caller may not see it (`region:read`).
+     */
+    public let region: RegionBrief?
+    /**
+     * The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
+     */
+    public let roles: [RoleAssignment]
+    /**
+     * The assets assigned to it that the caller may see (`drone:read`), by code.
+     */
+    public let assignedAssets: [AssetBrief]
+    /**
+     * Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
+     * the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+     */
+    public let operators: [UserBrief]
+    /**
+     * Whether it may sign in.
+     */
+    public let status: UserStatus
+    /**
+     * Why it is suspended or banned.
+     */
+    public let statusReason: String?
+    /**
+     * When a suspension ends by itself; null: when it is lifted.
+     */
+    public let suspendedUntil: Timestamp?
+    /**
+     * When it was created.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The account's id.
+         */id: Uuid, 
+        /**
+         * The name it signs in with, if it has one; unique, whatever the case.
+         */username: String? = nil, 
+        /**
+         * The address it signs in with, if it has one; unique, whatever the case.
+         */email: String? = nil, 
+        /**
+         * Whether the address was proved.
+         */emailVerified: Bool, 
+        /**
+         * The whole name.
+         */fullName: String? = nil, 
+        /**
+         * The name shown to others.
+         */displayName: String? = nil, 
+        /**
+         * The given name.
+         */firstName: String? = nil, 
+        /**
+         * The family name.
+         */lastName: String? = nil, 
+        /**
+         * The phone number in E.164.
+         */phone: String? = nil, 
+        /**
+         * The date of birth.
+         */birthDate: CalendarDate? = nil, 
+        /**
+         * The id of the region it belongs to.
+         */regionId: Uuid? = nil, 
+        /**
+         * That region; also null if the caller may not see it (`region:read`).
+         */region: RegionBrief? = nil, 
+        /**
+         * The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
+         */roles: [RoleAssignment] = [], 
+        /**
+         * The assets assigned to it that the caller may see (`drone:read`), by code.
+         */assignedAssets: [AssetBrief] = [], 
+        /**
+         * Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
+         * the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
+         */operators: [UserBrief] = [], 
+        /**
+         * Whether it may sign in.
+         */status: UserStatus, 
+        /**
+         * Why it is suspended or banned.
+         */statusReason: String? = nil, 
+        /**
+         * When a suspension ends by itself; null: when it is lifted.
+         */suspendedUntil: Timestamp? = nil, 
+        /**
+         * When it was created.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Moves by one with every change; give it back as `expected_version` to be told of a lost update.
+         */version: Int64) {
+        self.id = id
+        self.username = username
+        self.email = email
+        self.emailVerified = emailVerified
+        self.fullName = fullName
+        self.displayName = displayName
+        self.firstName = firstName
+        self.lastName = lastName
+        self.phone = phone
+        self.birthDate = birthDate
+        self.regionId = regionId
+        self.region = region
+        self.roles = roles
+        self.assignedAssets = assignedAssets
+        self.operators = operators
+        self.status = status
+        self.statusReason = statusReason
+        self.suspendedUntil = suspendedUntil
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UserOverview: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUserOverview: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserOverview {
+        return
+            try UserOverview(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                username: FfiConverterOptionString.read(from: &buf), 
+                email: FfiConverterOptionString.read(from: &buf), 
+                emailVerified: FfiConverterBool.read(from: &buf), 
+                fullName: FfiConverterOptionString.read(from: &buf), 
+                displayName: FfiConverterOptionString.read(from: &buf), 
+                firstName: FfiConverterOptionString.read(from: &buf), 
+                lastName: FfiConverterOptionString.read(from: &buf), 
+                phone: FfiConverterOptionString.read(from: &buf), 
+                birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
+                regionId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                region: FfiConverterOptionTypeRegionBrief.read(from: &buf), 
+                roles: FfiConverterSequenceTypeRoleAssignment.read(from: &buf), 
+                assignedAssets: FfiConverterSequenceTypeAssetBrief.read(from: &buf), 
+                operators: FfiConverterSequenceTypeUserBrief.read(from: &buf), 
+                status: FfiConverterTypeUserStatus.read(from: &buf), 
+                statusReason: FfiConverterOptionString.read(from: &buf), 
+                suspendedUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UserOverview, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionString.write(value.username, into: &buf)
+        FfiConverterOptionString.write(value.email, into: &buf)
+        FfiConverterBool.write(value.emailVerified, into: &buf)
+        FfiConverterOptionString.write(value.fullName, into: &buf)
+        FfiConverterOptionString.write(value.displayName, into: &buf)
+        FfiConverterOptionString.write(value.firstName, into: &buf)
+        FfiConverterOptionString.write(value.lastName, into: &buf)
+        FfiConverterOptionString.write(value.phone, into: &buf)
+        FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.regionId, into: &buf)
+        FfiConverterOptionTypeRegionBrief.write(value.region, into: &buf)
+        FfiConverterSequenceTypeRoleAssignment.write(value.roles, into: &buf)
+        FfiConverterSequenceTypeAssetBrief.write(value.assignedAssets, into: &buf)
+        FfiConverterSequenceTypeUserBrief.write(value.operators, into: &buf)
+        FfiConverterTypeUserStatus.write(value.status, into: &buf)
+        FfiConverterOptionString.write(value.statusReason, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.suspendedUntil, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserOverview_lift(_ buf: RustBuffer) throws -> UserOverview {
+    return try FfiConverterTypeUserOverview.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserOverview_lower(_ value: UserOverview) -> RustBuffer {
+    return FfiConverterTypeUserOverview.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct UserOverviewPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [UserOverview]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [UserOverview], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UserOverviewPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUserOverviewPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserOverviewPage {
+        return
+            try UserOverviewPage(
+                items: FfiConverterSequenceTypeUserOverview.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UserOverviewPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeUserOverview.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserOverviewPage_lift(_ buf: RustBuffer) throws -> UserOverviewPage {
+    return try FfiConverterTypeUserOverviewPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserOverviewPage_lower(_ value: UserOverviewPage) -> RustBuffer {
+    return FfiConverterTypeUserOverviewPage.lower(value)
+}
+
+
+/**
  * One page of a list.
  */
 public struct UserPage: Equatable, Hashable {
@@ -30735,6 +33226,330 @@ func FfiConverterTypeUserPreferences_lower(_ value: UserPreferences) -> RustBuff
 
 
 /**
+ * How many users there are, as far as the caller may list them.
+ */
+public struct UserStatistics: Equatable, Hashable {
+    /**
+     * All of them but those who were deleted.
+     */
+    public let total: Int64
+    /**
+     * Who may sign in; those whose suspension has run out are among them.
+     */
+    public let active: Int64
+    /**
+     * Who is switched off.
+     */
+    public let inactive: Int64
+    /**
+     * Who is suspended now.
+     */
+    public let suspended: Int64
+    /**
+     * Who is shut out.
+     */
+    public let banned: Int64
+    /**
+     * Whose address was proved, whatever the status.
+     */
+    public let verified: Int64
+    /**
+     * How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+     */
+    public let newUsers: [DailyCount]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * All of them but those who were deleted.
+         */total: Int64, 
+        /**
+         * Who may sign in; those whose suspension has run out are among them.
+         */active: Int64, 
+        /**
+         * Who is switched off.
+         */inactive: Int64, 
+        /**
+         * Who is suspended now.
+         */suspended: Int64, 
+        /**
+         * Who is shut out.
+         */banned: Int64, 
+        /**
+         * Whose address was proved, whatever the status.
+         */verified: Int64, 
+        /**
+         * How many of them were created on each day, in UTC, the oldest first; days on which nobody was, too.
+         */newUsers: [DailyCount] = []) {
+        self.total = total
+        self.active = active
+        self.inactive = inactive
+        self.suspended = suspended
+        self.banned = banned
+        self.verified = verified
+        self.newUsers = newUsers
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UserStatistics: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUserStatistics: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserStatistics {
+        return
+            try UserStatistics(
+                total: FfiConverterInt64.read(from: &buf), 
+                active: FfiConverterInt64.read(from: &buf), 
+                inactive: FfiConverterInt64.read(from: &buf), 
+                suspended: FfiConverterInt64.read(from: &buf), 
+                banned: FfiConverterInt64.read(from: &buf), 
+                verified: FfiConverterInt64.read(from: &buf), 
+                newUsers: FfiConverterSequenceTypeDailyCount.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UserStatistics, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.total, into: &buf)
+        FfiConverterInt64.write(value.active, into: &buf)
+        FfiConverterInt64.write(value.inactive, into: &buf)
+        FfiConverterInt64.write(value.suspended, into: &buf)
+        FfiConverterInt64.write(value.banned, into: &buf)
+        FfiConverterInt64.write(value.verified, into: &buf)
+        FfiConverterSequenceTypeDailyCount.write(value.newUsers, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserStatistics_lift(_ buf: RustBuffer) throws -> UserStatistics {
+    return try FfiConverterTypeUserStatistics.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserStatistics_lower(_ value: UserStatistics) -> RustBuffer {
+    return FfiConverterTypeUserStatistics.lower(value)
+}
+
+
+/**
+ * Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
+ * what would be stored of the others. Fields that may not be missing are not asked for.
+ *
+ * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
+ * tells.
+ */
+public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The address to sign in with, at most 255 characters.
+     */
+    public let email: String?
+    /**
+     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too.
+     */
+    public let username: String?
+    /**
+     * The password. It must not be built from the address, the username and the whole name that are given with it.
+     */
+    public let password: String?
+    /**
+     * The whole name, at most 255 characters.
+     */
+    public let fullName: String?
+    /**
+     * The name shown to others, at most 100 characters.
+     */
+    public let displayName: String?
+    /**
+     * The given name, at most 100 characters.
+     */
+    public let firstName: String?
+    /**
+     * The family name, at most 100 characters.
+     */
+    public let lastName: String?
+    /**
+     * The phone number, of 2 to 15 digits with the country's code.
+     */
+    public let phone: String?
+    /**
+     * The date of birth, not in the future.
+     */
+    public let birthDate: CalendarDate?
+    /**
+     * The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows.
+     */
+    public let avatarUrl: String?
+    /**
+     * The address of a page, likewise.
+     */
+    public let website: String?
+    /**
+     * What somebody says about itself, in at most 500 characters and several lines.
+     */
+    public let bio: String?
+    /**
+     * A place, at most 255 characters.
+     */
+    public let location: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The address to sign in with, at most 255 characters.
+         */email: String? = nil, 
+        /**
+         * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too.
+         */username: String? = nil, 
+        /**
+         * The password. It must not be built from the address, the username and the whole name that are given with it.
+         */password: String? = nil, 
+        /**
+         * The whole name, at most 255 characters.
+         */fullName: String? = nil, 
+        /**
+         * The name shown to others, at most 100 characters.
+         */displayName: String? = nil, 
+        /**
+         * The given name, at most 100 characters.
+         */firstName: String? = nil, 
+        /**
+         * The family name, at most 100 characters.
+         */lastName: String? = nil, 
+        /**
+         * The phone number, of 2 to 15 digits with the country's code.
+         */phone: String? = nil, 
+        /**
+         * The date of birth, not in the future.
+         */birthDate: CalendarDate? = nil, 
+        /**
+         * The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows.
+         */avatarUrl: String? = nil, 
+        /**
+         * The address of a page, likewise.
+         */website: String? = nil, 
+        /**
+         * What somebody says about itself, in at most 500 characters and several lines.
+         */bio: String? = nil, 
+        /**
+         * A place, at most 255 characters.
+         */location: String? = nil) {
+        self.email = email
+        self.username = username
+        self.password = password
+        self.fullName = fullName
+        self.displayName = displayName
+        self.firstName = firstName
+        self.lastName = lastName
+        self.phone = phone
+        self.birthDate = birthDate
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.bio = bio
+        self.location = location
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_validateaccount_uniffi_trait_debug(
+            FfiConverterTypeValidateAccount_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_validateaccount_uniffi_trait_display(
+            FfiConverterTypeValidateAccount_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension ValidateAccount: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeValidateAccount: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ValidateAccount {
+        return
+            try ValidateAccount(
+                email: FfiConverterOptionString.read(from: &buf), 
+                username: FfiConverterOptionString.read(from: &buf), 
+                password: FfiConverterOptionString.read(from: &buf), 
+                fullName: FfiConverterOptionString.read(from: &buf), 
+                displayName: FfiConverterOptionString.read(from: &buf), 
+                firstName: FfiConverterOptionString.read(from: &buf), 
+                lastName: FfiConverterOptionString.read(from: &buf), 
+                phone: FfiConverterOptionString.read(from: &buf), 
+                birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
+                avatarUrl: FfiConverterOptionString.read(from: &buf), 
+                website: FfiConverterOptionString.read(from: &buf), 
+                bio: FfiConverterOptionString.read(from: &buf), 
+                location: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ValidateAccount, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.email, into: &buf)
+        FfiConverterOptionString.write(value.username, into: &buf)
+        FfiConverterOptionString.write(value.password, into: &buf)
+        FfiConverterOptionString.write(value.fullName, into: &buf)
+        FfiConverterOptionString.write(value.displayName, into: &buf)
+        FfiConverterOptionString.write(value.firstName, into: &buf)
+        FfiConverterOptionString.write(value.lastName, into: &buf)
+        FfiConverterOptionString.write(value.phone, into: &buf)
+        FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
+        FfiConverterOptionString.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionString.write(value.website, into: &buf)
+        FfiConverterOptionString.write(value.bio, into: &buf)
+        FfiConverterOptionString.write(value.location, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeValidateAccount_lift(_ buf: RustBuffer) throws -> ValidateAccount {
+    return try FfiConverterTypeValidateAccount.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeValidateAccount_lower(_ value: ValidateAccount) -> RustBuffer {
+    return FfiConverterTypeValidateAccount.lower(value)
+}
+
+
+/**
  * Checks a policy file; nothing is written.
  *
  * Permission `policy:read`.
@@ -30802,6 +33617,75 @@ func FfiConverterTypeValidatePolicy_lift(_ buf: RustBuffer) throws -> ValidatePo
 #endif
 func FfiConverterTypeValidatePolicy_lower(_ value: ValidatePolicy) -> RustBuffer {
     return FfiConverterTypeValidatePolicy.lower(value)
+}
+
+
+/**
+ * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
+ */
+public struct ValidatePreferences: Equatable, Hashable {
+    /**
+     * The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
+     */
+    public let language: String?
+    /**
+     * The name of a time zone in the IANA database, such as `Europe/Berlin`.
+     */
+    public let timeZone: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
+         */language: String? = nil, 
+        /**
+         * The name of a time zone in the IANA database, such as `Europe/Berlin`.
+         */timeZone: String? = nil) {
+        self.language = language
+        self.timeZone = timeZone
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ValidatePreferences: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeValidatePreferences: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ValidatePreferences {
+        return
+            try ValidatePreferences(
+                language: FfiConverterOptionString.read(from: &buf), 
+                timeZone: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ValidatePreferences, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.language, into: &buf)
+        FfiConverterOptionString.write(value.timeZone, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeValidatePreferences_lift(_ buf: RustBuffer) throws -> ValidatePreferences {
+    return try FfiConverterTypeValidatePreferences.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeValidatePreferences_lower(_ value: ValidatePreferences) -> RustBuffer {
+    return FfiConverterTypeValidatePreferences.lower(value)
 }
 
 
@@ -32671,6 +35555,166 @@ func FfiConverterTypeIssuerKind_lift(_ buf: RustBuffer) throws -> IssuerKind {
 #endif
 func FfiConverterTypeIssuerKind_lower(_ value: IssuerKind) -> RustBuffer {
     return FfiConverterTypeIssuerKind.lower(value)
+}
+
+
+
+/**
+ * Whether others may take the username and e-mail address of a deleted account, until it is purged.
+ */
+
+public enum NamesAfterDelete: Equatable, Hashable {
+    
+    /**
+     * Nobody may.
+     */
+    case reserved
+    /**
+     * Anybody may, at once; who restores the account then gives it others.
+     */
+    case freed
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension NamesAfterDelete: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNamesAfterDelete: FfiConverterRustBuffer {
+    typealias SwiftType = NamesAfterDelete
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NamesAfterDelete {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .reserved
+        
+        case 2: return .freed
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: NamesAfterDelete, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .reserved:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .freed:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNamesAfterDelete_lift(_ buf: RustBuffer) throws -> NamesAfterDelete {
+    return try FfiConverterTypeNamesAfterDelete.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNamesAfterDelete_lower(_ value: NamesAfterDelete) -> RustBuffer {
+    return FfiConverterTypeNamesAfterDelete.lower(value)
+}
+
+
+
+/**
+ * Which names of a purged account nobody may ever take again. The store keeps a pseudonym of them alone.
+ */
+
+public enum NamesAfterPurge: Equatable, Hashable {
+    
+    /**
+     * Its username, by which others knew it.
+     */
+    case username
+    /**
+     * Its username and its e-mail address.
+     */
+    case both
+    /**
+     * None.
+     */
+    case freed
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension NamesAfterPurge: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNamesAfterPurge: FfiConverterRustBuffer {
+    typealias SwiftType = NamesAfterPurge
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NamesAfterPurge {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .username
+        
+        case 2: return .both
+        
+        case 3: return .freed
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: NamesAfterPurge, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .username:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .both:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .freed:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNamesAfterPurge_lift(_ buf: RustBuffer) throws -> NamesAfterPurge {
+    return try FfiConverterTypeNamesAfterPurge.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNamesAfterPurge_lower(_ value: NamesAfterPurge) -> RustBuffer {
+    return FfiConverterTypeNamesAfterPurge.lower(value)
 }
 
 
@@ -35535,6 +38579,111 @@ func FfiConverterTypeSqlKind_lower(_ value: SqlKind) -> RustBuffer {
 
 
 /**
+ * A change of a status.
+ */
+
+public enum StatusAction: Equatable, Hashable {
+    
+    /**
+     * Inactive users sign in again.
+     */
+    case activate
+    /**
+     * They are switched off.
+     */
+    case deactivate
+    /**
+     * They are switched off for a time, or until that is lifted.
+     */
+    case suspend
+    /**
+     * They are shut out.
+     */
+    case ban
+    /**
+     * A suspension or ban is lifted.
+     */
+    case lift
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension StatusAction: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStatusAction: FfiConverterRustBuffer {
+    typealias SwiftType = StatusAction
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StatusAction {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .activate
+        
+        case 2: return .deactivate
+        
+        case 3: return .suspend
+        
+        case 4: return .ban
+        
+        case 5: return .lift
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: StatusAction, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .activate:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .deactivate:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .suspend:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .ban:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .lift:
+            writeInt(&buf, Int32(5))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStatusAction_lift(_ buf: RustBuffer) throws -> StatusAction {
+    return try FfiConverterTypeStatusAction.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStatusAction_lower(_ value: StatusAction) -> RustBuffer {
+    return FfiConverterTypeStatusAction.lower(value)
+}
+
+
+
+/**
  * A change of a field that may be empty; not given, the field stays.
  */
 
@@ -36070,7 +39219,7 @@ public enum UserStatus: Equatable, Hashable {
      */
     case banned
     /**
-     * Deleted; its names stay reserved.
+     * Deleted; it can be restored until it is purged.
      */
     case deleted
 
@@ -36148,6 +39297,81 @@ func FfiConverterTypeUserStatus_lift(_ buf: RustBuffer) throws -> UserStatus {
 #endif
 func FfiConverterTypeUserStatus_lower(_ value: UserStatus) -> RustBuffer {
     return FfiConverterTypeUserStatus.lower(value)
+}
+
+
+
+/**
+ * Which usernames there may be.
+ */
+
+public enum UsernameProfile: Equatable, Hashable {
+    
+    /**
+     * ASCII letters, digits and underscores.
+     */
+    case basic
+    /**
+     * Dots and hyphens as well, each between two letters or digits.
+     */
+    case extended
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension UsernameProfile: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUsernameProfile: FfiConverterRustBuffer {
+    typealias SwiftType = UsernameProfile
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UsernameProfile {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .basic
+        
+        case 2: return .extended
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: UsernameProfile, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .basic:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .extended:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUsernameProfile_lift(_ buf: RustBuffer) throws -> UsernameProfile {
+    return try FfiConverterTypeUsernameProfile.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUsernameProfile_lower(_ value: UsernameProfile) -> RustBuffer {
+    return FfiConverterTypeUsernameProfile.lower(value)
 }
 
 
@@ -36442,6 +39666,30 @@ fileprivate struct FfiConverterOptionTypeGrantTrace: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeRegionBrief: FfiConverterRustBuffer {
+    typealias SwiftType = RegionBrief?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeRegionBrief.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeRegionBrief.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeResource: FfiConverterRustBuffer {
     typealias SwiftType = Resource?
 
@@ -36602,6 +39850,30 @@ fileprivate struct FfiConverterOptionTypeAuditDenials: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeAuditDenials.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeCode: FfiConverterRustBuffer {
+    typealias SwiftType = Code?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeCode.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeCode.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -36778,6 +40050,54 @@ fileprivate struct FfiConverterOptionTypeIssuerKind: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeNamesAfterDelete: FfiConverterRustBuffer {
+    typealias SwiftType = NamesAfterDelete?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeNamesAfterDelete.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeNamesAfterDelete.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeNamesAfterPurge: FfiConverterRustBuffer {
+    typealias SwiftType = NamesAfterPurge?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeNamesAfterPurge.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeNamesAfterPurge.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypePolicyFormat: FfiConverterRustBuffer {
     typealias SwiftType = PolicyFormat?
 
@@ -36794,6 +40114,30 @@ fileprivate struct FfiConverterOptionTypePolicyFormat: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypePolicyFormat.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeReason: FfiConverterRustBuffer {
+    typealias SwiftType = Reason?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeReason.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeReason.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -37034,6 +40378,30 @@ fileprivate struct FfiConverterOptionTypeUserStatus: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeUserStatus.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeUsernameProfile: FfiConverterRustBuffer {
+    typealias SwiftType = UsernameProfile?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeUsernameProfile.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeUsernameProfile.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -37286,6 +40654,31 @@ fileprivate struct FfiConverterSequenceTypeApiKey: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeAssetBrief: FfiConverterRustBuffer {
+    typealias SwiftType = [AssetBrief]
+
+    public static func write(_ value: [AssetBrief], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeAssetBrief.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [AssetBrief] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [AssetBrief]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeAssetBrief.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeAssignedRole: FfiConverterRustBuffer {
     typealias SwiftType = [AssignedRole]
 
@@ -37336,6 +40729,31 @@ fileprivate struct FfiConverterSequenceTypeAuditEntry: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeBulkItem: FfiConverterRustBuffer {
+    typealias SwiftType = [BulkItem]
+
+    public static func write(_ value: [BulkItem], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeBulkItem.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [BulkItem] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [BulkItem]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeBulkItem.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeCheck: FfiConverterRustBuffer {
     typealias SwiftType = [Check]
 
@@ -37353,6 +40771,31 @@ fileprivate struct FfiConverterSequenceTypeCheck: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeCheck.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeDailyCount: FfiConverterRustBuffer {
+    typealias SwiftType = [DailyCount]
+
+    public static func write(_ value: [DailyCount], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeDailyCount.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [DailyCount] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [DailyCount]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeDailyCount.read(from: &buf))
         }
         return seq
     }
@@ -38311,6 +41754,31 @@ fileprivate struct FfiConverterSequenceTypeUserCheck: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeUserOverview: FfiConverterRustBuffer {
+    typealias SwiftType = [UserOverview]
+
+    public static func write(_ value: [UserOverview], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeUserOverview.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [UserOverview] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [UserOverview]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeUserOverview.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeProof: FfiConverterRustBuffer {
     typealias SwiftType = [Proof]
 
@@ -38917,6 +42385,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_users() != 65499) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_validate() != 18028) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_verification() != 13667) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -38965,7 +42436,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 19207) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 19923) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 16893) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_email_change() != 61938) {
@@ -39112,10 +42583,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 53356) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 6031) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 36439) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 9380) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 45710) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 52411) {
@@ -39133,7 +42604,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 991) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 52667) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 13335) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 53038) {
@@ -39253,7 +42724,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 57044) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 22489) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 25958) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_find() != 12215) {
@@ -39274,19 +42748,43 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_me() != 20681) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_users_overview() != 18800) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_overviews() != 6468) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_purge() != 22525) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_users_register() != 29751) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 23880) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 27244) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 35504) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 26757) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_users_set_status_many() != 33702) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_statistics() != 58819) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_users_suspend() != 51915) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 24560) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_update() != 59045) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_validate_account() != 1730) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_validate_preferences() != 54553) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 2025) {

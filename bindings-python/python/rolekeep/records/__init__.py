@@ -70,8 +70,7 @@ from .users import (
     UserStatistics,
 )
 from .validate import (
-    AccountValidation,
-    PreferencesValidation,
+    FormValidation,
 )
 from .preferences import (
     Theme,
@@ -185,7 +184,6 @@ from .setup import (
 
 __all__ = [
     "AcceptedInvitation",
-    "AccountValidation",
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
@@ -228,6 +226,7 @@ __all__ = [
     "FieldCode",
     "FieldError",
     "FilteredRows",
+    "FormValidation",
     "FormerFactor",
     "GrantTrace",
     "IdStorage",
@@ -262,7 +261,6 @@ __all__ = [
     "PolicyPart",
     "PolicySummary",
     "PolicyValidation",
-    "PreferencesValidation",
     "Problem",
     "Proof",
     "ProposedChange",

@@ -5,54 +5,18 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import dataclass, field
-from datetime import date
 
 from .errors import FieldError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountValidation:
-    """What is wrong with the fields of a form, and the others as they would be stored: `None` for one
-    that is not given or wrong.
-    """
+class FormValidation:
+    """What is wrong with the fields of a form, and the others as they would be stored."""
 
     errors: builtins.list[FieldError] = field(default_factory=builtins.list)
     """Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is."""
-    email: str | None = None
-    """The address, its domain in Unicode and lower case."""
-    username: str | None = None
-    """The name to sign in with."""
-    full_name: str | None = None
-    """The whole name."""
-    display_name: str | None = None
-    """The name shown to others."""
-    first_name: str | None = None
-    """The given name."""
-    last_name: str | None = None
-    """The family name."""
-    phone: str | None = None
-    """The phone number in E.164."""
-    birth_date: date | None = None
-    """The date of birth."""
-    avatar_url: str | None = None
-    """The address of a picture, its host in A-labels."""
-    website: str | None = None
-    """The address of a page, likewise."""
-    bio: str | None = None
-    """What somebody says about itself; lines end with `\\n`."""
-    location: str | None = None
-    """A place."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreferencesValidation:
-    """What is wrong with the fields of a form, and the others as they would be stored: `None` for one
-    that is not given or wrong.
+    values: dict[str, str] = field(default_factory=dict)
+    """The fields that are given and right, by name, but the password: an address with its domain in
+    Unicode and lower case, a phone number in E.164, a URL with its host in A-labels, prose with
+    lines that end with `\\n`, a date as `1990-12-31`.
     """
-
-    errors: builtins.list[FieldError] = field(default_factory=builtins.list)
-    """Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is."""
-    language: str | None = None
-    """The tag of a language, the case of its parts as usual."""
-    time_zone: str | None = None
-    """The name of a time zone."""

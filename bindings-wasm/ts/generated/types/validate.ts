@@ -4,44 +4,15 @@ import type { FieldError } from "./errors.js";
 
 // What operations of `validate` take and answer.
 
-/** What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong. */
-export interface AccountValidation {
+/** What is wrong with the fields of a form, and the others as they would be stored. */
+export interface FormValidation {
   /** Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is. */
   readonly errors: readonly FieldError[];
-  /** The address, its domain in Unicode and lower case. */
-  readonly email: string | null;
-  /** The name to sign in with. */
-  readonly username: string | null;
-  /** The whole name. */
-  readonly fullName: string | null;
-  /** The name shown to others. */
-  readonly displayName: string | null;
-  /** The given name. */
-  readonly firstName: string | null;
-  /** The family name. */
-  readonly lastName: string | null;
-  /** The phone number in E.164. */
-  readonly phone: string | null;
-  /** The date of birth. */
-  readonly birthDate: string | null;
-  /** The address of a picture, its host in A-labels. */
-  readonly avatarUrl: string | null;
-  /** The address of a page, likewise. */
-  readonly website: string | null;
-  /** What somebody says about itself; lines end with `\n`. */
-  readonly bio: string | null;
-  /** A place. */
-  readonly location: string | null;
-}
-
-/** What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong. */
-export interface PreferencesValidation {
-  /** Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is. */
-  readonly errors: readonly FieldError[];
-  /** The tag of a language, the case of its parts as usual. */
-  readonly language: string | null;
-  /** The name of a time zone. */
-  readonly timeZone: string | null;
+  /**
+   * The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
+   * in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+   */
+  readonly values: { readonly [key: string]: string };
 }
 
 /**

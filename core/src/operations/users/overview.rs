@@ -139,6 +139,8 @@ impl Operation for GetUserOverview {
 
     const ACCESS: Access = Access::Permission("user:read");
     const IS_READ: bool = true;
+    // Of more bytes than it is worth in a page, which has few accounts.
+    const IS_OF_SERVERS: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
         existing(reads, self.id).await
@@ -162,6 +164,8 @@ impl Operation for ListUserOverviews {
 
     const ACCESS: Access = Access::Permission("user:list");
     const IS_READ: bool = true;
+    // Of more bytes than it is worth in a page, which has few accounts.
+    const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidList> {
         ListUsers::from(self).checked()

@@ -63,7 +63,8 @@ impl Operation for RestoreUser {
     type Valid = ValidRestore;
 
     const ACCESS: Access = Access::Permission("user:restore");
-    const IS_DEFERRED: bool = true;
+    // As purging: a page has few accounts, and no bytes for it.
+    const IS_OF_SERVERS: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
         reads.require(&(self.id,), "user").await

@@ -76,6 +76,8 @@ impl Operation for GetUserStatistics {
 
     const ACCESS: Access = Access::Permission("user:list");
     const IS_READ: bool = true;
+    // Of more bytes than it is worth in a page, which has few accounts.
+    const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<u32> {
         let days = self.days.unwrap_or(DEFAULT_DAYS);

@@ -28,8 +28,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.purge" -> me.users.purge(readPurgeUser(input)).let { JsonNull }
     "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
     "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
-    "validate.account" -> writeAccountValidation(me.validate.account(readValidateAccount(input)))
-    "validate.preferences" -> writePreferencesValidation(me.validate.preferences(readValidatePreferences(input)))
+    "validate.account" -> writeFormValidation(me.validate.account(readValidateAccount(input)))
+    "validate.preferences" -> writeFormValidation(me.validate.preferences(readValidatePreferences(input)))
     "preferences.get" -> writeUserPreferences(input.record().let { me.preferences.get() })
     "preferences.update" -> writeUserPreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
@@ -1692,20 +1692,9 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.INTERNAL -> "internal"
 })
 
-fun writeAccountValidation(from: AccountValidation) = json(
+fun writeFormValidation(from: FormValidation) = json(
     "errors" to writeList(from.errors) { writeFieldError(it) },
-    "email" to from.email?.let { writeString(it) },
-    "username" to from.username?.let { writeString(it) },
-    "full_name" to from.fullName?.let { writeString(it) },
-    "display_name" to from.displayName?.let { writeString(it) },
-    "first_name" to from.firstName?.let { writeString(it) },
-    "last_name" to from.lastName?.let { writeString(it) },
-    "phone" to from.phone?.let { writeString(it) },
-    "birth_date" to from.birthDate?.let { writeDate(it) },
-    "avatar_url" to from.avatarUrl?.let { writeString(it) },
-    "website" to from.website?.let { writeString(it) },
-    "bio" to from.bio?.let { writeString(it) },
-    "location" to from.location?.let { writeString(it) },
+    "values" to writeMap(from.values) { writeString(it) },
 )
 
 fun writeFieldError(from: FieldError) = json(
@@ -1734,12 +1723,6 @@ fun writeFieldCode(from: FieldCode) = writeString(when (from) {
     FieldCode.BREACHED_PASSWORD -> "breached_password"
     FieldCode.INCORRECT -> "incorrect"
 })
-
-fun writePreferencesValidation(from: PreferencesValidation) = json(
-    "errors" to writeList(from.errors) { writeFieldError(it) },
-    "language" to from.language?.let { writeString(it) },
-    "time_zone" to from.timeZone?.let { writeString(it) },
-)
 
 fun writeUserPreferences(from: UserPreferences) = json(
     "theme" to writeTheme(from.theme),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date
 
 from ..._codec import decode
-from ...records import AccountValidation, PreferencesValidation
+from ...records import FormValidation
 from .._ffi import AsyncFfi
 
 
@@ -34,7 +34,7 @@ class AsyncValidate:
         website: str | None = None,
         bio: str | None = None,
         location: str | None = None,
-    ) -> AccountValidation:
+    ) -> FormValidation:
         """Checks the fields of a form for an account or a profile, those that are given; the answer
         has everything that is wrong with them, and what would be stored of the others. Fields that
         may not be missing are not asked for.
@@ -60,7 +60,7 @@ class AsyncValidate:
             bio: What somebody says about itself, in at most 500 characters and several lines.
             location: A place, at most 255 characters.
         """
-        return decode(AccountValidation, await self._caller.call("validate.account", {
+        return decode(FormValidation, await self._caller.call("validate.account", {
             "email": email,
             "username": username,
             "password": password,
@@ -81,7 +81,7 @@ class AsyncValidate:
         *,
         language: str | None = None,
         time_zone: str | None = None,
-    ) -> PreferencesValidation:
+    ) -> FormValidation:
         """Checks the fields of a form for preferences, those that are given, as `validate.account`
         does.
 
@@ -89,4 +89,4 @@ class AsyncValidate:
             language: The tag of a language (BCP 47), at most 35 characters, such as `de-CH`.
             time_zone: The name of a time zone in the IANA database, such as `Europe/Berlin`.
         """
-        return decode(PreferencesValidation, await self._caller.call("validate.preferences", {"language": language, "time_zone": time_zone}))
+        return decode(FormValidation, await self._caller.call("validate.preferences", {"language": language, "time_zone": time_zone}))

@@ -14,11 +14,11 @@ class BlockingValidate internal constructor(private val area: Validate) {
      * tells.
      */
     @JvmOverloads
-    fun account(input: ValidateAccount = ValidateAccount()): AccountValidation = await { area.account(input) }
+    fun account(input: ValidateAccount = ValidateAccount()): FormValidation = await { area.account(input) }
 
     /** Checks the fields of a form for preferences, those that are given, as `validate.account` does. */
     @JvmOverloads
-    fun preferences(input: ValidatePreferences = ValidatePreferences()): PreferencesValidation = await { area.preferences(input) }
+    fun preferences(input: ValidatePreferences = ValidatePreferences()): FormValidation = await { area.preferences(input) }
 }
 
 /** Makes a [ValidateAccount]; what is not set is left out. */
