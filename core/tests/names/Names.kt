@@ -162,10 +162,14 @@ object Permissions {
         const val INVITE = "user:invite"
         /** List users */
         const val LIST = "user:list"
+        /** Remove deleted users for good */
+        const val PURGE = "user:purge"
         /** Get a user */
         const val READ = "user:read"
         /** Remove the second factors of users who have lost them */
         const val RESET_FACTORS = "user:reset_factors"
+        /** List deleted users, and restore them */
+        const val RESTORE = "user:restore"
         /** Make and unmake administrators */
         const val SET_ADMIN = "user:set_admin"
         /** Change attributes of a user that rules read */

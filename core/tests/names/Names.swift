@@ -162,10 +162,14 @@ public enum Permissions {
         public static let invite = "user:invite"
         /// List users
         public static let list = "user:list"
+        /// Remove deleted users for good
+        public static let purge = "user:purge"
         /// Get a user
         public static let read = "user:read"
         /// Remove the second factors of users who have lost them
         public static let resetFactors = "user:reset_factors"
+        /// List deleted users, and restore them
+        public static let restore = "user:restore"
         /// Make and unmake administrators
         public static let setAdmin = "user:set_admin"
         /// Change attributes of a user that rules read

@@ -51,8 +51,10 @@ Permission: TypeAlias = Literal[
     "user:impersonate",  # Act as another user for a time
     "user:invite",  # Invite users by mail
     "user:list",  # List users
+    "user:purge",  # Remove deleted users for good
     "user:read",  # Get a user
     "user:reset_factors",  # Remove the second factors of users who have lost them
+    "user:restore",  # List deleted users, and restore them
     "user:set_admin",  # Make and unmake administrators
     "user:set_authority",  # Change attributes of a user that rules read
     "user:set_password",  # Set temporary passwords
@@ -175,8 +177,10 @@ UserPermission: TypeAlias = Literal[
     "user:impersonate",  # Act as another user for a time
     "user:invite",  # Invite users by mail
     "user:list",  # List users
+    "user:purge",  # Remove deleted users for good
     "user:read",  # Get a user
     "user:reset_factors",  # Remove the second factors of users who have lost them
+    "user:restore",  # List deleted users, and restore them
     "user:set_admin",  # Make and unmake administrators
     "user:set_authority",  # Change attributes of a user that rules read
     "user:set_password",  # Set temporary passwords

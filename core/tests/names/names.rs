@@ -162,10 +162,14 @@ pub mod permissions {
         pub const INVITE: &str = "user:invite";
         /// List users
         pub const LIST: &str = "user:list";
+        /// Remove deleted users for good
+        pub const PURGE: &str = "user:purge";
         /// Get a user
         pub const READ: &str = "user:read";
         /// Remove the second factors of users who have lost them
         pub const RESET_FACTORS: &str = "user:reset_factors";
+        /// List deleted users, and restore them
+        pub const RESTORE: &str = "user:restore";
         /// Make and unmake administrators
         pub const SET_ADMIN: &str = "user:set_admin";
         /// Change attributes of a user that rules read

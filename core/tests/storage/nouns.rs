@@ -39,6 +39,7 @@ fn a_column_with_the_name_of_a_secret_is_one() {
         "challenges.seed",
         "registrations.password_hash",
         "signing_keys.secret",
+        "store_secrets.secret",
     ];
     assert_eq!(secret, secrets);
 }

@@ -9587,12 +9587,12 @@ public protocol ValidateProtocol: AnyObject, Sendable {
      * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
      * tells.
      */
-    func account(input: ValidateAccount) async throws  -> AccountValidation
+    func account(input: ValidateAccount) async throws  -> FormValidation
     
     /**
      * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
      */
-    func preferences(input: ValidatePreferences) async throws  -> PreferencesValidation
+    func preferences(input: ValidatePreferences) async throws  -> FormValidation
     
 }
 /**
@@ -9658,7 +9658,7 @@ open class Validate: ValidateProtocol, @unchecked Sendable {
      * Anybody may ask. It is not said whether a name is taken or a password known from a breach, which whatever creates or changes the account
      * tells.
      */
-open func account(input: ValidateAccount = ValidateAccount())async throws  -> AccountValidation  {
+open func account(input: ValidateAccount = ValidateAccount())async throws  -> FormValidation  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -9669,7 +9669,7 @@ open func account(input: ValidateAccount = ValidateAccount())async throws  -> Ac
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypeAccountValidation_lift,
+            liftFunc: FfiConverterTypeFormValidation_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -9677,7 +9677,7 @@ open func account(input: ValidateAccount = ValidateAccount())async throws  -> Ac
     /**
      * Checks the fields of a form for preferences, those that are given, as `validate.account` does.
      */
-open func preferences(input: ValidatePreferences = ValidatePreferences())async throws  -> PreferencesValidation  {
+open func preferences(input: ValidatePreferences = ValidatePreferences())async throws  -> FormValidation  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -9688,7 +9688,7 @@ open func preferences(input: ValidatePreferences = ValidatePreferences())async t
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterTypePreferencesValidation_lift,
+            liftFunc: FfiConverterTypeFormValidation_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -10159,185 +10159,6 @@ func FfiConverterTypeAcceptedInvitation_lift(_ buf: RustBuffer) throws -> Accept
 #endif
 func FfiConverterTypeAcceptedInvitation_lower(_ value: AcceptedInvitation) -> RustBuffer {
     return FfiConverterTypeAcceptedInvitation.lower(value)
-}
-
-
-/**
- * What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
- */
-public struct AccountValidation: Equatable, Hashable {
-    /**
-     * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
-     */
-    public let errors: [FieldError]
-    /**
-     * The address, its domain in Unicode and lower case.
-     */
-    public let email: String?
-    /**
-     * The name to sign in with.
-     */
-    public let username: String?
-    /**
-     * The whole name.
-     */
-    public let fullName: String?
-    /**
-     * The name shown to others.
-     */
-    public let displayName: String?
-    /**
-     * The given name.
-     */
-    public let firstName: String?
-    /**
-     * The family name.
-     */
-    public let lastName: String?
-    /**
-     * The phone number in E.164.
-     */
-    public let phone: String?
-    /**
-     * The date of birth.
-     */
-    public let birthDate: CalendarDate?
-    /**
-     * The address of a picture, its host in A-labels.
-     */
-    public let avatarUrl: String?
-    /**
-     * The address of a page, likewise.
-     */
-    public let website: String?
-    /**
-     * What somebody says about itself; lines end with `\n`.
-     */
-    public let bio: String?
-    /**
-     * A place.
-     */
-    public let location: String?
-
-    // Default memberwise initializers are never public by default, so we
-    // declare one manually.
-    public init(
-        /**
-         * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
-         */errors: [FieldError] = [], 
-        /**
-         * The address, its domain in Unicode and lower case.
-         */email: String? = nil, 
-        /**
-         * The name to sign in with.
-         */username: String? = nil, 
-        /**
-         * The whole name.
-         */fullName: String? = nil, 
-        /**
-         * The name shown to others.
-         */displayName: String? = nil, 
-        /**
-         * The given name.
-         */firstName: String? = nil, 
-        /**
-         * The family name.
-         */lastName: String? = nil, 
-        /**
-         * The phone number in E.164.
-         */phone: String? = nil, 
-        /**
-         * The date of birth.
-         */birthDate: CalendarDate? = nil, 
-        /**
-         * The address of a picture, its host in A-labels.
-         */avatarUrl: String? = nil, 
-        /**
-         * The address of a page, likewise.
-         */website: String? = nil, 
-        /**
-         * What somebody says about itself; lines end with `\n`.
-         */bio: String? = nil, 
-        /**
-         * A place.
-         */location: String? = nil) {
-        self.errors = errors
-        self.email = email
-        self.username = username
-        self.fullName = fullName
-        self.displayName = displayName
-        self.firstName = firstName
-        self.lastName = lastName
-        self.phone = phone
-        self.birthDate = birthDate
-        self.avatarUrl = avatarUrl
-        self.website = website
-        self.bio = bio
-        self.location = location
-    }
-
-    
-
-    
-}
-
-#if compiler(>=6)
-extension AccountValidation: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-struct FfiConverterTypeAccountValidation: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AccountValidation {
-        return
-            try AccountValidation(
-                errors: FfiConverterSequenceTypeFieldError.read(from: &buf), 
-                email: FfiConverterOptionString.read(from: &buf), 
-                username: FfiConverterOptionString.read(from: &buf), 
-                fullName: FfiConverterOptionString.read(from: &buf), 
-                displayName: FfiConverterOptionString.read(from: &buf), 
-                firstName: FfiConverterOptionString.read(from: &buf), 
-                lastName: FfiConverterOptionString.read(from: &buf), 
-                phone: FfiConverterOptionString.read(from: &buf), 
-                birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
-                avatarUrl: FfiConverterOptionString.read(from: &buf), 
-                website: FfiConverterOptionString.read(from: &buf), 
-                bio: FfiConverterOptionString.read(from: &buf), 
-                location: FfiConverterOptionString.read(from: &buf)
-        )
-    }
-
-    public static func write(_ value: AccountValidation, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypeFieldError.write(value.errors, into: &buf)
-        FfiConverterOptionString.write(value.email, into: &buf)
-        FfiConverterOptionString.write(value.username, into: &buf)
-        FfiConverterOptionString.write(value.fullName, into: &buf)
-        FfiConverterOptionString.write(value.displayName, into: &buf)
-        FfiConverterOptionString.write(value.firstName, into: &buf)
-        FfiConverterOptionString.write(value.lastName, into: &buf)
-        FfiConverterOptionString.write(value.phone, into: &buf)
-        FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
-        FfiConverterOptionString.write(value.avatarUrl, into: &buf)
-        FfiConverterOptionString.write(value.website, into: &buf)
-        FfiConverterOptionString.write(value.bio, into: &buf)
-        FfiConverterOptionString.write(value.location, into: &buf)
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeAccountValidation_lift(_ buf: RustBuffer) throws -> AccountValidation {
-    return try FfiConverterTypeAccountValidation.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypeAccountValidation_lower(_ value: AccountValidation) -> RustBuffer {
-    return FfiConverterTypeAccountValidation.lower(value)
 }
 
 
@@ -18135,6 +17956,77 @@ func FfiConverterTypeForgotPassword_lower(_ value: ForgotPassword) -> RustBuffer
 
 
 /**
+ * What is wrong with the fields of a form, and the others as they would be stored.
+ */
+public struct FormValidation: Equatable, Hashable {
+    /**
+     * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+     */
+    public let errors: [FieldError]
+    /**
+     * The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
+     * in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+     */
+    public let values: [String: String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
+         */errors: [FieldError] = [], 
+        /**
+         * The fields that are given and right, by name, but the password: an address with its domain in Unicode and lower case, a phone number
+         * in E.164, a URL with its host in A-labels, prose with lines that end with `\n`, a date as `1990-12-31`.
+         */values: [String: String] = [:]) {
+        self.errors = errors
+        self.values = values
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension FormValidation: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFormValidation: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FormValidation {
+        return
+            try FormValidation(
+                errors: FfiConverterSequenceTypeFieldError.read(from: &buf), 
+                values: FfiConverterDictionaryStringString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FormValidation, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeFieldError.write(value.errors, into: &buf)
+        FfiConverterDictionaryStringString.write(value.values, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFormValidation_lift(_ buf: RustBuffer) throws -> FormValidation {
+    return try FfiConverterTypeFormValidation.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFormValidation_lower(_ value: FormValidation) -> RustBuffer {
+    return FfiConverterTypeFormValidation.lower(value)
+}
+
+
+/**
  * A second factor that an account had.
  */
 public struct FormerFactor: Equatable, Hashable {
@@ -23547,85 +23439,6 @@ func FfiConverterTypePolicyValidation_lift(_ buf: RustBuffer) throws -> PolicyVa
 #endif
 func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBuffer {
     return FfiConverterTypePolicyValidation.lower(value)
-}
-
-
-/**
- * What is wrong with the fields of a form, and the others as they would be stored: null for one that is not given or wrong.
- */
-public struct PreferencesValidation: Equatable, Hashable {
-    /**
-     * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
-     */
-    public let errors: [FieldError]
-    /**
-     * The tag of a language, the case of its parts as usual.
-     */
-    public let language: String?
-    /**
-     * The name of a time zone.
-     */
-    public let timeZone: String?
-
-    // Default memberwise initializers are never public by default, so we
-    // declare one manually.
-    public init(
-        /**
-         * Everything that is wrong, as an error of the kind `VALIDATION_ERROR` has it; empty: nothing is.
-         */errors: [FieldError] = [], 
-        /**
-         * The tag of a language, the case of its parts as usual.
-         */language: String? = nil, 
-        /**
-         * The name of a time zone.
-         */timeZone: String? = nil) {
-        self.errors = errors
-        self.language = language
-        self.timeZone = timeZone
-    }
-
-    
-
-    
-}
-
-#if compiler(>=6)
-extension PreferencesValidation: Sendable {}
-#endif
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-struct FfiConverterTypePreferencesValidation: FfiConverterRustBuffer {
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PreferencesValidation {
-        return
-            try PreferencesValidation(
-                errors: FfiConverterSequenceTypeFieldError.read(from: &buf), 
-                language: FfiConverterOptionString.read(from: &buf), 
-                timeZone: FfiConverterOptionString.read(from: &buf)
-        )
-    }
-
-    public static func write(_ value: PreferencesValidation, into buf: inout [UInt8]) {
-        FfiConverterSequenceTypeFieldError.write(value.errors, into: &buf)
-        FfiConverterOptionString.write(value.language, into: &buf)
-        FfiConverterOptionString.write(value.timeZone, into: &buf)
-    }
-}
-
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypePreferencesValidation_lift(_ buf: RustBuffer) throws -> PreferencesValidation {
-    return try FfiConverterTypePreferencesValidation.lift(buf)
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
-func FfiConverterTypePreferencesValidation_lower(_ value: PreferencesValidation) -> RustBuffer {
-    return FfiConverterTypePreferencesValidation.lower(value)
 }
 
 
@@ -42781,10 +42594,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_update() != 59045) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_validate_account() != 1730) {
+    if (uniffi_rolekeep_mobile_checksum_method_validate_account() != 19787) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_validate_preferences() != 54553) {
+    if (uniffi_rolekeep_mobile_checksum_method_validate_preferences() != 14110) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_verification_confirm() != 2025) {
