@@ -12,9 +12,16 @@ import { root, text } from "./support.mjs";
 const toCamel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 const toSnake = (name) => name.replace(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
 
+/** A source with the lists of users that it declares by a macro, whose fields are the same. */
+function expanded(source) {
+  const [struct] = /^ {8}#\[derive\(Clone, Debug, Input, Describe\)\][\s\S]*?^ {8}\}/m.exec(text("core/src/operations/users/list.rs"));
+  const written = struct.replace(/^ {8}/gm, "");
+  return source.replace(/^user_list! \{\n[\s\S]*?^ {4}(\w+)\n\}/gm, (_, name) => written.replace("$name", name));
+}
+
 /** What the core says, read from its own text: not by way of the generator. */
 function core() {
-  const sources = readdirSync(join(root, "core/src"), { recursive: true }).filter((path) => path.endsWith(".rs")).map((path) => text(`core/src/${path}`));
+  const sources = readdirSync(join(root, "core/src"), { recursive: true }).filter((path) => path.endsWith(".rs")).map((path) => expanded(text(`core/src/${path}`)));
   const derived = /#\[derive\(([^)]*)\)\]\n((?:#\[[\s\S]*?\]\n)*)pub (struct|enum) (\w+)(?:<[^>]*>)? \{(?:\}|([\s\S]*?)\n\})/g;
   const types = sources
     .flatMap((source) => [...source.matchAll(derived)])

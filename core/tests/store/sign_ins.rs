@@ -136,7 +136,7 @@ async fn many_sign_in_at_once_to_one_account() {
         let um = builder.open().await.unwrap();
         let ada = CreateUser::new("ada@example.org").password(PASSWORD);
         um.system().users().create(ada).await.unwrap();
-        let tasks: Vec<_> = (0..64)
+        let tasks: Vec<_> = (0..32)
             .map(|at| {
                 let um = um.clone();
                 let request = RequestContext::from_ip(format!("192.0.2.{at}"));
