@@ -3,7 +3,7 @@
 
 use idna::punycode;
 
-use super::text::is_invisible;
+use super::{text::is_invisible, unicode};
 
 /// A name has at most so many octets (RFC 1035, 2.3.4).
 const LONGEST: usize = 253;
@@ -18,7 +18,8 @@ pub fn to_ascii(domain: &str) -> Option<String> {
         '\u{200C}' | '\u{200D}' => true,
         letter => letter.is_ascii_alphanumeric() || !letter.is_ascii() && !is_invisible(letter),
     };
-    if domain.len() > 4 * LONGEST || !domain.chars().all(is_fit) {
+    // Signs that are compatible with ASCII's as well: a browser takes `％62` for `b`.
+    if domain.len() > 4 * LONGEST || !domain.chars().all(is_fit) || !unicode::nfkc(domain).chars().all(is_fit) {
         return None;
     }
     let lower = domain.to_ascii_lowercase();
