@@ -18,7 +18,7 @@ use crate::{
 
 /// What stands for names is made with this. The store makes it for itself when it is opened first and never changes it, as names would
 /// be free again.
-pub(crate) struct NameKey(Zeroizing<Vec<u8>>);
+pub struct NameKey(Zeroizing<Vec<u8>>);
 
 /// Whether nobody may take a name of this kind again.
 pub(super) fn is_kept(config: &Config, kind: &str) -> bool {

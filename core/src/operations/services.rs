@@ -64,7 +64,7 @@ pub struct Services {
 
 impl Services {
     /// A store whose policy is not read yet.
-    pub(crate) fn new(
+    pub fn new(
         storage: Arc<dyn Storage>,
         env: Env,
         config: Config,
