@@ -198,6 +198,21 @@ impl Engine {
         self.tell_of_refused(who, operation.name, refusal.target, error);
     }
 
+    /// The same of what was refused of many things, the others of which were done.
+    pub(super) fn tell_of_refused_ones(
+        self: &Arc<Self>,
+        who: &Who,
+        operation: Entry,
+        refused: Vec<(TargetRow, Error)>,
+    ) {
+        for (target, error) in refused {
+            let mut refusal = Refusal::default();
+            refusal.of(&target);
+            let error = refusal.hidden(error);
+            self.tell_of_denial(who, operation, refusal, &error);
+        }
+    }
+
     /// Tells the audit log of a try to sign in or to prove something that was not so much as looked at: a limit refused it, or what was
     /// given is not good any more, or never was. What an operation finds wrong it tells itself, always; so this is told always, too.
     pub(super) fn tell_of_try(self: &Arc<Self>, who: &Who, operation: Entry, refusal: &Refusal, error: &Error) {

@@ -225,9 +225,11 @@ impl Engine {
                 return Err(error);
             }
             let outcome = plan.refusal().cloned().map_or(Ok(()), Err);
+            let refused = plan.take_refused();
             match self.finish(plan, listed, once.as_ref(), alone.is_some()).await? {
                 Finish::Done => {
                     refusal.told();
+                    self.tell_of_refused_ones(who, listed, refused);
                     return outcome;
                 }
                 Finish::Stale => attempts += 1,

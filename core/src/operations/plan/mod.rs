@@ -27,6 +27,7 @@ use super::{
     policy::state::PolicyState,
     reads::Reads,
     services::Services,
+    target::TargetRow,
 };
 use crate::{
     audit_chain::{AuditDraft, AuditPayload},
@@ -67,6 +68,8 @@ pub struct Plan<'a> {
     /// What was written over since a savepoint, if there is one.
     undo: Option<Vec<Undo>>,
     refusal: Option<Error>,
+    /// What was refused of many things that were to be done.
+    refused: Vec<(TargetRow, Error)>,
     /// The caller hears that something is not there which it may not see.
     has_hidden: bool,
     relies_on_policy: bool,
@@ -119,6 +122,7 @@ impl<'a> Plan<'a> {
             events: Vec::new(),
             undo: None,
             refusal: None,
+            refused: Vec::new(),
             has_hidden: false,
             relies_on_policy: false,
             era: services.era(),
@@ -145,6 +149,16 @@ impl<'a> Plan<'a> {
     /// The error of a refused operation.
     pub fn refusal(&self) -> Option<&Error> {
         self.refusal.as_ref()
+    }
+
+    /// Goes on without one of many things, which the rules refuse to do to this target.
+    pub fn refuse_one(&mut self, target: TargetRow, error: Error) {
+        self.refused.push((target, error));
+    }
+
+    /// What was refused of many, for the audit log.
+    pub(crate) fn take_refused(&mut self) -> Vec<(TargetRow, Error)> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Relies on what the policy says, whoever asks: under another one it is planned anew.

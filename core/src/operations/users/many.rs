@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::{delete::delete, existing, status::NewStatus};
 use crate::{
-    config::AuditDenials,
     model::{
         check::wrong,
         decode::FieldCode,
@@ -123,7 +122,11 @@ impl Many {
         let mut items = Vec::with_capacity(self.ids.len());
         for (at, id) in self.ids.iter().enumerate() {
             let savepoint = plan.savepoint();
-            let mut applied = deed.apply(plan, *id).await;
+            let user = existing(plan.reads(), *id).await;
+            let mut applied = match &user {
+                Ok(user) => deed.apply(plan, user).await,
+                Err(missing) => Err(missing.clone()),
+            };
             if applied.is_ok() && !plan.actor.is_system() {
                 // The engine asks again, of all of them.
                 let changes = plan.changes_since(&savepoint).await?;
@@ -137,10 +140,16 @@ impl Many {
                 Err(error) if self.atomic || !is_of_one(&error) => return Err(error.of_item(&format!("ids[{at}]"))),
                 Err(error) => {
                     plan.undo(savepoint);
-                    let (code, reason, message) = (error.code(), error.reason(), error.message().to_owned());
-                    let (code, reason, message) = (Some(code), Some(reason), Some(message));
-                    items.push(BulkItem { id: *id, is_done: false, code, reason, message });
-                    deed.tell_of_denial(plan, *id, &error).await?;
+                    items.push(BulkItem {
+                        id: *id,
+                        is_done: false,
+                        code: Some(error.code()),
+                        reason: Some(error.reason()),
+                        message: Some(error.message().to_owned()),
+                    });
+                    if let Ok(user) = user {
+                        plan.refuse_one(TargetRow::of(&user), error);
+                    }
                 }
             }
         }
@@ -165,13 +174,6 @@ enum Deed<'d> {
 }
 
 impl Deed<'_> {
-    const fn operation(&self) -> &'static str {
-        match self {
-            Self::Status(_) => "users.set_status_many",
-            Self::Delete => "users.delete_many",
-        }
-    }
-
     const fn access(&self) -> Access {
         match self {
             Self::Status(_) => SetStatuses::ACCESS,
@@ -179,33 +181,17 @@ impl Deed<'_> {
         }
     }
 
-    async fn apply(&self, plan: &mut Plan<'_>, id: UserId) -> Result<()> {
-        let user = existing(plan.reads(), id).await?;
+    async fn apply(&self, plan: &mut Plan<'_>, user: &User) -> Result<()> {
         if let Access::Permission(permission) = self.access() {
-            require_target(plan, permission, &TargetRow::of(&user), User::READ).await?;
+            require_target(plan, permission, &TargetRow::of(user), User::READ).await?;
         }
         match self {
-            Self::Status(status) => status.plan(user, plan).await.map(drop),
+            Self::Status(status) => status.plan(user.clone(), plan).await.map(drop),
             Self::Delete => {
                 administrators::require_may_act_as(plan, user.id).await?;
-                delete(plan, &user).await
+                delete(plan, user).await
             }
         }
-    }
-
-    /// As the engine tells of what is refused alone: who may not do it, and who hears that there is nobody.
-    async fn tell_of_denial(&self, plan: &mut Plan<'_>, id: UserId, error: &Error) -> Result<()> {
-        let is_told = plan.services.config.audit_denials != AuditDenials::Off
-            && match error.reason() {
-                Reason::Denied => true,
-                Reason::NotFound => plan.reads().get::<User>(&(id,)).await?.is_some(),
-                _ => false,
-            };
-        if is_told {
-            let detail = format!("{}: {}", self.operation(), error.reason());
-            plan.audit("access.denied", Some(("user", id.to_string())), Some(detail));
-        }
-        Ok(())
     }
 }
 

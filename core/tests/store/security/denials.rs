@@ -16,7 +16,7 @@ use rolekeep::{
     passwords::ResetPassword,
     sessions::{ListSessionsOf, Refresh, StepUp},
     sign_in::ProveFactor,
-    users::{GetUser, UpdateUser},
+    users::{GetUser, SetStatuses, StatusAction, UpdateUser},
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, caller, policy, signed_in, user};
@@ -110,6 +110,38 @@ async fn aud_1_what_an_operation_hides_is_told() {
         assert_eq!(hidden.reason(), Reason::NotFound);
         settle().await;
         assert_eq!(told(&um, count).await[0].detail.as_deref(), Some("sessions.list_of: not_found"));
+    }
+}
+
+/// Of many things those that are refused are told as each alone is, and as seldom: whoever asks for a thousand fills no log.
+#[tokio::test]
+async fn aud_1_what_is_refused_of_many_is_told() {
+    for (wanted, count) in [(AuditDenials::Off, 0), (AuditDenials::Writes, 1)] {
+        let clock = Ahead::new();
+        let um = store(wanted, &clock).await;
+        let (moderator, asker) = caller(&um, "moderator", &["moderator"]).await;
+        let ada = user(&um, "ada", &[]).await.id;
+        let admins = [user(&um, "root", &["admin"]).await.id, user(&um, "toor", &["admin"]).await.id];
+        let nobody = rolekeep::UserId(uuid::Uuid::from_u128(1));
+        let ban = || SetStatuses::new(StatusAction::Ban).ids([admins[0], ada, nobody, admins[1]]);
+        let result = moderator.users().set_status_many(ban()).await.unwrap();
+        assert_eq!((result.done, result.failed), (1, 3));
+        settle().await;
+        let entries = told(&um, count).await;
+        if let Some(entry) = entries.first() {
+            assert_eq!(entry.detail.as_deref(), Some("users.set_status_many: denied"));
+            assert_eq!(
+                (entry.actor.as_str(), entry.target_id.as_deref()),
+                (&*asker.to_string(), Some(&*admins[0].to_string()))
+            );
+        }
+        clock.pass(61);
+        moderator.users().set_status_many(ban()).await.unwrap();
+        settle().await;
+        let entries = told(&um, 2 * count).await;
+        if let Some(entry) = entries.first() {
+            assert!(entry.detail.as_deref().unwrap().contains("1 more of these"), "{entry:?}");
+        }
     }
 }
 
