@@ -17,7 +17,7 @@ use crate::{
     },
     operations::{
         actor::RequestContext,
-        gone_names,
+        audit,
         hasher::Hasher,
         issuers::Issuers,
         notices::Notifier,
@@ -26,7 +26,7 @@ use crate::{
         services::Services,
         sessions::Login,
         sign_in::SignInResult,
-        signing_keys,
+        signing_keys, store_secrets,
         users::ExternalIdentity,
     },
     rules::{Pin, Policy, RuleSet},
@@ -193,7 +193,9 @@ impl Builder {
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
         let passwords = (Hasher::new(env.clone(), &config)?, breaches);
         let issuers = Issuers::new(&env, &config, fetch)?;
-        let keys = (signing_keys::open(&config, &*storage, &env).await?, gone_names::open(&*storage, &env).await?);
+        let secrets = store_secrets::open(&*storage, &env).await?;
+        let audit_keys = audit::open(&config, &secrets, &*storage, &env).await?;
+        let keys = (signing_keys::open(&config, &*storage, &env).await?, secrets.names, audit_keys);
         let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
         let engine = Arc::new(Engine::new(services, hooks));

@@ -11,7 +11,8 @@ use std::{
 /// A new module needs a place here.
 const LAYERS: &[&str] = &[
     "model+describe",
-    "rules credentials audit_chain",
+    "rules credentials",
+    "audit_chain",
     "environment net",
     "fetch",
     "config storage",

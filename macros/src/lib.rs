@@ -49,7 +49,7 @@ pub fn describe(tokens: TokenStream) -> TokenStream {
 /// | `relation(of = …, name = "…", from = …, to = …)` | the set of ids that conditions may read of another resource |
 ///
 /// A field may be `#[record(given)]` (filled when the row is made), `kept` (with every change) or `gone`
-/// (when a row that is kept is deleted); a field of the type `Secret` is told to nobody.
+/// (when a row that is kept is deleted); a field of the type `Secret` is told to nobody. `plain` says that a text is no personal data.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn record(tokens: TokenStream) -> TokenStream {
     finish(record::derive(&parse_macro_input!(tokens as DeriveInput)))

@@ -57,6 +57,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         .ok_or_else(|| Error::new_spanned(name, "a record has a field `version: i64`, moved by each write"))?;
     let noun = declaration.noun.tokens(name, &table, &declaration.key, position)?;
     let upkeep = fields.iter().map(|field| upkeep(field)).collect::<Result<Vec<_>>>()?;
+    let (upkeep, plain): (Vec<_>, Vec<_>) = upkeep.into_iter().unzip();
     let public: Vec<usize> = declaration
         .indexes
         .iter()
@@ -88,6 +89,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                     kind: <#types as crate::model::record::Field>::KIND,
                     nullable: <#types as crate::model::record::Field>::NULLABLE,
                     secret: <#types as crate::model::record::Field>::SECRET,
+                    plain: #plain || <#types as crate::model::record::Field>::PLAIN,
                     upkeep: crate::model::noun::Upkeep::#upkeep,
                 }),*],
                 key: &[#(#key),*],
@@ -124,22 +126,24 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-/// Who fills a column: `#[record(given)]`, `kept`, `gone`; the version by itself.
-fn upkeep(field: &Field) -> Result<Ident> {
+/// Who fills a column, and whether its text is no personal data: `#[record(given)]`, `kept`, `gone`, the version by itself; `plain`.
+fn upkeep(field: &Field) -> Result<(Ident, bool)> {
     let is_version = field.ident.as_ref().is_some_and(|ident| ident == "version");
     let mut upkeep = if is_version { format_ident!("Kept") } else { format_ident!("Asked") };
+    let mut is_plain = false;
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("record")) {
         attribute.parse_nested_meta(|meta| {
-            upkeep = match meta.path.require_ident()?.to_string().as_str() {
-                "given" => format_ident!("Given"),
-                "kept" => format_ident!("Kept"),
-                "gone" => format_ident!("Gone"),
-                _ => return Err(meta.error("expected given, kept or gone")),
-            };
+            match meta.path.require_ident()?.to_string().as_str() {
+                "given" => upkeep = format_ident!("Given"),
+                "kept" => upkeep = format_ident!("Kept"),
+                "gone" => upkeep = format_ident!("Gone"),
+                "plain" => is_plain = true,
+                _ => return Err(meta.error("expected given, kept, gone or plain")),
+            }
             Ok(())
         })?;
     }
-    Ok(upkeep)
+    Ok((upkeep, is_plain))
 }
 
 fn declaration(input: &DeriveInput) -> Result<Declaration> {

@@ -78,6 +78,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         }
         impl crate::model::record::Field for #name {
             const KIND: crate::model::record::Kind = crate::model::record::Kind::Text;
+            const PLAIN: bool = true;
             fn to_value(&self) -> crate::model::value::Value {
                 crate::model::value::Value::Text(self.as_str().to_owned())
             }

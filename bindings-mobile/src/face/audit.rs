@@ -29,6 +29,10 @@ pub struct AuditEntry {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<Uuid>,
+    /// The session that the actor came by; null where it had none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Uuid>,
     /// The type of the target: `user`, `drone`, …
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,10 +65,33 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+/// Where the audit log ends now, to be kept away from the store.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct AuditHeads {
+    /// The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
+    /// in the log.
+    pub head: String,
+    /// How many entries there are.
+    pub entries: i64,
+    /// Who keeps the key that the log is sealed with.
+    pub sealed_by: AuditKeeper,
+}
+
+/// Who keeps the key that the audit log is sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum AuditKeeper {
+    /// The storage, beside the log: whoever has the file can write another log.
+    #[serde(rename = "store")]
+    Store,
+    /// The application (setting `audit_key`): whoever has the storage alone cannot.
+    #[serde(rename = "application")]
+    Application,
+}
+
 /// The result of verifying the audit log.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AuditReport {
-    /// Whether nothing was altered, removed or moved.
+    /// Whether nothing was altered, removed, moved or added.
     pub is_whole: bool,
     /// How many entries are intact.
     pub verified: i64,
@@ -72,6 +99,8 @@ pub struct AuditReport {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<ChainFault>,
+    /// Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+    pub sealed_by: AuditKeeper,
 }
 
 /// What is wrong with a chain, at its first bad entry.
@@ -81,8 +110,42 @@ pub struct ChainFault {
     pub lane: i64,
     /// The place of the first bad entry.
     pub seq: i64,
+    /// What is wrong with it, as a word.
+    pub kind: ChainFaultKind,
     /// What is wrong with it.
     pub problem: String,
+}
+
+/// What may be wrong with an entry of the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum ChainFaultKind {
+    /// It does not have the content that it was written with.
+    #[serde(rename = "altered")]
+    Altered,
+    /// It is not there.
+    #[serde(rename = "missing")]
+    Missing,
+    /// It does not belong behind the entry before it.
+    #[serde(rename = "moved")]
+    Moved,
+    /// No key of the log sealed it, or one that did not seal entries of its time.
+    #[serde(rename = "forged")]
+    Forged,
+    /// The log once went on behind this place.
+    #[serde(rename = "cut")]
+    Cut,
+    /// It stands outside of the chain.
+    #[serde(rename = "foreign")]
+    Foreign,
+    /// It cannot be read.
+    #[serde(rename = "damaged")]
+    Damaged,
+    /// Its payload or its origin was removed.
+    #[serde(rename = "blanked")]
+    Blanked,
+    /// A head that was handed out names another entry here, or one that is not there.
+    #[serde(rename = "behind")]
+    Behind,
 }
 
 /// The outcome of a change whose answer was lost.
@@ -149,6 +212,23 @@ pub struct ListAudit {
     pub total_up_to: Option<i64>,
 }
 
+/// Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
+///
+/// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+/// this log sealed.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct VerifyAudit {
+    /// What `audit.head` answered at some time: the log must have been so then.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
+    /// have sealed each.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_from: Option<i64>,
+}
+
 /// The audit log.
 #[derive(uniffi::Object)]
 pub struct Audit {
@@ -165,11 +245,21 @@ impl Audit {
         self.caller.run("audit.list", &input).await
     }
 
-    /// Verifies the whole chain and names the first entry that was altered, removed or moved.
+    /// Gets where the audit log ends now.
     ///
-    /// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
-    pub async fn verify(&self) -> Result<AuditReport> {
-        self.caller.run("audit.verify", &Nothing {}).await
+    /// A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
+    /// that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+    pub async fn head(&self) -> Result<AuditHeads> {
+        self.caller.run("audit.head", &Nothing {}).await
+    }
+
+    /// Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
+    ///
+    /// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+    /// this log sealed.
+    #[uniffi::method(default(input))]
+    pub async fn verify(&self, input: VerifyAudit) -> Result<AuditReport> {
+        self.caller.run("audit.verify", &input).await
     }
 
     /// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.

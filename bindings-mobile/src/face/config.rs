@@ -221,6 +221,15 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_denials: Option<AuditDenials>,
+    /// A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
+    /// change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
+    /// mistakes alone. Default: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_key: Option<String>,
+    /// Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
+    #[uniffi(default)]
+    pub retired_audit_keys: Vec<String>,
     /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
     /// address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
     #[uniffi(default)]

@@ -59,6 +59,8 @@ def open(
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
+    audit_key: str | None = None,
+    retired_audit_keys: Sequence[str] = (),
     trusted_proxies: Sequence[str] = (),
     allowed_networks: Sequence[str] = (),
     denied_networks: Sequence[str] = (),
@@ -180,6 +182,12 @@ def open(
             that the storage refuses. They are written after the answer. Refused tries to sign in or
             to prove something, and tokens that are not good, are recorded in the same way whatever
             is set here. Default: `all`.
+        audit_key: A random secret of at least 32 bytes that seals the audit log, kept apart from
+            the storage: whoever has the storage alone cannot change the log unseen. Every instance
+            has to have it. Without it the storage keeps a key of its own, which guards against
+            mistakes alone. Default: none.
+        retired_audit_keys: Secrets that `audit_key` was before, for what they sealed. Give a new
+            one here to every instance before one seals with it.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
@@ -292,6 +300,8 @@ def open(
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
+        "audit_key": audit_key,
+        "retired_audit_keys": retired_audit_keys,
         "trusted_proxies": trusted_proxies,
         "allowed_networks": allowed_networks,
         "denied_networks": denied_networks,
@@ -359,6 +369,8 @@ def open_async(
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
+    audit_key: str | None = None,
+    retired_audit_keys: Sequence[str] = (),
     trusted_proxies: Sequence[str] = (),
     allowed_networks: Sequence[str] = (),
     denied_networks: Sequence[str] = (),
@@ -480,6 +492,12 @@ def open_async(
             that the storage refuses. They are written after the answer. Refused tries to sign in or
             to prove something, and tokens that are not good, are recorded in the same way whatever
             is set here. Default: `all`.
+        audit_key: A random secret of at least 32 bytes that seals the audit log, kept apart from
+            the storage: whoever has the storage alone cannot change the log unseen. Every instance
+            has to have it. Without it the storage keeps a key of its own, which guards against
+            mistakes alone. Default: none.
+        retired_audit_keys: Secrets that `audit_key` was before, for what they sealed. Give a new
+            one here to every instance before one seals with it.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
@@ -592,6 +610,8 @@ def open_async(
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
+        "audit_key": audit_key,
+        "retired_audit_keys": retired_audit_keys,
         "trusted_proxies": trusted_proxies,
         "allowed_networks": allowed_networks,
         "denied_networks": denied_networks,

@@ -13,6 +13,7 @@ import type {
   AssignRole,
   AssignRoles,
   AuditEntry,
+  AuditHeads,
   AuditReport,
   BanUser,
   BulkResult,
@@ -171,6 +172,7 @@ import type {
   ValidateAccount,
   ValidatePolicy,
   ValidatePreferences,
+  VerifyAudit,
 } from "./types.js";
 
 /** @internal Runs an operation: its name, the input and its type, the type of the answer. */
@@ -1648,12 +1650,22 @@ export class Audit {
     return allRows((cursor) => this.list({ ...input, cursor }));
   }
   /**
-   * Verifies the whole chain and names the first entry that was altered, removed or moved.
+   * Gets where the audit log ends now.
    *
-   * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
+   * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
+   * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
    */
-  verify(): Promise<AuditReport> {
-    return this.#run("audit.verify", {}, "VerifyAudit", "AuditReport");
+  head(): Promise<AuditHeads> {
+    return this.#run("audit.head", {}, "GetAuditHeads", "AuditHeads");
+  }
+  /**
+   * Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
+   *
+   * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+   * this log sealed.
+   */
+  verify(input: VerifyAudit = {}): Promise<AuditReport> {
+    return this.#run("audit.verify", input, "VerifyAudit", "AuditReport");
   }
   /**
    * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `changeId`.

@@ -1,15 +1,32 @@
-//! The audit log: append-only, each entry chained to the one before it (AUD-1, AUD-2).
+//! The audit log: append-only, each entry chained to the one before it and sealed with a key (AUD-1, AUD-2, decision 042).
+//!
+//! | file | holds |
+//! |---|---|
+//! | `keys` | the keys that seal |
+//! | `hash` | what is hashed, in which form |
+//! | `chain` | drafts become entries |
+//! | `verify` | entries are what was written |
+//! | `heads` | the ends of all chains as a text, to be kept elsewhere |
 
 pub mod chain;
+mod hash;
+pub mod heads;
+mod keys;
+#[cfg(test)]
+mod tests;
+pub mod verify;
 
-use rolekeep_macros::Describe;
+use rolekeep_macros::{Describe, Word};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::model::{
-    id::{AuditId, UserId},
+    id::{AuditId, SessionId, UserId},
     record::{Document, Record},
     time::Time,
 };
+
+pub use keys::{AuditKeeper, AuditKey, AuditKeys};
 
 /// What is to be said of one change or security event; the commit seals it into an [`AuditEntry`].
 #[derive(Clone, Debug)]
@@ -22,37 +39,83 @@ pub struct AuditDraft {
     pub action: String,
     /// Who did it: a user's id, `system` for the host, `anonymous`.
     pub actor: String,
+    /// As whom the actor acted, where that is another user.
+    pub on_behalf_of: Option<UserId>,
+    /// The session that the actor came by.
+    pub session_id: Option<SessionId>,
     /// What it was done to: `user`, `drone`, …
     pub target_type: Option<String>,
     /// Its id.
     pub target_id: Option<String>,
-    /// The rest; erasable.
+    /// Changed fields that say nothing personal: ids, states, times, numbers. Never erased.
+    pub facts: AuditFacts,
+    /// The rest of what was changed; erasable.
     pub payload: AuditPayload,
-    /// Makes the commitment to the payload unguessable: once both are erased, no guess can be compared with the hash.
-    pub salt: [u8; 16],
+    /// From where; erasable.
+    pub origin: AuditOrigin,
+    /// Make what an entry commits to unguessable: once payload and origin are erased, no guess can be compared with the hash.
+    pub salts: AuditSalts,
+    /// The keys of the log; the first seals the entry.
+    pub keys: AuditKeys,
 }
 
-/// The part of an entry that may be erased without breaking the chain.
+/// The salts of what an entry commits to.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditSalts {
+    /// Of the payload.
+    pub payload: [u8; 16],
+    /// Of the origin.
+    pub origin: [u8; 16],
+}
+
+/// Changed fields that are no personal data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditFacts {
+    /// The fields before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<Json>,
+    /// The fields after.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<Json>,
+}
+
+/// The part of an entry about a person, which may be erased without breaking the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditPayload {
-    /// The changed fields before; secrets are never among them.
+    /// The other changed fields before; secrets are never among them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub before: Option<serde_json::Value>,
-    /// The changed fields after.
+    pub before: Option<Json>,
+    /// The other changed fields after.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub after: Option<serde_json::Value>,
+    pub after: Option<Json>,
     /// Why it failed, or what else an auditor should know.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
-    /// From where.
+    /// From where: of the first format alone, as the next two.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) user_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) on_behalf_of: Option<UserId>,
+}
+
+impl AuditPayload {
+    /// What else an auditor should know.
+    pub fn of_detail(detail: impl Into<Option<String>>) -> Self {
+        Self { detail: detail.into(), ..Self::default() }
+    }
+}
+
+/// Where a request came from; it may be erased on its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditOrigin {
+    /// From which address.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ip: Option<String>,
-    /// With what.
+    /// With what program.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub user_agent: Option<String>,
-    /// As whom the actor acted, where that is another user.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub on_behalf_of: Option<UserId>,
 }
 
 /// A sealed entry, as stored.
@@ -75,25 +138,41 @@ pub struct AuditEntry {
     pub action: String,
     /// Who did it.
     pub actor: String,
+    /// As whom, where that is another user.
+    pub on_behalf_of: Option<UserId>,
+    /// The session that the actor came by.
+    pub session_id: Option<SessionId>,
     /// What it was done to.
     pub target_type: Option<String>,
     /// Its id.
     pub target_id: Option<String>,
-    /// The rest; null once erased.
+    /// Changed fields that are no personal data; null where there are none.
+    pub facts: Option<Document<AuditFacts>>,
+    /// The rest of what was changed; null once erased.
     pub payload: Option<Document<AuditPayload>>,
     /// The salt of the commitment, hexadecimal; null once erased.
     pub salt: Option<String>,
     /// SHA-256 over salt and payload, hexadecimal.
     pub commitment: String,
+    /// From where; null once erased, and where nobody knows.
+    pub origin: Option<Document<AuditOrigin>>,
+    /// The salt of that commitment, hexadecimal; null once erased.
+    pub origin_salt: Option<String>,
+    /// SHA-256 over salt and origin, hexadecimal; null where nobody knows the origin.
+    pub origin_commitment: Option<String>,
     /// The hash of the entry before; of the first, 64 zeros.
     pub previous: String,
-    /// SHA-256 over all of the above but payload and salt, hexadecimal.
+    /// SHA-256 over all of the above but payload, origin and their salts, and over the key's id; hexadecimal.
     pub hash: String,
+    /// The key that seals it; null in the first format, which nothing seals.
+    pub key_id: Option<String>,
+    /// HMAC-SHA-256 of the hash under that key, base64url.
+    pub mac: Option<String>,
     /// Always 1 but after an erasure.
     pub version: i64,
 }
 
-/// The newest entry of a chain, so that a commit finds it by one key.
+/// The newest entry of a chain, so that a commit finds it by one key, and a cut end is seen.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "audit_heads", key(lane), sync = site_local, resource = none)]
 #[record(audit = none("it is the audit log"), owner = none, caches = none, retention = kept)]
@@ -104,6 +183,10 @@ pub struct AuditHead {
     pub seq: i64,
     /// Its newest entry's hash.
     pub hash: String,
+    /// The key that seals it; null where no entry is sealed yet.
+    pub key_id: Option<String>,
+    /// HMAC-SHA-256 of the above and the version under that key, base64url.
+    pub mac: Option<String>,
     /// The row's version.
     pub version: i64,
 }
@@ -116,6 +199,32 @@ pub struct ChainFault {
     pub lane: i64,
     /// The place of the first bad entry.
     pub seq: i64,
+    /// What is wrong with it, as a word.
+    pub kind: ChainFaultKind,
     /// What is wrong with it.
     pub problem: String,
+}
+
+/// What may be wrong with an entry of the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum ChainFaultKind {
+    /// It does not have the content that it was written with.
+    Altered,
+    /// It is not there.
+    Missing,
+    /// It does not belong behind the entry before it.
+    Moved,
+    /// No key of the log sealed it, or one that did not seal entries of its time.
+    Forged,
+    /// The log once went on behind this place.
+    Cut,
+    /// It stands outside of the chain.
+    Foreign,
+    /// It cannot be read.
+    Damaged,
+    /// Its payload or its origin was removed.
+    Blanked,
+    /// A head that was handed out names another entry here, or one that is not there.
+    Behind,
 }

@@ -278,6 +278,12 @@ pub struct Config {
     /// something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
     #[input(default = AuditDenials::All)]
     pub audit_denials: AuditDenials,
+    /// A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
+    /// change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
+    /// mistakes alone. Default: none.
+    pub audit_key: Option<Secret>,
+    /// Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
+    pub retired_audit_keys: Vec<Secret>,
     /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
     /// address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
     pub trusted_proxies: Vec<String>,
@@ -417,11 +423,19 @@ impl Config {
         if self.signing_key.is_none() && !self.retired_signing_keys.is_empty() {
             checks.error("retired_signing_keys", Invalid::new(FieldCode::Disagrees, "goes with `signing_key` alone"));
         }
-        let lists = [("retired_peppers", &self.retired_peppers), ("retired_signing_keys", &self.retired_signing_keys)];
+        let lists = [
+            ("retired_peppers", &self.retired_peppers),
+            ("retired_signing_keys", &self.retired_signing_keys),
+            ("retired_audit_keys", &self.retired_audit_keys),
+        ];
         let listed = lists.into_iter().flat_map(|(field, secrets)| {
             secrets.iter().enumerate().map(move |(at, secret)| (format!("{field}[{at}]"), secret))
         });
-        let once = [("signing_key", &self.signing_key), ("password_pepper", &self.password_pepper)];
+        let once = [
+            ("signing_key", &self.signing_key),
+            ("password_pepper", &self.password_pepper),
+            ("audit_key", &self.audit_key),
+        ];
         let once = once.into_iter().filter_map(|(field, secret)| Some((field.to_owned(), secret.as_ref()?)));
         for (field, _) in once.chain(listed).filter(|(_, secret)| secret.expose().len() < 32) {
             checks.error(&field, Invalid::new(FieldCode::TooShort, "must have at least 32 bytes"));

@@ -38,7 +38,7 @@ pub(crate) fn load_deferred() {
 ///
 /// # Errors
 /// [`Reason::ConfigInvalid`] for an empty key, under which anybody makes tokens.
-fn keyed(key: &[u8]) -> Result<Hmac<Sha256>> {
+pub(crate) fn keyed(key: &[u8]) -> Result<Hmac<Sha256>> {
     let unfit = || Error::new(Reason::ConfigInvalid, "tokens cannot be signed with an empty key");
     if key.is_empty() {
         return Err(unfit());
@@ -47,7 +47,7 @@ fn keyed(key: &[u8]) -> Result<Hmac<Sha256>> {
 }
 
 /// Texts, each with its length, so that no two lists are one text.
-fn with_parts(mac: Hmac<Sha256>, parts: &[&[u8]]) -> Hmac<Sha256> {
+pub(crate) fn with_parts(mac: Hmac<Sha256>, parts: &[&[u8]]) -> Hmac<Sha256> {
     parts.iter().fold(mac, |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part))
 }
 

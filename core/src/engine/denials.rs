@@ -10,7 +10,7 @@ use std::{
 
 use super::{Engine, Who, WhoKind, steps::Entry};
 use crate::{
-    audit_chain::{AuditDraft, AuditPayload},
+    audit_chain::{AuditDraft, AuditFacts, AuditOrigin, AuditPayload, AuditSalts},
     config::AuditDenials,
     model::{
         api_key::ApiKey,
@@ -35,8 +35,6 @@ const TOLD_APART: usize = 10_000;
 type Target = Option<(&'static str, String)>;
 /// Who asked, and as whom, where that is another user.
 type Asked = (String, Option<UserId>);
-/// The address and program of who asked.
-type Origin = (Option<String>, Option<String>);
 
 /// A refusal that is being found out.
 #[derive(Default)]
@@ -251,8 +249,7 @@ impl Engine {
         };
         let Some(more) = self.denials.count(crowd, told_apart, operation, self.services.env.elapsed()) else { return };
         let detail = format!("{operation}: {}", error.reason());
-        let origin = (who.request.ip.clone(), who.request.user_agent.clone());
-        self.write_denial((asker, who.kind.on_behalf_of()), (target, origin), detail, &more);
+        self.write_denial((asker, who.kind.on_behalf_of()), (target, who.request.audited()), detail, &more);
     }
 
     /// Tells the audit log why somebody could not use an API key, as the answer does not: always, like failed sign-ins, and as seldom
@@ -262,12 +259,11 @@ impl Engine {
         let Some(more) = self.denials.count(Crowd::Users, told_apart, "api_keys", self.services.env.elapsed()) else {
             return;
         };
-        let (target, origin) = (("api_key", key.id.to_string()), (request.ip.clone(), request.user_agent.clone()));
-        let asker = (key.user_id.to_string(), None);
-        self.write_denial(asker, (Some(target), origin), format!("API key: {why}"), &more);
+        let (target, asker) = (("api_key", key.id.to_string()), (key.user_id.to_string(), None));
+        self.write_denial(asker, (Some(target), request.audited()), format!("API key: {why}"), &more);
     }
 
-    fn write_denial(self: &Arc<Self>, actor: Asked, about: (Target, Origin), mut detail: String, more: &More) {
+    fn write_denial(self: &Arc<Self>, actor: Asked, about: (Target, AuditOrigin), mut detail: String, more: &More) {
         if more.alike > 0 {
             detail += &format!("; {} more of these since the last entry", more.alike);
         }
@@ -287,7 +283,7 @@ impl Engine {
         if others == 0 {
             return;
         }
-        self.wait_for_denial(("system".to_owned(), None), (None, (None, None)), further(others), others);
+        self.wait_for_denial(("system".to_owned(), None), (None, AuditOrigin::default()), further(others), others);
         self.write_denials().await;
     }
 
@@ -310,24 +306,30 @@ impl Engine {
     fn wait_for_denial(
         &self,
         (actor, on_behalf_of): Asked,
-        (target, from): (Target, Origin),
+        (target, from): (Target, AuditOrigin),
         detail: String,
         speaks_for: u64,
     ) {
         let (env, now) = (&self.services.env, self.services.now());
         let (target_type, target_id) = target.map(|(kind, id)| (kind.to_owned(), id)).unzip();
-        let payload = AuditPayload {
-            detail: Some(detail),
-            ip: from.0,
-            user_agent: from.1,
-            on_behalf_of,
-            ..AuditPayload::default()
-        };
-        let action = ACTION.to_owned();
         let mut counts = self.denials.counts();
-        match (env.new_id(), env.random()) {
-            (Ok(id), Ok(salt)) => {
-                let entry = AuditDraft { id, at: now, action, actor, target_type, target_id, payload, salt };
+        match (env.new_id(), env.random(), env.random()) {
+            (Ok(id), Ok(payload), Ok(origin)) => {
+                let entry = AuditDraft {
+                    id,
+                    at: now,
+                    action: ACTION.to_owned(),
+                    actor,
+                    on_behalf_of,
+                    session_id: None,
+                    target_type,
+                    target_id,
+                    facts: AuditFacts::default(),
+                    payload: AuditPayload::of_detail(detail),
+                    origin: from,
+                    salts: AuditSalts { payload, origin },
+                    keys: self.services.audit_keys.clone(),
+                };
                 counts.waiting.push((entry, speaks_for));
             }
             _ => counts.users.unsaid += speaks_for,

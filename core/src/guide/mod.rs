@@ -15,6 +15,7 @@
 //! | [`principals`] | look up what the rules know about a user, and every kind of scope |
 //! | [`checks`] | ask whether somebody may do something, and why |
 //! | [`filters`] | list only the rows that somebody may see, in your own SQL |
+//! | [`audit`] | read who did what, and see that nobody changed the log |
 //! | [`errors`] | answer requests and write logs |
 //! | [`testing`] | test an application and its policy |
 //! | [`deployment`] | run it: processes, files, backups, keys, metrics |
@@ -59,6 +60,9 @@ pub mod checks {}
 
 #[doc = include_str!("filters.md")]
 pub mod filters {}
+
+#[doc = include_str!("audit.md")]
+pub mod audit {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}

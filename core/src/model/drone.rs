@@ -41,6 +41,7 @@ pub struct Drone {
     #[record(given)]
     pub id: DroneId,
     /// A name chosen by callers, such as `drone-001`; unique, accepted wherever the id is.
+    #[record(plain)]
     pub code: String,
     /// Its model.
     pub model: DroneModel,

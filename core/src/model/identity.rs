@@ -20,6 +20,7 @@ pub struct Identity {
     /// The account.
     pub user_id: UserId,
     /// Who knows the subject: the `iss` of its tokens.
+    #[record(plain)]
     pub issuer: String,
     /// Whom the issuer knows: the `sub` of its tokens.
     pub subject: String,

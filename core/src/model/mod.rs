@@ -15,6 +15,7 @@ pub mod identity;
 pub mod input;
 pub mod invitation;
 pub mod ip;
+pub mod json;
 pub mod link;
 pub mod locale;
 pub mod names;

@@ -14,10 +14,13 @@ use super::{
 #[record(owner = none, caches = none, retention = kept)]
 pub struct PermissionRow {
     /// `document:edit`.
+    #[record(plain)]
     pub name: String,
     /// What stands before the colon.
+    #[record(plain)]
     pub resource: String,
     /// What stands after it.
+    #[record(plain)]
     pub action: String,
     /// What it is for; empty where nobody said.
     pub description: String,
@@ -38,6 +41,7 @@ pub struct PermissionRow {
 #[record(owner = none, caches = none, retention = kept)]
 pub struct RoleRow {
     /// Its name.
+    #[record(plain)]
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
@@ -46,12 +50,15 @@ pub struct RoleRow {
     /// Whether it allows nothing to who has not proved a second factor; none: no.
     pub needs_second_factor: Option<bool>,
     /// Its direct juniors.
+    #[record(plain)]
     pub inherits: Document<Vec<String>>,
     /// Its own grants.
+    #[record(plain)]
     pub grants: Document<Vec<StoredGrant>>,
     /// At most so many users hold it.
     pub max_holders: Option<i64>,
     /// Holders of these roles may give it.
+    #[record(plain)]
     pub grantable_by: Document<Vec<String>>,
     /// When it was created.
     #[record(given)]
@@ -72,6 +79,7 @@ pub struct PolicyRow {
     /// [`PolicyRow::ID`]: there is one.
     pub id: String,
     /// As in a policy file, without permissions and roles.
+    #[record(plain)]
     pub content: Document<serde_json::Value>,
     /// When it was first stored.
     #[record(given)]

@@ -110,11 +110,22 @@ pub struct Column {
     pub nullable: bool,
     /// Whether its values are secret: they appear neither in the audit log nor in `Debug` output nor in the change feed.
     pub secret: bool,
+    /// Whether it is no personal data though it is text: a word of ours, or declared `plain`.
+    pub plain: bool,
     /// Who fills it.
     pub upkeep: Upkeep,
 }
 
 impl Column {
+    /// Whether what it holds is no personal data: it stays in the audit log when what is personal is erased. Texts and documents are,
+    /// unless they are plain.
+    pub fn is_fact(&self) -> bool {
+        match self.kind {
+            Kind::Bool | Kind::Int | Kind::Time | Kind::Id => true,
+            Kind::Text | Kind::Json => self.plain,
+        }
+    }
+
     /// Whether it could hold this value.
     pub fn holds(&self, value: &Value) -> bool {
         match value {
@@ -213,6 +224,8 @@ pub trait Field: Sized {
     const NULLABLE: bool = false;
     /// Whether nobody is told what the column holds.
     const SECRET: bool = false;
+    /// Whether it is no personal data, whatever it holds.
+    const PLAIN: bool = false;
     /// To the stored form.
     fn to_value(&self) -> Value;
     /// From the stored form.
@@ -223,6 +236,7 @@ impl<T: Field> Field for Option<T> {
     const KIND: Kind = T::KIND;
     const NULLABLE: bool = true;
     const SECRET: bool = T::SECRET;
+    const PLAIN: bool = T::PLAIN;
 
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::to_value)

@@ -23,6 +23,7 @@ pub struct Region {
     #[record(given)]
     pub id: RegionId,
     /// A short name chosen by callers, such as `east`; unique, accepted wherever the id is.
+    #[record(plain)]
     pub code: String,
     /// The name shown.
     pub name: String,

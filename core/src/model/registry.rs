@@ -83,6 +83,8 @@ pub struct StoreSecret {
 impl StoreSecret {
     /// For pseudonyms of the names of accounts that are gone.
     pub const NAMES: &'static str = "names";
+    /// For the audit log, where the application has no key for it.
+    pub const AUDIT: &'static str = "audit";
 }
 
 /// A version that stands for many rows: who relies on them checks it, who changes them moves it.

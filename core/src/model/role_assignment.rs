@@ -23,14 +23,17 @@ pub struct RoleAssignment {
     /// Who holds it.
     pub user_id: UserId,
     /// The role's name in the policy.
+    #[record(plain)]
     pub role: String,
     /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+    #[record(plain)]
     pub scope: String,
     /// From when, inclusive; null: always.
     pub valid_from: Option<Time>,
     /// Until when, exclusive; null: for ever.
     pub valid_until: Option<Time>,
     /// Who assigned it: a user's id, or `system`.
+    #[record(plain)]
     pub assigned_by: String,
     /// When it was assigned.
     pub assigned_at: Time,

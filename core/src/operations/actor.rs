@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::policy::state::PolicyState;
 use crate::{
+    audit_chain::AuditOrigin,
     model::{
         error::{Error, Reason, Result},
         id::{ApiKeyId, SessionId, UserId},
@@ -177,6 +178,11 @@ impl RequestContext {
         self
     }
 
+    /// From where it came, for the audit log.
+    pub(crate) fn audited(&self) -> AuditOrigin {
+        AuditOrigin { ip: self.ip.clone(), user_agent: self.user_agent.clone() }
+    }
+
     /// Sets the user agent.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
@@ -214,6 +220,14 @@ impl Actor {
             ActorKind::System => "system".to_owned(),
             ActorKind::Anonymous(_) => "anonymous".to_owned(),
             ActorKind::User(user) => self.impersonator().map_or(user.id, |other| other.id).to_string(),
+        }
+    }
+
+    /// The session that it came by.
+    pub fn session(&self) -> Option<SessionId> {
+        match &self.kind {
+            ActorKind::User(user) => user.session,
+            ActorKind::System | ActorKind::Anonymous(_) => None,
         }
     }
 

@@ -40,6 +40,7 @@ pub mod sessions;
 pub mod setup;
 pub mod sign_in;
 pub mod signing_keys;
+pub(crate) mod store_secrets;
 pub mod target;
 pub mod upkeep;
 pub mod users;
@@ -395,7 +396,8 @@ macro_rules! operation_list {
             /// The audit log.
             audit: Audit {
                 fn list(ListAudit) -> Page<AuditView>;
-                fn verify() -> AuditReport = VerifyAudit;
+                fn head() -> AuditHeads = GetAuditHeads;
+                fn verify(VerifyAudit) -> AuditReport;
                 fn outcome(GetOutcome) -> ChangeOutcome;
             }
             /// First steps of a store.

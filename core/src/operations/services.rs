@@ -9,10 +9,12 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    gone_names::NameKey, hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches,
+    hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches,
     policy::state::PolicyState, reads::Reads,
+    store_secrets::NameKey,
 };
 use crate::{
+    audit_chain::AuditKeys,
     config::Config,
     credentials::{
         access_token::Expected,
@@ -44,6 +46,8 @@ pub struct Services {
     keys: ArcSwap<Keys>,
     /// What stands for the names of accounts that are gone is made with this.
     pub(super) names: NameKey,
+    /// What seals the audit log.
+    pub(crate) audit_keys: AuditKeys,
     /// How often the sessions of everybody were ended.
     era: AtomicI64,
     /// The same of API keys.
@@ -69,7 +73,7 @@ impl Services {
         env: Env,
         config: Config,
         (hasher, breaches): (Hasher, Breaches),
-        (keys, names): (Keys, NameKey),
+        (keys, names, audit_keys): (Keys, NameKey, AuditKeys),
         issuers: Issuers,
         is_notifying: bool,
     ) -> Result<Self> {
@@ -87,6 +91,7 @@ impl Services {
             breaches,
             keys,
             names,
+            audit_keys,
             era,
             key_era,
             networks,

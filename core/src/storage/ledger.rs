@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::{ChangeSet, Committed, PRUNE_BATCH, Retention, Touched, Write};
+use super::{ChangeSet, CommitError, Committed, PRUNE_BATCH, Retention, Touched, Write};
 use crate::{
-    audit_chain::{AuditHead, chain},
+    audit_chain::{AuditEntry, AuditHead, chain},
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
@@ -37,16 +37,18 @@ pub struct CommitRecord {
 /// The rows that the commit at `position` adds to those of its change set.
 ///
 /// # Errors
-/// A stored head that this library did not write.
+/// A stored head that this library did not write, or not with a key of the log.
 pub(crate) fn rows_of(change_set: &ChangeSet, position: i64, head: Option<Row>) -> Result<Vec<Write>> {
     let mut writes = Vec::with_capacity(change_set.audit.len() + 2);
     if !change_set.audit.is_empty() {
         let head = head.map(AuditHead::from_row).transpose()?;
         let seen = head.as_ref().map(|head| head.version);
-        let (entries, head) = chain::seal(LANE, head, &change_set.audit);
+        let (entries, head) = chain::seal(LANE, head, &change_set.audit)?;
         writes.extend(entries.into_iter().map(|mut entry| Write::insert(&mut entry)));
-        let (key, row) = (head.key(), Some(head.to_row()));
-        writes.push(Write { table: AuditHead::TABLE, key, expected: seen, row });
+        writes.extend(head.map(|head| {
+            let (key, row) = (head.key(), Some(head.to_row()));
+            Write { table: AuditHead::TABLE, key, expected: seen, row }
+        }));
     }
     let touched = change_set.writes.iter();
     let touched = touched.map(|write| Touched { table: write.table.name.to_owned(), key: write.key.clone() });
@@ -59,6 +61,15 @@ pub(crate) fn rows_of(change_set: &ChangeSet, position: i64, head: Option<Row>) 
     };
     writes.push(Write::insert(&mut commit));
     Ok(writes)
+}
+
+/// Why a row of [`rows_of`] cannot be written: its place is taken. Where an audit entry has it, planning anew finds no other place.
+pub(crate) fn taken(write: &Write) -> CommitError {
+    if write.table.name == AuditEntry::TABLE.name {
+        let message = "the audit log has an entry where the next one belongs: verify the log (audit.verify)";
+        return CommitError::Failed(Error::new(Reason::Corrupt, message));
+    }
+    CommitError::Stale { table: write.table, key: write.key.clone() }
 }
 
 /// How many of the oldest lines go, of the first ones in their order and one more than can go at a time.

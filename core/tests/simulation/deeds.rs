@@ -426,7 +426,7 @@ pub async fn settle(stage: Rc<Stage>) {
     }
     stage.require_found().await;
     stage.require_sent().await;
-    match system.audit().verify().await {
+    match system.audit().verify(rolekeep::audit::VerifyAudit::new()).await {
         Ok(found) if found.is_whole => {}
         other => stage.break_law(format!("the audit log: {other:?}")),
     }

@@ -15,7 +15,7 @@ use rolekeep::{
     storage::{
         ChangeSet, Key, Predicate, Query, Row, SqliteOptions, SqliteStorage, Storage, Write,
         audit::{AuditEntry, AuditHead, Verifier},
-        conformance::{Item, audit, change_set, change_set_id},
+        conformance::{Item, audit, audit_keys, change_set, change_set_id},
     },
 };
 
@@ -148,7 +148,7 @@ fn verify(path: &Path, last: u64) -> u64 {
         let entries = storage.query(&all(AuditEntry::TABLE)).await.unwrap().rows;
         let head = storage.get(AuditHead::TABLE, &[Key(vec![Value::Int(0)])]).await.unwrap().pop().flatten();
         let head = head.map(|row| AuditHead::from_row(row).unwrap());
-        let mut verifier = Verifier::new(0);
+        let mut verifier = Verifier::new(0, &audit_keys());
         let mut found = Vec::new();
         for row in entries {
             found.push(AuditEntry::from_row(row.clone()).unwrap().id);

@@ -71,7 +71,7 @@ async fn rbc_2_editors_of_different_roles_do_not_lose_each_others_edits() {
         // Each of 2 × 25 roles was created and edited, and 9 of each deleted.
         assert_eq!((summary.version, summary.roles), (1 + 2 * (25 * 2 + 9), 2 + 2 * 16));
     }
-    assert!(instances[0].system().audit().verify().await.unwrap().is_whole);
+    assert!(instances[0].system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap().is_whole);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,7 +179,7 @@ fn rbc_14_an_import_is_whole_though_the_process_is_killed() {
         let (text, grown) = runtime.block_on(async {
             let um = cheap::builder().sqlite(&file).open().await.unwrap();
             let file = um.system().policy().export(ExportPolicy::new()).await.unwrap();
-            let audit = um.system().audit().verify().await.unwrap();
+            let audit = um.system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap();
             assert!(audit.is_whole);
             um.close().await.unwrap();
             (file.text, file.version)

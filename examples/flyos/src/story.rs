@@ -37,7 +37,7 @@ pub async fn tell(um: &UserManagement, seed: &str, passwords: &Passwords) -> Res
         reassigned.push(sight(um, name).await?);
     }
     let suspended = suspend(um, &main, passwords).await?;
-    let audit = main.audit().verify().await?.into();
+    let audit = main.audit().verify(rolekeep::audit::VerifyAudit::new()).await?.into();
     Ok(Report { setup, accounts, reassigned, suspended, audit, generated_passwords: None, after_restart: None })
 }
 
@@ -53,7 +53,7 @@ pub async fn after_restart(um: &UserManagement, seed: &str, passwords: &Password
         created: created.users_created + created.regions_created + created.drones_created,
         operator1_login: code(&sign_in(um, "operator1@flyos.mil", passwords).await),
         operator2_drones: drone_codes(operator2.drones().list(ListDrones::new()).await?),
-        audit: main.audit().verify().await?.into(),
+        audit: main.audit().verify(rolekeep::audit::VerifyAudit::new()).await?.into(),
     })
 }
 

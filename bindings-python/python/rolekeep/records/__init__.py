@@ -171,8 +171,11 @@ from .drones import (
 )
 from .audit import (
     AuditEntry,
+    AuditHeads,
+    AuditKeeper,
     AuditReport,
     ChainFault,
+    ChainFaultKind,
     ChangeOutcome,
 )
 from .setup import (
@@ -192,11 +195,14 @@ __all__ = [
     "AssignmentTrace",
     "AuditDenials",
     "AuditEntry",
+    "AuditHeads",
+    "AuditKeeper",
     "AuditReport",
     "BulkItem",
     "BulkResult",
     "Cause",
     "ChainFault",
+    "ChainFaultKind",
     "ChangeKind",
     "ChangeOutcome",
     "ChangedDrone",

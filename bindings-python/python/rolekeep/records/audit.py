@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ._base import Word
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
@@ -27,6 +29,8 @@ class AuditEntry:
     """Who did it: a user's id, `system`, `anonymous`."""
     on_behalf_of: UUID | None = None
     """The user as whom the actor acted (`sessions.impersonate`)."""
+    session_id: UUID | None = None
+    """The session that the actor came by; `None` where it had none."""
     target_type: str | None = None
     """The type of the target: `user`, `drone`, …"""
     target_id: str | None = None
@@ -46,15 +50,42 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditHeads:
+    """Where the audit log ends now, to be kept away from the store."""
+
+    head: str
+    """The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in
+    years. It tells nothing of what is in the log.
+    """
+    entries: int
+    """How many entries there are."""
+    sealed_by: AuditKeeper
+    """Who keeps the key that the log is sealed with."""
+
+
+class AuditKeeper(Word):
+    """Who keeps the key that the audit log is sealed with."""
+
+    STORE = "store"
+    """The storage, beside the log: whoever has the file can write another log."""
+    APPLICATION = "application"
+    """The application (setting `audit_key`): whoever has the storage alone cannot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
     """The result of verifying the audit log."""
 
     is_whole: bool
-    """Whether nothing was altered, removed or moved."""
+    """Whether nothing was altered, removed, moved or added."""
     verified: int
     """How many entries are intact."""
     fault: ChainFault | None = None
     """The first bad entry."""
+    sealed_by: AuditKeeper
+    """Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write
+    another log that is whole.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +96,33 @@ class ChainFault:
     """The chain."""
     seq: int
     """The place of the first bad entry."""
+    kind: ChainFaultKind
+    """What is wrong with it, as a word."""
     problem: str
     """What is wrong with it."""
+
+
+class ChainFaultKind(Word):
+    """What may be wrong with an entry of the audit log."""
+
+    ALTERED = "altered"
+    """It does not have the content that it was written with."""
+    MISSING = "missing"
+    """It is not there."""
+    MOVED = "moved"
+    """It does not belong behind the entry before it."""
+    FORGED = "forged"
+    """No key of the log sealed it, or one that did not seal entries of its time."""
+    CUT = "cut"
+    """The log once went on behind this place."""
+    FOREIGN = "foreign"
+    """It stands outside of the chain."""
+    DAMAGED = "damaged"
+    """It cannot be read."""
+    BLANKED = "blanked"
+    """Its payload or its origin was removed."""
+    BEHIND = "behind"
+    """A head that was handed out names another entry here, or one that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ export interface AuditEntry {
   readonly actor: string;
   /** The user as whom the actor acted (`sessions.impersonate`). */
   readonly onBehalfOf: string | null;
+  /** The session that the actor came by; null where it had none. */
+  readonly sessionId: string | null;
   /** The type of the target: `user`, `drone`, … */
   readonly targetType: string | null;
   /** The target's id. */
@@ -38,14 +40,36 @@ export interface AuditEntry {
   readonly hash: string;
 }
 
+/** Where the audit log ends now, to be kept away from the store. */
+export interface AuditHeads {
+  /**
+   * The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
+   * in the log.
+   */
+  readonly head: string;
+  /** How many entries there are. */
+  readonly entries: number;
+  /** Who keeps the key that the log is sealed with. */
+  readonly sealedBy: AuditKeeper;
+}
+
+/** Who keeps the key that the audit log is sealed with. */
+export type AuditKeeper =
+  /** The storage, beside the log: whoever has the file can write another log. */
+  | "store"
+  /** The application (setting `auditKey`): whoever has the storage alone cannot. */
+  | "application";
+
 /** The result of verifying the audit log. */
 export interface AuditReport {
-  /** Whether nothing was altered, removed or moved. */
+  /** Whether nothing was altered, removed, moved or added. */
   readonly isWhole: boolean;
   /** How many entries are intact. */
   readonly verified: number;
   /** The first bad entry. */
   readonly fault: ChainFault | null;
+  /** Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole. */
+  readonly sealedBy: AuditKeeper;
 }
 
 /** What is wrong with a chain, at its first bad entry. */
@@ -54,9 +78,32 @@ export interface ChainFault {
   readonly lane: number;
   /** The place of the first bad entry. */
   readonly seq: number;
+  /** What is wrong with it, as a word. */
+  readonly kind: ChainFaultKind;
   /** What is wrong with it. */
   readonly problem: string;
 }
+
+/** What may be wrong with an entry of the audit log. */
+export type ChainFaultKind =
+  /** It does not have the content that it was written with. */
+  | "altered"
+  /** It is not there. */
+  | "missing"
+  /** It does not belong behind the entry before it. */
+  | "moved"
+  /** No key of the log sealed it, or one that did not seal entries of its time. */
+  | "forged"
+  /** The log once went on behind this place. */
+  | "cut"
+  /** It stands outside of the chain. */
+  | "foreign"
+  /** It cannot be read. */
+  | "damaged"
+  /** Its payload or its origin was removed. */
+  | "blanked"
+  /** A head that was handed out names another entry here, or one that is not there. */
+  | "behind";
 
 /** The outcome of a change whose answer was lost. */
 export interface ChangeOutcome {
@@ -101,4 +148,20 @@ export interface ListAudit {
   readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
   readonly totalUpTo?: number | null | undefined;
+}
+
+/**
+ * Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
+ *
+ * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+ * this log sealed.
+ */
+export interface VerifyAudit {
+  /** What `audit.head` answered at some time: the log must have been so then. */
+  readonly expected?: string | null | undefined;
+  /**
+   * Where `auditKey` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
+   * have sealed each.
+   */
+  readonly sealedFrom?: number | null | undefined;
 }

@@ -169,6 +169,14 @@ export interface Config {
    */
   readonly auditDenials?: AuditDenials | null | undefined;
   /**
+   * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
+   * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
+   * mistakes alone. Default: none.
+   */
+  readonly auditKey?: string | null | undefined;
+  /** Secrets that `auditKey` was before, for what they sealed. Give a new one here to every instance before one seals with it. */
+  readonly retiredAuditKeys?: readonly string[] | undefined;
+  /**
    * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
    * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
    */

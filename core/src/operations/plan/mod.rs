@@ -30,7 +30,7 @@ use super::{
     target::TargetRow,
 };
 use crate::{
-    audit_chain::{AuditDraft, AuditPayload},
+    audit_chain::{AuditDraft, AuditFacts, AuditPayload, AuditSalts},
     model::{
         api_key::ApiKey,
         check::wrong,
@@ -105,6 +105,7 @@ pub(super) struct Planned {
 struct Event {
     action: String,
     target: Option<(String, String)>,
+    facts: AuditFacts,
     payload: AuditPayload,
 }
 
@@ -276,15 +277,15 @@ impl<'a> Plan<'a> {
                 at: self.now,
                 action: event.action,
                 actor: self.actor.name(),
+                on_behalf_of: self.actor.on_behalf_of(),
+                session_id: self.actor.session(),
                 target_type,
                 target_id,
-                payload: AuditPayload {
-                    ip: self.actor.request.ip.clone(),
-                    user_agent: self.actor.request.user_agent.clone(),
-                    on_behalf_of: self.actor.on_behalf_of(),
-                    ..event.payload
-                },
-                salt: env.random()?,
+                facts: event.facts,
+                payload: event.payload,
+                origin: self.actor.request.audited(),
+                salts: AuditSalts { payload: env.random()?, origin: env.random()? },
+                keys: self.services.audit_keys.clone(),
             });
         }
         let writes = self.writes.into_iter().map(|((_, key), planned)| Write {

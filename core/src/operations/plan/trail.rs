@@ -1,8 +1,10 @@
 //! What the audit log is told: of the rows, in the words of their declarations, and of what else happened.
 
+use serde_json::Value as Json;
+
 use super::{Event, Plan, Planned};
 use crate::{
-    audit_chain::AuditPayload,
+    audit_chain::{AuditFacts, AuditPayload},
     model::{
         noun::{Upkeep, Words},
         record::{Column, Row},
@@ -16,7 +18,8 @@ impl Plan<'_> {
         self.events.push(Event {
             action: action.to_owned(),
             target: target.map(|(kind, id)| (kind.to_owned(), id)),
-            payload: AuditPayload { detail, ..AuditPayload::default() },
+            facts: AuditFacts::default(),
+            payload: AuditPayload::of_detail(detail),
         });
     }
 
@@ -32,7 +35,7 @@ impl Plan<'_> {
             if planned.asked.is_none() && is_upkeep(planned) {
                 return None;
             }
-            let (before, after) = changed_fields(planned);
+            let (facts, personal) = changed_fields(planned);
             let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
             let id = TargetRow { kind: words.kind, table: planned.table, row }.id();
             let is_own = match words.is_policy {
@@ -41,12 +44,13 @@ impl Plan<'_> {
             };
             let action = if is_own { operation.to_owned() } else { action(words, planned) };
             let detail = (!is_own).then(|| format!("by {operation}"));
-            let payload = AuditPayload { before, after, detail, ..AuditPayload::default() };
-            Some(Event { action, target: Some((words.kind.to_owned(), id)), payload })
+            let payload = AuditPayload { detail, ..personal };
+            Some(Event { action, target: Some((words.kind.to_owned(), id)), facts, payload })
         });
         let mut own: Vec<Event> = rows.collect();
         if !own.iter().chain(&self.events).any(|event| event.action == operation) {
-            own.insert(0, Event { action: operation.to_owned(), target: None, payload: AuditPayload::default() });
+            let (facts, payload) = (AuditFacts::default(), AuditPayload::default());
+            own.insert(0, Event { action: operation.to_owned(), target: None, facts, payload });
         }
         self.events.splice(0..0, own);
     }
@@ -71,19 +75,25 @@ fn is_upkeep(planned: &Planned) -> bool {
     changed.all(|(column, _)| column.upkeep == Upkeep::Kept)
 }
 
-/// The fields that differ, before and after; a created or deleted row whole.
-fn changed_fields(planned: &Planned) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
+/// The fields that differ, before and after, those of a created or deleted row all of them: what is no personal data, and the rest.
+fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
     let differs = |at: usize| match (&planned.before, &planned.after) {
         (Some(before), Some(after)) => before.0[at] != after.0[at],
         _ => true,
     };
-    let fields = |row: &Option<Row>| {
+    let fields = |row: &Option<Row>, of_facts: bool| {
         row.as_ref().map(|row| {
             let columns = planned.table.columns.iter().zip(&row.0).enumerate();
-            let told = |at: usize, column: &Column| at != planned.table.version && !column.secret;
+            let told = |at: usize, column: &Column| {
+                at != planned.table.version && !column.secret && column.is_fact() == of_facts
+            };
             let fields = columns.filter(|(at, (column, _))| differs(*at) && told(*at, column));
-            fields.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect()
+            fields.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect::<Json>()
         })
     };
-    (fields(&planned.before), fields(&planned.after))
+    let [before, after] = [&planned.before, &planned.after];
+    let some = |fields: Option<Json>| fields.filter(|fields| fields.as_object().is_some_and(|fields| !fields.is_empty()));
+    let facts = AuditFacts { before: some(fields(before, true)), after: some(fields(after, true)) };
+    let personal = AuditPayload { before: fields(before, false), after: fields(after, false), ..AuditPayload::default() };
+    (facts, personal)
 }

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{
-    audit_chain::{AuditDraft, AuditPayload},
+    audit_chain::{AuditDraft, AuditFacts, AuditKeeper, AuditKey, AuditKeys, AuditOrigin, AuditPayload, AuditSalts},
     model::{
         id::{AuditId, ChangeSetId, UserId},
         record::{Document, Listed, Record, Table},
@@ -88,6 +88,14 @@ pub fn change_set(number: u128, writes: Vec<Write>) -> ChangeSet {
     ChangeSet { id: change_set_id(number), at: time(0), checks: Vec::new(), writes, audit: Vec::new() }
 }
 
+/// The keys that its audit entries are sealed with.
+pub fn audit_keys() -> AuditKeys {
+    // Only an empty secret is none.
+    #[expect(clippy::unwrap_used, reason = "the secret is not empty")]
+    let key = AuditKey::new(b"a secret of the conformance suite", AuditKeeper::Application).unwrap();
+    AuditKeys::new(key, [])
+}
+
 /// An audit entry that says so.
 pub fn audit(number: u128, action: &str) -> AuditDraft {
     AuditDraft {
@@ -97,8 +105,13 @@ pub fn audit(number: u128, action: &str) -> AuditDraft {
         actor: "system".to_owned(),
         target_type: Some("item".to_owned()),
         target_id: None,
-        payload: AuditPayload { detail: Some(format!("entry {number}")), ..AuditPayload::default() },
-        salt: number.to_be_bytes(),
+        on_behalf_of: None,
+        session_id: None,
+        facts: AuditFacts::default(),
+        payload: AuditPayload::of_detail(format!("entry {number}")),
+        origin: AuditOrigin::default(),
+        salts: AuditSalts { payload: number.to_be_bytes(), origin: number.to_be_bytes() },
+        keys: audit_keys(),
     }
 }
 

@@ -64,6 +64,11 @@ impl State {
         let position = self.position() + 1;
         let head = self.named(AuditHead::TABLE.name).and_then(|heads| heads.get(&[Value::Int(ledger::LANE)]));
         let own = ledger::rows_of(change_set, ledger::number(position), head.map(Stored::row))?;
+        for write in &own {
+            if self.table(write.table)?.version(&write.key.0) != write.expected {
+                return Err(ledger::taken(write));
+            }
+        }
         Ok(Planned::Pending { position, writes: change_set.writes.iter().cloned().chain(own).collect() })
     }
 

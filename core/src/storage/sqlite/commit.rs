@@ -105,7 +105,9 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
         }
     }
     for write in &change_set.writes {
-        apply(connection, write).await?;
+        if !has_applied(connection, write).await? {
+            return Err(stale(write.table, &write.key));
+        }
     }
     let position = head.position + 1;
     let head = match change_set.audit.is_empty() {
@@ -113,7 +115,9 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
         false => row(connection, AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE)])).await?,
     };
     for write in ledger::rows_of(change_set, position, head).map_err(Foreign)? {
-        apply(connection, &write).await?;
+        if !has_applied(connection, &write).await? {
+            return Err(Abort::Commit(ledger::taken(&write)));
+        }
     }
     Ok(Written::Now(Committed { position: position.try_into().unwrap_or_default() }))
 }
@@ -124,9 +128,8 @@ fn seen_before(change_set: &ChangeSet) -> Result<Statement, Abort> {
     Ok(statement::page(DIALECT, &Tables(vec![CommitRecord::TABLE]), &query).map_err(Foreign)?.first)
 }
 
-async fn apply(connection: &mut SqliteConnection, write: &Write) -> Result<(), Abort> {
-    let touched = rows::execute(connection, statement::write(DIALECT, write)).await?.rows_affected();
-    if touched == 1 { Ok(()) } else { Err(stale(write.table, &write.key)) }
+async fn has_applied(connection: &mut SqliteConnection, write: &Write) -> Result<bool, Abort> {
+    Ok(rows::execute(connection, statement::write(DIALECT, write)).await?.rows_affected() == 1)
 }
 
 async fn version(connection: &mut SqliteConnection, table: &'static Table, key: &Key) -> Result<Option<i64>, Abort> {

@@ -40,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0024_rows_of_one.sql"),
     include_str!("../../../migrations/sqlite/0025_deleted_users.sql"),
     include_str!("../../../migrations/sqlite/0026_user_statistics.sql"),
+    include_str!("../../../migrations/sqlite/0027_sealed_audit.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -66,7 +66,7 @@ async fn all_races(um: UserManagement, mut rivals: impl Rivals) {
             system.users().activate(ActivateUser::new(*id)).await.unwrap();
         }
     }
-    assert!(system.audit().verify().await.unwrap().is_whole);
+    assert!(system.audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap().is_whole);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

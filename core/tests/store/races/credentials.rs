@@ -160,7 +160,7 @@ impl<R: Rivals> Stage<R> {
             self.codes(&name, round).await;
             self.reset(&name, round).await;
         }
-        assert!(self.um.system().audit().verify().await.unwrap().is_whole);
+        assert!(self.um.system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap().is_whole);
     }
 }
 

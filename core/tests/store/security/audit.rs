@@ -34,7 +34,7 @@ async fn aud_1_an_event_has_one_entry_that_says_of_whom() {
         assert_eq!(found.len(), count, "{action}");
         assert!(found.iter().all(|entry| entry.target_id == *target), "{action}: {found:?}");
     }
-    assert!(um.system().audit().verify().await.unwrap().is_whole);
+    assert!(um.system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap().is_whole);
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ async fn aud_1_refusals_are_told_if_the_host_wants_it() {
                 (Some("user"), Some(&*victim.to_string()))
             );
         }
-        assert!(um.system().audit().verify().await.unwrap().is_whole);
+        assert!(um.system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap().is_whole);
     }
 }
 

@@ -20,6 +20,7 @@
 
 mod api_keys;
 mod audit;
+mod audit_tampered;
 mod authority;
 mod breached;
 mod credentials;

@@ -132,7 +132,7 @@ async fn rbc_7_without_a_resource_a_rule_about_resources_gives_nothing() {
     assert!(!me.can("audit:read", None).unwrap());
     assert!(me.audit().list(rolekeep::audit::ListAudit::new()).await.is_ok(), "those rows");
     // Verifying reads the whole log.
-    assert_eq!(me.audit().verify().await.unwrap_err().code(), Code::Forbidden);
+    assert_eq!(me.audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap_err().code(), Code::Forbidden);
 }
 
 #[tokio::test]

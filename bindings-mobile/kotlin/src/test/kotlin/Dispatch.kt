@@ -135,7 +135,8 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "drones.unassign" -> writeDrone(me.drones.unassign(readUnassignDrone(input)))
     "drones.reassign" -> writeDrone(me.drones.reassign(readReassignDrone(input)))
     "audit.list" -> writeAuditEntryPage(me.audit.list(readListAudit(input)))
-    "audit.verify" -> writeAuditReport(input.record().let { me.audit.verify() })
+    "audit.head" -> writeAuditHeads(input.record().let { me.audit.head() })
+    "audit.verify" -> writeAuditReport(me.audit.verify(readVerifyAudit(input)))
     "audit.outcome" -> writeChangeOutcome(me.audit.outcome(readGetOutcome(input)))
     "setup.seed" -> writeSeedResult(me.setup.seed(readSeed(input)))
     else -> throw Inexpressible("there is no operation $operation")
@@ -1198,6 +1199,13 @@ fun readListAudit(from: JsonElement) = from.record("actor", "target_id", "action
     )
 }
 
+fun readVerifyAudit(from: JsonElement) = from.record("expected", "sealed_from").let { it ->
+    VerifyAudit(
+        expected = it.optional("expected") { readString(it) },
+        sealedFrom = it.optional("sealed_from") { readInt(it) },
+    )
+}
+
 fun readGetOutcome(from: JsonElement) = from.record("change_id").let { it ->
     GetOutcome(
         changeId = it.required("change_id") { readId(it) },
@@ -1246,7 +1254,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "audit_key", "retired_audit_keys", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -1291,6 +1299,8 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
         auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
+        auditKey = it.optional("audit_key") { readString(it) },
+        retiredAuditKeys = it.list("retired_audit_keys") { readString(it) },
         trustedProxies = it.list("trusted_proxies") { readString(it) },
         allowedNetworks = it.list("allowed_networks") { readString(it) },
         deniedNetworks = it.list("denied_networks") { readString(it) },
@@ -2417,6 +2427,7 @@ fun writeAuditEntry(from: AuditEntry) = json(
     "action" to writeString(from.action),
     "actor" to writeString(from.actor),
     "on_behalf_of" to from.onBehalfOf?.let { writeId(it) },
+    "session_id" to from.sessionId?.let { writeId(it) },
     "target_type" to from.targetType?.let { writeString(it) },
     "target_id" to from.targetId?.let { writeString(it) },
     "before" to from.before?.let { writeJson(it) },
@@ -2427,17 +2438,42 @@ fun writeAuditEntry(from: AuditEntry) = json(
     "hash" to writeString(from.hash),
 )
 
+fun writeAuditHeads(from: AuditHeads) = json(
+    "head" to writeString(from.head),
+    "entries" to writeInt(from.entries),
+    "sealed_by" to writeAuditKeeper(from.sealedBy),
+)
+
+fun writeAuditKeeper(from: AuditKeeper) = writeString(when (from) {
+    AuditKeeper.STORE -> "store"
+    AuditKeeper.APPLICATION -> "application"
+})
+
 fun writeAuditReport(from: AuditReport) = json(
     "is_whole" to writeBool(from.isWhole),
     "verified" to writeInt(from.verified),
     "fault" to from.fault?.let { writeChainFault(it) },
+    "sealed_by" to writeAuditKeeper(from.sealedBy),
 )
 
 fun writeChainFault(from: ChainFault) = json(
     "lane" to writeInt(from.lane),
     "seq" to writeInt(from.seq),
+    "kind" to writeChainFaultKind(from.kind),
     "problem" to writeString(from.problem),
 )
+
+fun writeChainFaultKind(from: ChainFaultKind) = writeString(when (from) {
+    ChainFaultKind.ALTERED -> "altered"
+    ChainFaultKind.MISSING -> "missing"
+    ChainFaultKind.MOVED -> "moved"
+    ChainFaultKind.FORGED -> "forged"
+    ChainFaultKind.CUT -> "cut"
+    ChainFaultKind.FOREIGN -> "foreign"
+    ChainFaultKind.DAMAGED -> "damaged"
+    ChainFaultKind.BLANKED -> "blanked"
+    ChainFaultKind.BEHIND -> "behind"
+})
 
 fun writeChangeOutcome(from: ChangeOutcome) = json(
     "took_place" to writeBool(from.tookPlace),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ..._pages import all_rows
-from ...records import AuditEntry, AuditReport, ChangeOutcome, Page
+from ...records import AuditEntry, AuditHeads, AuditReport, ChangeOutcome, Page
 from .._ffi import Ffi
 
 
@@ -94,12 +94,33 @@ class Audit:
             cursor=cursor,
         ))
 
-    def verify(self) -> AuditReport:
-        """Verifies the whole chain and names the first entry that was altered, removed or moved.
+    def head(self) -> AuditHeads:
+        """Gets where the audit log ends now.
 
-        Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
+        A log that was set back to what it was some time ago is whole by itself, and so is one
+        without any entry: only a later head shows that. Keep heads where whoever may have the
+        storage has no access. Permission `audit:read` on the whole log.
         """
-        return decode(AuditReport, self._caller.call("audit.verify"))
+        return decode(AuditHeads, self._caller.call("audit.head"))
+
+    def verify(
+        self,
+        *,
+        expected: str | None = None,
+        sealed_from: int | None = None,
+    ) -> AuditReport:
+        """Verifies the whole audit log and names the first entry that was altered, removed, moved or
+        added.
+
+        Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors:
+        `VALIDATION_ERROR` for a head that no key of this log sealed.
+
+        Args:
+            expected: What `audit.head` answered at some time: the log must have been so then.
+            sealed_from: Where `audit_key` was given to a store that already had entries: the place
+                of the first one that it sealed. Without it, it must have sealed each.
+        """
+        return decode(AuditReport, self._caller.call("audit.verify", {"expected": expected, "sealed_from": sealed_from}))
 
     def outcome(
         self,

@@ -156,7 +156,7 @@ async fn aud_1_the_audit_log_names_both() {
     let begun = entries("sessions.impersonate").await;
     assert_eq!((begun[0].on_behalf_of, begun[0].target_id.clone()), (None, Some(stage.ada.to_string())));
     assert!(begun[0].detail.as_ref().unwrap().ends_with(": Ticket 4711"));
-    assert!(stage.um.system().audit().verify().await.unwrap().is_whole);
+    assert!(stage.um.system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap().is_whole);
 }
 
 /// In person, of late, and with the right to give what the user has.

@@ -28,7 +28,7 @@ async fn aut_12_a_user_has_so_many_requests_a_minute() {
     assert!(ada.can("user:read", None).is_ok(), "checks are not limited");
     assert_eq!(answered(&bob, 8).await, 8);
     for _ in 0..100 {
-        stage.um.system().audit().verify().await.unwrap();
+        stage.um.system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap();
     }
     stage.clock.pass(6);
     assert_eq!(answered(&ada, 100).await, 1);

@@ -15,11 +15,21 @@ class BlockingAudit internal constructor(private val area: Audit) {
     fun list(input: ListAudit = ListAudit()): AuditEntryPage = await { area.list(input) }
 
     /**
-     * Verifies the whole chain and names the first entry that was altered, removed or moved.
+     * Gets where the audit log ends now.
      *
-     * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
+     * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
+     * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
      */
-    fun verify(): AuditReport = await { area.verify() }
+    fun head(): AuditHeads = await { area.head() }
+
+    /**
+     * Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
+     *
+     * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+     * this log sealed.
+     */
+    @JvmOverloads
+    fun verify(input: VerifyAudit = VerifyAudit()): AuditReport = await { area.verify(input) }
 
     /**
      * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
@@ -70,4 +80,21 @@ class ListAuditBuilder() {
     fun totalUpTo(value: Long?) = apply { totalUpTo = value }
 
     fun build() = ListAudit(actor = actor, targetId = targetId, action = action, from = from, until = until, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
+}
+
+/** Makes a [VerifyAudit]; what is not set is left out. */
+class VerifyAuditBuilder() {
+    private var expected: String? = null
+    private var sealedFrom: Long? = null
+
+    /** What `audit.head` answered at some time: the log must have been so then. */
+    fun expected(value: String?) = apply { expected = value }
+
+    /**
+     * Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
+     * have sealed each.
+     */
+    fun sealedFrom(value: Long?) = apply { sealedFrom = value }
+
+    fun build() = VerifyAudit(expected = expected, sealedFrom = sealedFrom)
 }

@@ -1,28 +1,37 @@
 //! Reading and verifying the audit log (AUD-1, AUD-2).
+//!
+//! | file | holds |
+//! |---|---|
+//! | `keys` | what seals the log of a store |
+//! | `verify` | whether it is what was written, and the heads that show it later |
+
+mod keys;
+mod verify;
 
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::{Access, Operation, Visible, listing, plan::Plan, services::Services};
 use crate::{
-    audit_chain::{AuditEntry, AuditHead, chain::Verifier},
+    audit_chain::{AuditEntry, AuditHead},
     model::{
         check::Checks,
         error::Result,
-        id::{AuditId, ChangeSetId, UserId},
+        id::{AuditId, ChangeSetId, SessionId, UserId},
         page::{Page, PageRequest},
         predicate::{Comparison, Predicate},
-        record::Record,
         time::Time,
         value::Value,
     },
-    storage::{Direction, Order, Query, Window},
+    storage::{Direction, Order},
 };
 
-pub use crate::audit_chain::ChainFault;
-
-/// Entries verified with one query.
-const CHUNK: u64 = 1000;
+pub(crate) use keys::open;
+pub use {
+    crate::audit_chain::{AuditKeeper, ChainFault, ChainFaultKind},
+    verify::{AuditHeads, AuditReport, GetAuditHeads, VerifyAudit},
+};
 
 impl Visible for AuditEntry {
     const READ: &'static str = "audit:read";
@@ -47,14 +56,16 @@ pub struct AuditView {
     pub actor: String,
     /// The user as whom the actor acted (`sessions.impersonate`).
     pub on_behalf_of: Option<UserId>,
+    /// The session that the actor came by; null where it had none.
+    pub session_id: Option<SessionId>,
     /// The type of the target: `user`, `drone`, …
     pub target_type: Option<String>,
     /// The target's id.
     pub target_id: Option<String>,
     /// The changed fields before.
-    pub before: Option<serde_json::Value>,
+    pub before: Option<Json>,
     /// The changed fields after.
-    pub after: Option<serde_json::Value>,
+    pub after: Option<Json>,
     /// Why it failed, or other details.
     pub detail: Option<String>,
     /// The IP address of the request.
@@ -63,18 +74,6 @@ pub struct AuditView {
     pub user_agent: Option<String>,
     /// The entry's hash; the next entry contains it.
     pub hash: String,
-}
-
-/// The result of verifying the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
-#[non_exhaustive]
-pub struct AuditReport {
-    /// Whether nothing was altered, removed or moved.
-    pub is_whole: bool,
-    /// How many entries are intact.
-    pub verified: i64,
-    /// The first bad entry.
-    pub fault: Option<ChainFault>,
 }
 
 /// Lists audit entries, newest first.
@@ -102,13 +101,6 @@ pub struct ListAudit {
     /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
     pub total_up_to: Option<u32>,
 }
-
-/// Verifies the whole chain and names the first entry that was altered, removed or moved.
-///
-/// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
-#[derive(Clone, Debug, Input, Describe)]
-#[non_exhaustive]
-pub struct VerifyAudit {}
 
 /// The outcome of a change whose answer was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
@@ -184,74 +176,20 @@ impl Operation for ListAudit {
     async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<AuditView>> {
         let newest = |column: &'static str| Order { column: column.into(), direction: Direction::Descending };
         let order = vec![newest("lane"), newest("seq")];
-        let rows: Page<AuditEntry> = listing::page(plan, page, "audit:read", filter.clone(), order).await?;
-        let views = rows.items.iter().cloned().map(AuditView::from).collect();
-        Ok(rows.with_items(views))
-    }
-}
-
-#[portable_async]
-impl Operation for VerifyAudit {
-    type Target = ();
-    type Valid = ();
-
-    const ACCESS: Access = Access::Everywhere("audit:read");
-    const IS_READ: bool = true;
-
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
-    }
-
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<AuditReport> {
-        let mut verified = 0;
         let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
-        // A head that was removed with its whole lane leaves entries, which lane 0 at least would show.
-        let lanes = if heads.is_empty() { vec![0] } else { heads.iter().map(|head| head.lane).collect() };
-        for lane in lanes {
-            let head = heads.iter().find(|head| head.lane == lane);
-            match verify_lane(plan, lane, head).await? {
-                Ok(count) => verified += count,
-                Err(fault) => {
-                    return Ok(AuditReport { is_whole: false, verified: verified + fault.seq - 1, fault: Some(fault) });
-                }
-            }
-        }
-        Ok(AuditReport { is_whole: true, verified, fault: None })
-    }
-}
-
-async fn verify_lane(plan: &Plan<'_>, lane: i64, head: Option<&AuditHead>) -> Result<Result<i64, ChainFault>> {
-    let mut verifier = Verifier::new(lane);
-    let end = head.map_or(i64::MAX, |head| head.seq);
-    let mut after = None;
-    loop {
-        let query = Query {
-            // Entries that came after the head was read are the next run's.
-            filter: Predicate::equals("lane", lane).and(Predicate::Compare(
-                "seq".into(),
-                Comparison::LessOrEqual,
-                Value::Int(end),
-            )),
-            window: Window { after, skip: 0, limit: Some(CHUNK) },
-            ..Query::of(AuditEntry::TABLE, Predicate::Always)
-        };
-        let rows = plan.services.storage.query(&query).await?.rows;
-        after = rows.last().map(|row| AuditEntry::TABLE.key_of(row).0);
-        let is_last = (rows.len() as u64) < CHUNK;
-        for row in rows {
-            if let Err(fault) = verifier.next(row) {
-                return Ok(Err(fault));
-            }
-        }
-        if is_last {
-            return Ok(verifier.finish(head));
-        }
+        let rows: Page<AuditEntry> = listing::page(plan, page, "audit:read", filter.clone(), order).await?;
+        // What stands behind the end of its chain was not written by this library.
+        let is_of_log = |entry: &&AuditEntry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq);
+        let views = rows.items.iter().filter(is_of_log).cloned().map(AuditView::from).collect();
+        Ok(rows.with_items(views))
     }
 }
 
 impl From<AuditEntry> for AuditView {
     fn from(entry: AuditEntry) -> Self {
+        let facts = entry.facts.map(|facts| facts.0).unwrap_or_default();
         let payload = entry.payload.map(|payload| payload.0).unwrap_or_default();
+        let origin = entry.origin.map(|origin| origin.0).unwrap_or_default();
         Self {
             id: entry.id,
             lane: entry.lane,
@@ -259,15 +197,27 @@ impl From<AuditEntry> for AuditView {
             at: entry.at,
             action: entry.action,
             actor: entry.actor,
-            on_behalf_of: payload.on_behalf_of,
+            on_behalf_of: entry.on_behalf_of.or(payload.on_behalf_of),
+            session_id: entry.session_id,
             target_type: entry.target_type,
             target_id: entry.target_id,
-            before: payload.before,
-            after: payload.after,
+            before: together(facts.before, payload.before),
+            after: together(facts.after, payload.after),
             detail: payload.detail,
-            ip: payload.ip,
-            user_agent: payload.user_agent,
+            ip: origin.ip.or(payload.ip),
+            user_agent: origin.user_agent.or(payload.user_agent),
             hash: entry.hash,
         }
+    }
+}
+
+/// The fields of both.
+fn together(facts: Option<Json>, personal: Option<Json>) -> Option<Json> {
+    match (facts, personal) {
+        (Some(Json::Object(mut facts)), Some(Json::Object(personal))) => {
+            facts.extend(personal);
+            Some(Json::Object(facts))
+        }
+        (facts, personal) => facts.or(personal),
     }
 }

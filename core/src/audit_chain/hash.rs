@@ -1,0 +1,100 @@
+//! What is hashed of an entry, and in what form; pure.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{AuditEntry, AuditHead, AuditPayload};
+use crate::model::{json, record::Document, text::hex};
+
+/// What MACs of entries begin with, so that none of another thing passes for one.
+pub(super) const ENTRY: &[u8] = b"rolekeep-audit-2";
+/// The same of heads as stored.
+const HEAD: &[u8] = b"rolekeep-audit-head-2";
+
+/// SHA-256 over texts.
+#[derive(Default)]
+struct Hasher(Sha256);
+
+impl Hasher {
+    /// Length first, so that no two lists of texts hash the same bytes.
+    fn part(mut self, text: &str) -> Self {
+        self.0.update((text.len() as u64).to_be_bytes());
+        self.0.update(text.as_bytes());
+        self
+    }
+
+    /// A text that may be missing, which is another thing than an empty one.
+    fn optional(self, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => self.part("1").part(text),
+            None => self.part("0"),
+        }
+    }
+
+    fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+/// The hash of an entry, by the format that it was written in: those that nothing seals are of the first.
+pub(super) fn entry(entry: &AuditEntry) -> String {
+    let Some(key) = entry.key_id.as_deref() else { return first_format(entry) };
+    let behalf = entry.on_behalf_of.map(|user| user.to_string());
+    let session = entry.session_id.map(|session| session.to_string());
+    Hasher::default()
+        .part("rolekeep-audit-2")
+        .part(&entry.previous)
+        .part(&entry.lane.to_string())
+        .part(&entry.seq.to_string())
+        .part(&entry.id.to_string())
+        .part(&entry.at.as_microsecond().to_string())
+        .part(&entry.action)
+        .part(&entry.actor)
+        .optional(behalf.as_deref())
+        .optional(session.as_deref())
+        .optional(entry.target_type.as_deref())
+        .optional(entry.target_id.as_deref())
+        .optional(entry.facts.as_ref().map(text_of).as_deref())
+        .part(&entry.commitment)
+        .optional(entry.origin_commitment.as_deref())
+        .part(key)
+        .finish()
+}
+
+fn first_format(entry: &AuditEntry) -> String {
+    Hasher::default()
+        .part("rolekeep-audit-1")
+        .part(&entry.previous)
+        .part(&entry.lane.to_string())
+        .part(&entry.seq.to_string())
+        .part(&entry.id.to_string())
+        .part(&entry.at.as_microsecond().to_string())
+        .part(&entry.action)
+        .part(&entry.actor)
+        .part(entry.target_type.as_deref().unwrap_or_default())
+        .part(entry.target_id.as_deref().unwrap_or_default())
+        .part(&entry.commitment)
+        .finish()
+}
+
+/// What an entry commits to of a part that may be erased: its salt makes that unguessable once both are gone.
+pub(super) fn commitment<T: Serialize>(part: &Document<T>, salt: &str) -> String {
+    Hasher::default().part(salt).part(&text_of(part)).finish()
+}
+
+/// The same in the first format, whose JSON was in the order of the declaration.
+pub(super) fn first_commitment(payload: &Document<AuditPayload>, salt: &str) -> String {
+    Hasher::default().part(salt).part(&serde_json::to_string(&payload.0).unwrap_or_default()).finish()
+}
+
+/// A document as it is hashed: canonical JSON, however it is stored.
+pub(super) fn text_of<T: Serialize>(document: &Document<T>) -> String {
+    json::canonical(&serde_json::to_value(&document.0).unwrap_or_default())
+}
+
+/// The texts of a head that are sealed.
+pub(super) fn head(head: &AuditHead) -> [Vec<u8>; 5] {
+    let numbers = [head.lane, head.seq, head.version].map(|number| number.to_string().into_bytes());
+    let [lane, seq, version] = numbers;
+    [HEAD.to_vec(), lane, seq, head.hash.clone().into_bytes(), version]
+}

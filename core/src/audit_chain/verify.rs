@@ -1,0 +1,153 @@
+//! Whether entries are what was written, pure.
+
+use super::{
+    AuditEntry, AuditHead, AuditKeeper, AuditKeys, ChainFault, ChainFaultKind, chain, hash,
+    heads::End,
+    keys::{Seal, goes_back},
+};
+use crate::model::record::{Record, Row};
+
+/// Verifies entries of one lane in order of their place, chunk by chunk.
+pub struct Verifier {
+    keys: AuditKeys,
+    lane: i64,
+    /// The entry that was found whole last.
+    seq: i64,
+    hash: String,
+    seal: Seal,
+    /// From this place on the application's key seals, where it has one.
+    sealed_from: i64,
+    /// Ends that the chain once had.
+    expected: Vec<End>,
+}
+
+impl Verifier {
+    /// Starts before the first entry of a lane. Where today's key is the application's, it must have sealed each entry.
+    pub fn new(lane: i64, keys: &AuditKeys) -> Self {
+        let (seq, hash) = (0, chain::START.to_owned());
+        Self { keys: keys.clone(), lane, seq, hash, seal: None, sealed_from: 1, expected: Vec::new() }
+    }
+
+    /// The application's key must have sealed the entries from this place on; those before it any key of the log, or none.
+    pub fn sealed_from(mut self, seq: i64) -> Self {
+        self.sealed_from = seq;
+        self
+    }
+
+    /// The chain once ended so; what other lanes once were is left out.
+    pub fn expecting<'e>(mut self, ends: impl IntoIterator<Item = &'e End>) -> Self {
+        self.expected = ends.into_iter().filter(|end| end.lane == self.lane).cloned().collect();
+        self
+    }
+
+    /// How many entries were found whole.
+    pub fn verified(&self) -> i64 {
+        self.seq
+    }
+
+    /// The fault that there is at a place.
+    pub fn fault(&self, seq: i64, kind: ChainFaultKind, problem: &str) -> ChainFault {
+        ChainFault { lane: self.lane, seq, kind, problem: problem.to_owned() }
+    }
+
+    /// Checks the next entry as it is stored; the first that was altered, removed or moved is the answer.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn next(&mut self, row: Row) -> Result<(), ChainFault> {
+        let place = self.seq + 1;
+        let fault = |kind, problem: &str| Err(self.fault(place, kind, problem));
+        let entry = match AuditEntry::from_row(row) {
+            Ok(entry) => entry,
+            Err(corrupt) => return fault(ChainFaultKind::Damaged, &corrupt.to_string()),
+        };
+        if entry.lane != self.lane || entry.seq < place {
+            return Err(self.fault(entry.seq, ChainFaultKind::Foreign, "the entry stands outside of the chain"));
+        }
+        if entry.seq > place {
+            return fault(ChainFaultKind::Missing, "the entry is missing");
+        }
+        if entry.previous != self.hash {
+            return fault(ChainFaultKind::Moved, "it does not follow the entry before it");
+        }
+        if entry.hash != hash::entry(&entry) || entry.version != 1 {
+            return fault(ChainFaultKind::Altered, "the entry was altered");
+        }
+        let seal = seal_of(&entry, &self.keys);
+        if seal.is_none() && (entry.key_id.is_some() || entry.mac.is_some()) {
+            return fault(ChainFaultKind::Forged, "no key of the log sealed it");
+        }
+        if goes_back(self.seal, seal) {
+            return fault(ChainFaultKind::Forged, "a key sealed it that no longer sealed entries at its time");
+        }
+        let is_of_application = self.keys.keeper() == AuditKeeper::Application && place >= self.sealed_from;
+        if is_of_application && seal != Some(AuditKeeper::Application) {
+            return fault(ChainFaultKind::Forged, "the application's key did not seal it");
+        }
+        self.check_parts(&entry)?;
+        if self.expected.iter().any(|end| end.seq == place && end.hash != entry.hash) {
+            return fault(ChainFaultKind::Behind, "the head that was handed out names another entry");
+        }
+        (self.seq, self.hash, self.seal) = (place, entry.hash, seal);
+        Ok(())
+    }
+
+    /// The parts that may be erased are what the entry commits to.
+    fn check_parts(&self, entry: &AuditEntry) -> Result<(), ChainFault> {
+        let altered = |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Altered, &format!("its {what} was altered")));
+        let blanked = |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Blanked, &format!("its {what} was removed")));
+        match (&entry.payload, &entry.salt) {
+            (Some(payload), Some(salt)) => {
+                let found = match entry.key_id {
+                    Some(_) => hash::commitment(payload, salt),
+                    None => hash::first_commitment(payload, salt),
+                };
+                if found != entry.commitment {
+                    return altered("payload");
+                }
+            }
+            _ => return blanked("payload"),
+        }
+        match (&entry.origin, &entry.origin_salt, &entry.origin_commitment) {
+            (Some(origin), Some(salt), Some(commitment)) if hash::commitment(origin, salt) == *commitment => Ok(()),
+            (None, None, None) => Ok(()),
+            (None, _, Some(_)) => blanked("origin"),
+            _ => altered("origin"),
+        }
+    }
+
+    /// Checks that the chain ends where its head says, so that a cut end is seen, and ended where the heads say that were handed out.
+    ///
+    /// # Errors
+    /// What is wrong with its end.
+    pub fn finish(self, head: Option<&AuditHead>) -> Result<i64, ChainFault> {
+        let next = self.seq + 1;
+        let (end, hash) = head.map_or((0, chain::START), |head| (head.seq, head.hash.as_str()));
+        if end > self.seq {
+            return Err(self.fault(next, ChainFaultKind::Cut, "the end of the chain was cut off"));
+        }
+        if end < self.seq {
+            let problem = "the entry stands behind the end of the chain";
+            return Err(self.fault(end.max(0) + 1, ChainFaultKind::Foreign, problem));
+        }
+        if hash != self.hash {
+            return Err(self.fault(end, ChainFaultKind::Altered, "the end of the chain is another entry"));
+        }
+        if let Some(head) = head {
+            let seal = chain::seal_of(head, &self.keys);
+            let is_unsealed = head.key_id.is_none() && head.mac.is_none();
+            if seal.is_none() && !is_unsealed || goes_back(self.seal, seal) {
+                return Err(self.fault(end, ChainFaultKind::Forged, "no key of the log sealed the end of the chain"));
+            }
+        }
+        if self.expected.iter().any(|expected| expected.seq > self.seq) {
+            return Err(self.fault(next, ChainFaultKind::Behind, "the head that was handed out names a later entry"));
+        }
+        Ok(self.seq)
+    }
+}
+
+/// By whose key an entry is sealed; its hash is not looked at.
+pub(super) fn seal_of(entry: &AuditEntry, keys: &AuditKeys) -> Seal {
+    keys.seal(entry.key_id.as_deref()?, &[hash::ENTRY, entry.hash.as_bytes()], entry.mac.as_deref()?)
+}

@@ -1,0 +1,54 @@
+//! What seals the audit log of a store (decision 042).
+
+use crate::{
+    audit_chain::{AuditEntry, AuditHead, AuditKeeper, AuditKey, AuditKeys, chain},
+    config::Config,
+    environment::Env,
+    model::{error::Result, id::ChangeSetId, predicate::Predicate, record::Record},
+    operations::{reads::Reads, store_secrets::StoreSecrets},
+    storage::{ChangeSet, CommitError, Storage, Write},
+};
+
+/// The keys of a store's audit log: the application's, where it gives one, before the store's own. The ends of chains that nothing
+/// sealed yet, or the store's key alone, are sealed with today's.
+///
+/// # Errors
+/// Those of the storage.
+pub(crate) async fn open(
+    config: &Config,
+    secrets: &StoreSecrets,
+    storage: &dyn Storage,
+    env: &Env,
+) -> Result<AuditKeys> {
+    let own = AuditKey::new(&secrets.audit, AuditKeeper::Store)?;
+    let given = config.audit_key.iter().chain(&config.retired_audit_keys);
+    let given = given.map(|secret| AuditKey::new(secret.expose().as_bytes(), AuditKeeper::Application));
+    let mut given = given.collect::<Result<Vec<_>>>()?;
+    let keys = match config.audit_key {
+        Some(_) => {
+            let sealing = given.remove(0);
+            AuditKeys::new(sealing, given.into_iter().chain([own]))
+        }
+        None => AuditKeys::new(own, given),
+    };
+    adopt(&keys, storage, env).await?;
+    Ok(keys)
+}
+
+/// Seals the ends of chains anew that are not sealed as those of today are.
+async fn adopt(keys: &AuditKeys, storage: &dyn Storage, env: &Env) -> Result<()> {
+    let heads: Vec<AuditHead> = Reads::stored(storage).all(Predicate::Always).await?;
+    for head in heads {
+        let last: Option<AuditEntry> = Reads::stored(storage).get(&(head.lane, head.seq)).await?;
+        let Some(sealed) = last.and_then(|last| chain::adopted(&head, &last, keys)) else { continue };
+        let (table, key, expected) = (AuditHead::TABLE, head.key(), Some(head.version));
+        let writes = vec![Write { table, key, expected, row: Some(sealed.to_row()) }];
+        let id: ChangeSetId = env.new_id()?;
+        match storage.commit(&ChangeSet { id, at: env.now(), checks: Vec::new(), writes, audit: Vec::new() }).await {
+            // Sealed by us, or by somebody else a moment before.
+            Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => {}
+            Err(CommitError::Failed(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}

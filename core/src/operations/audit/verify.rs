@@ -1,0 +1,213 @@
+//! Whether the audit log is what was written, and the heads that show it later (AUD-2, SEC-12).
+
+use std::collections::BTreeSet;
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use crate::{
+    audit_chain::{
+        AuditEntry, AuditHead, AuditKeeper, ChainFault, ChainFaultKind,
+        heads::{self, End},
+        verify::Verifier,
+    },
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Reason, Result},
+        predicate::{Comparison, Predicate},
+        record::{Record, Row},
+        time::Time,
+        value::Value,
+    },
+    operations::{Access, Operation, plan::Plan, reads::Reads, services::Services},
+    storage::{Query, Window},
+};
+
+/// Entries that are verified with one query.
+const CHUNK: u64 = 1000;
+
+/// Where the audit log ends now, to be kept away from the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct AuditHeads {
+    /// The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
+    /// in the log.
+    pub head: String,
+    /// How many entries there are.
+    pub entries: i64,
+    /// Who keeps the key that the log is sealed with.
+    pub sealed_by: AuditKeeper,
+}
+
+/// The result of verifying the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct AuditReport {
+    /// Whether nothing was altered, removed, moved or added.
+    pub is_whole: bool,
+    /// How many entries are intact.
+    pub verified: i64,
+    /// The first bad entry.
+    pub fault: Option<ChainFault>,
+    /// Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+    pub sealed_by: AuditKeeper,
+}
+
+/// Gets where the audit log ends now.
+///
+/// A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
+/// that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct GetAuditHeads {}
+
+/// Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
+///
+/// Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+/// this log sealed.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct VerifyAudit {
+    /// What `audit.head` answered at some time: the log must have been so then.
+    pub expected: Option<String>,
+    /// Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
+    /// have sealed each.
+    pub sealed_from: Option<i64>,
+}
+
+#[portable_async]
+impl Operation for GetAuditHeads {
+    type Target = ();
+    type Valid = ();
+
+    const ACCESS: Access = Access::Everywhere("audit:read");
+    const IS_OF_SERVERS: bool = true;
+    const IS_READ: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<AuditHeads> {
+        let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
+        let keys = &plan.services.audit_keys;
+        Ok(AuditHeads {
+            head: heads::write(&heads, plan.now, keys),
+            entries: heads.iter().map(|head| head.seq).sum(),
+            sealed_by: keys.keeper(),
+        })
+    }
+}
+
+#[portable_async]
+impl Operation for VerifyAudit {
+    type Target = ();
+    type Valid = (Vec<End>, i64);
+
+    const ACCESS: Access = Access::Everywhere("audit:read");
+    const IS_READ: bool = true;
+
+    async fn validate(self, services: &Services, _: Time) -> Result<(Vec<End>, i64)> {
+        let mut checks = Checks::default();
+        let ends = self.expected.map(|text| heads::parse(&text, &services.audit_keys)).transpose();
+        let ends = checks.field("expected", ends).flatten().unwrap_or_default();
+        let sealed_from = self.sealed_from.unwrap_or(1);
+        if sealed_from < 1 {
+            checks.error("sealed_from", Invalid::new(FieldCode::OutOfRange, "must be 1 or more"));
+        }
+        checks.finish()?;
+        Ok((ends, sealed_from))
+    }
+
+    async fn plan((ends, sealed_from): &(Vec<End>, i64), (): (), plan: &mut Plan<'_>) -> Result<AuditReport> {
+        let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
+        // Entries without any head are of a lane all the same.
+        let known = heads.iter().map(|head| head.lane).chain(ends.iter().map(|end| end.lane));
+        let lanes: BTreeSet<i64> = known.chain([0]).collect();
+        let mut verified = 0;
+        let mut fault = None;
+        for lane in &lanes {
+            let verifier = Verifier::new(*lane, &plan.services.audit_keys).sealed_from(*sealed_from).expecting(ends);
+            match walk(plan.services, *lane, verifier).await? {
+                Ok(count) => verified += count,
+                Err(found) => {
+                    verified += found.verified;
+                    fault = Some(found.fault);
+                    break;
+                }
+            }
+        }
+        if fault.is_none() {
+            fault = foreign(plan.services, &lanes).await?;
+        }
+        let sealed_by = plan.services.audit_keys.keeper();
+        Ok(AuditReport { is_whole: fault.is_none(), verified, fault, sealed_by })
+    }
+}
+
+/// Where a chain is not whole.
+struct Found {
+    verified: i64,
+    fault: ChainFault,
+}
+
+/// Verifies a chain as it is stored. It may grow meanwhile: its head is looked at behind the last of its entries.
+async fn walk(services: &Services, lane: i64, mut verifier: Verifier) -> Result<Result<i64, Found>> {
+    let (mut after, mut limit, mut has_looked_again) = (None, CHUNK, false);
+    loop {
+        let rows = match entries(services, Predicate::equals("lane", lane), after.clone(), limit).await {
+            Ok(rows) => rows,
+            // One by one, to know which of them it is.
+            Err(error) if error.reason() == Reason::Corrupt && limit > 1 => {
+                limit = 1;
+                continue;
+            }
+            Err(error) if error.reason() == Reason::Corrupt => {
+                let fault = verifier.fault(verifier.verified() + 1, ChainFaultKind::Damaged, error.message());
+                return Ok(Err(Found { verified: verifier.verified(), fault }));
+            }
+            Err(error) => return Err(error),
+        };
+        let count = rows.len() as u64;
+        for row in rows {
+            after = Some(AuditEntry::TABLE.key_of(&row).0);
+            if let Err(fault) = verifier.next(row) {
+                return Ok(Err(Found { verified: verifier.verified(), fault }));
+            }
+        }
+        if count == limit {
+            continue;
+        }
+        let head: Option<AuditHead> = Reads::stored(&*services.storage).get(&(lane,)).await?;
+        let has_grown = head.as_ref().is_some_and(|head| head.seq > verifier.verified());
+        if has_grown && (count > 0 || !has_looked_again) {
+            has_looked_again = count == 0;
+            continue;
+        }
+        let verified = verifier.verified();
+        return Ok(verifier.finish(head.as_ref()).map_err(|fault| Found { verified, fault }));
+    }
+}
+
+/// The first entry that is of none of these lanes.
+async fn foreign(services: &Services, lanes: &BTreeSet<i64>) -> Result<Option<ChainFault>> {
+    let is_other = |lane: &i64| Predicate::Compare("lane".into(), Comparison::NotEqual, Value::Int(*lane));
+    let rows = entries(services, Predicate::all(lanes.iter().map(is_other)), None, 1).await?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let place = AuditEntry::TABLE.key_of(&row).0;
+    let number = |at: usize| place.get(at).and_then(Value::as_int).unwrap_or_default();
+    let problem = "the entry is of no chain of this log".to_owned();
+    Ok(Some(ChainFault { lane: number(0), seq: number(1), kind: ChainFaultKind::Foreign, problem }))
+}
+
+async fn entries(
+    services: &Services,
+    filter: Predicate,
+    after: Option<Vec<Value>>,
+    limit: u64,
+) -> Result<Vec<Row>> {
+    let window = Window { after, skip: 0, limit: Some(limit) };
+    let query = Query { window, ..Query::of(AuditEntry::TABLE, filter) };
+    Ok(services.storage.query(&query).await?.rows)
+}
