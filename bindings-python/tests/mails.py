@@ -19,7 +19,7 @@ class Outbox:
             raise answer
         return answer
 
-    def wait(self, count: int = 1, seconds: float = 20) -> list[Notice]:
+    def wait(self, count: int = 1, seconds: float = 60) -> list[Notice]:
         """What was given, once it is so much."""
         deadline = time.monotonic() + seconds
         while len(self.given) < count:

@@ -321,7 +321,7 @@ test("under a strict content security policy, and without a word from eval", asy
   writeFileSync(join(here, "test/browser/out/strict.js"), `import { open } from "/dist/index.js"; open(${JSON.stringify(CHEAP)}).then((um) => (document.title = String(um.system.can("document:edit"))), (error) => (document.title = String(error)));`);
   const page = await chromium.page(`${strict.url}`);
   await page.evaluate(() => document.head.append(Object.assign(document.createElement("script"), { type: "module", src: "/test/browser/out/strict.js" })));
-  await page.waitForFunction(() => document.title !== "rolekeep", null, { timeout: 20_000 });
+  await page.waitForFunction(() => document.title !== "rolekeep", null, { timeout: 60_000 });
   assert.equal(await page.title(), "true");
   await page.close();
   strict.close();
@@ -339,7 +339,7 @@ async function built(name, build) {
     await build(folder);
     const app = await serve(join(folder, "out"));
     const page = await chromium.page(app.url);
-    await page.waitForFunction(() => globalThis.answers?.length >= 2, null, { timeout: 20_000 });
+    await page.waitForFunction(() => globalThis.answers?.length >= 2, null, { timeout: 60_000 });
     const answers = await page.evaluate(() => globalThis.answers);
     assert.equal(answers[0], "true false", name);
     assert.match(answers[1], /document:(delete|edit) is denied/);

@@ -145,7 +145,7 @@ test("built by Vite it runs in Chromium", async () => {
   const chromium = await browser();
   try {
     const tab = await chromium.page(site.url);
-    await tab.waitForFunction(() => globalThis.answers?.length >= 2, null, { timeout: 20_000 });
+    await tab.waitForFunction(() => globalThis.answers?.length >= 2, null, { timeout: 60_000 });
     assert.equal((await tab.evaluate(() => globalThis.answers))[0], SAID[0]);
     // Vite names each by its contents.
     const loaded = site.requests.filter((path) => path.endsWith(".wasm"));

@@ -46,6 +46,6 @@ CREATE TABLE "audit_heads" (
   "mac" TEXT,
   "version" INTEGER NOT NULL,
   PRIMARY KEY ("lane")
-) STRICT, WITHOUT ROWID;
+) STRICT;
 INSERT INTO "audit_heads" ("lane", "seq", "hash", "version") SELECT "lane", "seq", "hash", "version" FROM "audit_heads_before_sealing";
 DROP TABLE "audit_heads_before_sealing";

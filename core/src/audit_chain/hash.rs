@@ -4,7 +4,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{AuditEntry, AuditHead, AuditPayload};
-use crate::model::{json, record::Document, text::hex};
+use crate::model::{record::Document, text::hex};
 
 /// What MACs of entries begin with, so that none of another thing passes for one.
 pub(super) const ENTRY: &[u8] = b"rolekeep-audit-2";
@@ -54,7 +54,7 @@ pub(super) fn entry(entry: &AuditEntry) -> String {
         .optional(session.as_deref())
         .optional(entry.target_type.as_deref())
         .optional(entry.target_id.as_deref())
-        .optional(entry.facts.as_ref().map(text_of).as_deref())
+        .optional(entry.facts.as_ref().map(Document::text).as_deref())
         .part(&entry.commitment)
         .optional(entry.origin_commitment.as_deref())
         .part(key)
@@ -79,17 +79,12 @@ fn first_format(entry: &AuditEntry) -> String {
 
 /// What an entry commits to of a part that may be erased: its salt makes that unguessable once both are gone.
 pub(super) fn commitment<T: Serialize>(part: &Document<T>, salt: &str) -> String {
-    Hasher::default().part(salt).part(&text_of(part)).finish()
+    Hasher::default().part(salt).part(&part.text()).finish()
 }
 
 /// The same in the first format, whose JSON was in the order of the declaration.
 pub(super) fn first_commitment(payload: &Document<AuditPayload>, salt: &str) -> String {
     Hasher::default().part(salt).part(&serde_json::to_string(&payload.0).unwrap_or_default()).finish()
-}
-
-/// A document as it is hashed: canonical JSON, however it is stored.
-pub(super) fn text_of<T: Serialize>(document: &Document<T>) -> String {
-    json::canonical(&serde_json::to_value(&document.0).unwrap_or_default())
 }
 
 /// The texts of a head that are sealed.

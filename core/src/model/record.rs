@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
+    json,
     noun::{Noun, Upkeep},
     secret::Secret,
     time::{self, Time},
@@ -313,13 +314,18 @@ impl Field for Date {
 #[serde(transparent)]
 pub struct Document<T>(pub T);
 
+impl<T: Serialize> Document<T> {
+    /// As canonical JSON.
+    pub fn text(&self) -> String {
+        json::canonical(&serde_json::to_value(&self.0).unwrap_or_default())
+    }
+}
+
 impl<T: Serialize + DeserializeOwned> Field for Document<T> {
     const KIND: Kind = Kind::Json;
 
     fn to_value(&self) -> Value {
-        // serde_json's map is sorted, so a plain value writes canonically.
-        let json = serde_json::to_value(&self.0).unwrap_or(serde_json::Value::Null);
-        Value::Json(json.to_string().into())
+        Value::Json(self.text().into())
     }
 
     fn from_value(value: Value) -> Option<Self> {

@@ -398,6 +398,7 @@ macro_rules! operation_list {
                 fn list(ListAudit) -> Page<AuditView>;
                 fn head() -> AuditHeads = GetAuditHeads;
                 fn verify(VerifyAudit) -> AuditReport;
+                fn export(ExportAudit) -> Page<AuditLine>;
                 fn outcome(GetOutcome) -> ChangeOutcome;
             }
             /// First steps of a store.

@@ -2,9 +2,11 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `export` | the log for somebody else to verify |
 //! | `keys` | what seals the log of a store |
 //! | `verify` | whether it is what was written, and the heads that show it later |
 
+mod export;
 mod keys;
 mod verify;
 
@@ -30,6 +32,7 @@ use crate::{
 pub(crate) use keys::open;
 pub use {
     crate::audit_chain::{AuditKeeper, ChainFault, ChainFaultKind},
+    export::{AuditLine, ExportAudit},
     verify::{AuditHeads, AuditReport, GetAuditHeads, VerifyAudit},
 };
 

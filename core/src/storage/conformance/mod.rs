@@ -14,7 +14,7 @@ mod records;
 mod samples;
 mod tables;
 
-pub use records::{Item, Tie, audit, change_set, change_set_id, id, tables, time};
+pub use records::{Item, Tie, audit, audit_keys, change_set, change_set_id, id, tables, time};
 pub use samples::{expected, items, orders, predicates, ties};
 pub use tables::{THING_USERS, THINGS};
 

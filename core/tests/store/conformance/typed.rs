@@ -80,7 +80,7 @@ typed! {
         create(CreateDrone), get(GetDrone), list(ListDrones), update(UpdateDrone), delete(DeleteDrone),
         assign(AssignDrone), unassign(UnassignDrone), reassign(ReassignDrone),
     }
-    audit { list(ListAudit), head(), verify(VerifyAudit), outcome(GetOutcome) }
+    audit { list(ListAudit), head(), verify(VerifyAudit), export(ExportAudit), outcome(GetOutcome) }
     setup { seed(Seed) }
 }
 

@@ -11,8 +11,8 @@ class Mailbox(private val answer: suspend (Notice) -> Delivery = { Delivery.Sent
         return answer(notice)
     }
 
-    /** Takes the first notice that fits; where there is none, waits for it, up to 20 seconds. */
-    suspend fun take(fits: (Notice) -> Boolean = { true }): Notice = withTimeoutOrNull(20_000) {
+    /** Takes the first notice that fits; where there is none, waits for it, up to a minute: what failed comes again after some ten seconds. */
+    suspend fun take(fits: (Notice) -> Boolean = { true }): Notice = withTimeoutOrNull(60_000) {
         var taken = takeIfThere(fits)
         while (taken == null) {
             delay(5)
