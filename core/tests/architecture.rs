@@ -139,7 +139,12 @@ fn is_secret(operand: &str) -> bool {
 
 #[test]
 fn layers_are_as_drawn() {
-    assert!(may_use("storage", "audit_chain") && may_use("audit_chain", "credentials") && may_use("model", "describe") && may_use("engine", "operations"));
+    assert!(
+        may_use("storage", "audit_chain")
+            && may_use("audit_chain", "credentials")
+            && may_use("model", "describe")
+            && may_use("engine", "operations")
+    );
     assert!(!may_use("rules", "credentials") && !may_use("audit_chain", "storage") && !may_use("operations", "engine"));
     assert!(!may_use("model", "unheard_of") && may_use("caller", "manager") && !may_use("manager", "ffi"));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::generic::AuditEntryPage;
+use super::generic::{AuditEntryPage, AuditLinePage};
 use crate::caller::Nothing;
 use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
@@ -88,6 +88,18 @@ pub enum AuditKeeper {
     Application,
 }
 
+/// An entry of the audit log with all that is hashed of it.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct AuditLine {
+    /// The chain it belongs to.
+    pub lane: i64,
+    /// Its place in the chain, from 1.
+    pub seq: i64,
+    /// The entry as a line of JSON, without a line break. The fields are those that are stored; `facts`, `payload` and `origin` are the
+    /// texts that were hashed.
+    pub line: String,
+}
+
 /// The result of verifying the audit log.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AuditReport {
@@ -157,6 +169,30 @@ pub struct ChangeOutcome {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<i64>,
+}
+
+/// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+/// (`examples/audit-verifier`).
+///
+/// Permission `audit:read` on the whole log.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ExportAudit {
+    /// The page's number, from 1.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<i64>,
+    /// The page size, 1 to 100; 20 if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// A page's `next_cursor`, instead of `page`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_up_to: Option<i64>,
 }
 
 /// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
@@ -260,6 +296,15 @@ impl Audit {
     #[uniffi::method(default(input))]
     pub async fn verify(&self, input: VerifyAudit) -> Result<AuditReport> {
         self.caller.run("audit.verify", &input).await
+    }
+
+    /// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+    /// (`examples/audit-verifier`).
+    ///
+    /// Permission `audit:read` on the whole log.
+    #[uniffi::method(default(input))]
+    pub async fn export(&self, input: ExportAudit) -> Result<AuditLinePage> {
+        self.caller.run("audit.export", &input).await
     }
 
     /// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.

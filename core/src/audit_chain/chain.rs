@@ -1,9 +1,8 @@
 //! Drafts become entries, pure.
 
-use super::{AuditDraft, AuditEntry, AuditHead, AuditKeys, AuditOrigin, hash, keys::Seal, verify};
+use super::{AuditDraft, AuditEntry, AuditHead, AuditKeys, hash, keys::Seal, verify};
 use crate::model::{
     error::{Error, Reason, Result},
-    record::Document,
     text::hex,
 };
 
@@ -69,16 +68,13 @@ pub fn adopted(head: &AuditHead, last: &AuditEntry, keys: &AuditKeys) -> Option<
     };
     let is_last = (last.lane, last.seq, &last.hash) == (head.lane, head.seq, &head.hash);
     let is_due = seal < Some(keys.keeper());
-    (is_untouched && is_last && is_due)
-        .then(|| reseal(AuditHead { version: head.version + 1, ..head.clone() }, keys))
+    (is_untouched && is_last && is_due).then(|| reseal(AuditHead { version: head.version + 1, ..head.clone() }, keys))
 }
 
 fn entry(head: &AuditHead, draft: &AuditDraft) -> AuditEntry {
     let key = draft.keys.sealing();
-    let facts = Some(&draft.facts).filter(|facts| facts.before.is_some() || facts.after.is_some());
-    let (payload, salt) = (Document(draft.payload.clone()), hex(&draft.salts.payload));
-    let origin = Some(&draft.origin).filter(|origin| **origin != AuditOrigin::default());
-    let origin = origin.map(|origin| (Document(origin.clone()), hex(&draft.salts.origin)));
+    let (payload, salt) = (draft.payload.document(), hex(&draft.salts.payload));
+    let origin = draft.origin.document().map(|origin| (origin, hex(&draft.salts.origin)));
     let origin_commitment = origin.as_ref().map(|(origin, salt)| hash::commitment(origin, salt));
     let (origin, origin_salt) = origin.unzip();
     let mut entry = AuditEntry {
@@ -92,7 +88,7 @@ fn entry(head: &AuditHead, draft: &AuditDraft) -> AuditEntry {
         session_id: draft.session_id,
         target_type: draft.target_type.clone(),
         target_id: draft.target_id.clone(),
-        facts: facts.map(|facts| Document(facts.clone())),
+        facts: draft.facts.document(),
         commitment: hash::commitment(&payload, &salt),
         payload: Some(payload),
         salt: Some(salt),

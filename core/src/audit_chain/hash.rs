@@ -1,10 +1,10 @@
 //! What is hashed of an entry, and in what form; pure.
 
-use serde::Serialize;
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::{AuditEntry, AuditHead, AuditPayload};
-use crate::model::{record::Document, text::hex};
+use super::{AuditEntry, AuditHead};
+use crate::model::{json, record::Document, text::hex};
 
 /// What MACs of entries begin with, so that none of another thing passes for one.
 pub(super) const ENTRY: &[u8] = b"rolekeep-audit-2";
@@ -78,13 +78,21 @@ fn first_format(entry: &AuditEntry) -> String {
 }
 
 /// What an entry commits to of a part that may be erased: its salt makes that unguessable once both are gone.
-pub(super) fn commitment<T: Serialize>(part: &Document<T>, salt: &str) -> String {
+pub(super) fn commitment(part: &Document<Json>, salt: &str) -> String {
     Hasher::default().part(salt).part(&part.text()).finish()
 }
 
-/// The same in the first format, whose JSON was in the order of the declaration.
-pub(super) fn first_commitment(payload: &Document<AuditPayload>, salt: &str) -> String {
-    Hasher::default().part(salt).part(&serde_json::to_string(&payload.0).unwrap_or_default()).finish()
+/// The same in the first format, whose JSON was not in the order of its keys.
+pub(super) fn first_commitment(payload: &Document<Json>, salt: &str) -> String {
+    Hasher::default().part(salt).part(&first_text(payload)).finish()
+}
+
+/// A payload as the first format wrote it.
+pub fn first_text(payload: &Document<Json>) -> String {
+    let names = ["before", "after", "detail", "ip", "user_agent", "on_behalf_of"];
+    let fields =
+        names.into_iter().filter_map(|name| Some(format!("\"{name}\":{}", json::canonical(payload.0.get(name)?))));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }
 
 /// The texts of a head that are sealed.

@@ -1,11 +1,7 @@
 //! The ends of all chains as one text, which the application keeps elsewhere: what the log was then, it must be ever after.
 
 use super::{AuditHead, AuditKeys};
-use crate::model::{
-    check::Invalid,
-    decode::FieldCode,
-    time::Time,
-};
+use crate::model::{check::Invalid, decode::FieldCode, time::Time};
 
 /// What such a text begins with.
 const PREFIX: &str = "rka1";

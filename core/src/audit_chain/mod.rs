@@ -9,7 +9,7 @@
 //! | `heads` | the ends of all chains as a text, to be kept elsewhere |
 
 pub mod chain;
-mod hash;
+pub mod hash;
 pub mod heads;
 mod keys;
 #[cfg(test)]
@@ -17,7 +17,7 @@ mod tests;
 pub mod verify;
 
 use rolekeep_macros::{Describe, Word};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::model::{
@@ -69,35 +69,32 @@ pub struct AuditSalts {
 }
 
 /// Changed fields that are no personal data.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFacts {
     /// The fields before.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before: Option<Json>,
     /// The fields after.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after: Option<Json>,
 }
 
 /// The part of an entry about a person, which may be erased without breaking the chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditPayload {
     /// The other changed fields before; secrets are never among them.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before: Option<Json>,
     /// The other changed fields after.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after: Option<Json>,
     /// Why it failed, or what else an auditor should know.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
-    /// From where: of the first format alone, as the next two.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) ip: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) user_agent: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) on_behalf_of: Option<UserId>,
+}
+
+/// Where a request came from; it may be erased on its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditOrigin {
+    /// From which address.
+    pub ip: Option<String>,
+    /// With what program.
+    pub user_agent: Option<String>,
 }
 
 impl AuditPayload {
@@ -105,17 +102,31 @@ impl AuditPayload {
     pub fn of_detail(detail: impl Into<Option<String>>) -> Self {
         Self { detail: detail.into(), ..Self::default() }
     }
+
+    fn document(&self) -> Document<Json> {
+        let detail = self.detail.clone().map(Json::String);
+        object([("before", self.before.clone()), ("after", self.after.clone()), ("detail", detail)])
+    }
 }
 
-/// Where a request came from; it may be erased on its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditOrigin {
-    /// From which address.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub ip: Option<String>,
-    /// With what program.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub user_agent: Option<String>,
+impl AuditFacts {
+    fn document(&self) -> Option<Document<Json>> {
+        let is_empty = self.before.is_none() && self.after.is_none();
+        (!is_empty).then(|| object([("before", self.before.clone()), ("after", self.after.clone())]))
+    }
+}
+
+impl AuditOrigin {
+    fn document(&self) -> Option<Document<Json>> {
+        let [ip, user_agent] = [&self.ip, &self.user_agent].map(|text| text.clone().map(Json::String));
+        (ip.is_some() || user_agent.is_some()).then(|| object([("ip", ip), ("user_agent", user_agent)]))
+    }
+}
+
+/// What there is of these, by name.
+fn object<const COUNT: usize>(fields: [(&str, Option<Json>); COUNT]) -> Document<Json> {
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Document(Json::Object(fields.collect()))
 }
 
 /// A sealed entry, as stored.
@@ -147,15 +158,15 @@ pub struct AuditEntry {
     /// Its id.
     pub target_id: Option<String>,
     /// Changed fields that are no personal data; null where there are none.
-    pub facts: Option<Document<AuditFacts>>,
+    pub facts: Option<Document<Json>>,
     /// The rest of what was changed; null once erased.
-    pub payload: Option<Document<AuditPayload>>,
+    pub payload: Option<Document<Json>>,
     /// The salt of the commitment, hexadecimal; null once erased.
     pub salt: Option<String>,
     /// SHA-256 over salt and payload, hexadecimal.
     pub commitment: String,
     /// From where; null once erased, and where nobody knows.
-    pub origin: Option<Document<AuditOrigin>>,
+    pub origin: Option<Document<Json>>,
     /// The salt of that commitment, hexadecimal; null once erased.
     pub origin_salt: Option<String>,
     /// SHA-256 over salt and origin, hexadecimal; null where nobody knows the origin.

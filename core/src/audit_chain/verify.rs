@@ -94,8 +94,10 @@ impl Verifier {
 
     /// The parts that may be erased are what the entry commits to.
     fn check_parts(&self, entry: &AuditEntry) -> Result<(), ChainFault> {
-        let altered = |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Altered, &format!("its {what} was altered")));
-        let blanked = |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Blanked, &format!("its {what} was removed")));
+        let altered =
+            |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Altered, &format!("its {what} was altered")));
+        let blanked =
+            |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Blanked, &format!("its {what} was removed")));
         match (&entry.payload, &entry.salt) {
             (Some(payload), Some(salt)) => {
                 let found = match entry.key_id {

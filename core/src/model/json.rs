@@ -19,7 +19,8 @@ impl Serialize for Sorted<'_> {
         match self.0 {
             Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
             Value::Object(fields) => {
-                let sorted: BTreeMap<&str, Sorted<'_>> = fields.iter().map(|(key, value)| (&**key, Sorted(value))).collect();
+                let sorted: BTreeMap<&str, Sorted<'_>> =
+                    fields.iter().map(|(key, value)| (&**key, Sorted(value))).collect();
                 serializer.collect_map(sorted)
             }
             value => value.serialize(serializer),

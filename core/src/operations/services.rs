@@ -9,8 +9,7 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches,
-    policy::state::PolicyState, reads::Reads,
+    hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches, policy::state::PolicyState, reads::Reads,
     store_secrets::NameKey,
 };
 use crate::{

@@ -30,8 +30,8 @@ pub use sqlite::{SqliteOptions, SqliteStorage};
 /// The audit log as rows: what a commit seals, and what proves that nothing was changed since.
 pub mod audit {
     pub use crate::audit_chain::{
-        AuditDraft, AuditEntry, AuditFacts, AuditHead, AuditKeeper, AuditKey, AuditKeys, AuditOrigin, AuditPayload, AuditSalts,
-        ChainFault, ChainFaultKind, chain::seal, verify::Verifier,
+        AuditDraft, AuditEntry, AuditFacts, AuditHead, AuditKeeper, AuditKey, AuditKeys, AuditOrigin, AuditPayload,
+        AuditSalts, ChainFault, ChainFaultKind, chain::seal, verify::Verifier,
     };
 }
 pub use crate::model::{

@@ -570,6 +570,16 @@ uint64_t uniffi_rolekeep_mobile_fn_clone_audit(uint64_t handle, RustCallStatus *
 void uniffi_rolekeep_mobile_fn_free_audit(uint64_t handle, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_EXPORT
+uint64_t uniffi_rolekeep_mobile_fn_method_audit_export(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_HEAD
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_HEAD
+uint64_t uniffi_rolekeep_mobile_fn_method_audit_head(uint64_t ptr
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_LIST
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_LIST
 uint64_t uniffi_rolekeep_mobile_fn_method_audit_list(uint64_t ptr, RustBuffer input
@@ -582,7 +592,7 @@ uint64_t uniffi_rolekeep_mobile_fn_method_audit_outcome(uint64_t ptr, RustBuffer
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_VERIFY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_AUDIT_VERIFY
-uint64_t uniffi_rolekeep_mobile_fn_method_audit_verify(uint64_t ptr
+uint64_t uniffi_rolekeep_mobile_fn_method_audit_verify(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_DRONES
@@ -2675,6 +2685,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_apikeys_list_of(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_APIKEYS_REVOKE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_APIKEYS_REVOKE
 uint16_t uniffi_rolekeep_mobile_checksum_method_apikeys_revoke(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_EXPORT
+uint16_t uniffi_rolekeep_mobile_checksum_method_audit_export(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_HEAD
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_AUDIT_HEAD
+uint16_t uniffi_rolekeep_mobile_checksum_method_audit_head(void
     
 );
 #endif

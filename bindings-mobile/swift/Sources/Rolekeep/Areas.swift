@@ -196,6 +196,16 @@ extension Audit {
     }
 }
 
+extension Audit {
+    /// All rows of `export`, from the first page to the last; `limit` of them are read at a time.
+    public func exportAll(input: ExportAudit = ExportAudit()) -> AllRows<AuditLine> {
+        AllRows { cursor in
+            let page = try await self.export(input: ExportAudit(limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
 extension ApiKeyPage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[ApiKey]> { items.makeIterator() }
@@ -204,6 +214,11 @@ extension ApiKeyPage: Sequence {
 extension AuditEntryPage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[AuditEntry]> { items.makeIterator() }
+}
+
+extension AuditLinePage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[AuditLine]> { items.makeIterator() }
 }
 
 extension DronePage: Sequence {

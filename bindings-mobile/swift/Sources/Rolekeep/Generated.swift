@@ -902,6 +902,22 @@ func FfiConverterTypeApiKeys_lower(_ value: ApiKeys) -> UInt64 {
 public protocol AuditProtocol: AnyObject, Sendable {
     
     /**
+     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+     * (`examples/audit-verifier`).
+     *
+     * Permission `audit:read` on the whole log.
+     */
+    func export(input: ExportAudit) async throws  -> AuditLinePage
+    
+    /**
+     * Gets where the audit log ends now.
+     *
+     * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
+     * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+     */
+    func head() async throws  -> AuditHeads
+    
+    /**
      * Lists audit entries, newest first.
      *
      * Permission `audit:read`.
@@ -917,11 +933,12 @@ public protocol AuditProtocol: AnyObject, Sendable {
     func outcome(input: GetOutcome) async throws  -> ChangeOutcome
     
     /**
-     * Verifies the whole chain and names the first entry that was altered, removed or moved.
+     * Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
      *
-     * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
+     * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+     * this log sealed.
      */
-    func verify() async throws  -> AuditReport
+    func verify(input: VerifyAudit) async throws  -> AuditReport
     
 }
 /**
@@ -981,6 +998,50 @@ open class Audit: AuditProtocol, @unchecked Sendable {
 
     
     /**
+     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+     * (`examples/audit-verifier`).
+     *
+     * Permission `audit:read` on the whole log.
+     */
+open func export(input: ExportAudit = ExportAudit())async throws  -> AuditLinePage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_audit_export(
+                        self.uniffiCloneHandle(),FfiConverterTypeExportAudit_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAuditLinePage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets where the audit log ends now.
+     *
+     * A log that was set back to what it was some time ago is whole by itself, and so is one without any entry: only a later head shows
+     * that. Keep heads where whoever may have the storage has no access. Permission `audit:read` on the whole log.
+     */
+open func head()async throws  -> AuditHeads  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_audit_head(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAuditHeads_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Lists audit entries, newest first.
      *
      * Permission `audit:read`.
@@ -1024,16 +1085,17 @@ open func outcome(input: GetOutcome)async throws  -> ChangeOutcome  {
 }
     
     /**
-     * Verifies the whole chain and names the first entry that was altered, removed or moved.
+     * Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
      *
-     * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time.
+     * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+     * this log sealed.
      */
-open func verify()async throws  -> AuditReport  {
+open func verify(input: VerifyAudit = VerifyAudit())async throws  -> AuditReport  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_audit_verify(
-                        self.uniffiCloneHandle()
+                        self.uniffiCloneHandle(),FfiConverterTypeVerifyAudit_lower(input)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
@@ -11446,6 +11508,10 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let onBehalfOf: Uuid?
     /**
+     * The session that the actor came by; null where it had none.
+     */
+    public let sessionId: Uuid?
+    /**
      * The type of the target: `user`, `drone`, …
      */
     public let targetType: String?
@@ -11503,6 +11569,9 @@ public struct AuditEntry: Equatable, Hashable {
          * The user as whom the actor acted (`sessions.impersonate`).
          */onBehalfOf: Uuid? = nil, 
         /**
+         * The session that the actor came by; null where it had none.
+         */sessionId: Uuid? = nil, 
+        /**
          * The type of the target: `user`, `drone`, …
          */targetType: String? = nil, 
         /**
@@ -11533,6 +11602,7 @@ public struct AuditEntry: Equatable, Hashable {
         self.action = action
         self.actor = actor
         self.onBehalfOf = onBehalfOf
+        self.sessionId = sessionId
         self.targetType = targetType
         self.targetId = targetId
         self.before = before
@@ -11566,6 +11636,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
                 action: FfiConverterString.read(from: &buf), 
                 actor: FfiConverterString.read(from: &buf), 
                 onBehalfOf: FfiConverterOptionTypeUuid.read(from: &buf), 
+                sessionId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 targetType: FfiConverterOptionString.read(from: &buf), 
                 targetId: FfiConverterOptionString.read(from: &buf), 
                 before: FfiConverterOptionTypeJsonText.read(from: &buf), 
@@ -11585,6 +11656,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
         FfiConverterString.write(value.action, into: &buf)
         FfiConverterString.write(value.actor, into: &buf)
         FfiConverterOptionTypeUuid.write(value.onBehalfOf, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.sessionId, into: &buf)
         FfiConverterOptionString.write(value.targetType, into: &buf)
         FfiConverterOptionString.write(value.targetId, into: &buf)
         FfiConverterOptionTypeJsonText.write(value.before, into: &buf)
@@ -11754,11 +11826,314 @@ func FfiConverterTypeAuditEntryPage_lower(_ value: AuditEntryPage) -> RustBuffer
 
 
 /**
+ * Where the audit log ends now, to be kept away from the store.
+ */
+public struct AuditHeads: Equatable, Hashable {
+    /**
+     * The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
+     * in the log.
+     */
+    public let head: String
+    /**
+     * How many entries there are.
+     */
+    public let entries: Int64
+    /**
+     * Who keeps the key that the log is sealed with.
+     */
+    public let sealedBy: AuditKeeper
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
+         * in the log.
+         */head: String, 
+        /**
+         * How many entries there are.
+         */entries: Int64, 
+        /**
+         * Who keeps the key that the log is sealed with.
+         */sealedBy: AuditKeeper) {
+        self.head = head
+        self.entries = entries
+        self.sealedBy = sealedBy
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AuditHeads: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAuditHeads: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditHeads {
+        return
+            try AuditHeads(
+                head: FfiConverterString.read(from: &buf), 
+                entries: FfiConverterInt64.read(from: &buf), 
+                sealedBy: FfiConverterTypeAuditKeeper.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AuditHeads, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.head, into: &buf)
+        FfiConverterInt64.write(value.entries, into: &buf)
+        FfiConverterTypeAuditKeeper.write(value.sealedBy, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditHeads_lift(_ buf: RustBuffer) throws -> AuditHeads {
+    return try FfiConverterTypeAuditHeads.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditHeads_lower(_ value: AuditHeads) -> RustBuffer {
+    return FfiConverterTypeAuditHeads.lower(value)
+}
+
+
+/**
+ * An entry of the audit log with all that is hashed of it.
+ */
+public struct AuditLine: Equatable, Hashable {
+    /**
+     * The chain it belongs to.
+     */
+    public let lane: Int64
+    /**
+     * Its place in the chain, from 1.
+     */
+    public let seq: Int64
+    /**
+     * The entry as a line of JSON, without a line break. The fields are those that are stored; `facts`, `payload` and `origin` are the
+     * texts that were hashed.
+     */
+    public let line: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The chain it belongs to.
+         */lane: Int64, 
+        /**
+         * Its place in the chain, from 1.
+         */seq: Int64, 
+        /**
+         * The entry as a line of JSON, without a line break. The fields are those that are stored; `facts`, `payload` and `origin` are the
+         * texts that were hashed.
+         */line: String) {
+        self.lane = lane
+        self.seq = seq
+        self.line = line
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AuditLine: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAuditLine: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditLine {
+        return
+            try AuditLine(
+                lane: FfiConverterInt64.read(from: &buf), 
+                seq: FfiConverterInt64.read(from: &buf), 
+                line: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AuditLine, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.lane, into: &buf)
+        FfiConverterInt64.write(value.seq, into: &buf)
+        FfiConverterString.write(value.line, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditLine_lift(_ buf: RustBuffer) throws -> AuditLine {
+    return try FfiConverterTypeAuditLine.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditLine_lower(_ value: AuditLine) -> RustBuffer {
+    return FfiConverterTypeAuditLine.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct AuditLinePage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [AuditLine]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [AuditLine], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AuditLinePage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAuditLinePage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditLinePage {
+        return
+            try AuditLinePage(
+                items: FfiConverterSequenceTypeAuditLine.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AuditLinePage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeAuditLine.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditLinePage_lift(_ buf: RustBuffer) throws -> AuditLinePage {
+    return try FfiConverterTypeAuditLinePage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditLinePage_lower(_ value: AuditLinePage) -> RustBuffer {
+    return FfiConverterTypeAuditLinePage.lower(value)
+}
+
+
+/**
  * The result of verifying the audit log.
  */
 public struct AuditReport: Equatable, Hashable {
     /**
-     * Whether nothing was altered, removed or moved.
+     * Whether nothing was altered, removed, moved or added.
      */
     public let isWhole: Bool
     /**
@@ -11769,22 +12144,30 @@ public struct AuditReport: Equatable, Hashable {
      * The first bad entry.
      */
     public let fault: ChainFault?
+    /**
+     * Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+     */
+    public let sealedBy: AuditKeeper
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
     public init(
         /**
-         * Whether nothing was altered, removed or moved.
+         * Whether nothing was altered, removed, moved or added.
          */isWhole: Bool, 
         /**
          * How many entries are intact.
          */verified: Int64, 
         /**
          * The first bad entry.
-         */fault: ChainFault? = nil) {
+         */fault: ChainFault? = nil, 
+        /**
+         * Who keeps the key that the log is sealed with. With `store`, whoever has the storage can write another log that is whole.
+         */sealedBy: AuditKeeper) {
         self.isWhole = isWhole
         self.verified = verified
         self.fault = fault
+        self.sealedBy = sealedBy
     }
 
     
@@ -11805,7 +12188,8 @@ struct FfiConverterTypeAuditReport: FfiConverterRustBuffer {
             try AuditReport(
                 isWhole: FfiConverterBool.read(from: &buf), 
                 verified: FfiConverterInt64.read(from: &buf), 
-                fault: FfiConverterOptionTypeChainFault.read(from: &buf)
+                fault: FfiConverterOptionTypeChainFault.read(from: &buf), 
+                sealedBy: FfiConverterTypeAuditKeeper.read(from: &buf)
         )
     }
 
@@ -11813,6 +12197,7 @@ struct FfiConverterTypeAuditReport: FfiConverterRustBuffer {
         FfiConverterBool.write(value.isWhole, into: &buf)
         FfiConverterInt64.write(value.verified, into: &buf)
         FfiConverterOptionTypeChainFault.write(value.fault, into: &buf)
+        FfiConverterTypeAuditKeeper.write(value.sealedBy, into: &buf)
     }
 }
 
@@ -12183,6 +12568,10 @@ public struct ChainFault: Equatable, Hashable {
      */
     public let seq: Int64
     /**
+     * What is wrong with it, as a word.
+     */
+    public let kind: ChainFaultKind
+    /**
      * What is wrong with it.
      */
     public let problem: String
@@ -12197,10 +12586,14 @@ public struct ChainFault: Equatable, Hashable {
          * The place of the first bad entry.
          */seq: Int64, 
         /**
+         * What is wrong with it, as a word.
+         */kind: ChainFaultKind, 
+        /**
          * What is wrong with it.
          */problem: String) {
         self.lane = lane
         self.seq = seq
+        self.kind = kind
         self.problem = problem
     }
 
@@ -12222,6 +12615,7 @@ struct FfiConverterTypeChainFault: FfiConverterRustBuffer {
             try ChainFault(
                 lane: FfiConverterInt64.read(from: &buf), 
                 seq: FfiConverterInt64.read(from: &buf), 
+                kind: FfiConverterTypeChainFaultKind.read(from: &buf), 
                 problem: FfiConverterString.read(from: &buf)
         )
     }
@@ -12229,6 +12623,7 @@ struct FfiConverterTypeChainFault: FfiConverterRustBuffer {
     public static func write(_ value: ChainFault, into buf: inout [UInt8]) {
         FfiConverterInt64.write(value.lane, into: &buf)
         FfiConverterInt64.write(value.seq, into: &buf)
+        FfiConverterTypeChainFaultKind.write(value.kind, into: &buf)
         FfiConverterString.write(value.problem, into: &buf)
     }
 }
@@ -13127,6 +13522,16 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let auditDenials: AuditDenials?
     /**
+     * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
+     * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
+     * mistakes alone. Default: none.
+     */
+    public let auditKey: String?
+    /**
+     * Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
+     */
+    public let retiredAuditKeys: [String]
+    /**
      * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
      * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
      */
@@ -13379,6 +13784,14 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
          */auditDenials: AuditDenials? = nil, 
         /**
+         * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
+         * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
+         * mistakes alone. Default: none.
+         */auditKey: String? = nil, 
+        /**
+         * Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
+         */retiredAuditKeys: [String] = [], 
+        /**
          * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
          * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
          */trustedProxies: [String] = [], 
@@ -13499,6 +13912,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.rightsMaxAgeMillis = rightsMaxAgeMillis
         self.usersInMemory = usersInMemory
         self.auditDenials = auditDenials
+        self.auditKey = auditKey
+        self.retiredAuditKeys = retiredAuditKeys
         self.trustedProxies = trustedProxies
         self.allowedNetworks = allowedNetworks
         self.deniedNetworks = deniedNetworks
@@ -13600,6 +14015,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
                 usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
                 auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
+                auditKey: FfiConverterOptionString.read(from: &buf), 
+                retiredAuditKeys: FfiConverterSequenceString.read(from: &buf), 
                 trustedProxies: FfiConverterSequenceString.read(from: &buf), 
                 allowedNetworks: FfiConverterSequenceString.read(from: &buf), 
                 deniedNetworks: FfiConverterSequenceString.read(from: &buf), 
@@ -13665,6 +14082,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
         FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
         FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
+        FfiConverterOptionString.write(value.auditKey, into: &buf)
+        FfiConverterSequenceString.write(value.retiredAuditKeys, into: &buf)
         FfiConverterSequenceString.write(value.trustedProxies, into: &buf)
         FfiConverterSequenceString.write(value.allowedNetworks, into: &buf)
         FfiConverterSequenceString.write(value.deniedNetworks, into: &buf)
@@ -17213,6 +17632,98 @@ func FfiConverterTypeExplanation_lift(_ buf: RustBuffer) throws -> Explanation {
 #endif
 func FfiConverterTypeExplanation_lower(_ value: Explanation) -> RustBuffer {
     return FfiConverterTypeExplanation.lower(value)
+}
+
+
+/**
+ * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+ * (`examples/audit-verifier`).
+ *
+ * Permission `audit:read` on the whole log.
+ */
+public struct ExportAudit: Equatable, Hashable {
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ExportAudit: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeExportAudit: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExportAudit {
+        return
+            try ExportAudit(
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ExportAudit, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeExportAudit_lift(_ buf: RustBuffer) throws -> ExportAudit {
+    return try FfiConverterTypeExportAudit.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeExportAudit_lower(_ value: ExportAudit) -> RustBuffer {
+    return FfiConverterTypeExportAudit.lower(value)
 }
 
 
@@ -33503,6 +34014,80 @@ func FfiConverterTypeValidatePreferences_lower(_ value: ValidatePreferences) -> 
 
 
 /**
+ * Verifies the whole audit log and names the first entry that was altered, removed, moved or added.
+ *
+ * Permission `audit:read` on the whole log. Reads every entry, 1,000 at a time. Errors: `VALIDATION_ERROR` for a head that no key of
+ * this log sealed.
+ */
+public struct VerifyAudit: Equatable, Hashable {
+    /**
+     * What `audit.head` answered at some time: the log must have been so then.
+     */
+    public let expected: String?
+    /**
+     * Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
+     * have sealed each.
+     */
+    public let sealedFrom: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What `audit.head` answered at some time: the log must have been so then.
+         */expected: String? = nil, 
+        /**
+         * Where `audit_key` was given to a store that already had entries: the place of the first one that it sealed. Without it, it must
+         * have sealed each.
+         */sealedFrom: Int64? = nil) {
+        self.expected = expected
+        self.sealedFrom = sealedFrom
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension VerifyAudit: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeVerifyAudit: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> VerifyAudit {
+        return
+            try VerifyAudit(
+                expected: FfiConverterOptionString.read(from: &buf), 
+                sealedFrom: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: VerifyAudit, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.expected, into: &buf)
+        FfiConverterOptionInt64.write(value.sealedFrom, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeVerifyAudit_lift(_ buf: RustBuffer) throws -> VerifyAudit {
+    return try FfiConverterTypeVerifyAudit.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeVerifyAudit_lower(_ value: VerifyAudit) -> RustBuffer {
+    return FfiConverterTypeVerifyAudit.lower(value)
+}
+
+
+/**
  * Why an API key was ended before its time.
  */
 
@@ -33669,6 +34254,81 @@ func FfiConverterTypeAuditDenials_lift(_ buf: RustBuffer) throws -> AuditDenials
 #endif
 func FfiConverterTypeAuditDenials_lower(_ value: AuditDenials) -> RustBuffer {
     return FfiConverterTypeAuditDenials.lower(value)
+}
+
+
+
+/**
+ * Who keeps the key that the audit log is sealed with.
+ */
+
+public enum AuditKeeper: Equatable, Hashable {
+    
+    /**
+     * The storage, beside the log: whoever has the file can write another log.
+     */
+    case store
+    /**
+     * The application (setting `audit_key`): whoever has the storage alone cannot.
+     */
+    case application
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension AuditKeeper: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAuditKeeper: FfiConverterRustBuffer {
+    typealias SwiftType = AuditKeeper
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditKeeper {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .store
+        
+        case 2: return .application
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: AuditKeeper, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .store:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .application:
+            writeInt(&buf, Int32(2))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditKeeper_lift(_ buf: RustBuffer) throws -> AuditKeeper {
+    return try FfiConverterTypeAuditKeeper.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditKeeper_lower(_ value: AuditKeeper) -> RustBuffer {
+    return FfiConverterTypeAuditKeeper.lower(value)
 }
 
 
@@ -33868,6 +34528,151 @@ func FfiConverterTypeCause_lift(_ buf: RustBuffer) throws -> Cause {
 #endif
 func FfiConverterTypeCause_lower(_ value: Cause) -> RustBuffer {
     return FfiConverterTypeCause.lower(value)
+}
+
+
+
+/**
+ * What may be wrong with an entry of the audit log.
+ */
+
+public enum ChainFaultKind: Equatable, Hashable {
+    
+    /**
+     * It does not have the content that it was written with.
+     */
+    case altered
+    /**
+     * It is not there.
+     */
+    case missing
+    /**
+     * It does not belong behind the entry before it.
+     */
+    case moved
+    /**
+     * No key of the log sealed it, or one that did not seal entries of its time.
+     */
+    case forged
+    /**
+     * The log once went on behind this place.
+     */
+    case cut
+    /**
+     * It stands outside of the chain.
+     */
+    case foreign
+    /**
+     * It cannot be read.
+     */
+    case damaged
+    /**
+     * Its payload or its origin was removed.
+     */
+    case blanked
+    /**
+     * A head that was handed out names another entry here, or one that is not there.
+     */
+    case behind
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ChainFaultKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeChainFaultKind: FfiConverterRustBuffer {
+    typealias SwiftType = ChainFaultKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChainFaultKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .altered
+        
+        case 2: return .missing
+        
+        case 3: return .moved
+        
+        case 4: return .forged
+        
+        case 5: return .cut
+        
+        case 6: return .foreign
+        
+        case 7: return .damaged
+        
+        case 8: return .blanked
+        
+        case 9: return .behind
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ChainFaultKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .altered:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .missing:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .moved:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .forged:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .cut:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .foreign:
+            writeInt(&buf, Int32(6))
+        
+        
+        case .damaged:
+            writeInt(&buf, Int32(7))
+        
+        
+        case .blanked:
+            writeInt(&buf, Int32(8))
+        
+        
+        case .behind:
+            writeInt(&buf, Int32(9))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChainFaultKind_lift(_ buf: RustBuffer) throws -> ChainFaultKind {
+    return try FfiConverterTypeChainFaultKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChainFaultKind_lower(_ value: ChainFaultKind) -> RustBuffer {
+    return FfiConverterTypeChainFaultKind.lower(value)
 }
 
 
@@ -40542,6 +41347,31 @@ fileprivate struct FfiConverterSequenceTypeAuditEntry: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeAuditLine: FfiConverterRustBuffer {
+    typealias SwiftType = [AuditLine]
+
+    public static func write(_ value: [AuditLine], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeAuditLine.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [AuditLine] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [AuditLine]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeAuditLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeBulkItem: FfiConverterRustBuffer {
     typealias SwiftType = [BulkItem]
 
@@ -42219,13 +43049,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_apikeys_revoke() != 64587) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_audit_export() != 65210) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_audit_head() != 39091) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_audit_list() != 37393) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_outcome() != 14745) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 62926) {
+    if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 835) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 43470) {

@@ -73,6 +73,20 @@ class AuditKeeper(Word):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """An entry of the audit log with all that is hashed of it."""
+
+    lane: int
+    """The chain it belongs to."""
+    seq: int
+    """Its place in the chain, from 1."""
+    line: str
+    """The entry as a line of JSON, without a line break. The fields are those that are stored;
+    `facts`, `payload` and `origin` are the texts that were hashed.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
     """The result of verifying the audit log."""
 

@@ -60,6 +60,19 @@ export type AuditKeeper =
   /** The application (setting `auditKey`): whoever has the storage alone cannot. */
   | "application";
 
+/** An entry of the audit log with all that is hashed of it. */
+export interface AuditLine {
+  /** The chain it belongs to. */
+  readonly lane: number;
+  /** Its place in the chain, from 1. */
+  readonly seq: number;
+  /**
+   * The entry as a line of JSON, without a line break. The fields are those that are stored; `facts`, `payload` and `origin` are the
+   * texts that were hashed.
+   */
+  readonly line: string;
+}
+
 /** The result of verifying the audit log. */
 export interface AuditReport {
   /** Whether nothing was altered, removed, moved or added. */
@@ -111,6 +124,23 @@ export interface ChangeOutcome {
   readonly tookPlace: boolean;
   /** The number of its commit. */
   readonly position: number | null;
+}
+
+/**
+ * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+ * (`examples/audit-verifier`).
+ *
+ * Permission `audit:read` on the whole log.
+ */
+export interface ExportAudit {
+  /** The page's number, from 1. */
+  readonly page?: number | null | undefined;
+  /** The page size, 1 to 100; 20 if not given. */
+  readonly limit?: number | null | undefined;
+  /** A page's `next_cursor`, instead of `page`. */
+  readonly cursor?: string | null | undefined;
+  /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+  readonly totalUpTo?: number | null | undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
 use crate::{
-    audit_chain::AuditEntry,
+    audit_chain::{AuditEntry, hash},
     model::{
         check::Checks,
         error::Result,
@@ -116,8 +116,7 @@ impl AuditLine {
             facts: entry.facts.as_ref().map(Document::text),
             payload: entry.payload.as_ref().map(|payload| match entry.key_id {
                 Some(_) => payload.text(),
-                // As the first format hashed it.
-                None => serde_json::to_string(&payload.0).unwrap_or_default(),
+                None => hash::first_text(payload),
             }),
             salt: entry.salt.as_deref(),
             commitment: &entry.commitment,

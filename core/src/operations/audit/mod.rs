@@ -190,9 +190,16 @@ impl Operation for ListAudit {
 
 impl From<AuditEntry> for AuditView {
     fn from(entry: AuditEntry) -> Self {
-        let facts = entry.facts.map(|facts| facts.0).unwrap_or_default();
-        let payload = entry.payload.map(|payload| payload.0).unwrap_or_default();
-        let origin = entry.origin.map(|origin| origin.0).unwrap_or_default();
+        let [mut facts, mut payload, mut origin] =
+            [entry.facts, entry.payload, entry.origin].map(|part| part.map_or(Json::Null, |part| part.0));
+        // The first format had all in the payload.
+        let on_behalf_of = taken(&mut payload, "on_behalf_of").and_then(|user| user.as_str()?.parse().ok());
+        let mut text = |name: &str| match taken(&mut origin, name).or_else(|| taken(&mut payload, name)) {
+            Some(Json::String(text)) => Some(text),
+            _ => None,
+        };
+        let (ip, user_agent, detail) = (text("ip"), text("user_agent"), text("detail"));
+        let mut fields = |name: &str| together(taken(&mut facts, name), taken(&mut payload, name));
         Self {
             id: entry.id,
             lane: entry.lane,
@@ -200,18 +207,23 @@ impl From<AuditEntry> for AuditView {
             at: entry.at,
             action: entry.action,
             actor: entry.actor,
-            on_behalf_of: entry.on_behalf_of.or(payload.on_behalf_of),
+            on_behalf_of: entry.on_behalf_of.or(on_behalf_of),
             session_id: entry.session_id,
             target_type: entry.target_type,
             target_id: entry.target_id,
-            before: together(facts.before, payload.before),
-            after: together(facts.after, payload.after),
-            detail: payload.detail,
-            ip: origin.ip.or(payload.ip),
-            user_agent: origin.user_agent.or(payload.user_agent),
+            before: fields("before"),
+            after: fields("after"),
+            detail,
+            ip,
+            user_agent,
             hash: entry.hash,
         }
     }
+}
+
+/// A field of a part; null where that has none.
+fn taken(part: &mut Json, name: &str) -> Option<Json> {
+    part.as_object_mut()?.remove(name)
 }
 
 /// The fields of both.

@@ -14,6 +14,7 @@ use crate::{
     model::{
         check::{Checks, Invalid},
         decode::FieldCode,
+        deferred::IS_PAGE,
         error::{Reason, Result},
         predicate::{Comparison, Predicate},
         record::{Record, Row},
@@ -110,7 +111,12 @@ impl Operation for VerifyAudit {
 
     async fn validate(self, services: &Services, _: Time) -> Result<(Vec<End>, i64)> {
         let mut checks = Checks::default();
-        let ends = self.expected.map(|text| heads::parse(&text, &services.audit_keys)).transpose();
+        let read = |text: &str| match IS_PAGE {
+            // Pages hand out none.
+            true => Err(Invalid::new(FieldCode::InvalidFormat, "is not a head of this store")),
+            false => heads::parse(text, &services.audit_keys),
+        };
+        let ends = self.expected.as_deref().map(read).transpose();
         let ends = checks.field("expected", ends).flatten().unwrap_or_default();
         let sealed_from = self.sealed_from.unwrap_or(1);
         if sealed_from < 1 {
@@ -129,7 +135,8 @@ impl Operation for VerifyAudit {
         let mut fault = None;
         for lane in &lanes {
             let verifier = Verifier::new(*lane, &plan.services.audit_keys).sealed_from(*sealed_from).expecting(ends);
-            match walk(plan.services, *lane, verifier).await? {
+            let head = heads.iter().find(|head| head.lane == *lane).cloned();
+            match walk(plan.services, *lane, head, verifier).await? {
                 Ok(count) => verified += count,
                 Err(found) => {
                     verified += found.verified;
@@ -152,9 +159,14 @@ struct Found {
     fault: ChainFault,
 }
 
-/// Verifies a chain as it is stored. It may grow meanwhile: its head is looked at behind the last of its entries.
-async fn walk(services: &Services, lane: i64, mut verifier: Verifier) -> Result<Result<i64, Found>> {
-    let (mut after, mut limit, mut has_looked_again) = (None, CHUNK, false);
+/// Verifies a chain as it is stored, whose head was read before. It may grow meanwhile.
+async fn walk(
+    services: &Services,
+    lane: i64,
+    mut head: Option<AuditHead>,
+    mut verifier: Verifier,
+) -> Result<Result<i64, Found>> {
+    let (mut after, mut limit) = (None, CHUNK);
     loop {
         let rows = match entries(services, Predicate::equals("lane", lane), after.clone(), limit).await {
             Ok(rows) => rows,
@@ -179,11 +191,12 @@ async fn walk(services: &Services, lane: i64, mut verifier: Verifier) -> Result<
         if count == limit {
             continue;
         }
-        let head: Option<AuditHead> = Reads::stored(&*services.storage).get(&(lane,)).await?;
-        let has_grown = head.as_ref().is_some_and(|head| head.seq > verifier.verified());
-        if has_grown && (count > 0 || !has_looked_again) {
-            has_looked_again = count == 0;
-            continue;
+        let end = |head: &Option<AuditHead>| head.as_ref().map_or(0, |head| head.seq);
+        if end(&head) < verifier.verified() {
+            head = Reads::stored(&*services.storage).get(&(lane,)).await?;
+            if end(&head) > verifier.verified() {
+                continue;
+            }
         }
         let verified = verifier.verified();
         return Ok(verifier.finish(head.as_ref()).map_err(|fault| Found { verified, fault }));
@@ -201,12 +214,7 @@ async fn foreign(services: &Services, lanes: &BTreeSet<i64>) -> Result<Option<Ch
     Ok(Some(ChainFault { lane: number(0), seq: number(1), kind: ChainFaultKind::Foreign, problem }))
 }
 
-async fn entries(
-    services: &Services,
-    filter: Predicate,
-    after: Option<Vec<Value>>,
-    limit: u64,
-) -> Result<Vec<Row>> {
+async fn entries(services: &Services, filter: Predicate, after: Option<Vec<Value>>, limit: u64) -> Result<Vec<Row>> {
     let window = Window { after, skip: 0, limit: Some(limit) };
     let query = Query { window, ..Query::of(AuditEntry::TABLE, filter) };
     Ok(services.storage.query(&query).await?.rows)

@@ -92,8 +92,10 @@ fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
         })
     };
     let [before, after] = [&planned.before, &planned.after];
-    let some = |fields: Option<Json>| fields.filter(|fields| fields.as_object().is_some_and(|fields| !fields.is_empty()));
+    let some =
+        |fields: Option<Json>| fields.filter(|fields| fields.as_object().is_some_and(|fields| !fields.is_empty()));
     let facts = AuditFacts { before: some(fields(before, true)), after: some(fields(after, true)) };
-    let personal = AuditPayload { before: fields(before, false), after: fields(after, false), ..AuditPayload::default() };
+    let personal =
+        AuditPayload { before: fields(before, false), after: fields(after, false), ..AuditPayload::default() };
     (facts, personal)
 }

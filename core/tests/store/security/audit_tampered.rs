@@ -164,14 +164,49 @@ enum Deed {
 }
 
 const COLUMNS: &[&str] = &[
-    "id", "at", "action", "actor", "on_behalf_of", "session_id", "target_type", "target_id", "facts", "payload", "salt",
-    "commitment", "origin", "origin_salt", "origin_commitment", "previous", "hash", "key_id", "mac", "version",
+    "id",
+    "at",
+    "action",
+    "actor",
+    "on_behalf_of",
+    "session_id",
+    "target_type",
+    "target_id",
+    "facts",
+    "payload",
+    "salt",
+    "commitment",
+    "origin",
+    "origin_salt",
+    "origin_commitment",
+    "previous",
+    "hash",
+    "key_id",
+    "mac",
+    "version",
 ];
 const MAY_BE_NULL: &[&str] = &[
-    "on_behalf_of", "session_id", "target_type", "target_id", "facts", "payload", "salt", "origin", "origin_salt",
-    "origin_commitment", "key_id", "mac",
+    "on_behalf_of",
+    "session_id",
+    "target_type",
+    "target_id",
+    "facts",
+    "payload",
+    "salt",
+    "origin",
+    "origin_salt",
+    "origin_commitment",
+    "key_id",
+    "mac",
 ];
-const OF_HEAD: &[&str] = &["seq = seq + 1", "seq = seq - 1", "hash = replace(hash, 'a', 'b') || 'c'", "mac = NULL", "key_id = NULL, mac = NULL", "version = version + 1"];
+const OF_HEAD: &[&str] = &[
+    "seq = seq + 1",
+    "seq = seq - 1",
+    "hash = replace(hash, 'a', 'b') || 'c'",
+    "mac = NULL",
+    "key_id = NULL, mac = NULL",
+    "version = version + 1",
+];
 
 fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![

@@ -137,6 +137,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "audit.list" -> writeAuditEntryPage(me.audit.list(readListAudit(input)))
     "audit.head" -> writeAuditHeads(input.record().let { me.audit.head() })
     "audit.verify" -> writeAuditReport(me.audit.verify(readVerifyAudit(input)))
+    "audit.export" -> writeAuditLinePage(me.audit.export(readExportAudit(input)))
     "audit.outcome" -> writeChangeOutcome(me.audit.outcome(readGetOutcome(input)))
     "setup.seed" -> writeSeedResult(me.setup.seed(readSeed(input)))
     else -> throw Inexpressible("there is no operation $operation")
@@ -1203,6 +1204,15 @@ fun readVerifyAudit(from: JsonElement) = from.record("expected", "sealed_from").
     VerifyAudit(
         expected = it.optional("expected") { readString(it) },
         sealedFrom = it.optional("sealed_from") { readInt(it) },
+    )
+}
+
+fun readExportAudit(from: JsonElement) = from.record("page", "limit", "cursor", "total_up_to").let { it ->
+    ExportAudit(
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -2474,6 +2484,24 @@ fun writeChainFaultKind(from: ChainFaultKind) = writeString(when (from) {
     ChainFaultKind.BLANKED -> "blanked"
     ChainFaultKind.BEHIND -> "behind"
 })
+
+fun writeAuditLinePage(from: AuditLinePage) = json(
+    "items" to writeList(from.items) { writeAuditLine(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeAuditLine(from: AuditLine) = json(
+    "lane" to writeInt(from.lane),
+    "seq" to writeInt(from.seq),
+    "line" to writeString(from.line),
+)
 
 fun writeChangeOutcome(from: ChangeOutcome) = json(
     "took_place" to writeBool(from.tookPlace),

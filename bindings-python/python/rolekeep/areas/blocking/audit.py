@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ..._codec import decode
 from ..._pages import all_rows
-from ...records import AuditEntry, AuditHeads, AuditReport, ChangeOutcome, Page
+from ...records import AuditEntry, AuditHeads, AuditLine, AuditReport, ChangeOutcome, Page
 from .._ffi import Ffi
 
 
@@ -121,6 +121,50 @@ class Audit:
                 of the first one that it sealed. Without it, it must have sealed each.
         """
         return decode(AuditReport, self._caller.call("audit.verify", {"expected": expected, "sealed_from": sealed_from}))
+
+    def export(
+        self,
+        *,
+        page: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        total_up_to: int | None = None,
+    ) -> Page[AuditLine]:
+        """Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of
+        its own verifies (`examples/audit-verifier`).
+
+        Permission `audit:read` on the whole log.
+
+        Args:
+            page: The page's number, from 1.
+            limit: The page size, 1 to 100; 20 if not given.
+            cursor: A page's `next_cursor`, instead of `page`.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+        """
+        return decode(Page[AuditLine], self._caller.call("audit.export", {
+            "page": page,
+            "limit": limit,
+            "cursor": cursor,
+            "total_up_to": total_up_to,
+        }))
+
+    def export_all(
+        self,
+        *,
+        limit: int | None = None,
+        total_up_to: int | None = None,
+    ) -> Iterator[AuditLine]:
+        """All rows of `export`, from the first page to the last; `limit` of them are read at a time.
+
+        Args:
+            limit: The page size, 1 to 100; 20 if not given.
+            total_up_to: Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+        """
+        return all_rows(lambda cursor: self.export(
+            limit=limit,
+            total_up_to=total_up_to,
+            cursor=cursor,
+        ))
 
     def outcome(
         self,

@@ -118,11 +118,18 @@ fun Drones.listAll(input: ListDrones = ListDrones()): Flow<Drone> =
 fun Audit.listAll(input: ListAudit = ListAudit()): Flow<AuditEntry> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Audit.export], from the first page to the last; `limit` of them are read at a time. */
+fun Audit.exportAll(input: ExportAudit = ExportAudit()): Flow<AuditLine> =
+    allRows({ cursor -> export(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** The rows of the page. */
 operator fun ApiKeyPage.iterator(): Iterator<ApiKey> = items.iterator()
 
 /** The rows of the page. */
 operator fun AuditEntryPage.iterator(): Iterator<AuditEntry> = items.iterator()
+
+/** The rows of the page. */
+operator fun AuditLinePage.iterator(): Iterator<AuditLine> = items.iterator()
 
 /** The rows of the page. */
 operator fun DronePage.iterator(): Iterator<Drone> = items.iterator()

@@ -32,12 +32,43 @@ class BlockingAudit internal constructor(private val area: Audit) {
     fun verify(input: VerifyAudit = VerifyAudit()): AuditReport = await { area.verify(input) }
 
     /**
+     * Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies
+     * (`examples/audit-verifier`).
+     *
+     * Permission `audit:read` on the whole log.
+     */
+    @JvmOverloads
+    fun export(input: ExportAudit = ExportAudit()): AuditLinePage = await { area.export(input) }
+
+    /**
      * Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
      *
      * Anybody who knows the id may ask: it cannot be guessed. Errors: `UNAVAILABLE`, reason `outcome_unknown`, for a change
      * so old that the change feed no longer has it.
      */
     fun outcome(input: GetOutcome): ChangeOutcome = await { area.outcome(input) }
+}
+
+/** Makes a [ExportAudit]; what is not set is left out. */
+class ExportAuditBuilder() {
+    private var page: Long? = null
+    private var limit: Long? = null
+    private var cursor: String? = null
+    private var totalUpTo: Long? = null
+
+    /** The page's number, from 1. */
+    fun page(value: Long?) = apply { page = value }
+
+    /** The page size, 1 to 100; 20 if not given. */
+    fun limit(value: Long?) = apply { limit = value }
+
+    /** A page's `next_cursor`, instead of `page`. */
+    fun cursor(value: String?) = apply { cursor = value }
+
+    /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
+    fun totalUpTo(value: Long?) = apply { totalUpTo = value }
+
+    fun build() = ExportAudit(page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [ListAudit]; what is not set is left out. */
