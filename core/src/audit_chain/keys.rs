@@ -69,9 +69,19 @@ impl fmt::Debug for AuditKeys {
 }
 
 impl AuditKeys {
-    /// The key of today, and older ones.
-    pub fn new(sealing: AuditKey, older: impl IntoIterator<Item = AuditKey>) -> Self {
-        Self(Arc::new(std::iter::once(sealing).chain(older).collect()))
+    /// A log that this key seals.
+    pub fn new(sealing: AuditKey) -> Self {
+        Self(Arc::new(vec![sealing]))
+    }
+
+    /// What this key sealed is of the log, too.
+    pub fn know(&mut self, older: AuditKey) {
+        Arc::make_mut(&mut self.0).push(older);
+    }
+
+    /// Seals with this key from now on.
+    pub fn seal_with(&mut self, key: AuditKey) {
+        Arc::make_mut(&mut self.0).insert(0, key);
     }
 
     /// The key of today. There is always one.

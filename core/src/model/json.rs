@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::deferred::IS_PAGE;
+
 /// A value as JSON without white space, the keys of its objects in the order of their bytes. What serde_json does by itself depends on
 /// a feature that any crate of the application may switch on (`preserve_order`).
 pub fn canonical(value: &Value) -> String {
-    // What a value holds is always JSON.
-    serde_json::to_string(&Sorted(value)).unwrap_or_default()
+    // What a page loads is ours as a whole, without that feature; what a value holds is always JSON.
+    if IS_PAGE { value.to_string() } else { serde_json::to_string(&Sorted(value)).unwrap_or_default() }
 }
 
 struct Sorted<'v>(&'v Value);

@@ -21,16 +21,13 @@ pub(crate) async fn open(
     env: &Env,
 ) -> Result<AuditKeys> {
     let own = AuditKey::new(&secrets.audit, AuditKeeper::Store)?;
-    let given = config.audit_key.iter().chain(&config.retired_audit_keys);
-    let given = given.map(|secret| AuditKey::new(secret.expose().as_bytes(), AuditKeeper::Application));
-    let mut given = given.collect::<Result<Vec<_>>>()?;
-    let keys = match config.audit_key {
-        Some(_) => {
-            let sealing = given.remove(0);
-            AuditKeys::new(sealing, given.into_iter().chain([own]))
-        }
-        None => AuditKeys::new(own, given),
-    };
+    let mut keys = AuditKeys::new(own);
+    for secret in &config.retired_audit_keys {
+        keys.know(AuditKey::new(secret.expose().as_bytes(), AuditKeeper::Application)?);
+    }
+    if let Some(secret) = &config.audit_key {
+        keys.seal_with(AuditKey::new(secret.expose().as_bytes(), AuditKeeper::Application)?);
+    }
     adopt(&keys, storage, env).await?;
     Ok(keys)
 }

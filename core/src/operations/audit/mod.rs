@@ -180,10 +180,10 @@ impl Operation for ListAudit {
         let newest = |column: &'static str| Order { column: column.into(), direction: Direction::Descending };
         let order = vec![newest("lane"), newest("seq")];
         let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
-        let rows: Page<AuditEntry> = listing::page(plan, page, "audit:read", filter.clone(), order).await?;
+        let mut rows: Page<AuditEntry> = listing::page(plan, page, "audit:read", filter.clone(), order).await?;
         // What stands behind the end of its chain was not written by this library.
-        let is_of_log = |entry: &&AuditEntry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq);
-        let views = rows.items.iter().filter(is_of_log).cloned().map(AuditView::from).collect();
+        rows.items.retain(|entry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq));
+        let views = rows.items.iter().cloned().map(AuditView::from).collect();
         Ok(rows.with_items(views))
     }
 }

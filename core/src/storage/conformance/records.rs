@@ -93,7 +93,7 @@ pub fn audit_keys() -> AuditKeys {
     // Only an empty secret is none.
     #[expect(clippy::unwrap_used, reason = "the secret is not empty")]
     let key = AuditKey::new(b"a secret of the conformance suite", AuditKeeper::Application).unwrap();
-    AuditKeys::new(key, [])
+    AuditKeys::new(key)
 }
 
 /// An audit entry that says so.
