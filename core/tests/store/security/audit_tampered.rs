@@ -491,6 +491,57 @@ async fn aud_2_keys_follow_one_another() {
 }
 
 #[tokio::test]
+async fn aud_2_a_log_of_before_there_were_keys_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.db");
+    let um = builder(cheap::config(), &file).open().await.unwrap();
+    for number in 0..3 {
+        um.system().users().create(CreateUser::new(format!("user{number}@example.org"))).await.unwrap();
+    }
+    um.close().await.unwrap();
+    let mut thief = Thief::new(&file).await;
+    let columns =
+        "facts = NULL, origin = NULL, origin_salt = NULL, origin_commitment = NULL, key_id = NULL, mac = NULL";
+    thief.run(&format!("UPDATE main.audit_entries SET {columns}")).await;
+    thief.run("UPDATE main.audit_heads SET key_id = NULL, mac = NULL").await;
+    thief.run("DELETE FROM main.store_secrets WHERE name = 'audit'").await;
+    let rows =
+        "SELECT id, seq, at, action, actor, target_type, target_id, commitment FROM main.audit_entries ORDER BY seq";
+    let rows = sqlx::query(rows).fetch_all(&mut thief.connection).await.unwrap();
+    let mut previous = "0".repeat(64);
+    for row in &rows {
+        let (seq, at) = (row.get::<i64, _>("seq"), row.get::<i64, _>("at").to_string());
+        let text = |column: &str| row.get::<Option<String>, _>(column).unwrap_or_default();
+        let texts =
+            [text("id"), at, text("action"), text("actor"), text("target_type"), text("target_id"), text("commitment")];
+        let mut hash = Sha256::new();
+        for part in ["rolekeep-audit-1".to_owned(), previous.clone(), "0".into(), seq.to_string()].iter().chain(&texts)
+        {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let next: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let set = format!("UPDATE main.audit_entries SET previous = '{previous}', hash = '{next}' WHERE seq = {seq}");
+        thief.run(&set).await;
+        previous = next;
+    }
+    thief.run(&format!("UPDATE main.audit_heads SET hash = '{previous}'")).await;
+
+    let um = builder(cheap::config(), &file).open().await.unwrap();
+    let report = verified(&um).await;
+    assert!(report.is_whole && report.verified == rows.len() as i64, "{report:?}");
+    um.system().users().create(CreateUser::new("new@example.org")).await.unwrap();
+    let report = verified(&um).await;
+    assert!(report.is_whole && report.verified > rows.len() as i64, "{report:?}");
+    um.close().await.unwrap();
+    // A key of the application goes on behind it, too.
+    let um = builder(key("k"), &file).open().await.unwrap();
+    um.system().users().create(CreateUser::new("newer@example.org")).await.unwrap();
+    let since = VerifyAudit::new().sealed_from(report.verified + 1);
+    assert!(um.system().audit().verify(since).await.unwrap().is_whole);
+}
+
+#[tokio::test]
 async fn aud_2_what_is_personal_stands_apart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store.db");
