@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use super::{
     costs::{Counted, Tally},
     matching::difference,
+    planted::Watched,
     scenario::{Scenario, Step, Store},
     typed,
 };
@@ -45,17 +46,26 @@ pub enum Outcome {
 
 /// Plays a scenario to its end or first failure.
 pub async fn play(scenario: &Scenario, backend: Backend) -> Outcome {
+    play_watched(scenario, backend, None).await
+}
+
+/// The same, and tells of all that is said.
+pub async fn play_watched(scenario: &Scenario, backend: Backend, watched: Option<Watched>) -> Outcome {
     if matches!(backend, Backend::Memory) && scenario.steps.iter().any(|step| step.reopen.is_some()) {
         return Outcome::Skipped;
     }
     let mut player = match Player::new(&scenario.store, backend).await {
-        Ok(player) => player,
+        Ok(player) => Player { watched, ..player },
         Err(error) => return Outcome::Failed(format!("its store does not open: {error:?}")),
     };
     for (index, step) in scenario.steps.iter().enumerate() {
         if let Err(why) = player.step(step).await {
             return Outcome::Failed(format!("step {} ({}): {why}", index + 1, told(step)));
         }
+    }
+    if let Some(watched) = &player.watched {
+        watched.exchanged(&Json::Object(player.store.settings.clone()));
+        watched.log(&player.um).await;
     }
     match player.um.close().await {
         Ok(()) => Outcome::Passed,
@@ -72,6 +82,7 @@ struct Player {
     passkeys: Mutex<BTreeMap<String, SecurityKey>>,
     backend: Backend,
     is_counted: bool,
+    watched: Option<Watched>,
     /// The file's folder, gone with the player.
     folder: Option<TempDir>,
 }
@@ -97,6 +108,7 @@ impl Player {
             passkeys: Mutex::default(),
             backend,
             is_counted: true,
+            watched: None,
             folder,
         })
     }
@@ -126,6 +138,9 @@ impl Player {
             (Ok((answer, _)), Some(wanted)) => return Err(format!("expected the error {wanted}, got {answer}")),
             (Err(error), None) => return Err(format!("failed: {error:?}")),
             (Err(error), Some(wanted)) => {
+                if let Some(watched) = &self.watched {
+                    watched.failed(&told(step), &error);
+                }
                 return match difference(&unordered_lists(self.filled(wanted)), &serde_json::to_value(&error).unwrap()) {
                     Some(difference) => Err(format!("another error: {difference}; it is {error:?}")),
                     None => Ok(()),
@@ -151,14 +166,20 @@ impl Player {
             let caller = self.caller(step);
             return self.call(&caller, operation, step).await.map(|answer| (answer, None));
         }
-        if let Some(login) = &step.login {
-            let input: Login = decode::decode(self.filled(login)).expect("a login has an identifier and a password");
+        if let Some(login_input) = &step.login {
+            let input: Login =
+                decode::decode(self.filled(login_input)).expect("a login has an identifier and a password");
             let caller = self.um.anonymous(request.clone());
             let login = async { caller.sessions().login(input).await };
             let answer = match &self.backend {
                 Backend::Counted(tally) if self.is_counted => tally.count("sessions.login", login).await?,
                 _ => login.await?,
             };
+            if let Some(watched) = &self.watched {
+                watched.exchanged(&self.filled(login_input));
+                watched.exchanged(&serde_json::to_value(&answer).unwrap());
+                watched.printed("sessions.login", format!("{answer:?}"));
+            }
             let tokens = answer.done()?;
             let caller = self.um.authenticate(tokens.access_token.expose(), request).await?;
             return Ok((serde_json::to_value(tokens).unwrap(), Some(caller)));
@@ -182,6 +203,10 @@ impl Player {
         }
         if let Some(kind) = &step.mail {
             let notice = self.mails.take(kind, step.to.as_ref().expect("a mail goes `to` somebody")).await;
+            if let Some(watched) = &self.watched {
+                watched.exchanged(&json!(notice));
+                watched.printed("a notice", format!("{notice:?}"));
+            }
             return Ok((json!(notice), None));
         }
         if let Some(seconds) = step.wait {
@@ -210,13 +235,21 @@ impl Player {
 
     async fn call_once(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
         let with = step.with.as_ref().map_or_else(|| json!({}), |with| self.filled(with));
+        if let Some(watched) = &self.watched {
+            watched.exchanged(&with);
+        }
         if step.raw || step.text.is_some() {
             let input = step.text.clone().unwrap_or_else(|| with.to_string());
             let answer = ffi::call(caller, operation, &input).await?;
             return Ok(serde_json::from_str(&answer).expect("`ffi` answers JSON"));
         }
         let answer = typed::call(caller, operation, with).await;
-        answer.unwrap_or_else(|| panic!("there is no method {operation}; mark it as `raw`"))
+        let answer = answer.unwrap_or_else(|| panic!("there is no method {operation}; mark it as `raw`"))?;
+        if let Some(watched) = &self.watched {
+            watched.exchanged(&answer.json);
+            watched.printed(operation, answer.printed);
+        }
+        Ok(answer.json)
     }
 
     /// The questions to a caller.

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 macro_rules! typed {
     ($($area:ident { $($method:ident($($input:ident)?)),* $(,)? })*) => {
         /// Runs an operation; none where there is no method of this name.
-        pub async fn call(caller: &Caller, operation: &str, with: Json) -> Option<Result<Json, Error>> {
+        pub async fn call(caller: &Caller, operation: &str, with: Json) -> Option<Result<Answer, Error>> {
             Some(match operation {
                 $($(concat!(stringify!($area), ".", stringify!($method)) => {
                     typed!(@run caller, operation, with, $area, $method, $($input)?)
@@ -22,11 +22,11 @@ macro_rules! typed {
         let input: rolekeep::$area::$input = decode::decode($with)
             .unwrap_or_else(|problems| panic!("{}: types refuse this, mark it as `raw`: {problems:?}", $operation));
         // Boxed, so that the future is as small as one operation.
-        Box::pin($caller.$area().$method(input)).await.map(json)
+        Box::pin($caller.$area().$method(input)).await.map(Answer::of)
     }};
     (@run $caller:ident, $operation:ident, $with:ident, $area:ident, $method:ident,) => {{
         assert_eq!($with, serde_json::json!({}), "{} takes nothing; mark it as `raw`", $operation);
-        Box::pin($caller.$area().$method()).await.map(json)
+        Box::pin($caller.$area().$method()).await.map(Answer::of)
     }};
 }
 
@@ -84,8 +84,16 @@ typed! {
     setup { seed(Seed) }
 }
 
-fn json(answer: impl serde::Serialize) -> Json {
-    serde_json::to_value(answer).unwrap()
+/// What a method answered: as JSON, and as a host may print it.
+pub struct Answer {
+    pub json: Json,
+    pub printed: String,
+}
+
+impl Answer {
+    fn of<T: serde::Serialize + std::fmt::Debug>(answer: T) -> Self {
+        Self { json: serde_json::to_value(&answer).unwrap(), printed: format!("{answer:?}") }
+    }
 }
 
 #[test]

@@ -1,0 +1,202 @@
+//! No secret of any scenario shows up where it could be read: in errors, in what answers and notices print, in spans and events of
+//! `tracing`, in the audit log (SEC-13).
+
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Debug, Write},
+    sync::{Arc, Mutex},
+};
+
+use rolekeep::{Error, UserManagement, audit::ListAudit};
+use serde_json::Value as Json;
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+
+use super::{
+    player::{Backend, Outcome, play_watched},
+    scenario,
+};
+
+/// Fields of inputs and answers that hold nothing but secrets, whatever they are fields of.
+const SECRETS: &[&str] = &[
+    "password",
+    "new_password",
+    "current_password",
+    "password_hash",
+    "access_token",
+    "refresh_token",
+    "reset_token",
+    "device_token",
+    "recovery_codes",
+    "codes",
+    "secret",
+    "uri",
+    "challenge",
+    "token",
+    "signing_key",
+    "password_pepper",
+    "audit_key",
+];
+/// Shorter ones are words that stand elsewhere as well.
+const SHORTEST: usize = 12;
+
+/// What a scenario's secrets are, and what was told while it was played.
+#[derive(Clone, Default)]
+pub struct Watched(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    secrets: BTreeSet<String>,
+    /// What stands beside them, as it is no secret: a password that is somebody's name is one all the same.
+    open: BTreeSet<String>,
+    told: Vec<(String, String)>,
+}
+
+impl Watched {
+    /// An input, or an answer as JSON: of these a secret may be a part.
+    pub fn exchanged(&self, json: &Json) {
+        self.known().collect(json, false);
+    }
+
+    /// What anybody may print of it.
+    pub fn printed(&self, what: &str, printed: String) {
+        self.known().told.push((what.to_owned(), printed));
+    }
+
+    /// An error, in every form that it has.
+    pub fn failed(&self, operation: &str, error: &Error) {
+        self.printed(operation, format!("{error} {error:?} {}", serde_json::to_string(error).unwrap()));
+    }
+
+    /// The audit log at the end of a scenario.
+    pub async fn log(&self, um: &UserManagement) {
+        let system = um.system();
+        let mut asked = ListAudit::new().limit(100_u32);
+        while let Ok(page) = system.audit().list(asked).await {
+            self.printed("the audit log", format!("{} {page:?}", serde_json::to_string(&page).unwrap()));
+            let Some(next) = page.next_cursor else { break };
+            asked = ListAudit::new().limit(100_u32).cursor(next);
+        }
+    }
+
+    /// The first secret that was told, and where.
+    fn leak(&self) -> Option<String> {
+        let known = self.known();
+        assert!(!known.told.is_empty(), "nothing was told");
+        known.secrets.difference(&known.open).find_map(|secret| {
+            let (what, text) = known.told.iter().find(|(_, text)| text.contains(secret))?;
+            let at = text.find(secret).unwrap_or_default();
+            let around: String = text.chars().skip(text[..at].chars().count().saturating_sub(80)).take(240).collect();
+            Some(format!("{what} tells {secret:?}: …{around}…"))
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.known().secrets.len()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn collect(&mut self, json: &Json, is_secret: bool) {
+        match json {
+            Json::String(text) if text.len() < SHORTEST => {}
+            Json::String(text) => {
+                // Tokens are told by their beginning, wherever they stand.
+                let is_jwt = text.starts_with("eyJ") && text.contains('.');
+                // Shorter is what a key starts with, by which people tell keys apart.
+                let is_token = is_jwt || text.len() >= 40 && text.starts_with("rk") && text[2..].find('_') == Some(1);
+                match is_secret || is_token {
+                    true => self.secrets.insert(text.clone()),
+                    false => self.open.insert(text.clone()),
+                };
+            }
+            Json::Array(items) => items.iter().for_each(|item| self.collect(item, is_secret)),
+            Json::Object(fields) => {
+                fields.iter().for_each(|(name, value)| self.collect(value, SECRETS.contains(&name.as_str())));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whatever goes through `tracing`.
+#[derive(Clone, Default)]
+struct Traced(Arc<Mutex<String>>);
+
+impl Traced {
+    fn write(&self, metadata: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) {
+        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = write!(all, "{} {}", metadata.target(), metadata.name());
+        record(&mut Printed(&mut all));
+        all.push('\n');
+    }
+}
+
+struct Printed<'a>(&'a mut String);
+
+impl Visit for Printed<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, " {field}={value:?}");
+    }
+}
+
+impl Subscriber for Traced {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.write(span.metadata(), |visit| span.record(visit));
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        values.record(&mut Printed(&mut all));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.write(event.metadata(), |visit| event.record(visit));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watched(…)")
+    }
+}
+
+#[test]
+fn sec_13_no_output_holds_a_secret() {
+    // One thread, whose spans are all of this scenario.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut secrets, mut leaks) = (0, Vec::new());
+    for scenario in scenario::all() {
+        let (watched, traced) = (Watched::default(), Traced::default());
+        let outcome = tracing::subscriber::with_default(traced.clone(), || {
+            runtime.block_on(play_watched(&scenario, Backend::Memory, Some(watched.clone())))
+        });
+        if !matches!(outcome, Outcome::Passed) {
+            continue;
+        }
+        let traced = std::mem::take(&mut *traced.0.lock().unwrap());
+        watched.printed("tracing", traced);
+        secrets += watched.count();
+        leaks.extend(watched.leak().map(|leak| format!("{}: {leak}", scenario.name)));
+    }
+    assert!(secrets > 1_000, "{secrets} secrets");
+    assert!(leaks.is_empty(), "\n{}", leaks.join("\n"));
+}
