@@ -22,8 +22,10 @@ def log():
         for number in range(6):
             user = users.create(f"user{number}@example.org", full_name="Ada é \U0001f600", roles=["editor"])
             users.suspend(user.id, reason='lost its "badge"\n')
-        um.anonymous(ip="192.0.2.1", user_agent="App/1").passwords.forgot("user1@example.org")
-        lines = [entry.line for entry in um.system.audit.export(limit=7)]
+        stranger = um.anonymous(ip="192.0.2.1", user_agent="App/1")
+        with pytest.raises(rolekeep.errors.Unauthorized):
+            stranger.sessions.login("user1@example.org", password="a wrong battery staple")
+        lines = [entry.line for entry in um.system.audit.export_all(limit=7)]
         assert len(lines) == um.system.audit.list().total
         return lines, um.system.audit.head().head
 
