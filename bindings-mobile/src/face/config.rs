@@ -190,7 +190,7 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_lanes: Option<i64>,
-    /// How many passwords are hashed at a time. Default: 2.
+    /// How many passwords are hashed at a time, at most 256. Default: 2.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_parallel: Option<i64>,

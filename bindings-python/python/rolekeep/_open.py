@@ -164,7 +164,7 @@ def open(
             3, 9216 with 4, 7168 with 5.
         hashing_iterations: The passes of Argon2id over its memory, at most 100. Default: 2.
         hashing_lanes: The lanes of Argon2id, at most 16. Default: 1.
-        hashing_parallel: How many passwords are hashed at a time. Default: 2.
+        hashing_parallel: How many passwords are hashed at a time, at most 256. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
         hashing_max_millis: How long a sign-in may work, in milliseconds: it does the work of each
@@ -474,7 +474,7 @@ def open_async(
             3, 9216 with 4, 7168 with 5.
         hashing_iterations: The passes of Argon2id over its memory, at most 100. Default: 2.
         hashing_lanes: The lanes of Argon2id, at most 16. Default: 1.
-        hashing_parallel: How many passwords are hashed at a time. Default: 2.
+        hashing_parallel: How many passwords are hashed at a time, at most 256. Default: 2.
         hashing_queue: How many passwords may wait to be hashed; further ones are answered
             `RATE_LIMIT_EXCEEDED`. Default: 1000.
         hashing_max_millis: How long a sign-in may work, in milliseconds: it does the work of each

@@ -253,7 +253,7 @@ pub struct Config {
     /// The lanes of Argon2id, at most 16. Default: 1.
     #[input(default = 1)]
     pub hashing_lanes: u32,
-    /// How many passwords are hashed at a time. Default: 2.
+    /// How many passwords are hashed at a time, at most 256. Default: 2.
     #[input(default = 2)]
     pub hashing_parallel: u32,
     /// How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.
@@ -401,7 +401,7 @@ impl Config {
         let is_known = within("hashing_memory_kib", self.hashing_memory_kib.into(), 1, MAX_HASHING_KIB)
             & within("hashing_iterations", self.hashing_iterations.into(), 1, 100)
             & within("hashing_lanes", self.hashing_lanes.into(), 1, 16);
-        within("hashing_parallel", self.hashing_parallel.into(), 1, u32::MAX.into());
+        within("hashing_parallel", self.hashing_parallel.into(), 1, 256);
         if is_known {
             checks.field("hashing_memory_kib", self.hashing_cost().check());
         }

@@ -13491,7 +13491,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let hashingLanes: Int64?
     /**
-     * How many passwords are hashed at a time. Default: 2.
+     * How many passwords are hashed at a time, at most 256. Default: 2.
      */
     public let hashingParallel: Int64?
     /**
@@ -13759,7 +13759,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * The lanes of Argon2id, at most 16. Default: 1.
          */hashingLanes: Int64? = nil, 
         /**
-         * How many passwords are hashed at a time. Default: 2.
+         * How many passwords are hashed at a time, at most 256. Default: 2.
          */hashingParallel: Int64? = nil, 
         /**
          * How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000.

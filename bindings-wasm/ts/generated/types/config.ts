@@ -141,7 +141,7 @@ export interface Config {
   readonly hashingIterations?: number | null | undefined;
   /** The lanes of Argon2id, at most 16. Default: 1. */
   readonly hashingLanes?: number | null | undefined;
-  /** How many passwords are hashed at a time. Default: 2. */
+  /** How many passwords are hashed at a time, at most 256. Default: 2. */
   readonly hashingParallel?: number | null | undefined;
   /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
   readonly hashingQueue?: number | null | undefined;

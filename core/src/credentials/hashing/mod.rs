@@ -215,6 +215,9 @@ pub fn is_one_too_many(known: &[String], cost: &str) -> bool {
     form(cost).is_some() && known.iter().filter(|one| form(one) == form(cost)).count() >= MOST_COSTS
 }
 
+/// How many blocks of a KiB: some ten microseconds.
+const WIPED_AT_ONCE: usize = 256;
+
 /// Memory that hashing works in, kept for the next time: an allocator that gets megabytes back may keep them, too,
 /// and take others next time.
 ///
@@ -229,9 +232,21 @@ pub struct Memory {
 impl Memory {
     /// Overwrites what is left of passwords; where there is nothing, does nothing.
     pub fn wipe(&mut self) {
-        if std::mem::take(&mut self.is_used) {
-            overwrite(&mut self.blocks);
+        self.wipe_unless(|| None::<()>);
+    }
+
+    /// The same in parts, before each of which it asks whether the memory is wanted again, and then leaves the rest to who wants it.
+    pub fn wipe_unless<W>(&mut self, mut wanted: impl FnMut() -> Option<W>) -> Option<W> {
+        if self.is_used {
+            for part in self.blocks.chunks_mut(WIPED_AT_ONCE) {
+                if let Some(wanted) = wanted() {
+                    return Some(wanted);
+                }
+                overwrite(part);
+            }
+            self.is_used = false;
         }
+        None
     }
 
     /// Whether nothing is left of a password.

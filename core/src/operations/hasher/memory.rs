@@ -6,14 +6,9 @@ use async_lock::{Mutex, MutexGuard};
 
 use crate::credentials::hashing::Memory;
 
-/// No more are kept: who hashes more passwords at a time than that allocates anew.
-const MOST: usize = 256;
-
 /// As many as hash at a time.
 pub(super) struct Slots {
     slots: Vec<Mutex<Memory>>,
-    /// There is none for each who hashes.
-    are_few: bool,
     /// The process they are of.
     process: u32,
 }
@@ -28,8 +23,7 @@ pub(super) enum Taken<'s> {
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
-        let slots = (0..count.min(MOST)).map(|_| Mutex::default()).collect();
-        Self { slots, are_few: count > MOST, process: process() }
+        Self { slots: (0..count).map(|_| Mutex::default()).collect(), process: process() }
     }
 
     /// A slot that nobody has. What somebody wipes is waited for, however long a busy machine lets it: memory beside the slots might stay
@@ -40,7 +34,7 @@ impl Slots {
                 return Taken::Slot(slot);
             }
             // On the other side of a fork nobody gives back what was taken before it.
-            if self.are_few || self.process != process() {
+            if self.process != process() {
                 return Taken::More(Memory::default());
             }
             pause();

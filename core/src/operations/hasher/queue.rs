@@ -1,7 +1,8 @@
 //! Who is hashed next, and by whom.
 //!
 //! A worker hashes one password after the other in the same memory, so that under load nothing waits for a thread to wake up and
-//! nothing has to be wiped: the next hash overwrites what the one before left. With nobody next, it wipes and ends.
+//! nothing has to be wiped: the next hash overwrites what the one before left. With nobody next, it wipes, and hashes whoever comes
+//! meanwhile, in the memory that its processor has at hand.
 
 use std::{
     collections::VecDeque,
@@ -189,7 +190,7 @@ impl Worker {
         let queue = self.queue.clone();
         let mut memory = queue.memory.take();
         let mut next = self.next();
-        while let Some(Waiting { place, mut job, .. }) = next {
+        while let Some(Waiting { place, mut job, .. }) = next.or_else(|| memory.wipe_unless(|| self.again())) {
             #[cfg(feature = "testing")]
             queue.hashed.fetch_add(1, Ordering::SeqCst);
             // The work goes on when its caller leaves: else callers that come and go would have any number hashed at a time.
@@ -204,8 +205,6 @@ impl Worker {
                 job.answer();
             }
         }
-        // After the answer, which would wait for it.
-        memory.wipe();
     }
 
     /// Who is next. With nobody, there is a worker less.
@@ -217,6 +216,18 @@ impl Worker {
             lines.workers -= 1;
         }
         next
+    }
+
+    /// Who has come since there was nobody. The worker who was asked for meanwhile finds nobody, then; as each hashes in a slot of
+    /// its own, no more do than may.
+    fn again(&mut self) -> Option<Waiting> {
+        // Whoever was answered may have woken up on this processor.
+        std::thread::yield_now();
+        let mut lines = self.queue.lines();
+        let next = lines.next.pop_front()?;
+        lines.workers += 1;
+        self.has_ended = false;
+        Some(next)
     }
 }
 

@@ -135,6 +135,7 @@ async fn sec_14_settings_that_cannot_work_are_refused_at_open() {
         json!({"refresh_grace_seconds": i64::MAX}),
         json!({"password_min_length": 4_000_000_000_u32}),
         json!({"hashing_parallel": 0}),
+        json!({"hashing_parallel": 257}),
         json!({"signing_key": "short"}),
     ] {
         let opened = UserManagement::open(Config::from_json(&settings.to_string()).unwrap()).await;

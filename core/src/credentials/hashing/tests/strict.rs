@@ -154,8 +154,15 @@ fn aut_3_no_password_is_equal_with_a_nul_behind() {
 #[test]
 fn sec_13_memory_is_zeroed() {
     let mut memory = Memory::default();
-    cheap().hash(&"fifteen letters".into(), [7; 16], &mut memory).unwrap();
+    let cost = HashingCost { memory_kib: 1024, iterations: 1, parallelism: 1 };
+    Hashing::new(cost, None, &[]).unwrap().hash(&"fifteen letters".into(), [7; 16], &mut memory).unwrap();
     assert!(!memory.is_wiped(), "there is nothing to wipe");
+    let mut parts = 0;
+    let wanted = memory.wipe_unless(|| {
+        parts += 1;
+        (parts == 2).then_some("wanted")
+    });
+    assert!(wanted == Some("wanted") && !memory.is_wiped(), "it is left to who wants it");
     memory.wipe();
     assert!(memory.is_wiped(), "words of state are left");
 }

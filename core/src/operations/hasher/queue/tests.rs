@@ -24,12 +24,14 @@ enum Event {
 use Event::{Answered, Began, Dropped, Joined, Left};
 
 type Inside = Box<dyn FnOnce() + Send>;
+const NOTHING: [Option<Inside>; 2] = [None, None];
 
 /// A job that says what becomes of it.
 struct Told {
     at: usize,
     world: Arc<World>,
-    inside: Option<Inside>,
+    /// What happens while it is hashed, and as it is answered.
+    inside: [Option<Inside>; 2],
 }
 
 impl Job for Told {
@@ -38,19 +40,33 @@ impl Job for Told {
         let cost = HashingCost { memory_kib: 8, iterations: 1, parallelism: 1 };
         Hashing::new(cost, None, &[]).unwrap().hash(&"a password".into(), [7; 16], memory).unwrap();
         assert!(!memory.is_wiped());
-        if let Some(inside) = self.inside.take() {
+        let busy = Busy(self.world.clone());
+        assert!(busy.0.busy.fetch_add(1, Ordering::SeqCst) < busy.0.queue().parallel, "too many are busy");
+        if let Some(inside) = self.inside[0].take() {
             inside();
         }
     }
 
-    fn answer(self: Box<Self>) {
+    fn answer(mut self: Box<Self>) {
         self.world.tell(Answered(self.at));
+        if let Some(inside) = self.inside[1].take() {
+            inside();
+        }
     }
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
         self.world.tell(Dropped(self.at));
+    }
+}
+
+/// One who hashes, until it is done or fails.
+struct Busy(Arc<World>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -69,7 +85,7 @@ impl World {
         self.events.lock().unwrap().push(event);
     }
 
-    fn join(self: &Arc<Self>, at: usize, is_first: bool, inside: Option<Inside>) {
+    fn join(self: &Arc<Self>, at: usize, is_first: bool, inside: [Option<Inside>; 2]) {
         self.tell(Joined(at, is_first));
         let queue = self.queue();
         let job = Told { at, world: self.clone(), inside };
@@ -97,10 +113,7 @@ impl World {
         let at = at % workers.len();
         let worker = workers.remove(at);
         drop(workers);
-        let busy = self.busy.fetch_add(1, Ordering::SeqCst);
-        assert!(busy < self.queue().parallel, "{busy} are busy already");
         worker.run();
-        self.busy.fetch_sub(1, Ordering::SeqCst);
         true
     }
 
@@ -122,7 +135,7 @@ impl World {
 #[test]
 fn sec_13_memory_is_wiped_when_nobody_is_next() {
     let world = World::new(1);
-    (0..3).for_each(|at| world.join(at, at == 2, None));
+    (0..3).for_each(|at| world.join(at, at == 2, NOTHING));
     assert!(world.work(0));
     assert!(!world.work(0), "one worker hashes all of them");
     assert_eq!(world.queue().memory.held(), 1);
@@ -130,9 +143,23 @@ fn sec_13_memory_is_wiped_when_nobody_is_next() {
 }
 
 #[test]
+fn sec_13_who_comes_while_memory_is_wiped_is_hashed_in_it() {
+    for parallel in [1, 2] {
+        let world = World::new(parallel);
+        let of = world.clone();
+        world.join(0, false, [None, Some(Box::new(move || of.join(1, false, NOTHING)))]);
+        assert!(world.work(0));
+        assert_eq!(world.begun(), [0, 1], "by the same worker");
+        assert!(world.work(0), "one that was asked for finds nobody");
+        assert_eq!((world.begun().len(), world.queue().memory.held()), (2, 1));
+        world.assert_empty();
+    }
+}
+
+#[test]
 fn sec_15_who_comes_first_waits_for_few_strangers() {
     let world = World::new(1);
-    (0..4).for_each(|at| world.join(at, at == 3, None));
+    (0..4).for_each(|at| world.join(at, at == 3, NOTHING));
     world.work(0);
     assert_eq!(world.begun(), [0, 3, 1, 2]);
 }
@@ -140,7 +167,7 @@ fn sec_15_who_comes_first_waits_for_few_strangers() {
 #[test]
 fn sec_15_who_leaves_is_not_hashed_and_makes_room_for_the_next() {
     let world = World::new(1);
-    (0..4).for_each(|at| world.join(at, at == 3, None));
+    (0..4).for_each(|at| world.join(at, at == 3, NOTHING));
     world.leave(0);
     world.leave(2);
     world.work(0);
@@ -151,11 +178,11 @@ fn sec_15_who_leaves_is_not_hashed_and_makes_room_for_the_next() {
 #[test]
 fn sec_15_a_worker_that_never_ran_leaves_nobody_waiting() {
     let world = World::new(2);
-    (0..5).for_each(|at| world.join(at, false, None));
+    (0..5).for_each(|at| world.join(at, false, NOTHING));
     world.workers.lock().unwrap().pop();
     assert!(world.work(0), "the other one does all");
     assert_eq!(world.begun(), [0, 1, 2, 3, 4]);
-    (5..8).for_each(|at| world.join(at, false, None));
+    (5..8).for_each(|at| world.join(at, false, NOTHING));
     world.workers.lock().unwrap().clear();
     assert_eq!(world.begun().len(), 5);
     world.assert_empty();
@@ -166,8 +193,8 @@ fn sec_15_a_worker_that_never_ran_leaves_nobody_waiting() {
 #[test]
 fn sec_15_one_that_panics_fails_alone() {
     let world = World::new(1);
-    world.join(0, false, Some(Box::new(|| std::panic::resume_unwind(Box::new("of a test")))));
-    world.join(1, false, None);
+    world.join(0, false, [Some(Box::new(|| std::panic::resume_unwind(Box::new("of a test")))), None]);
+    world.join(1, false, NOTHING);
     world.work(0);
     let events = world.events.lock().unwrap().clone();
     assert_eq!(events.last(), Some(&Dropped(1)));
@@ -182,10 +209,12 @@ fn step(world: &Arc<World>, random: &Arc<Mutex<Rng>>, next: &Arc<AtomicUsize>, d
     match draw(8) {
         0..4 => {
             let at = next.fetch_add(1, Ordering::SeqCst);
-            let (of, random_of, next_of) = (world.clone(), random.clone(), next.clone());
-            let steps = draw(3);
-            let inside = move || (0..steps).for_each(|_| step(&of, &random_of, &next_of, depth + 1));
-            world.join(at, draw(3) == 0, Some(Box::new(inside)));
+            let inside = [3, 2].map(|most| -> Option<Inside> {
+                let (of, random_of, next_of) = (world.clone(), random.clone(), next.clone());
+                let steps = draw(most);
+                Some(Box::new(move || (0..steps).for_each(|_| step(&of, &random_of, &next_of, depth + 1))))
+            });
+            world.join(at, draw(3) == 0, inside);
         }
         4 | 5 if at > 0 => world.leave(draw(at)),
         _ if depth == 0 => drop(world.work(draw(8))),

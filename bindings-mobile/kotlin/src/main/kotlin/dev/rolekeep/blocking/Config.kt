@@ -226,7 +226,7 @@ class ConfigBuilder() {
     /** The lanes of Argon2id, at most 16. Default: 1. */
     fun hashingLanes(value: Long?) = apply { hashingLanes = value }
 
-    /** How many passwords are hashed at a time. Default: 2. */
+    /** How many passwords are hashed at a time, at most 256. Default: 2. */
     fun hashingParallel(value: Long?) = apply { hashingParallel = value }
 
     /** How many passwords may wait to be hashed; further ones are answered `RATE_LIMIT_EXCEEDED`. Default: 1000. */
