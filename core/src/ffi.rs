@@ -36,7 +36,10 @@ pub use rules_config::RulesConfig;
 /// What a host that forks calls: `before_fork`, then [`forks::is_ready`] until it is, and one of the others afterwards.
 #[cfg(feature = "sqlite")]
 pub mod forks {
-    pub use crate::storage::sqlite::gate::{after_fork_in_child, after_fork_in_parent, before_fork, is_ready};
+    pub use crate::{
+        forks::{after_fork_in_parent, before_fork},
+        storage::sqlite::gate::{after_fork_in_child, is_ready},
+    };
 }
 
 macro_rules! dispatch {

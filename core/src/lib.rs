@@ -66,6 +66,7 @@ mod credentials;
 mod engine;
 pub mod environment;
 mod fetch;
+mod forks;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod manager;

@@ -5,7 +5,62 @@
 use serde::{Deserialize, Serialize};
 
 use crate::types::hidden;
-use crate::{CalendarDate, Timestamp, Uuid};
+use crate::{CalendarDate, JsonText, Timestamp, Uuid};
+
+/// An entry of the audit log.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct AuditEntry {
+    /// The entry's id.
+    pub id: Uuid,
+    /// The chain it belongs to.
+    pub lane: i64,
+    /// Its place in the chain, from 1.
+    pub seq: i64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What was done: an operation's name, or an event such as `sessions.login_failed`.
+    pub action: String,
+    /// Who did it: a user's id, `system`, `anonymous`.
+    pub actor: String,
+    /// The user as whom the actor acted (`sessions.impersonate`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Uuid>,
+    /// The session that the actor came by; null where it had none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Uuid>,
+    /// The type of the target: `user`, `drone`, …
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<String>,
+    /// The target's id.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_id: Option<String>,
+    /// The changed fields before.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<JsonText>,
+    /// The changed fields after.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<JsonText>,
+    /// Why it failed, or other details.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The IP address of the request.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// The user agent of the request.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// The entry's hash; the next entry contains it.
+    pub hash: String,
+}
 
 /// A drone's model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]

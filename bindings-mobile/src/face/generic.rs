@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::api_keys::ApiKey;
-use super::audit::{AuditEntry, AuditLine};
-use super::common::{RoleAssignment, User};
+use super::audit::AuditLine;
+use super::common::{AuditEntry, RoleAssignment, User};
 use super::drones::Drone;
 use super::invitations::Invitation;
 use super::permissions::Permission;

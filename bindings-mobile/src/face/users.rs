@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{ExternalIdentity, RoleAssignment, User, UserBrief, UserStatus};
+use super::common::{AuditEntry, ExternalIdentity, RoleAssignment, User, UserBrief, UserStatus};
 use super::errors::{Code, Reason};
 use super::generic::{DatePatch, StringPatch, UserOverviewPage, UserPage};
 use crate::caller::Nothing;
 use crate::types::hidden;
-use crate::{CalendarDate, Caller, Result, Timestamp, Uuid};
+use crate::{CalendarDate, Caller, JsonText, Result, Timestamp, Uuid};
 
 /// Lets an inactive user sign in again.
 ///
@@ -261,6 +261,17 @@ pub struct DroppedAssets {
     pub assets: Vec<AssetBrief>,
     /// How many more there are, which the caller may not see.
     pub hidden_count: i64,
+}
+
+/// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+///
+/// Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ExportUser {
+    /// The user's id; the caller's own if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
 }
 
 /// Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
@@ -745,6 +756,24 @@ pub struct UpdateUser {
     pub region: Option<StringPatch>,
 }
 
+/// All that is held about a user.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct UserExport {
+    /// The user's id.
+    pub id: Uuid,
+    /// When it was exported.
+    pub at: Timestamp,
+    /// The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
+    /// columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+    pub records: JsonText,
+    /// What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
+    /// only that; of who did something to the user neither the IP address nor the user agent.
+    #[uniffi(default)]
+    pub audit: Vec<AuditEntry>,
+    /// Whether there are older entries.
+    pub has_older_entries: bool,
+}
+
 /// An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
 /// issuers, `users.get` says.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -1054,6 +1083,14 @@ impl Users {
     /// `CONFLICT` for a user who is not deleted.
     pub async fn purge(&self, input: PurgeUser) -> Result<()> {
         self.caller.run("users.purge", &input).await
+    }
+
+    /// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+    ///
+    /// Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+    #[uniffi::method(default(input))]
+    pub async fn export(&self, input: ExportUser) -> Result<UserExport> {
+        self.caller.run("users.export", &input).await
     }
 
     /// Changes the status of many users, in one commit.

@@ -59,6 +59,7 @@ import type {
   Explanation,
   ExportAudit,
   ExportPolicy,
+  ExportUser,
   FactorList,
   FactorSetup,
   FindUser,
@@ -168,6 +169,7 @@ import type {
   UpdateRole,
   UpdateUser,
   User,
+  UserExport,
   UserOverview,
   UserPreferences,
   UserStatistics,
@@ -396,6 +398,14 @@ export class Users {
    */
   purge(input: PurgeUser): Promise<void> {
     return this.#run("users.purge", input, "PurgeUser", "");
+  }
+  /**
+   * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+   *
+   * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+   */
+  export(input: ExportUser = {}): Promise<UserExport> {
+    return this.#run("users.export", input, "ExportUser", "UserExport");
   }
   /**
    * Changes the status of many users, in one commit.

@@ -15,7 +15,7 @@ use crate::{
     model::{
         api_key::ApiKey,
         error::{Error, Reason},
-        id::{ChangeSetId, UserId},
+        id::{ChangeSetId, SessionId, UserId},
     },
     operations::{actor::RequestContext, api_keys::KeyRefusal, limits::network, plan::Plan, target::TargetRow},
     storage::ChangeSet,
@@ -33,8 +33,20 @@ const TOLD_APART: usize = 10_000;
 
 /// What was to be done something to: its type and id.
 type Target = Option<(&'static str, String)>;
-/// Who asked, and as whom, where that is another user.
-type Asked = (String, Option<UserId>);
+/// Who asked.
+struct Asker {
+    actor: String,
+    /// As whom, where that is another user.
+    on_behalf_of: Option<UserId>,
+    session: Option<SessionId>,
+}
+
+impl Asker {
+    /// Who came by no session.
+    const fn of(actor: String) -> Self {
+        Self { actor, on_behalf_of: None, session: None }
+    }
+}
 
 /// A refusal that is being found out.
 #[derive(Default)]
@@ -237,7 +249,7 @@ impl Engine {
 
     /// Has an entry written of a refusal, or counts it.
     fn tell_of_refused(self: &Arc<Self>, who: &Who, operation: &'static str, target: Target, error: &Error) {
-        let (crowd, asker) = match &who.kind {
+        let (crowd, actor) = match &who.kind {
             WhoKind::System => (Crowd::Users, "system".to_owned()),
             WhoKind::Anonymous => (Crowd::Strangers, "anonymous".to_owned()),
             WhoKind::User { id, .. } => (Crowd::Users, who.kind.asker().unwrap_or(*id).to_string()),
@@ -245,11 +257,12 @@ impl Engine {
         // Strangers are told apart by where they come from.
         let told_apart = match (crowd, who.request.origin.address) {
             (Crowd::Strangers, Some(address)) => network(address),
-            _ => asker.clone(),
+            _ => actor.clone(),
         };
         let Some(more) = self.denials.count(crowd, told_apart, operation, self.services.env.elapsed()) else { return };
         let detail = format!("{operation}: {}", error.reason());
-        self.write_denial((asker, who.kind.on_behalf_of()), (target, who.request.audited()), detail, &more);
+        let asker = Asker { actor, on_behalf_of: who.kind.on_behalf_of(), session: who.kind.session() };
+        self.write_denial(asker, (target, who.request.audited()), detail, &more);
     }
 
     /// Tells the audit log why somebody could not use an API key, as the answer does not: always, like failed sign-ins, and as seldom
@@ -259,18 +272,18 @@ impl Engine {
         let Some(more) = self.denials.count(Crowd::Users, told_apart, "api_keys", self.services.env.elapsed()) else {
             return;
         };
-        let (target, asker) = (("api_key", key.id.to_string()), (key.user_id.to_string(), None));
+        let (target, asker) = (("api_key", key.id.to_string()), Asker::of(key.user_id.to_string()));
         self.write_denial(asker, (Some(target), request.audited()), format!("API key: {why}"), &more);
     }
 
-    fn write_denial(self: &Arc<Self>, actor: Asked, about: (Target, AuditOrigin), mut detail: String, more: &More) {
+    fn write_denial(self: &Arc<Self>, asker: Asker, about: (Target, AuditOrigin), mut detail: String, more: &More) {
         if more.alike > 0 {
             detail += &format!("; {} more of these since the last entry", more.alike);
         }
         if more.others > 0 {
             detail += &format!("; {}", further(more.others));
         }
-        self.wait_for_denial(actor, about, detail, 1 + more.alike + more.others);
+        self.wait_for_denial(asker, about, detail, 1 + more.alike + more.others);
         let engine = self.clone();
         // The answer is on its way, whatever becomes of this.
         self.services.env.spawn(Box::pin(async move { engine.write_denials().await }));
@@ -283,7 +296,7 @@ impl Engine {
         if others == 0 {
             return;
         }
-        self.wait_for_denial(("system".to_owned(), None), (None, AuditOrigin::default()), further(others), others);
+        self.wait_for_denial(Asker::of("system".to_owned()), (None, AuditOrigin::default()), further(others), others);
         self.write_denials().await;
     }
 
@@ -305,7 +318,7 @@ impl Engine {
     /// Has an entry written with the next ones.
     fn wait_for_denial(
         &self,
-        (actor, on_behalf_of): Asked,
+        Asker { actor, on_behalf_of, session }: Asker,
         (target, from): (Target, AuditOrigin),
         detail: String,
         speaks_for: u64,
@@ -321,7 +334,7 @@ impl Engine {
                     action: ACTION.to_owned(),
                     actor,
                     on_behalf_of,
-                    session_id: None,
+                    session_id: session,
                     target_type,
                     target_id,
                     facts: AuditFacts::default(),

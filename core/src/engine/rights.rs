@@ -87,9 +87,18 @@ impl WhoKind {
         }
     }
 
+    /// The session that the user came by.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.by_session().map(|session| session.id)
+    }
+
     fn impersonator(&self) -> Option<&WhoImpersonator> {
+        self.by_session()?.impersonator.as_ref()
+    }
+
+    fn by_session(&self) -> Option<&WhoSession> {
         match self {
-            Self::User { by: By::Session(session), .. } => session.impersonator.as_ref(),
+            Self::User { by: By::Session(session), .. } => Some(session),
             Self::User { by: By::Host | By::Key(_) | By::Token(_), .. } | Self::System | Self::Anonymous => None,
         }
     }

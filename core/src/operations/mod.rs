@@ -230,6 +230,7 @@ macro_rules! operation_list {
                 fn delete(DeleteUser);
                 fn restore(RestoreUser) -> UserView;
                 fn purge(PurgeUser);
+                fn export(ExportUser) -> UserExport;
                 fn set_status_many(SetStatuses) -> BulkResult;
                 fn delete_many(DeleteUsers) -> BulkResult;
             }

@@ -156,6 +156,8 @@ object Permissions {
         const val CREATE = "user:create"
         /** Delete users */
         const val DELETE = "user:delete"
+        /** Export all that is held about a user */
+        const val EXPORT = "user:export"
         /** Act as another user for a time */
         const val IMPERSONATE = "user:impersonate"
         /** Invite users by mail */

@@ -156,6 +156,8 @@ pub mod permissions {
         pub const CREATE: &str = "user:create";
         /// Delete users
         pub const DELETE: &str = "user:delete";
+        /// Export all that is held about a user
+        pub const EXPORT: &str = "user:export";
         /// Act as another user for a time
         pub const IMPERSONATE: &str = "user:impersonate";
         /// Invite users by mail

@@ -8857,6 +8857,13 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func deleteMany(input: DeleteUsers) async throws  -> BulkResult
     
     /**
+     * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+     *
+     * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+     */
+    func export(input: ExportUser) async throws  -> UserExport
+    
+    /**
      * Finds a user by username or e-mail, whatever the case, or by whom it stands for at another issuer.
      *
      * Permission `user:read`, as with `get`. Errors: `VALIDATION_ERROR` unless one of the three is given.
@@ -9206,6 +9213,27 @@ open func deleteMany(input: DeleteUsers = DeleteUsers())async throws  -> BulkRes
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeBulkResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+     *
+     * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+     */
+open func export(input: ExportUser = ExportUser())async throws  -> UserExport  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_export(
+                        self.uniffiCloneHandle(),FfiConverterTypeExportUser_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeUserExport_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -17785,6 +17813,67 @@ func FfiConverterTypeExportPolicy_lift(_ buf: RustBuffer) throws -> ExportPolicy
 #endif
 func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
     return FfiConverterTypeExportPolicy.lower(value)
+}
+
+
+/**
+ * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+ *
+ * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+ */
+public struct ExportUser: Equatable, Hashable {
+    /**
+     * The user's id; the caller's own if not given.
+     */
+    public let id: Uuid?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id; the caller's own if not given.
+         */id: Uuid? = nil) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ExportUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeExportUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ExportUser {
+        return
+            try ExportUser(
+                id: FfiConverterOptionTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ExportUser, into buf: inout [UInt8]) {
+        FfiConverterOptionTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeExportUser_lift(_ buf: RustBuffer) throws -> ExportUser {
+    return try FfiConverterTypeExportUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeExportUser_lower(_ value: ExportUser) -> RustBuffer {
+    return FfiConverterTypeExportUser.lower(value)
 }
 
 
@@ -32877,6 +32966,109 @@ func FfiConverterTypeUserCheck_lower(_ value: UserCheck) -> RustBuffer {
 
 
 /**
+ * All that is held about a user.
+ */
+public struct UserExport: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let id: Uuid
+    /**
+     * When it was exported.
+     */
+    public let at: Timestamp
+    /**
+     * The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
+     * columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+     */
+    public let records: JsonText
+    /**
+     * What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
+     * only that; of who did something to the user neither the IP address nor the user agent.
+     */
+    public let audit: [AuditEntry]
+    /**
+     * Whether there are older entries.
+     */
+    public let hasOlderEntries: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */id: Uuid, 
+        /**
+         * When it was exported.
+         */at: Timestamp, 
+        /**
+         * The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
+         * columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+         */records: JsonText, 
+        /**
+         * What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
+         * only that; of who did something to the user neither the IP address nor the user agent.
+         */audit: [AuditEntry] = [], 
+        /**
+         * Whether there are older entries.
+         */hasOlderEntries: Bool) {
+        self.id = id
+        self.at = at
+        self.records = records
+        self.audit = audit
+        self.hasOlderEntries = hasOlderEntries
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UserExport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUserExport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UserExport {
+        return
+            try UserExport(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                at: FfiConverterTypeTimestamp.read(from: &buf), 
+                records: FfiConverterTypeJsonText.read(from: &buf), 
+                audit: FfiConverterSequenceTypeAuditEntry.read(from: &buf), 
+                hasOlderEntries: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UserExport, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterTypeTimestamp.write(value.at, into: &buf)
+        FfiConverterTypeJsonText.write(value.records, into: &buf)
+        FfiConverterSequenceTypeAuditEntry.write(value.audit, into: &buf)
+        FfiConverterBool.write(value.hasOlderEntries, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserExport_lift(_ buf: RustBuffer) throws -> UserExport {
+    return try FfiConverterTypeUserExport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUserExport_lower(_ value: UserExport) -> RustBuffer {
+    return FfiConverterTypeUserExport.lower(value)
+}
+
+
+/**
  * An account with what belongs to it, as far as the caller may see that. When its user last signed in, and whom it stands for at other
  * issuers, `users.get` says.
  */
@@ -43377,6 +43569,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 25958) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_export() != 61310) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_find() != 12215) {

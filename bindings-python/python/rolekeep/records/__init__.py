@@ -3,6 +3,7 @@
 
 from ._base import Page, Word
 from .common import (
+    AuditEntry,
     DroneModel,
     DroneStatus,
     Effect,
@@ -65,6 +66,7 @@ from .users import (
     RegionBrief,
     RegisteredUser,
     StatusAction,
+    UserExport,
     UserOverview,
     UserSort,
     UserStatistics,
@@ -170,7 +172,6 @@ from .drones import (
     DroppedUsers,
 )
 from .audit import (
-    AuditEntry,
     AuditHeads,
     AuditKeeper,
     AuditLine,
@@ -315,6 +316,7 @@ __all__ = [
     "TrustedIssuer",
     "User",
     "UserBrief",
+    "UserExport",
     "UserOverview",
     "UserPreferences",
     "UserSort",

@@ -4,49 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-from uuid import UUID
 
 from ._base import Word
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """An entry of the audit log."""
-
-    id: UUID
-    """The entry's id."""
-    lane: int
-    """The chain it belongs to."""
-    seq: int
-    """Its place in the chain, from 1."""
-    at: datetime
-    """When it happened."""
-    action: str
-    """What was done: an operation's name, or an event such as `sessions.login_failed`."""
-    actor: str
-    """Who did it: a user's id, `system`, `anonymous`."""
-    on_behalf_of: UUID | None = None
-    """The user as whom the actor acted (`sessions.impersonate`)."""
-    session_id: UUID | None = None
-    """The session that the actor came by; `None` where it had none."""
-    target_type: str | None = None
-    """The type of the target: `user`, `drone`, …"""
-    target_id: str | None = None
-    """The target's id."""
-    before: Any | None = None
-    """The changed fields before."""
-    after: Any | None = None
-    """The changed fields after."""
-    detail: str | None = None
-    """Why it failed, or other details."""
-    ip: str | None = None
-    """The IP address of the request."""
-    user_agent: str | None = None
-    """The user agent of the request."""
-    hash: str
-    """The entry's hash; the next entry contains it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

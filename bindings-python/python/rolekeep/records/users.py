@@ -6,10 +6,11 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from ._base import Word
-from .common import RoleAssignment, User, UserBrief, UserStatus
+from .common import AuditEntry, RoleAssignment, User, UserBrief, UserStatus
 from .errors import Code, Reason
 
 
@@ -134,6 +135,28 @@ class StatusAction(Word):
     """They are shut out."""
     LIFT = "lift"
     """A suspension or ban is lifted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserExport:
+    """All that is held about a user."""
+
+    id: UUID
+    """The user's id."""
+    at: datetime
+    """When it was exported."""
+    records: Any
+    """The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists
+    of objects whose fields are the columns. What is secret, such as the hash of a password, is left
+    out; a table without such rows, too.
+    """
+    audit: builtins.list[AuditEntry] = field(default_factory=builtins.list)
+    """What the audit log says of the user, and what the user did, newest first: up to 1,000 entries.
+    Of what the user did to others only that; of who did something to the user neither the IP
+    address nor the user agent.
+    """
+    has_older_entries: bool
+    """Whether there are older entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,13 +179,17 @@ impl Operation for ListAudit {
     async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<AuditView>> {
         let newest = |column: &'static str| Order { column: column.into(), direction: Direction::Descending };
         let order = vec![newest("lane"), newest("seq")];
-        let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
         let mut rows: Page<AuditEntry> = listing::page(plan, page, "audit:read", filter.clone(), order).await?;
-        // What stands behind the end of its chain was not written by this library.
-        rows.items.retain(|entry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq));
-        let views = rows.items.iter().cloned().map(AuditView::from).collect();
+        let views = shown(plan, std::mem::take(&mut rows.items)).await?;
         Ok(rows.with_items(views))
     }
+}
+
+/// Entries as they are shown. What stands behind the end of its chain was not written by this library, and is not.
+pub(super) async fn shown(plan: &Plan<'_>, entries: Vec<AuditEntry>) -> Result<Vec<AuditView>> {
+    let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
+    let is_written = |entry: &AuditEntry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq);
+    Ok(entries.into_iter().filter(is_written).map(AuditView::from).collect())
 }
 
 impl From<AuditEntry> for AuditView {

@@ -18,6 +18,7 @@ use super::{idle::Use, memory::Slots};
 use crate::{
     credentials::hashing::Memory,
     environment::MaybeSend,
+    forks::Busy,
     model::error::{Error, Reason, Result},
 };
 
@@ -55,6 +56,8 @@ struct Waiting {
 #[derive(Default)]
 struct Lines {
     workers: usize,
+    /// Of those who wipe each takes one who is next.
+    wiping: usize,
     /// The number of who came last.
     last: u64,
     /// Who is hashed next, in this order.
@@ -117,7 +120,8 @@ impl Queue {
         self.taken.load(Ordering::SeqCst) == 0
     }
 
-    /// Joins the line of a place. Where fewer workers are busy than may be, there is one more, who is to run.
+    /// Joins the line of a place. Where fewer workers are busy than may be, and none is about to be free, there is one more, who is to
+    /// run.
     pub(super) fn join(self: &Arc<Self>, place: Place, job: Box<dyn Job>) -> (Turn, Option<Worker>) {
         let mut lines = self.lines();
         lines.last += 1;
@@ -126,11 +130,11 @@ impl Queue {
         let line = if is_first { &mut lines.next } else { &mut lines.strangers };
         line.push_back(Waiting { number, place, job });
         lines.advance(self.parallel);
-        let is_needed = !lines.next.is_empty() && lines.workers < self.parallel;
+        let is_needed = lines.next.len() > lines.wiping && lines.workers + lines.wiping < self.parallel;
         lines.workers += usize::from(is_needed);
         drop(lines);
         let turn = Turn { queue: self.clone(), number, is_first, is_answered: false };
-        (turn, is_needed.then(|| Worker { queue: self.clone(), has_ended: false }))
+        (turn, is_needed.then(|| Worker::new(self.clone())))
     }
 
     /// Held for a moment only.
@@ -182,15 +186,33 @@ impl Drop for Turn {
 /// Hashes whoever is next, until nobody is.
 pub(super) struct Worker {
     queue: Arc<Queue>,
-    has_ended: bool,
+    state: State,
+    /// While nobody waits for it, who would keep a fork waiting: a child finds neither it nor the lines locked by it.
+    counted: Option<Busy>,
+}
+
+/// What a worker is counted as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It hashes, or is to.
+    Working,
+    /// Nobody was next: it wipes, and works again if somebody is.
+    Wiping,
+    Ended,
 }
 
 impl Worker {
+    fn new(queue: Arc<Queue>) -> Self {
+        Self { queue, state: State::Working, counted: Some(Busy::regardless()) }
+    }
+
     pub(super) fn run(mut self) {
         let queue = self.queue.clone();
         let mut memory = queue.memory.take();
         let mut next = self.next();
-        while let Some(Waiting { place, mut job, .. }) = next.or_else(|| memory.wipe_unless(|| self.again())) {
+        loop {
+            let meanwhile = next.or_else(|| memory.wipe_unless(|| self.again(false)));
+            let Some(Waiting { place, mut job, .. }) = meanwhile.or_else(|| self.again(true)) else { break };
             #[cfg(feature = "testing")]
             queue.hashed.fetch_add(1, Ordering::SeqCst);
             // The work goes on when its caller leaves: else callers that come and go would have any number hashed at a time.
@@ -205,41 +227,53 @@ impl Worker {
                 job.answer();
             }
         }
+        // Before a fork goes on.
+        drop(memory);
     }
 
-    /// Who is next. With nobody, there is a worker less.
+    /// Who is next. With nobody, it is to wipe.
     fn next(&mut self) -> Option<Waiting> {
         let mut lines = self.queue.lines();
         let next = lines.next.pop_front();
         if next.is_none() {
-            self.has_ended = true;
             lines.workers -= 1;
+            lines.wiping += 1;
+            self.state = State::Wiping;
+            self.counted.get_or_insert_with(Busy::regardless);
+        } else {
+            self.counted = None;
         }
         next
     }
 
-    /// Who has come since there was nobody. The worker who was asked for meanwhile finds nobody, then; as each hashes in a slot of
-    /// its own, no more do than may.
-    fn again(&mut self) -> Option<Waiting> {
+    /// Who has come since there was nobody. At last, with nobody, there is a worker less.
+    fn again(&mut self, is_last: bool) -> Option<Waiting> {
         // Whoever was answered may have woken up on this processor.
         std::thread::yield_now();
         let mut lines = self.queue.lines();
-        let next = lines.next.pop_front()?;
-        lines.workers += 1;
-        self.has_ended = false;
-        Some(next)
-    }
-}
-
-impl Drop for Worker {
-    /// One that the environment has dropped, as it ends, leaves nobody waiting for ever.
-    fn drop(&mut self) {
-        if self.has_ended {
-            return;
+        let next = lines.next.pop_front();
+        if next.is_some() {
+            lines.wiping -= 1;
+            lines.workers += 1;
+            self.state = State::Working;
+            self.counted = None;
+        } else if is_last {
+            lines.wiping -= 1;
+            self.state = State::Ended;
         }
+        next
+    }
+
+    /// It does not go on: with the last one, nobody would.
+    fn leave(&mut self) {
         let mut lines = self.queue.lines();
-        lines.workers -= 1;
-        let left = if lines.workers == 0 {
+        match self.state {
+            State::Working => lines.workers -= 1,
+            State::Wiping => lines.wiping -= 1,
+            State::Ended => return,
+        }
+        self.state = State::Ended;
+        let left = if lines.workers + lines.wiping == 0 {
             let workers_gone = std::mem::take(&mut *lines);
             lines.last = workers_gone.last;
             Some(workers_gone)
@@ -248,6 +282,13 @@ impl Drop for Worker {
         };
         drop(lines);
         drop(left);
+    }
+}
+
+impl Drop for Worker {
+    /// One that the environment has dropped, as it ends, leaves nobody waiting for ever.
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

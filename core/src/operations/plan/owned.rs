@@ -115,6 +115,32 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// A row and all that goes with it when it is purged, as it is stored, by table.
+    pub async fn held_of<R: ResourceRecord>(&self, record: &R) -> Result<Vec<(&'static Table, Vec<Row>)>> {
+        let mut held = vec![(R::TABLE, vec![record.to_row()])];
+        let mut seen = 0;
+        while let Some((table, rows)) = held.get(seen) {
+            seen += 1;
+            let [key] = table.key else { continue };
+            let ids: Vec<Value> = rows.iter().map(|row| row.0[*key].clone()).collect();
+            for (owned, owner) in owned_by(table).filter(|(_, owner)| goes(owner)) {
+                let rows = if owned.key == [owner.column] {
+                    // By key: some of them have been read.
+                    let keys: Vec<Key> = ids.iter().map(|id| Key(vec![id.clone()])).collect();
+                    self.memory.get(owned, &keys).await?.into_iter().flatten().collect()
+                } else {
+                    let of_these = Predicate::set(ids.iter().cloned());
+                    let of_these = Predicate::In(owned.columns[owner.column].name.into(), of_these);
+                    self.memory.all(owned, &of_these).await?
+                };
+                if !rows.is_empty() {
+                    held.push((owned, rows));
+                }
+            }
+        }
+        Ok(held)
+    }
+
     /// The records that belong to a row, as the plan leaves them, by key.
     pub async fn owned<R: Record>(&self, column: &str, owner: &Value) -> Result<Vec<R>> {
         let column = R::TABLE.position(column).unwrap_or_default();
@@ -202,6 +228,11 @@ pub(in crate::operations) fn owned_by(table: &'static Table) -> impl Iterator<It
     let owned =
         move |owned: &'static Table| owned.noun.owners.iter().filter(is_owner).map(move |owner| (owned, *owner));
     tables().iter().flat_map(move |table| owned(table))
+}
+
+/// Whether a row goes as its owner is purged.
+fn goes(owner: &Owner) -> bool {
+    matches!(owner.on_delete, OnDelete::Cascade | OnDelete::Keep(OnPurge::Cascade))
 }
 
 /// Whether a row stays as its owner is deleted, which may be restored.

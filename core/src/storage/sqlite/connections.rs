@@ -12,11 +12,12 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::{
     SqliteOptions,
     file::DatabaseFile,
-    gate::{self, Gate, Use},
+    gate::{self, Gate},
     lease::{Lease, SharedSlot},
     migrate, rows,
 };
 use crate::{
+    forks::Busy,
     model::error::{Error, Reason, Result},
     storage::memory,
 };
@@ -175,7 +176,7 @@ impl Connections {
         // Nobody gets another, and who has one gives it back.
         let _queue = self.queue.lock().await;
         for slot in self.slots() {
-            leases.push(Lease::new(slot.lock_arc().await, None, Use::regardless()));
+            leases.push(Lease::new(slot.lock_arc().await, None, Busy::regardless()));
         }
         let mut result = Ok(());
         for lease in &mut leases {
@@ -203,7 +204,7 @@ impl Connections {
 impl Drop for Connections {
     fn drop(&mut self) {
         // Until each that is open has counted itself, as a fork does not find them any more.
-        let _used = Use::regardless();
+        let _used = Busy::regardless();
         self.readers.clear();
         (self.watcher, self.writer) = Default::default();
     }

@@ -1,15 +1,12 @@
 //! What `fork` finds. A child inherits what SQLite keeps in memory: which locks on files it believes to hold, though only
-//! its parent does, and mutexes that threads held which the child has not got. So whoever uses a connection is counted;
-//! before a fork nobody begins, those who have begun come to their end, and connections are closed, so that there is
-//! nothing to inherit. What forks asks for that by [`crate::ffi::forks`].
+//! its parent does, and mutexes that threads held which the child has not got. So whoever uses a connection is counted
+//! ([`Busy`]: while a statement may be running, or a connection is made or closed); before a fork nobody begins, those who
+//! have begun come to their end, and connections are closed, so that there is nothing to inherit.
 
 use std::{
     future::Future,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::Duration,
@@ -18,45 +15,17 @@ use std::{
 use async_lock::Mutex;
 use futures_channel::oneshot;
 
-/// Those who use a connection now.
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-/// The forks that are under way.
-static FORKS: AtomicUsize = AtomicUsize::new(0);
+use crate::forks::{self, Busy};
 
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Counted while a statement may be running, or a connection is made or closed.
-pub(super) struct Use(());
-
-impl Use {
-    /// None while a fork is under way.
-    pub(super) fn try_begin() -> Option<Self> {
-        // Counted first: of a fork that begins at this moment, either it sees the count or this sees the fork.
-        let begun = Self::regardless();
-        (FORKS.load(Ordering::SeqCst) == 0).then_some(begun)
-    }
-
-    /// Also during a fork, which waits for it: for who is counted already, or holds what the fork waits for.
-    pub(super) fn regardless() -> Self {
-        IN_USE.fetch_add(1, Ordering::SeqCst);
-        Self(())
-    }
-
-    /// Waits for forks, on a thread that may.
-    pub(super) fn begin_blocking() -> Self {
-        loop {
-            if let Some(begun) = Self::try_begin() {
-                return begun;
-            }
-            thread::sleep(PAUSE);
+/// Counts one who is to use a connection, and waits for forks, on a thread that may.
+pub(super) fn begin_blocking() -> Busy {
+    loop {
+        if let Some(begun) = Busy::try_begin() {
+            return begun;
         }
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        // A child starts from nought, and may inherit what its parent had counted.
-        let _ = IN_USE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+        thread::sleep(PAUSE);
     }
 }
 
@@ -68,19 +37,19 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Waits for forks. Whoever waits for a connection is counted already, and must not come here again.
-    pub(super) async fn begin(&self) -> Use {
-        if let Some(begun) = Use::try_begin() {
+    pub(super) async fn begin(&self) -> Busy {
+        if let Some(begun) = Busy::try_begin() {
             return begun;
         }
         // The first has a thread wait, as the host need not bring a clock; the others stand behind it.
         let _first = self.first.lock().await;
         loop {
-            if let Some(begun) = Use::try_begin() {
+            if let Some(begun) = Busy::try_begin() {
                 return begun;
             }
             let (wake, woken) = oneshot::channel();
             let waits = move || {
-                while FORKS.load(Ordering::SeqCst) > 0 {
+                while forks::is_under_way() {
                     thread::sleep(PAUSE);
                 }
                 let _ = wake.send(());
@@ -148,29 +117,16 @@ mod open {
 }
 pub(super) use open::register;
 
-/// From here on nobody begins to use a connection.
-#[cfg(any(test, feature = "bindings"))]
-pub fn before_fork() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
-}
-
-/// Whether no connection is in use and none is open, but for those of files that this process has for itself; begins to
-/// close them. Asked again until then.
+/// Whether no connection is in use and none is open, but for those of files that this process has for itself, and nobody else is
+/// busy; begins to close them. Asked again until then.
 #[cfg(any(test, feature = "bindings"))]
 pub fn is_ready() -> bool {
-    IN_USE.load(Ordering::SeqCst) == 0 && !open::close()
-}
-
-/// Lets them go on.
-#[cfg(any(test, feature = "bindings"))]
-pub fn after_fork_in_parent() {
-    let _ = FORKS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |forks| forks.checked_sub(1));
+    forks::is_nobody_busy() && !open::close()
 }
 
 /// The child begins with nothing in use and nothing open.
 #[cfg(any(test, feature = "bindings"))]
 pub fn after_fork_in_child() {
-    FORKS.store(0, Ordering::SeqCst);
-    IN_USE.store(0, Ordering::SeqCst);
+    forks::after_fork_in_child();
     open::forget();
 }

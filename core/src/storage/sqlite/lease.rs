@@ -8,9 +8,9 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOp
 
 use super::{
     error,
-    gate::{Use, wait_for},
+    gate::{begin_blocking, wait_for},
 };
-use crate::{model::error::Result, storage::memory};
+use crate::{forks::Busy, model::error::Result, storage::memory};
 
 /// A connection; none before its first use, after a crash, after a fork and once closed.
 #[derive(Default)]
@@ -37,9 +37,9 @@ impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(connection) = self.take() {
             // What forks leave open waits for them instead.
-            let used = self.is_closed_by_forks.then(Use::regardless);
+            let used = self.is_closed_by_forks.then(Busy::regardless);
             let _ = on_a_thread(move || {
-                let _used = used.unwrap_or_else(Use::begin_blocking);
+                let _used = used.unwrap_or_else(begin_blocking);
                 wait_for(connection.close())
             });
         }
@@ -58,7 +58,7 @@ struct Held {
     // where the storage is gone, closed.
     slot: MutexGuardArc<Slot>,
     _free: Option<SemaphoreGuardArc>,
-    _used: Use,
+    _used: Busy,
 }
 
 enum State {
@@ -76,7 +76,7 @@ enum State {
 type Changing = Pin<Box<dyn Future<Output = Result<Option<SqliteConnection>, sqlx::Error>> + Send>>;
 
 impl Lease {
-    pub(super) fn new(slot: MutexGuardArc<Slot>, free: Option<SemaphoreGuardArc>, used: Use) -> Self {
+    pub(super) fn new(slot: MutexGuardArc<Slot>, free: Option<SemaphoreGuardArc>, used: Busy) -> Self {
         Self { held: Some(Held { state: State::Idle, slot, _free: free, _used: used }) }
     }
 
@@ -160,7 +160,7 @@ impl Lease {
     /// Closes the connection of a slot that nobody uses, before a fork; whether there was anything to wait for.
     #[cfg(any(test, feature = "bindings"))]
     pub(super) fn begin_to_close(slot: &SharedSlot) -> bool {
-        let used = Use::regardless();
+        let used = Busy::regardless();
         let Some(slot) = slot.try_lock_arc() else { return true };
         let is_open = slot.connection.is_some();
         if is_open {

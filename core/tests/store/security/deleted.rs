@@ -10,7 +10,9 @@ use rolekeep::{
     passwords::ForgotPassword,
     preferences::{Theme, UpdatePreferences},
     storage::{MemoryStorage, Predicate, Query, SqliteOptions, Storage, Table, sqlite::SqliteStorage, tables},
-    users::{CreateUser, DeleteUser, ExternalIdentity, GetUser, ListUsers, PurgeUser, RestoreUser, UserStatus},
+    users::{
+        CreateUser, DeleteUser, ExportUser, ExternalIdentity, GetUser, ListUsers, PurgeUser, RestoreUser, UserStatus,
+    },
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, all, is_let_in, policy, signed_in, user};
@@ -76,6 +78,11 @@ async fn usr_7_nothing_is_left_of_who_was_purged() {
             ["users", "user_activity", "preferences", "credentials", "identities", "claims", "sessions", "api_keys"]
         {
             assert!(before.contains(&table), "{table}: {before:?}");
+        }
+        // What goes is what an export tells of, but for the names, which it has with the account.
+        let export = um.system().users().export(ExportUser::new().id(id)).await.unwrap();
+        for table in before.iter().filter(|table| !["claims", "drones"].contains(table)) {
+            assert!(export.records.get(table).is_some(), "{table}: {}", export.records);
         }
         um.system().users().delete(DeleteUser::new(id)).await.unwrap();
         um.system().users().purge(PurgeUser::new(id)).await.unwrap();

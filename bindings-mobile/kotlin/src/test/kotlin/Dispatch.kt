@@ -26,6 +26,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
     "users.restore" -> writeUser(me.users.restore(readRestoreUser(input)))
     "users.purge" -> me.users.purge(readPurgeUser(input)).let { JsonNull }
+    "users.export" -> writeUserExport(me.users.export(readExportUser(input)))
     "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
     "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
     "validate.account" -> writeFormValidation(me.validate.account(readValidateAccount(input)))
@@ -371,6 +372,12 @@ fun readPurgeUser(from: JsonElement) = from.record("id", "expected_version").let
     PurgeUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readExportUser(from: JsonElement) = from.record("id").let { it ->
+    ExportUser(
+        id = it.optional("id") { readId(it) },
     )
 }
 
@@ -1628,6 +1635,33 @@ fun writeDroppedAssets(from: DroppedAssets) = json(
     "hidden_count" to writeInt(from.hiddenCount),
 )
 
+fun writeUserExport(from: UserExport) = json(
+    "id" to writeId(from.id),
+    "at" to writeTime(from.at),
+    "records" to writeJson(from.records),
+    "audit" to writeList(from.audit) { writeAuditEntry(it) },
+    "has_older_entries" to writeBool(from.hasOlderEntries),
+)
+
+fun writeAuditEntry(from: AuditEntry) = json(
+    "id" to writeId(from.id),
+    "lane" to writeInt(from.lane),
+    "seq" to writeInt(from.seq),
+    "at" to writeTime(from.at),
+    "action" to writeString(from.action),
+    "actor" to writeString(from.actor),
+    "on_behalf_of" to from.onBehalfOf?.let { writeId(it) },
+    "session_id" to from.sessionId?.let { writeId(it) },
+    "target_type" to from.targetType?.let { writeString(it) },
+    "target_id" to from.targetId?.let { writeString(it) },
+    "before" to from.before?.let { writeJson(it) },
+    "after" to from.after?.let { writeJson(it) },
+    "detail" to from.detail?.let { writeString(it) },
+    "ip" to from.ip?.let { writeString(it) },
+    "user_agent" to from.userAgent?.let { writeString(it) },
+    "hash" to writeString(from.hash),
+)
+
 fun writeBulkResult(from: BulkResult) = json(
     "done" to writeInt(from.done),
     "failed" to writeInt(from.failed),
@@ -2427,25 +2461,6 @@ fun writeAuditEntryPage(from: AuditEntryPage) = json(
     "has_next" to writeBool(from.hasNext),
     "has_previous" to writeBool(from.hasPrevious),
     "next_cursor" to from.nextCursor?.let { writeString(it) },
-)
-
-fun writeAuditEntry(from: AuditEntry) = json(
-    "id" to writeId(from.id),
-    "lane" to writeInt(from.lane),
-    "seq" to writeInt(from.seq),
-    "at" to writeTime(from.at),
-    "action" to writeString(from.action),
-    "actor" to writeString(from.actor),
-    "on_behalf_of" to from.onBehalfOf?.let { writeId(it) },
-    "session_id" to from.sessionId?.let { writeId(it) },
-    "target_type" to from.targetType?.let { writeString(it) },
-    "target_id" to from.targetId?.let { writeString(it) },
-    "before" to from.before?.let { writeJson(it) },
-    "after" to from.after?.let { writeJson(it) },
-    "detail" to from.detail?.let { writeString(it) },
-    "ip" to from.ip?.let { writeString(it) },
-    "user_agent" to from.userAgent?.let { writeString(it) },
-    "hash" to writeString(from.hash),
 )
 
 fun writeAuditHeads(from: AuditHeads) = json(

@@ -18,6 +18,7 @@ from ...records import (
     RegisteredUser,
     StatusAction,
     User,
+    UserExport,
     UserOverview,
     UserSort,
     UserStatistics,
@@ -747,6 +748,22 @@ class Users:
             expected_version: The version that the decision was made on.
         """
         self._caller.call("users.purge", {"id": id, "expected_version": expected_version})
+
+    def export(
+        self,
+        *,
+        id: UUID | None = None,
+    ) -> UserExport:
+        """Exports all that is held about a user: the account and what belongs to it, without secrets,
+        and what the audit log says of it.
+
+        Oneself, and else permission `user:export`, also for a deleted user until it is purged. The
+        audit log tells of it.
+
+        Args:
+            id: The user's id; the caller's own if not given.
+        """
+        return decode(UserExport, self._caller.call("users.export", {"id": id}))
 
     def set_status_many(
         self,

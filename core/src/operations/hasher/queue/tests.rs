@@ -126,7 +126,8 @@ impl World {
     fn assert_empty(&self) {
         let queue = self.queue();
         let lines = queue.lines();
-        assert_eq!((lines.workers, lines.strangers_ahead, lines.next.len(), lines.strangers.len()), (0, 0, 0, 0));
+        let Lines { workers, wiping, strangers_ahead, next, strangers, .. } = &*lines;
+        assert_eq!((*workers, *wiping, *strangers_ahead, next.len(), strangers.len()), (0, 0, 0, 0, 0));
         assert!(queue.is_empty());
         assert!(queue.memory.are_wiped());
     }
@@ -150,7 +151,7 @@ fn sec_13_who_comes_while_memory_is_wiped_is_hashed_in_it() {
         world.join(0, false, [None, Some(Box::new(move || of.join(1, false, NOTHING)))]);
         assert!(world.work(0));
         assert_eq!(world.begun(), [0, 1], "by the same worker");
-        assert!(world.work(0), "one that was asked for finds nobody");
+        assert!(!world.work(0), "no other is asked for");
         assert_eq!((world.begun().len(), world.queue().memory.held()), (2, 1));
         world.assert_empty();
     }

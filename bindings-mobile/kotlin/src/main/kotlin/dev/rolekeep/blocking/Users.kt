@@ -194,6 +194,14 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun purge(input: PurgeUser): Unit = await { area.purge(input) }
 
     /**
+     * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+     *
+     * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+     */
+    @JvmOverloads
+    fun export(input: ExportUser = ExportUser()): UserExport = await { area.export(input) }
+
+    /**
      * Changes the status of many users, in one commit.
      *
      * Each as `users.activate`, `deactivate`, `suspend`, `ban` and `lift` do, by the permission `user:set_status`. Who cannot be changed
@@ -342,6 +350,16 @@ class DeleteUsersBuilder() {
     fun atomic(value: Boolean?) = apply { atomic = value }
 
     fun build() = DeleteUsers(ids = ids, atomic = atomic)
+}
+
+/** Makes a [ExportUser]; what is not set is left out. */
+class ExportUserBuilder() {
+    private var id: UUID? = null
+
+    /** The user's id; the caller's own if not given. */
+    fun id(value: UUID?) = apply { id = value }
+
+    fun build() = ExportUser(id = id)
 }
 
 /** Makes a [FindUser]; what is not set is left out. */

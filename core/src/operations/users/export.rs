@@ -1,0 +1,128 @@
+//! All that is held about somebody, in one document (USR-13).
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    audit_chain::AuditEntry,
+    model::{
+        error::Result,
+        id::UserId,
+        predicate::Predicate,
+        record::{Record, Row, Table},
+        time::Time,
+        user::User,
+        value::Value,
+    },
+    operations::{
+        Access, Operation,
+        actor::Actor,
+        administrators,
+        audit::{self, AuditView},
+        plan::Plan,
+        reads::Reads,
+        services::Services,
+    },
+    storage::{Direction, Order, Query, Window},
+};
+
+/// So many entries of the audit log are exported, the newest.
+const MOST_ENTRIES: usize = 1_000;
+
+/// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
+///
+/// Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ExportUser {
+    /// The user's id; the caller's own if not given.
+    pub id: Option<UserId>,
+}
+
+/// All that is held about a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct UserExport {
+    /// The user's id.
+    pub id: UserId,
+    /// When it was exported.
+    pub at: Time,
+    /// The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
+    /// columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
+    pub records: Json,
+    /// What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
+    /// only that; of who did something to the user neither the IP address nor the user agent.
+    pub audit: Vec<AuditView>,
+    /// Whether there are older entries.
+    pub has_older_entries: bool,
+}
+
+#[portable_async]
+impl Operation for ExportUser {
+    type Target = User;
+    type Valid = ();
+
+    const ACCESS: Access = Access::Permission("user:export");
+    const MAY_BE_OWN: bool = true;
+    const NEEDS_FRESH: bool = true;
+    const IS_DEFERRED: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, actor: &Actor) -> Result<User> {
+        let id = match self.id {
+            Some(id) => id,
+            None => actor.signed_in()?.id,
+        };
+        reads.require(&(id,), "user").await
+    }
+
+    fn access(&self, target: &User, actor: &Actor) -> Access {
+        if actor.user_id() == Some(target.id) { Access::SignedIn } else { Self::ACCESS }
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<UserExport> {
+        administrators::require_may_act_as(plan, user.id).await?;
+        let mut records = Map::new();
+        for (table, rows) in plan.held_of(&user).await? {
+            records.insert(table.name.to_owned(), rows.iter().map(|row| without_secrets(table, row)).collect());
+        }
+        let (audit, has_older_entries) = entries(plan, user.id).await?;
+        plan.audit("users.export", Some(("user", user.id.to_string())), None);
+        Ok(UserExport { id: user.id, at: plan.now, records: records.into(), audit, has_older_entries })
+    }
+}
+
+fn without_secrets(table: &Table, row: &Row) -> Json {
+    let columns = table.columns.iter().zip(&row.0).filter(|(column, _)| !column.secret);
+    columns.map(|(column, value)| (column.name.to_owned(), value.to_json())).collect()
+}
+
+/// What the audit log says, newest first, and whether it says more.
+async fn entries(plan: &Plan<'_>, user: UserId) -> Result<(Vec<AuditView>, bool)> {
+    let mut entries: Vec<AuditEntry> = Vec::new();
+    let [by, about] = ["actor", "target_id"].map(|column| Predicate::equals(column, Value::Text(user.to_string())));
+    for filter in [by.clone(), about.and(by.negate())] {
+        let order = vec![Order { column: "at".into(), direction: Direction::Descending }];
+        let window = Window { limit: Some(MOST_ENTRIES as u64 + 1), ..Window::default() };
+        let query = Query { order, window, ..Query::of(AuditEntry::TABLE, filter) };
+        entries.extend(plan.reads().query::<AuditEntry>(&query).await?);
+    }
+    entries.sort_unstable_by_key(|entry| std::cmp::Reverse((entry.at, entry.lane, entry.seq)));
+    let has_older = entries.len() > MOST_ENTRIES;
+    entries.truncate(MOST_ENTRIES);
+    let mut views = audit::shown(plan, entries).await?;
+    let user = user.to_string();
+    for view in &mut views {
+        if view.target_id.as_ref() != Some(&user) {
+            (view.before, view.after, view.detail) = (None, None, None);
+        }
+        if view.actor != user {
+            (view.ip, view.user_agent) = (None, None);
+        }
+    }
+    Ok((views, has_older))
+}
