@@ -13,7 +13,7 @@ const LAYERS: &[&str] = &[
     "model+describe",
     "rules credentials",
     "audit_chain",
-    "environment net",
+    "environment forks net",
     "fetch",
     "config storage",
     "operations",
