@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Those who are counted now.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 /// The forks that are under way.
+#[cfg(feature = "sqlite")]
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Counted while it lives.
