@@ -187,7 +187,7 @@ impl Drop for Turn {
 pub(super) struct Worker {
     queue: Arc<Queue>,
     state: State,
-    /// While nobody waits for it, who would keep a fork waiting: a child finds neither it nor the lines locked by it.
+    /// Held while no caller waits for it, which would keep a fork waiting: else a child might inherit its count, or its lock.
     counted: Option<Busy>,
 }
 

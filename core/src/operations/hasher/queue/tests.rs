@@ -158,6 +158,21 @@ fn sec_13_who_comes_while_memory_is_wiped_is_hashed_in_it() {
 }
 
 #[test]
+fn a_fork_waits_for_a_worker_that_nobody_waits_for() {
+    let world = World::new(1);
+    world.join(0, true, NOTHING);
+    let mut worker = world.workers.lock().unwrap().pop().unwrap();
+    assert!(worker.counted.is_some(), "not begun");
+    assert!(worker.next().is_some() && worker.counted.is_none(), "its caller waits");
+    assert!(worker.next().is_none() && worker.counted.is_some(), "it wipes");
+    world.join(1, true, NOTHING);
+    assert!(worker.again(false).is_some() && worker.counted.is_none(), "a caller waits again");
+    assert!(worker.next().is_none() && worker.again(true).is_none() && worker.counted.is_some(), "it ends");
+    drop(worker);
+    world.assert_empty();
+}
+
+#[test]
 fn sec_15_who_comes_first_waits_for_few_strangers() {
     let world = World::new(1);
     (0..4).for_each(|at| world.join(at, at == 3, NOTHING));
