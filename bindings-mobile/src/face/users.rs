@@ -265,7 +265,8 @@ pub struct DroppedAssets {
 
 /// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
 ///
-/// Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+/// Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
+/// audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExportUser {
     /// The user's id; the caller's own if not given.
@@ -766,8 +767,8 @@ pub struct UserExport {
     /// The rows that are kept of the user, by table (`users`, `sessions`, `role_assignments`, …): lists of objects whose fields are the
     /// columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
     pub records: JsonText,
-    /// What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
-    /// only that; of who did something to the user neither the IP address nor the user agent.
+    /// What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
+    /// left out of them, as are the IP address and user agent of others who changed something of the user.
     #[uniffi(default)]
     pub audit: Vec<AuditEntry>,
     /// Whether there are older entries.
@@ -1087,7 +1088,8 @@ impl Users {
 
     /// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
     ///
-    /// Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+    /// Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
+    /// audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
     #[uniffi::method(default(input))]
     pub async fn export(&self, input: ExportUser) -> Result<UserExport> {
         self.caller.run("users.export", &input).await

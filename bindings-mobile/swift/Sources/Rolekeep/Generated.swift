@@ -8859,7 +8859,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
     /**
      * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
      *
-     * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+     * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
+     * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
      */
     func export(input: ExportUser) async throws  -> UserExport
     
@@ -9220,7 +9221,8 @@ open func deleteMany(input: DeleteUsers = DeleteUsers())async throws  -> BulkRes
     /**
      * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
      *
-     * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+     * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
+     * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
      */
 open func export(input: ExportUser = ExportUser())async throws  -> UserExport  {
     return
@@ -17819,7 +17821,8 @@ func FfiConverterTypeExportPolicy_lower(_ value: ExportPolicy) -> RustBuffer {
 /**
  * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
  *
- * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+ * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
+ * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
  */
 public struct ExportUser: Equatable, Hashable {
     /**
@@ -32983,8 +32986,8 @@ public struct UserExport: Equatable, Hashable {
      */
     public let records: JsonText
     /**
-     * What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
-     * only that; of who did something to the user neither the IP address nor the user agent.
+     * What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
+     * left out of them, as are the IP address and user agent of others who changed something of the user.
      */
     public let audit: [AuditEntry]
     /**
@@ -33006,8 +33009,8 @@ public struct UserExport: Equatable, Hashable {
          * columns. What is secret, such as the hash of a password, is left out; a table without such rows, too.
          */records: JsonText, 
         /**
-         * What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
-         * only that; of who did something to the user neither the IP address nor the user agent.
+         * What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
+         * left out of them, as are the IP address and user agent of others who changed something of the user.
          */audit: [AuditEntry] = [], 
         /**
          * Whether there are older entries.
@@ -43571,7 +43574,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 25958) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_export() != 61310) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_export() != 23678) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_find() != 12215) {

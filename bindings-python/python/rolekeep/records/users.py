@@ -151,9 +151,9 @@ class UserExport:
     out; a table without such rows, too.
     """
     audit: builtins.list[AuditEntry] = field(default_factory=builtins.list)
-    """What the audit log says of the user, and what the user did, newest first: up to 1,000 entries.
-    Of what the user did to others only that; of who did something to the user neither the IP
-    address nor the user agent.
+    """What the audit log says of the user, and of what the user did, newest first: up to 1,000
+    entries. What the user changed of others is left out of them, as are the IP address and user
+    agent of others who changed something of the user.
     """
     has_older_entries: bool
     """Whether there are older entries."""

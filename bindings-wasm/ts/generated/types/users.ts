@@ -213,7 +213,8 @@ export interface DroppedAssets {
 /**
  * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
  *
- * Oneself, and else permission `user:export`, also for a deleted user until it is purged. The audit log tells of it.
+ * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
+ * audit log tells of it. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
  */
 export interface ExportUser {
   /** The user's id; the caller's own if not given. */
@@ -581,8 +582,8 @@ export interface UserExport {
    */
   readonly records: Json;
   /**
-   * What the audit log says of the user, and what the user did, newest first: up to 1,000 entries. Of what the user did to others
-   * only that; of who did something to the user neither the IP address nor the user agent.
+   * What the audit log says of the user, and of what the user did, newest first: up to 1,000 entries. What the user changed of others is
+   * left out of them, as are the IP address and user agent of others who changed something of the user.
    */
   readonly audit: readonly AuditEntry[];
   /** Whether there are older entries. */

@@ -757,8 +757,9 @@ class AsyncUsers:
         """Exports all that is held about a user: the account and what belongs to it, without secrets,
         and what the audit log says of it.
 
-        Oneself, and else permission `user:export`, also for a deleted user until it is purged. The
-        audit log tells of it.
+        Anybody may export what is its own; that of others needs permission `user:export`, also
+        where they are deleted and not purged yet. The audit log tells of it. Errors:
+        `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes.
 
         Args:
             id: The user's id; the caller's own if not given.
