@@ -94,8 +94,8 @@ pub mod internals {
     #[cfg(feature = "passkeys")]
     pub use crate::credentials::passkeys;
     pub use crate::model::{
-        api_key, credential, decode, drone, factor, input, invitation, link, notice, noun, policy, preferences, record,
-        region, registration, registry, session, user,
+        api_key, credential, decode, drone, erasure, factor, input, invitation, link, notice, noun, policy,
+        preferences, record, region, registration, registry, session, user,
     };
     pub use crate::{
         credentials::{foreign_token::KeySetUrl, hashing, totp},

@@ -17,7 +17,7 @@ use crate::{
     },
     operations::{
         actor::RequestContext,
-        audit,
+        audit, erasures,
         hasher::Hasher,
         issuers::Issuers,
         notices::Notifier,
@@ -201,6 +201,9 @@ impl Builder {
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
         engine.spawn_poll();
+        if unless_page(Ok(false), || Box::pin(erasures::are_due(&engine.services))).await? {
+            engine.erase_soon();
+        }
         engine.spawn_deliveries();
         Ok(UserManagement { engine })
     }

@@ -154,6 +154,10 @@ impl<S: Storage> Storage for Unaudited<S> {
         self.0.prune(retention).await
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        self.0.scrub().await
+    }
+
     fn is_shared(&self) -> bool {
         self.0.is_shared()
     }

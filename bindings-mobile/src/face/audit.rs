@@ -97,7 +97,7 @@ pub enum ChainFaultKind {
     /// It cannot be read.
     #[serde(rename = "damaged")]
     Damaged,
-    /// Its payload or its origin was removed.
+    /// Its payload or its origin was removed, and no entry says that it was erased.
     #[serde(rename = "blanked")]
     Blanked,
     /// A head that was handed out names another entry here, or one that is not there.

@@ -58,6 +58,8 @@ pub struct AuditEntry {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// Whether something that it said was erased, with the person of whom it was (`users.erase`).
+    pub is_erased: bool,
     /// The entry's hash; the next entry contains it.
     pub hash: String,
 }

@@ -263,6 +263,26 @@ pub struct DroppedAssets {
     pub hidden_count: i64,
 }
 
+/// Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
+/// times, numbers and states, reasons, and the IP addresses and user agents of its own requests. The log still shows that nothing else was
+/// removed from it. It cannot be undone.
+///
+/// The account is gone at once, and nobody is shown any more what the log says of it. The log itself is gone through in pieces, in the
+/// background; the last one tells the log of `users.erased`. Copies of the storage are not changed. Whether others may take the names
+/// says `names_after_purge`.
+///
+/// Permission `user:erase`, also for oneself. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes;
+/// `CONFLICT` for the last active administrator.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct EraseUser {
+    /// The user's id; also that of a deleted one.
+    pub id: Uuid,
+    /// The version that the decision was made on.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+}
+
 /// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
 ///
 /// Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
@@ -1084,6 +1104,20 @@ impl Users {
     /// `CONFLICT` for a user who is not deleted.
     pub async fn purge(&self, input: PurgeUser) -> Result<()> {
         self.caller.run("users.purge", &input).await
+    }
+
+    /// Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
+    /// times, numbers and states, reasons, and the IP addresses and user agents of its own requests. The log still shows that nothing else was
+    /// removed from it. It cannot be undone.
+    ///
+    /// The account is gone at once, and nobody is shown any more what the log says of it. The log itself is gone through in pieces, in the
+    /// background; the last one tells the log of `users.erased`. Copies of the storage are not changed. Whether others may take the names
+    /// says `names_after_purge`.
+    ///
+    /// Permission `user:erase`, also for oneself. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes;
+    /// `CONFLICT` for the last active administrator.
+    pub async fn erase(&self, input: EraseUser) -> Result<()> {
+        self.caller.run("users.erase", &input).await
     }
 
     /// Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.

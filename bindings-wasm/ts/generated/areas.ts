@@ -54,6 +54,7 @@ import type {
   EffectiveGrant,
   Enrol,
   EnrolPasskey,
+  EraseUser,
   ExpirePasswords,
   ExplainPermission,
   Explanation,
@@ -398,6 +399,21 @@ export class Users {
    */
   purge(input: PurgeUser): Promise<void> {
     return this.#run("users.purge", input, "PurgeUser", "");
+  }
+  /**
+   * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
+   * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. The log still shows that nothing else was
+   * removed from it. It cannot be undone.
+   *
+   * The account is gone at once, and nobody is shown any more what the log says of it. The log itself is gone through in pieces, in the
+   * background; the last one tells the log of `users.erased`. Copies of the storage are not changed. Whether others may take the names
+   * says `namesAfterPurge`.
+   *
+   * Permission `user:erase`, also for oneself. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes;
+   * `CONFLICT` for the last active administrator.
+   */
+  erase(input: EraseUser): Promise<void> {
+    return this.#run("users.erase", input, "EraseUser", "");
   }
   /**
    * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.

@@ -6,9 +6,11 @@
 //! | `hash` | what is hashed, in which form |
 //! | `chain` | drafts become entries |
 //! | `verify` | entries are what was written |
+//! | `erased` | what was erased of entries, and which entry says so |
 //! | `heads` | the ends of all chains as a text, to be kept elsewhere |
 
 pub mod chain;
+pub mod erased;
 pub mod hash;
 pub mod heads;
 mod keys;
@@ -179,7 +181,7 @@ pub struct AuditEntry {
     pub key_id: Option<String>,
     /// HMAC-SHA-256 of the hash under that key, base64url.
     pub mac: Option<String>,
-    /// Always 1 but after an erasure.
+    /// 1, and one more for each time that something was erased of it.
     pub version: i64,
 }
 
@@ -234,7 +236,7 @@ pub enum ChainFaultKind {
     Foreign,
     /// It cannot be read.
     Damaged,
-    /// Its payload or its origin was removed.
+    /// Its payload or its origin was removed, and no entry says that it was erased.
     Blanked,
     /// A head that was handed out names another entry here, or one that is not there.
     Behind,

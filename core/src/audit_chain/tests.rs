@@ -1,6 +1,8 @@
 //! What no storage shows: entries of the first format, and each kind of fault.
 
-use super::{chain::*, verify::*, *};
+use serde_json::json;
+
+use super::{chain::*, erased::*, verify::*, *};
 use crate::model::{error::Reason, record::Row};
 
 fn key(letter: u8, keeper: AuditKeeper) -> AuditKey {
@@ -59,10 +61,12 @@ fn verify(entries: &[AuditEntry], head: &AuditHead, keys: &AuditKeys) -> Result<
 }
 
 fn verify_from(mut verifier: Verifier, rows: impl Iterator<Item = Row>, head: &AuditHead) -> Result<i64, ChainFault> {
+    let mut gone = Gone::default();
     for row in rows {
-        verifier.next(row)?;
+        verifier.next(row, &mut gone)?;
     }
-    verifier.finish(Some(head))
+    let verified = verifier.finish(Some(head))?;
+    gone.fault().map_or(Ok(verified), Err)
 }
 
 #[test]
@@ -73,13 +77,15 @@ fn aud_2_names_the_first_bad_entry_and_what_is_wrong() {
 
     type Tamper = fn(&mut Vec<AuditEntry>);
     use ChainFaultKind as Kind;
-    let tampered: [(Tamper, i64, Kind); 11] = [
+    let tampered: [(Tamper, i64, Kind); 13] = [
         (|entries| entries[2].actor = "someone else".into(), 3, Kind::Altered),
         (|entries| entries[1].payload.as_mut().unwrap().0["detail"] = Json::Null, 2, Kind::Altered),
         (|entries| entries[1].origin.as_mut().unwrap().0["ip"] = Json::Null, 2, Kind::Altered),
         (|entries| entries[1].facts = None, 2, Kind::Altered),
+        (|entries| take(&mut entries[3], Part::Payload), 4, Kind::Blanked),
+        (|entries| take(&mut entries[3], Part::Origin), 4, Kind::Blanked),
         (|entries| (entries[3].payload, entries[3].salt) = (None, None), 4, Kind::Blanked),
-        (|entries| (entries[3].origin, entries[3].origin_salt) = (None, None), 4, Kind::Blanked),
+        (|entries| entries[3].salt = None, 4, Kind::Altered),
         (|entries| entries[4].mac = entries[3].mac.clone(), 5, Kind::Forged),
         (|entries| drop(entries.remove(3)), 4, Kind::Missing),
         (|entries| entries.swap(0, 1), 1, Kind::Missing),
@@ -97,6 +103,74 @@ fn aud_2_names_the_first_bad_entry_and_what_is_wrong() {
     rows[1].0[2] = crate::model::value::Value::Text("no id".into());
     let fault = verify_from(Verifier::new(0, &keys), rows.into_iter(), &head).unwrap_err();
     assert_eq!((fault.seq, fault.kind), (2, Kind::Damaged));
+}
+
+fn take(entry: &mut AuditEntry, part: Part) {
+    match part {
+        Part::Payload => (entry.payload, entry.salt) = (None, None),
+        Part::Origin => (entry.origin, entry.origin_salt) = (None, None),
+    }
+    entry.version += 1;
+}
+
+/// A log that an entry behind says was erased in these places.
+fn erased(places: &[Place], keys: &AuditKeys) -> (Vec<AuditEntry>, AuditHead) {
+    let (mut entries, head) = sealed(None, keys);
+    let mut draft = drafts(keys).remove(0);
+    (draft.action, draft.facts) = (ACTION.to_owned(), facts(places));
+    let (said, head) = seal(0, Some(head), &[draft]).unwrap();
+    entries.extend(said);
+    (entries, head.unwrap())
+}
+
+#[test]
+fn usr_13_what_an_entry_names_may_be_gone() {
+    let keys = keys();
+    let (mut entries, head) = erased(&[(0, 2, Part::Payload), (0, 4, Part::Payload), (0, 4, Part::Origin)], &keys);
+    assert_eq!(verify(&entries, &head, &keys), Ok(6), "not gone yet");
+    take(&mut entries[1], Part::Payload);
+    take(&mut entries[3], Part::Payload);
+    assert_eq!(verify(&entries, &head, &keys), Ok(6));
+    take(&mut entries[3], Part::Origin);
+    entries[3].version = 2;
+    assert_eq!(verify(&entries, &head, &keys), Ok(6));
+    entries[3].version = 3;
+    assert_eq!(verify(&entries, &head, &keys).unwrap_err().kind, ChainFaultKind::Altered, "one entry names it");
+    entries[3].version = 2;
+    // Each part for itself.
+    let mut more = entries.clone();
+    take(&mut more[1], Part::Origin);
+    let fault = verify(&more, &head, &keys).unwrap_err();
+    assert_eq!((fault.seq, fault.kind), (2, ChainFaultKind::Blanked));
+    // What is back is what it was.
+    let (whole, _) = erased(&[], &keys);
+    let mut back = entries.clone();
+    back[1] = whole[1].clone();
+    assert_eq!(verify(&back, &head, &keys), Ok(6));
+    back[1].payload.as_mut().unwrap().0["detail"] = "another".into();
+    assert_eq!(verify(&back, &head, &keys).unwrap_err().kind, ChainFaultKind::Altered);
+}
+
+#[test]
+fn usr_13_an_entry_that_nothing_seals_erases_nothing() {
+    let keys = keys();
+    let (mut entries, head) = first_format();
+    entries[2].action = ACTION.to_owned();
+    entries[2].facts = Some(Document(json!({"after": {"payloads": [[0, 1]]}})));
+    entries[2].hash = hash::entry(&entries[2]);
+    take(&mut entries[0], Part::Payload);
+    let head = AuditHead { hash: entries[2].hash.clone(), ..head };
+    let fault = verify(&entries, &head, &keys).unwrap_err();
+    assert_eq!((fault.seq, fault.kind), (1, ChainFaultKind::Blanked));
+    // Nor does a sealed one of another kind.
+    let (mut entries, _) = sealed(None, &keys);
+    let mut draft = drafts(&keys).remove(0);
+    draft.facts = facts(&[(0, 1, Part::Payload)]);
+    let (_, head) = sealed(None, &keys);
+    let (said, head) = seal(0, Some(head), &[draft]).unwrap();
+    entries.extend(said);
+    take(&mut entries[0], Part::Payload);
+    assert_eq!(verify(&entries, &head.unwrap(), &keys).unwrap_err().kind, ChainFaultKind::Blanked);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Whether entries are what was written, pure.
 
 use super::{
-    AuditEntry, AuditHead, AuditKeeper, AuditKeys, ChainFault, ChainFaultKind, chain, hash,
+    AuditEntry, AuditHead, AuditKeeper, AuditKeys, ChainFault, ChainFaultKind, chain,
+    erased::{Gone, Part},
+    hash,
     heads::End,
     keys::{Seal, goes_back},
 };
@@ -50,11 +52,12 @@ impl Verifier {
         ChainFault { lane: self.lane, seq, kind, problem: problem.to_owned() }
     }
 
-    /// Checks the next entry as it is stored; the first that was altered, removed or moved is the answer.
+    /// Checks the next entry as it is stored; the first that was altered, removed or moved is the answer. What is gone from it is noted:
+    /// an entry behind it may say that it was erased.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn next(&mut self, row: Row) -> Result<(), ChainFault> {
+    pub fn next(&mut self, row: Row, gone: &mut Gone) -> Result<(), ChainFault> {
         let place = self.seq + 1;
         let fault = |kind, problem: &str| Err(self.fault(place, kind, problem));
         let entry = match AuditEntry::from_row(row) {
@@ -70,7 +73,7 @@ impl Verifier {
         if entry.previous != self.hash {
             return fault(ChainFaultKind::Moved, "it does not follow the entry before it");
         }
-        if entry.hash != hash::entry(&entry) || entry.version != 1 {
+        if entry.hash != hash::entry(&entry) {
             return fault(ChainFaultKind::Altered, "the entry was altered");
         }
         let seal = seal_of(&entry, &self.keys);
@@ -84,21 +87,23 @@ impl Verifier {
         if is_of_application && seal != Some(AuditKeeper::Application) {
             return fault(ChainFaultKind::Forged, "the application's key did not seal it");
         }
-        self.check_parts(&entry)?;
+        let missing = self.check_parts(&entry)?;
         if self.expected.iter().any(|end| end.seq == place && end.hash != entry.hash) {
             return fault(ChainFaultKind::Behind, "the head that was handed out names another entry");
         }
+        // What nothing seals names nothing.
+        gone.note(&entry, missing, seal.is_some());
         (self.seq, self.hash, self.seal) = (place, entry.hash, seal);
         Ok(())
     }
 
-    /// The parts that may be erased are what the entry commits to.
-    fn check_parts(&self, entry: &AuditEntry) -> Result<(), ChainFault> {
+    /// The parts that may be erased are what the entry commits to; those that are gone.
+    fn check_parts(&self, entry: &AuditEntry) -> Result<Vec<Part>, ChainFault> {
         let altered =
             |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Altered, &format!("its {what} was altered")));
-        let blanked =
-            |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Blanked, &format!("its {what} was removed")));
+        let mut missing = Vec::new();
         match (&entry.payload, &entry.salt) {
+            (None, None) => missing.push(Part::Payload),
             (Some(payload), Some(salt)) => {
                 let found = match entry.key_id {
                     Some(_) => hash::commitment(payload, salt),
@@ -108,14 +113,19 @@ impl Verifier {
                     return altered("payload");
                 }
             }
-            _ => return blanked("payload"),
+            _ => return altered("payload"),
         }
         match (&entry.origin, &entry.origin_salt, &entry.origin_commitment) {
-            (Some(origin), Some(salt), Some(commitment)) if hash::commitment(origin, salt) == *commitment => Ok(()),
-            (None, None, None) => Ok(()),
-            (None, _, Some(_)) => blanked("origin"),
-            _ => altered("origin"),
+            (Some(origin), Some(salt), Some(commitment)) if hash::commitment(origin, salt) == *commitment => {}
+            (None, None, Some(_)) => missing.push(Part::Origin),
+            (None, None, None) => {}
+            _ => return altered("origin"),
         }
+        // Of others it is known at the end how often they were changed.
+        if missing.is_empty() && entry.version != 1 {
+            return altered("version");
+        }
+        Ok(missing)
     }
 
     /// Checks that the chain ends where its head says, so that a cut end is seen, and ended where the heads say that were handed out.

@@ -321,6 +321,7 @@ impl Engine {
         next: Option<Arc<PolicyState>>,
     ) -> Result<Committed, CommitError> {
         let engine = self.clone();
+        let is_erasure = Self::is_erasure(&change_set);
         let whole = async move {
             let unheard = Unheard::new(engine.clone(), &change_set);
             let committed = match engine.services.storage.commit(&change_set).await {
@@ -337,6 +338,9 @@ impl Engine {
             engine.advance(committed.position);
             unheard.settle();
             engine.tidy_now_and_then(committed.position);
+            if is_erasure {
+                engine.erase_soon();
+            }
             Ok(committed)
         };
         self.to_its_end(whole).await.unwrap_or(Err(CommitError::Unknown))

@@ -5,7 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 use super::{Engine, Who, WhoKind};
 use crate::{
     model::{
-        deferred::unless_page,
+        deferred::{IS_PAGE, unless_page},
+        erasure::Erasure,
         error::{Reason, Result},
         predicate::{Comparison, Predicate},
         record::Record,
@@ -13,10 +14,11 @@ use crate::{
         value::Value,
     },
     operations::{
+        erasures::{self, Forgotten},
         upkeep::{self, Tidied},
         users::PurgeUser,
     },
-    storage::{Direction, Order, Query, Window},
+    storage::{ChangeSet, Direction, Order, Query, Window, Write},
 };
 
 /// Once in so many commits of anybody.
@@ -39,12 +41,29 @@ impl Engine {
         }));
     }
 
+    /// Goes on with what is being erased, in the background.
+    pub(crate) fn erase_soon(self: &Arc<Self>) {
+        let engine = self.clone();
+        self.services.env.spawn(Box::pin(async move {
+            // What fails now is tried again when the store is tidied next.
+            while erasures::run(&engine.services).await.is_ok_and(|forgotten| forgotten.has_more) {}
+        }));
+    }
+
+    /// Whether a commit begins to erase somebody.
+    pub(super) fn is_erasure(change_set: &ChangeSet) -> bool {
+        let begins = |write: &Write| write.table.name == Erasure::TABLE.name && write.expected.is_none();
+        !IS_PAGE && change_set.writes.iter().any(begins)
+    }
+
     /// Lets go of a part of it; several instances may do so at the same time.
     pub(crate) async fn tidy(self: &Arc<Self>) -> Result<Tidied> {
         let tidied = upkeep::run(&self.services, self.services.now()).await?;
         // In a page there may be a part of a store alone.
         let users = unless_page(Ok(0), || Box::pin(self.purge_due())).await?;
-        Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
+        let forgotten = unless_page(Ok(Forgotten::default()), || Box::pin(erasures::run(&self.services))).await?;
+        let has_more = tidied.has_more || users > 0 || forgotten.has_more;
+        Ok(Tidied { users, entries: forgotten.entries, has_more, ..tidied })
     }
 
     /// Purges users who were deleted so long ago that they are not restored any more; how many.

@@ -8,6 +8,7 @@ pub mod decode;
 pub(crate) mod deferred;
 pub(crate) mod domain;
 pub mod drone;
+pub mod erasure;
 pub mod error;
 pub mod factor;
 pub mod id;

@@ -88,6 +88,12 @@ impl Table {
         row.0[self.version].as_int().unwrap_or_default()
     }
 
+    /// Whether the change feed tells of its rows. It does not of those whose keys are personal data, such as names that are taken: they
+    /// would be there after they are gone. Where something in memory rests on such rows, it has to.
+    pub fn is_in_feed(&self) -> bool {
+        !self.noun.caches.is_empty() || self.key.iter().all(|at| self.columns[*at].is_fact())
+    }
+
     /// A row of this table by the names of its columns, for `{:?}`; what secret columns hold is not shown.
     pub fn shown<'r>(&'r self, row: &'r Row) -> impl fmt::Debug + 'r {
         Shown(self, row)

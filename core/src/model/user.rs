@@ -23,6 +23,7 @@ use super::{
     delete = "Delete users",
     restore = "List deleted users, and restore them",
     purge = "Remove deleted users for good",
+    erase = "Remove users for good, and what the audit log says of them",
     export = "Export all that is held about a user",
     invite = "Invite users by mail",
     set_password = "Set temporary passwords",

@@ -14,6 +14,7 @@ pub(crate) mod changes;
 pub mod drones;
 pub mod email;
 pub(crate) mod epochs;
+pub(crate) mod erasures;
 pub mod factors;
 pub(crate) mod gone_names;
 pub mod hasher;
@@ -230,6 +231,7 @@ macro_rules! operation_list {
                 fn delete(DeleteUser);
                 fn restore(RestoreUser) -> UserView;
                 fn purge(PurgeUser);
+                fn erase(EraseUser);
                 fn export(ExportUser) -> UserExport;
                 fn set_status_many(SetStatuses) -> BulkResult;
                 fn delete_many(DeleteUsers) -> BulkResult;

@@ -28,7 +28,7 @@ pub struct CommitRecord {
     pub id: ChangeSetId,
     /// When it was planned.
     pub at: Time,
-    /// The rows that it wrote or deleted.
+    /// The rows that it wrote or deleted, but those that are not in the feed.
     pub touched: Document<Vec<Touched>>,
     /// Always 1.
     pub version: i64,
@@ -50,7 +50,7 @@ pub(crate) fn rows_of(change_set: &ChangeSet, position: i64, head: Option<Row>) 
             Write { table: AuditHead::TABLE, key, expected: seen, row }
         }));
     }
-    let touched = change_set.writes.iter();
+    let touched = change_set.writes.iter().filter(|write| write.table.is_in_feed());
     let touched = touched.map(|write| Touched { table: write.table.name.to_owned(), key: write.key.clone() });
     let mut commit = CommitRecord {
         position,

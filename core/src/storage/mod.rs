@@ -31,7 +31,7 @@ pub use sqlite::{SqliteOptions, SqliteStorage};
 pub mod audit {
     pub use crate::audit_chain::{
         AuditDraft, AuditEntry, AuditFacts, AuditHead, AuditKeeper, AuditKey, AuditKeys, AuditOrigin, AuditPayload,
-        AuditSalts, ChainFault, ChainFaultKind, chain::seal, verify::Verifier,
+        AuditSalts, ChainFault, ChainFaultKind, chain::seal, erased::Gone, verify::Verifier,
     };
 }
 pub use crate::model::{
@@ -47,6 +47,7 @@ use crate::{
         api_key::{ApiKey, ApiKeyUse},
         credential::{Challenge, Credential, HashCost},
         drone::{Drone, DroneAssignment},
+        erasure::Erasure,
         error::Result,
         factor::{Factor, FactorState, FormerFactor, Passkey, RecoveryCode},
         id::ChangeSetId,
@@ -110,6 +111,7 @@ record_list! {
     Invitation,
     PendingRegistration,
     PendingNotice,
+    Erasure,
     Claim,
     Guard,
     SigningKey,
@@ -166,6 +168,10 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// newest one. Rows, [`Storage::position`] and the numbers of later commits stay as they are.
     async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
+    /// Takes what was deleted or overwritten out of what it keeps it in, such as a write-ahead log and unused parts of files; copies and
+    /// backups are not its affair. Whether it did: while somebody reads, it may not be possible.
+    async fn scrub(&self) -> Result<bool>;
+
     /// Whether another process may write to it, so that the change feed has to be read.
     fn is_shared(&self) -> bool;
 
@@ -178,7 +184,8 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
 pub struct Changes {
     /// The newest commit included; `since` if there was none.
     pub position: u64,
-    /// The rows that were written or deleted, oldest first; a row may be repeated.
+    /// The rows that were written or deleted, oldest first; a row may be repeated. Those of some tables are left out
+    /// ([`Table::is_in_feed`]).
     pub touched: Vec<Touched>,
     /// Entries in between were pruned, so that any other row may have been written or deleted as well.
     pub has_gap: bool,

@@ -95,6 +95,11 @@ impl Storage for Faulty {
         self.memory.prune(retention).await
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        self.arrive("scrubbing").await?;
+        self.memory.scrub().await
+    }
+
     fn is_shared(&self) -> bool {
         self.is_shared
     }

@@ -57,6 +57,9 @@ impl Storage for Counting {
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         self.0.prune(retention).await
     }
+    async fn scrub(&self) -> Result<bool> {
+        self.0.scrub().await
+    }
     fn is_shared(&self) -> bool {
         self.0.is_shared()
     }

@@ -140,6 +140,9 @@ impl Storage for Slow {
         tokio::time::sleep(Duration::from_secs(3600)).await;
         self.0.prune(retention).await
     }
+    async fn scrub(&self) -> Result<bool> {
+        self.0.scrub().await
+    }
     fn is_shared(&self) -> bool {
         false
     }

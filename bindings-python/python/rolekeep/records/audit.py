@@ -93,7 +93,7 @@ class ChainFaultKind(Word):
     DAMAGED = "damaged"
     """It cannot be read."""
     BLANKED = "blanked"
-    """Its payload or its origin was removed."""
+    """Its payload or its origin was removed, and no entry says that it was erased."""
     BEHIND = "behind"
     """A head that was handed out names another entry here, or one that is not there."""
 

@@ -75,7 +75,7 @@ export type ChainFaultKind =
   | "foreign"
   /** It cannot be read. */
   | "damaged"
-  /** Its payload or its origin was removed. */
+  /** Its payload or its origin was removed, and no entry says that it was erased. */
   | "blanked"
   /** A head that was handed out names another entry here, or one that is not there. */
   | "behind";

@@ -14,19 +14,21 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{Access, Operation, Visible, listing, plan::Plan, services::Services};
+use super::{Access, Operation, Visible, erasures, listing, plan::Plan, services::Services};
 use crate::{
     audit_chain::{AuditEntry, AuditHead},
     model::{
         check::Checks,
+        deferred::unless_page,
         error::Result,
         id::{AuditId, ChangeSetId, SessionId, UserId},
         page::{Page, PageRequest},
         predicate::{Comparison, Predicate},
+        record::{Record, Row},
         time::Time,
         value::Value,
     },
-    storage::{Direction, Order},
+    storage::{Direction, Order, Query, Window},
 };
 
 pub(crate) use keys::open;
@@ -75,6 +77,8 @@ pub struct AuditView {
     pub ip: Option<String>,
     /// The user agent of the request.
     pub user_agent: Option<String>,
+    /// Whether something that it said was erased, with the person of whom it was (`users.erase`).
+    pub is_erased: bool,
     /// The entry's hash; the next entry contains it.
     pub hash: String,
 }
@@ -185,8 +189,14 @@ impl Operation for ListAudit {
     }
 }
 
-/// Entries as they are shown. What stands behind the end of its chain was not written by this library, and is not.
-pub(super) async fn shown(plan: &Plan<'_>, entries: Vec<AuditEntry>) -> Result<Vec<AuditView>> {
+/// Entries as they are shown. What stands behind the end of its chain was not written by this library, and is not; neither is what is
+/// being erased.
+pub(super) async fn shown(plan: &Plan<'_>, mut entries: Vec<AuditEntry>) -> Result<Vec<AuditView>> {
+    // In a page nobody is erased.
+    let erased = unless_page(Ok(Vec::new()), || Box::pin(erasures::being_erased(plan.reads()))).await?;
+    for person in &erased {
+        entries.iter_mut().for_each(|entry| drop(person.take_from(entry)));
+    }
     let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
     let is_written = |entry: &AuditEntry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq);
     Ok(entries.into_iter().filter(is_written).map(AuditView::from).collect())
@@ -194,6 +204,7 @@ pub(super) async fn shown(plan: &Plan<'_>, entries: Vec<AuditEntry>) -> Result<V
 
 impl From<AuditEntry> for AuditView {
     fn from(entry: AuditEntry) -> Self {
+        let is_erased = entry.payload.is_none() || entry.origin.is_none() && entry.origin_commitment.is_some();
         let [mut facts, mut payload, mut origin] =
             [entry.facts, entry.payload, entry.origin].map(|part| part.map_or(Json::Null, |part| part.0));
         // The first format had all in the payload.
@@ -220,9 +231,22 @@ impl From<AuditEntry> for AuditView {
             detail,
             ip,
             user_agent,
+            is_erased,
             hash: entry.hash,
         }
     }
+}
+
+/// Entries as they are stored, in the order of their places.
+pub(super) async fn entries(
+    services: &Services,
+    filter: Predicate,
+    after: Option<Vec<Value>>,
+    limit: u64,
+) -> Result<Vec<Row>> {
+    let window = Window { after, skip: 0, limit: Some(limit) };
+    let query = Query { window, ..Query::of(AuditEntry::TABLE, filter) };
+    Ok(services.storage.query(&query).await?.rows)
 }
 
 /// A field of a part; null where that has none.

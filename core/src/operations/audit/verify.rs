@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
+use super::entries;
 use crate::{
     audit_chain::{
         AuditEntry, AuditHead, AuditKeeper, ChainFault, ChainFaultKind,
+        erased::Gone,
         heads::{self, End},
         verify::Verifier,
     },
@@ -17,12 +19,11 @@ use crate::{
         deferred::IS_PAGE,
         error::{Reason, Result},
         predicate::{Comparison, Predicate},
-        record::{Record, Row},
+        record::Record,
         time::Time,
         value::Value,
     },
     operations::{Access, Operation, plan::Plan, reads::Reads, services::Services},
-    storage::{Query, Window},
 };
 
 /// Entries that are verified with one query.
@@ -131,15 +132,15 @@ impl Operation for VerifyAudit {
         // Entries without any head are of a lane all the same.
         let known = heads.iter().map(|head| head.lane).chain(ends.iter().map(|end| end.lane));
         let lanes: BTreeSet<i64> = known.chain([0]).collect();
-        let mut verified = 0;
-        let mut fault = None;
+        let (mut verified, mut fault) = (Vec::new(), None);
+        let mut gone = Gone::default();
         for lane in &lanes {
             let verifier = Verifier::new(*lane, &plan.services.audit_keys).sealed_from(*sealed_from).expecting(ends);
             let head = heads.iter().find(|head| head.lane == *lane).cloned();
-            match walk(plan.services, *lane, head, verifier).await? {
-                Ok(count) => verified += count,
+            match walk(plan.services, *lane, head, verifier, &mut gone).await? {
+                Ok(count) => verified.push(count),
                 Err(found) => {
-                    verified += found.verified;
+                    verified.push(found.verified);
                     fault = Some(found.fault);
                     break;
                 }
@@ -148,6 +149,16 @@ impl Operation for VerifyAudit {
         if fault.is_none() {
             fault = foreign(plan.services, &lanes).await?;
         }
+        if fault.is_none() {
+            // Known at the end, as the entry that says so comes later, maybe in another chain.
+            fault = gone.fault();
+            if let Some(fault) = &fault {
+                let before = lanes.iter().take_while(|lane| **lane < fault.lane).count();
+                verified.truncate(before);
+                verified.push(fault.seq - 1);
+            }
+        }
+        let verified = verified.iter().sum();
         let sealed_by = plan.services.audit_keys.keeper();
         Ok(AuditReport { is_whole: fault.is_none(), verified, fault, sealed_by })
     }
@@ -165,6 +176,7 @@ async fn walk(
     lane: i64,
     mut head: Option<AuditHead>,
     mut verifier: Verifier,
+    gone: &mut Gone,
 ) -> Result<Result<i64, Found>> {
     let (mut after, mut limit) = (None, CHUNK);
     loop {
@@ -184,7 +196,7 @@ async fn walk(
         let count = rows.len() as u64;
         for row in rows {
             after = Some(AuditEntry::TABLE.key_of(&row).0);
-            if let Err(fault) = verifier.next(row) {
+            if let Err(fault) = verifier.next(row, gone) {
                 return Ok(Err(Found { verified: verifier.verified(), fault }));
             }
         }
@@ -212,10 +224,4 @@ async fn foreign(services: &Services, lanes: &BTreeSet<i64>) -> Result<Option<Ch
     let number = |at: usize| place.get(at).and_then(Value::as_int).unwrap_or_default();
     let problem = "the entry is of no chain of this log".to_owned();
     Ok(Some(ChainFault { lane: number(0), seq: number(1), kind: ChainFaultKind::Foreign, problem }))
-}
-
-async fn entries(services: &Services, filter: Predicate, after: Option<Vec<Value>>, limit: u64) -> Result<Vec<Row>> {
-    let window = Window { after, skip: 0, limit: Some(limit) };
-    let query = Query { window, ..Query::of(AuditEntry::TABLE, filter) };
-    Ok(services.storage.query(&query).await?.rows)
 }

@@ -49,7 +49,10 @@ use crate::{
     rules::RuleSet,
     storage::{ChangeSet, Check, CommitError, Write},
 };
-pub(super) use {memory::Memory, owned::owned_by};
+pub(super) use {
+    memory::Memory,
+    owned::{gone_with, owned_by},
+};
 
 /// One operation being planned.
 pub struct Plan<'a> {
@@ -68,6 +71,8 @@ pub struct Plan<'a> {
     /// What was written over since a savepoint, if there is one.
     undo: Option<Vec<Undo>>,
     refusal: Option<Error>,
+    /// Nothing that is personal data is told.
+    is_discreet: bool,
     /// What was refused of many things that were to be done.
     refused: Vec<(TargetRow, Error)>,
     /// The caller hears that something is not there which it may not see.
@@ -123,6 +128,7 @@ impl<'a> Plan<'a> {
             events: Vec::new(),
             undo: None,
             refusal: None,
+            is_discreet: false,
             refused: Vec::new(),
             has_hidden: false,
             relies_on_policy: false,
@@ -150,6 +156,11 @@ impl<'a> Plan<'a> {
     /// The error of a refused operation.
     pub fn refusal(&self) -> Option<&Error> {
         self.refusal.as_ref()
+    }
+
+    /// Tells the audit log nothing that is personal data, as it would have to forget it at once.
+    pub fn tell_nothing_personal(&mut self) {
+        self.is_discreet = true;
     }
 
     /// Goes on without one of many things, which the rules refuse to do to this target.
@@ -282,7 +293,7 @@ impl<'a> Plan<'a> {
                 target_type,
                 target_id,
                 facts: event.facts,
-                payload: event.payload,
+                payload: if self.is_discreet { AuditPayload::default() } else { event.payload },
                 origin: self.actor.request.audited(),
                 salts: AuditSalts { payload: env.random()?, origin: env.random()? },
                 keys: self.services.audit_keys.clone(),

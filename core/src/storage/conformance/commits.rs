@@ -2,7 +2,7 @@
 
 use super::{Outcome, Problem, records::*, same, samples};
 use crate::{
-    audit_chain::{AuditEntry, AuditHead, verify::Verifier},
+    audit_chain::{AuditEntry, AuditHead, erased::Gone, verify::Verifier},
     model::{
         error::Reason,
         predicate::Predicate,
@@ -160,9 +160,9 @@ pub(super) async fn audit_entries_are_chained(storage: &impl Storage) -> Outcome
     same("entries", rows.len() as u128, number)?;
     let head = storage.get(AuditHead::TABLE, &[Key(vec![Value::Int(0)])]).await?.pop().flatten();
     let head = head.map(AuditHead::from_row).transpose().map_err(|corrupt| Problem::new(corrupt.to_string()))?;
-    let mut verifier = Verifier::new(0, &audit_keys());
+    let (mut verifier, mut gone) = (Verifier::new(0, &audit_keys()), Gone::default());
     for row in rows {
-        verifier.next(row).map_err(|fault| Problem::new(format!("{fault:?}")))?;
+        verifier.next(row, &mut gone).map_err(|fault| Problem::new(format!("{fault:?}")))?;
     }
     verifier.finish(head.as_ref()).map_err(|fault| Problem::new(format!("{fault:?}")))?;
     Ok(())
@@ -178,6 +178,7 @@ pub(super) async fn closing_is_final(storage: &impl Storage) -> Outcome {
     closed(storage.position().await.map(|_| ()))?;
     closed(storage.changes(0).await.map(|_| ()))?;
     closed(storage.outcome(change_set_id(1)).await.map(|_| ()))?;
+    closed(storage.scrub().await.map(|_| ()))?;
     closed(storage.prune(&Retention { feed_before: Time::MAX }).await.map(|_| ()))?;
     match storage.commit(&change_set(1, Vec::new())).await {
         Err(CommitError::Failed(error)) => closed(Err(error)),

@@ -2,7 +2,14 @@
 
 use super::{Outcome, records::*, same};
 use crate::{
-    model::{error::Reason, id::ChangeSetId, predicate::Predicate, record::Record, time::Time},
+    model::{
+        error::Reason,
+        id::ChangeSetId,
+        predicate::Predicate,
+        record::Record,
+        registry::{Claim, Guard},
+        time::Time,
+    },
     storage::{
         ChangeSet, Changes, Committed, FEED_PAGE, PRUNE_BATCH, Pruned, Query, Retention, Storage, Touched, Write,
     },
@@ -34,6 +41,15 @@ pub(super) async fn the_feed_names_what_was_touched(storage: &impl Storage) -> O
     same("from the third", storage.changes(2).await?, Changes { position: 3, touched: vec![tie], has_gap: false })?;
     same("from the end", storage.changes(3).await?, Changes { position: 3, touched: Vec::new(), has_gap: false })?;
     same("from beyond", storage.changes(9).await?, Changes { position: 9, touched: Vec::new(), has_gap: false })
+}
+
+pub(super) async fn the_feed_names_no_names(storage: &impl Storage) -> Outcome {
+    let owner = String::new();
+    let mut claim = Claim { kind: "email".into(), name: "ada@example.org".into(), owner, held_until: None, version: 0 };
+    let mut guard = Guard { name: Guard::POLICY.to_owned(), version: 0 };
+    storage.commit(&change_set(1, vec![Write::insert(&mut claim), Write::insert(&mut guard)])).await?;
+    let guard = Touched { table: Guard::TABLE.name.to_owned(), key: guard.key() };
+    same("the guard alone", storage.changes(0).await?, Changes { position: 1, touched: vec![guard], has_gap: false })
 }
 
 pub(super) async fn the_feed_comes_in_parts(storage: &impl Storage) -> Outcome {

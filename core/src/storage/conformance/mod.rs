@@ -58,6 +58,7 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         commits::closing_is_final,
         feed::positions_count_commits,
         feed::the_feed_names_what_was_touched,
+        feed::the_feed_names_no_names,
         feed::the_feed_comes_in_parts,
         feed::outcomes_are_kept,
         feed::old_lines_are_pruned_and_missed,

@@ -55,6 +55,7 @@ pub struct Tie {
     /// The item.
     pub item: UserId,
     /// The tag.
+    #[record(plain)]
     pub tag: String,
     /// The version.
     pub version: i64,

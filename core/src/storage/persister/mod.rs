@@ -286,6 +286,11 @@ impl<P: Persister> Storage for PersistedStorage<P> {
         Ok(Pruned { lines: ids.len() })
     }
 
+    /// How the host deletes is its affair.
+    async fn scrub(&self) -> Result<bool> {
+        self.memory.scrub().await
+    }
+
     fn is_shared(&self) -> bool {
         self.persister.is_shared()
     }

@@ -204,6 +204,12 @@ impl Storage for SqliteStorage {
         Ok(Pruned { lines: writer.settle(pruned)? })
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        let mut writer = self.connections.writer().await?;
+        let is_busy = rows::pragma(writer.get()?, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+        Ok(writer.settle(is_busy)? == Some(0))
+    }
+
     fn is_shared(&self) -> bool {
         !self.connections.is_exclusive()
     }

@@ -155,6 +155,8 @@ impl SqliteOptions {
             .statement_cache_capacity(256)
             .row_buffer_size(256)
             .thread_name(|id| format!("rolekeep-sqlite-{id}"))
+            // What is deleted is overwritten, so that nobody finds it in the file.
+            .pragma("secure_delete", "ON")
             .disable_statement_logging();
         let options = match self.is_exclusive {
             true => options.locking_mode(SqliteLockingMode::Exclusive),

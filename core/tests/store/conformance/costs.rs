@@ -168,6 +168,10 @@ impl Storage for Counted {
         self.sqlite.prune(retention).await
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        self.sqlite.scrub().await
+    }
+
     fn is_shared(&self) -> bool {
         false
     }

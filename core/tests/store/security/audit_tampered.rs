@@ -9,7 +9,7 @@ use proptest::{
 use rolekeep::{
     Builder, Code, Config, RequestContext, UserManagement,
     audit::{AuditKeeper, AuditReport, ChainFaultKind, ListAudit, VerifyAudit},
-    users::{CreateUser, SuspendUser, UpdateUser},
+    users::{CreateUser, EraseUser, SuspendUser, UpdateUser},
 };
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
@@ -42,6 +42,13 @@ async fn fill(um: &UserManagement) {
         let id = boss.users().create(new).await.unwrap().id;
         boss.users().suspend(SuspendUser::new(id).reason("lost its badge")).await.unwrap();
         system.users().update(UpdateUser::new(id).full_name("Another name")).await.unwrap();
+        if number % 3 == 0 {
+            system.users().erase(EraseUser::new(id)).await.unwrap();
+        }
+    }
+    let done = ListAudit::new().action("users.erased");
+    while system.audit().list(done.clone()).await.unwrap().total != Some(USERS as i64 / 2 - 1) {
+        um.tidy().await.unwrap();
     }
 }
 
@@ -145,6 +152,8 @@ enum Deed {
     Blank(usize),
     /// The same, and hashes what follows anew.
     Rewrite(usize),
+    /// Removes a part and what salts it, as an erasure does.
+    Erase(&'static str),
     Drop,
     DropAndRehash,
     /// Exchanges it with another one.
@@ -213,6 +222,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         4 => (0..COLUMNS.len()).prop_map(Deed::Change),
         2 => (0..MAY_BE_NULL.len()).prop_map(Deed::Blank),
         3 => (0..COLUMNS.len()).prop_map(Deed::Rewrite),
+        2 => prop_oneof![Just("payload = NULL, salt"), Just("origin = NULL, origin_salt")].prop_map(Deed::Erase),
         1 => Just(Deed::Drop),
         1 => Just(Deed::DropAndRehash),
         1 => (1..30_i64).prop_map(Deed::Swap),
@@ -279,6 +289,14 @@ impl Thief {
                 let column = MAY_BE_NULL[*at];
                 let text =
                     format!("UPDATE main.audit_entries SET {column} = NULL WHERE seq = {seq} AND {column} IS NOT NULL");
+                (self.run(&text).await > 0).then_some((0, seq))
+            }
+            Deed::Erase(columns) => {
+                let (part, _) = columns.split_once(' ').unwrap();
+                let text = format!(
+                    "UPDATE main.audit_entries SET {columns} = NULL, version = version + 1 \
+                     WHERE seq = {seq} AND {part} IS NOT NULL"
+                );
                 (self.run(&text).await > 0).then_some((0, seq))
             }
             Deed::Drop => {

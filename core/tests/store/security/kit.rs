@@ -298,6 +298,10 @@ impl Storage for Interposed {
         self.memory.prune(retention).await
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        self.memory.scrub().await
+    }
+
     fn is_shared(&self) -> bool {
         self.is_shared.load(Ordering::SeqCst)
     }

@@ -95,8 +95,8 @@ const SYSTEM: [&str; 10] = [
 
 /// Areas whose operations a key may ask for, as far as its patterns reach: they are about other things than who is let in.
 const AREAS_FOR_KEYS: [&str; 7] = ["users", "roles", "permissions", "policy", "regions", "drones", "audit"];
-/// But for these: the input moves an address, the answer says all about somebody.
-const IN_PERSON_THERE: [&str; 2] = ["users.replace", "users.export"];
+/// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
+const IN_PERSON_THERE: [&str; 3] = ["users.replace", "users.export", "users.erase"];
 /// And those that only tell, of the other areas.
 const FOR_KEYS: [&str; 4] = ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get"];
 
@@ -163,7 +163,7 @@ impl World {
             "users.revoke_admin" => json!({ "id": victim }),
             "users.set_status_many" => json!({"ids": [victim], "action": "ban"}),
             "users.delete_many" => json!({ "ids": [victim] }),
-            "users.restore" | "users.purge" => json!({ "id": self.deleted }),
+            "users.restore" | "users.purge" | "users.erase" => json!({ "id": self.deleted }),
             "users.activate" => json!({ "id": self.inactive }),
             "users.lift" => json!({ "id": self.suspended }),
             "users.find" => json!({"username": "victim"}),

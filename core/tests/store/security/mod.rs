@@ -27,6 +27,7 @@ mod credentials;
 mod deleted;
 mod denials;
 mod ended;
+mod erased;
 mod escalation;
 mod factors;
 mod hashes;

@@ -26,6 +26,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.delete" -> me.users.delete(readDeleteUser(input)).let { JsonNull }
     "users.restore" -> writeUser(me.users.restore(readRestoreUser(input)))
     "users.purge" -> me.users.purge(readPurgeUser(input)).let { JsonNull }
+    "users.erase" -> me.users.erase(readEraseUser(input)).let { JsonNull }
     "users.export" -> writeUserExport(me.users.export(readExportUser(input)))
     "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
     "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
@@ -370,6 +371,13 @@ fun readRestoreUser(from: JsonElement) = from.record("id", "expected_version", "
 
 fun readPurgeUser(from: JsonElement) = from.record("id", "expected_version").let { it ->
     PurgeUser(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readEraseUser(from: JsonElement) = from.record("id", "expected_version").let { it ->
+    EraseUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
     )
@@ -1659,6 +1667,7 @@ fun writeAuditEntry(from: AuditEntry) = json(
     "detail" to from.detail?.let { writeString(it) },
     "ip" to from.ip?.let { writeString(it) },
     "user_agent" to from.userAgent?.let { writeString(it) },
+    "is_erased" to writeBool(from.isErased),
     "hash" to writeString(from.hash),
 )
 

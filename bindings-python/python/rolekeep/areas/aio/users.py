@@ -749,6 +749,32 @@ class AsyncUsers:
         """
         await self._caller.call("users.purge", {"id": id, "expected_version": expected_version})
 
+    async def erase(
+        self,
+        id: UUID,
+        *,
+        expected_version: int | None = None,
+    ) -> None:
+        """Removes a user for good, as `users.purge` does after a deletion, and what the audit log says
+        of the person: changed fields but ids, times, numbers and states, reasons, and the IP
+        addresses and user agents of its own requests. The log still shows that nothing else was
+        removed from it. It cannot be undone.
+
+        The account is gone at once, and nobody is shown any more what the log says of it. The log
+        itself is gone through in pieces, in the background; the last one tells the log of
+        `users.erased`. Copies of the storage are not changed. Whether others may take the names
+        says `names_after_purge`.
+
+        Permission `user:erase`, also for oneself. Errors: `UNAUTHORIZED`, reason
+        `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
+        administrator.
+
+        Args:
+            id: The user's id; also that of a deleted one.
+            expected_version: The version that the decision was made on.
+        """
+        await self._caller.call("users.erase", {"id": id, "expected_version": expected_version})
+
     async def export(
         self,
         *,

@@ -278,6 +278,10 @@ impl Storage for Flaky {
         self.inner.prune(retention).await
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        self.inner.scrub().await
+    }
+
     fn is_shared(&self) -> bool {
         self.inner.is_shared()
     }

@@ -110,6 +110,10 @@ impl Storage for Shaky {
         self.memory.prune(retention).await
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        self.memory.scrub().await
+    }
+
     fn is_shared(&self) -> bool {
         false
     }

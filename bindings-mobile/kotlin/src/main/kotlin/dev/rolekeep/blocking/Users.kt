@@ -194,6 +194,20 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun purge(input: PurgeUser): Unit = await { area.purge(input) }
 
     /**
+     * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
+     * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. The log still shows that nothing else was
+     * removed from it. It cannot be undone.
+     *
+     * The account is gone at once, and nobody is shown any more what the log says of it. The log itself is gone through in pieces, in the
+     * background; the last one tells the log of `users.erased`. Copies of the storage are not changed. Whether others may take the names
+     * says `names_after_purge`.
+     *
+     * Permission `user:erase`, also for oneself. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes;
+     * `CONFLICT` for the last active administrator.
+     */
+    fun erase(input: EraseUser): Unit = await { area.erase(input) }
+
+    /**
      * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
      *
      * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
@@ -351,6 +365,16 @@ class DeleteUsersBuilder() {
     fun atomic(value: Boolean?) = apply { atomic = value }
 
     fun build() = DeleteUsers(ids = ids, atomic = atomic)
+}
+
+/** Makes a [EraseUser]; what is not set is left out. */
+class EraseUserBuilder(private val id: UUID) {
+    private var expectedVersion: Long? = null
+
+    /** The version that the decision was made on. */
+    fun expectedVersion(value: Long?) = apply { expectedVersion = value }
+
+    fun build() = EraseUser(id = id, expectedVersion = expectedVersion)
 }
 
 /** Makes a [ExportUser]; what is not set is left out. */

@@ -1,0 +1,14 @@
+-- Persons whom the audit log is being made to forget; never changed once released.
+
+CREATE TABLE "erasures" (
+  "user_id" TEXT NOT NULL,
+  "begun_at" INTEGER NOT NULL,
+  "emails" TEXT,
+  "known" INTEGER NOT NULL,
+  "lane" INTEGER NOT NULL,
+  "seq" INTEGER NOT NULL,
+  "payloads" INTEGER NOT NULL,
+  "origins" INTEGER NOT NULL,
+  "version" INTEGER NOT NULL,
+  PRIMARY KEY ("user_id")
+) STRICT, WITHOUT ROWID;
