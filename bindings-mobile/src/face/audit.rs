@@ -16,6 +16,11 @@ pub struct AuditHeads {
     /// The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
     /// in the log.
     pub head: String,
+    /// The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+    /// of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
     /// How many entries there are.
     pub entries: i64,
     /// Who keeps the key that the log is sealed with.

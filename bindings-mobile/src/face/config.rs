@@ -227,6 +227,11 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_key: Option<String>,
+    /// The key that signs what `audit.head` answers, for others who are to verify the log without `audit_key`: a private JWK (RFC 7517) of
+    /// EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_signing_key: Option<String>,
     /// Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
     #[uniffi(default)]
     pub retired_audit_keys: Vec<String>,

@@ -60,6 +60,7 @@ def open(
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
     audit_key: str | None = None,
+    audit_signing_key: str | None = None,
     retired_audit_keys: Sequence[str] = (),
     trusted_proxies: Sequence[str] = (),
     allowed_networks: Sequence[str] = (),
@@ -186,6 +187,9 @@ def open(
             the storage: whoever has the storage alone cannot change the log unseen. Every instance
             has to have it. Without it the storage keeps a key of its own, which guards against
             mistakes alone. Default: none.
+        audit_signing_key: The key that signs what `audit.head` answers, for others who are to
+            verify the log without `audit_key`: a private JWK (RFC 7517) of EdDSA or ES256 with its
+            `kid`. They need its public part. Default: none.
         retired_audit_keys: Secrets that `audit_key` was before, for what they sealed. Give a new
             one here to every instance before one seals with it.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
@@ -301,6 +305,7 @@ def open(
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
         "audit_key": audit_key,
+        "audit_signing_key": audit_signing_key,
         "retired_audit_keys": retired_audit_keys,
         "trusted_proxies": trusted_proxies,
         "allowed_networks": allowed_networks,
@@ -370,6 +375,7 @@ def open_async(
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
     audit_key: str | None = None,
+    audit_signing_key: str | None = None,
     retired_audit_keys: Sequence[str] = (),
     trusted_proxies: Sequence[str] = (),
     allowed_networks: Sequence[str] = (),
@@ -496,6 +502,9 @@ def open_async(
             the storage: whoever has the storage alone cannot change the log unseen. Every instance
             has to have it. Without it the storage keeps a key of its own, which guards against
             mistakes alone. Default: none.
+        audit_signing_key: The key that signs what `audit.head` answers, for others who are to
+            verify the log without `audit_key`: a private JWK (RFC 7517) of EdDSA or ES256 with its
+            `kid`. They need its public part. Default: none.
         retired_audit_keys: Secrets that `audit_key` was before, for what they sealed. Give a new
             one here to every instance before one seals with it.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
@@ -611,6 +620,7 @@ def open_async(
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
         "audit_key": audit_key,
+        "audit_signing_key": audit_signing_key,
         "retired_audit_keys": retired_audit_keys,
         "trusted_proxies": trusted_proxies,
         "allowed_networks": allowed_networks,

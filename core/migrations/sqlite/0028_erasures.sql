@@ -1,4 +1,4 @@
--- Persons whom the audit log is being made to forget; never changed once released.
+-- Persons whom the audit log is being made to forget, and invitations by who accepted them; never changed once released.
 
 CREATE TABLE "erasures" (
   "user_id" TEXT NOT NULL,
@@ -12,3 +12,4 @@ CREATE TABLE "erasures" (
   "version" INTEGER NOT NULL,
   PRIMARY KEY ("user_id")
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX "invitations_by_accepted_by" ON "invitations" ("accepted_by", "id");

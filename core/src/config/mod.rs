@@ -1,5 +1,6 @@
 //! How a store is opened, with safe defaults; every bad setting is named at `open`.
 
+mod audit;
 mod issuers;
 mod passkeys;
 mod policy;
@@ -282,6 +283,9 @@ pub struct Config {
     /// change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
     /// mistakes alone. Default: none.
     pub audit_key: Option<Secret>,
+    /// The key that signs what `audit.head` answers, for others who are to verify the log without `audit_key`: a private JWK (RFC 7517) of
+    /// EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+    pub audit_signing_key: Option<Secret>,
     /// Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
     pub retired_audit_keys: Vec<Secret>,
     /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's

@@ -7,6 +7,7 @@ pub mod device_token;
 pub mod digits;
 pub mod foreign_token;
 pub mod hashing;
+pub mod jws;
 pub mod keys;
 pub mod letters;
 #[cfg_attr(not(feature = "passkeys"), expect(dead_code, reason = "there is no relying party without the feature"))]

@@ -3,15 +3,10 @@
 //! They let nobody in here: the claim `rolekeep` says that they were made from a sign-in of ours, and whoever is shown one as a
 //! token of another issuer refuses it by that.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
-use serde_json::json;
 use uuid::Uuid;
 
-use super::{
-    access_token::JwsKey,
-    signatures::{NoPrivateKey, PrivateKey},
-};
+use super::{jws::Jws, signatures::NoPrivateKey};
 use crate::model::{
     error::Result,
     id::{RegionId, SessionId, UserId},
@@ -21,9 +16,7 @@ use crate::model::{
 /// The project's key that signs them, and for which issuer.
 pub struct Signer {
     issuer: String,
-    /// As it stands in the tokens.
-    header: String,
-    kind: JwsKey,
+    jws: Jws,
 }
 
 /// What such a token says. None of it is optional to who reads it, but what is `None`.
@@ -115,8 +108,7 @@ pub struct UserMetadata<'c> {
 impl Signer {
     /// By the secret that a project of before shares.
     pub fn shared(issuer: String, secret: &Secret) -> Self {
-        let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
-        Self { issuer, header, kind: JwsKey::Shared(secret.expose().as_bytes().to_vec().into()) }
+        Self { issuer, jws: Jws::shared(secret, "JWT") }
     }
 
     /// By a private key that the project was given, a JWK with its id.
@@ -124,9 +116,7 @@ impl Signer {
     /// # Errors
     /// If it is none.
     pub fn private(issuer: String, jwk: &Secret) -> Result<Self, NoPrivateKey> {
-        let (id, key) = PrivateKey::of_jwk(jwk.expose())?;
-        let header = json!({"alg": key.public_key().algorithm().name(), "kid": id, "typ": "JWT"}).to_string();
-        Ok(Self { issuer, header: BASE64_URL_SAFE_NO_PAD.encode(header), kind: JwsKey::Private(key) })
+        Ok(Self { issuer, jws: Jws::private(jwk, "JWT")? })
     }
 
     /// The issuer that its tokens name.
@@ -139,6 +129,6 @@ impl Signer {
     /// # Errors
     /// As signing an access token.
     pub fn sign(&self, claims: &Claims<'_>) -> Result<Secret> {
-        self.kind.sign(&self.header, claims)
+        self.jws.sign(claims)
     }
 }

@@ -84,7 +84,11 @@ pub(super) async fn advance(
     after.epoch += 1;
     after.moved_at = Some(plan.now);
     let after = plan.follow(before.as_ref(), after);
-    sessions::end_all(plan, user.id, why, None).await?;
+    let ended = sessions::end_all(plan, user.id, why, None).await?;
+    // Where it was asked for, the operation says so.
+    if !ended.is_empty() && why != SessionEnd::Revoked {
+        plan.audit_ended("sessions", user.id, why.to_string(), ended);
+    }
     if keys == ApiKeyFate::Ended {
         let why = match why {
             SessionEnd::Revoked => ApiKeyEnd::Revoked,
@@ -96,7 +100,10 @@ pub(super) async fn advance(
             | SessionEnd::ProofsFailed
             | SessionEnd::RefreshReuse => ApiKeyEnd::CredentialChanged,
         };
-        unless_page(Ok(()), || Box::pin(api_keys::end_all(plan, user.id, why))).await?;
+        let ended = unless_page(Ok(Vec::new()), || Box::pin(api_keys::end_all(plan, user.id, why))).await?;
+        if !ended.is_empty() {
+            plan.audit_ended("api_keys", user.id, why.to_string(), ended);
+        }
     }
     Ok(after)
 }

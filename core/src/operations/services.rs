@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     credentials::{
         access_token::Expected,
+        jws::Jws,
         keys::Keys,
         passkeys::RelyingParty,
         signed_id::{self, Purpose},
@@ -47,6 +48,8 @@ pub struct Services {
     pub(super) names: NameKey,
     /// What seals the audit log.
     pub(crate) audit_keys: AuditKeys,
+    /// What signs its ends for others, where they are signed.
+    pub(crate) audit_signer: Option<Jws>,
     /// How often the sessions of everybody were ended.
     era: AtomicI64,
     /// The same of API keys.
@@ -77,7 +80,7 @@ impl Services {
         is_notifying: bool,
     ) -> Result<Self> {
         let (networks, relying_party) = (config.networks()?, config.relying_party()?);
-        let supabase = config.supabase()?;
+        let (supabase, audit_signer) = (config.supabase()?, config.audit_signer()?);
         let keys = ArcSwap::from_pointee(keys);
         let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
         let (era, key_era) = (AtomicI64::new(0), AtomicI64::new(0));
@@ -91,6 +94,7 @@ impl Services {
             keys,
             names,
             audit_keys,
+            audit_signer,
             era,
             key_era,
             networks,

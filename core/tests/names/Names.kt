@@ -156,6 +156,8 @@ object Permissions {
         const val CREATE = "user:create"
         /** Delete users */
         const val DELETE = "user:delete"
+        /** Remove users for good, and what the audit log says of them */
+        const val ERASE = "user:erase"
         /** Export all that is held about a user */
         const val EXPORT = "user:export"
         /** Act as another user for a time */

@@ -156,6 +156,8 @@ public enum Permissions {
         public static let create = "user:create"
         /// Delete users
         public static let delete = "user:delete"
+        /// Remove users for good, and what the audit log says of them
+        public static let erase = "user:erase"
         /// Export all that is held about a user
         public static let export = "user:export"
         /// Act as another user for a time

@@ -48,6 +48,7 @@ Permission: TypeAlias = Literal[
     "type:self",
     "user:create",  # Create users
     "user:delete",  # Delete users
+    "user:erase",  # Remove users for good, and what the audit log says of them
     "user:export",  # Export all that is held about a user
     "user:impersonate",  # Act as another user for a time
     "user:invite",  # Invite users by mail
@@ -175,6 +176,7 @@ TypePermission: TypeAlias = Literal[
 UserPermission: TypeAlias = Literal[
     "user:create",  # Create users
     "user:delete",  # Delete users
+    "user:erase",  # Remove users for good, and what the audit log says of them
     "user:export",  # Export all that is held about a user
     "user:impersonate",  # Act as another user for a time
     "user:invite",  # Invite users by mail

@@ -156,6 +156,8 @@ pub mod permissions {
         pub const CREATE: &str = "user:create";
         /// Delete users
         pub const DELETE: &str = "user:delete";
+        /// Remove users for good, and what the audit log says of them
+        pub const ERASE: &str = "user:erase";
         /// Export all that is held about a user
         pub const EXPORT: &str = "user:export";
         /// Act as another user for a time

@@ -16,6 +16,11 @@ class AuditHeads:
     """The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in
     years. It tells nothing of what is in the log.
     """
+    signed: str | None = None
+    """The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS
+    (RFC 7515) whose payload names the end of each chain (`heads`: `lane`, `seq`, `hash`) and the
+    time (`iat`, in seconds since 1970).
+    """
     entries: int
     """How many entries there are."""
     sealed_by: AuditKeeper

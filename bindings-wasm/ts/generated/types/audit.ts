@@ -9,6 +9,11 @@ export interface AuditHeads {
    * in the log.
    */
   readonly head: string;
+  /**
+   * The same for others, who do not have `auditKey`, where there is an `auditSigningKey`: a JWS (RFC 7515) whose payload names the end
+   * of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
+   */
+  readonly signed: string | null;
   /** How many entries there are. */
   readonly entries: number;
   /** Who keeps the key that the log is sealed with. */

@@ -174,6 +174,11 @@ export interface Config {
    * mistakes alone. Default: none.
    */
   readonly auditKey?: string | null | undefined;
+  /**
+   * The key that signs what `audit.head` answers, for others who are to verify the log without `auditKey`: a private JWK (RFC 7517) of
+   * EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+   */
+  readonly auditSigningKey?: string | null | undefined;
   /** Secrets that `auditKey` was before, for what they sealed. Give a new one here to every instance before one seals with it. */
   readonly retiredAuditKeys?: readonly string[] | undefined;
   /**

@@ -64,12 +64,13 @@ impl Operation for RevokeApiKey {
     }
 }
 
-/// Plans the end of all keys of a user, also of those that have expired: the clock may be ahead. Whoever makes one meanwhile moves
+/// Plans the end of all keys of a user, which ones; also of those that have expired: the clock may be ahead. Whoever makes one meanwhile moves
 /// the credential, which is to be written by this plan and was read before.
-pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: ApiKeyEnd) -> Result<()> {
+pub(in crate::operations) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: ApiKeyEnd) -> Result<Vec<ApiKeyId>> {
     let keys: Vec<ApiKey> = plan.reads().all(alive::not_ended_of(user, plan.key_era())).await?;
+    let ids = keys.iter().map(|key| key.id).collect();
     keys.into_iter().for_each(|key| end(plan, key, why));
-    Ok(())
+    Ok(ids)
 }
 
 fn end(plan: &mut Plan<'_>, key: ApiKey, why: ApiKeyEnd) {

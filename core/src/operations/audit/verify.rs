@@ -36,6 +36,9 @@ pub struct AuditHeads {
     /// The ends of all chains as one text, sealed: give it to `audit.verify` as `expected`, now or in years. It tells nothing of what is
     /// in the log.
     pub head: String,
+    /// The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+    /// of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
+    pub signed: Option<String>,
     /// How many entries there are.
     pub entries: i64,
     /// Who keeps the key that the log is sealed with.
@@ -94,11 +97,34 @@ impl Operation for GetAuditHeads {
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<AuditHeads> {
         let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
         let keys = &plan.services.audit_keys;
+        let signed = plan.services.audit_signer.as_ref().map(|signer| signer.sign(&Signed::of(&heads, plan.now)));
         Ok(AuditHeads {
+            signed: signed.transpose()?.map(|signed| signed.expose().to_owned()),
             head: heads::write(&heads, plan.now, keys),
             entries: heads.iter().map(|head| head.seq).sum(),
             sealed_by: keys.keeper(),
         })
+    }
+}
+
+/// What is signed for others.
+#[derive(Serialize)]
+struct Signed<'h> {
+    iat: i64,
+    heads: Vec<SignedHead<'h>>,
+}
+
+#[derive(Serialize)]
+struct SignedHead<'h> {
+    lane: i64,
+    seq: i64,
+    hash: &'h str,
+}
+
+impl<'h> Signed<'h> {
+    fn of(heads: &'h [AuditHead], now: Time) -> Self {
+        let heads = heads.iter().map(|head| SignedHead { lane: head.lane, seq: head.seq, hash: &head.hash });
+        Self { iat: now.as_second(), heads: heads.collect() }
     }
 }
 

@@ -1,11 +1,14 @@
 //! What the audit log is told: of the rows, in the words of their declarations, and of what else happened.
 
+use std::fmt::Display;
+
 use serde_json::Value as Json;
 
 use super::{Event, Plan, Planned};
 use crate::{
     audit_chain::{AuditFacts, AuditPayload},
     model::{
+        id::UserId,
         noun::{Upkeep, Words},
         record::{Column, Row},
     },
@@ -20,6 +23,18 @@ impl Plan<'_> {
             target: target.map(|(kind, id)| (kind.to_owned(), id)),
             facts: AuditFacts::default(),
             payload: AuditPayload::of_detail(detail),
+        });
+    }
+
+    /// Tells the audit log which sessions or keys of a user ended, and why, as something else was done to the account.
+    pub fn audit_ended(&mut self, area: &str, user: UserId, why: String, ids: Vec<impl Display>) {
+        let ids: Json = ids.iter().map(ToString::to_string).collect();
+        let after = [("reason", why.into()), (area, ids)].map(|(name, value)| (name.to_owned(), value));
+        self.events.push(Event {
+            action: format!("{area}.ended"),
+            target: Some(("user".to_owned(), user.to_string())),
+            facts: AuditFacts { before: None, after: Some(after.into_iter().collect()) },
+            payload: AuditPayload::default(),
         });
     }
 

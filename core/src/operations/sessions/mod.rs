@@ -101,15 +101,19 @@ pub(crate) async fn all_of(plan: &mut Plan<'_>, user: UserId) -> Result<Vec<Sess
     plan.reads().all(alive::not_ended_of(user, plan.era())).await
 }
 
-/// Plans the end of a user's sessions, all or all but one.
-pub(crate) async fn end_all(plan: &mut Plan<'_>, user: UserId, why: SessionEnd, but: Option<SessionId>) -> Result<()> {
-    let sessions = all_of(plan, user).await?;
-    for session in sessions {
-        if Some(session.id) != but {
-            end(plan, session, why);
-        }
+/// Plans the end of a user's sessions, all or all but one; which ones.
+pub(crate) async fn end_all(
+    plan: &mut Plan<'_>,
+    user: UserId,
+    why: SessionEnd,
+    but: Option<SessionId>,
+) -> Result<Vec<SessionId>> {
+    let mut ended = Vec::new();
+    for session in all_of(plan, user).await?.into_iter().filter(|session| Some(session.id) != but) {
+        ended.push(session.id);
+        end(plan, session, why);
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// Plans the end of the sessions that a user has used longest ago, if there is no room for another. Those in which others act as it

@@ -166,7 +166,7 @@ impl Operation for RevokeOtherSessions {
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<()> {
         let me = plan.actor.signed_in()?.clone();
         plan.audit("sessions.revoke_others", Some(("user", me.id.to_string())), None);
-        end_all(plan, me.id, SessionEnd::Revoked, me.session).await
+        end_all(plan, me.id, SessionEnd::Revoked, me.session).await.map(drop)
     }
 }
 

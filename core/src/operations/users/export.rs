@@ -9,6 +9,7 @@ use crate::{
     model::{
         error::Result,
         id::UserId,
+        invitation::Invitation,
         predicate::Predicate,
         record::{Record, Row, Table},
         time::Time,
@@ -88,7 +89,14 @@ impl Operation for ExportUser {
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<UserExport> {
         administrators::require_may_act_as(plan, user.id).await?;
         let mut records = Map::new();
-        for (table, rows) in plan.held_of(&user).await? {
+        let mut held = plan.held_of(&user).await?;
+        // What is kept for good when an account goes, or for its own time, is not among what goes with it.
+        let accepted = Predicate::equals("accepted_by", Value::Id(user.id.0));
+        let invitations: Vec<Invitation> = plan.reads().all(accepted).await?;
+        if !invitations.is_empty() {
+            held.push((Invitation::TABLE, invitations.iter().map(Record::to_row).collect()));
+        }
+        for (table, rows) in held {
             records.insert(table.name.to_owned(), rows.iter().map(|row| without_secrets(table, row)).collect());
         }
         let (audit, has_older_entries) = entries(plan, user.id).await?;
