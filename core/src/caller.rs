@@ -6,7 +6,7 @@ mod pages;
 use std::{cell::Cell, sync::Arc};
 
 use crate::{
-    engine::{Engine, Who, WhoKind},
+    engine::{Engine, Subject, Who, WhoKind},
     environment::Clock,
     model::error::{Error, Reason, Result},
     operations::{Operation, actor::RequestContext},
@@ -120,7 +120,7 @@ impl Caller {
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
         let resource = resource.into();
-        self.ask(
+        let answer = self.ask(
             exists(permission),
             || true,
             |rules, principal, clock| {
@@ -131,7 +131,11 @@ impl Caller {
                 let (context, now) = (self.context(), clock.now());
                 rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })
             },
-        )
+        )?;
+        if self.engine.tells_of_decisions() {
+            self.engine.tell_of_decision(&Subject::Caller(&self.who), permission.text(), resource, answer);
+        }
+        Ok(answer)
     }
 
     /// Fails with `FORBIDDEN` unless [`Caller::can`] allows it, and with `UNAUTHORIZED` where nobody is signed in. The error tells the
@@ -152,10 +156,16 @@ impl Caller {
     /// # Errors
     /// The error of the first check that fails.
     pub fn can_many<P: PermissionName>(&self, checks: &[(P, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
-        self.can_each(checks.len(), &|at, rules| {
+        let answers = self.can_each(checks.len(), &|at, rules| {
             let (permission, resource) = checks.get(at)?;
             Some((permission.resolve(rules), *resource))
-        })
+        })?;
+        if self.engine.tells_of_decisions() {
+            for ((permission, resource), answer) in checks.iter().zip(&answers) {
+                self.engine.tell_of_decision(&Subject::Caller(&self.who), permission.text(), *resource, *answer);
+            }
+        }
+        Ok(answers)
     }
 
     fn can_each<'r>(&self, count: usize, check: &dyn Fn(usize, &RuleSet) -> Option<Check<'r>>) -> Result<Vec<bool>> {

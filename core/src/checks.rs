@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    engine::{Engine, Loaded},
+    engine::{Engine, Loaded, Subject},
     manager::UserManagement,
     model::{
         error::{Error, Reason, Result},
@@ -86,17 +86,27 @@ mod sealed {
     use super::{KnownUser, Principal, Rights, UserId};
 
     pub trait Find {
+        /// Whom it stands for.
+        fn id(&self) -> UserId;
         /// Its principal, where it is in memory.
         fn find(self, rights: &Rights) -> Option<&Principal>;
     }
 
     impl Find for UserId {
+        fn id(&self) -> UserId {
+            *self
+        }
+
         fn find(self, rights: &Rights) -> Option<&Principal> {
             rights.principal_of(self.0)
         }
     }
 
     impl Find for &mut KnownUser {
+        fn id(&self) -> UserId {
+            self.id
+        }
+
         fn find(self, rights: &Rights) -> Option<&Principal> {
             self.principal(rights)
         }
@@ -199,7 +209,9 @@ impl UserChecks<'_> {
         let resource = resource.into();
         match self.check_cached(user, permission, resource) {
             Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => {
-                self.ask(user, permission, resource, |decision| decision.is_allowed()).await
+                let answer = self.ask(user, permission, resource, |decision| decision.is_allowed()).await?;
+                self.tell(user, permission.text(), resource, answer);
+                Ok(answer)
             }
             answer => {
                 self.engine.count_found();
@@ -219,8 +231,8 @@ impl UserChecks<'_> {
         resource: impl Into<Option<&'r Resource<'a>>>,
     ) -> Result<bool> {
         let clock = self.engine.services.env.clock();
-        let resource = resource.into();
-        self.engine.with_user(
+        let (resource, id) = (resource.into(), user.id());
+        let answer = self.engine.with_user(
             |rights| user.find(rights),
             self.at_least,
             &clock,
@@ -232,7 +244,16 @@ impl UserChecks<'_> {
                 let (context, now) = (&self.context, clock.now());
                 rules.allows(&Question { principal, permission, fields: &fields, resource, context, now })
             },
-        )
+        )?;
+        self.tell(id, permission.text(), resource, answer);
+        Ok(answer)
+    }
+
+    /// Tells the audit log of an answer, if the host wants that.
+    fn tell(&self, user: UserId, permission: &str, resource: Option<&Resource<'_>>, answer: bool) {
+        if self.engine.tells_of_decisions() {
+            self.engine.tell_of_decision(&Subject::User(user), permission, resource, answer);
+        }
     }
 
     /// Many checks at one moment, about one user or several. The rights of users who are not in memory are read together.
@@ -253,7 +274,11 @@ impl UserChecks<'_> {
             });
             answers.await
         };
-        ask.await.map_err(|error| error.at(self.engine.services.now()))
+        let answers: Vec<bool> = ask.await.map_err(|error| error.at(self.engine.services.now()))?;
+        for ((user, permission, resource), answer) in checks.iter().zip(&answers) {
+            self.tell(*user, permission, *resource, *answer);
+        }
+        Ok(answers)
     }
 
     /// [`UserManagement::explain`].

@@ -132,7 +132,8 @@ pub mod observe {
 pub use caller::{All, Caller, CallerFilter, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
 pub use config::{
-    AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TrustedIssuer,
+    AuditDecisions, AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor,
+    TrustedIssuer,
 };
 pub use manager::{Builder, UserManagement};
 pub use model::{

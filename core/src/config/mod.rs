@@ -68,6 +68,19 @@ pub enum AuditDenials {
     All,
 }
 
+/// Which answers to the application's questions the audit log tells of, as `decisions.allowed` and `decisions.denied`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum AuditDecisions {
+    /// None.
+    #[default]
+    Off,
+    /// What the rules do not allow.
+    Denials,
+    /// Every one.
+    All,
+}
+
 /// Who has a second factor beside the password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
@@ -279,6 +292,12 @@ pub struct Config {
     /// something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
     #[input(default = AuditDenials::All)]
     pub audit_denials: AuditDenials,
+    /// Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
+    /// `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
+    /// an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
+    /// after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+    #[input(default = AuditDecisions::Off)]
+    pub audit_decisions: AuditDecisions,
     /// A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
     /// change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
     /// mistakes alone. Default: none.

@@ -3,6 +3,7 @@
 //! disk.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -25,16 +26,13 @@ use crate::{
 const ACTION: &str = "access.denied";
 /// Of one caller and operation one is written in this time; the others are counted.
 const EACH: Duration = Duration::from_secs(60);
-/// Of all users of an instance so many are written at once, and then one for each interval; as many of all strangers.
-const AT_ONCE: u32 = 50;
-const INTERVAL: Duration = Duration::from_secs(1);
 /// So many callers and operations are told apart.
 const TOLD_APART: usize = 10_000;
 
 /// What was to be done something to: its type and id.
 type Target = Option<(&'static str, String)>;
 /// Who asked.
-struct Asker {
+pub(super) struct Asker {
     actor: String,
     /// As whom, where that is another user.
     on_behalf_of: Option<UserId>,
@@ -43,8 +41,35 @@ struct Asker {
 
 impl Asker {
     /// Who came by no session.
-    const fn of(actor: String) -> Self {
+    pub(super) const fn of(actor: String) -> Self {
         Self { actor, on_behalf_of: None, session: None }
+    }
+
+    pub(super) fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    pub(super) fn of_who(actor: String, who: &Who) -> Self {
+        Self { actor, on_behalf_of: who.kind.on_behalf_of(), session: who.kind.session() }
+    }
+}
+
+/// What an entry says.
+pub(super) struct Told {
+    pub(super) action: &'static str,
+    pub(super) asker: Asker,
+    /// Its type, and its id where it has one.
+    pub(super) target: Option<(String, Option<String>)>,
+    pub(super) from: AuditOrigin,
+    pub(super) facts: AuditFacts,
+    pub(super) detail: String,
+}
+
+impl Told {
+    /// A refusal of which nothing else is known.
+    pub(super) fn by(asker: Asker) -> Self {
+        let (from, facts, detail) = (AuditOrigin::default(), AuditFacts::default(), String::new());
+        Self { action: ACTION, asker, target: None, from, facts, detail }
     }
 }
 
@@ -61,11 +86,25 @@ pub(super) struct Refusal {
     is_told: bool,
 }
 
-/// Who asks in vain: whoever has no account must crowd out nothing that is told of those who have one.
+/// Of whom entries crowd out each other's: whoever has no account must crowd out nothing that is told of those who have one.
 #[derive(Clone, Copy)]
-enum Crowd {
+pub(super) enum Crowd {
     Users,
     Strangers,
+    /// What the application asks of the rules, where only what they refuse is told.
+    DeniedDecisions,
+    /// The same where all is told.
+    Decisions,
+}
+
+impl Crowd {
+    /// So many entries are written at once, and then one for each interval, by an instance.
+    const fn limits(self) -> (u32, Duration) {
+        match self {
+            Crowd::Users | Crowd::Strangers | Crowd::DeniedDecisions => (50, Duration::from_secs(1)),
+            Crowd::Decisions => (1_000, Duration::from_millis(10)),
+        }
+    }
 }
 
 impl Refusal {
@@ -110,6 +149,7 @@ struct Counts {
     waiting: Vec<(AuditDraft, u64)>,
     users: CrowdCounts,
     strangers: CrowdCounts,
+    decisions: CrowdCounts,
 }
 
 #[derive(Default)]
@@ -118,7 +158,7 @@ struct CrowdCounts {
     arrival: Duration,
     /// Of those that are not told apart.
     unsaid: u64,
-    each: HashMap<(String, &'static str), Count>,
+    each: HashMap<(String, Cow<'static, str>), Count>,
 }
 
 struct Count {
@@ -127,27 +167,35 @@ struct Count {
 }
 
 /// How many more there were: of the same caller and operation, and of others.
-struct More {
+pub(super) struct More {
     alike: u64,
     others: u64,
 }
 
 impl Denials {
     /// Counts a refusal; where it is to be written, how many others it speaks for.
-    fn count(&self, crowd: Crowd, asker: String, operation: &'static str, now: Duration) -> Option<More> {
+    pub(super) fn count(
+        &self,
+        crowd: Crowd,
+        asker: String,
+        operation: impl Into<Cow<'static, str>>,
+        now: Duration,
+    ) -> Option<More> {
         let all = &mut *self.counts();
         let counts = match crowd {
             Crowd::Users => &mut all.users,
             Crowd::Strangers => &mut all.strangers,
+            Crowd::DeniedDecisions | Crowd::Decisions => &mut all.decisions,
         };
+        let (at_once, interval) = crowd.limits();
         counts.make_room(now);
         let has_room = counts.each.len() < TOLD_APART;
-        let key = (asker, operation);
+        let key = (asker, operation.into());
         let known = counts.each.get(&key);
-        let may_come = counts.arrival.saturating_sub(now) <= INTERVAL * (AT_ONCE - 1);
+        let may_come = counts.arrival.saturating_sub(now) <= interval * (at_once - 1);
         let is_written = may_come && has_room && known.is_none_or(|count| now.saturating_sub(count.written_at) >= EACH);
         if is_written {
-            counts.arrival = counts.arrival.max(now) + INTERVAL;
+            counts.arrival = counts.arrival.max(now) + interval;
             let before = counts.each.insert(key, Count { written_at: now, unsaid: 0 });
             let alike = before.map_or(0, |count| count.unsaid);
             return Some(More { alike, others: std::mem::take(&mut counts.unsaid) });
@@ -162,7 +210,7 @@ impl Denials {
     /// How many are only counted yet.
     fn rest(&self) -> u64 {
         let counts = &mut *self.counts();
-        [&mut counts.users, &mut counts.strangers].into_iter().map(CrowdCounts::rest).sum()
+        [&mut counts.users, &mut counts.strangers, &mut counts.decisions].into_iter().map(CrowdCounts::rest).sum()
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -191,7 +239,7 @@ impl CrowdCounts {
 }
 
 fn further(count: u64) -> String {
-    format!("further denials, only counted: {count}")
+    format!("further entries, only counted: {count}")
 }
 
 impl Engine {
@@ -261,8 +309,9 @@ impl Engine {
         };
         let Some(more) = self.denials.count(crowd, told_apart, operation, self.services.env.elapsed()) else { return };
         let detail = format!("{operation}: {}", error.reason());
-        let asker = Asker { actor, on_behalf_of: who.kind.on_behalf_of(), session: who.kind.session() };
-        self.write_denial(asker, (target, who.request.audited()), detail, &more);
+        let target = target.map(|(kind, id)| (kind.to_owned(), Some(id)));
+        let told = Told { target, from: who.request.audited(), detail, ..Told::by(Asker::of_who(actor, who)) };
+        self.write_denial(told, &more);
     }
 
     /// Tells the audit log why somebody could not use an API key, as the answer does not: always, like failed sign-ins, and as seldom
@@ -272,18 +321,22 @@ impl Engine {
         let Some(more) = self.denials.count(Crowd::Users, told_apart, "api_keys", self.services.env.elapsed()) else {
             return;
         };
-        let (target, asker) = (("api_key", key.id.to_string()), Asker::of(key.user_id.to_string()));
-        self.write_denial(asker, (Some(target), request.audited()), format!("API key: {why}"), &more);
+        let target = Some(("api_key".to_owned(), Some(key.id.to_string())));
+        let detail = format!("API key: {why}");
+        let told = Told { target, from: request.audited(), detail, ..Told::by(Asker::of(key.user_id.to_string())) };
+        self.write_denial(told, &more);
     }
 
-    fn write_denial(self: &Arc<Self>, asker: Asker, about: (Target, AuditOrigin), mut detail: String, more: &More) {
-        if more.alike > 0 {
-            detail += &format!("; {} more of these since the last entry", more.alike);
-        }
-        if more.others > 0 {
-            detail += &format!("; {}", further(more.others));
-        }
-        self.wait_for_denial(asker, about, detail, 1 + more.alike + more.others);
+    /// Has an entry written that speaks for more.
+    pub(super) fn write_denial(self: &Arc<Self>, mut told: Told, more: &More) {
+        let alike = Some(more.alike).filter(|alike| *alike > 0);
+        let parts = [
+            Some(std::mem::take(&mut told.detail)).filter(|detail| !detail.is_empty()),
+            alike.map(|alike| format!("{alike} more of these since the last entry")),
+            Some(more.others).filter(|others| *others > 0).map(further),
+        ];
+        told.detail = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        self.wait_for_denial(told, 1 + more.alike + more.others);
         let engine = self.clone();
         // The answer is on its way, whatever becomes of this.
         self.services.env.spawn(Box::pin(async move { engine.write_denials().await }));
@@ -296,7 +349,8 @@ impl Engine {
         if others == 0 {
             return;
         }
-        self.wait_for_denial(Asker::of("system".to_owned()), (None, AuditOrigin::default()), further(others), others);
+        let told = Told { detail: further(others), ..Told::by(Asker::of("system".to_owned())) };
+        self.wait_for_denial(told, others);
         self.write_denials().await;
     }
 
@@ -316,29 +370,25 @@ impl Engine {
     }
 
     /// Has an entry written with the next ones.
-    fn wait_for_denial(
-        &self,
-        Asker { actor, on_behalf_of, session }: Asker,
-        (target, from): (Target, AuditOrigin),
-        detail: String,
-        speaks_for: u64,
-    ) {
+    fn wait_for_denial(&self, told: Told, speaks_for: u64) {
+        let Told { action, asker: Asker { actor, on_behalf_of, session }, target, from, facts, detail } = told;
         let (env, now) = (&self.services.env, self.services.now());
-        let (target_type, target_id) = target.map(|(kind, id)| (kind.to_owned(), id)).unzip();
+        let (target_type, target_id) = target.unzip();
+        let target_id = target_id.flatten();
         let mut counts = self.denials.counts();
         match (env.new_id(), env.random(), env.random()) {
             (Ok(id), Ok(payload), Ok(origin)) => {
                 let entry = AuditDraft {
                     id,
                     at: now,
-                    action: ACTION.to_owned(),
+                    action: action.to_owned(),
                     actor,
                     on_behalf_of,
                     session_id: session,
                     target_type,
                     target_id,
-                    facts: AuditFacts::default(),
-                    payload: AuditPayload::of_detail(detail),
+                    facts,
+                    payload: AuditPayload::of_detail(Some(detail).filter(|detail| !detail.is_empty())),
                     origin: from,
                     salts: AuditSalts { payload, origin },
                     keys: self.services.audit_keys.clone(),

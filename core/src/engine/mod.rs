@@ -5,6 +5,7 @@ mod api_keys;
 pub(crate) mod around;
 mod authorize;
 pub(crate) mod cache;
+mod decisions;
 mod deliveries;
 mod denials;
 mod feed;
@@ -51,6 +52,7 @@ use crate::{
     storage::{ChangeSet, CommitError, Committed},
 };
 use cache::Cache;
+pub(crate) use decisions::Subject;
 use deliveries::Deliveries;
 use denials::{Denials, Refusal};
 use feed::{Confirmed, Unheard};

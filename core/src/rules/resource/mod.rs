@@ -88,6 +88,16 @@ impl ResourceValue<'_> {
     }
 }
 
+/// An id as a text; none: no id has such a value.
+fn id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Id(id) => Some(id.to_string()),
+        Value::Int(int) => Some(int.to_string()),
+        Value::Text(text) => Some(text.clone()),
+        Value::Null | Value::Bool(_) | Value::Time(_) | Value::Json(_) => None,
+    }
+}
+
 impl<'r> Resource<'r> {
     /// A resource without attributes.
     pub fn of(resource_type: impl Into<Cow<'r, str>>) -> Self {
@@ -143,6 +153,30 @@ impl<'r> Resource<'r> {
     fn put_value(mut self, name: Cow<'r, str>, value: ResourceValue<'r>) -> Self {
         put(&mut self.given, name, value);
         self
+    }
+
+    /// Its type.
+    pub(crate) fn type_name(&self) -> &str {
+        &self.resource_type
+    }
+
+    /// Its id as a text, where it was given one as the attribute `id`.
+    pub(crate) fn id_text(&self) -> Option<String> {
+        let row = || {
+            let (table, row) = self.row?;
+            row.0.get(table.position("id")?).map(Value::clone)
+        };
+        let given = self.given.iter().find(|(name, _)| name == "id").map(|(_, value)| value);
+        match given {
+            Some(ResourceValue::Text(text)) => Some((*text).to_owned()),
+            Some(ResourceValue::Given(GivenValue::One(value))) => id_text(value),
+            Some(ResourceValue::Given(GivenValue::Stored(value))) => match &**value {
+                GivenValue::One(value) => id_text(value),
+                GivenValue::Set(_) | GivenValue::Ids(_) | GivenValue::Stored(_) => None,
+            },
+            Some(ResourceValue::Given(GivenValue::Set(_) | GivenValue::Ids(_))) => None,
+            None => id_text(&row()?),
+        }
     }
 
     /// What was given, and what questions about a type read of it, into `values`, which are empty.

@@ -297,7 +297,7 @@ async fn aud_1_asking_in_vain_fills_no_disk() {
     clock.pass(2);
     rename(&callers[59], victim).await;
     let after = told(&um, 53).await;
-    assert_eq!(after[0].detail.as_deref(), Some("users.update: denied; further denials, only counted: 10"));
+    assert_eq!(after[0].detail.as_deref(), Some("users.update: denied; further entries, only counted: 10"));
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn aud_1_what_was_only_counted_is_told_at_the_end() {
     um.close().await.unwrap();
     let again = open().open().await.unwrap();
     let entries = told(&again, 2).await;
-    assert_eq!(entries[0].detail.as_deref(), Some("further denials, only counted: 3"));
+    assert_eq!(entries[0].detail.as_deref(), Some("further entries, only counted: 3"));
 }
 
 /// Whatever becomes of the entry, the answer is the same, and it does not wait.
@@ -355,7 +355,7 @@ async fn aud_1_an_entry_that_was_not_written_is_counted() {
     clock.pass(61);
     rename(&clerk, victim).await;
     let entries = told(&um, 1).await;
-    assert_eq!(entries[0].detail.as_deref(), Some("users.update: denied; further denials, only counted: 6"));
+    assert_eq!(entries[0].detail.as_deref(), Some("users.update: denied; further entries, only counted: 6"));
 }
 
 #[tokio::test]
