@@ -202,7 +202,7 @@ impl Builder {
         engine.start().await?;
         engine.spawn_poll();
         if unless_page(Ok(false), || Box::pin(erasures::are_due(&engine.services))).await? {
-            engine.erase_soon();
+            engine.erase();
         }
         engine.spawn_deliveries();
         Ok(UserManagement { engine })

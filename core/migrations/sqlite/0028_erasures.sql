@@ -3,8 +3,8 @@
 CREATE TABLE "erasures" (
   "user_id" TEXT NOT NULL,
   "begun_at" INTEGER NOT NULL,
-  "emails" TEXT,
-  "known" INTEGER NOT NULL,
+  "known" TEXT,
+  "known_before" INTEGER NOT NULL,
   "lane" INTEGER NOT NULL,
   "seq" INTEGER NOT NULL,
   "payloads" INTEGER NOT NULL,

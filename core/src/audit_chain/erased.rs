@@ -56,7 +56,8 @@ fn named_by(entry: &AuditEntry) -> Vec<Place> {
 #[derive(Default)]
 pub struct Gone {
     missing: BTreeMap<(i64, i64), Missing>,
-    erased: BTreeMap<(i64, i64), Erased>,
+    /// By the entries that say so, one after the other.
+    erased: BTreeMap<(i64, i64), Vec<BTreeSet<Part>>>,
 }
 
 /// What is missing of an entry.
@@ -66,14 +67,6 @@ struct Missing {
     changes: i64,
 }
 
-/// What other entries say of one.
-#[derive(Default)]
-struct Erased {
-    parts: BTreeSet<Part>,
-    /// How many entries say something of it.
-    entries: i64,
-}
-
 impl Gone {
     /// Takes note of what is missing of an entry, and of what it says was erased if it is sealed.
     pub(super) fn note(&mut self, entry: &AuditEntry, parts: Vec<Part>, is_sealed: bool) {
@@ -81,11 +74,12 @@ impl Gone {
             self.missing.insert((entry.lane, entry.seq), Missing { parts, changes: entry.version - 1 });
         }
         if is_sealed {
-            let mut places = BTreeSet::new();
+            let mut named: BTreeMap<(i64, i64), BTreeSet<Part>> = BTreeMap::new();
             for (lane, seq, part) in named_by(entry) {
-                let erased = self.erased.entry((lane, seq)).or_default();
-                erased.parts.insert(part);
-                erased.entries += i64::from(places.insert((lane, seq)));
+                named.entry((lane, seq)).or_default().insert(part);
+            }
+            for (place, parts) in named {
+                self.erased.entry(place).or_default().push(parts);
             }
         }
     }
@@ -93,15 +87,16 @@ impl Gone {
     /// The first entry of which something is gone though no entry says that it was erased.
     pub fn fault(&self) -> Option<ChainFault> {
         self.missing.iter().find_map(|(&(lane, seq), missing)| {
-            let erased = self.erased.get(&(lane, seq));
-            let is_said = |part: &&Part| erased.is_some_and(|erased| erased.parts.contains(part));
-            let unsaid = missing.parts.iter().find(|part| !is_said(part));
+            let erased = self.erased.get(&(lane, seq)).map(Vec::as_slice).unwrap_or_default();
+            let unsaid = missing.parts.iter().find(|part| !erased.iter().any(|parts| parts.contains(part)));
+            // What was erased after it was read, while the log is gone through, has not changed it yet.
+            let changes = erased.iter().filter(|parts| missing.parts.iter().any(|part| parts.contains(part))).count();
             let (kind, problem) = match unsaid {
                 Some(part) => {
                     let problem = format!("its {} was removed, and no entry says that it was erased", part.names().0);
                     (ChainFaultKind::Blanked, problem)
                 }
-                None if erased.is_some_and(|erased| erased.entries == missing.changes) => return None,
+                None if i64::try_from(changes) == Ok(missing.changes) => return None,
                 None => (ChainFaultKind::Altered, "its version was altered".to_owned()),
             };
             Some(ChainFault { lane, seq, kind, problem })

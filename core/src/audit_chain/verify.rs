@@ -87,7 +87,10 @@ impl Verifier {
         if is_of_application && seal != Some(AuditKeeper::Application) {
             return fault(ChainFaultKind::Forged, "the application's key did not seal it");
         }
-        let missing = self.check_parts(&entry)?;
+        let missing = match parts(&entry) {
+            Ok(missing) => missing,
+            Err(what) => return fault(ChainFaultKind::Altered, &format!("its {what} was altered")),
+        };
         if self.expected.iter().any(|end| end.seq == place && end.hash != entry.hash) {
             return fault(ChainFaultKind::Behind, "the head that was handed out names another entry");
         }
@@ -95,37 +98,6 @@ impl Verifier {
         gone.note(&entry, missing, seal.is_some());
         (self.seq, self.hash, self.seal) = (place, entry.hash, seal);
         Ok(())
-    }
-
-    /// The parts that may be erased are what the entry commits to; those that are gone.
-    fn check_parts(&self, entry: &AuditEntry) -> Result<Vec<Part>, ChainFault> {
-        let altered =
-            |what: &str| Err(self.fault(entry.seq, ChainFaultKind::Altered, &format!("its {what} was altered")));
-        let mut missing = Vec::new();
-        match (&entry.payload, &entry.salt) {
-            (None, None) => missing.push(Part::Payload),
-            (Some(payload), Some(salt)) => {
-                let found = match entry.key_id {
-                    Some(_) => hash::commitment(payload, salt),
-                    None => hash::first_commitment(payload, salt),
-                };
-                if found != entry.commitment {
-                    return altered("payload");
-                }
-            }
-            _ => return altered("payload"),
-        }
-        match (&entry.origin, &entry.origin_salt, &entry.origin_commitment) {
-            (Some(origin), Some(salt), Some(commitment)) if hash::commitment(origin, salt) == *commitment => {}
-            (None, None, Some(_)) => missing.push(Part::Origin),
-            (None, None, None) => {}
-            _ => return altered("origin"),
-        }
-        // Of others it is known at the end how often they were changed.
-        if missing.is_empty() && entry.version != 1 {
-            return altered("version");
-        }
-        Ok(missing)
     }
 
     /// Checks that the chain ends where its head says, so that a cut end is seen, and ended where the heads say that were handed out.
@@ -162,4 +134,42 @@ impl Verifier {
 /// By whose key an entry is sealed; its hash is not looked at.
 pub(super) fn seal_of(entry: &AuditEntry, keys: &AuditKeys) -> Seal {
     keys.seal(entry.key_id.as_deref()?, &[hash::ENTRY, entry.hash.as_bytes()], entry.mac.as_deref()?)
+}
+
+/// Whether an entry is what was written, as far as it shows by itself: what changed it keeps out of a seal.
+pub fn is_as_written(entry: &AuditEntry, keys: &AuditKeys) -> bool {
+    let is_sealed = || entry.key_id.is_none() || seal_of(entry, keys).is_some();
+    entry.hash == hash::entry(entry) && is_sealed() && parts(entry).is_ok()
+}
+
+/// The parts that are gone of those that may be erased; the others are what the entry commits to.
+///
+/// # Errors
+/// What is not.
+fn parts(entry: &AuditEntry) -> Result<Vec<Part>, &'static str> {
+    let mut missing = Vec::new();
+    match (&entry.payload, &entry.salt) {
+        (None, None) => missing.push(Part::Payload),
+        (Some(payload), Some(salt)) => {
+            let found = match entry.key_id {
+                Some(_) => hash::commitment(payload, salt),
+                None => hash::first_commitment(payload, salt),
+            };
+            if found != entry.commitment {
+                return Err("payload");
+            }
+        }
+        _ => return Err("payload"),
+    }
+    match (&entry.origin, &entry.origin_salt, &entry.origin_commitment) {
+        (Some(origin), Some(salt), Some(commitment)) if hash::commitment(origin, salt) == *commitment => {}
+        (None, None, Some(_)) => missing.push(Part::Origin),
+        (None, None, None) => {}
+        _ => return Err("origin"),
+    }
+    // Of others it is known at the end how often they were changed.
+    if missing.is_empty() && entry.version != 1 {
+        return Err("version");
+    }
+    Ok(missing)
 }

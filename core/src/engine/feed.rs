@@ -15,10 +15,11 @@ use crate::{
     environment::Clock,
     model::{
         deferred::{IS_PAGE, unless_page},
+        erasure::Erasure,
         error::{Error, Reason, Result},
         id::{ApiKeyId, SessionId, UserId},
         noun::Caches,
-        record::Key,
+        record::{Key, Record},
         registry::{Guard, StandsFor},
     },
     operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
@@ -148,7 +149,13 @@ impl Engine {
                 // Heard again where this fails: the position stays.
                 match changes.has_gap {
                     true => engine.hear_of_gap().await?,
-                    false => engine.hear(&changes.touched).await?,
+                    false => {
+                        engine.hear(&changes.touched).await?;
+                        // Others erase somebody, and may end in the middle.
+                        if !IS_PAGE && changes.touched.iter().any(|row| row.table == Erasure::TABLE.name) {
+                            engine.take_over_erasures();
+                        }
+                    }
                 }
                 known = engine.position.fetch_max(changes.position, Ordering::AcqRel).max(changes.position);
             }

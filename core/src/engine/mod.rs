@@ -62,6 +62,7 @@ pub use rights::UsersInMemory;
 pub(crate) use rights::{By, Live, Loaded, Who, WhoKind, WhoSession};
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
+use tidy::Erasing;
 use turn::Turns;
 
 /// How often a plan is made anew when others were faster, before the caller hears of it.
@@ -124,6 +125,7 @@ pub(crate) struct Engine {
     is_closed: AtomicBool,
     /// What nobody asks for any more is being let go of.
     is_tidying: AtomicBool,
+    erasing: Erasing,
     /// The log was told of a proxy that is not known.
     #[cfg(feature = "tracing")]
     has_warned: AtomicBool,
@@ -165,6 +167,7 @@ impl Engine {
             asked_for_strangers: AtomicI64::new(i64::MIN),
             is_closed: AtomicBool::new(false),
             is_tidying: AtomicBool::new(false),
+            erasing: Erasing::default(),
             #[cfg(feature = "tracing")]
             has_warned: AtomicBool::new(false),
             hooks,
@@ -341,7 +344,7 @@ impl Engine {
             unheard.settle();
             engine.tidy_now_and_then(committed.position);
             if is_erasure {
-                engine.erase_soon();
+                engine.erase();
             }
             Ok(committed)
         };

@@ -1,9 +1,13 @@
 //! Letting go of what nobody asks for any more, and of deleted users whose time is over.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use super::{Engine, Who, WhoKind};
 use crate::{
+    environment::Env,
     model::{
         deferred::{IS_PAGE, unless_page},
         erasure::Erasure,
@@ -24,6 +28,15 @@ use crate::{
 /// Once in so many commits of anybody.
 const TIDY_EVERY: u64 = 1_000;
 
+/// What is in the way of an erasure is waited for so long at first, and then twice as long each time, up to the second.
+const FIRST_PAUSE_MILLIS: u64 = 100;
+const LONGEST_PAUSE_MILLIS: u64 = 300_000;
+/// So often it is looked meanwhile whether another one was begun.
+const PAUSE_PART_MILLIS: u64 = 1_000;
+
+/// Another instance that has begun to erase somebody may have ended in the middle: so long after it is gone on with.
+const TAKE_OVER_MILLIS: u64 = 60_000;
+
 /// So many users are purged at a time.
 const USERS: u64 = 100;
 
@@ -41,12 +54,25 @@ impl Engine {
         }));
     }
 
-    /// Goes on with what is being erased, in the background.
-    pub(crate) fn erase_soon(self: &Arc<Self>) {
-        let engine = self.clone();
+    /// Goes on with what is being erased, in the background, until nothing is left to be done.
+    pub(crate) fn erase(self: &Arc<Self>) {
+        self.erasing.asked.fetch_add(1, Ordering::AcqRel);
+        if !self.erasing.is_under_way.swap(true, Ordering::AcqRel) {
+            self.services.env.spawn(Box::pin(erase(Arc::downgrade(self), self.services.env.clone())));
+        }
+    }
+
+    /// The same after a while: another instance does it, which may end in the middle.
+    pub(super) fn take_over_erasures(self: &Arc<Self>) {
+        if self.erasing.is_watched.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (engine, slept) = (Arc::downgrade(self), self.services.env.sleep(TAKE_OVER_MILLIS));
         self.services.env.spawn(Box::pin(async move {
-            // What fails now is tried again when the store is tidied next.
-            while erasures::run(&engine.services).await.is_ok_and(|forgotten| forgotten.has_more) {}
+            slept.await;
+            let Some(engine) = engine.upgrade() else { return };
+            engine.erasing.is_watched.store(false, Ordering::Release);
+            engine.erase();
         }));
     }
 
@@ -61,9 +87,7 @@ impl Engine {
         let tidied = upkeep::run(&self.services, self.services.now()).await?;
         // In a page there may be a part of a store alone.
         let users = unless_page(Ok(0), || Box::pin(self.purge_due())).await?;
-        let forgotten = unless_page(Ok(Forgotten::default()), || Box::pin(erasures::run(&self.services))).await?;
-        let has_more = tidied.has_more || users > 0 || forgotten.has_more;
-        Ok(Tidied { users, entries: forgotten.entries, has_more, ..tidied })
+        Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
     }
 
     /// Purges users who were deleted so long ago that they are not restored any more; how many.
@@ -88,6 +112,47 @@ impl Engine {
             }
         }
         Ok(purged)
+    }
+}
+
+/// What this instance does about persons who are erased.
+#[derive(Default)]
+pub(super) struct Erasing {
+    is_under_way: AtomicBool,
+    /// Moves with whoever wants it to be gone on with.
+    asked: AtomicU64,
+    /// Others do it, and it is looked later whether they have.
+    is_watched: AtomicBool,
+}
+
+/// See [`Engine::erase`].
+async fn erase(engine: Weak<Engine>, env: Env) {
+    let mut pause = 0;
+    loop {
+        let Some(open) = engine.upgrade().filter(|engine| engine.require_open().is_ok()) else { return };
+        let asked = open.erasing.asked.load(Ordering::Acquire);
+        pause = match erasures::run(&open.services).await {
+            Ok(Forgotten { has_more: true, .. }) => 0,
+            Ok(Forgotten { is_waiting: false, .. }) => {
+                open.erasing.is_under_way.store(false, Ordering::Release);
+                // What was begun meanwhile found somebody at it.
+                let is_done = open.erasing.asked.load(Ordering::Acquire) == asked;
+                if is_done || open.erasing.is_under_way.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                0
+            }
+            // Others are at it, or read what is to be overwritten; what fails now is tried again, too.
+            Ok(_) | Err(_) => (pause * 2).clamp(FIRST_PAUSE_MILLIS, LONGEST_PAUSE_MILLIS),
+        };
+        drop(open);
+        let is_asked = || engine.upgrade().is_none_or(|engine| engine.erasing.asked.load(Ordering::Acquire) != asked);
+        let mut left = pause;
+        while left > 0 && !is_asked() {
+            let part = left.min(PAUSE_PART_MILLIS);
+            env.sleep(part).await;
+            left -= part;
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Persons who are being erased: what is still to be taken out of the audit log (USR-13).
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     id::UserId,
     record::{Document, Record},
@@ -7,7 +9,8 @@ use super::{
     user::User,
 };
 
-/// That the audit log is being gone through for what it says of an erased user. It goes when that is done.
+/// That the audit log is being gone through for what it says of an erased user. It goes when that is done. It gives no right to it: an entry
+/// of the log does, which says that the user was erased.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "erasures", key(user_id), sync = site_local, resource = none)]
 #[record(audit = none("each step of it is told"), caches = none, retention = kept)]
@@ -18,10 +21,10 @@ pub struct Erasure {
     /// Since when.
     #[record(given)]
     pub begun_at: Time,
-    /// The addresses that the account has had, as far as is known yet; null once the log was gone through.
-    pub emails: Option<Document<Vec<String>>>,
-    /// How many of them were known when it was begun to go through the log, which is done once more if others were learnt.
-    pub known: i64,
+    /// What the log has told of the person so far; null once it was gone through.
+    pub known: Option<Document<Known>>,
+    /// How much of that was known when it was begun to go through the log, which is done once more if there is more by then.
+    pub known_before: i64,
     /// The log was gone through up to the entry of this chain,
     pub lane: i64,
     /// at this place.
@@ -34,12 +37,35 @@ pub struct Erasure {
     pub version: i64,
 }
 
+/// By what entries name a person that do not name its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The addresses that the account has had.
+    pub emails: Vec<FormerEmail>,
+    /// The ids of what was its own: identities, invitations, registrations.
+    pub ids: Vec<String>,
+}
+
+/// An address that an account has had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerEmail {
+    /// In the form in which addresses are compared.
+    pub email: String,
+    /// Until when: what names it later is not about the account.
+    pub until: Time,
+}
+
 impl Erasure {
-    /// One that begins, of somebody with this address.
-    pub fn new(user_id: UserId, now: Time, email: Option<String>) -> Self {
-        let emails: Vec<String> = email.into_iter().collect();
-        let known = emails.len() as i64;
-        let emails = Some(Document(emails));
-        Self { user_id, begun_at: now, emails, known, lane: 0, seq: 0, payloads: 0, origins: 0, version: 0 }
+    /// One that begins.
+    pub fn new(user_id: UserId, now: Time) -> Self {
+        let known = Some(Document(Known::default()));
+        Self { user_id, begun_at: now, known, known_before: 0, lane: 0, seq: 0, payloads: 0, origins: 0, version: 0 }
+    }
+}
+
+impl Known {
+    /// How much it is.
+    pub fn count(&self) -> i64 {
+        i64::try_from(self.emails.len() + self.ids.len()).unwrap_or(i64::MAX)
     }
 }

@@ -38,8 +38,6 @@ pub struct Tidied {
     pub rows: usize,
     /// Deleted users whose time to be restored was over.
     pub users: usize,
-    /// Entries of the audit log from which was taken what they said of erased users.
-    pub entries: usize,
     /// There is more to do: run it again soon.
     pub has_more: bool,
 }

@@ -193,9 +193,9 @@ impl Operation for ListAudit {
 /// being erased.
 pub(super) async fn shown(plan: &Plan<'_>, mut entries: Vec<AuditEntry>) -> Result<Vec<AuditView>> {
     // In a page nobody is erased.
-    let erased = unless_page(Ok(Vec::new()), || Box::pin(erasures::being_erased(plan.reads()))).await?;
+    let erased = unless_page(Ok(Vec::new()), || Box::pin(erasures::being_erased(plan))).await?;
     for person in &erased {
-        entries.iter_mut().for_each(|entry| drop(person.take_from(entry)));
+        entries.iter_mut().for_each(|entry| drop(person.take_from(entry, &plan.services.audit_keys)));
     }
     let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
     let is_written = |entry: &AuditEntry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq);

@@ -3,117 +3,163 @@
 use serde_json::Value as Json;
 
 use crate::{
-    audit_chain::{AuditEntry, erased::Part},
+    audit_chain::{AuditEntry, AuditKeys, erased::Part, verify::is_as_written},
     model::{
-        erasure::Erasure,
+        erasure::{Erasure, FormerEmail, Known},
         invitation::Invitation,
         record::{Document, Record},
         registry::Claim,
+        time::Time,
         user::User,
     },
     operations::plan::gone_with,
 };
 
+/// What may have been somebody's beside the rows that go with an account.
+const KINDS: [&str; 2] = ["invitation", "registration"];
+
 /// Which parts of entries are personal data of somebody.
 pub(in crate::operations) struct Person {
     id: String,
-    /// In the form in which addresses are compared.
-    emails: Vec<String>,
+    begun_at: Time,
+    known: Known,
 }
 
 impl Person {
     /// Who is erased.
     pub(super) fn of(erasure: &Erasure) -> Self {
-        let mut person = Self { id: erasure.user_id.to_string(), emails: Vec::new() };
-        erasure.emails.iter().flat_map(|emails| &emails.0).for_each(|email| person.know(email));
-        person
+        let known = erasure.known.clone().map(|known| known.0).unwrap_or_default();
+        Self { id: erasure.user_id.to_string(), begun_at: erasure.begun_at, known }
     }
 
-    /// The addresses that are known.
-    pub(super) fn emails(&self) -> Vec<String> {
-        self.emails.clone()
+    /// What is known.
+    pub(super) fn known(&self) -> Known {
+        self.known.clone()
     }
 
-    /// Whether an address is the person's.
-    pub(super) fn has(&self, email: &str) -> bool {
-        self.emails.contains(&Claim::canonical(Claim::EMAIL, email))
+    /// Whether an address that was named then is one of the person's.
+    pub(super) fn has(&self, email: &str, at: Time) -> bool {
+        let email = Claim::canonical(Claim::EMAIL, email);
+        self.known.emails.iter().any(|former| former.email == email && at <= former.until)
     }
 
-    /// Learns the addresses that an entry about the account names: another one may name them, too.
-    pub(super) fn learn(&mut self, entry: &AuditEntry) {
-        if !self.is_account(entry) {
+    /// Whether an invitation was for the person: one that it accepted, or that nobody did.
+    pub(super) fn was_invited(&self, invitation: &Invitation) -> bool {
+        match invitation.accepted_by {
+            Some(user) => user.to_string() == self.id,
+            None => self.has(&invitation.email, invitation.created_at),
+        }
+    }
+
+    /// Learns from an entry that is what was written by what others may name the person.
+    pub(super) fn learn(&mut self, entry: &AuditEntry, keys: &AuditKeys) {
+        let is_thing = self.is_of_kind(entry) && self.is_owner(entry);
+        if !(is_thing || self.is_account(entry)) || !is_as_written(entry, keys) {
             return;
         }
-        let payload = entry.payload.as_ref().map(|payload| &payload.0);
-        let fields = ["before", "after"].into_iter().filter_map(|state| payload?.get(state)?.get("email")?.as_str());
-        fields.for_each(|email| self.know(email));
+        if let Some(id) = entry.target_id.clone().filter(|id| is_thing && !self.known.ids.contains(id)) {
+            self.known.ids.push(id);
+        }
+        if self.is_account(entry) {
+            let payload = entry.payload.as_ref().map(|payload| &payload.0);
+            for (state, until) in [("before", entry.at), ("after", self.begun_at)] {
+                if let Some(email) = payload.and_then(|payload| payload.get(state)?.get("email")?.as_str()) {
+                    self.know(Claim::canonical(Claim::EMAIL, email), until);
+                }
+            }
+        }
     }
 
-    /// Takes from an entry what is about the person; which parts.
-    pub(in crate::operations) fn take_from(&self, entry: &mut AuditEntry) -> Vec<Part> {
+    fn know(&mut self, email: String, until: Time) {
+        match self.known.emails.iter_mut().find(|former| former.email == email) {
+            Some(former) => former.until = until,
+            None => self.known.emails.push(FormerEmail { email, until }),
+        }
+    }
+
+    /// Takes from an entry that is what was written what is about the person; which parts. Any other stays as it is, for whoever verifies
+    /// the log.
+    pub(in crate::operations) fn take_from(&self, entry: &mut AuditEntry, keys: &AuditKeys) -> Vec<Part> {
         let parts = self.parts(entry);
+        if parts.is_empty() || !is_as_written(entry, keys) {
+            return Vec::new();
+        }
         for part in &parts {
             match part {
                 Part::Payload => (entry.payload, entry.salt) = (None, None),
                 Part::Origin => (entry.origin, entry.origin_salt) = (None, None),
             }
         }
-        entry.version += i64::from(!parts.is_empty());
+        entry.version += 1;
         parts
-    }
-
-    /// Whether an invitation was the person's.
-    pub(super) fn was_invited(&self, invitation: &Invitation) -> bool {
-        invitation.accepted_by.is_some_and(|user| user.to_string() == self.id) || self.has(&invitation.email)
     }
 
     /// The parts of an entry that are about the person, and not gone yet.
     fn parts(&self, entry: &AuditEntry) -> Vec<Part> {
         let is_about = self.is_about(entry);
         let is_from = entry.actor == self.id || is_about && entry.actor == "anonymous";
-        let says_from_where = |payload: &Json| entry.key_id.is_none() && is_from && has_fields(payload);
-        let is_personal = |payload: &Document<Json>| {
+        // The first format had all in the payload.
+        let says_from_where = entry.key_id.is_none() && is_from;
+        let is_personal = |payload: &Json| {
             // What is said of another account is that one's, also where both had the same address at some time.
-            let is_named = || !is_of_an_account(entry) && self.is_named(&payload.0);
-            has_fields(&payload.0) && (is_about || is_named()) || says_from_where(&payload.0)
+            let is_named = || !is_of_an_account(entry) && self.is_named(payload, entry.at);
+            has_fields(payload) && (is_about || says_from_where || is_named())
         };
-        let payload = entry.payload.as_ref().filter(|payload| is_personal(payload)).map(|_| Part::Payload);
+        let payload = entry.payload.as_ref().filter(|payload| is_personal(&payload.0)).map(|_| Part::Payload);
         let origin = entry.origin.as_ref().filter(|_| is_from).map(|_| Part::Origin);
         payload.into_iter().chain(origin).collect()
     }
 
-    fn know(&mut self, email: &str) {
-        let email = Claim::canonical(Claim::EMAIL, email);
-        if !self.emails.contains(&email) {
-            self.emails.push(email);
-        }
+    /// Whether it tells of the account, or of something that was its own.
+    fn is_about(&self, entry: &AuditEntry) -> bool {
+        let is_known = |id: &String| self.known.ids.contains(id) || id.split('/').any(|part| part == self.id);
+        let is_its_own = || entry.target_id.as_ref().is_some_and(is_known) || self.is_owner(entry);
+        self.is_account(entry) || self.is_of_kind(entry) && is_its_own()
     }
 
     fn is_account(&self, entry: &AuditEntry) -> bool {
         is_of_an_account(entry) && entry.target_id.as_ref() == Some(&self.id)
     }
 
-    /// Whether it tells of the account, or of a row that goes with it. Nothing else has the id of one by chance.
-    fn is_about(&self, entry: &AuditEntry) -> bool {
-        let kind = entry.target_type.as_deref();
-        let goes_along = || gone_with(User::TABLE).any(|table| table.noun.words().map(|words| words.kind) == kind);
-        let names = |text: Option<String>| text.is_some_and(|text| text.contains(&self.id));
-        let names_it = || names(entry.target_id.clone()) || names(entry.facts.as_ref().map(Document::text));
-        self.is_account(entry) || kind.is_some() && goes_along() && names_it()
+    /// Whether its target is of a kind that belongs to accounts.
+    fn is_of_kind(&self, entry: &AuditEntry) -> bool {
+        let Some(kind) = entry.target_type.as_deref() else { return false };
+        let goes_along =
+            || gone_with(User::TABLE).any(|(table, _)| table.noun.words().is_some_and(|words| words.kind == kind));
+        KINDS.contains(&kind) || goes_along()
+    }
+
+    /// Whether its fields say that the target is the person's.
+    fn is_owner(&self, entry: &AuditEntry) -> bool {
+        let of_first_format = entry.payload.as_ref().filter(|_| entry.key_id.is_none());
+        let mut states = states(entry.facts.as_ref()).chain(states(of_first_format));
+        states.any(|state| {
+            let is_its = |column: &str| state.get(column).and_then(Json::as_str) == Some(&self.id);
+            let mut columns = gone_with(User::TABLE).map(|(table, column)| table.columns[column].name);
+            columns.any(is_its)
+        })
     }
 
     /// Whether a text somewhere in it names one of the addresses.
-    fn is_named(&self, json: &Json) -> bool {
+    fn is_named(&self, json: &Json, at: Time) -> bool {
         match json {
-            Json::String(text) => {
-                let words = text.split(|end: char| end.is_whitespace() || ",;:()<>\"".contains(end));
-                words.filter(|word| word.contains('@')).any(|word| self.has(word))
-            }
-            Json::Array(items) => items.iter().any(|item| self.is_named(item)),
-            Json::Object(fields) => fields.values().any(|field| self.is_named(field)),
+            Json::String(text) => self.is_in(text, at),
+            Json::Array(items) => items.iter().any(|item| self.is_named(item, at)),
+            Json::Object(fields) => fields.iter().any(|(name, field)| self.is_in(name, at) || self.is_named(field, at)),
             Json::Null | Json::Bool(_) | Json::Number(_) => false,
         }
     }
+
+    fn is_in(&self, text: &str, at: Time) -> bool {
+        let words = text.split(|end: char| end.is_whitespace() || ",;:()<>\"".contains(end));
+        let words = words.filter(|word| word.contains('@'));
+        words.map(|word| word.trim_matches(|end: char| !end.is_alphanumeric())).any(|word| self.has(word, at))
+    }
+}
+
+/// The fields before and after.
+fn states(part: Option<&Document<Json>>) -> impl Iterator<Item = &Json> {
+    ["before", "after"].into_iter().filter_map(move |state| part?.0.get(state))
 }
 
 fn is_of_an_account(entry: &AuditEntry) -> bool {

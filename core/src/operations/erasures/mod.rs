@@ -4,30 +4,35 @@
 //! | file | holds |
 //! |---|---|
 //! | `about` | what of an entry is about the person |
+//! | `rows` | what is kept beside the log |
 
 mod about;
+mod rows;
 
 use about::Person;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::{audit, reads::Reads, services::Services};
+use super::{audit, plan::Plan, reads::Reads, services::Services};
 use crate::{
     audit_chain::{
         AuditDraft, AuditEntry, AuditFacts, AuditOrigin, AuditPayload, AuditSalts,
         erased::{self, Part, Place},
+        verify::is_as_written,
     },
     model::{
         erasure::Erasure,
-        error::{Error, Result},
-        invitation::Invitation,
+        error::{Error, Reason, Result},
         predicate::Predicate,
         record::{Document, Record},
-        registration::PendingRegistration,
-        registry::Claim,
         value::Value,
     },
-    storage::{ChangeSet, CommitError, Query, Window, Write},
+    storage::{ChangeSet, CommitError, Write},
 };
+
+/// What the log says when it is to forget somebody: the operation.
+pub(super) const BEGUN: &str = "users.erase";
+/// What it says when it has.
+const DONE: &str = "users.erased";
 
 /// So many entries are read at a time, and at most as many change in one commit.
 const BATCH: u64 = 500;
@@ -38,20 +43,18 @@ const BATCHES: usize = 20;
 /// What is erased at a time, of each person.
 const PIECES: usize = 20;
 
+/// Whether somebody is being erased.
+pub(crate) async fn are_due(services: &Services) -> Result<bool> {
+    Ok(!due(services.reads(), services).await?.is_empty())
+}
+
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Forgotten {
-    /// In so many entries something was erased.
-    pub(crate) entries: usize,
     /// There is more to do: run it again soon.
     pub(crate) has_more: bool,
-}
-
-/// Whether somebody is being erased.
-pub(crate) async fn are_due(services: &Services) -> Result<bool> {
-    let window = Window { limit: Some(1), ..Window::default() };
-    let query = Query { window, ..Query::of(Erasure::TABLE, Predicate::Always) };
-    Ok(!services.storage.query(&query).await?.rows.is_empty())
+    /// Something is in the way: run it again later.
+    pub(crate) is_waiting: bool,
 }
 
 /// Goes on with what is being erased; several instances may do so at the same time.
@@ -60,37 +63,59 @@ pub(crate) async fn are_due(services: &Services) -> Result<bool> {
 /// Those of the storage; what went before stays gone.
 pub(crate) async fn run(services: &Services) -> Result<Forgotten> {
     let mut forgotten = Forgotten::default();
-    let due: Vec<Erasure> = services.reads().all(Predicate::Always).await?;
-    for mut erasure in due {
-        for _ in 0..PIECES {
-            let Some(step) = step(services, &erasure).await? else { break };
-            let entries = step.entries.len();
-            let next = step.next.clone();
-            // Otherwise another instance is on it.
-            if !step.commit(services, &erasure).await? {
+    for mut erasure in due(services.reads(), services).await? {
+        for piece in 0.. {
+            if piece == PIECES {
+                forgotten.has_more = true;
                 break;
             }
-            forgotten.entries += entries;
-            forgotten.has_more = true;
+            let Some(step) = step(services, &erasure).await? else {
+                forgotten.is_waiting = true;
+                break;
+            };
+            let next = step.next.clone();
+            if !step.commit(services, &erasure).await? {
+                // Another instance is on it.
+                forgotten.is_waiting = true;
+                break;
+            }
             match next {
-                Some(next) => erasure = next,
+                Some(next) => erasure = Erasure { version: erasure.version + 1, ..next },
                 None => break,
             }
+            // A store in memory is never waited for.
+            services.env.sleep(0).await;
         }
-    }
-    if forgotten.has_more {
-        forgotten.has_more = are_due(services).await?;
     }
     Ok(forgotten)
 }
 
 /// Those whom the log is still to forget: until it has, nobody is shown what it says of them.
-pub(super) async fn being_erased(reads: Reads<'_>) -> Result<Vec<Person>> {
-    let due: Vec<Erasure> = reads.all(Predicate::Always).await?;
-    Ok(due.iter().map(Person::of).collect())
+pub(super) async fn being_erased(plan: &Plan<'_>) -> Result<Vec<Person>> {
+    Ok(due(plan.reads(), plan.services).await?.iter().map(Person::of).collect())
+}
+
+/// What is being erased. Whoever writes a row alone erases nothing: the log has to say that the user was erased, and not that it is done.
+async fn due(reads: Reads<'_>, services: &Services) -> Result<Vec<Erasure>> {
+    let mut due = Vec::new();
+    for erasure in reads.all::<Erasure>(Predicate::Always).await? {
+        let id = erasure.user_id.to_string();
+        if is_said(reads, services, &id, BEGUN).await? && !is_said(reads, services, &id, DONE).await? {
+            due.push(erasure);
+        }
+    }
+    Ok(due)
+}
+
+/// Whether the log says so of a user.
+async fn is_said(reads: Reads<'_>, services: &Services, id: &str, action: &str) -> Result<bool> {
+    let of_user = Predicate::equals("target_id", id.to_owned()).and(Predicate::equals("action", action.to_owned()));
+    let said: Vec<AuditEntry> = reads.all(of_user).await?;
+    Ok(said.iter().any(|entry| is_as_written(entry, &services.audit_keys)))
 }
 
 /// What is done in one commit.
+#[derive(Default)]
 struct Step {
     /// The entries without what was erased of them, and their versions before.
     entries: Vec<(AuditEntry, i64)>,
@@ -98,89 +123,77 @@ struct Step {
     places: Vec<Place>,
     /// Other rows that change or go.
     rows: Vec<Write>,
+    /// The invitations among them.
+    invitations: Vec<String>,
     /// How far it is then; none: it is done.
     next: Option<Erasure>,
 }
 
 /// What is to be done next; none: the storage is in use, so that it has to wait.
 async fn step(services: &Services, erasure: &Erasure) -> Result<Option<Step>> {
-    let step = Step { entries: Vec::new(), places: Vec::new(), rows: Vec::new(), next: None };
-    if erasure.emails.is_none() {
-        return Ok(services.storage.scrub().await?.then_some(step));
-    }
-    let (mut person, mut next) = (Person::of(erasure), erasure.clone());
-    let (mut entries, mut places) = (Vec::new(), Vec::new());
+    let mut person = Person::of(erasure);
+    let (mut step, mut next) = (Step::default(), erasure.clone());
     let mut is_end = false;
     for _ in 0..BATCHES {
-        let after = vec![Value::Int(next.lane), Value::Int(next.seq)];
-        let rows = audit::entries(services, Predicate::Always, Some(after), BATCH).await?;
-        is_end = (rows.len() as u64) < BATCH;
+        is_end = step.read_on(services, &mut person, &mut next).await?;
+        if is_end || !step.places.is_empty() {
+            break;
+        }
+    }
+    let known = person.known();
+    if !is_end || !step.places.is_empty() {
+        next.known = next.known.map(|_| Document(known));
+    } else if erasure.known.is_none() {
+        return Ok(services.storage.scrub().await?.then_some(step));
+    } else if known.count() > erasure.known_before {
+        // What came before it was learnt may name the person by it, such as an invitation.
+        (next.known_before, next.lane, next.seq) = (known.count(), 0, 0);
+        next.known = Some(Document(known));
+    } else {
+        rows::of(services, &person, erasure.user_id, &mut step).await?;
+        if step.rows.is_empty() {
+            next.known = None;
+        }
+    }
+    step.next = Some(next);
+    Ok(Some(step))
+}
+
+impl Step {
+    /// Goes through the next entries; whether they are the last.
+    async fn read_on(&mut self, services: &Services, person: &mut Person, next: &mut Erasure) -> Result<bool> {
+        let keys = &services.audit_keys;
+        let mut limit = BATCH;
+        let after = |next: &Erasure| Some(vec![Value::Int(next.lane), Value::Int(next.seq)]);
+        let rows = loop {
+            match audit::entries(services, Predicate::Always, after(next), limit).await {
+                // One by one, to leave out the one that cannot be read: whoever verifies the log is told of it.
+                Err(error) if error.reason() == Reason::Corrupt && limit > 1 => limit = 1,
+                Err(error) if error.reason() == Reason::Corrupt => next.seq += 1,
+                rows => break rows?,
+            }
+        };
+        let is_end = (rows.len() as u64) < limit;
         for row in rows {
-            let mut entry = AuditEntry::from_row(row)?;
-            (next.lane, next.seq) = (entry.lane, entry.seq);
-            person.learn(&entry);
+            let place = AuditEntry::TABLE.key_of(&row).0;
+            let number = |at: usize| place.get(at).and_then(Value::as_int).unwrap_or_default();
+            (next.lane, next.seq) = (number(0), number(1));
+            let Ok(mut entry) = AuditEntry::from_row(row) else { continue };
+            person.learn(&entry, keys);
             let before = entry.version;
-            let parts = person.take_from(&mut entry);
-            if !parts.is_empty() {
-                places.extend(parts.into_iter().map(|part| (entry.lane, entry.seq, part)));
-                entries.push((entry, before));
+            for part in person.take_from(&mut entry, keys) {
+                match part {
+                    Part::Payload => next.payloads += 1,
+                    Part::Origin => next.origins += 1,
+                }
+                self.places.push((entry.lane, entry.seq, part));
+            }
+            if entry.version > before {
+                self.entries.push((entry, before));
             }
         }
-        if is_end || !places.is_empty() {
-            break;
-        }
+        Ok(is_end)
     }
-    let count = |part: Part| places.iter().filter(|(.., of)| *of == part).count() as i64;
-    next.payloads += count(Part::Payload);
-    next.origins += count(Part::Origin);
-    next.emails = Some(Document(person.emails()));
-    let mut rows = Vec::new();
-    let known = person.emails().len() as i64;
-    if is_end && places.is_empty() && known > erasure.known {
-        // What came before they were learnt may name them, such as an invitation.
-        (next.known, next.lane, next.seq) = (known, 0, 0);
-    } else if is_end && places.is_empty() {
-        rows = rows_of(services, &person).await?;
-        if rows.is_empty() {
-            next.emails = None;
-        }
-    }
-    Ok(Some(Step { entries, places, rows, next: Some(next) }))
-}
-
-/// What is still kept under the addresses, beside the log: at most so many rows as go in one commit.
-async fn rows_of(services: &Services, person: &Person) -> Result<Vec<Write>> {
-    let registrations: Vec<PendingRegistration> =
-        kept(services, |pending: &PendingRegistration| person.has(&pending.email)).await?;
-    let mut rows: Vec<Write> = registrations.iter().map(deleted).collect();
-    for invitation in kept(services, |invitation: &Invitation| person.was_invited(invitation)).await? {
-        let keys = Claim::keys(Claim::INVITATION, &invitation.email);
-        let claims: Vec<Claim> = services.reads().many(keys).await?;
-        rows.extend(claims.iter().filter(|claim| claim.owner == invitation.id.to_string()).map(deleted));
-        rows.push(deleted(&invitation));
-    }
-    Ok(rows)
-}
-
-/// The rows of a table that pass, at most a batch.
-async fn kept<R: Record>(services: &Services, is_of: impl Fn(&R) -> bool) -> Result<Vec<R>> {
-    let (mut found, mut after) = (Vec::new(), None);
-    while found.len() < BATCH as usize {
-        let window = Window { after, skip: 0, limit: Some(BATCH) };
-        let query = Query { window, ..Query::of(R::TABLE, Predicate::Always) };
-        let rows: Vec<R> = services.reads().query(&query).await?;
-        let is_end = (rows.len() as u64) < BATCH;
-        after = rows.last().map(|row| row.key().0);
-        found.extend(rows.into_iter().filter(|row| is_of(row)));
-        if is_end {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-fn deleted<R: Record>(record: &R) -> Write {
-    Write { table: R::TABLE, key: record.key(), expected: Some(record.version()), row: None }
 }
 
 impl Step {
@@ -189,8 +202,12 @@ impl Step {
         let env = &services.env;
         let now = services.now();
         let said = match &self.next {
-            Some(_) => (!self.places.is_empty()).then(|| (erased::ACTION, erased::facts(&self.places))),
-            None => Some(("users.erased", counted(before))),
+            Some(_) => {
+                let erased = (!self.places.is_empty()).then(|| (erased::ACTION, erased::facts(&self.places)));
+                let ended = (!self.invitations.is_empty()).then(|| ("invitations.erased", named(&self.invitations)));
+                erased.into_iter().chain(ended).collect()
+            }
+            None => vec![(DONE, counted(before))],
         };
         let draft = |(action, facts): (&str, AuditFacts)| {
             let salts = AuditSalts { payload: env.random()?, origin: env.random()? };
@@ -210,7 +227,7 @@ impl Step {
                 keys: services.audit_keys.clone(),
             })
         };
-        let audit = said.map(draft).transpose()?.into_iter().collect();
+        let audit = said.into_iter().map(draft).collect::<Result<_>>()?;
         let next = self.next.as_ref().map(|next| Erasure { version: before.version + 1, ..next.clone() });
         let (key, expected) = (before.key(), Some(before.version));
         let mut writes = vec![Write { table: Erasure::TABLE, key, expected, row: next.as_ref().map(Record::to_row) }];
@@ -227,6 +244,11 @@ impl Step {
             Err(CommitError::Failed(error)) => Err(error),
         }
     }
+}
+
+/// What an entry says of invitations that went.
+fn named(invitations: &[String]) -> AuditFacts {
+    AuditFacts { before: None, after: Some(json!({ "invitations": invitations })) }
 }
 
 /// What an entry says when all is done.

@@ -122,8 +122,7 @@ impl Operation for AcceptInvitation {
             roles::bring(plan, &user, role, invitation.inviter()).await?;
         }
         invitation.end(plan, InvitationEnd::Accepted, Some(user.id)).await?;
-        let target = Some(("invitation", invitation.id.to_string()));
-        plan.audit("invitations.accept", target, Some(format!("by the user {}", user.id)));
+        plan.audit_of("invitations.accept", ("invitation", invitation.id.to_string()), user.id);
         let device_token = limits::mail_device_token(plan.services, user.id, plan.now)?;
         let user = existing(plan.reads(), user.id).await?;
         Ok(AcceptedInvitation { user: shown(plan, user).await?, device_token })

@@ -230,9 +230,9 @@ pub(in crate::operations) fn owned_by(table: &'static Table) -> impl Iterator<It
     tables().iter().flat_map(move |table| owned(table))
 }
 
-/// The tables whose rows go with one of this table when it is purged.
-pub(in crate::operations) fn gone_with(table: &'static Table) -> impl Iterator<Item = &'static Table> {
-    owned_by(table).filter(|(_, owner)| goes(owner)).map(|(owned, _)| owned)
+/// The tables whose rows go with one of this table when it is purged, and the column that names that one.
+pub(in crate::operations) fn gone_with(table: &'static Table) -> impl Iterator<Item = (&'static Table, usize)> {
+    owned_by(table).filter(|(_, owner)| goes(owner)).map(|(owned, owner)| (owned, owner.column))
 }
 
 /// Whether a row goes as its owner is purged.

@@ -26,6 +26,17 @@ impl Plan<'_> {
         });
     }
 
+    /// Tells the audit log of something whose target is a user's from now on.
+    pub fn audit_of(&mut self, action: &str, (kind, id): (&str, String), user: UserId) {
+        let after = [("user_id".to_owned(), Json::from(user.to_string()))];
+        self.events.push(Event {
+            action: action.to_owned(),
+            target: Some((kind.to_owned(), id)),
+            facts: AuditFacts { before: None, after: Some(after.into_iter().collect()) },
+            payload: AuditPayload::default(),
+        });
+    }
+
     /// Tells the audit log which sessions or keys of a user ended, and why, as something else was done to the account.
     pub fn audit_ended(&mut self, area: &str, user: UserId, why: String, ids: Vec<impl Display>) {
         let ids: Json = ids.iter().map(ToString::to_string).collect();

@@ -98,6 +98,7 @@ impl Operation for ConfirmRegistration {
         let user = insert_own(plan, fields, Some(hash), None).await?;
         let credential = epochs::credential_of(plan, user.id).await?;
         verification::prove(plan, &user, credential).await?;
+        plan.audit_of("registrations.confirmed", ("registration", pending.id.to_string()), user.id);
         plan.follow_delete(&pending);
         let device_token = limits::mail_device_token(plan.services, user.id, plan.now)?;
         let user = existing(plan.reads(), user.id).await?;

@@ -3,27 +3,39 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use crate::{
-    model::{erasure::Erasure, error::Result, id::UserId, time::Time, user::User},
+    audit_chain::AuditEntry,
+    model::{
+        erasure::Erasure,
+        error::{Error, Result},
+        id::UserId,
+        predicate::Predicate,
+        record::ResourceRecord,
+        time::Time,
+        user::User,
+    },
     operations::{
-        Access, Operation,
+        Access, Operation, Target, Visible,
         actor::Actor,
-        administrators,
+        administrators, erasures,
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
+        target::TargetRow,
     },
 };
 
 /// Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
-/// times, numbers and states, reasons, and the IP addresses and user agents of its own requests. The log still shows that nothing else was
-/// removed from it. It cannot be undone.
+/// times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
+/// happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
 ///
-/// The account is gone at once, and nobody is shown any more what the log says of it. The log itself is gone through in pieces, in the
-/// background; the last one tells the log of `users.erased`. Copies of the storage are not changed. Whether others may take the names
-/// says [`names_after_purge`](crate::Config::names_after_purge).
+/// The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
+/// does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
+/// Copies of the storage are not changed. Whether others may take the names says
+/// [`names_after_purge`](crate::Config::names_after_purge).
 ///
-/// Permission `user:erase`, also for oneself. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes;
-/// `CONFLICT` for the last active administrator.
+/// Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
+/// itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
+/// administrator.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct EraseUser {
@@ -33,36 +45,77 @@ pub struct EraseUser {
     pub expected_version: Option<i64>,
 }
 
+/// Who is erased.
+#[derive(Clone)]
+pub struct Erased {
+    id: UserId,
+    /// None: the account was purged before.
+    user: Option<User>,
+}
+
+impl Target for Erased {
+    fn row(&self) -> Option<(TargetRow, &'static str)> {
+        self.user.as_ref().map(|user| (TargetRow::of(user), User::READ))
+    }
+}
+
 #[portable_async]
 impl Operation for EraseUser {
-    type Target = User;
+    type Target = Erased;
     type Valid = Option<i64>;
 
     const ACCESS: Access = Access::Permission("user:erase");
     const NEEDS_FRESH: bool = true;
     const IS_OF_SERVERS: bool = true;
 
-    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
-        reads.require(&(self.id,), "user").await
+    async fn target(&self, reads: Reads<'_>, actor: &Actor) -> Result<Erased> {
+        let user: Option<User> = reads.get(&(self.id,)).await?;
+        if user.is_none() && !actor.is_system() {
+            return Err(Error::not_found("user"));
+        }
+        Ok(Erased { id: self.id, user })
     }
 
     async fn validate(self, _: &Services, _: Time) -> Result<Option<i64>> {
         Ok(self.expected_version)
     }
 
-    async fn plan(expected_version: &Option<i64>, user: User, plan: &mut Plan<'_>) -> Result<()> {
-        administrators::require_may_act_as(plan, user.id).await?;
-        expect_version(*expected_version, user.version)?;
-        // Before what is its own is read, so that nothing comes to it unseen.
-        plan.move_authority(user.id).await?;
-        if user.is_active(plan.now) {
-            let held = administrators::assignments_of(plan, user.id).await?;
-            administrators::require_one_left(plan, &held).await?;
-        }
+    async fn plan(expected_version: &Option<i64>, target: Erased, plan: &mut Plan<'_>) -> Result<()> {
         plan.tell_nothing_personal();
-        plan.purge_with_owned(&user).await?;
-        plan.release_all(user.id).await?;
-        plan.follow(None, Erasure::new(user.id, plan.now, user.email));
+        match &target.user {
+            Some(user) => purge(plan, user, *expected_version).await?,
+            None => {
+                require_known(plan, target.id).await?;
+                plan.audit(erasures::BEGUN, Some((User::TYPE, target.id.to_string())), None);
+            }
+        }
+        plan.follow(None, Erasure::new(target.id, plan.now));
         Ok(())
+    }
+}
+
+/// Plans that an account goes with all that is its own.
+async fn purge(plan: &mut Plan<'_>, user: &User, expected_version: Option<i64>) -> Result<()> {
+    administrators::require_may_act_as(plan, user.id).await?;
+    expect_version(expected_version, user.version)?;
+    // Before what is its own is read. What comes to it all the same goes when the log was gone through.
+    plan.move_authority(user.id).await?;
+    if user.is_active(plan.now) {
+        let held = administrators::assignments_of(plan, user.id).await?;
+        administrators::require_one_left(plan, &held).await?;
+    }
+    plan.purge_with_owned(user).await?;
+    plan.release_all(user.id).await
+}
+
+/// Refuses who never was a user, and who was erased before.
+async fn require_known(plan: &Plan<'_>, id: UserId) -> Result<()> {
+    let of_user = Predicate::equals("target_id", id.to_string());
+    let is_user = of_user.clone().and(Predicate::equals("target_type", User::TYPE));
+    let is_erased = of_user.and(Predicate::equals("action", erasures::BEGUN));
+    let is_there = async |filter: Predicate| plan.reads().count_up_to::<AuditEntry>(filter, 1).await;
+    match is_there(is_user).await? > 0 && is_there(is_erased).await? == 0 {
+        true => Ok(()),
+        false => Err(Error::not_found("user")),
     }
 }

@@ -1,9 +1,12 @@
 //! The connections to one file, each used by one caller at a time. A caller who leaves in the
 //! middle leaves a connection on which the next begins afresh: open transactions are rolled back.
 
-use std::sync::{
-    Arc, Mutex as SyncMutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex as SyncMutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_lock::{Mutex, Semaphore};
@@ -21,6 +24,9 @@ use crate::{
     model::error::{Error, Reason, Result},
     storage::memory,
 };
+
+/// So long it is waited for others where it may as well be done later.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// All connections of one storage.
 pub(super) struct Connections {
@@ -124,6 +130,17 @@ impl Connections {
         let slot = self.readers.iter().find_map(Mutex::try_lock_arc).ok_or_else(memory::closed)?;
         let mut lease = Lease::new(slot, Some(free), used);
         self.connect(&mut lease, &self.for_reading).await?;
+        Ok(lease)
+    }
+
+    /// A connection that writes and does not wait for long, for what may as well be done later; to be closed.
+    pub(super) async fn for_a_moment(&self) -> Result<Lease> {
+        if self.is_exclusive() {
+            return self.writer().await;
+        }
+        let used = self.gate.begin().await;
+        let mut lease = Lease::new(SharedSlot::default().lock_arc().await, None, used);
+        self.connect(&mut lease, &self.for_writing.clone().busy_timeout(MOMENT)).await?;
         Ok(lease)
     }
 

@@ -205,9 +205,18 @@ impl Storage for SqliteStorage {
     }
 
     async fn scrub(&self) -> Result<bool> {
-        let mut writer = self.connections.writer().await?;
-        let is_busy = rows::pragma(writer.get()?, "PRAGMA wal_checkpoint(TRUNCATE)").await;
-        Ok(writer.settle(is_busy)? == Some(0))
+        let mut lease = self.connections.for_a_moment().await?;
+        let is_busy = rows::pragma(lease.get()?, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+        // All who write wait for it as long as it waits for readers.
+        let is_done = match lease.settle(is_busy) {
+            Ok(is_busy) => Ok(is_busy == Some(0)),
+            Err(error) if error.reason() == Reason::StorageUnavailable => Ok(false),
+            Err(error) => Err(error),
+        };
+        if !self.connections.is_exclusive() {
+            lease.close().await?;
+        }
+        is_done
     }
 
     fn is_shared(&self) -> bool {

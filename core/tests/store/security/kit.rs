@@ -168,6 +168,7 @@ pub struct Interposed {
     query_rival: Mutex<Option<Rival>>,
     calls: AtomicUsize,
     is_failing: AtomicBool,
+    fails_after: AtomicUsize,
     is_shared: AtomicBool,
     /// Commits come one after the other, and each takes this long.
     commit_millis: AtomicU64,
@@ -216,6 +217,11 @@ impl Interposed {
         self.is_failing.store(true, Ordering::SeqCst);
     }
 
+    /// A commit fails after so many others.
+    pub fn fail_a_commit_after(&self, others: usize) {
+        self.fails_after.store(others + 1, Ordering::SeqCst);
+    }
+
     /// Before the next row is read by its key, this happens: the rights of who asks are in memory by then.
     pub fn before_next_read<F: Future<Output = ()> + Send + 'static>(&self, rival: F) {
         self.before_next_read_of("", rival);
@@ -246,7 +252,8 @@ impl Storage for Interposed {
         if let Some(rival) = rival {
             rival().await;
         }
-        if self.is_failing.swap(false, Ordering::SeqCst) {
+        let counted = self.fails_after.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if self.is_failing.swap(false, Ordering::SeqCst) || counted == Ok(1) {
             return Err(CommitError::Failed(Error::new(Reason::StorageUnavailable, "the disk is full")));
         }
         let millis = self.commit_millis.load(Ordering::SeqCst);
