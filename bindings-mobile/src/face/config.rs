@@ -9,6 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::common::TokenAlgorithm;
 use crate::types::hidden;
 
+/// Which answers to the application's questions the audit log tells of, as `decisions.allowed` and `decisions.denied`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum AuditDecisions {
+    /// None.
+    #[serde(rename = "off")]
+    Off,
+    /// What the rules do not allow.
+    #[serde(rename = "denials")]
+    Denials,
+    /// Every one.
+    #[serde(rename = "all")]
+    All,
+}
+
 /// Which refused operations the audit log tells of, as `access.denied`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum AuditDenials {
@@ -221,6 +235,13 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_denials: Option<AuditDenials>,
+    /// Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
+    /// `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
+    /// an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
+    /// after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_decisions: Option<AuditDecisions>,
     /// A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
     /// change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
     /// mistakes alone. Default: none.

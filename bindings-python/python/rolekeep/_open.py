@@ -11,7 +11,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
-from .records import AuditDenials, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer, UsernameProfile
+from .records import AuditDecisions, AuditDenials, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer, UsernameProfile
 
 
 def open(
@@ -59,6 +59,7 @@ def open(
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
+    audit_decisions: AuditDecisions | None = None,
     audit_key: str | None = None,
     audit_signing_key: str | None = None,
     retired_audit_keys: Sequence[str] = (),
@@ -183,6 +184,13 @@ def open(
             that the storage refuses. They are written after the answer. Refused tries to sign in or
             to prove something, and tokens that are not good, are recorded in the same way whatever
             is set here. Default: `all`.
+        audit_decisions: Which answers of the rules the audit log records, where the application
+            asks whether somebody may do something (`can`, `require`, `can_many`, `check`): about
+            whom, which permission, on which resource. The same question with the same answer has
+            one entry a minute; an instance writes 50 at once, then one a second, with `all` 1,000
+            and then 100 a second; the rest are only counted. They are written after the answer.
+            Questions of the application about itself are not recorded, as it may do everything.
+            Default: `off`.
         audit_key: A random secret of at least 32 bytes that seals the audit log, kept apart from
             the storage: whoever has the storage alone cannot change the log unseen. Every instance
             has to have it. Without it the storage keeps a key of its own, which guards against
@@ -304,6 +312,7 @@ def open(
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
+        "audit_decisions": audit_decisions,
         "audit_key": audit_key,
         "audit_signing_key": audit_signing_key,
         "retired_audit_keys": retired_audit_keys,
@@ -374,6 +383,7 @@ def open_async(
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
     audit_denials: AuditDenials | None = None,
+    audit_decisions: AuditDecisions | None = None,
     audit_key: str | None = None,
     audit_signing_key: str | None = None,
     retired_audit_keys: Sequence[str] = (),
@@ -498,6 +508,13 @@ def open_async(
             that the storage refuses. They are written after the answer. Refused tries to sign in or
             to prove something, and tokens that are not good, are recorded in the same way whatever
             is set here. Default: `all`.
+        audit_decisions: Which answers of the rules the audit log records, where the application
+            asks whether somebody may do something (`can`, `require`, `can_many`, `check`): about
+            whom, which permission, on which resource. The same question with the same answer has
+            one entry a minute; an instance writes 50 at once, then one a second, with `all` 1,000
+            and then 100 a second; the rest are only counted. They are written after the answer.
+            Questions of the application about itself are not recorded, as it may do everything.
+            Default: `off`.
         audit_key: A random secret of at least 32 bytes that seals the audit log, kept apart from
             the storage: whoever has the storage alone cannot change the log unseen. Every instance
             has to have it. Without it the storage keeps a key of its own, which guards against
@@ -619,6 +636,7 @@ def open_async(
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
         "audit_denials": audit_denials,
+        "audit_decisions": audit_decisions,
         "audit_key": audit_key,
         "audit_signing_key": audit_signing_key,
         "retired_audit_keys": retired_audit_keys,

@@ -36,6 +36,7 @@ from .notices import (
     NoticeKind,
 )
 from .config import (
+    AuditDecisions,
     AuditDenials,
     IssuerKind,
     NamesAfterDelete,
@@ -195,6 +196,7 @@ __all__ = [
     "AssetBrief",
     "AssignedRole",
     "AssignmentTrace",
+    "AuditDecisions",
     "AuditDenials",
     "AuditEntry",
     "AuditHeads",

@@ -9,6 +9,19 @@ from dataclasses import dataclass, field
 from ._base import Word
 
 
+class AuditDecisions(Word):
+    """Which answers to the application's questions the audit log tells of, as `decisions.allowed` and
+    `decisions.denied`.
+    """
+
+    OFF = "off"
+    """None."""
+    DENIALS = "denials"
+    """What the rules do not allow."""
+    ALL = "all"
+    """Every one."""
+
+
 class AuditDenials(Word):
     """Which refused operations the audit log tells of, as `access.denied`."""
 

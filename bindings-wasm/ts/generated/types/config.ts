@@ -4,6 +4,15 @@ import type { TokenAlgorithm } from "./common.js";
 
 // How a store is opened.
 
+/** Which answers to the application's questions the audit log tells of, as `decisions.allowed` and `decisions.denied`. */
+export type AuditDecisions =
+  /** None. */
+  | "off"
+  /** What the rules do not allow. */
+  | "denials"
+  /** Every one. */
+  | "all";
+
 /** Which refused operations the audit log tells of, as `access.denied`. */
 export type AuditDenials =
   /** None. */
@@ -168,6 +177,13 @@ export interface Config {
    * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
    */
   readonly auditDenials?: AuditDenials | null | undefined;
+  /**
+   * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
+   * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
+   * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
+   * after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+   */
+  readonly auditDecisions?: AuditDecisions | null | undefined;
   /**
    * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
    * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against

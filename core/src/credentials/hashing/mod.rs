@@ -263,8 +263,9 @@ impl Memory {
 
     /// Gives back what is more than so many blocks, and nothing of a password with it.
     fn shrink(&mut self, count: usize) {
-        if let Some(more) = self.blocks.get_mut(count..).filter(|more| !more.is_empty()) {
-            overwrite(more);
+        if self.blocks.len() > count {
+            // To shrink may be to move.
+            self.wipe();
             self.blocks.truncate(count);
             self.blocks.shrink_to_fit();
         }

@@ -60,6 +60,10 @@ struct Lines {
     wiping: usize,
     /// The number of who came last.
     last: u64,
+    /// The numbers of those who are hashed now.
+    hashed: Vec<u64>,
+    /// Those of them whose caller left: a fork waits for them in its place.
+    left_alone: Vec<(u64, Busy)>,
     /// Who is hashed next, in this order.
     next: VecDeque<Waiting>,
     /// Strangers who wait until fewer of them are next or hashed.
@@ -77,6 +81,20 @@ impl Lines {
             self.strangers_ahead += 1;
             self.next.push_back(stranger);
         }
+    }
+
+    /// Who is hashed now.
+    fn pop(&mut self) -> Option<Waiting> {
+        let next = self.next.pop_front()?;
+        self.hashed.push(next.number);
+        Some(next)
+    }
+
+    /// Somebody was hashed; what a fork still waits for if nobody waits for the answer.
+    fn done(&mut self, number: u64) -> Option<Busy> {
+        self.hashed.retain(|hashed| *hashed != number);
+        let at = self.left_alone.iter().position(|(left, _)| *left == number)?;
+        Some(self.left_alone.swap_remove(at).1)
     }
 
     /// Somebody was hashed, or is next no more.
@@ -178,6 +196,9 @@ impl Drop for Turn {
                 lines.passed(self.is_first, self.queue.parallel);
             }
         }
+        if left.is_none() && lines.hashed.contains(&self.number) {
+            lines.left_alone.push((self.number, Busy::regardless()));
+        }
         drop(lines);
         drop(left);
     }
@@ -212,16 +233,21 @@ impl Worker {
         let mut next = self.next();
         loop {
             let meanwhile = next.or_else(|| memory.wipe_unless(|| self.again(false)));
-            let Some(Waiting { place, mut job, .. }) = meanwhile.or_else(|| self.again(true)) else { break };
+            let Some(Waiting { number, place, mut job }) = meanwhile.or_else(|| self.again(true)) else { break };
             #[cfg(feature = "testing")]
             queue.hashed.fetch_add(1, Ordering::SeqCst);
             // The work goes on when its caller leaves: else callers that come and go would have any number hashed at a time.
             let done = catch_unwind(AssertUnwindSafe(|| job.work(&mut memory)));
             let is_first = place.is_first;
             drop(place);
-            queue.lines().passed(is_first, queue.parallel);
+            let left_alone = {
+                let mut lines = queue.lines();
+                lines.passed(is_first, queue.parallel);
+                lines.done(number)
+            };
             // Before the answer: whoever has that may fork, and a child has the places and workers of that moment.
             next = self.next();
+            drop(left_alone);
             // Without one, whoever waits hears that there will be none.
             if done.is_ok() {
                 job.answer();
@@ -234,7 +260,7 @@ impl Worker {
     /// Who is next. With nobody, it is to wipe.
     fn next(&mut self) -> Option<Waiting> {
         let mut lines = self.queue.lines();
-        let next = lines.next.pop_front();
+        let next = lines.pop();
         if next.is_none() {
             lines.workers -= 1;
             lines.wiping += 1;
@@ -251,7 +277,7 @@ impl Worker {
         // Whoever was answered may have woken up on this processor.
         std::thread::yield_now();
         let mut lines = self.queue.lines();
-        let next = lines.next.pop_front();
+        let next = lines.pop();
         if next.is_some() {
             lines.wiping -= 1;
             lines.workers += 1;

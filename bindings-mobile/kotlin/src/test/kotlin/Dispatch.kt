@@ -1279,7 +1279,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "audit_key", "audit_signing_key", "retired_audit_keys", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "audit_decisions", "audit_key", "audit_signing_key", "retired_audit_keys", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
@@ -1324,6 +1324,7 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "exclusive", "preset",
         rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
         auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
+        auditDecisions = it.optional("audit_decisions") { readAuditDecisions(it) },
         auditKey = it.optional("audit_key") { readString(it) },
         auditSigningKey = it.optional("audit_signing_key") { readString(it) },
         retiredAuditKeys = it.list("retired_audit_keys") { readString(it) },
@@ -1386,6 +1387,13 @@ fun readAuditDenials(from: JsonElement) = when (val word = readString(from)) {
     "writes" -> AuditDenials.WRITES
     "all" -> AuditDenials.ALL
     else -> throw Inexpressible("$word is no AuditDenials")
+}
+
+fun readAuditDecisions(from: JsonElement) = when (val word = readString(from)) {
+    "off" -> AuditDecisions.OFF
+    "denials" -> AuditDecisions.DENIALS
+    "all" -> AuditDecisions.ALL
+    else -> throw Inexpressible("$word is no AuditDecisions")
 }
 
 fun readTokenAlgorithm(from: JsonElement) = when (val word = readString(from)) {

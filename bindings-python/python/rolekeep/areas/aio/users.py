@@ -757,15 +757,17 @@ class AsyncUsers:
     ) -> None:
         """Removes a user for good, as `users.purge` does after a deletion, and what the audit log says
         of the person: changed fields but ids, times, numbers and states, reasons, and the IP
-        addresses and user agents of its own requests. The log still shows that nothing else was
-        removed from it. It cannot be undone.
+        addresses and user agents of its own requests. What stays of it is its id, and what happened
+        to it when. The log still shows that nothing else was removed from it. It cannot be undone.
 
-        The account is gone at once, and nobody is shown any more what the log says of it. The log
+        The account is gone at once, and nobody is shown any more what the log says of it
+        (`audit.export`, which shows the log as it is stored, does until that is done). The log
         itself is gone through in pieces, in the background; the last one tells the log of
         `users.erased`. Copies of the storage are not changed. Whether others may take the names
         says `names_after_purge`.
 
-        Permission `user:erase`, also for oneself. Errors: `UNAUTHORIZED`, reason
+        Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was
+        purged already is erased by the application itself alone. Errors: `UNAUTHORIZED`, reason
         `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
         administrator.
 

@@ -172,6 +172,24 @@ fn a_fork_waits_for_a_worker_that_nobody_waits_for() {
     world.assert_empty();
 }
 
+/// Work goes on when its caller leaves, and that one is counted no more.
+#[test]
+fn a_fork_waits_for_who_is_hashed_though_nobody_waits_for_it() {
+    let world = World::new(1);
+    let inside = world.clone();
+    let leaves = move || {
+        assert!(inside.queue().lines().left_alone.is_empty());
+        inside.leave(0);
+        assert_eq!(inside.queue().lines().left_alone.len(), 1);
+    };
+    world.join(0, true, [Some(Box::new(leaves)), None]);
+    world.join(1, true, NOTHING);
+    world.work(0);
+    assert_eq!(world.begun(), [0, 1]);
+    assert!(world.queue().lines().left_alone.is_empty() && world.queue().lines().hashed.is_empty());
+    world.assert_empty();
+}
+
 #[test]
 fn sec_15_who_comes_first_waits_for_few_strangers() {
     let world = World::new(1);

@@ -48,6 +48,7 @@ class ConfigBuilder() {
     private var rightsMaxAgeMillis: Long? = null
     private var usersInMemory: Long? = null
     private var auditDenials: AuditDenials? = null
+    private var auditDecisions: AuditDecisions? = null
     private var auditKey: String? = null
     private var auditSigningKey: String? = null
     private var retiredAuditKeys: List<String> = emptyList()
@@ -261,6 +262,14 @@ class ConfigBuilder() {
     fun auditDenials(value: AuditDenials?) = apply { auditDenials = value }
 
     /**
+     * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
+     * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
+     * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
+     * after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+     */
+    fun auditDecisions(value: AuditDecisions?) = apply { auditDecisions = value }
+
+    /**
      * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
      * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
      * mistakes alone. Default: none.
@@ -378,7 +387,7 @@ class ConfigBuilder() {
      */
     fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
+    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */
