@@ -1,10 +1,9 @@
 //! Parts of entries that were erased: the entry that says so, and whether each that is gone is named by one; pure.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::Value as Json;
 
 use super::{AuditEntry, AuditFacts, ChainFault, ChainFaultKind};
+use crate::model::deferred::IS_PAGE;
 
 /// The action of the entries that name what was erased. No operation has this name.
 pub const ACTION: &str = "audit.erased";
@@ -52,54 +51,68 @@ fn named_by(entry: &AuditEntry) -> Vec<Place> {
     Part::ALL.into_iter().flat_map(of).collect()
 }
 
-/// What is gone from entries of any chain, and what sealed entries say that was erased.
+/// What is gone from entries of any chain, and what sealed entries say that was erased. In a page nobody is erased.
 #[derive(Default)]
 pub struct Gone {
-    missing: BTreeMap<(i64, i64), Missing>,
-    /// By the entries that say so, one after the other.
-    erased: BTreeMap<(i64, i64), Vec<BTreeSet<Part>>>,
+    /// In their order.
+    missing: Vec<Missing>,
+    erased: Vec<Erased>,
 }
 
 /// What is missing of an entry.
 struct Missing {
+    lane: i64,
+    seq: i64,
     parts: Vec<Part>,
     /// How often it was changed.
     changes: i64,
 }
 
+/// What an entry says of another one.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Erased {
+    lane: i64,
+    seq: i64,
+    /// That entry.
+    by: (i64, i64),
+    part: Part,
+}
+
 impl Gone {
     /// Takes note of what is missing of an entry, and of what it says was erased if it is sealed.
     pub(super) fn note(&mut self, entry: &AuditEntry, parts: Vec<Part>, is_sealed: bool) {
+        let (lane, seq) = (entry.lane, entry.seq);
         if !parts.is_empty() {
-            self.missing.insert((entry.lane, entry.seq), Missing { parts, changes: entry.version - 1 });
+            self.missing.push(Missing { lane, seq, parts, changes: entry.version - 1 });
         }
-        if is_sealed {
-            let mut named: BTreeMap<(i64, i64), BTreeSet<Part>> = BTreeMap::new();
-            for (lane, seq, part) in named_by(entry) {
-                named.entry((lane, seq)).or_default().insert(part);
-            }
-            for (place, parts) in named {
-                self.erased.entry(place).or_default().push(parts);
-            }
+        if is_sealed && !IS_PAGE {
+            let named = named_by(entry).into_iter();
+            self.erased.extend(named.map(|(of, at, part)| Erased { lane: of, seq: at, by: (lane, seq), part }));
         }
     }
 
     /// The first entry of which something is gone though no entry says that it was erased.
-    pub fn fault(&self) -> Option<ChainFault> {
-        self.missing.iter().find_map(|(&(lane, seq), missing)| {
-            let erased = self.erased.get(&(lane, seq)).map(Vec::as_slice).unwrap_or_default();
-            let unsaid = missing.parts.iter().find(|part| !erased.iter().any(|parts| parts.contains(part)));
+    pub fn fault(mut self) -> Option<ChainFault> {
+        if !IS_PAGE {
+            self.erased.sort_unstable();
+        }
+        let Self { missing, erased } = self;
+        missing.iter().find_map(|Missing { lane, seq, parts, changes }| {
+            let begin = erased.partition_point(|one| (one.lane, one.seq) < (*lane, *seq));
+            let said = erased[begin..].iter().take_while(|one| (one.lane, one.seq) == (*lane, *seq));
             // What was erased after it was read, while the log is gone through, has not changed it yet.
-            let changes = erased.iter().filter(|parts| missing.parts.iter().any(|part| parts.contains(part))).count();
+            let mut said: Vec<&Erased> = said.filter(|one| parts.contains(&one.part)).collect();
+            let unsaid = parts.iter().find(|part| !said.iter().any(|one| one.part == **part));
+            said.dedup_by_key(|one| one.by);
             let (kind, problem) = match unsaid {
                 Some(part) => {
                     let problem = format!("its {} was removed, and no entry says that it was erased", part.names().0);
                     (ChainFaultKind::Blanked, problem)
                 }
-                None if i64::try_from(changes) == Ok(missing.changes) => return None,
+                None if i64::try_from(said.len()) == Ok(*changes) => return None,
                 None => (ChainFaultKind::Altered, "its version was altered".to_owned()),
             };
-            Some(ChainFault { lane, seq, kind, problem })
+            Some(ChainFault { lane: *lane, seq: *seq, kind, problem })
         })
     }
 }

@@ -164,7 +164,7 @@ impl<'r> Resource<'r> {
     pub(crate) fn id_text(&self) -> Option<String> {
         let row = || {
             let (table, row) = self.row?;
-            row.0.get(table.position("id")?).map(Value::clone)
+            row.0.get(table.position("id")?).cloned()
         };
         let given = self.given.iter().find(|(name, _)| name == "id").map(|(_, value)| value);
         match given {
