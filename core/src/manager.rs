@@ -17,7 +17,7 @@ use crate::{
     },
     operations::{
         actor::RequestContext,
-        audit, erasures,
+        audit,
         hasher::Hasher,
         issuers::Issuers,
         notices::Notifier,
@@ -201,9 +201,8 @@ impl Builder {
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
         engine.spawn_poll();
-        if unless_page(Ok(false), || Box::pin(erasures::are_due(&engine.services))).await? {
-            engine.erase();
-        }
+        // In a page nobody is erased.
+        unless_page(Ok(()), || Box::pin(engine.go_on_erasing())).await?;
         engine.spawn_deliveries();
         Ok(UserManagement { engine })
     }

@@ -189,8 +189,8 @@ def open(
             whom, which permission, on which resource. The same question with the same answer has
             one entry a minute; an instance writes 50 at once, then one a second, with `all` 1,000
             and then 100 a second; the rest are only counted. They are written after the answer.
-            Questions of the application about itself are not recorded, as it may do everything.
-            Default: `off`.
+            Questions of the application about itself are not recorded, as it may do everything; the
+            store of a web page records none. Default: `off`.
         audit_key: A random secret of at least 32 bytes that seals the audit log, kept apart from
             the storage: whoever has the storage alone cannot change the log unseen. Every instance
             has to have it. Without it the storage keeps a key of its own, which guards against
@@ -513,8 +513,8 @@ def open_async(
             whom, which permission, on which resource. The same question with the same answer has
             one entry a minute; an instance writes 50 at once, then one a second, with `all` 1,000
             and then 100 a second; the rest are only counted. They are written after the answer.
-            Questions of the application about itself are not recorded, as it may do everything.
-            Default: `off`.
+            Questions of the application about itself are not recorded, as it may do everything; the
+            store of a web page records none. Default: `off`.
         audit_key: A random secret of at least 32 bytes that seals the audit log, kept apart from
             the storage: whoever has the storage alone cannot change the log unseen. Every instance
             has to have it. Without it the storage keeps a key of its own, which guards against

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     audit_chain::{AuditFacts, AuditOrigin},
     config::AuditDecisions,
-    model::id::UserId,
+    model::{deferred::IS_PAGE, id::UserId},
     operations::limits::network,
     rules::Resource,
 };
@@ -29,10 +29,10 @@ pub(crate) enum Subject<'w> {
 }
 
 impl Engine {
-    /// Whether the audit log is told of such answers.
+    /// Whether the audit log is told of such answers; in a page, whose user has the storage, never.
     #[inline]
     pub(crate) fn tells_of_decisions(&self) -> bool {
-        self.services.config.audit_decisions != AuditDecisions::Off
+        !IS_PAGE && self.services.config.audit_decisions != AuditDecisions::Off
     }
 
     /// Tells the audit log of an answer, if the host wants that. The application itself may do everything, so the rules are not asked.

@@ -34,6 +34,7 @@ use futures_channel::oneshot;
 use crate::{
     environment::MaybeSend,
     model::{
+        deferred::IS_PAGE,
         error::{Error, Reason, Result},
         id::{ApiKeyId, ChangeSetId, SessionId, UserId},
     },
@@ -343,7 +344,7 @@ impl Engine {
             engine.advance(committed.position);
             unheard.settle();
             engine.tidy_now_and_then(committed.position);
-            if is_erasure {
+            if !IS_PAGE && is_erasure {
                 engine.erase();
             }
             Ok(committed)

@@ -62,6 +62,14 @@ impl Engine {
         }
     }
 
+    /// The same where somebody is being erased.
+    pub(crate) async fn go_on_erasing(self: &Arc<Self>) -> Result<()> {
+        if erasures::are_due(&self.services).await? {
+            self.erase();
+        }
+        Ok(())
+    }
+
     /// The same after a while: another instance does it, which may end in the middle.
     pub(super) fn take_over_erasures(self: &Arc<Self>) {
         if self.erasing.is_watched.swap(true, Ordering::AcqRel) {

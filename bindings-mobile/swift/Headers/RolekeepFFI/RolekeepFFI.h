@@ -1290,6 +1290,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_delete(uint64_t ptr, RustBuffer 
 uint64_t uniffi_rolekeep_mobile_fn_method_users_delete_many(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_ERASE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_ERASE
+uint64_t uniffi_rolekeep_mobile_fn_method_users_erase(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_EXPORT
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_EXPORT
 uint64_t uniffi_rolekeep_mobile_fn_method_users_export(uint64_t ptr, RustBuffer input
@@ -3350,6 +3355,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_delete(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_DELETE_MANY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_DELETE_MANY
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_delete_many(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_ERASE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_ERASE
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_erase(void
     
 );
 #endif

@@ -8857,6 +8857,22 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func deleteMany(input: DeleteUsers) async throws  -> BulkResult
     
     /**
+     * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
+     * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
+     * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+     *
+     * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
+     * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
+     * Copies of the storage are not changed. Whether others may take the names says
+     * `names_after_purge`.
+     *
+     * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
+     * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
+     * administrator.
+     */
+    func erase(input: EraseUser) async throws 
+    
+    /**
      * Exports all that is held about a user: the account and what belongs to it, without secrets, and what the audit log says of it.
      *
      * Anybody may export what is its own; that of others needs permission `user:export`, also where they are deleted and not purged yet. The
@@ -9214,6 +9230,36 @@ open func deleteMany(input: DeleteUsers = DeleteUsers())async throws  -> BulkRes
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeBulkResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
+     * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
+     * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+     *
+     * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
+     * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
+     * Copies of the storage are not changed. Whether others may take the names says
+     * `names_after_purge`.
+     *
+     * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
+     * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
+     * administrator.
+     */
+open func erase(input: EraseUser)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_erase(
+                        self.uniffiCloneHandle(),FfiConverterTypeEraseUser_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -11570,6 +11616,10 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let userAgent: String?
     /**
+     * Whether something that it said was erased, with the person of whom it was (`users.erase`).
+     */
+    public let isErased: Bool
+    /**
      * The entry's hash; the next entry contains it.
      */
     public let hash: String
@@ -11623,6 +11673,9 @@ public struct AuditEntry: Equatable, Hashable {
          * The user agent of the request.
          */userAgent: String? = nil, 
         /**
+         * Whether something that it said was erased, with the person of whom it was (`users.erase`).
+         */isErased: Bool, 
+        /**
          * The entry's hash; the next entry contains it.
          */hash: String) {
         self.id = id
@@ -11640,6 +11693,7 @@ public struct AuditEntry: Equatable, Hashable {
         self.detail = detail
         self.ip = ip
         self.userAgent = userAgent
+        self.isErased = isErased
         self.hash = hash
     }
 
@@ -11674,6 +11728,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
                 detail: FfiConverterOptionString.read(from: &buf), 
                 ip: FfiConverterOptionString.read(from: &buf), 
                 userAgent: FfiConverterOptionString.read(from: &buf), 
+                isErased: FfiConverterBool.read(from: &buf), 
                 hash: FfiConverterString.read(from: &buf)
         )
     }
@@ -11694,6 +11749,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.detail, into: &buf)
         FfiConverterOptionString.write(value.ip, into: &buf)
         FfiConverterOptionString.write(value.userAgent, into: &buf)
+        FfiConverterBool.write(value.isErased, into: &buf)
         FfiConverterString.write(value.hash, into: &buf)
     }
 }
@@ -11865,6 +11921,11 @@ public struct AuditHeads: Equatable, Hashable {
      */
     public let head: String
     /**
+     * The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+     * of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
+     */
+    public let signed: String?
+    /**
      * How many entries there are.
      */
     public let entries: Int64
@@ -11881,12 +11942,17 @@ public struct AuditHeads: Equatable, Hashable {
          * in the log.
          */head: String, 
         /**
+         * The same for others, who do not have `audit_key`, where there is an `audit_signing_key`: a JWS (RFC 7515) whose payload names the end
+         * of each chain (`heads`: `lane`, `seq`, `hash`) and the time (`iat`, in seconds since 1970).
+         */signed: String? = nil, 
+        /**
          * How many entries there are.
          */entries: Int64, 
         /**
          * Who keeps the key that the log is sealed with.
          */sealedBy: AuditKeeper) {
         self.head = head
+        self.signed = signed
         self.entries = entries
         self.sealedBy = sealedBy
     }
@@ -11908,6 +11974,7 @@ struct FfiConverterTypeAuditHeads: FfiConverterRustBuffer {
         return
             try AuditHeads(
                 head: FfiConverterString.read(from: &buf), 
+                signed: FfiConverterOptionString.read(from: &buf), 
                 entries: FfiConverterInt64.read(from: &buf), 
                 sealedBy: FfiConverterTypeAuditKeeper.read(from: &buf)
         )
@@ -11915,6 +11982,7 @@ struct FfiConverterTypeAuditHeads: FfiConverterRustBuffer {
 
     public static func write(_ value: AuditHeads, into buf: inout [UInt8]) {
         FfiConverterString.write(value.head, into: &buf)
+        FfiConverterOptionString.write(value.signed, into: &buf)
         FfiConverterInt64.write(value.entries, into: &buf)
         FfiConverterTypeAuditKeeper.write(value.sealedBy, into: &buf)
     }
@@ -13552,11 +13620,23 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let auditDenials: AuditDenials?
     /**
+     * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
+     * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
+     * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
+     * after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+     */
+    public let auditDecisions: AuditDecisions?
+    /**
      * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
      * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
      * mistakes alone. Default: none.
      */
     public let auditKey: String?
+    /**
+     * The key that signs what `audit.head` answers, for others who are to verify the log without `audit_key`: a private JWK (RFC 7517) of
+     * EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+     */
+    public let auditSigningKey: String?
     /**
      * Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
      */
@@ -13814,10 +13894,20 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * something, and tokens that are not good, are recorded in the same way whatever is set here. Default: `all`.
          */auditDenials: AuditDenials? = nil, 
         /**
+         * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
+         * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
+         * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
+         * after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+         */auditDecisions: AuditDecisions? = nil, 
+        /**
          * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
          * change the log unseen. Every instance has to have it. Without it the storage keeps a key of its own, which guards against
          * mistakes alone. Default: none.
          */auditKey: String? = nil, 
+        /**
+         * The key that signs what `audit.head` answers, for others who are to verify the log without `audit_key`: a private JWK (RFC 7517) of
+         * EdDSA or ES256 with its `kid`. They need its public part. Default: none.
+         */auditSigningKey: String? = nil, 
         /**
          * Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
          */retiredAuditKeys: [String] = [], 
@@ -13942,7 +14032,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.rightsMaxAgeMillis = rightsMaxAgeMillis
         self.usersInMemory = usersInMemory
         self.auditDenials = auditDenials
+        self.auditDecisions = auditDecisions
         self.auditKey = auditKey
+        self.auditSigningKey = auditSigningKey
         self.retiredAuditKeys = retiredAuditKeys
         self.trustedProxies = trustedProxies
         self.allowedNetworks = allowedNetworks
@@ -14045,7 +14137,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
                 usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
                 auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
+                auditDecisions: FfiConverterOptionTypeAuditDecisions.read(from: &buf), 
                 auditKey: FfiConverterOptionString.read(from: &buf), 
+                auditSigningKey: FfiConverterOptionString.read(from: &buf), 
                 retiredAuditKeys: FfiConverterSequenceString.read(from: &buf), 
                 trustedProxies: FfiConverterSequenceString.read(from: &buf), 
                 allowedNetworks: FfiConverterSequenceString.read(from: &buf), 
@@ -14112,7 +14206,9 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
         FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
         FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
+        FfiConverterOptionTypeAuditDecisions.write(value.auditDecisions, into: &buf)
         FfiConverterOptionString.write(value.auditKey, into: &buf)
+        FfiConverterOptionString.write(value.auditSigningKey, into: &buf)
         FfiConverterSequenceString.write(value.retiredAuditKeys, into: &buf)
         FfiConverterSequenceString.write(value.trustedProxies, into: &buf)
         FfiConverterSequenceString.write(value.allowedNetworks, into: &buf)
@@ -17379,6 +17475,86 @@ func FfiConverterTypeEnrolPasskey_lift(_ buf: RustBuffer) throws -> EnrolPasskey
 #endif
 func FfiConverterTypeEnrolPasskey_lower(_ value: EnrolPasskey) -> RustBuffer {
     return FfiConverterTypeEnrolPasskey.lower(value)
+}
+
+
+/**
+ * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
+ * times, numbers and states, reasons, and the IP addresses and user agents of its own requests. What stays of it is its id, and what
+ * happened to it when. The log still shows that nothing else was removed from it. It cannot be undone.
+ *
+ * The account is gone at once, and nobody is shown any more what the log says of it (`audit.export`, which shows the log as it is stored,
+ * does until that is done). The log itself is gone through in pieces, in the background; the last one tells the log of `users.erased`.
+ * Copies of the storage are not changed. Whether others may take the names says
+ * `names_after_purge`.
+ *
+ * Permission `user:erase`, also for oneself; beside it what `users.delete` needs. Who was purged already is erased by the application
+ * itself alone. Errors: `UNAUTHORIZED`, reason `step_up_required`, without a proof of the last five minutes; `CONFLICT` for the last active
+ * administrator.
+ */
+public struct EraseUser: Equatable, Hashable {
+    /**
+     * The user's id; also that of a deleted one.
+     */
+    public let id: Uuid
+    /**
+     * The version that the decision was made on.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id; also that of a deleted one.
+         */id: Uuid, 
+        /**
+         * The version that the decision was made on.
+         */expectedVersion: Int64? = nil) {
+        self.id = id
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension EraseUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEraseUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EraseUser {
+        return
+            try EraseUser(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: EraseUser, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEraseUser_lift(_ buf: RustBuffer) throws -> EraseUser {
+    return try FfiConverterTypeEraseUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEraseUser_lower(_ value: EraseUser) -> RustBuffer {
+    return FfiConverterTypeEraseUser.lower(value)
 }
 
 
@@ -34369,6 +34545,91 @@ func FfiConverterTypeApiKeyEnd_lower(_ value: ApiKeyEnd) -> RustBuffer {
 
 
 /**
+ * Which answers to the application's questions the audit log tells of, as `decisions.allowed` and `decisions.denied`.
+ */
+
+public enum AuditDecisions: Equatable, Hashable {
+    
+    /**
+     * None.
+     */
+    case off
+    /**
+     * What the rules do not allow.
+     */
+    case denials
+    /**
+     * Every one.
+     */
+    case all
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension AuditDecisions: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAuditDecisions: FfiConverterRustBuffer {
+    typealias SwiftType = AuditDecisions
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AuditDecisions {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .off
+        
+        case 2: return .denials
+        
+        case 3: return .all
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: AuditDecisions, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .off:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .denials:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .all:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditDecisions_lift(_ buf: RustBuffer) throws -> AuditDecisions {
+    return try FfiConverterTypeAuditDecisions.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAuditDecisions_lower(_ value: AuditDecisions) -> RustBuffer {
+    return FfiConverterTypeAuditDecisions.lower(value)
+}
+
+
+
+/**
  * Which refused operations the audit log tells of, as `access.denied`.
  */
 
@@ -34762,7 +35023,7 @@ public enum ChainFaultKind: Equatable, Hashable {
      */
     case damaged
     /**
-     * Its payload or its origin was removed.
+     * Its payload or its origin was removed, and no entry says that it was erased.
      */
     case blanked
     /**
@@ -40647,6 +40908,30 @@ fileprivate struct FfiConverterOptionTypeApiKeyEnd: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeAuditDecisions: FfiConverterRustBuffer {
+    typealias SwiftType = AuditDecisions?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeAuditDecisions.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeAuditDecisions.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeAuditDenials: FfiConverterRustBuffer {
     typealias SwiftType = AuditDenials?
 
@@ -43572,6 +43857,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 25958) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_erase() != 12967) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_export() != 23678) {

@@ -193,9 +193,8 @@ impl Operation for ListAudit {
 /// being erased.
 pub(super) async fn shown(plan: &Plan<'_>, mut entries: Vec<AuditEntry>) -> Result<Vec<AuditView>> {
     // In a page nobody is erased.
-    let erased = unless_page(Ok(Vec::new()), || Box::pin(erasures::being_erased(plan))).await?;
-    for person in &erased {
-        entries.iter_mut().for_each(|entry| drop(person.take_from(entry, &plan.services.audit_keys)));
+    if let Some(left) = unless_page(Ok(None), || Box::pin(erasures::hidden(plan, &entries))).await? {
+        entries = left;
     }
     let heads: Vec<AuditHead> = plan.reads().all(Predicate::Always).await?;
     let is_written = |entry: &AuditEntry| heads.iter().any(|head| head.lane == entry.lane && head.seq >= entry.seq);

@@ -90,28 +90,33 @@ pub(crate) async fn run(services: &Services) -> Result<Forgotten> {
     Ok(forgotten)
 }
 
-/// Those whom the log is still to forget: until it has, nobody is shown what it says of them.
-pub(super) async fn being_erased(plan: &Plan<'_>) -> Result<Vec<Person>> {
-    Ok(due(plan.reads(), plan.services).await?.iter().map(Person::of).collect())
+/// Entries without what they say of persons whom the log is still to forget: nobody is shown that meanwhile. None: there is nobody.
+pub(super) async fn hidden(plan: &Plan<'_>, entries: &[AuditEntry]) -> Result<Option<Vec<AuditEntry>>> {
+    let due = due(plan.reads(), plan.services).await?;
+    if due.is_empty() {
+        return Ok(None);
+    }
+    let mut entries = entries.to_vec();
+    for person in due.iter().map(Person::of) {
+        entries.iter_mut().for_each(|entry| drop(person.take_from(entry, &plan.services.audit_keys)));
+    }
+    Ok(Some(entries))
 }
 
 /// What is being erased. Whoever writes a row alone erases nothing: the log has to say that the user was erased, and not that it is done.
 async fn due(reads: Reads<'_>, services: &Services) -> Result<Vec<Erasure>> {
     let mut due = Vec::new();
     for erasure in reads.all::<Erasure>(Predicate::Always).await? {
-        let id = erasure.user_id.to_string();
-        if is_said(reads, services, &id, BEGUN).await? && !is_said(reads, services, &id, DONE).await? {
+        let is_of_these = Predicate::set([BEGUN, DONE].map(|action| Value::Text(action.to_owned())));
+        let of_user = Predicate::equals("target_id", erasure.user_id.to_string());
+        let said: Vec<AuditEntry> = reads.all(of_user.and(Predicate::In("action".into(), is_of_these))).await?;
+        let is_said =
+            |action| said.iter().any(|entry| entry.action == action && is_as_written(entry, &services.audit_keys));
+        if is_said(BEGUN) && !is_said(DONE) {
             due.push(erasure);
         }
     }
     Ok(due)
-}
-
-/// Whether the log says so of a user.
-async fn is_said(reads: Reads<'_>, services: &Services, id: &str, action: &str) -> Result<bool> {
-    let of_user = Predicate::equals("target_id", id.to_owned()).and(Predicate::equals("action", action.to_owned()));
-    let said: Vec<AuditEntry> = reads.all(of_user).await?;
-    Ok(said.iter().any(|entry| is_as_written(entry, &services.audit_keys)))
 }
 
 /// What is done in one commit.

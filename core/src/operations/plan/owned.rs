@@ -141,6 +141,11 @@ impl Plan<'_> {
         Ok(held)
     }
 
+    /// The rows of a table that pass, as they are stored.
+    pub async fn rows(&self, table: &'static Table, filter: &Predicate) -> Result<Vec<Row>> {
+        self.memory.all(table, filter).await
+    }
+
     /// The records that belong to a row, as the plan leaves them, by key.
     pub async fn owned<R: Record>(&self, column: &str, owner: &Value) -> Result<Vec<R>> {
         let column = R::TABLE.position(column).unwrap_or_default();

@@ -91,10 +91,9 @@ impl Operation for ExportUser {
         let mut records = Map::new();
         let mut held = plan.held_of(&user).await?;
         // What is kept for good when an account goes, or for its own time, is not among what goes with it.
-        let accepted = Predicate::equals("accepted_by", Value::Id(user.id.0));
-        let invitations: Vec<Invitation> = plan.reads().all(accepted).await?;
-        if !invitations.is_empty() {
-            held.push((Invitation::TABLE, invitations.iter().map(Record::to_row).collect()));
+        let accepted = plan.rows(Invitation::TABLE, &Predicate::equals("accepted_by", Value::Id(user.id.0))).await?;
+        if !accepted.is_empty() {
+            held.push((Invitation::TABLE, accepted));
         }
         for (table, rows) in held {
             records.insert(table.name.to_owned(), rows.iter().map(|row| without_secrets(table, row)).collect());
