@@ -61,8 +61,9 @@ impl Plan {
         let is_sorted = of_table.peek().is_some() && self.lines.iter().any(|line| line.contains("TEMP B-TREE"));
         let finds_one = |line: &String| line.contains("user_id=?") || line.contains("PRIMARY KEY (");
         of_table.any(|line| {
-            // A page may walk an index in its order.
-            let is_scan = line.starts_with("SCAN") && !(is_page && line.contains(" INDEX "));
+            // A page may walk an index in its order, and what goes through all rows the table in that of its key.
+            let is_walk = line.contains(" INDEX ") || !self.text.contains(" WHERE ");
+            let is_scan = line.starts_with("SCAN") && !(is_page && is_walk);
             is_scan || (is_of_one || is_sorted) && !finds_one(line)
         })
     }
