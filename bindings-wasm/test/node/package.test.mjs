@@ -19,7 +19,8 @@ const manifest = JSON.parse(text("bindings-wasm/package.json"));
  * allows each since, 5 KiB for what came without an operation, 20 KiB for what operations of servers changed in what pages do as
  * well (keys that follow one another, callers by keys, identities, sessions in which others act, roles of accounts that are not
  * committed yet), 7 KiB for refusals in the audit log, former factors, and what is asked of a new password, 7 KiB for domains that
- * are compared by A-labels and what a move takes away, and 8 KiB for the sealed audit log;
+ * are compared by A-labels and what a move takes away, and 8 KiB for the sealed audit log,
+ * and 2 KiB for what that tells of sessions, and for its settings;
  * docs/decisions/007 says what they are.
  */
 const LIMIT = 503 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
@@ -30,7 +31,8 @@ const RULES_LIMIT = 150 * 1024;
  * since, 18 KiB for second factors (QR codes, codes of apps, three tables), 6 KiB for factors of more than one kind,
  * for what ends keys, and for sessions in which others act, 6 KiB for factors that accounts had, for proofs before an address is
  * changed, and for grants that stand by their permissions, 2 KiB for keys that end with everybody and for notices of it, 11 KiB for
- * what a move takes away, rows counted by groups, URLs and prose, 2 KiB for the sealed audit log, and 2 KiB for `users.export`.
+ * what a move takes away, rows counted by groups, URLs and prose, 2 KiB for the sealed audit log, 2 KiB for `users.export`, and
+ * 1 KiB for parts of entries that are gone.
  */
 const DEFERRED_LIMIT = 503 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 70) * 1229;
 
