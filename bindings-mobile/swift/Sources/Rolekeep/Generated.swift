@@ -13623,7 +13623,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
      * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
      * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
-     * after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+     * after the answer. Questions of the application about itself are not recorded, as it may do everything; the store of a web page records none.
+     * Default: `off`.
      */
     public let auditDecisions: AuditDecisions?
     /**
@@ -13897,7 +13898,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Which answers of the rules the audit log records, where the application asks whether somebody may do something (`can`, `require`,
          * `can_many`, `check`): about whom, which permission, on which resource. The same question with the same answer has one entry a minute;
          * an instance writes 50 at once, then one a second, with `all` 1,000 and then 100 a second; the rest are only counted. They are written
-         * after the answer. Questions of the application about itself are not recorded, as it may do everything. Default: `off`.
+         * after the answer. Questions of the application about itself are not recorded, as it may do everything; the store of a web page records none.
+         * Default: `off`.
          */auditDecisions: AuditDecisions? = nil, 
         /**
          * A random secret of at least 32 bytes that seals the audit log, kept apart from the storage: whoever has the storage alone cannot
