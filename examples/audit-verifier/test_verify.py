@@ -22,14 +22,15 @@ PROGRAM = Path(__file__).with_name("verify.py")
 def log():
     """An exported log, and its head."""
     with rolekeep.open(audit_key=SECRET, roles={"editor": ["document:edit"]}) as um:
-        users = um.system.users
+        users, ids = um.system.users, []
         for number in range(6):
             user = users.create(f"user{number}@example.org", full_name="Ada é \U0001f600", roles=["editor"])
+            ids.append(user.id)
             users.suspend(user.id, reason='lost its "badge"\n')
         stranger = um.anonymous(ip="192.0.2.1", user_agent="App/1")
         with pytest.raises(rolekeep.errors.Unauthorized):
             stranger.sessions.login("user1@example.org", password="a wrong battery staple")
-        users.erase(users.find(identifier="user2@example.org").id)
+        users.erase(ids[2])
         while not um.system.audit.list(action="users.erased").total:
             time.sleep(0.01)
         lines = [entry.line for entry in um.system.audit.export_all(limit=7)]
