@@ -64,7 +64,10 @@ def hash_of(entry: dict) -> str:
 
 
 def check(entry: dict, previous: str, keys: dict[str, Key] | None) -> list[str]:
-    """The parts that are missing of an entry that follows this hash; raises what is wrong with it. No keys: a signed head speaks for it."""
+    """The parts that are missing of an entry that follows this hash; raises what is wrong with it.
+
+    Without keys its seal is not looked at: a signed head speaks for it.
+    """
     if entry["previous"] != previous:
         raise Fault("does not follow the entry before it")
     if entry["key_id"] is None:

@@ -53,6 +53,7 @@ fn named_by(entry: &AuditEntry) -> Vec<Place> {
 
 /// What is gone from entries of any chain, and what sealed entries say that was erased. In a page nobody is erased.
 #[derive(Default)]
+#[must_use = "what is gone may be a fault"]
 pub struct Gone {
     /// In their order.
     missing: Vec<Missing>,
@@ -91,13 +92,16 @@ impl Gone {
         }
     }
 
-    /// The first entry of which something is gone though no entry says that it was erased.
-    pub fn fault(mut self) -> Option<ChainFault> {
+    /// Checks that of each entry from which something is gone another one says that it was erased.
+    ///
+    /// # Errors
+    /// That entry.
+    pub fn require_erased(mut self) -> Result<(), ChainFault> {
         if !IS_PAGE {
             self.erased.sort_unstable();
         }
         let Self { missing, erased } = self;
-        missing.iter().find_map(|Missing { lane, seq, parts, changes }| {
+        let fault = missing.iter().find_map(|Missing { lane, seq, parts, changes }| {
             let begin = erased.partition_point(|one| (one.lane, one.seq) < (*lane, *seq));
             let said = erased[begin..].iter().take_while(|one| (one.lane, one.seq) == (*lane, *seq));
             // What was erased after it was read, while the log is gone through, has not changed it yet.
@@ -113,6 +117,7 @@ impl Gone {
                 None => (ChainFaultKind::Altered, "its version was altered".to_owned()),
             };
             Some(ChainFault { lane: *lane, seq: *seq, kind, problem })
-        })
+        });
+        fault.map_or(Ok(()), Err)
     }
 }

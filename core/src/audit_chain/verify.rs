@@ -21,13 +21,21 @@ pub struct Verifier {
     sealed_from: i64,
     /// Ends that the chain once had.
     expected: Vec<End>,
+    gone: Gone,
 }
 
 impl Verifier {
     /// Starts before the first entry of a lane. Where today's key is the application's, it must have sealed each entry.
     pub fn new(lane: i64, keys: &AuditKeys) -> Self {
         let (seq, hash) = (0, chain::START.to_owned());
-        Self { keys: keys.clone(), lane, seq, hash, seal: None, sealed_from: 1, expected: Vec::new() }
+        let (keys, gone) = (keys.clone(), Gone::default());
+        Self { keys, lane, seq, hash, seal: None, sealed_from: 1, expected: Vec::new(), gone }
+    }
+
+    /// This was gone from other chains, or said there to be erased.
+    pub fn beside(mut self, gone: Gone) -> Self {
+        self.gone = gone;
+        self
     }
 
     /// The application's key must have sealed the entries from this place on; those before it any key of the log, or none.
@@ -57,7 +65,7 @@ impl Verifier {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn next(&mut self, row: Row, gone: &mut Gone) -> Result<(), ChainFault> {
+    pub fn next(&mut self, row: Row) -> Result<(), ChainFault> {
         let place = self.seq + 1;
         let fault = |kind, problem: &str| Err(self.fault(place, kind, problem));
         let entry = match AuditEntry::from_row(row) {
@@ -95,16 +103,17 @@ impl Verifier {
             return fault(ChainFaultKind::Behind, "the head that was handed out names another entry");
         }
         // What nothing seals names nothing.
-        gone.note(&entry, missing, seal.is_some());
+        self.gone.note(&entry, missing, seal.is_some());
         (self.seq, self.hash, self.seal) = (place, entry.hash, seal);
         Ok(())
     }
 
-    /// Checks that the chain ends where its head says, so that a cut end is seen, and ended where the heads say that were handed out.
+    /// Checks that the chain ends where its head says, so that a cut end is seen, and ended where the heads say that were handed out. How many
+    /// entries it has, and what is gone from them: an entry of another chain may say that it was erased.
     ///
     /// # Errors
     /// What is wrong with its end.
-    pub fn finish(self, head: Option<&AuditHead>) -> Result<i64, ChainFault> {
+    pub fn finish(self, head: Option<&AuditHead>) -> Result<(i64, Gone), ChainFault> {
         let next = self.seq + 1;
         let (end, hash) = head.map_or((0, chain::START), |head| (head.seq, head.hash.as_str()));
         if end > self.seq {
@@ -127,7 +136,7 @@ impl Verifier {
         if self.expected.iter().any(|expected| expected.seq > self.seq) {
             return Err(self.fault(next, ChainFaultKind::Behind, "the head that was handed out names a later entry"));
         }
-        Ok(self.seq)
+        Ok((self.seq, self.gone))
     }
 }
 

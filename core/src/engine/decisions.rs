@@ -7,13 +7,12 @@ use serde_json::json;
 
 use super::{
     Engine, Who, WhoKind,
-    denials::{Asker, Crowd, Told},
+    sampled::{Asker, Crowd, Told},
 };
 use crate::{
     audit_chain::{AuditFacts, AuditOrigin},
     config::AuditDecisions,
     model::{deferred::IS_PAGE, id::UserId},
-    operations::limits::network,
     rules::Resource,
 };
 
@@ -49,34 +48,24 @@ impl Engine {
             (AuditDecisions::Denials, false) => Crowd::DeniedDecisions,
             (AuditDecisions::All, _) => Crowd::Decisions,
         };
-        let (asker, from) = match subject {
-            Subject::User(id) => (Asker::of(id.to_string()), AuditOrigin::default()),
-            Subject::Caller(who) => match &who.kind {
-                WhoKind::System => return,
-                WhoKind::Anonymous => (Asker::of("anonymous".to_owned()), who.request.audited()),
-                WhoKind::User { id, .. } => {
-                    let actor = who.kind.asker().unwrap_or(*id).to_string();
-                    (Asker::of_who(actor, who), who.request.audited())
-                }
-            },
+        let (asker, told_apart, from) = match subject {
+            Subject::User(id) => (Asker::of(id.to_string()), id.to_string(), AuditOrigin::default()),
+            Subject::Caller(Who { kind: WhoKind::System, .. }) => return,
+            Subject::Caller(who) => {
+                let asker = Asker::of_who(who);
+                let told_apart = asker.told_apart(&who.request);
+                (asker, told_apart, who.request.audited())
+            }
         };
         let target = resource.map(|resource| {
             let id = resource.id_text().filter(|id| id.len() <= LONGEST_ID);
             (resource.type_name().to_owned(), id)
         });
-        // Strangers are told apart by where they come from.
-        let told_apart = match subject {
-            Subject::Caller(who) => {
-                who.request.origin.address.filter(|_| matches!(who.kind, WhoKind::Anonymous)).map(network)
-            }
-            Subject::User(_) => None,
-        };
-        let told_apart = told_apart.unwrap_or_else(|| asker.actor().to_owned());
         let (kind, id) = target.as_ref().map_or(("", None), |(kind, id)| (kind, id.as_deref()));
         let question = format!("{is_allowed} {permission} {kind} {}", id.unwrap_or_default());
-        let Some(more) = self.denials.count(crowd, told_apart, question, self.services.env.elapsed()) else { return };
+        let Some(more) = self.sampled.count(crowd, told_apart, question, self.services.env.elapsed()) else { return };
         let action = if is_allowed { "decisions.allowed" } else { "decisions.denied" };
         let facts = AuditFacts { before: None, after: Some(json!({ "permission": permission })) };
-        self.write_denial(Told { action, target, from, facts, ..Told::by(asker) }, &more);
+        self.write_sampled(Told { target, from, facts, ..Told::new(action, asker) }, &more);
     }
 }

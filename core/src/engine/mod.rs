@@ -16,6 +16,7 @@ mod of_servers;
 mod once;
 mod rates;
 mod rights;
+mod sampled;
 mod steps;
 mod tidy;
 mod turn;
@@ -55,12 +56,13 @@ use crate::{
 use cache::Cache;
 pub(crate) use decisions::Subject;
 use deliveries::Deliveries;
-use denials::{Denials, Refusal};
+use denials::Refusal;
 use feed::{Confirmed, Unheard};
 use once::Once;
 use rates::Rates;
 pub use rights::UsersInMemory;
 pub(crate) use rights::{By, Live, Loaded, Who, WhoKind, WhoSession};
+use sampled::Sampled;
 use steps::Entry;
 pub(crate) use steps::{Running, Steps};
 use tidy::Erasing;
@@ -133,7 +135,7 @@ pub(crate) struct Engine {
     hooks: Hooks,
     deliveries: Deliveries,
     rates: Rates,
-    denials: Denials,
+    sampled: Sampled,
     looks: rights::Looks,
 }
 
@@ -174,7 +176,7 @@ impl Engine {
             hooks,
             deliveries: Deliveries::default(),
             rates: Rates::default(),
-            denials: Denials::default(),
+            sampled: Sampled::default(),
             looks: rights::Looks::default(),
         }
     }
@@ -416,7 +418,7 @@ impl Engine {
         let whole = async move {
             let mut is_closed = engine.closing.lock().await;
             if !*is_closed {
-                engine.tell_of_other_denials().await;
+                engine.write_rest_of_sampled().await;
                 engine.services.hasher.close();
                 engine.services.storage.close().await?;
                 *is_closed = true;

@@ -13,7 +13,7 @@ use super::{
     store_secrets::NameKey,
 };
 use crate::{
-    audit_chain::AuditKeys,
+    audit_chain::{AuditDraft, AuditFacts, AuditKeys, AuditOrigin, AuditPayload, AuditSalts},
     config::Config,
     credentials::{
         access_token::Expected,
@@ -174,6 +174,25 @@ impl Services {
     /// Signs an id and what it is bound to, by the root key of now.
     pub fn sign_id(&self, purpose: Purpose, id: Uuid, bound: &[&[u8]]) -> Result<Secret> {
         signed_id::issue(&self.keys().root(self.now()).signed_ids[..], purpose, id, bound)
+    }
+
+    /// An entry of the audit log of which only this is known yet.
+    pub(crate) fn audit_draft(&self, action: impl Into<String>, actor: String, at: Time) -> Result<AuditDraft> {
+        Ok(AuditDraft {
+            id: self.env.new_id()?,
+            at,
+            action: action.into(),
+            actor,
+            on_behalf_of: None,
+            session_id: None,
+            target_type: None,
+            target_id: None,
+            facts: AuditFacts::default(),
+            payload: AuditPayload::default(),
+            origin: AuditOrigin::default(),
+            salts: AuditSalts { payload: self.env.random()?, origin: self.env.random()? },
+            keys: self.audit_keys.clone(),
+        })
     }
 
     /// The time now.

@@ -14,7 +14,7 @@ use rolekeep::{
     internals::record::Record,
     storage::{
         ChangeSet, Key, Predicate, Query, Row, SqliteOptions, SqliteStorage, Storage, Write,
-        audit::{AuditEntry, AuditHead, Gone, Verifier},
+        audit::{AuditEntry, AuditHead, Verifier},
         conformance::{Item, audit, audit_keys, change_set, change_set_id},
     },
 };
@@ -148,13 +148,14 @@ fn verify(path: &Path, last: u64) -> u64 {
         let entries = storage.query(&all(AuditEntry::TABLE)).await.unwrap().rows;
         let head = storage.get(AuditHead::TABLE, &[Key(vec![Value::Int(0)])]).await.unwrap().pop().flatten();
         let head = head.map(|row| AuditHead::from_row(row).unwrap());
-        let (mut verifier, mut gone) = (Verifier::new(0, &audit_keys()), Gone::default());
+        let mut verifier = Verifier::new(0, &audit_keys());
         let mut found = Vec::new();
         for row in entries {
             found.push(AuditEntry::from_row(row.clone()).unwrap().id);
-            verifier.next(row, &mut gone).unwrap();
+            verifier.next(row).unwrap();
         }
-        verifier.finish(head.as_ref()).unwrap();
+        let (_, gone) = verifier.finish(head.as_ref()).unwrap();
+        gone.require_erased().unwrap();
         assert_eq!(found, wanted);
         storage.close().await.unwrap();
         position

@@ -158,13 +158,16 @@ impl Operation for VerifyAudit {
         // Entries without any head are of a lane all the same.
         let known = heads.iter().map(|head| head.lane).chain(ends.iter().map(|end| end.lane));
         let lanes: BTreeSet<i64> = known.chain([0]).collect();
-        let (mut verified, mut fault) = (Vec::new(), None);
-        let mut gone = Gone::default();
+        let (mut verified, mut fault, mut gone) = (Vec::new(), None, Gone::default());
         for lane in &lanes {
             let verifier = Verifier::new(*lane, &plan.services.audit_keys).sealed_from(*sealed_from).expecting(ends);
+            let verifier = verifier.beside(std::mem::take(&mut gone));
             let head = heads.iter().find(|head| head.lane == *lane).cloned();
-            match walk(plan.services, *lane, head, verifier, &mut gone).await? {
-                Ok(count) => verified.push(count),
+            match walk(plan.services, *lane, head, verifier).await? {
+                Ok((count, found)) => {
+                    verified.push(count);
+                    gone = found;
+                }
                 Err(found) => {
                     verified.push(found.verified);
                     fault = Some(found.fault);
@@ -175,14 +178,11 @@ impl Operation for VerifyAudit {
         if fault.is_none() {
             fault = foreign(plan.services, &lanes).await?;
         }
-        if fault.is_none() {
-            // Known at the end, as the entry that says so comes later, maybe in another chain.
-            fault = gone.fault();
-            if let Some(fault) = &fault {
-                let before = lanes.iter().take_while(|lane| **lane < fault.lane).count();
-                verified.truncate(before);
-                verified.push(fault.seq - 1);
-            }
+        // Known at the end, as the entry that says so comes later, maybe in another chain.
+        if let (None, Err(found)) = (&fault, gone.require_erased()) {
+            verified.truncate(lanes.iter().take_while(|lane| **lane < found.lane).count());
+            verified.push(found.seq - 1);
+            fault = Some(found);
         }
         let verified = verified.iter().sum();
         let sealed_by = plan.services.audit_keys.keeper();
@@ -202,8 +202,7 @@ async fn walk(
     lane: i64,
     mut head: Option<AuditHead>,
     mut verifier: Verifier,
-    gone: &mut Gone,
-) -> Result<Result<i64, Found>> {
+) -> Result<Result<(i64, Gone), Found>> {
     let (mut after, mut limit) = (None, CHUNK);
     loop {
         let rows = match entries(services, Predicate::equals("lane", lane), after.clone(), limit).await {
@@ -222,7 +221,7 @@ async fn walk(
         let count = rows.len() as u64;
         for row in rows {
             after = Some(AuditEntry::TABLE.key_of(&row).0);
-            if let Err(fault) = verifier.next(row, gone) {
+            if let Err(fault) = verifier.next(row) {
                 return Ok(Err(Found { verified: verifier.verified(), fault }));
             }
         }

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use super::{audit, plan::Plan, reads::Reads, services::Services};
 use crate::{
     audit_chain::{
-        AuditDraft, AuditEntry, AuditFacts, AuditOrigin, AuditPayload, AuditSalts,
+        AuditDraft, AuditEntry, AuditFacts,
         erased::{self, Part, Place},
         verify::is_as_written,
     },
@@ -199,12 +199,9 @@ impl Step {
         }
         Ok(is_end)
     }
-}
 
-impl Step {
     /// Whether it took place.
     async fn commit(self, services: &Services, before: &Erasure) -> Result<bool> {
-        let env = &services.env;
         let now = services.now();
         let said = match &self.next {
             Some(_) => {
@@ -215,22 +212,9 @@ impl Step {
             None => vec![(DONE, counted(before))],
         };
         let draft = |(action, facts): (&str, AuditFacts)| {
-            let salts = AuditSalts { payload: env.random()?, origin: env.random()? };
-            Ok::<_, Error>(AuditDraft {
-                id: env.new_id()?,
-                at: now,
-                action: action.to_owned(),
-                actor: "system".to_owned(),
-                on_behalf_of: None,
-                session_id: None,
-                target_type: Some("user".to_owned()),
-                target_id: Some(before.user_id.to_string()),
-                facts,
-                payload: AuditPayload::default(),
-                origin: AuditOrigin::default(),
-                salts,
-                keys: services.audit_keys.clone(),
-            })
+            let (target_type, target_id) = (Some("user".to_owned()), Some(before.user_id.to_string()));
+            let draft = services.audit_draft(action, "system".to_owned(), now)?;
+            Ok::<_, Error>(AuditDraft { target_type, target_id, facts, ..draft })
         };
         let audit = said.into_iter().map(draft).collect::<Result<_>>()?;
         let next = self.next.as_ref().map(|next| Erasure { version: before.version + 1, ..next.clone() });
@@ -241,7 +225,7 @@ impl Step {
             Write { table: AuditEntry::TABLE, key, expected: Some(*before), row }
         }));
         writes.extend(self.rows);
-        let change_set = ChangeSet { id: env.new_id()?, at: now, checks: Vec::new(), writes, audit };
+        let change_set = ChangeSet { id: services.env.new_id()?, at: now, checks: Vec::new(), writes, audit };
         match services.storage.commit(&change_set).await {
             Ok(_) => Ok(true),
             // Another instance was first, or is not known to have been; the next run sees what is left.

@@ -30,7 +30,7 @@ use super::{
     target::TargetRow,
 };
 use crate::{
-    audit_chain::{AuditDraft, AuditFacts, AuditPayload, AuditSalts},
+    audit_chain::{AuditDraft, AuditFacts, AuditPayload},
     model::{
         api_key::ApiKey,
         check::wrong,
@@ -276,7 +276,6 @@ impl<'a> Plan<'a> {
         }
         // A row that is written too is checked by its write; it may not even be stored yet.
         self.checks.retain(|row, _| !self.writes.contains_key(row));
-        let env = &self.services.env;
         let mut audit = Vec::new();
         if let Some(operation) = operation.filter(|_| !self.writes.is_empty() && self.refusal.is_none()) {
             self.tell_of_writes(operation);
@@ -284,10 +283,6 @@ impl<'a> Plan<'a> {
         for event in std::mem::take(&mut self.events) {
             let (target_type, target_id) = event.target.unzip();
             audit.push(AuditDraft {
-                id: env.new_id()?,
-                at: self.now,
-                action: event.action,
-                actor: self.actor.name(),
                 on_behalf_of: self.actor.on_behalf_of(),
                 session_id: self.actor.session(),
                 target_type,
@@ -295,8 +290,7 @@ impl<'a> Plan<'a> {
                 facts: event.facts,
                 payload: if self.is_discreet { AuditPayload::default() } else { event.payload },
                 origin: self.actor.request.audited(),
-                salts: AuditSalts { payload: env.random()?, origin: env.random()? },
-                keys: self.services.audit_keys.clone(),
+                ..self.services.audit_draft(event.action, self.actor.name(), self.now)?
             });
         }
         let writes = self.writes.into_iter().map(|((_, key), planned)| Write {

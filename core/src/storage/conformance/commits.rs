@@ -2,7 +2,7 @@
 
 use super::{Outcome, Problem, records::*, same, samples};
 use crate::{
-    audit_chain::{AuditEntry, AuditHead, erased::Gone, verify::Verifier},
+    audit_chain::{AuditEntry, AuditHead, verify::Verifier},
     model::{
         error::Reason,
         predicate::Predicate,
@@ -160,12 +160,12 @@ pub(super) async fn audit_entries_are_chained(storage: &impl Storage) -> Outcome
     same("entries", rows.len() as u128, number)?;
     let head = storage.get(AuditHead::TABLE, &[Key(vec![Value::Int(0)])]).await?.pop().flatten();
     let head = head.map(AuditHead::from_row).transpose().map_err(|corrupt| Problem::new(corrupt.to_string()))?;
-    let (mut verifier, mut gone) = (Verifier::new(0, &audit_keys()), Gone::default());
+    let mut verifier = Verifier::new(0, &audit_keys());
     for row in rows {
-        verifier.next(row, &mut gone).map_err(|fault| Problem::new(format!("{fault:?}")))?;
+        verifier.next(row).map_err(|fault| Problem::new(format!("{fault:?}")))?;
     }
-    verifier.finish(head.as_ref()).map_err(|fault| Problem::new(format!("{fault:?}")))?;
-    Ok(())
+    let verified = verifier.finish(head.as_ref()).and_then(|(_, gone)| gone.require_erased());
+    verified.map_err(|fault| Problem::new(format!("{fault:?}")))
 }
 
 pub(super) async fn closing_is_final(storage: &impl Storage) -> Outcome {

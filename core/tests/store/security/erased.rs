@@ -10,10 +10,11 @@ use std::{
 };
 
 use rolekeep::{
-    ChangeSetId, Reason, RequestContext, UserId, UserManagement,
+    ChangeSetId, Reason, RequestContext, Time, UserId, UserManagement,
     api_keys::CreateApiKeyFor,
     audit::{ListAudit, VerifyAudit},
     drones::{AssignDrone, CreateDrone, DroneModel},
+    environment::{Environment, Task, TokioEnvironment, Work},
     internals::{erasure::Erasure, invitation::Invitation, record::Document, session::Session, user::User},
     invitations::{AcceptInvitation, CreateInvitation, NewInvitationRole},
     preferences::{Theme, UpdatePreferences},
@@ -23,7 +24,9 @@ use rolekeep::{
         ChangeSet, MemoryStorage, Predicate, Query, SqliteOptions, Storage, Write, audit::AuditEntry,
         sqlite::SqliteStorage, tables,
     },
-    users::{CreateUser, DeleteUser, EraseUser, ExternalIdentity, GetUser, PurgeUser, SuspendUser, UpdateUser},
+    users::{
+        CreateUser, DeleteUser, EraseUser, ExportUser, ExternalIdentity, GetUser, PurgeUser, SuspendUser, UpdateUser,
+    },
 };
 
 use super::kit::{Ahead, Interposed, PASSWORD, all, caller, is_let_in, policy, signed_in, user};
@@ -311,6 +314,82 @@ async fn usr_13_the_log_forgets_nobody_else() {
     assert!(is_whole(&um).await);
 }
 
+/// An entry that cannot be read any more stays for whoever verifies the log, and keeps nothing else from being erased.
+#[tokio::test]
+async fn usr_13_a_damaged_entry_is_left_out() {
+    use sqlx::Connection as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let storage: Arc<dyn Storage> = Arc::new(SqliteStorage::open(SqliteOptions::new(&path)).await.unwrap());
+    let um = cheap::builder().policy(policy()).storage(storage.clone()).open().await.unwrap();
+    let ada = user(&um, "ada", &[]).await.id;
+    for number in 0..5 {
+        um.system().users().update(UpdateUser::new(ada).full_name(format!("Ada {number}"))).await.unwrap();
+    }
+    let mut thief = sqlx::SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let damage = sqlx::query("UPDATE audit_entries SET id = 'none' WHERE seq = 3");
+    assert_eq!(damage.execute(&mut thief).await.unwrap().rows_affected(), 1);
+    um.system().users().erase(EraseUser::new(ada)).await.unwrap();
+    erased(&*storage).await;
+    let rows = sqlx::query_scalar::<_, i64>("SELECT seq FROM audit_entries WHERE payload LIKE '%Ada%'");
+    assert_eq!(rows.fetch_all(&mut thief).await.unwrap(), [3_i64]);
+    let fault = um.system().audit().verify(VerifyAudit::new()).await.unwrap().fault.unwrap();
+    assert_eq!(fault.seq, 3);
+}
+
+/// An instance ends in the middle, and another one that is running goes on with it.
+#[tokio::test]
+async fn usr_13_another_instance_goes_on_with_an_erasure() {
+    let storage = Arc::new(Interposed::default());
+    storage.share();
+    let open = async |world: Hurried| {
+        cheap::builder().storage(storage.clone()).policy(policy()).environment(world).open().await.unwrap()
+    };
+    let first = open(Hurried { is_idle: true, world: TokioEnvironment::current().unwrap() }).await;
+    let second = open(Hurried { is_idle: false, world: TokioEnvironment::current().unwrap() }).await;
+    let ada = user(&first, "ada", &[]).await.id;
+    first.system().users().erase(EraseUser::new(ada)).await.unwrap();
+    assert_eq!(all::<Erasure>(&*storage).await.len(), 1, "the first one does nothing in the background");
+    second.refresh().await.unwrap();
+    erased(&*storage).await;
+    assert!(is_whole(&second).await);
+}
+
+/// A world in which a minute takes a tenth of a second, and one that does nothing in the background.
+struct Hurried {
+    is_idle: bool,
+    world: TokioEnvironment,
+}
+
+impl Environment for Hurried {
+    fn now(&self) -> Time {
+        self.world.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.world.elapsed()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> rolekeep::Result<()> {
+        self.world.random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        // Commits in memory are done at once.
+        if !self.is_idle {
+            self.world.spawn(task);
+        }
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.world.spawn_blocking(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        self.world.sleep(millis / 600)
+    }
+}
+
 /// What is kept beside the log under an address goes, and nothing else.
 #[tokio::test]
 async fn usr_13_invitations_go_with_who_was_invited() {
@@ -389,7 +468,7 @@ async fn usr_13_only_the_log_itself_says_who_is_erased() {
 async fn forge(storage: &Interposed, write: Write) {
     static FORGED: AtomicU64 = AtomicU64::new(1);
     let id = ChangeSetId(uuid::Uuid::from_u128(FORGED.fetch_add(1, Ordering::SeqCst).into()));
-    let (at, checks, audit) = (rolekeep::Time::UNIX_EPOCH, Vec::new(), Vec::new());
+    let (at, checks, audit) = (Time::UNIX_EPOCH, Vec::new(), Vec::new());
     storage.commit(&ChangeSet { id, at, checks, writes: vec![write], audit }).await.unwrap();
 }
 
@@ -408,6 +487,9 @@ async fn usr_13_what_an_administrator_gave_stays() {
     let token = mails.take("invitation", "cyd@example.org").await.token.unwrap();
     let accept = AcceptInvitation::new(token.expose()).password(PASSWORD);
     let cyd = um.anonymous(from_ada()).invitations().accept(accept).await.unwrap().user.id;
+    // What was for it is in its export.
+    let export = um.system().users().export(ExportUser::new().id(cyd)).await.unwrap();
+    assert_eq!(export.records["invitations"][0]["email"], "cyd@example.org");
     um.system().users().erase(EraseUser::new(admin_id)).await.unwrap();
     erased(&*storage).await;
     let left: Vec<AuditEntry> = all(&*storage).await;
