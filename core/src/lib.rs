@@ -154,7 +154,7 @@ pub use model::{
 pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, api_keys, audit, drones, email, factors, identities, invitations, passwords,
-    permissions, policy, preferences, regions, roles, sessions, setup, sign_in, signing_keys,
+    permissions, policy, preferences, profiles, regions, roles, sessions, setup, sign_in, signing_keys,
     target::schema as library_schema, users, validate, verification,
 };
 pub use rules::{

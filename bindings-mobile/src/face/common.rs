@@ -38,11 +38,11 @@ pub struct AuditEntry {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
-    /// The changed fields before.
+    /// The changed fields before; of what was deleted, all that had a value.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<JsonText>,
-    /// The changed fields after.
+    /// The changed fields after; of what was made, all that have a value.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<JsonText>,
@@ -357,6 +357,24 @@ pub struct User {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
+    /// What it says about itself.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bio: Option<String>,
+    /// Where it is, in its own words.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The address of its picture.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+    /// The address of its page.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub website: Option<String>,
+    /// Which other users see its profile.
+    pub visibility: Visibility,
     /// The region it belongs to.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -420,4 +438,18 @@ pub enum UserStatus {
     /// Deleted; it can be restored until it is purged.
     #[serde(rename = "deleted")]
     Deleted,
+}
+
+/// Which other users see a profile, of those who may see profiles at all (`user:read_profile`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
+pub enum Visibility {
+    /// All of them.
+    #[serde(rename = "public")]
+    Public,
+    /// Those who follow it; the others see its card: names and picture.
+    #[serde(rename = "followers")]
+    Followers,
+    /// None.
+    #[serde(rename = "private")]
+    Private,
 }

@@ -19,6 +19,7 @@ mod passwords;
 mod permissions;
 mod policy;
 mod preferences;
+mod profiles;
 mod regions;
 mod roles;
 mod rules;
@@ -52,6 +53,7 @@ pub use passwords::*;
 pub use permissions::*;
 pub use policy::*;
 pub use preferences::*;
+pub use profiles::*;
 pub use regions::*;
 pub use roles::*;
 pub use rules::*;
@@ -74,6 +76,11 @@ impl Caller {
     /// Whether forms are filled in well, before anything is done with them.
     pub fn get_validate(self: Arc<Self>) -> Arc<Validate> {
         Arc::new(Validate { caller: self })
+    }
+
+    /// What users show of themselves, and to whom.
+    pub fn get_profiles(self: Arc<Self>) -> Arc<Profiles> {
+        Arc::new(Profiles { caller: self })
     }
 
     /// What the caller likes.

@@ -27,7 +27,8 @@ pub enum Theme {
 
 /// Changes the given preferences of the caller; null clears one.
 ///
-/// Errors: `CONFLICT` if `expected_version` is stale.
+/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
+/// `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdatePreferences {
     /// The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
@@ -54,6 +55,10 @@ pub struct UpdatePreferences {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_notifications: Option<bool>,
+    /// Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_profile: Option<bool>,
     /// Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
     /// characters, and all together take at most 16 KiB as JSON.
     #[uniffi(default)]
@@ -77,6 +82,8 @@ pub struct UserPreferences {
     pub email_notifications: bool,
     /// Whether text messages are.
     pub sms_notifications: bool,
+    /// Whether all who may see profiles see this user's: its visibility is `public`.
+    pub public_profile: bool,
     /// Whatever else the application keeps.
     #[uniffi(default)]
     pub data: HashMap<String, JsonText>,
@@ -97,14 +104,15 @@ pub struct Preferences {
 #[uniffi::export]
 impl Preferences {
     /// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-    /// time zone, mail welcome and text messages not.
+    /// time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
     pub async fn get(&self) -> Result<UserPreferences> {
         self.caller.run("preferences.get", &Nothing {}).await
     }
 
     /// Changes the given preferences of the caller; null clears one.
     ///
-    /// Errors: `CONFLICT` if `expected_version` is stale.
+    /// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
+    /// `expected_version` is stale.
     #[uniffi::method(default(input))]
     pub async fn update(&self, input: UpdatePreferences) -> Result<UserPreferences> {
         self.caller.run("preferences.update", &input).await

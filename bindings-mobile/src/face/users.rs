@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{AuditEntry, ExternalIdentity, RoleAssignment, User, UserBrief, UserStatus};
+use super::common::{AuditEntry, ExternalIdentity, RoleAssignment, User, UserBrief, UserStatus, Visibility};
 use super::errors::{Code, Reason};
 use super::generic::{DatePatch, StringPatch, UserOverviewPage, UserPage};
 use crate::caller::Nothing;
@@ -180,6 +180,26 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
+    /// What it says about itself, in at most 500 characters and several lines.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bio: Option<String>,
+    /// Where it is, in its own words, at most 255 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+    /// The address of its page, likewise.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub website: Option<String>,
+    /// Which other users see its profile; `public` if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
     /// The region it belongs to, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -261,6 +281,89 @@ pub struct DroppedAssets {
     pub assets: Vec<AssetBrief>,
     /// How many more there are, which the caller may not see.
     pub hidden_count: i64,
+}
+
+/// Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+///
+/// Each part asks its own permission, before and after the change: the fields `user:update` and whatever `update` asks, the status
+/// `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+/// Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct EditUser {
+    /// The user's id.
+    pub id: Uuid,
+    /// The version that the change was made on; another one stored gives `CONFLICT`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    /// The address to sign in with. A new one counts as not proved.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<StringPatch>,
+    /// The name to sign in with.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<StringPatch>,
+    /// The whole name.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<StringPatch>,
+    /// The name shown to others.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<StringPatch>,
+    /// The given name.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<StringPatch>,
+    /// The family name.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<StringPatch>,
+    /// The phone number.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<StringPatch>,
+    /// The date of birth.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<DatePatch>,
+    /// What it says about itself, in at most 500 characters and several lines.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bio: Option<StringPatch>,
+    /// Where it is, in its own words, at most 255 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<StringPatch>,
+    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<StringPatch>,
+    /// The address of its page, likewise.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub website: Option<StringPatch>,
+    /// Which other users see its profile.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+    /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<StringPatch>,
+    /// What its status becomes: any but `deleted`. Who is banned is not made inactive.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<UserStatus>,
+    /// Why it is suspended or banned, at most 500 characters; goes with `status`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_until: Option<Timestamp>,
 }
 
 /// Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
@@ -571,7 +674,7 @@ pub struct RegisteredUser {
 }
 
 /// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-/// stands for somebody at another issuer.
+/// stands for somebody at another issuer. Who sees the profile stays, unless it is given.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -614,6 +717,26 @@ pub struct ReplaceUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
+    /// What it says about itself, in at most 500 characters and several lines.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bio: Option<String>,
+    /// Where it is, in its own words, at most 255 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
+    /// The address of its page, likewise.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub website: Option<String>,
+    /// Which other users see its profile; it stays if not given.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
     /// The region, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -773,6 +896,26 @@ pub struct UpdateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<DatePatch>,
+    /// What it says about itself, in at most 500 characters and several lines.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bio: Option<StringPatch>,
+    /// Where it is, in its own words, at most 255 characters.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<StringPatch>,
+    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<StringPatch>,
+    /// The address of its page, likewise.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub website: Option<StringPatch>,
+    /// Which other users see its profile.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
     /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1022,11 +1165,20 @@ impl Users {
     }
 
     /// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-    /// stands for somebody at another issuer.
+    /// stands for somebody at another issuer. Who sees the profile stays, unless it is given.
     ///
     /// Permission and errors as with `update`.
     pub async fn replace(&self, input: ReplaceUser) -> Result<ChangedUser> {
         self.caller.run("users.replace", &input).await
+    }
+
+    /// Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+    ///
+    /// Each part asks its own permission, before and after the change: the fields `user:update` and whatever `update` asks, the status
+    /// `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+    /// Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+    pub async fn edit(&self, input: EditUser) -> Result<ChangedUser> {
+        self.caller.run("users.edit", &input).await
     }
 
     /// Lets an inactive user sign in again.

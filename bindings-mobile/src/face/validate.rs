@@ -67,7 +67,7 @@ pub struct ValidateAccount {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<CalendarDate>,
-    /// The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows.
+    /// The address of a picture, by `http` or `https`, at most 500 characters.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,

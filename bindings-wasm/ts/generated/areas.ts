@@ -41,6 +41,7 @@ import type {
   DeactivateUser,
   DeleteDrone,
   DeletePermission,
+  DeleteProfile,
   DeleteRegion,
   DeleteRole,
   DeleteUser,
@@ -51,6 +52,7 @@ import type {
   Drone,
   DryRun,
   DryRunPolicy,
+  EditUser,
   EffectiveGrant,
   Enrol,
   EnrolPasskey,
@@ -69,6 +71,7 @@ import type {
   GetDrone,
   GetOutcome,
   GetPermission,
+  GetProfile,
   GetRegion,
   GetRole,
   GetUser,
@@ -111,6 +114,7 @@ import type {
   PolicyFile,
   PolicySummary,
   PolicyValidation,
+  Profile,
   ProveFactor,
   PurgeUser,
   ReassignDrone,
@@ -166,6 +170,7 @@ import type {
   UpdateDrone,
   UpdatePermission,
   UpdatePreferences,
+  UpdateProfile,
   UpdateRegion,
   UpdateRole,
   UpdateUser,
@@ -304,12 +309,22 @@ export class Users {
   }
   /**
    * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-   * stands for somebody at another issuer.
+   * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
    *
    * Permission and errors as with `update`.
    */
   replace(input: ReplaceUser): Promise<ChangedUser> {
     return this.#run("users.replace", input, "ReplaceUser", "ChangedUser");
+  }
+  /**
+   * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+   *
+   * Each part asks its own permission, before and after the change: the fields `user:update` and whatever `update` asks, the status
+   * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+   * Errors: those of either part; `CONFLICT` if `expectedVersion` is stale.
+   */
+  edit(input: EditUser): Promise<ChangedUser> {
+    return this.#run("users.edit", input, "EditUser", "ChangedUser");
   }
   /**
    * Lets an inactive user sign in again.
@@ -470,6 +485,43 @@ export class Validate {
   }
 }
 
+/** What users show of themselves, and to whom. */
+export class Profiles {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+   *
+   * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
+   * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
+   * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
+   * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+   */
+  get(input: GetProfile = {}): Promise<Profile> {
+    return this.#run("profiles.get", input, "GetProfile", "Profile");
+  }
+  /**
+   * Changes the given fields of one's own profile; null clears one.
+   *
+   * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+   * Errors: `CONFLICT` if `expectedVersion` is stale.
+   */
+  update(input: UpdateProfile = {}): Promise<Profile> {
+    return this.#run("profiles.update", input, "UpdateProfile", "Profile");
+  }
+  /**
+   * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+   *
+   * Permission and errors as with `update`.
+   */
+  delete(input: DeleteProfile = {}): Promise<void> {
+    return this.#run("profiles.delete", input, "DeleteProfile", "");
+  }
+}
+
 /** What the caller likes. */
 export class Preferences {
   readonly #run: Run;
@@ -479,7 +531,7 @@ export class Preferences {
   }
   /**
    * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-   * time zone, mail welcome and text messages not.
+   * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
    */
   get(): Promise<UserPreferences> {
     return this.#run("preferences.get", {}, "GetPreferences", "UserPreferences");
@@ -487,7 +539,8 @@ export class Preferences {
   /**
    * Changes the given preferences of the caller; null clears one.
    *
-   * Errors: `CONFLICT` if `expectedVersion` is stale.
+   * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
+   * `expectedVersion` is stale.
    */
   update(input: UpdatePreferences = {}): Promise<UserPreferences> {
     return this.#run("preferences.update", input, "UpdatePreferences", "UserPreferences");
@@ -1751,6 +1804,10 @@ export abstract class Areas extends Asker {
   /** Whether forms are filled in well, before anything is done with them. */
   get validate(): Validate {
     return new Validate(this.run);
+  }
+  /** What users show of themselves, and to whom. */
+  get profiles(): Profiles {
+    return new Profiles(this.run);
   }
   /** What the caller likes. */
   get preferences(): Preferences {

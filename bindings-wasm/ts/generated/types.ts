@@ -8,6 +8,7 @@ export type * from "./types/config.js";
 export type * from "./types/sql.js";
 export type * from "./types/users.js";
 export type * from "./types/validate.js";
+export type * from "./types/profiles.js";
 export type * from "./types/preferences.js";
 export type * from "./types/sessions.js";
 export type * from "./types/sign_in.js";

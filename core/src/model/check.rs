@@ -2,6 +2,7 @@
 
 use super::decode::{FieldCode, FieldError, FieldErrors, MAX_SUGGESTIONS};
 use super::error::{Error, Result};
+use super::patch::Patch;
 
 /// Why a text is not a valid value of a type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,16 @@ impl Checks {
         parse: impl FnOnce(T) -> Result<U, Invalid>,
     ) -> Option<U> {
         self.field(field, parse(value?))
+    }
+
+    /// The same change of a text, as it is to be stored; none, where it is wrong.
+    pub fn patch(
+        &mut self,
+        field: &str,
+        change: Patch<String>,
+        parse: &dyn Fn(&str) -> Result<String, Invalid>,
+    ) -> Patch<String> {
+        self.field(field, change.try_map(|text| parse(&text))).unwrap_or_default()
     }
 
     /// Whether nothing was found.

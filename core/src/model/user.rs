@@ -20,6 +20,9 @@ use super::{
     read = "Get a user",
     list = "List users",
     update = "Change a user's data",
+    read_profile = "See the profiles of users, as their visibility allows",
+    read_any_profile = "See the profiles of users, whatever their visibility and status",
+    update_profile = "Change one's own profile",
     delete = "Delete users",
     restore = "List deleted users, and restore them",
     purge = "Remove deleted users for good",
@@ -58,6 +61,16 @@ pub struct User {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
+    /// What it says about itself.
+    pub bio: Option<String>,
+    /// Where it is, in its own words.
+    pub location: Option<String>,
+    /// The address of its picture.
+    pub avatar_url: Option<String>,
+    /// The address of its page.
+    pub website: Option<String>,
+    /// Which other users see its profile.
+    pub visibility: Visibility,
     /// The region it belongs to.
     pub region_id: Option<RegionId>,
     /// Whether it may sign in.
@@ -80,6 +93,19 @@ pub struct User {
     pub status_before: Option<UserStatus>,
     /// Moves by one with every change; give it back as `expected_version` to be told of a lost update.
     pub version: i64,
+}
+
+/// Which other users see a profile, of those who may see profiles at all (`user:read_profile`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum Visibility {
+    /// All of them.
+    #[default]
+    Public,
+    /// Those who follow it; the others see its card: names and picture.
+    Followers,
+    /// None.
+    Private,
 }
 
 /// Whether an account may sign in.

@@ -31,6 +31,7 @@ pub mod plan;
 pub mod policy;
 pub mod preferences;
 pub mod principals;
+pub mod profiles;
 pub mod reads;
 pub mod regions;
 pub(crate) mod rights;
@@ -221,6 +222,7 @@ macro_rules! operation_list {
                 fn statistics(GetUserStatistics) -> UserStatistics;
                 fn update(UpdateUser) -> ChangedUser;
                 fn replace(ReplaceUser) -> ChangedUser;
+                fn edit(EditUser) -> ChangedUser;
                 fn activate(ActivateUser) -> UserView;
                 fn deactivate(DeactivateUser) -> UserView;
                 fn suspend(SuspendUser) -> UserView;
@@ -240,6 +242,12 @@ macro_rules! operation_list {
             validate: Validate {
                 fn account(ValidateAccount) -> FormValidation;
                 fn preferences(ValidatePreferences) -> FormValidation;
+            }
+            /// What users show of themselves, and to whom.
+            profiles: Profiles {
+                fn get(GetProfile) -> Profile;
+                fn update(UpdateProfile) -> Profile;
+                fn delete(DeleteProfile);
             }
             /// What the caller likes.
             preferences: Preferences {

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::{
     Access, Operation,
     plan::{Plan, expect_version},
+    profiles::{self, ProfileChange},
     services::Services,
     users::existing,
 };
@@ -20,6 +21,7 @@ use crate::model::{
     patch::{Change, Patch},
     preferences::Preferences,
     time::Time,
+    user::{User, Visibility},
 };
 
 pub use crate::model::preferences::Theme;
@@ -44,6 +46,8 @@ pub struct PreferencesView {
     pub email_notifications: bool,
     /// Whether text messages are.
     pub sms_notifications: bool,
+    /// Whether all who may see profiles see this user's: its visibility is `public`.
+    pub public_profile: bool,
     /// Whatever else the application keeps.
     pub data: BTreeMap<String, Json>,
     /// When they were last changed; null where never.
@@ -52,14 +56,15 @@ pub struct PreferencesView {
     pub version: i64,
 }
 
-impl From<Preferences> for PreferencesView {
-    fn from(known: Preferences) -> Self {
+impl PreferencesView {
+    fn of(known: Preferences, user: &User) -> Self {
         Self {
             theme: known.theme,
             language: known.language,
             time_zone: known.time_zone,
             email_notifications: known.email_notifications,
             sms_notifications: known.sms_notifications,
+            public_profile: user.visibility == Visibility::Public,
             data: known.data.0,
             updated_at: Some(known.updated_at).filter(|_| known.version > 0),
             version: known.version,
@@ -68,14 +73,15 @@ impl From<Preferences> for PreferencesView {
 }
 
 /// Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-/// time zone, mail welcome and text messages not.
+/// time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetPreferences {}
 
 /// Changes the given preferences of the caller; null clears one.
 ///
-/// Errors: `CONFLICT` if `expected_version` is stale.
+/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
+/// `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdatePreferences {
@@ -91,17 +97,19 @@ pub struct UpdatePreferences {
     pub email_notifications: Change<bool>,
     /// Whether text messages are.
     pub sms_notifications: Change<bool>,
+    /// Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+    pub public_profile: Change<bool>,
     /// Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
     /// characters, and all together take at most 16 KiB as JSON.
     pub data: BTreeMap<String, Json>,
 }
 
-/// The caller's preferences, as they are stored or by default.
-async fn own(plan: &Plan<'_>) -> Result<(Option<Preferences>, Preferences)> {
-    let user = plan.actor.signed_in()?.id;
-    let stored = plan.reads().get::<Preferences>(&(user,)).await?;
-    let known = stored.clone().unwrap_or_else(|| Preferences::none(user, plan.now));
-    Ok((stored, known))
+/// The caller, and its preferences as they are stored or by default.
+async fn own(plan: &Plan<'_>) -> Result<(User, Option<Preferences>, Preferences)> {
+    let user = existing(plan.reads(), plan.actor.signed_in()?.id).await?;
+    let stored = plan.reads().get::<Preferences>(&(user.id,)).await?;
+    let known = stored.clone().unwrap_or_else(|| Preferences::none(user.id, plan.now));
+    Ok((user, stored, known))
 }
 
 #[portable_async]
@@ -119,7 +127,8 @@ impl Operation for GetPreferences {
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<PreferencesView> {
-        Ok(own(plan).await?.1.into())
+        let (user, _, known) = own(plan).await?;
+        Ok(PreferencesView::of(known, &user))
     }
 }
 
@@ -133,8 +142,8 @@ impl Operation for UpdatePreferences {
 
     async fn validate(mut self, _: &Services, _: Time) -> Result<Self> {
         let mut checks = Checks::default();
-        self.language = parsed(&mut checks, "language", self.language, locale::language);
-        self.time_zone = parsed(&mut checks, "time_zone", self.time_zone, locale::time_zone);
+        self.language = checks.patch("language", self.language, &locale::language);
+        self.time_zone = checks.patch("time_zone", self.time_zone, &locale::time_zone);
         let is_key = |key: &String| (1..=LONGEST_KEY).contains(&key.chars().take(LONGEST_KEY + 1).count());
         if !self.data.keys().all(is_key) {
             let message = format!("keys must have 1 to {LONGEST_KEY} characters");
@@ -145,7 +154,7 @@ impl Operation for UpdatePreferences {
     }
 
     async fn plan(change: &Self, (): (), plan: &mut Plan<'_>) -> Result<PreferencesView> {
-        let (stored, before) = own(plan).await?;
+        let (user, stored, before) = own(plan).await?;
         expect_version(change.expected_version, before.version)?;
         let change = change.clone();
         let mut after = before.clone();
@@ -169,34 +178,36 @@ impl Operation for UpdatePreferences {
             checks.error("data", Invalid::new(FieldCode::TooLong, message));
             checks.finish()?;
         }
+        let visibility = match (change.public_profile, user.visibility) {
+            (Change::Set(true), _) => Visibility::Public,
+            (Change::Set(false), Visibility::Public) => Visibility::Private,
+            (_, same) => same,
+        };
         let changed: Vec<&str> = [
             ("theme", before.theme != after.theme),
             ("language", before.language != after.language),
             ("time_zone", before.time_zone != after.time_zone),
             ("email_notifications", before.email_notifications != after.email_notifications),
             ("sms_notifications", before.sms_notifications != after.sms_notifications),
+            ("public_profile", user.visibility != visibility),
             ("data", before.data != after.data),
         ]
         .into_iter()
         .filter_map(|(name, is_changed)| is_changed.then_some(name))
         .collect();
         if changed.is_empty() {
-            return Ok(before.into());
+            return Ok(PreferencesView::of(before, &user));
         }
-        // Whoever deletes the account meanwhile must see what joins it.
-        plan.check(&existing(plan.reads(), before.user_id).await?);
         plan.audit("preferences.update", Some(("user", before.user_id.to_string())), Some(changed.join(", ")));
-        Ok(plan.follow(stored.as_ref(), Preferences { updated_at: plan.now, ..after }).into())
+        let user = if user.visibility == visibility {
+            // Whoever deletes the account meanwhile must see what joins it.
+            plan.check(&user);
+            user
+        } else {
+            let change = ProfileChange { visibility: Change::Set(visibility), ..ProfileChange::default() };
+            profiles::change_own(plan, user, None, change).await?
+        };
+        let after = plan.follow(stored.as_ref(), Preferences { updated_at: plan.now, ..after });
+        Ok(PreferencesView::of(after, &user))
     }
-}
-
-/// The same change, of a valid text.
-fn parsed(
-    checks: &mut Checks,
-    field: &str,
-    change: Patch<String>,
-    parse: fn(&str) -> std::result::Result<String, Invalid>,
-) -> Patch<String> {
-    let Patch::Set(text) = change else { return change };
-    checks.field(field, parse(&text)).map_or(Patch::Keep, Patch::Set)
 }

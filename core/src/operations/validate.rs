@@ -8,7 +8,7 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
 use super::{Access, Operation, plan::Plan, services::Services, users::CreateUser};
-use crate::model::{check::Checks, decode::FieldError, error::Result, locale, secret::Secret, text, time::Time};
+use crate::model::{check::Checks, decode::FieldError, error::Result, locale, secret::Secret, time::Time};
 
 /// Checks the fields of a form for an account or a profile, those that are given; the answer has everything that is wrong with them, and
 /// what would be stored of the others. Fields that may not be missing are not asked for.
@@ -36,7 +36,7 @@ pub struct ValidateAccount {
     pub phone: Option<String>,
     /// The date of birth, not in the future.
     pub birth_date: Option<Date>,
-    /// The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows.
+    /// The address of a picture, by `http` or `https`, at most 500 characters.
     pub avatar_url: Option<String>,
     /// The address of a page, likewise.
     pub website: Option<String>,
@@ -97,13 +97,13 @@ impl Operation for ValidateAccount {
             last_name: self.last_name,
             phone: self.phone,
             birth_date: self.birth_date,
+            bio: self.bio,
+            location: self.location,
+            avatar_url: self.avatar_url,
+            website: self.website,
             ..CreateUser::new("")
         };
         let fields = new.check_fields(&mut checks, services, now)?;
-        let avatar_url = checks.optional("avatar_url", self.avatar_url.as_deref(), text::url);
-        let website = checks.optional("website", self.website.as_deref(), text::url);
-        let bio = checks.optional("bio", self.bio.as_deref(), |bio| text::prose(bio, 500));
-        let location = checks.optional("location", self.location.as_deref(), |place| text::name(place, 255));
         let values = [
             ("email", fields.email),
             ("username", fields.username),
@@ -113,10 +113,10 @@ impl Operation for ValidateAccount {
             ("last_name", fields.last_name),
             ("phone", fields.phone),
             ("birth_date", fields.birth_date.map(|date| date.to_string())),
-            ("avatar_url", avatar_url),
-            ("website", website),
-            ("bio", bio),
-            ("location", location),
+            ("avatar_url", fields.avatar_url),
+            ("website", fields.website),
+            ("bio", fields.bio),
+            ("location", fields.location),
         ];
         Ok(FormValidation::of(checks, values))
     }

@@ -170,6 +170,10 @@ object Permissions {
         const val PURGE = "user:purge"
         /** Get a user */
         const val READ = "user:read"
+        /** See the profiles of users, whatever their visibility and status */
+        const val READ_ANY_PROFILE = "user:read_any_profile"
+        /** See the profiles of users, as their visibility allows */
+        const val READ_PROFILE = "user:read_profile"
         /** Remove the second factors of users who have lost them */
         const val RESET_FACTORS = "user:reset_factors"
         /** List deleted users, and restore them */
@@ -184,6 +188,8 @@ object Permissions {
         const val SET_STATUS = "user:set_status"
         /** Change a user's data */
         const val UPDATE = "user:update"
+        /** Change one's own profile */
+        const val UPDATE_PROFILE = "user:update_profile"
     }
 
     /** Permissions on `user-group`. */

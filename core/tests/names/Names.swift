@@ -170,6 +170,10 @@ public enum Permissions {
         public static let purge = "user:purge"
         /// Get a user
         public static let read = "user:read"
+        /// See the profiles of users, whatever their visibility and status
+        public static let readAnyProfile = "user:read_any_profile"
+        /// See the profiles of users, as their visibility allows
+        public static let readProfile = "user:read_profile"
         /// Remove the second factors of users who have lost them
         public static let resetFactors = "user:reset_factors"
         /// List deleted users, and restore them
@@ -184,6 +188,8 @@ public enum Permissions {
         public static let setStatus = "user:set_status"
         /// Change a user's data
         public static let update = "user:update"
+        /// Change one's own profile
+        public static let updateProfile = "user:update_profile"
     }
 
     /// Permissions on `user-group`.

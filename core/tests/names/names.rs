@@ -170,6 +170,10 @@ pub mod permissions {
         pub const PURGE: &str = "user:purge";
         /// Get a user
         pub const READ: &str = "user:read";
+        /// See the profiles of users, whatever their visibility and status
+        pub const READ_ANY_PROFILE: &str = "user:read_any_profile";
+        /// See the profiles of users, as their visibility allows
+        pub const READ_PROFILE: &str = "user:read_profile";
         /// Remove the second factors of users who have lost them
         pub const RESET_FACTORS: &str = "user:reset_factors";
         /// List deleted users, and restore them
@@ -184,6 +188,8 @@ pub mod permissions {
         pub const SET_STATUS: &str = "user:set_status";
         /// Change a user's data
         pub const UPDATE: &str = "user:update";
+        /// Change one's own profile
+        pub const UPDATE_PROFILE: &str = "user:update_profile";
     }
 
     /// Permissions on `user-group`.

@@ -53,6 +53,8 @@ export const PERMISSIONS = [
   "user:list", // List users
   "user:purge", // Remove deleted users for good
   "user:read", // Get a user
+  "user:read_any_profile", // See the profiles of users, whatever their visibility and status
+  "user:read_profile", // See the profiles of users, as their visibility allows
   "user:reset_factors", // Remove the second factors of users who have lost them
   "user:restore", // List deleted users, and restore them
   "user:set_admin", // Make and unmake administrators
@@ -60,6 +62,7 @@ export const PERMISSIONS = [
   "user:set_password", // Set temporary passwords
   "user:set_status", // Activate, deactivate, suspend, ban and lift
   "user:update", // Change a user's data
+  "user:update_profile", // Change one's own profile
   "user-group:read",
   "user-group:set_status", // Change a group's status
 ] as const;

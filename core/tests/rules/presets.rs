@@ -1,5 +1,7 @@
 //! The presets decide as their descriptions say; meanings that the random cases do not reach.
 
+use std::collections::BTreeMap;
+
 use rolekeep::{
     Reason, Result, Time, Value,
     rules::{
@@ -149,6 +151,9 @@ fn standard_lets_users_look_after_themselves() {
     for (permission, by_itself, to_other, by_moderator) in [
         ("user:read", true, false, true),
         ("user:update", true, false, true),
+        ("user:update_profile", true, false, false),
+        ("user:read_profile", true, true, true),
+        ("user:read_any_profile", false, false, true),
         ("user:list", false, false, true),
         ("user:set_status", false, false, true),
         ("user:write", false, false, true),
@@ -169,8 +174,14 @@ fn standard_lets_users_look_after_themselves() {
     let roles: Vec<_> = rules.roles().map(|role| (role.name, role.is_administrator)).collect();
     assert_eq!(roles, [("admin".to_owned(), true), ("moderator".to_owned(), false), ("user".to_owned(), false)]);
     let effective = rules.effective(&moderator, now());
-    let own: Vec<_> = effective.iter().filter(|grant| grant.granted_by == "user").collect();
-    assert!(own.iter().all(|grant| grant.role == "moderator" && grant.condition.is_some()) && own.len() == 2);
+    let own = effective.iter().filter(|grant| grant.granted_by == "user");
+    let own: BTreeMap<_, _> = own.map(|grant| (grant.permission.as_str(), grant)).collect();
+    assert_eq!(
+        own.keys().collect::<Vec<_>>(),
+        [&"user:read", &"user:read_profile", &"user:update", &"user:update_profile"]
+    );
+    assert!(own.values().all(|grant| grant.role == "moderator"));
+    assert!(own.iter().all(|(name, grant)| grant.condition.is_none() == (*name == "user:read_profile")));
 }
 
 #[test]

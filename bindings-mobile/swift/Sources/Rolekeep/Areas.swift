@@ -8,6 +8,9 @@ extension Caller {
     /// Whether forms are filled in well, before anything is done with them.
     public var validate: Validate { getValidate() }
 
+    /// What users show of themselves, and to whom.
+    public var profiles: Profiles { getProfiles() }
+
     /// What the caller likes.
     public var preferences: Preferences { getPreferences() }
 

@@ -21,6 +21,7 @@ from .common import (
     User,
     UserBrief,
     UserStatus,
+    Visibility,
 )
 from .errors import (
     Code,
@@ -74,6 +75,10 @@ from .users import (
 )
 from .validate import (
     FormValidation,
+)
+from .profiles import (
+    Profile,
+    ProfileDetail,
 )
 from .preferences import (
     Theme,
@@ -273,6 +278,8 @@ __all__ = [
     "PolicySummary",
     "PolicyValidation",
     "Problem",
+    "Profile",
+    "ProfileDetail",
     "Proof",
     "ProposedChange",
     "Reason",
@@ -325,5 +332,6 @@ __all__ = [
     "UserStatistics",
     "UserStatus",
     "UsernameProfile",
+    "Visibility",
     "Word",
 ]

@@ -37,9 +37,9 @@ class AuditEntry:
     target_id: str | None = None
     """The target's id."""
     before: Any | None = None
-    """The changed fields before."""
+    """The changed fields before; of what was deleted, all that had a value."""
     after: Any | None = None
-    """The changed fields after."""
+    """The changed fields after; of what was made, all that have a value."""
     detail: str | None = None
     """Why it failed, or other details."""
     ip: str | None = None
@@ -302,6 +302,16 @@ class User:
     """The phone number in E.164."""
     birth_date: date | None = None
     """The date of birth."""
+    bio: str | None = None
+    """What it says about itself."""
+    location: str | None = None
+    """Where it is, in its own words."""
+    avatar_url: str | None = None
+    """The address of its picture."""
+    website: str | None = None
+    """The address of its page."""
+    visibility: Visibility
+    """Which other users see its profile."""
     region_id: UUID | None = None
     """The region it belongs to."""
     status: UserStatus
@@ -347,3 +357,14 @@ class UserStatus(Word):
     """Shut out."""
     DELETED = "deleted"
     """Deleted; it can be restored until it is purged."""
+
+
+class Visibility(Word):
+    """Which other users see a profile, of those who may see profiles at all (`user:read_profile`)."""
+
+    PUBLIC = "public"
+    """All of them."""
+    FOLLOWERS = "followers"
+    """Those who follow it; the others see its card: names and picture."""
+    PRIVATE = "private"
+    """None."""

@@ -37,6 +37,8 @@ class UserPreferences:
     """
     sms_notifications: bool
     """Whether text messages are."""
+    public_profile: bool
+    """Whether all who may see profiles see this user's: its visibility is `public`."""
     data: dict[str, Any] = field(default_factory=dict)
     """Whatever else the application keeps."""
     updated_at: datetime | None = None

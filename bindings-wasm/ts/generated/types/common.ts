@@ -26,9 +26,9 @@ export interface AuditEntry {
   readonly targetType: string | null;
   /** The target's id. */
   readonly targetId: string | null;
-  /** The changed fields before. */
+  /** The changed fields before; of what was deleted, all that had a value. */
   readonly before: Json | null;
-  /** The changed fields after. */
+  /** The changed fields after; of what was made, all that have a value. */
   readonly after: Json | null;
   /** Why it failed, or other details. */
   readonly detail: string | null;
@@ -261,6 +261,16 @@ export interface User {
   readonly phone: string | null;
   /** The date of birth. */
   readonly birthDate: string | null;
+  /** What it says about itself. */
+  readonly bio: string | null;
+  /** Where it is, in its own words. */
+  readonly location: string | null;
+  /** The address of its picture. */
+  readonly avatarUrl: string | null;
+  /** The address of its page. */
+  readonly website: string | null;
+  /** Which other users see its profile. */
+  readonly visibility: Visibility;
   /** The region it belongs to. */
   readonly regionId: string | null;
   /** Whether it may sign in. */
@@ -303,3 +313,12 @@ export type UserStatus =
   | "banned"
   /** Deleted; it can be restored until it is purged. */
   | "deleted";
+
+/** Which other users see a profile, of those who may see profiles at all (`user:read_profile`). */
+export type Visibility =
+  /** All of them. */
+  | "public"
+  /** Those who follow it; the others see its card: names and picture. */
+  | "followers"
+  /** None. */
+  | "private";

@@ -16,7 +16,8 @@ export type Theme =
 /**
  * Changes the given preferences of the caller; null clears one.
  *
- * Errors: `CONFLICT` if `expectedVersion` is stale.
+ * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
+ * `expectedVersion` is stale.
  */
 export interface UpdatePreferences {
   /** The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`. */
@@ -31,6 +32,8 @@ export interface UpdatePreferences {
   readonly emailNotifications?: boolean | undefined;
   /** Whether text messages are. */
   readonly smsNotifications?: boolean | undefined;
+  /** Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`. */
+  readonly publicProfile?: boolean | undefined;
   /**
    * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
    * characters, and all together take at most 16 KiB as JSON.
@@ -50,6 +53,8 @@ export interface UserPreferences {
   readonly emailNotifications: boolean;
   /** Whether text messages are. */
   readonly smsNotifications: boolean;
+  /** Whether all who may see profiles see this user's: its visibility is `public`. */
+  readonly publicProfile: boolean;
   /** Whatever else the application keeps. */
   readonly data: { readonly [key: string]: Json };
   /** When they were last changed; null where never. */

@@ -41,7 +41,7 @@ export interface ValidateAccount {
   readonly phone?: string | null | undefined;
   /** The date of birth, not in the future. */
   readonly birthDate?: string | null | undefined;
-  /** The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows. */
+  /** The address of a picture, by `http` or `https`, at most 500 characters. */
   readonly avatarUrl?: string | null | undefined;
   /** The address of a page, likewise. */
   readonly website?: string | null | undefined;

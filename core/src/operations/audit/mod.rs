@@ -67,9 +67,9 @@ pub struct AuditView {
     pub target_type: Option<String>,
     /// The target's id.
     pub target_id: Option<String>,
-    /// The changed fields before.
+    /// The changed fields before; of what was deleted, all that had a value.
     pub before: Option<Json>,
-    /// The changed fields after.
+    /// The changed fields after; of what was made, all that have a value.
     pub after: Option<Json>,
     /// Why it failed, or other details.
     pub detail: Option<String>,

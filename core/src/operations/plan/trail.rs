@@ -101,11 +101,12 @@ fn is_upkeep(planned: &Planned) -> bool {
     changed.all(|(column, _)| column.upkeep == Upkeep::Kept)
 }
 
-/// The fields that differ, before and after, those of a created or deleted row all of them: what is no personal data, and the rest.
+/// The fields that differ, before and after, of a created or deleted row all that have a value: what is no personal data, and the rest.
 fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
     let differs = |at: usize| match (&planned.before, &planned.after) {
         (Some(before), Some(after)) => before.0[at] != after.0[at],
-        _ => true,
+        (Some(row), None) | (None, Some(row)) => !row.0[at].is_null(),
+        (None, None) => false,
     };
     let fields = |row: &Option<Row>, of_facts: bool| {
         row.as_ref().map(|row| {

@@ -65,8 +65,6 @@ fn fields(rules: &RuleSet, names: NameRules, profile: &Profile) -> Fields {
         display_name: name("display_name", &profile.display_name, 100),
         first_name: name("first_name", &profile.first_name, 100),
         last_name: name("last_name", &profile.last_name, 100),
-        phone: None,
-        birth_date: None,
-        is_password_short: false,
+        ..Fields::default()
     }
 }

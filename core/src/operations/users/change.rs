@@ -4,26 +4,26 @@ use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{
-    create::{CreateUser, Fields, not_future},
+    create::{CreateUser, Fields},
     existing,
     moved::{ChangedUser, DroppedAssets, drop_drones_elsewhere},
     region_named, shown,
 };
 use crate::{
     model::{
-        check::{Checks, Invalid, wrong},
+        check::{Checks, wrong},
         decode::FieldCode,
         error::{Error, Reason, Result},
         id::UserId,
         identity::Identity,
         names,
         notice::NoticeKind,
-        patch::Patch,
+        patch::{Change, Patch},
         registry::Claim,
         session::SessionEnd,
         text,
         time::Time,
-        user::User,
+        user::{User, Visibility},
     },
     operations::{
         Access, Operation,
@@ -32,51 +32,101 @@ use crate::{
         epochs::{self, ApiKeyFate, Password},
         notices,
         plan::{Plan, expect_version},
+        profiles::ProfileChange,
         reads::Reads,
         rights,
         services::Services,
     },
 };
 
-/// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
-/// another issuer.
-///
-/// Permission `user:update` before and after the change; the region and whatever else the policy's
-/// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
-/// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
-/// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
-/// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
-/// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
-/// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
-#[derive(Clone, Debug, Input, Describe)]
-#[non_exhaustive]
-pub struct UpdateUser {
-    /// The user's id.
-    pub id: UserId,
-    /// The version that the change was made on; another one stored gives `CONFLICT`.
-    pub expected_version: Option<i64>,
-    /// The address to sign in with. A new one counts as not proved.
-    pub email: Patch<String>,
-    /// The name to sign in with.
-    pub username: Patch<String>,
-    /// The whole name.
-    pub full_name: Patch<String>,
-    /// The name shown to others.
-    pub display_name: Patch<String>,
-    /// The given name.
-    pub first_name: Patch<String>,
-    /// The family name.
-    pub last_name: Patch<String>,
-    /// The phone number.
-    pub phone: Patch<String>,
-    /// The date of birth.
-    pub birth_date: Patch<Date>,
-    /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
-    pub region: Patch<String>,
+/// Declares the input of a change of a user: what may be changed of its data is the same in each.
+macro_rules! user_change {
+    ($(#[$about:meta])* $name:ident { $($more:tt)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Input, Describe)]
+        #[non_exhaustive]
+        pub struct $name {
+            /// The user's id.
+            pub id: UserId,
+            /// The version that the change was made on; another one stored gives `CONFLICT`.
+            pub expected_version: Option<i64>,
+            /// The address to sign in with. A new one counts as not proved.
+            pub email: Patch<String>,
+            /// The name to sign in with.
+            pub username: Patch<String>,
+            /// The whole name.
+            pub full_name: Patch<String>,
+            /// The name shown to others.
+            pub display_name: Patch<String>,
+            /// The given name.
+            pub first_name: Patch<String>,
+            /// The family name.
+            pub last_name: Patch<String>,
+            /// The phone number.
+            pub phone: Patch<String>,
+            /// The date of birth.
+            pub birth_date: Patch<Date>,
+            /// What it says about itself, in at most 500 characters and several lines.
+            pub bio: Patch<String>,
+            /// Where it is, in its own words, at most 255 characters.
+            pub location: Patch<String>,
+            /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+            pub avatar_url: Patch<String>,
+            /// The address of its page, likewise.
+            pub website: Patch<String>,
+            /// Which other users see its profile.
+            pub visibility: Change<Visibility>,
+            /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+            pub region: Patch<String>,
+            $($more)*
+        }
+
+        impl $name {
+            /// What is changed of the user's data, noting what is wrong with it.
+            pub(super) fn checked(&self, checks: &mut Checks, services: &Services, now: Time) -> ValidChange {
+                let names = services.config.names();
+                let profile = ProfileChange {
+                    display_name: self.display_name.clone(),
+                    phone: self.phone.clone(),
+                    birth_date: self.birth_date.clone(),
+                    bio: self.bio.clone(),
+                    location: self.location.clone(),
+                    avatar_url: self.avatar_url.clone(),
+                    website: self.website.clone(),
+                    visibility: self.visibility.clone(),
+                };
+                ValidChange {
+                    expected_version: self.expected_version,
+                    username: checks.patch("username", self.username.clone(), &|name| names.username(name)),
+                    full_name: checks.patch("full_name", self.full_name.clone(), &|name| text::name(name, 255)),
+                    first_name: checks.patch("first_name", self.first_name.clone(), &|name| text::name(name, 100)),
+                    last_name: checks.patch("last_name", self.last_name.clone(), &|name| text::name(name, 100)),
+                    email: checks.patch("email", self.email.clone(), &|email| names.email(email)),
+                    region: self.region.clone(),
+                    profile: profile.checked(checks, now),
+                }
+            }
+        }
+    };
+}
+pub(super) use user_change;
+
+user_change! {
+    /// Changes the given fields of a user; null clears one, the e-mail address only where the account stands for somebody at
+    /// another issuer.
+    ///
+    /// Permission `user:update` before and after the change; the region and whatever else the policy's
+    /// conditions read need `user:set_authority` as well, the account of an administrator `admin:all`, and taking drones away
+    /// `drone:set_authority` where conditions read who flies them. Whoever has an address can choose the password, so that changing
+    /// somebody else's needs a sign-in or `sessions.step_up` within the last five minutes, and `admin:all` for a user with
+    /// more than the default roles; it ends all sessions of the user. So does one of compatible letters, which is the same name and another
+    /// mailbox; the case of letters alone may change. One's own is changed by `email.change`, where the store has a
+    /// notifier; where it has none, it needs such a sign-in, too. Errors: `CONFLICT` if `expected_version` is stale.
+    UpdateUser {}
 }
 
 /// Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-/// stands for somebody at another issuer.
+/// stands for somebody at another issuer. Who sees the profile stays, unless it is given.
 ///
 /// Permission and errors as with `update`.
 #[derive(Clone, Debug, Input, Describe)]
@@ -103,6 +153,16 @@ pub struct ReplaceUser {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
+    /// What it says about itself, in at most 500 characters and several lines.
+    pub bio: Option<String>,
+    /// Where it is, in its own words, at most 255 characters.
+    pub location: Option<String>,
+    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    pub avatar_url: Option<String>,
+    /// The address of its page, likewise.
+    pub website: Option<String>,
+    /// Which other users see its profile; it stays if not given.
+    pub visibility: Option<Visibility>,
     /// The region, by id or code.
     pub region: Option<String>,
 }
@@ -115,17 +175,16 @@ impl ReplaceUser {
 }
 
 /// A valid change: each field as it will be, or kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidChange {
-    expected_version: Option<i64>,
-    email: Patch<String>,
-    username: Patch<String>,
-    full_name: Patch<String>,
-    display_name: Patch<String>,
-    first_name: Patch<String>,
-    last_name: Patch<String>,
-    phone: Patch<String>,
-    birth_date: Patch<Date>,
-    region: Patch<String>,
+    pub(super) expected_version: Option<i64>,
+    pub(super) email: Patch<String>,
+    pub(super) username: Patch<String>,
+    pub(super) full_name: Patch<String>,
+    pub(super) first_name: Patch<String>,
+    pub(super) last_name: Patch<String>,
+    pub(super) region: Patch<String>,
+    pub(super) profile: ProfileChange,
 }
 
 #[portable_async]
@@ -141,32 +200,9 @@ impl Operation for UpdateUser {
 
     async fn validate(self, services: &Services, now: Time) -> Result<ValidChange> {
         let mut checks = Checks::default();
-        let mut text = |field: &str, change: Patch<String>, parse: &dyn Fn(&str) -> Result<String, Invalid>| {
-            checks.field(field, change.try_map(|text| parse(&text))).unwrap_or_default()
-        };
-        let names = services.config.names();
-        let username = text("username", self.username, &|name| names.username(name));
-        let full_name = text("full_name", self.full_name, &|name| text::name(name, 255));
-        let display_name = text("display_name", self.display_name, &|name| text::name(name, 100));
-        let first_name = text("first_name", self.first_name, &|name| text::name(name, 100));
-        let last_name = text("last_name", self.last_name, &|name| text::name(name, 100));
-        let phone = text("phone", self.phone, &text::phone);
-        let email = text("email", self.email, &|email| names.email(email));
-        let birth_date = self.birth_date.try_map(|date| not_future(date, now));
-        let birth_date = checks.field("birth_date", birth_date).unwrap_or_default();
+        let change = self.checked(&mut checks, services, now);
         checks.finish()?;
-        Ok(ValidChange {
-            expected_version: self.expected_version,
-            email,
-            username,
-            full_name,
-            display_name,
-            first_name,
-            last_name,
-            phone,
-            birth_date,
-            region: self.region,
-        })
+        Ok(change)
     }
 
     async fn plan(change: &ValidChange, before: User, plan: &mut Plan<'_>) -> Result<ChangedUser> {
@@ -199,6 +235,11 @@ impl Operation for ReplaceUser {
             last_name: self.last_name,
             phone: self.phone,
             birth_date: self.birth_date,
+            bio: self.bio,
+            location: self.location,
+            avatar_url: self.avatar_url,
+            website: self.website,
+            visibility: self.visibility,
             region: None,
             roles: Vec::new(),
             status: None,
@@ -210,17 +251,25 @@ impl Operation for ReplaceUser {
         fn whole<T>(value: Option<T>) -> Patch<T> {
             value.map_or(Patch::Clear, Patch::Set)
         }
+        let profile = ProfileChange {
+            display_name: whole(fields.display_name),
+            phone: whole(fields.phone),
+            birth_date: whole(fields.birth_date),
+            bio: whole(fields.bio),
+            location: whole(fields.location),
+            avatar_url: whole(fields.avatar_url),
+            website: whole(fields.website),
+            visibility: self.visibility.map_or(Change::Keep, Change::Set),
+        };
         Ok(ValidChange {
             expected_version: self.expected_version,
             email: whole(fields.email),
             username: whole(fields.username),
             full_name: whole(fields.full_name),
-            display_name: whole(fields.display_name),
             first_name: whole(fields.first_name),
             last_name: whole(fields.last_name),
-            phone: whole(fields.phone),
-            birth_date: whole(fields.birth_date),
             region: whole(self.region),
+            profile,
         })
     }
 
@@ -231,7 +280,7 @@ impl Operation for ReplaceUser {
 }
 
 impl ValidChange {
-    async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<(User, DroppedAssets)> {
+    pub(super) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<(User, DroppedAssets)> {
         administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
         let region_id = match &self.region {
@@ -240,18 +289,15 @@ impl ValidChange {
             Patch::Set(region) => Some(region_named(plan, "region", region).await?),
         };
         let old = before.clone();
-        let mut after = User {
+        let mut after = self.profile.clone().apply(User {
             email: self.email.clone().apply(old.email),
             username: self.username.clone().apply(old.username),
             full_name: self.full_name.clone().apply(old.full_name),
-            display_name: self.display_name.clone().apply(old.display_name),
             first_name: self.first_name.clone().apply(old.first_name),
             last_name: self.last_name.clone().apply(old.last_name),
-            phone: self.phone.clone().apply(old.phone),
-            birth_date: self.birth_date.clone().apply(old.birth_date),
             region_id,
             ..old
-        };
+        });
         if after == before {
             return Ok((before, DroppedAssets::default()));
         }

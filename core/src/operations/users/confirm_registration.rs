@@ -130,9 +130,8 @@ impl PendingRegistration {
             display_name: kept("display_name", display_name),
             first_name: kept("first_name", first_name),
             last_name: kept("last_name", last_name),
-            phone: None,
-            birth_date: None,
             is_password_short: self.is_short,
+            ..Fields::default()
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         secret::Secret,
         text,
         time::Time,
-        user::{User, UserActivity, UserStatus},
+        user::{User, UserActivity, UserStatus, Visibility},
     },
     operations::{
         Access, Operation, administrators::GLOBAL, epochs::Password, limits, passwords::Hashes, plan::Plan, rights,
@@ -64,6 +64,16 @@ pub struct CreateUser {
     pub phone: Option<String>,
     /// The date of birth, not in the future.
     pub birth_date: Option<Date>,
+    /// What it says about itself, in at most 500 characters and several lines.
+    pub bio: Option<String>,
+    /// Where it is, in its own words, at most 255 characters.
+    pub location: Option<String>,
+    /// The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+    pub avatar_url: Option<String>,
+    /// The address of its page, likewise.
+    pub website: Option<String>,
+    /// Which other users see its profile; `public` if not given.
+    pub visibility: Option<Visibility>,
     /// The region it belongs to, by id or code.
     pub region: Option<String>,
     /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
@@ -102,7 +112,7 @@ pub(crate) enum Made {
 }
 
 /// The fields that a person fills in, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Fields {
     pub(crate) email: Option<String>,
     pub(crate) username: Option<String>,
@@ -112,6 +122,11 @@ pub struct Fields {
     pub(crate) last_name: Option<String>,
     pub(crate) phone: Option<String>,
     pub(crate) birth_date: Option<Date>,
+    pub(crate) bio: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) avatar_url: Option<String>,
+    pub(crate) website: Option<String>,
+    pub(crate) visibility: Visibility,
     /// The password is good beside a second factor alone.
     pub(crate) is_password_short: bool,
 }
@@ -146,6 +161,11 @@ impl CreateUser {
             last_name: checks.optional("last_name", self.last_name.as_deref(), |name| text::name(name, 100)),
             phone: checks.optional("phone", self.phone.as_deref(), text::phone),
             birth_date: checks.optional("birth_date", self.birth_date, |date| not_future(date, now)),
+            bio: checks.optional("bio", self.bio.as_deref(), bio),
+            location: checks.optional("location", self.location.as_deref(), location),
+            avatar_url: checks.optional("avatar_url", self.avatar_url.as_deref(), text::url),
+            website: checks.optional("website", self.website.as_deref(), text::url),
+            visibility: self.visibility.unwrap_or_default(),
             is_password_short: self.password.as_ref().is_some_and(|password| services.config.is_short(password)),
         };
         if let Some(password) = &self.password {
@@ -196,6 +216,16 @@ pub(crate) fn check_roles(checks: &mut Checks, rules: &RuleSet, roles: &[String]
             checks.unknown(&format!("roles[{at}]"), FieldCode::NotFound, &problem);
         }
     }
+}
+
+/// What somebody says about itself.
+pub(in crate::operations) fn bio(text: &str) -> Result<String, Invalid> {
+    text::prose(text, 500)
+}
+
+/// A place in somebody's own words.
+pub(in crate::operations) fn location(text: &str) -> Result<String, Invalid> {
+    text::name(text, 255)
 }
 
 /// A date of birth lies in the past.
@@ -287,6 +317,11 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         last_name: fields.last_name,
         phone: fields.phone,
         birth_date: fields.birth_date,
+        bio: fields.bio,
+        location: fields.location,
+        avatar_url: fields.avatar_url,
+        website: fields.website,
+        visibility: fields.visibility,
         region_id,
         status: new.status,
         status_reason: None,

@@ -5,6 +5,7 @@ mod change;
 mod confirm_registration;
 mod create;
 mod delete;
+mod edit;
 mod erase;
 mod export;
 mod identity;
@@ -25,8 +26,11 @@ pub use admin::{GrantAdmin, RevokeAdmin};
 pub use change::{ReplaceUser, UpdateUser};
 pub use confirm_registration::{ConfirmRegistration, ConfirmedRegistration};
 pub use create::CreateUser;
-pub(super) use create::{Fields, Made, NewUser, check_roles, insert, insert_own, refuse_guarded};
+pub(super) use create::{
+    Fields, Made, NewUser, bio, check_roles, insert, insert_own, location, not_future, refuse_guarded,
+};
 pub use delete::DeleteUser;
+pub use edit::EditUser;
 pub use erase::EraseUser;
 pub use export::{ExportUser, UserExport};
 pub use identity::ExternalIdentity;

@@ -149,12 +149,20 @@ fn valid(
     until: Option<Time>,
     now: Time,
 ) -> Result<(Option<String>, Option<Time>)> {
-    let reason = checks.optional("reason", reason, |reason| text::name(reason, 500));
-    if until.is_some_and(|until| until <= now) {
-        checks.error("until", Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
-    }
+    let reason = checks.optional("reason", reason, reason_of_status);
+    check_end(&mut checks, "until", until, now);
     checks.finish()?;
     Ok((reason, until))
+}
+
+fn reason_of_status(reason: &str) -> Result<String, Invalid> {
+    text::name(reason, 500)
+}
+
+fn check_end(checks: &mut Checks, field: &str, until: Option<Time>, now: Time) {
+    if until.is_some_and(|until| until <= now) {
+        checks.error(field, Invalid::new(FieldCode::OutOfRange, "must lie in the future"));
+    }
 }
 
 impl NewStatus {
@@ -178,6 +186,42 @@ impl NewStatus {
         only(&mut checks, "until", until.is_some(), &[StatusAction::Suspend]);
         let (reason, until) = valid(checks, reason, until, now)?;
         Ok(Self { expected_version: None, to, from, reason, until })
+    }
+
+    /// The change to a status, noting what is wrong with it.
+    pub(super) fn to(
+        to: UserStatus,
+        reason: Option<&str>,
+        until: Option<Time>,
+        now: Time,
+        checks: &mut Checks,
+    ) -> Option<Self> {
+        const ANY: &[UserStatus] = &[UserStatus::Inactive, UserStatus::Suspended, UserStatus::Banned];
+        let (to, from) = match to {
+            UserStatus::Active => (to, ANY),
+            UserStatus::Inactive => DeactivateUser::CHANGE,
+            UserStatus::Suspended => SuspendUser::CHANGE,
+            UserStatus::Banned => BanUser::CHANGE,
+            UserStatus::Deleted => {
+                checks.error("status", Invalid::new(FieldCode::UnknownValue, "users are deleted by `users.delete`"));
+                return None;
+            }
+        };
+        let mut only = |field: &str, is_given: bool, fitting: &[UserStatus]| {
+            if is_given && !fitting.contains(&to) {
+                checks.error(field, Invalid::new(FieldCode::Disagrees, format!("does not go with `{to}`")));
+            }
+        };
+        only("status_reason", reason.is_some(), &[UserStatus::Suspended, UserStatus::Banned]);
+        only("suspended_until", until.is_some(), &[UserStatus::Suspended]);
+        let reason = checks.optional("status_reason", reason, reason_of_status);
+        check_end(checks, "suspended_until", until, now);
+        Some(Self { expected_version: None, to, from, reason, until })
+    }
+
+    /// Whether a user is so already.
+    pub(super) fn is_of(&self, user: &User) -> bool {
+        (self.to, &self.reason, self.until) == (user.status, &user.status_reason, user.suspended_until)
     }
 
     pub(super) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {

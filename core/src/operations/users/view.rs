@@ -11,7 +11,7 @@ use crate::{
         id::{RegionId, UserId},
         identity::Identity,
         time::Time,
-        user::{User, UserActivity, UserStatus},
+        user::{User, UserActivity, UserStatus, Visibility},
     },
     operations::plan::Plan,
 };
@@ -43,6 +43,16 @@ pub struct UserView {
     pub phone: Option<String>,
     /// The date of birth.
     pub birth_date: Option<Date>,
+    /// What it says about itself.
+    pub bio: Option<String>,
+    /// Where it is, in its own words.
+    pub location: Option<String>,
+    /// The address of its picture.
+    pub avatar_url: Option<String>,
+    /// The address of its page.
+    pub website: Option<String>,
+    /// Which other users see its profile.
+    pub visibility: Visibility,
     /// The region it belongs to.
     pub region_id: Option<RegionId>,
     /// Whether it may sign in.
@@ -85,6 +95,11 @@ impl UserView {
             last_name: user.last_name,
             phone: user.phone,
             birth_date: user.birth_date,
+            bio: user.bio,
+            location: user.location,
+            avatar_url: user.avatar_url,
+            website: user.website,
+            visibility: user.visibility,
             region_id: user.region_id,
             status: user.status,
             status_reason: user.status_reason,

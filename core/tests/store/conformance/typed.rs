@@ -35,11 +35,12 @@ typed! {
         register(RegisterUser), confirm_registration(ConfirmRegistration), create(CreateUser), get(GetUser),
         find(FindUser), me(), list(ListUsers), overview(GetUserOverview), overviews(ListUserOverviews),
         statistics(GetUserStatistics), update(UpdateUser),
-        replace(ReplaceUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
+        replace(ReplaceUser), edit(EditUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser), restore(RestoreUser),
         purge(PurgeUser), erase(EraseUser), export(ExportUser), set_status_many(SetStatuses), delete_many(DeleteUsers),
     }
     validate { account(ValidateAccount), preferences(ValidatePreferences) }
+    profiles { get(GetProfile), update(UpdateProfile), delete(DeleteProfile) }
     preferences { get(), update(UpdatePreferences) }
     sessions {
         login(Login), refresh(Refresh), inspect(InspectToken), step_up(StepUp), step_up_passkey_start(), step_up_passkey(StepUpByPasskey), step_up_external(StepUpExternal), impersonate(Impersonate), supabase_token(), logout(), list(ListSessions), list_of(ListSessionsOf), revoke(RevokeSession),

@@ -47,8 +47,11 @@ const PUBLIC: [&str; 25] = [
     "validate.preferences",
 ];
 /// Any user may ask for these about itself; none of them says anything about others.
-const OWN: [&str; 30] = [
+const OWN: [&str; 33] = [
     "users.me",
+    "profiles.get",
+    "profiles.update",
+    "profiles.delete",
     "preferences.get",
     "preferences.update",
     "sessions.logout",
@@ -98,7 +101,8 @@ const AREAS_FOR_KEYS: [&str; 7] = ["users", "roles", "permissions", "policy", "r
 /// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
 const IN_PERSON_THERE: [&str; 3] = ["users.replace", "users.export", "users.erase"];
 /// And those that only tell, of the other areas.
-const FOR_KEYS: [&str; 4] = ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get"];
+const FOR_KEYS: [&str; 5] =
+    ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get", "profiles.get"];
 
 /// A store with somebody's things in it.
 struct World {
@@ -170,6 +174,7 @@ impl World {
             "users.list" | "users.overviews" => json!({"search": "victim", "role": "moderator", "region": "east"}),
             "users.statistics" => json!({"days": 7}),
             "users.update" => json!({"id": victim, "full_name": "Somebody Else", "region": null}),
+            "users.edit" => json!({"id": victim, "full_name": "Somebody Else", "status": "banned"}),
             "users.replace" => json!({"id": victim, "email": "other@example.org"}),
             "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
             "sessions.refresh" => json!({ "refresh_token": self.refresh_token }),

@@ -16,6 +16,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.statistics" -> writeUserStatistics(me.users.statistics(readGetUserStatistics(input)))
     "users.update" -> writeChangedUser(me.users.update(readUpdateUser(input)))
     "users.replace" -> writeChangedUser(me.users.replace(readReplaceUser(input)))
+    "users.edit" -> writeChangedUser(me.users.edit(readEditUser(input)))
     "users.activate" -> writeUser(me.users.activate(readActivateUser(input)))
     "users.deactivate" -> writeUser(me.users.deactivate(readDeactivateUser(input)))
     "users.suspend" -> writeUser(me.users.suspend(readSuspendUser(input)))
@@ -32,6 +33,9 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
     "validate.account" -> writeFormValidation(me.validate.account(readValidateAccount(input)))
     "validate.preferences" -> writeFormValidation(me.validate.preferences(readValidatePreferences(input)))
+    "profiles.get" -> writeProfile(me.profiles.get(readGetProfile(input)))
+    "profiles.update" -> writeProfile(me.profiles.update(readUpdateProfile(input)))
+    "profiles.delete" -> me.profiles.delete(readDeleteProfile(input)).let { JsonNull }
     "preferences.get" -> writeUserPreferences(input.record().let { me.preferences.get() })
     "preferences.update" -> writeUserPreferences(me.preferences.update(readUpdatePreferences(input)))
     "sessions.login" -> writeSignInResult(me.sessions.login(readLogin(input)))
@@ -164,7 +168,7 @@ fun readConfirmRegistration(from: JsonElement) = from.record("token", "password"
     )
 }
 
-fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region", "roles", "status", "identity").let { it ->
+fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region", "roles", "status", "identity").let { it ->
     CreateUser(
         email = it.optional("email") { readString(it) },
         username = it.optional("username") { readString(it) },
@@ -176,11 +180,23 @@ fun readCreateUser(from: JsonElement) = from.record("email", "username", "passwo
         lastName = it.optional("last_name") { readString(it) },
         phone = it.optional("phone") { readString(it) },
         birthDate = it.optional("birth_date") { readDate(it) },
+        bio = it.optional("bio") { readString(it) },
+        location = it.optional("location") { readString(it) },
+        avatarUrl = it.optional("avatar_url") { readString(it) },
+        website = it.optional("website") { readString(it) },
+        visibility = it.optional("visibility") { readVisibility(it) },
         region = it.optional("region") { readString(it) },
         roles = it.list("roles") { readString(it) },
         status = it.optional("status") { readUserStatus(it) },
         identity = it.optional("identity") { readExternalIdentity(it) },
     )
+}
+
+fun readVisibility(from: JsonElement) = when (val word = readString(from)) {
+    "public" -> Visibility.PUBLIC
+    "followers" -> Visibility.FOLLOWERS
+    "private" -> Visibility.PRIVATE
+    else -> throw Inexpressible("$word is no Visibility")
 }
 
 fun readUserStatus(from: JsonElement) = when (val word = readString(from)) {
@@ -270,7 +286,7 @@ fun readGetUserStatistics(from: JsonElement) = from.record("days").let { it ->
     )
 }
 
-fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region").let { it ->
+fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region").let { it ->
     UpdateUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
@@ -282,11 +298,16 @@ fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "e
         lastName = it.patch("last_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         phone = it.patch("phone", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         birthDate = it.patch("birth_date", DatePatch.Clear) { DatePatch.Set(readDate(it)) },
+        bio = it.patch("bio", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        location = it.patch("location", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        avatarUrl = it.patch("avatar_url", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        website = it.patch("website", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        visibility = it.change("visibility") { readVisibility(it) },
         region = it.patch("region", StringPatch.Clear) { StringPatch.Set(readString(it)) },
     )
 }
 
-fun readReplaceUser(from: JsonElement) = from.record("id", "email", "expected_version", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "region").let { it ->
+fun readReplaceUser(from: JsonElement) = from.record("id", "email", "expected_version", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region").let { it ->
     ReplaceUser(
         id = it.required("id") { readId(it) },
         email = it.optional("email") { readString(it) },
@@ -298,7 +319,36 @@ fun readReplaceUser(from: JsonElement) = from.record("id", "email", "expected_ve
         lastName = it.optional("last_name") { readString(it) },
         phone = it.optional("phone") { readString(it) },
         birthDate = it.optional("birth_date") { readDate(it) },
+        bio = it.optional("bio") { readString(it) },
+        location = it.optional("location") { readString(it) },
+        avatarUrl = it.optional("avatar_url") { readString(it) },
+        website = it.optional("website") { readString(it) },
+        visibility = it.optional("visibility") { readVisibility(it) },
         region = it.optional("region") { readString(it) },
+    )
+}
+
+fun readEditUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region", "status", "status_reason", "suspended_until").let { it ->
+    EditUser(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        email = it.patch("email", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        username = it.patch("username", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        fullName = it.patch("full_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        displayName = it.patch("display_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        firstName = it.patch("first_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        lastName = it.patch("last_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        phone = it.patch("phone", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        birthDate = it.patch("birth_date", DatePatch.Clear) { DatePatch.Set(readDate(it)) },
+        bio = it.patch("bio", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        location = it.patch("location", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        avatarUrl = it.patch("avatar_url", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        website = it.patch("website", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        visibility = it.change("visibility") { readVisibility(it) },
+        region = it.patch("region", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        status = it.optional("status") { readUserStatus(it) },
+        statusReason = it.optional("status_reason") { readString(it) },
+        suspendedUntil = it.optional("suspended_until") { readTime(it) },
     )
 }
 
@@ -440,7 +490,33 @@ fun readValidatePreferences(from: JsonElement) = from.record("language", "time_z
     )
 }
 
-fun readUpdatePreferences(from: JsonElement) = from.record("expected_version", "theme", "language", "time_zone", "email_notifications", "sms_notifications", "data").let { it ->
+fun readGetProfile(from: JsonElement) = from.record("id").let { it ->
+    GetProfile(
+        id = it.optional("id") { readId(it) },
+    )
+}
+
+fun readUpdateProfile(from: JsonElement) = from.record("expected_version", "display_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility").let { it ->
+    UpdateProfile(
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        displayName = it.patch("display_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        phone = it.patch("phone", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        birthDate = it.patch("birth_date", DatePatch.Clear) { DatePatch.Set(readDate(it)) },
+        bio = it.patch("bio", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        location = it.patch("location", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        avatarUrl = it.patch("avatar_url", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        website = it.patch("website", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        visibility = it.change("visibility") { readVisibility(it) },
+    )
+}
+
+fun readDeleteProfile(from: JsonElement) = from.record("expected_version").let { it ->
+    DeleteProfile(
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readUpdatePreferences(from: JsonElement) = from.record("expected_version", "theme", "language", "time_zone", "email_notifications", "sms_notifications", "public_profile", "data").let { it ->
     UpdatePreferences(
         expectedVersion = it.optional("expected_version") { readInt(it) },
         theme = it.change("theme") { readTheme(it) },
@@ -448,6 +524,7 @@ fun readUpdatePreferences(from: JsonElement) = from.record("expected_version", "
         timeZone = it.patch("time_zone", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         emailNotifications = it.change("email_notifications") { readBool(it) },
         smsNotifications = it.change("sms_notifications") { readBool(it) },
+        publicProfile = it.change("public_profile") { readBool(it) },
         data = it.map("data") { readJson(it) },
     )
 }
@@ -1517,6 +1594,11 @@ fun writeUser(from: User) = json(
     "last_name" to from.lastName?.let { writeString(it) },
     "phone" to from.phone?.let { writeString(it) },
     "birth_date" to from.birthDate?.let { writeDate(it) },
+    "bio" to from.bio?.let { writeString(it) },
+    "location" to from.location?.let { writeString(it) },
+    "avatar_url" to from.avatarUrl?.let { writeString(it) },
+    "website" to from.website?.let { writeString(it) },
+    "visibility" to writeVisibility(from.visibility),
     "region_id" to from.regionId?.let { writeId(it) },
     "status" to writeUserStatus(from.status),
     "status_reason" to from.statusReason?.let { writeString(it) },
@@ -1532,6 +1614,12 @@ fun writeExternalIdentity(from: ExternalIdentity) = json(
     "issuer" to writeString(from.issuer),
     "subject" to writeString(from.subject),
 )
+
+fun writeVisibility(from: Visibility) = writeString(when (from) {
+    Visibility.PUBLIC -> "public"
+    Visibility.FOLLOWERS -> "followers"
+    Visibility.PRIVATE -> "private"
+})
 
 fun writeUserStatus(from: UserStatus) = writeString(when (from) {
     UserStatus.ACTIVE -> "active"
@@ -1796,12 +1884,35 @@ fun writeFieldCode(from: FieldCode) = writeString(when (from) {
     FieldCode.INCORRECT -> "incorrect"
 })
 
+fun writeProfile(from: Profile) = json(
+    "user_id" to writeId(from.userId),
+    "detail" to writeProfileDetail(from.detail),
+    "username" to from.username?.let { writeString(it) },
+    "display_name" to from.displayName?.let { writeString(it) },
+    "avatar_url" to from.avatarUrl?.let { writeString(it) },
+    "bio" to from.bio?.let { writeString(it) },
+    "location" to from.location?.let { writeString(it) },
+    "website" to from.website?.let { writeString(it) },
+    "created_at" to from.createdAt?.let { writeTime(it) },
+    "phone" to from.phone?.let { writeString(it) },
+    "birth_date" to from.birthDate?.let { writeDate(it) },
+    "visibility" to from.visibility?.let { writeVisibility(it) },
+    "version" to from.version?.let { writeInt(it) },
+)
+
+fun writeProfileDetail(from: ProfileDetail) = writeString(when (from) {
+    ProfileDetail.CARD -> "card"
+    ProfileDetail.PUBLIC -> "public"
+    ProfileDetail.WHOLE -> "whole"
+})
+
 fun writeUserPreferences(from: UserPreferences) = json(
     "theme" to writeTheme(from.theme),
     "language" to from.language?.let { writeString(it) },
     "time_zone" to from.timeZone?.let { writeString(it) },
     "email_notifications" to writeBool(from.emailNotifications),
     "sms_notifications" to writeBool(from.smsNotifications),
+    "public_profile" to writeBool(from.publicProfile),
     "data" to writeMap(from.data) { writeJson(it) },
     "updated_at" to from.updatedAt?.let { writeTime(it) },
     "version" to writeInt(from.version),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from .._ffi import AsyncFfi
 from .users import AsyncUsers
 from .validate import AsyncValidate
+from .profiles import AsyncProfiles
 from .preferences import AsyncPreferences
 from .sessions import AsyncSessions
 from .sign_in import AsyncSignIn
@@ -40,6 +41,7 @@ __all__ = [
     "AsyncPermissions",
     "AsyncPolicy",
     "AsyncPreferences",
+    "AsyncProfiles",
     "AsyncRegions",
     "AsyncRoles",
     "AsyncSessions",
@@ -66,6 +68,11 @@ class AsyncAreas:
     def validate(self: AsyncFfi) -> AsyncValidate:
         """Whether forms are filled in well, before anything is done with them."""
         return AsyncValidate(self)
+
+    @property
+    def profiles(self: AsyncFfi) -> AsyncProfiles:
+        """What users show of themselves, and to whom."""
+        return AsyncProfiles(self)
 
     @property
     def preferences(self: AsyncFfi) -> AsyncPreferences:

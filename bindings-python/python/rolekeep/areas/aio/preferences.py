@@ -21,7 +21,8 @@ class AsyncPreferences:
 
     async def get(self) -> UserPreferences:
         """Gets the caller's preferences; those of a user who has changed nothing are the defaults:
-        theme `system`, no language and no time zone, mail welcome and text messages not.
+        theme `system`, no language and no time zone, mail welcome and text messages not. Whether
+        the profile is public is what the user's visibility says.
         """
         return decode(UserPreferences, await self._caller.call("preferences.get"))
 
@@ -34,11 +35,13 @@ class AsyncPreferences:
         time_zone: str | None | Unset = UNSET,
         email_notifications: bool | Unset = UNSET,
         sms_notifications: bool | Unset = UNSET,
+        public_profile: bool | Unset = UNSET,
         data: Mapping[str, Any] = EMPTY,
     ) -> UserPreferences:
         """Changes the given preferences of the caller; `None` clears one.
 
-        Errors: `CONFLICT` if `expected_version` is stale.
+        To make the profile public, or private again, needs permission `user:update_profile`, as
+        `profiles.update` does. Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             expected_version: The version that the change is based on, 0 before the first; if it is
@@ -48,6 +51,8 @@ class AsyncPreferences:
             time_zone: The name of a time zone in the IANA database, such as `Europe/Berlin`.
             email_notifications: Whether mail is welcome that nobody asked for.
             sms_notifications: Whether text messages are.
+            public_profile: Whether all who may see profiles see this user's: true sets its
+                visibility to `public`; false sets one that is `public` to `private`.
             data: Whatever else the application keeps: each key that is given is set, or removed by
                 `None`; the others stay. Keys have 1 to 64 characters, and all together take at most
                 16 KiB as JSON.
@@ -59,5 +64,6 @@ class AsyncPreferences:
             "time_zone": time_zone,
             "email_notifications": email_notifications,
             "sms_notifications": sms_notifications,
+            "public_profile": public_profile,
             "data": data,
         }))

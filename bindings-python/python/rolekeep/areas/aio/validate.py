@@ -54,8 +54,7 @@ class AsyncValidate:
             last_name: The family name, at most 100 characters.
             phone: The phone number, of 2 to 15 digits with the country's code.
             birth_date: The date of birth, not in the future.
-            avatar_url: The address of a picture, by `http` or `https`, at most 500 characters. The
-                application keeps it, and what follows.
+            avatar_url: The address of a picture, by `http` or `https`, at most 500 characters.
             website: The address of a page, likewise.
             bio: What somebody says about itself, in at most 500 characters and several lines.
             location: A place, at most 255 characters.

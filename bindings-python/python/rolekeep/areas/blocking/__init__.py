@@ -6,6 +6,7 @@ from __future__ import annotations
 from .._ffi import Ffi
 from .users import Users
 from .validate import Validate
+from .profiles import Profiles
 from .preferences import Preferences
 from .sessions import Sessions
 from .sign_in import SignIn
@@ -40,6 +41,7 @@ __all__ = [
     "Permissions",
     "Policy",
     "Preferences",
+    "Profiles",
     "Regions",
     "Roles",
     "Sessions",
@@ -66,6 +68,11 @@ class Areas:
     def validate(self: Ffi) -> Validate:
         """Whether forms are filled in well, before anything is done with them."""
         return Validate(self)
+
+    @property
+    def profiles(self: Ffi) -> Profiles:
+        """What users show of themselves, and to whom."""
+        return Profiles(self)
 
     @property
     def preferences(self: Ffi) -> Preferences:

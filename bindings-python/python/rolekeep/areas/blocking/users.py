@@ -23,6 +23,7 @@ from ...records import (
     UserSort,
     UserStatistics,
     UserStatus,
+    Visibility,
 )
 from .._ffi import Ffi
 
@@ -114,6 +115,11 @@ class Users:
         last_name: str | None = None,
         phone: str | None = None,
         birth_date: date | None = None,
+        bio: str | None = None,
+        location: str | None = None,
+        avatar_url: str | None = None,
+        website: str | None = None,
+        visibility: Visibility | None = None,
         region: str | None = None,
         roles: Sequence[str] = (),
         status: UserStatus | None = None,
@@ -145,6 +151,12 @@ class Users:
             last_name: The family name, at most 100 characters.
             phone: The phone number; kept as E.164.
             birth_date: The date of birth, not in the future.
+            bio: What it says about itself, in at most 500 characters and several lines.
+            location: Where it is, in its own words, at most 255 characters.
+            avatar_url: The address of its picture, by `http` or `https`, at most 500 characters. It
+                is never fetched.
+            website: The address of its page, likewise.
+            visibility: Which other users see its profile; `public` if not given.
             region: The region it belongs to, by id or code.
             roles: Names of roles to hold everywhere, beside the default roles, which every new
                 account gets.
@@ -165,6 +177,11 @@ class Users:
             "last_name": last_name,
             "phone": phone,
             "birth_date": birth_date,
+            "bio": bio,
+            "location": location,
+            "avatar_url": avatar_url,
+            "website": website,
+            "visibility": visibility,
             "region": region,
             "roles": roles,
             "status": status,
@@ -457,6 +474,11 @@ class Users:
         last_name: str | None | Unset = UNSET,
         phone: str | None | Unset = UNSET,
         birth_date: date | None | Unset = UNSET,
+        bio: str | None | Unset = UNSET,
+        location: str | None | Unset = UNSET,
+        avatar_url: str | None | Unset = UNSET,
+        website: str | None | Unset = UNSET,
+        visibility: Visibility | Unset = UNSET,
         region: str | None | Unset = UNSET,
     ) -> ChangedUser:
         """Changes the given fields of a user; `None` clears one, the e-mail address only where the
@@ -484,6 +506,12 @@ class Users:
             last_name: The family name.
             phone: The phone number.
             birth_date: The date of birth.
+            bio: What it says about itself, in at most 500 characters and several lines.
+            location: Where it is, in its own words, at most 255 characters.
+            avatar_url: The address of its picture, by `http` or `https`, at most 500 characters. It
+                is never fetched.
+            website: The address of its page, likewise.
+            visibility: Which other users see its profile.
             region: The region, by id or code. Drones of another region are taken from the user, and
                 the answer says which.
         """
@@ -498,6 +526,11 @@ class Users:
             "last_name": last_name,
             "phone": phone,
             "birth_date": birth_date,
+            "bio": bio,
+            "location": location,
+            "avatar_url": avatar_url,
+            "website": website,
+            "visibility": visibility,
             "region": region,
         }))
 
@@ -514,10 +547,16 @@ class Users:
         last_name: str | None = None,
         phone: str | None = None,
         birth_date: date | None = None,
+        bio: str | None = None,
+        location: str | None = None,
+        avatar_url: str | None = None,
+        website: str | None = None,
+        visibility: Visibility | None = None,
         region: str | None = None,
     ) -> ChangedUser:
         """Replaces all of a user's data: a field that is not given becomes `None`, the e-mail address
-        only where the account stands for somebody at another issuer.
+        only where the account stands for somebody at another issuer. Who sees the profile stays,
+        unless it is given.
 
         Permission and errors as with `update`.
 
@@ -533,6 +572,12 @@ class Users:
             last_name: The family name.
             phone: The phone number.
             birth_date: The date of birth.
+            bio: What it says about itself, in at most 500 characters and several lines.
+            location: Where it is, in its own words, at most 255 characters.
+            avatar_url: The address of its picture, by `http` or `https`, at most 500 characters. It
+                is never fetched.
+            website: The address of its page, likewise.
+            visibility: Which other users see its profile; it stays if not given.
             region: The region, by id or code.
         """
         return decode(ChangedUser, self._caller.call("users.replace", {
@@ -546,7 +591,91 @@ class Users:
             "last_name": last_name,
             "phone": phone,
             "birth_date": birth_date,
+            "bio": bio,
+            "location": location,
+            "avatar_url": avatar_url,
+            "website": website,
+            "visibility": visibility,
             "region": region,
+        }))
+
+    def edit(
+        self,
+        id: UUID,
+        *,
+        expected_version: int | None = None,
+        email: str | None | Unset = UNSET,
+        username: str | None | Unset = UNSET,
+        full_name: str | None | Unset = UNSET,
+        display_name: str | None | Unset = UNSET,
+        first_name: str | None | Unset = UNSET,
+        last_name: str | None | Unset = UNSET,
+        phone: str | None | Unset = UNSET,
+        birth_date: date | None | Unset = UNSET,
+        bio: str | None | Unset = UNSET,
+        location: str | None | Unset = UNSET,
+        avatar_url: str | None | Unset = UNSET,
+        website: str | None | Unset = UNSET,
+        visibility: Visibility | Unset = UNSET,
+        region: str | None | Unset = UNSET,
+        status: UserStatus | None = None,
+        status_reason: str | None = None,
+        suspended_until: datetime | None = None,
+    ) -> ChangedUser:
+        """Changes the given fields of a user and its status, in one commit; `None` clears a field, as
+        `update` does.
+
+        Each part asks its own permission, before and after the change: the fields `user:update` and
+        whatever `update` asks, the status `user:set_status`, as `activate`, `deactivate`,
+        `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+        Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+
+        Args:
+            id: The user's id.
+            expected_version: The version that the change was made on; another one stored gives
+                `CONFLICT`.
+            email: The address to sign in with. A new one counts as not proved.
+            username: The name to sign in with.
+            full_name: The whole name.
+            display_name: The name shown to others.
+            first_name: The given name.
+            last_name: The family name.
+            phone: The phone number.
+            birth_date: The date of birth.
+            bio: What it says about itself, in at most 500 characters and several lines.
+            location: Where it is, in its own words, at most 255 characters.
+            avatar_url: The address of its picture, by `http` or `https`, at most 500 characters. It
+                is never fetched.
+            website: The address of its page, likewise.
+            visibility: Which other users see its profile.
+            region: The region, by id or code. Drones of another region are taken from the user, and
+                the answer says which.
+            status: What its status becomes: any but `deleted`. Who is banned is not made inactive.
+            status_reason: Why it is suspended or banned, at most 500 characters; goes with
+                `status`.
+            suspended_until: When a suspension ends by itself, in the future; not given: when it is
+                lifted. Goes with `status`.
+        """
+        return decode(ChangedUser, self._caller.call("users.edit", {
+            "id": id,
+            "expected_version": expected_version,
+            "email": email,
+            "username": username,
+            "full_name": full_name,
+            "display_name": display_name,
+            "first_name": first_name,
+            "last_name": last_name,
+            "phone": phone,
+            "birth_date": birth_date,
+            "bio": bio,
+            "location": location,
+            "avatar_url": avatar_url,
+            "website": website,
+            "visibility": visibility,
+            "region": region,
+            "status": status,
+            "status_reason": status_reason,
+            "suspended_until": suspended_until,
         }))
 
     def activate(

@@ -9,6 +9,9 @@ val Caller.users: Users get() = getUsers()
 /** Whether forms are filled in well, before anything is done with them. */
 val Caller.validate: Validate get() = getValidate()
 
+/** What users show of themselves, and to whom. */
+val Caller.profiles: Profiles get() = getProfiles()
+
 /** What the caller likes. */
 val Caller.preferences: Preferences get() = getPreferences()
 

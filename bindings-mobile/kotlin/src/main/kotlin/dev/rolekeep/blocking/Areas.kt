@@ -11,6 +11,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Whether forms are filled in well, before anything is done with them. */
     fun validate() = BlockingValidate(areas.getValidate())
 
+    /** What users show of themselves, and to whom. */
+    fun profiles() = BlockingProfiles(areas.getProfiles())
+
     /** What the caller likes. */
     fun preferences() = BlockingPreferences(areas.getPreferences())
 

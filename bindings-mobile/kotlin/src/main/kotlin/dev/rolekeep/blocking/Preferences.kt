@@ -7,14 +7,15 @@ import dev.rolekeep.*
 class BlockingPreferences internal constructor(private val area: Preferences) {
     /**
      * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-     * time zone, mail welcome and text messages not.
+     * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
      */
     fun get(): UserPreferences = await { area.get() }
 
     /**
      * Changes the given preferences of the caller; null clears one.
      *
-     * Errors: `CONFLICT` if `expected_version` is stale.
+     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
+     * `expected_version` is stale.
      */
     @JvmOverloads
     fun update(input: UpdatePreferences = UpdatePreferences()): UserPreferences = await { area.update(input) }
@@ -28,6 +29,7 @@ class UpdatePreferencesBuilder() {
     private var timeZone: StringPatch? = null
     private var emailNotifications: Boolean? = null
     private var smsNotifications: Boolean? = null
+    private var publicProfile: Boolean? = null
     private var data: Map<String, JsonText> = emptyMap()
 
     /** The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`. */
@@ -48,11 +50,14 @@ class UpdatePreferencesBuilder() {
     /** Whether text messages are. */
     fun smsNotifications(value: Boolean?) = apply { smsNotifications = value }
 
+    /** Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`. */
+    fun publicProfile(value: Boolean?) = apply { publicProfile = value }
+
     /**
      * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
      * characters, and all together take at most 16 KiB as JSON.
      */
     fun data(value: Map<String, JsonText>) = apply { data = value }
 
-    fun build() = UpdatePreferences(expectedVersion = expectedVersion, theme = theme, language = language, timeZone = timeZone, emailNotifications = emailNotifications, smsNotifications = smsNotifications, data = data)
+    fun build() = UpdatePreferences(expectedVersion = expectedVersion, theme = theme, language = language, timeZone = timeZone, emailNotifications = emailNotifications, smsNotifications = smsNotifications, publicProfile = publicProfile, data = data)
 }

@@ -108,11 +108,20 @@ class BlockingUsers internal constructor(private val area: Users) {
 
     /**
      * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-     * stands for somebody at another issuer.
+     * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
      *
      * Permission and errors as with `update`.
      */
     fun replace(input: ReplaceUser): ChangedUser = await { area.replace(input) }
+
+    /**
+     * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+     *
+     * Each part asks its own permission, before and after the change: the fields `user:update` and whatever `update` asks, the status
+     * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+     * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+     */
+    fun edit(input: EditUser): ChangedUser = await { area.edit(input) }
 
     /**
      * Lets an inactive user sign in again.
@@ -272,6 +281,11 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     private var lastName: String? = null
     private var phone: String? = null
     private var birthDate: LocalDate? = null
+    private var bio: String? = null
+    private var location: String? = null
+    private var avatarUrl: String? = null
+    private var website: String? = null
+    private var visibility: Visibility? = null
     private var region: String? = null
     private var roles: List<String> = emptyList()
     private var status: UserStatus? = null
@@ -317,6 +331,21 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     /** The date of birth, not in the future. */
     fun birthDate(value: LocalDate?) = apply { birthDate = value }
 
+    /** What it says about itself, in at most 500 characters and several lines. */
+    fun bio(value: String?) = apply { bio = value }
+
+    /** Where it is, in its own words, at most 255 characters. */
+    fun location(value: String?) = apply { location = value }
+
+    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    fun avatarUrl(value: String?) = apply { avatarUrl = value }
+
+    /** The address of its page, likewise. */
+    fun website(value: String?) = apply { website = value }
+
+    /** Which other users see its profile; `public` if not given. */
+    fun visibility(value: Visibility?) = apply { visibility = value }
+
     /** The region it belongs to, by id or code. */
     fun region(value: String?) = apply { region = value }
 
@@ -332,7 +361,7 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
      */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
-    fun build() = CreateUser(email = email, username = username, password = password, passwordHash = passwordHash, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region, roles = roles, status = status, identity = identity)
+    fun build() = CreateUser(email = email, username = username, password = password, passwordHash = passwordHash, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region, roles = roles, status = status, identity = identity)
 }
 
 /** Makes a [DeactivateUser]; what is not set is left out. */
@@ -367,6 +396,84 @@ class DeleteUsersBuilder() {
     fun atomic(value: Boolean?) = apply { atomic = value }
 
     fun build() = DeleteUsers(ids = ids, atomic = atomic)
+}
+
+/** Makes a [EditUser]; what is not set is left out. */
+class EditUserBuilder(private val id: UUID) {
+    private var expectedVersion: Long? = null
+    private var email: StringPatch? = null
+    private var username: StringPatch? = null
+    private var fullName: StringPatch? = null
+    private var displayName: StringPatch? = null
+    private var firstName: StringPatch? = null
+    private var lastName: StringPatch? = null
+    private var phone: StringPatch? = null
+    private var birthDate: DatePatch? = null
+    private var bio: StringPatch? = null
+    private var location: StringPatch? = null
+    private var avatarUrl: StringPatch? = null
+    private var website: StringPatch? = null
+    private var visibility: Visibility? = null
+    private var region: StringPatch? = null
+    private var status: UserStatus? = null
+    private var statusReason: String? = null
+    private var suspendedUntil: Instant? = null
+
+    /** The version that the change was made on; another one stored gives `CONFLICT`. */
+    fun expectedVersion(value: Long?) = apply { expectedVersion = value }
+
+    /** The address to sign in with. A new one counts as not proved. */
+    fun email(value: StringPatch?) = apply { email = value }
+
+    /** The name to sign in with. */
+    fun username(value: StringPatch?) = apply { username = value }
+
+    /** The whole name. */
+    fun fullName(value: StringPatch?) = apply { fullName = value }
+
+    /** The name shown to others. */
+    fun displayName(value: StringPatch?) = apply { displayName = value }
+
+    /** The given name. */
+    fun firstName(value: StringPatch?) = apply { firstName = value }
+
+    /** The family name. */
+    fun lastName(value: StringPatch?) = apply { lastName = value }
+
+    /** The phone number. */
+    fun phone(value: StringPatch?) = apply { phone = value }
+
+    /** The date of birth. */
+    fun birthDate(value: DatePatch?) = apply { birthDate = value }
+
+    /** What it says about itself, in at most 500 characters and several lines. */
+    fun bio(value: StringPatch?) = apply { bio = value }
+
+    /** Where it is, in its own words, at most 255 characters. */
+    fun location(value: StringPatch?) = apply { location = value }
+
+    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    fun avatarUrl(value: StringPatch?) = apply { avatarUrl = value }
+
+    /** The address of its page, likewise. */
+    fun website(value: StringPatch?) = apply { website = value }
+
+    /** Which other users see its profile. */
+    fun visibility(value: Visibility?) = apply { visibility = value }
+
+    /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
+    fun region(value: StringPatch?) = apply { region = value }
+
+    /** What its status becomes: any but `deleted`. Who is banned is not made inactive. */
+    fun status(value: UserStatus?) = apply { status = value }
+
+    /** Why it is suspended or banned, at most 500 characters; goes with `status`. */
+    fun statusReason(value: String?) = apply { statusReason = value }
+
+    /** When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`. */
+    fun suspendedUntil(value: Instant?) = apply { suspendedUntil = value }
+
+    fun build() = EditUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region, status = status, statusReason = statusReason, suspendedUntil = suspendedUntil)
 }
 
 /** Makes a [EraseUser]; what is not set is left out. */
@@ -593,6 +700,11 @@ class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private
     private var lastName: String? = null
     private var phone: String? = null
     private var birthDate: LocalDate? = null
+    private var bio: String? = null
+    private var location: String? = null
+    private var avatarUrl: String? = null
+    private var website: String? = null
+    private var visibility: Visibility? = null
     private var region: String? = null
 
     /** The address to sign in with. A new one counts as not proved. */
@@ -622,10 +734,25 @@ class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private
     /** The date of birth. */
     fun birthDate(value: LocalDate?) = apply { birthDate = value }
 
+    /** What it says about itself, in at most 500 characters and several lines. */
+    fun bio(value: String?) = apply { bio = value }
+
+    /** Where it is, in its own words, at most 255 characters. */
+    fun location(value: String?) = apply { location = value }
+
+    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    fun avatarUrl(value: String?) = apply { avatarUrl = value }
+
+    /** The address of its page, likewise. */
+    fun website(value: String?) = apply { website = value }
+
+    /** Which other users see its profile; it stays if not given. */
+    fun visibility(value: Visibility?) = apply { visibility = value }
+
     /** The region, by id or code. */
     fun region(value: String?) = apply { region = value }
 
-    fun build() = ReplaceUser(id = id, email = email, expectedVersion = expectedVersion, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region)
+    fun build() = ReplaceUser(id = id, email = email, expectedVersion = expectedVersion, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region)
 }
 
 /** Makes a [RestoreUser]; what is not set is left out. */
@@ -701,6 +828,11 @@ class UpdateUserBuilder(private val id: UUID) {
     private var lastName: StringPatch? = null
     private var phone: StringPatch? = null
     private var birthDate: DatePatch? = null
+    private var bio: StringPatch? = null
+    private var location: StringPatch? = null
+    private var avatarUrl: StringPatch? = null
+    private var website: StringPatch? = null
+    private var visibility: Visibility? = null
     private var region: StringPatch? = null
 
     /** The version that the change was made on; another one stored gives `CONFLICT`. */
@@ -730,8 +862,23 @@ class UpdateUserBuilder(private val id: UUID) {
     /** The date of birth. */
     fun birthDate(value: DatePatch?) = apply { birthDate = value }
 
+    /** What it says about itself, in at most 500 characters and several lines. */
+    fun bio(value: StringPatch?) = apply { bio = value }
+
+    /** Where it is, in its own words, at most 255 characters. */
+    fun location(value: StringPatch?) = apply { location = value }
+
+    /** The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched. */
+    fun avatarUrl(value: StringPatch?) = apply { avatarUrl = value }
+
+    /** The address of its page, likewise. */
+    fun website(value: StringPatch?) = apply { website = value }
+
+    /** Which other users see its profile. */
+    fun visibility(value: Visibility?) = apply { visibility = value }
+
     /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
     fun region(value: StringPatch?) = apply { region = value }
 
-    fun build() = UpdateUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, region = region)
+    fun build() = UpdateUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region)
 }

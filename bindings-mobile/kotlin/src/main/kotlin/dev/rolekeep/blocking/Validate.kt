@@ -64,7 +64,7 @@ class ValidateAccountBuilder() {
     /** The date of birth, not in the future. */
     fun birthDate(value: LocalDate?) = apply { birthDate = value }
 
-    /** The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows. */
+    /** The address of a picture, by `http` or `https`, at most 500 characters. */
     fun avatarUrl(value: String?) = apply { avatarUrl = value }
 
     /** The address of a page, likewise. */

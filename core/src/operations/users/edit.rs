@@ -1,0 +1,107 @@
+//! Changing an account, its profile and its status at once.
+
+use jiff::civil::Date;
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{
+    change::{ValidChange, user_change},
+    existing,
+    moved::{ChangedUser, DroppedAssets},
+    shown,
+    status::NewStatus,
+};
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::Result,
+        id::UserId,
+        patch::{Change, Patch},
+        text,
+        time::Time,
+        user::{User, UserStatus, Visibility},
+    },
+    operations::{
+        Access, Operation, Visible,
+        actor::Actor,
+        plan::{Plan, expect_version},
+        profiles::ProfileChange,
+        reads::Reads,
+        rights,
+        services::Services,
+        target::TargetRow,
+    },
+};
+
+user_change! {
+    /// Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+    ///
+    /// Each part asks its own permission, before and after the change: the fields `user:update` and whatever `update` asks, the status
+    /// `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+    /// Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+    EditUser {
+        /// What its status becomes: any but `deleted`. Who is banned is not made inactive.
+        pub status: Option<UserStatus>,
+        /// Why it is suspended or banned, at most 500 characters; goes with `status`.
+        pub status_reason: Option<String>,
+        /// When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+        pub suspended_until: Option<Time>,
+    }
+}
+
+#[portable_async]
+impl Operation for EditUser {
+    type Target = User;
+    type Valid = (ValidChange, Option<NewStatus>);
+
+    // Each part asks for more.
+    const ACCESS: Access = Access::Permission(User::READ);
+    // A page has the operations on the parts.
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        existing(reads, self.id).await
+    }
+
+    async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid> {
+        let mut checks = Checks::default();
+        let change = self.checked(&mut checks, services, now);
+        let (reason, until) = (self.status_reason.as_deref(), self.suspended_until);
+        let status = match self.status {
+            Some(status) => NewStatus::to(status, reason, until, now, &mut checks),
+            None => {
+                for (field, is_given) in [("status_reason", reason.is_some()), ("suspended_until", until.is_some())] {
+                    if is_given {
+                        checks.error(field, Invalid::new(FieldCode::Disagrees, "goes with `status`"));
+                    }
+                }
+                None
+            }
+        };
+        checks.finish()?;
+        Ok((change, status))
+    }
+
+    async fn plan((change, status): &Self::Valid, before: User, plan: &mut Plan<'_>) -> Result<ChangedUser> {
+        let (expected, change) = (change.expected_version, ValidChange { expected_version: None, ..change.clone() });
+        let is_of_fields = change != ValidChange::default();
+        let asked = [("user:update", is_of_fields), ("user:set_status", status.is_some())];
+        let asked: Vec<&str> =
+            asked.into_iter().filter_map(|(permission, is_asked)| is_asked.then_some(permission)).collect();
+        for permission in &asked {
+            rights::require_target(plan, permission, &TargetRow::of(&before), User::READ).await?;
+        }
+        expect_version(expected, before.version)?;
+        let (mut user, mut dropped) = (before, DroppedAssets::default());
+        if is_of_fields {
+            (user, dropped) = change.plan(user, plan).await?;
+        }
+        if let Some(status) = status.as_ref().filter(|status| !status.is_of(&user)) {
+            user = status.plan(user, plan).await?;
+        }
+        for permission in asked {
+            rights::require_after(plan, permission, &user).await?;
+        }
+        Ok(ChangedUser { user: shown(plan, user).await?, dropped })
+    }
+}
