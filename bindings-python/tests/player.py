@@ -67,6 +67,8 @@ class Player:
         self.callers: dict[str, Any] = {}
         self.passkeys: dict[str, Authenticator] = {}
         self.um: Any = None
+        self.here = ""
+        self.others: dict[str, Any] = {}
         self.outbox = (AsyncOutbox() if is_async else Outbox()) if scenario.store.get("notifier") else None
 
     async def play(self) -> None:
@@ -81,7 +83,13 @@ class Player:
                 except AssertionError as wrong:
                     raise AssertionError(f"{self.scenario.name}, step {number} {json.dumps(step)}: {wrong}") from wrong
         finally:
-            await settle(self.um.close())
+            for um in (self.um, *self.others.values()):
+                await settle(um.close())
+
+    def beside(self, name: str) -> dict[str, Any]:
+        """The settings of another store with a file of its own, where the first has one."""
+        file = {"sqlite": f"{self.settings['sqlite']}-{name}"} if "sqlite" in self.settings else {}
+        return self.settings | file
 
     async def open(self, settings: dict[str, Any], outbox: Outbox | AsyncOutbox | None) -> Any:
         known = inspect.signature(rolekeep.open).parameters.keys()
@@ -168,6 +176,10 @@ class Player:
                 await settle(self.um.close())
                 self.callers.clear()
                 self.um = await self.open(self.settings, self.outbox)
+            case {"switch": name}:
+                known = self.others.pop(name, None)
+                self.others[self.here] = self.um
+                self.um, self.here = known or await self.open(self.beside(name), self.outbox), name
             case {"open": settings}:
                 await settle((await self.open(CHEAP | settings, None)).close())
             case _:

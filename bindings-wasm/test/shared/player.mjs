@@ -43,15 +43,30 @@ async function play(scenario, world) {
         throw new Error(`step ${at + 1} (${JSON.stringify(step).slice(0, 120)}): ${problem.message}`);
       });
     }
-    await player.um.close();
+    for (const { um } of player.stores()) await um.close();
   } finally {
-    await place.remove?.();
+    for (const { place } of player.stores()) await place.remove?.();
   }
 }
 
 class Player {
   constructor(scenario, world, place) {
-    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, passkeys: {}, isSeeded: false, outbox: scenario.store.notifier ? world.outbox() : undefined });
+    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, passkeys: {}, isSeeded: false, here: "", others: {}, outbox: scenario.store.notifier ? world.outbox() : undefined });
+  }
+
+  stores() {
+    return [{ um: this.um, place: this.place }, ...Object.values(this.others)];
+  }
+
+  async switch(name) {
+    const { [name]: known, ...others } = this.others;
+    this.others = { ...others, [this.here]: { um: this.um, place: this.place } };
+    const callers = this.callers;
+    this.here = name;
+    this.place = known?.place ?? this.world.place();
+    if (known) this.um = known.um;
+    else await this.open();
+    this.callers = callers;
   }
 
   async open() {
@@ -98,6 +113,7 @@ class Player {
       const outcomes = await Promise.allSettled(step.together.map((step) => this.act(step)));
       return outcomes.map(({ value, reason }) => (reason ? { error: this.errorFromFace(reason) } : { answer: value ?? null }));
     }
+    if (step.switch !== undefined) return this.switch(step.switch);
     if (step.reopen) return void (await this.um.close(), await this.open());
     if (step.call !== undefined) return this.call(this.caller(step), step);
     if (step.login !== undefined) {

@@ -67,10 +67,13 @@ pub async fn play_watched(scenario: &Scenario, backend: Backend, watched: Option
         watched.exchanged(&Json::Object(player.store.settings.clone()));
         watched.log(&player.um).await;
     }
-    match player.um.close().await {
-        Ok(()) => Outcome::Passed,
-        Err(error) => Outcome::Failed(format!("its store does not close: {error:?}")),
+    let others = player.others.values().map(|(um, _)| um);
+    for um in others.chain([&player.um]) {
+        if let Err(error) = um.close().await {
+            return Outcome::Failed(format!("its store does not close: {error:?}"));
+        }
     }
+    Outcome::Passed
 }
 
 struct Player {
@@ -85,11 +88,14 @@ struct Player {
     watched: Option<Watched>,
     /// The file's folder, gone with the player.
     folder: Option<TempDir>,
+    /// The name of the store that steps go to, and the others with their folders.
+    here: String,
+    others: BTreeMap<String, (UserManagement, Option<TempDir>)>,
 }
 
 impl Player {
     async fn new(store: &Store, backend: Backend) -> Result<Self, Error> {
-        let folder = (!matches!(backend, Backend::Memory)).then(|| tempfile::tempdir().unwrap());
+        let folder = folder_of(&backend);
         let mails = Mails::default();
         let um = open(store, &mails, &backend, folder.as_ref()).await?;
         match store.seed.as_deref() {
@@ -110,6 +116,8 @@ impl Player {
             is_counted: true,
             watched: None,
             folder,
+            here: String::new(),
+            others: BTreeMap::new(),
         })
     }
 
@@ -126,6 +134,9 @@ impl Player {
                 ))
             }
             None if step.reopen.is_some() => self.reopen().await.map(|()| (Json::Null, None)),
+            None if step.switch.is_some() => {
+                self.switch(step.switch.as_deref().unwrap_or_default()).await.map(|()| (Json::Null, None))
+            }
             None => self.act(step).await,
         };
         let answer = match (result, &step.error) {
@@ -323,6 +334,20 @@ impl Player {
         Ok(())
     }
 
+    /// Goes on in the store of this name, which is made if there is none.
+    async fn switch(&mut self, name: &str) -> Result<(), Error> {
+        let (um, folder) = match self.others.remove(name) {
+            Some(known) => known,
+            None => {
+                let folder = folder_of(&self.backend);
+                (open(&self.store, &self.mails, &self.backend, folder.as_ref()).await?, folder)
+            }
+        };
+        let left = (std::mem::replace(&mut self.um, um), std::mem::replace(&mut self.folder, folder));
+        self.others.insert(std::mem::replace(&mut self.here, name.to_owned()), left);
+        Ok(())
+    }
+
     fn caller(&self, step: &Step) -> Caller {
         let request = request(step.request.as_ref());
         match step.caller.as_deref() {
@@ -409,6 +434,10 @@ async fn open(
     builder.open().await
 }
 
+fn folder_of(backend: &Backend) -> Option<TempDir> {
+    (!matches!(backend, Backend::Memory)).then(|| tempfile::tempdir().unwrap())
+}
+
 fn builder(settings: Json) -> Result<Builder, Error> {
     Ok(UserManagement::builder().config(Config::from_json(&settings.to_string())?))
 }
@@ -485,6 +514,7 @@ fn told(step: &Step) -> String {
         (None, None) if step.act_as_identity.is_some() => "act_as_identity".to_owned(),
         (None, None) if step.mail.is_some() => "mail".to_owned(),
         (None, None) if step.open.is_some() => "open".to_owned(),
+        (None, None) if step.switch.is_some() => "switch".to_owned(),
         (None, None) if step.together.is_some() => "together".to_owned(),
         (None, None) => "a step without a name".to_owned(),
     }

@@ -65,6 +65,7 @@ pub struct Step {
     pub explain_user: Option<String>,
     pub position: Option<bool>,
     pub reopen: Option<bool>,
+    pub switch: Option<String>,
     pub open: Option<Json>,
     pub mail: Option<String>,
     pub wait: Option<f64>,

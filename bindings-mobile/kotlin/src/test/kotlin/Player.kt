@@ -18,6 +18,8 @@ class Player(private val store: JsonObject, private val folder: File) {
     private val saved = mutableMapOf<String, JsonElement>()
     private val passkeys = mutableMapOf<String, Authenticator>()
     private val mailbox = Mailbox()
+    private var here = ""
+    private val others = mutableMapOf<String, UserManagement>()
 
     suspend fun play(steps: List<JsonObject>) {
         um = open(settings())
@@ -27,7 +29,7 @@ class Player(private val store: JsonObject, private val folder: File) {
             else -> error("there is no seed $seed")
         }
         steps.forEachIndexed { index, step -> step(step)?.let { error("step ${index + 1} ${step.toString().take(200)}: $it") } }
-        um.shutdown()
+        (others.values + um).forEach { it.shutdown() }
     }
 
     /** Plays a step; what is wrong with its outcome. */
@@ -80,6 +82,13 @@ class Player(private val store: JsonObject, private val folder: File) {
             um.shutdown()
             callers.clear()
             um = open(settings())
+            return JsonNull
+        }
+        text("switch")?.let { name ->
+            val known = others.remove(name)
+            others[here] = um
+            here = name
+            um = known ?: open(settings())
             return JsonNull
         }
         val resource = step["resource"]?.let { resourceOf(filled(it).jsonObject) }
@@ -147,7 +156,7 @@ class Player(private val store: JsonObject, private val folder: File) {
 
     private suspend fun open(settings: JsonObject): UserManagement {
         val hasNotifier = store["notifier"]?.jsonPrimitive?.boolean == true
-        return UserManagement.open(readConfig(settings).copy(sqlite = folder.resolve("store.db").path), notifier = mailbox.takeIf { hasNotifier })
+        return UserManagement.open(readConfig(settings).copy(sqlite = folder.resolve("store$here.db").path), notifier = mailbox.takeIf { hasNotifier })
     }
 
     private fun resourceOf(written: JsonObject) = resource(
