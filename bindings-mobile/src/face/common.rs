@@ -2,6 +2,8 @@
 
 //! What several areas of operations speak of.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::types::hidden;
@@ -375,6 +377,9 @@ pub struct User {
     pub website: Option<String>,
     /// Which other users see its profile.
     pub visibility: Visibility,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// The region it belongs to.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 //! The area `users`: its operations, what they take and what they answer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -200,6 +201,10 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// The region it belongs to, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -348,6 +353,9 @@ pub struct EditUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -737,6 +745,9 @@ pub struct ReplaceUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
+    /// Whatever else the application keeps of it; what is not given goes. As with `create`.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// The region, by id or code.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -916,6 +927,9 @@ pub struct UpdateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

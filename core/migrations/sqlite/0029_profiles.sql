@@ -1,4 +1,4 @@
--- Profiles, and which other users see them; never changed once released.
+-- Profiles and which other users see them, and attributes that no column holds; never changed once released.
 
 ALTER TABLE "users" RENAME TO "users_before_profiles";
 DROP INDEX "users_by_region_id_created_at";
@@ -25,6 +25,7 @@ CREATE TABLE "users" (
   "avatar_url" TEXT,
   "website" TEXT,
   "visibility" TEXT NOT NULL,
+  "attributes" TEXT,
   "region_id" TEXT,
   "status" TEXT NOT NULL,
   "status_reason" TEXT,
@@ -39,7 +40,7 @@ CREATE TABLE "users" (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO "users"
   SELECT "id", "username", "email", "email_verified", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date",
-    NULL, NULL, NULL, NULL, 'public', "region_id", "status", "status_reason", "suspended_until", "created_at", "updated_at",
+    NULL, NULL, NULL, NULL, 'public', NULL, "region_id", "status", "status_reason", "suspended_until", "created_at", "updated_at",
     "deleted_at", "status_before", "version", "search_text"
   FROM "users_before_profiles";
 DROP TABLE "users_before_profiles";

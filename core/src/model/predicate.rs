@@ -4,12 +4,13 @@
 use std::{borrow::Cow, cmp::Ordering, sync::Arc};
 
 use super::{
+    attributes,
     ip::{IpRange, parse_ip},
     record::{Row, Table},
     value::Value,
 };
 
-/// A column's name.
+/// A column's name, or that of a member of a row's attributes (see [`super::attributes`]).
 pub type Name = Cow<'static, str>;
 
 /// A condition on one row. Its logic has two values: every part is true or false, also if a column is null.
@@ -243,7 +244,7 @@ impl Predicate {
 
     /// Whether a row of `table` passes.
     pub fn matches(&self, table: &Table, row: &Row, links: &dyn Links) -> bool {
-        let column = |name: &Name| table.position(name).map_or(&Value::Null, |at| &row.0[at]);
+        let column = |name: &Name| attributes::value(table, row, name);
         match self {
             Predicate::Always => true,
             Predicate::Never => false,
@@ -251,33 +252,41 @@ impl Predicate {
             Predicate::Or(parts) => parts.iter().any(|part| part.matches(table, row, links)),
             Predicate::Not(part) => !part.matches(table, row, links),
             Predicate::Present(name) => !column(name).is_null(),
-            Predicate::Compare(name, comparison, value) => comparison.holds(column(name), value),
-            Predicate::CompareColumns(left, comparison, right, offset) => match (column(right), *offset) {
-                (right, 0) => comparison.holds(column(left), right),
-                (Value::Time(micros), offset) => {
-                    comparison.holds(column(left), &Value::Time(micros.saturating_add(offset)))
-                }
-                _ => false,
-            },
-            Predicate::In(name, values) => values.binary_search(column(name)).is_ok(),
+            Predicate::Compare(name, comparison, value) => comparison.holds(&column(name), value),
+            Predicate::CompareColumns(left, comparison, right, offset) => {
+                moved(&column(right), *offset).is_some_and(|right| comparison.holds(&column(left), &right))
+            }
+            Predicate::In(name, values) => values.binary_search(&column(name)).is_ok(),
             Predicate::StartsWith(name, prefix) => {
                 column(name).as_text().is_some_and(|text| text.as_bytes().starts_with(prefix.as_bytes()))
             }
             Predicate::Linked(link, values) => {
                 let own = column(&link.own);
-                !own.is_null() && values.iter().any(|value| links.tied(link, own, value))
+                !own.is_null() && values.iter().any(|value| links.tied(link, &own, value))
             }
             Predicate::LinkedToColumn(link, name) => {
                 let (own, other) = (column(&link.own), column(name));
-                !own.is_null() && !other.is_null() && links.tied(link, own, other)
+                !own.is_null() && !other.is_null() && links.tied(link, &own, &other)
             }
-            // Our own tables have no columns of sets.
-            Predicate::Contains(..) | Predicate::ContainsColumn(..) => false,
+            Predicate::Contains(name, value) => attributes::elements(table, row, name).contains(value),
+            Predicate::ContainsColumn(name, other, offset) => {
+                let elements = attributes::elements(table, row, name);
+                moved(&column(other), *offset).is_some_and(|value| !value.is_null() && elements.contains(&value))
+            }
             Predicate::InRanges(name, ranges) => {
                 let ip = column(name).as_text().and_then(parse_ip);
                 ip.is_some_and(|ip| ranges.iter().any(|range| range.contains(ip)))
             }
             Predicate::Search(needle) => table.search_text(row).contains(needle.as_str()),
         }
+    }
+}
+
+/// A value moved by so many microseconds; none: it is no time.
+fn moved(value: &Value, offset: i64) -> Option<Cow<'_, Value>> {
+    match (value, offset) {
+        (value, 0) => Some(Cow::Borrowed(value)),
+        (Value::Time(micros), offset) => Some(Cow::Owned(Value::Time(micros.saturating_add(offset)))),
+        _ => None,
     }
 }

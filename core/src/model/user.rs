@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use rolekeep_macros::{Describe, Word};
 
 use super::{
+    attributes::Attributes,
     id::{RegionId, UserId},
     record::Record,
     region::Region,
@@ -71,6 +72,8 @@ pub struct User {
     pub website: Option<String>,
     /// Which other users see its profile.
     pub visibility: Visibility,
+    /// What no column holds; null where there is none.
+    pub attributes: Option<Attributes>,
     /// The region it belongs to.
     pub region_id: Option<RegionId>,
     /// Whether it may sign in.

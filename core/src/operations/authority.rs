@@ -43,11 +43,12 @@ fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
     }
     let Some(before) = &change.before else { return rights::fills_guarded(rules, after) };
     // What the library itself fills in, having found it out, is no caller's choice.
-    let differs = |at: usize, column: &Column| {
-        before.row.0[at] != after.row.0[at] && !(change.is_established && rights::is_given(column))
-    };
+    let is_found_out = |column: &Column| change.is_established && rights::is_given(column);
     let mut columns = after.table.columns.iter().enumerate();
-    columns.any(|(at, column)| differs(at, column) && rights::is_guarded(rules, after.kind, column.name))
+    columns.any(|(at, column)| {
+        let (old, new) = (&before.row.0[at], &after.row.0[at]);
+        !is_found_out(column) && rights::is_guarded_change(rules, after.kind, column, old, new)
+    })
 }
 
 async fn require_authority(plan: &Plan<'_>, change: &TargetChange) -> Result<()> {

@@ -8,6 +8,7 @@ pub mod actor;
 pub mod administrators;
 mod alive;
 pub mod api_keys;
+mod attributes;
 pub mod audit;
 pub(crate) mod authority;
 pub(crate) mod changes;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::reads::Reads;
 use crate::{
     model::{
+        attributes::{self, Attributes},
         error::Result,
         id::UserId,
         predicate::Predicate,
@@ -50,6 +51,7 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
             // Sessions say so of who asks; about others all their roles count.
             has_two_factors: true,
             attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
+            members: user.attributes.map(|held| members(held)).unwrap_or_default(),
             assignments: held.get(&user.id).cloned().unwrap_or_default(),
             good_from: suspended_until.filter(|_| is_active),
             good_until: suspended_until.filter(|_| !is_active),
@@ -57,4 +59,10 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
         }
     });
     Ok(facts.collect())
+}
+
+/// The attributes that the policy may declare.
+fn members(held: Attributes) -> Vec<(String, Value)> {
+    let declared = held.0.into_iter().filter(|(member, _)| attributes::parts(member).1 != attributes::FREE);
+    declared.map(|(member, held)| (member.clone(), attributes::read(&member, held))).collect()
 }

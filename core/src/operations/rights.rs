@@ -8,10 +8,12 @@ use super::{
 };
 use crate::{
     model::{
+        attributes,
         error::{Error, Reason, Result},
         noun::Upkeep,
         record::Column,
         user::User,
+        value::Value,
     },
     rules::RuleSet,
 };
@@ -50,6 +52,19 @@ pub(crate) fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
     is_verified || rules.is_guarded(kind, column)
 }
 
+/// Whether the policy's conditions and scopes read what differs between two values of a column; those of no row are null.
+pub(crate) fn is_guarded_change(rules: &RuleSet, kind: &str, column: &Column, before: &Value, after: &Value) -> bool {
+    if before == after {
+        return false;
+    }
+    if column.name != attributes::COLUMN {
+        return is_guarded(rules, kind, column.name);
+    }
+    let [before, after] = [before, after].map(attributes::of_value);
+    let mut changed = before.keys().chain(after.keys()).filter(|member| before.get(*member) != after.get(*member));
+    changed.any(|member| is_guarded(rules, kind, attributes::parts(member).0))
+}
+
 /// Whether the library itself fills in a column: it is no caller's choice.
 pub(crate) const fn is_given(column: &Column) -> bool {
     matches!(column.upkeep, Upkeep::Given | Upkeep::Kept)
@@ -58,7 +73,7 @@ pub(crate) const fn is_given(column: &Column) -> bool {
 /// Whether a new row holds what conditions and scopes read, by somebody's choice.
 pub(crate) fn fills_guarded(rules: &RuleSet, row: &TargetRow) -> bool {
     let mut columns = row.table.columns.iter().zip(&row.row.0);
-    columns.any(|(column, value)| !value.is_null() && !is_given(column) && is_guarded(rules, row.kind, column.name))
+    columns.any(|(column, value)| !is_given(column) && is_guarded_change(rules, row.kind, column, &Value::Null, value))
 }
 
 /// Refuses a row that the caller may not have as it will be. The engine asks again, about all rows; here it is

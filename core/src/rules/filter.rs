@@ -4,6 +4,7 @@
 use smallvec::SmallVec;
 
 use crate::model::{
+    attributes,
     error::{Error, Reason, Result},
     predicate::{Comparison, Name, Predicate},
     time::Time,
@@ -20,7 +21,7 @@ use crate::rules::{
     condition::{
         parser::Root,
         tree::{Operand, Path, Source, TestKind, Tree, Values},
-        value::{Type, TypedValue},
+        value::{Base, Type, TypedValue},
     },
     policy::Effect,
     principal::Principal,
@@ -48,6 +49,7 @@ pub struct RowFilter {
 /// An attribute that a filter names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FilterAttribute {
+    /// As the predicate calls it.
     pub(crate) name: Name,
     pub(crate) ty: Type,
     pub(crate) is_optional: bool,
@@ -137,21 +139,30 @@ impl FilterAttribute {
     pub(super) fn new(name: Name, attribute: &Attribute) -> Self {
         Self { name, ty: attribute.ty, is_optional: attribute.is_optional }
     }
+
+    /// As the policy calls it.
+    pub(crate) fn declared_name(&self) -> &str {
+        attributes::of_predicate(&self.name).map_or(&*self.name, |member| attributes::parts(member).0)
+    }
 }
 
 fn attributes_of(predicate: &Predicate, ty: &ResourceType) -> Vec<FilterAttribute> {
     let mut names = Vec::new();
     predicate.columns(&mut names);
-    let mut attributes: Vec<FilterAttribute> = Vec::new();
+    let mut found: Vec<FilterAttribute> = Vec::new();
     for name in names {
-        if attributes.iter().any(|one| one.name == *name) {
+        if found.iter().any(|one| one.name == *name) {
             continue;
         }
-        if let Some(attribute) = ty.slot(name).and_then(|slot| ty.attributes.get(slot as usize)) {
-            attributes.push(FilterAttribute::new(name.clone(), attribute));
+        let is_named = |one: &&Attribute| match attributes::of_predicate(name) {
+            Some(member) => one.member() == Some(member),
+            None => one.name == **name,
+        };
+        if let Some(attribute) = ty.attributes.iter().find(is_named) {
+            found.push(FilterAttribute::new(name.clone(), attribute));
         }
     }
-    attributes
+    found
 }
 
 /// Conditions and scopes to predicates.
@@ -353,10 +364,12 @@ impl Lowering<'_, '_> {
     fn column(&self, attribute: &Attribute) -> Result<Name> {
         match attribute.stored.as_deref() {
             Some(Stored::Column(_, name)) => Ok(Name::Borrowed(name)),
+            // Ranges of addresses are no comparison of texts.
+            Some(Stored::Member(member)) if attribute.ty.base != Base::Ip => Ok(attributes::in_predicate(member)),
             None if self.cx.ty.table.is_none() => Ok(Name::Owned(attribute.name.to_string())),
             _ => {
                 let message = format!(
-                    "a rule for this list reads `{}` of {}, which no column holds: such rules decide but cannot list",
+                    "a rule for this list reads `{}` of {}, which no column holds as it is compared: such rules decide but cannot list",
                     attribute.name, self.cx.ty.name
                 );
                 Err(Error::new(Reason::InvalidInput, message))

@@ -3,7 +3,7 @@
 use rolekeep::{
     CallerFilter, Policy, Reason, Time,
     roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
-    storage::sql::TableMapping,
+    storage::sql::{ColumnMapping, TableMapping},
     users::{CreateUser, DeactivateUser},
 };
 
@@ -62,4 +62,32 @@ async fn rbc_8_a_filter_does_not_outlive_what_it_was_made_of() {
 
 fn grants(allow: &[&str]) -> Vec<NewGrant> {
     allow.iter().map(|permission| NewGrant::new(*permission)).collect()
+}
+
+/// An application may keep a copy of accounts in a table of its own.
+#[tokio::test]
+async fn usr_14_a_filter_by_attributes_is_sql_for_the_applications_table() {
+    let policy = r#"
+        [types.user]
+        attributes = { ward_id = "string?", teams = "set<string>?", address = "ip?" }
+        [roles.lead]
+        allow = [{ permission = "user:list", when = "resource.ward_id == principal.ward_id and not ('night' in resource.teams)" }]
+        [roles.networker]
+        allow = [{ permission = "user:list", when = "resource.address in '10.0.0.0/8'" }]
+    "#;
+    let um = cheap::builder().policy(Policy::from_toml(policy).unwrap()).open().await.unwrap();
+    let users = um.system().users();
+    let lead = CreateUser::new("ada@example.org").roles(["lead"]).attributes([("ward_id".to_owned(), "w7".into())]);
+    let lead = um.acting_as(users.create(lead).await.unwrap().id).await.unwrap();
+    let filter = lead.filter("user:list").unwrap();
+    let table = TableMapping::sqlite("people").strict().column("ward_id", "ward");
+    let written = filter.to_sql(&table.column("teams", ColumnMapping::json("more", ["teams"]))).unwrap();
+    assert!(
+        written.text.contains(r#""people"."ward" "#) && written.text.contains(r#"json_each("people"."more")"#),
+        "{}",
+        written.text
+    );
+    let address = CreateUser::new("bob@example.org").roles(["networker"]);
+    let networker = um.acting_as(users.create(address).await.unwrap().id).await.unwrap();
+    assert_eq!(networker.filter("user:list").unwrap_err().reason(), Reason::InvalidInput);
 }

@@ -312,6 +312,8 @@ class User:
     """The address of its page."""
     visibility: Visibility
     """Which other users see its profile."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
     region_id: UUID | None = None
     """The region it belongs to."""
     status: UserStatus

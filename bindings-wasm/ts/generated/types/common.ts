@@ -271,6 +271,8 @@ export interface User {
   readonly website: string | null;
   /** Which other users see its profile. */
   readonly visibility: Visibility;
+  /** Whatever else the application keeps of it. Times are RFC 3339, durations microseconds. */
+  readonly attributes: { readonly [key: string]: Json };
   /** The region it belongs to. */
   readonly regionId: string | null;
   /** Whether it may sign in. */

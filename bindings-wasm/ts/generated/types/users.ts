@@ -150,6 +150,11 @@ export interface CreateUser {
   readonly website?: string | null | undefined;
   /** Which other users see its profile; `public` if not given. */
   readonly visibility?: Visibility | null | undefined;
+  /**
+   * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
+   * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+   */
+  readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The region it belongs to, by id or code. */
   readonly region?: string | null | undefined;
   /** Names of roles to hold everywhere, beside the default roles, which every new account gets. */
@@ -258,6 +263,8 @@ export interface EditUser {
   readonly website?: string | null | undefined;
   /** Which other users see its profile. */
   readonly visibility?: Visibility | undefined;
+  /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+  readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
   readonly region?: string | null | undefined;
   /** What its status becomes: any but `deleted`. Who is banned is not made inactive. */
@@ -538,6 +545,8 @@ export interface ReplaceUser {
   readonly website?: string | null | undefined;
   /** Which other users see its profile; it stays if not given. */
   readonly visibility?: Visibility | null | undefined;
+  /** Whatever else the application keeps of it; what is not given goes. As with `create`. */
+  readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The region, by id or code. */
   readonly region?: string | null | undefined;
 }
@@ -665,6 +674,8 @@ export interface UpdateUser {
   readonly website?: string | null | undefined;
   /** Which other users see its profile. */
   readonly visibility?: Visibility | undefined;
+  /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+  readonly attributes?: { readonly [key: string]: Json } | undefined;
   /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
   readonly region?: string | null | undefined;
 }

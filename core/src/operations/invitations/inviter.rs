@@ -36,6 +36,7 @@ pub(super) fn account(email: Option<String>, now: Time) -> User {
         avatar_url: None,
         website: None,
         visibility: Visibility::default(),
+        attributes: None,
         region_id: None,
         status: UserStatus::Active,
         status_reason: None,

@@ -1,7 +1,10 @@
 //! Changing an account's data (USR-5).
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
+use serde_json::Value as Json;
 
 use super::{
     create::{CreateUser, Fields},
@@ -28,7 +31,7 @@ use crate::{
     operations::{
         Access, Operation,
         actor::Actor,
-        administrators, email,
+        administrators, attributes, email,
         epochs::{self, ApiKeyFate, Password},
         notices,
         plan::{Plan, expect_version},
@@ -76,6 +79,8 @@ macro_rules! user_change {
             pub website: Patch<String>,
             /// Which other users see its profile.
             pub visibility: Change<Visibility>,
+            /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+            pub attributes: BTreeMap<String, Json>,
             /// The region, by id or code. Drones of another region are taken from the user, and the answer says which.
             pub region: Patch<String>,
             $($more)*
@@ -85,6 +90,7 @@ macro_rules! user_change {
             /// What is changed of the user's data, noting what is wrong with it.
             pub(super) fn checked(&self, checks: &mut Checks, services: &Services, now: Time) -> ValidChange {
                 let names = services.config.names();
+                attributes::check_names::<User>(checks, &self.attributes);
                 let profile = ProfileChange {
                     display_name: self.display_name.clone(),
                     phone: self.phone.clone(),
@@ -104,6 +110,8 @@ macro_rules! user_change {
                     email: checks.patch("email", self.email.clone(), &|email| names.email(email)),
                     region: self.region.clone(),
                     profile: profile.checked(checks, now),
+                    attributes: self.attributes.clone(),
+                    are_all_attributes: false,
                 }
             }
         }
@@ -163,6 +171,8 @@ pub struct ReplaceUser {
     pub website: Option<String>,
     /// Which other users see its profile; it stays if not given.
     pub visibility: Option<Visibility>,
+    /// Whatever else the application keeps of it; what is not given goes. As with `create`.
+    pub attributes: BTreeMap<String, Json>,
     /// The region, by id or code.
     pub region: Option<String>,
 }
@@ -185,6 +195,9 @@ pub struct ValidChange {
     pub(super) last_name: Patch<String>,
     pub(super) region: Patch<String>,
     pub(super) profile: ProfileChange,
+    pub(super) attributes: BTreeMap<String, Json>,
+    /// Those that are not given go.
+    pub(super) are_all_attributes: bool,
 }
 
 #[portable_async]
@@ -240,6 +253,7 @@ impl Operation for ReplaceUser {
             avatar_url: self.avatar_url,
             website: self.website,
             visibility: self.visibility,
+            attributes: self.attributes,
             region: None,
             roles: Vec::new(),
             status: None,
@@ -270,6 +284,8 @@ impl Operation for ReplaceUser {
             last_name: whole(fields.last_name),
             region: whole(self.region),
             profile,
+            attributes: fields.attributes,
+            are_all_attributes: true,
         })
     }
 
@@ -289,6 +305,10 @@ impl ValidChange {
             Patch::Set(region) => Some(region_named(plan, "region", region).await?),
         };
         let old = before.clone();
+        let mut checks = Checks::default();
+        let held = old.attributes.as_ref().filter(|_| !self.are_all_attributes);
+        let attributes = attributes::changed::<User>(&mut checks, plan.rules(), held, &self.attributes);
+        checks.finish()?;
         let mut after = self.profile.clone().apply(User {
             email: self.email.clone().apply(old.email),
             username: self.username.clone().apply(old.username),
@@ -296,6 +316,7 @@ impl ValidChange {
             first_name: self.first_name.clone().apply(old.first_name),
             last_name: self.last_name.clone().apply(old.last_name),
             region_id,
+            attributes,
             ..old
         });
         if after == before {

@@ -1,9 +1,10 @@
 //! Creating an account.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
+use serde_json::Value as Json;
 
 use super::{ExternalIdentity, UserView, identity, region_named};
 use crate::{
@@ -25,8 +26,8 @@ use crate::{
         user::{User, UserActivity, UserStatus, Visibility},
     },
     operations::{
-        Access, Operation, administrators::GLOBAL, epochs::Password, limits, passwords::Hashes, plan::Plan, rights,
-        services::Services,
+        Access, Operation, administrators::GLOBAL, attributes, epochs::Password, limits, passwords::Hashes, plan::Plan,
+        rights, services::Services,
     },
     rules::RuleSet,
 };
@@ -74,6 +75,9 @@ pub struct CreateUser {
     pub website: Option<String>,
     /// Which other users see its profile; `public` if not given.
     pub visibility: Option<Visibility>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    pub attributes: BTreeMap<String, Json>,
     /// The region it belongs to, by id or code.
     pub region: Option<String>,
     /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
@@ -127,6 +131,7 @@ pub struct Fields {
     pub(crate) avatar_url: Option<String>,
     pub(crate) website: Option<String>,
     pub(crate) visibility: Visibility,
+    pub(crate) attributes: BTreeMap<String, Json>,
     /// The password is good beside a second factor alone.
     pub(crate) is_password_short: bool,
 }
@@ -152,6 +157,7 @@ impl CreateUser {
     /// Checks the fields that an account may change later, too, and the password and the status.
     pub(crate) fn check_fields(&self, checks: &mut Checks, services: &Services, now: Time) -> Result<Fields> {
         let names = services.config.names();
+        attributes::check_names::<User>(checks, &self.attributes);
         let fields = Fields {
             email: checks.optional("email", self.email.as_deref(), |email| names.email(email)),
             username: checks.optional("username", self.username.as_deref(), |name| names.username(name)),
@@ -166,6 +172,7 @@ impl CreateUser {
             avatar_url: checks.optional("avatar_url", self.avatar_url.as_deref(), text::url),
             website: checks.optional("website", self.website.as_deref(), text::url),
             visibility: self.visibility.unwrap_or_default(),
+            attributes: self.attributes.clone(),
             is_password_short: self.password.as_ref().is_some_and(|password| services.config.is_short(password)),
         };
         if let Some(password) = &self.password {
@@ -287,6 +294,7 @@ impl Operation for CreateUser {
         }
         let mut checks = checks.clone();
         check_roles(&mut checks, plan.rules(), &new.roles);
+        attributes::changed::<User>(&mut checks, plan.rules(), None, &new.fields.attributes);
         checks.finish()?;
         let user = insert(new, plan).await?;
         // Nothing else is known of it yet.
@@ -306,6 +314,9 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         Some(region) => Some(region_named(plan, "region", region).await?),
         None => None,
     };
+    let mut checks = Checks::default();
+    let attributes = attributes::changed::<User>(&mut checks, plan.rules(), None, &fields.attributes);
+    checks.finish()?;
     let user = User {
         id,
         username: fields.username,
@@ -322,6 +333,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         avatar_url: fields.avatar_url,
         website: fields.website,
         visibility: fields.visibility,
+        attributes,
         region_id,
         status: new.status,
         status_reason: None,

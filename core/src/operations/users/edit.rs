@@ -1,7 +1,10 @@
 //! Changing an account, its profile and its status at once.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
+use serde_json::Value as Json;
 
 use super::{
     change::{ValidChange, user_change},
@@ -24,6 +27,7 @@ use crate::{
     operations::{
         Access, Operation, Visible,
         actor::Actor,
+        attributes,
         plan::{Plan, expect_version},
         profiles::ProfileChange,
         reads::Reads,

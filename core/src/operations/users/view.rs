@@ -1,12 +1,16 @@
 //! What is shown of an account: its row, and when it last signed in.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use rolekeep_macros::Describe;
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::ExternalIdentity;
 use crate::{
     model::{
+        attributes,
         error::Result,
         id::{RegionId, UserId},
         identity::Identity,
@@ -53,6 +57,8 @@ pub struct UserView {
     pub website: Option<String>,
     /// Which other users see its profile.
     pub visibility: Visibility,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    pub attributes: BTreeMap<String, Json>,
     /// The region it belongs to.
     pub region_id: Option<RegionId>,
     /// Whether it may sign in.
@@ -100,6 +106,7 @@ impl UserView {
             avatar_url: user.avatar_url,
             website: user.website,
             visibility: user.visibility,
+            attributes: attributes::shown(user.attributes.as_ref()),
             region_id: user.region_id,
             status: user.status,
             status_reason: user.status_reason,

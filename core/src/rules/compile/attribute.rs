@@ -26,6 +26,8 @@ pub(in crate::rules) enum Stored {
     /// The position and name of its column.
     Column(usize, &'static str),
     Link(Link),
+    /// The name of a member of the row's attributes.
+    Member(SmolStr),
 }
 
 impl Attribute {
@@ -36,6 +38,11 @@ impl Attribute {
     /// The position of its column, where a row is stored.
     pub(in crate::rules) fn column(&self) -> Option<usize> {
         if let Some(Stored::Column(at, _)) = self.stored.as_deref() { Some(*at) } else { None }
+    }
+
+    /// The name of its member, where no column holds it.
+    pub(in crate::rules) fn member(&self) -> Option<&str> {
+        if let Some(Stored::Member(member)) = self.stored.as_deref() { Some(member) } else { None }
     }
 
     /// The columns of a table that conditions can read.

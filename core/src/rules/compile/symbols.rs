@@ -12,6 +12,7 @@ use super::{
     problems::tell,
     schema::Schema,
 };
+use crate::model::attributes;
 use crate::rules::{
     condition::value::{Base, Type, parse_type, type_names},
     diagnostics::{Diagnostics, Span, Text, shown},
@@ -26,6 +27,9 @@ use super::roles::Hierarchy;
 
 /// The type whose attributes principals have.
 pub(in crate::rules) const USER: &str = "user";
+
+/// What sets among the attributes of a stored row hold: the others are written in many ways.
+const IN_MEMBERS: [Base; 3] = [Base::String, Base::Int, Base::Id];
 
 /// The kind of scope that is always there, and what it compares with.
 const REGION: (&str, &str) = ("region", "region_id");
@@ -111,7 +115,8 @@ impl Symbols {
             }
             let id = self.type_id(name);
             let ours = self.types[id].table;
-            for (attribute, AttributeDecl { name: at, ty }) in
+            let has_members = ours.is_some_and(|table| attributes::position(table).is_some());
+            for (mut attribute, AttributeDecl { name: at, ty }) in
                 attributes_of(&declared.attributes, "an attribute", diagnostics)
             {
                 let own = &attribute.name;
@@ -120,7 +125,14 @@ impl Symbols {
                 } else if ours.is_some() && !attribute.is_optional {
                     let message = format!("`{own}` is not a column of `{name}`, so rows may lack it");
                     diagnostics.add(ty.span, message).help(format!("write `{}?`", attribute.ty));
+                } else if has_members && attribute.ty.is_set && !IN_MEMBERS.contains(&attribute.ty.base) {
+                    let message = format!("a row of `{name}` holds no `{}`", attribute.ty);
+                    diagnostics.add(ty.span, message).help("sets of strings, ints and ids are held");
                 } else {
+                    if has_members {
+                        let member = attributes::member(own, &attribute.ty.to_string());
+                        attribute.stored = Some(Stored::Member(member.into()).into());
+                    }
                     self.types[id].attributes.push(attribute);
                 }
             }

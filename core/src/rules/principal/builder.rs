@@ -102,7 +102,7 @@ impl RuleSet {
         if !is_active || good_from.is_some() || good_until.is_some() {
             principal.with_more();
         }
-        let attributes = self.attributes_read(&stored.attributes);
+        let attributes = self.attributes_read(&stored.attributes, &stored.members);
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
@@ -162,14 +162,21 @@ impl RuleSet {
     }
 
     /// By slot, the attributes that conditions read.
-    fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, GivenValue); 1]> {
+    fn attributes_read(
+        &self,
+        given: &[(Name, Value)],
+        members: &[(String, Value)],
+    ) -> SmallVec<[(u32, GivenValue); 1]> {
         // A UUID stands in the principal itself; another id is kept for explanations, too, whether it is read or not.
         let own = (self.shared.symbols.principal_id() != Base::Id).then_some(0);
         let read = self.reads.principal.iter().copied().filter(|slot| *slot >= Symbols::ALWAYS_GIVEN);
         let slots = own.into_iter().chain(read);
         let read = slots.filter_map(|slot| {
             let attribute = self.shared.symbols.principal.get(slot as usize)?;
-            let (_, value) = given.iter().rfind(|(name, _)| **name == *attribute.name)?;
+            let value = match attribute.member().and_then(|member| members.iter().find(|(name, _)| name == member)) {
+                Some((_, value)) => value,
+                None => &given.iter().rfind(|(name, _)| **name == *attribute.name)?.1,
+            };
             (!value.is_null()).then(|| (slot, GivenValue::from(value.clone())))
         });
         read.collect()

@@ -26,6 +26,8 @@ pub struct StoredPrincipal {
     pub has_two_factors: bool,
     /// The attributes of the type `user`.
     pub attributes: Vec<(Name, Value)>,
+    /// Further attributes, by name and type (`ward_id:string`). They count where the policy declares them so.
+    pub members: Vec<(String, Value)>,
     /// The roles that the account and its groups hold.
     pub assignments: Vec<StoredAssignment>,
     /// Before this time the record is out of date and must be read again: a suspension ended then, and clocks can be set
@@ -47,6 +49,7 @@ impl StoredPrincipal {
             is_verified: true,
             has_two_factors: false,
             attributes: Vec::new(),
+            members: Vec::new(),
             assignments: Vec::new(),
             good_from: None,
             good_until: None,

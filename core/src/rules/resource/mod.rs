@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::model::{
+    attributes,
     error::{Error, Reason, Result},
     predicate::Name,
     record::{Row, Table},
@@ -60,6 +61,8 @@ pub struct Resource<'r> {
     resource_type: Cow<'r, str>,
     row: Option<(&'static Table, &'r Row)>,
     given: Vec<(Cow<'r, str>, ResourceValue<'r>)>,
+    /// The row's attributes that no column holds, by member.
+    members: Vec<(String, GivenValue)>,
 }
 
 /// A value of a resource.
@@ -104,9 +107,15 @@ impl<'r> Resource<'r> {
         Self { resource_type: resource_type.into(), ..Self::default() }
     }
 
-    /// A stored row: its columns are the attributes. Relations are added by [`Resource::relation`].
+    /// A stored row: its columns are the attributes, and what its document of attributes holds. Relations are added by
+    /// [`Resource::relation`].
     pub fn record(resource_type: impl Into<Cow<'r, str>>, table: &'static Table, row: &'r Row) -> Self {
-        Self { row: Some((table, row)), ..Self::of(resource_type) }
+        let members = attributes::of_row(table, row).into_iter();
+        let members = members.map(|(member, held)| {
+            let value = attributes::read(&member, held);
+            (member, GivenValue::from(value))
+        });
+        Self { row: Some((table, row)), members: members.collect(), ..Self::of(resource_type) }
     }
 
     /// Sets an attribute; null if it has no value. A set is a JSON array. If the policy declares another type, or no such
@@ -207,8 +216,8 @@ impl<'r> Resource<'r> {
         for slot in reads.slots.iter().map(|slot| *slot as usize) {
             let Some(attribute) = ty.attributes.get(slot) else { continue };
             let mut value = values.get(slot);
-            if let (None, Some(row)) = (value, self.row) {
-                value = column(row, ty, attribute);
+            if value.is_none() && self.row.is_some() {
+                value = self.held(ty, attribute);
                 value.into_iter().for_each(|value| values.set(slot, value));
             }
             if !value.is_some_and(|value| attribute.is_optional || !value.is_absent()) {
@@ -229,7 +238,19 @@ impl<'r> Resource<'r> {
     pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &Attribute) -> Option<TypedValue<'_>> {
         match self.given.iter().find(|(name, _)| **name == *attribute.name) {
             Some((_, given)) => given.read_given(attribute.ty),
-            None => column(self.row?, ty, attribute),
+            None => self.held(ty, attribute),
+        }
+    }
+
+    /// What the row has of an attribute.
+    fn held(&self, ty: &ResourceType, attribute: &Attribute) -> Option<TypedValue<'_>> {
+        let row = self.row?;
+        match attribute.member() {
+            Some(member) => {
+                let held = self.members.iter().find(|(name, _)| name == member);
+                Some(held.map_or(TypedValue::Absent, |(_, held)| held.read(attribute.ty)))
+            }
+            None => column(row, ty, attribute),
         }
     }
 }
@@ -257,7 +278,7 @@ impl Resource<'static> {
     /// [`Resource::from_json`] of what nobody else needs any more.
     pub(crate) fn of_json(resource_type: String, attributes: impl IntoIterator<Item = (String, Json)>) -> Self {
         let given = attributes.into_iter().map(|(name, value)| (name.into(), ResourceValue::Given(value.into())));
-        Self { resource_type: resource_type.into(), row: None, given: given.collect() }
+        Self { given: given.collect(), ..Self::of(resource_type) }
     }
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::{
     audit_chain::{AuditDraft, AuditFacts, AuditKeeper, AuditKey, AuditKeys, AuditOrigin, AuditPayload, AuditSalts},
     model::{
+        attributes::Attributes,
         id::{AuditId, ChangeSetId, UserId},
         record::{Document, Listed, Record, Table},
         time::Time,
@@ -43,6 +44,8 @@ pub struct Item {
     pub owner: Option<UserId>,
     /// A document or null.
     pub data: Option<Document<Json>>,
+    /// Members that predicates read, or null.
+    pub attributes: Option<Attributes>,
     /// The version.
     pub version: i64,
 }
@@ -130,6 +133,7 @@ impl Item {
             until: None,
             owner: None,
             data: None,
+            attributes: None,
             version: 0,
         }
     }

@@ -2,11 +2,12 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::records::{Item, Tie, id, time};
 use crate::{
     model::{
+        attributes::Attributes,
         predicate::{Comparison, Link, Links, Predicate},
         record::{Document, Record, Row},
         value::Value,
@@ -79,11 +80,29 @@ pub fn items() -> Vec<Item> {
             at: time((number % 5) * 1_000_000),
             until: (at % 4 != 0).then(|| time((number % 7) * 1_000_000 - 1)),
             owner: (at % 5 != 0).then(|| id((at % 4) as u128 + 1)),
+            attributes: (at % 6 != 5).then(|| members(at, text)),
             data: (at % 2 == 1).then(|| Document(json!({ "text": text, "at": at }))),
             ..Item::new(at as u128 + 1, text)
         }
     };
     TEXTS.iter().chain(TEXTS).enumerate().map(item).collect()
+}
+
+/// Members of every type, each absent in some.
+fn members(at: usize, text: &str) -> Attributes {
+    let whole = json!({
+        "text:string": text,
+        "rank:int": ([0, -1, i64::MAX, i64::MIN, 7][at % 5]),
+        "seen:bool": at % 3 == 0,
+        "at:time": (at % 5) * 1_000_000,
+        "owner:id": id((at % 4) as u128 + 1),
+        "tags:set<string>": [text, "red", TEXTS[at * 3 % TEXTS.len()]],
+        "ranks:set<int>": [at % 4, 7],
+        "owners:set<id>": [id((at % 3) as u128)],
+        "text:free": "a",
+    });
+    let Json::Object(whole) = whole else { return Document::default() };
+    Document((0..).zip(whole).filter(|(place, _)| (at + place) % 4 != 0).map(|(_, member)| member).collect())
 }
 
 /// Ties of some of the items to tags and to their own names.
@@ -130,6 +149,13 @@ fn leaves() -> Vec<Predicate> {
         ("until", [-1, 999_999, 3_000_000].map(Value::Time).to_vec()),
         ("owner", [id(1), id(3), id(9)].map(|id| Value::Id(id.0)).to_vec()),
         ("id", [id(1), id(40)].map(|id| Value::Id(id.0)).to_vec()),
+        ("attributes.text:string", ["a", "O'Neill", "\u{10ffff}", "'; DROP TABLE x; --"].map(Value::from).to_vec()),
+        ("attributes.rank:int", [i64::MIN, 0, 7, i64::MAX].map(Value::from).to_vec()),
+        ("attributes.seen:bool", [false, true].map(Value::from).to_vec()),
+        ("attributes.at:time", [0, 1_000_000, 2_500_000].map(Value::Time).to_vec()),
+        ("attributes.owner:id", [id(1), id(9)].map(|id| Value::Id(id.0)).to_vec()),
+        ("attributes.text:int", [0].map(Value::from).to_vec()),
+        ("attributes.nowhere:string", ["a"].map(Value::from).to_vec()),
         ("data", vec![Value::Json(json!({ "at": 1, "text": "a" }).to_string().into()), Value::Json("{}".into())]),
     ];
     for (column, values) in &values {
@@ -165,12 +191,37 @@ fn leaves() -> Vec<Predicate> {
         ("id", "owner"),
         ("rank", "at"),
         ("rank", "nowhere"),
+        ("attributes.text:string", "note"),
+        ("name", "attributes.text:string"),
+        ("attributes.at:time", "until"),
+        ("at", "attributes.at:time"),
+        ("attributes.owner:id", "owner"),
+        ("attributes.rank:int", "attributes.rank:int"),
     ];
     for (left, right) in columns {
         for offset in [0, 1_000_000, -1_000_001, i64::MAX, i64::MIN] {
             leaves.extend(
                 COMPARISONS.map(|comparison| Predicate::CompareColumns(left.into(), comparison, right.into(), offset)),
             );
+        }
+    }
+    let sets = [
+        (
+            "attributes.tags:set<string>",
+            ["red", "a", "O'Neill"].map(Value::from).to_vec(),
+            vec!["name", "note", "rank"],
+        ),
+        ("attributes.ranks:set<int>", [0, 3, 7].map(Value::from).to_vec(), vec!["rank", "attributes.rank:int", "at"]),
+        ("attributes.owners:set<id>", [id(0), id(2)].map(|id| Value::Id(id.0)).to_vec(), vec!["owner", "id"]),
+        ("attributes.text:string", vec![Value::from("a")], vec!["name"]),
+        ("attributes.nowhere:set<int>", vec![Value::from(1)], vec!["rank"]),
+        ("name", vec![Value::from("a")], vec!["name"]),
+    ];
+    for (set, values, columns) in sets {
+        leaves.push(Predicate::Present(set.into()));
+        leaves.extend(values.into_iter().map(|value| Predicate::Contains(set.into(), value)));
+        for column in columns {
+            leaves.extend([0, 1_000_000].map(|offset| Predicate::ContainsColumn(set.into(), column.into(), offset)));
         }
     }
     for needle in ["", "a", " a", "ab", "neill", "100", "\u{65e5}", "unicode", "%", "_", "'", "drop table", "zzz"] {
@@ -189,7 +240,10 @@ fn leaves() -> Vec<Predicate> {
             leaves.push(Predicate::Linked(link(own), set.clone()));
             leaves.push(Predicate::Linked(Link { is_common: true, ..link(own) }, set));
         }
-        leaves.extend(["name", "note", "rank"].map(|column| Predicate::LinkedToColumn(link(own), column.into())));
+        leaves.extend(
+            ["name", "note", "rank", "attributes.text:string"]
+                .map(|column| Predicate::LinkedToColumn(link(own), column.into())),
+        );
     }
     let nowhere = Link { table: "nowhere".into(), ..link("id") };
     leaves.push(Predicate::Linked(nowhere, Predicate::set([Value::from("red")])));

@@ -102,7 +102,7 @@ impl TableMapping {
             return Err(no_type(resource_type));
         }
         let is_sqlite = self.dialect == SqlDialect::Sqlite;
-        let is_loose = |attribute: &FilterAttribute| match self.place_of(&attribute.name) {
+        let is_loose = |attribute: &FilterAttribute| match self.place_of(attribute.declared_name()) {
             Kept::Json { .. } => true,
             Kept::Link { .. } => false,
             Kept::Column(_) => is_sqlite && (!self.is_strict || attribute.ty.is_set),
@@ -112,7 +112,7 @@ impl TableMapping {
 
     fn wanted(&self, attribute: &FilterAttribute) -> Wanted {
         use crate::rules::Base;
-        let (name, types) = match self.place_of(&attribute.name) {
+        let (name, types) = match self.place_of(attribute.declared_name()) {
             Kept::Json { column, .. } => (column, "jsonb"),
             Kept::Link { own, .. } => (own, "uuid text varchar int2 int4 int8"),
             Kept::Column(column) => {
@@ -121,7 +121,7 @@ impl TableMapping {
                     (Base::Int | Base::Duration, false, _) => "int8 int4 int2",
                     (Base::String, false, _) | (Base::Id, false, IdStorage::Text) => "text varchar",
                     (Base::Id, false, _) => "uuid",
-                    (Base::Time, false, _) if self.has_timestamps(&attribute.name) => "timestamptz",
+                    (Base::Time, false, _) if self.has_timestamps(attribute.declared_name()) => "timestamptz",
                     (Base::Time, false, _) => "int8",
                     (Base::Ip, false, _) => "inet cidr",
                     (Base::Bool, true, _) => "_bool",

@@ -47,7 +47,7 @@ impl RowFilter {
                 Ok(mapped) => {
                     names.attributes.insert(&attribute.name, mapped);
                 }
-                Err(message) => problems.push(problem(&attribute.name, message)),
+                Err(message) => problems.push(problem(attribute.declared_name(), message)),
             }
         }
         if problems.is_empty() {

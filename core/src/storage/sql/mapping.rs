@@ -217,8 +217,9 @@ impl TableMapping {
 
     /// An attribute in SQL, or why it cannot be said exactly.
     pub(super) fn resolve(&self, attribute: &FilterAttribute) -> Result<Mapped, String> {
-        let (ids, times) = (self.ids_of(&attribute.name), self.times_of(&attribute.name));
-        let place = self.place_of(&attribute.name);
+        let name = attribute.declared_name();
+        let (ids, times) = (self.ids_of(name), self.times_of(name));
+        let place = self.place_of(name);
         self.check_names(&place)?;
         let (base, is_set) = (attribute.ty.base, attribute.ty.is_set);
         match (&place, is_set) {

@@ -4,9 +4,11 @@ use super::{
     SEARCH_TEXT,
     column::{Collate, Column, Stored},
     condition::{Names, SetColumn, Tied},
+    document::ELEMENTS,
     text::quoted,
 };
 use crate::model::{
+    attributes,
     predicate::Link,
     record::{self, Kind, Table},
 };
@@ -33,7 +35,10 @@ pub(super) struct Asked<'t> {
 
 impl Names for Asked<'_> {
     fn column(&self, name: &str) -> Option<Column> {
-        Some(of(self.table.name, &self.table.columns[self.table.position(name)?]))
+        match self.table.position(name) {
+            Some(at) => Some(of(self.table.name, &self.table.columns[at])),
+            None => self.member(name),
+        }
     }
 
     fn link(&self, link: &Link) -> Option<Tied> {
@@ -51,13 +56,49 @@ impl Names for Asked<'_> {
         })
     }
 
-    fn set(&self, _: &str) -> Option<SetColumn> {
-        None
+    fn set(&self, name: &str) -> Option<SetColumn> {
+        let (document, path, ty) = self.place(name)?;
+        let ty = ty.strip_prefix("set<")?.strip_suffix('>')?;
+        Some(SetColumn::Json {
+            is_array: format!("json_type({document}, {path}) = 'array'"),
+            from: format!("json_each({document}, {path}) AS {ELEMENTS}"),
+            element: typed(format!("{ELEMENTS}.value"), ty)?,
+        })
     }
 
     fn search_text(&self) -> Option<String> {
         (!self.table.search.is_empty()).then(|| format!("{}.{}", quoted(self.table.name), quoted(SEARCH_TEXT)))
     }
+}
+
+impl Asked<'_> {
+    /// A member of the row's attributes: written by this library in the one form of its type. Of its own databases, which are SQLite's.
+    fn member(&self, name: &str) -> Option<Column> {
+        let (document, path, ty) = self.place(name)?;
+        typed(format!("json_extract({document}, {path})"), ty)
+    }
+
+    /// The document, the path to a member, and the member's type.
+    fn place<'n>(&self, name: &'n str) -> Option<(String, String, &'n str)> {
+        let member = attributes::of_predicate(name)?;
+        let document = &self.table.columns[attributes::position(self.table)?];
+        // Names have letters, digits and underscores; types are ours.
+        let path = format!("'$.\"{}\"'", member.replace(['\'', '"', '\\'], ""));
+        Some((of(self.table.name, document).sql, path, attributes::parts(member).1))
+    }
+}
+
+/// What reads a value of this type out of a document.
+fn typed(sql: String, ty: &str) -> Option<Column> {
+    let (kind, stored) = match ty {
+        "bool" => (Kind::Bool, Stored::Bool),
+        "int" | "duration" => (Kind::Int, Stored::Int),
+        "time" => (Kind::Time, Stored::Int),
+        "id" => (Kind::Id, Stored::IdText),
+        "string" => (Kind::Text, Stored::Text),
+        _ => return None,
+    };
+    Some(Column { sql, kind, stored, is_nullable: true, is_typed: None, collate: Collate::Nowhere })
 }
 
 /// Made by our own migrations: strict types, compared by bytes.

@@ -168,7 +168,7 @@ fun readConfirmRegistration(from: JsonElement) = from.record("token", "password"
     )
 }
 
-fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region", "roles", "status", "identity").let { it ->
+fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region", "roles", "status", "identity").let { it ->
     CreateUser(
         email = it.optional("email") { readString(it) },
         username = it.optional("username") { readString(it) },
@@ -185,6 +185,7 @@ fun readCreateUser(from: JsonElement) = from.record("email", "username", "passwo
         avatarUrl = it.optional("avatar_url") { readString(it) },
         website = it.optional("website") { readString(it) },
         visibility = it.optional("visibility") { readVisibility(it) },
+        attributes = it.map("attributes") { readJson(it) },
         region = it.optional("region") { readString(it) },
         roles = it.list("roles") { readString(it) },
         status = it.optional("status") { readUserStatus(it) },
@@ -286,7 +287,7 @@ fun readGetUserStatistics(from: JsonElement) = from.record("days").let { it ->
     )
 }
 
-fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region").let { it ->
+fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region").let { it ->
     UpdateUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
@@ -303,11 +304,12 @@ fun readUpdateUser(from: JsonElement) = from.record("id", "expected_version", "e
         avatarUrl = it.patch("avatar_url", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         website = it.patch("website", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         visibility = it.change("visibility") { readVisibility(it) },
+        attributes = it.map("attributes") { readJson(it) },
         region = it.patch("region", StringPatch.Clear) { StringPatch.Set(readString(it)) },
     )
 }
 
-fun readReplaceUser(from: JsonElement) = from.record("id", "email", "expected_version", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region").let { it ->
+fun readReplaceUser(from: JsonElement) = from.record("id", "email", "expected_version", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region").let { it ->
     ReplaceUser(
         id = it.required("id") { readId(it) },
         email = it.optional("email") { readString(it) },
@@ -324,11 +326,12 @@ fun readReplaceUser(from: JsonElement) = from.record("id", "email", "expected_ve
         avatarUrl = it.optional("avatar_url") { readString(it) },
         website = it.optional("website") { readString(it) },
         visibility = it.optional("visibility") { readVisibility(it) },
+        attributes = it.map("attributes") { readJson(it) },
         region = it.optional("region") { readString(it) },
     )
 }
 
-fun readEditUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "region", "status", "status_reason", "suspended_until").let { it ->
+fun readEditUser(from: JsonElement) = from.record("id", "expected_version", "email", "username", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region", "status", "status_reason", "suspended_until").let { it ->
     EditUser(
         id = it.required("id") { readId(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
@@ -345,6 +348,7 @@ fun readEditUser(from: JsonElement) = from.record("id", "expected_version", "ema
         avatarUrl = it.patch("avatar_url", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         website = it.patch("website", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         visibility = it.change("visibility") { readVisibility(it) },
+        attributes = it.map("attributes") { readJson(it) },
         region = it.patch("region", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         status = it.optional("status") { readUserStatus(it) },
         statusReason = it.optional("status_reason") { readString(it) },
@@ -1599,6 +1603,7 @@ fun writeUser(from: User) = json(
     "avatar_url" to from.avatarUrl?.let { writeString(it) },
     "website" to from.website?.let { writeString(it) },
     "visibility" to writeVisibility(from.visibility),
+    "attributes" to writeMap(from.attributes) { writeJson(it) },
     "region_id" to from.regionId?.let { writeId(it) },
     "status" to writeUserStatus(from.status),
     "status_reason" to from.statusReason?.let { writeString(it) },

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from ..._codec import UNSET, Unset, decode
+from ..._codec import EMPTY, UNSET, Unset, decode
 from ..._pages import all_rows
 from ...records import (
     BulkResult,
@@ -120,6 +121,7 @@ class Users:
         avatar_url: str | None = None,
         website: str | None = None,
         visibility: Visibility | None = None,
+        attributes: Mapping[str, Any] = EMPTY,
         region: str | None = None,
         roles: Sequence[str] = (),
         status: UserStatus | None = None,
@@ -157,6 +159,10 @@ class Users:
                 is never fetched.
             website: The address of its page, likewise.
             visibility: Which other users see its profile; `public` if not given.
+            attributes: Whatever else the application keeps of it, at most 16 KiB as JSON. What the
+                policy declares of the type `user` has the type that it says, and conditions read
+                it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and
+                underscores.
             region: The region it belongs to, by id or code.
             roles: Names of roles to hold everywhere, beside the default roles, which every new
                 account gets.
@@ -182,6 +188,7 @@ class Users:
             "avatar_url": avatar_url,
             "website": website,
             "visibility": visibility,
+            "attributes": attributes,
             "region": region,
             "roles": roles,
             "status": status,
@@ -479,6 +486,7 @@ class Users:
         avatar_url: str | None | Unset = UNSET,
         website: str | None | Unset = UNSET,
         visibility: Visibility | Unset = UNSET,
+        attributes: Mapping[str, Any] = EMPTY,
         region: str | None | Unset = UNSET,
     ) -> ChangedUser:
         """Changes the given fields of a user; `None` clears one, the e-mail address only where the
@@ -512,6 +520,8 @@ class Users:
                 is never fetched.
             website: The address of its page, likewise.
             visibility: Which other users see its profile.
+            attributes: Whatever else the application keeps of it: each that is given is set, or
+                removed by `None`; the others stay. As with `create`.
             region: The region, by id or code. Drones of another region are taken from the user, and
                 the answer says which.
         """
@@ -531,6 +541,7 @@ class Users:
             "avatar_url": avatar_url,
             "website": website,
             "visibility": visibility,
+            "attributes": attributes,
             "region": region,
         }))
 
@@ -552,6 +563,7 @@ class Users:
         avatar_url: str | None = None,
         website: str | None = None,
         visibility: Visibility | None = None,
+        attributes: Mapping[str, Any] = EMPTY,
         region: str | None = None,
     ) -> ChangedUser:
         """Replaces all of a user's data: a field that is not given becomes `None`, the e-mail address
@@ -578,6 +590,8 @@ class Users:
                 is never fetched.
             website: The address of its page, likewise.
             visibility: Which other users see its profile; it stays if not given.
+            attributes: Whatever else the application keeps of it; what is not given goes. As with
+                `create`.
             region: The region, by id or code.
         """
         return decode(ChangedUser, self._caller.call("users.replace", {
@@ -596,6 +610,7 @@ class Users:
             "avatar_url": avatar_url,
             "website": website,
             "visibility": visibility,
+            "attributes": attributes,
             "region": region,
         }))
 
@@ -617,6 +632,7 @@ class Users:
         avatar_url: str | None | Unset = UNSET,
         website: str | None | Unset = UNSET,
         visibility: Visibility | Unset = UNSET,
+        attributes: Mapping[str, Any] = EMPTY,
         region: str | None | Unset = UNSET,
         status: UserStatus | None = None,
         status_reason: str | None = None,
@@ -648,6 +664,8 @@ class Users:
                 is never fetched.
             website: The address of its page, likewise.
             visibility: Which other users see its profile.
+            attributes: Whatever else the application keeps of it: each that is given is set, or
+                removed by `None`; the others stay. As with `create`.
             region: The region, by id or code. Drones of another region are taken from the user, and
                 the answer says which.
             status: What its status becomes: any but `deleted`. Who is banned is not made inactive.
@@ -672,6 +690,7 @@ class Users:
             "avatar_url": avatar_url,
             "website": website,
             "visibility": visibility,
+            "attributes": attributes,
             "region": region,
             "status": status,
             "status_reason": status_reason,

@@ -286,6 +286,7 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     private var avatarUrl: String? = null
     private var website: String? = null
     private var visibility: Visibility? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
     private var region: String? = null
     private var roles: List<String> = emptyList()
     private var status: UserStatus? = null
@@ -346,6 +347,12 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     /** Which other users see its profile; `public` if not given. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
     /** The region it belongs to, by id or code. */
     fun region(value: String?) = apply { region = value }
 
@@ -361,7 +368,7 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
      */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
-    fun build() = CreateUser(email = email, username = username, password = password, passwordHash = passwordHash, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region, roles = roles, status = status, identity = identity)
+    fun build() = CreateUser(email = email, username = username, password = password, passwordHash = passwordHash, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region, roles = roles, status = status, identity = identity)
 }
 
 /** Makes a [DeactivateUser]; what is not set is left out. */
@@ -414,6 +421,7 @@ class EditUserBuilder(private val id: UUID) {
     private var avatarUrl: StringPatch? = null
     private var website: StringPatch? = null
     private var visibility: Visibility? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
     private var region: StringPatch? = null
     private var status: UserStatus? = null
     private var statusReason: String? = null
@@ -461,6 +469,9 @@ class EditUserBuilder(private val id: UUID) {
     /** Which other users see its profile. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
+    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
     /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
     fun region(value: StringPatch?) = apply { region = value }
 
@@ -473,7 +484,7 @@ class EditUserBuilder(private val id: UUID) {
     /** When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`. */
     fun suspendedUntil(value: Instant?) = apply { suspendedUntil = value }
 
-    fun build() = EditUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region, status = status, statusReason = statusReason, suspendedUntil = suspendedUntil)
+    fun build() = EditUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region, status = status, statusReason = statusReason, suspendedUntil = suspendedUntil)
 }
 
 /** Makes a [EraseUser]; what is not set is left out. */
@@ -705,6 +716,7 @@ class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private
     private var avatarUrl: String? = null
     private var website: String? = null
     private var visibility: Visibility? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
     private var region: String? = null
 
     /** The address to sign in with. A new one counts as not proved. */
@@ -749,10 +761,13 @@ class ReplaceUserBuilder @JvmOverloads constructor(private val id: UUID, private
     /** Which other users see its profile; it stays if not given. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
+    /** Whatever else the application keeps of it; what is not given goes. As with `create`. */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
     /** The region, by id or code. */
     fun region(value: String?) = apply { region = value }
 
-    fun build() = ReplaceUser(id = id, email = email, expectedVersion = expectedVersion, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region)
+    fun build() = ReplaceUser(id = id, email = email, expectedVersion = expectedVersion, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region)
 }
 
 /** Makes a [RestoreUser]; what is not set is left out. */
@@ -833,6 +848,7 @@ class UpdateUserBuilder(private val id: UUID) {
     private var avatarUrl: StringPatch? = null
     private var website: StringPatch? = null
     private var visibility: Visibility? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
     private var region: StringPatch? = null
 
     /** The version that the change was made on; another one stored gives `CONFLICT`. */
@@ -877,8 +893,11 @@ class UpdateUserBuilder(private val id: UUID) {
     /** Which other users see its profile. */
     fun visibility(value: Visibility?) = apply { visibility = value }
 
+    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
     /** The region, by id or code. Drones of another region are taken from the user, and the answer says which. */
     fun region(value: StringPatch?) = apply { region = value }
 
-    fun build() = UpdateUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, region = region)
+    fun build() = UpdateUser(id = id, expectedVersion = expectedVersion, email = email, username = username, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region)
 }

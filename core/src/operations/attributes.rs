@@ -1,0 +1,77 @@
+//! Setting what no column of a row holds (USR-14, decision 045).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::{
+    model::{
+        attributes::{Attributes, FREE, member, parts},
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        record::{Document, ResourceRecord},
+    },
+    rules::RuleSet,
+};
+
+/// The longest name, in characters.
+const LONGEST_NAME: usize = 64;
+/// The most that all of a row take, as JSON, in bytes.
+const MOST: usize = 16 * 1024;
+
+/// Notes what is wrong with names, whatever the policy says.
+pub(super) fn check_names<R: ResourceRecord>(checks: &mut Checks, given: &BTreeMap<String, Json>) {
+    for name in given.keys() {
+        // Of many wrong ones the first are enough.
+        if checks.is_full() {
+            return;
+        }
+        if let Err(invalid) = check_name::<R>(name) {
+            checks.error("attributes", invalid);
+        }
+    }
+}
+
+fn check_name<R: ResourceRecord>(name: &str) -> Result<(), Invalid> {
+    let is_fit = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    let begins_well = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+    if !begins_well || name.len() > LONGEST_NAME || !name.chars().all(is_fit) {
+        let message =
+            format!("names have 1 to {LONGEST_NAME} letters a to z, digits and underscores, and begin with a letter");
+        return Err(Invalid::new(FieldCode::InvalidFormat, message));
+    }
+    if R::TABLE.position(name).is_some() {
+        return Err(Invalid::new(FieldCode::Disagrees, format!("`{name}` is a field of its own")));
+    }
+    Ok(())
+}
+
+/// The attributes after a change, whose names are right: null removes one. Those that the policy declares have the type that it says, of
+/// which what is wrong is noted; what it does not declare is kept as it is given, and no rule ever reads it.
+pub(super) fn changed<R: ResourceRecord>(
+    checks: &mut Checks,
+    rules: &RuleSet,
+    before: Option<&Attributes>,
+    given: &BTreeMap<String, Json>,
+) -> Option<Attributes> {
+    let mut held = before.map(|before| before.0.clone()).unwrap_or_default();
+    held.retain(|member, _| !given.contains_key(parts(member).0));
+    for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
+        match rules.member(R::TYPE, name, value.clone()) {
+            Some(Ok((member, value))) => {
+                held.insert(member, value);
+            }
+            Some(Err(invalid)) => checks.error(&format!("attributes.{name}"), invalid),
+            None => {
+                held.insert(member(name, FREE), value.clone());
+            }
+        }
+    }
+    let held = Document(held);
+    let size = held.text().len();
+    if size > MOST {
+        let message = format!("all attributes together must take at most {MOST} bytes as JSON, and would take {size}");
+        checks.error("attributes", Invalid::new(FieldCode::TooLong, message));
+    }
+    Some(held).filter(|held| !held.0.is_empty())
+}
