@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{DeriveInput, Error, Expr, Field, LitStr, Result, Type};
 
-use crate::shape::{docs, inner, named_fields};
+use crate::shape::{argument, docs, inner, named_fields};
 
 pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
@@ -269,12 +269,14 @@ fn setter(field: &Field) -> Option<TokenStream> {
             }
         });
     }
-    if inner(&field.ty, "BTreeMap").is_some() {
-        let ty = &field.ty;
+    if let Some(value) = argument(&field.ty, "BTreeMap", 1) {
         return Some(quote! {
             #[doc = #about]
-            pub fn #ident(mut self, #ident: #ty) -> Self {
-                self.#ident = #ident;
+            pub fn #ident(
+                mut self,
+                #ident: impl IntoIterator<Item = (impl Into<String>, impl Into<#value>)>,
+            ) -> Self {
+                self.#ident = #ident.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
                 self
             }
         });

@@ -34,13 +34,18 @@ pub fn docs(attributes: &[Attribute]) -> String {
 
 /// `T` of `Wrapper<T>`, where the type's last segment is `wrapper`.
 pub fn inner<'t>(ty: &'t Type, wrapper: &str) -> Option<&'t Type> {
+    argument(ty, wrapper, 0)
+}
+
+/// The type argument of a type with this name at this place: `u8` in `BTreeMap<String, u8>` at 1.
+pub fn argument<'t>(ty: &'t Type, wrapper: &str, place: usize) -> Option<&'t Type> {
     let Type::Path(path) = ty else { return None };
     let segment = path.path.segments.last()?;
     if segment.ident != wrapper {
         return None;
     }
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
-    match arguments.args.first()? {
+    match arguments.args.get(place)? {
         GenericArgument::Type(inner) => Some(inner),
         _ => None,
     }

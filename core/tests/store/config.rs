@@ -28,7 +28,7 @@ async fn two_storages_are_refused_and_no_file_is_made() {
 #[tokio::test]
 async fn two_policies_are_refused() {
     let roles = [("editor".to_owned(), vec!["document:edit".to_owned()])];
-    let builder = UserManagement::builder().config(Config::new().roles(roles.into())).policy(Policy::new());
+    let builder = UserManagement::builder().config(Config::new().roles(roles)).policy(Policy::new());
     let error = builder.open().await.err().unwrap();
     assert_eq!(error.reason(), Reason::ConfigInvalid);
     assert!(error.message().contains("two policies"), "{error}");

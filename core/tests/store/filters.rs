@@ -71,13 +71,14 @@ async fn usr_14_a_filter_by_attributes_is_sql_for_the_applications_table() {
         [types.user]
         attributes = { ward_id = "string?", teams = "set<string>?", address = "ip?" }
         [roles.lead]
-        allow = [{ permission = "user:list", when = "resource.ward_id == principal.ward_id and not ('night' in resource.teams)" }]
+        allow = [{ permission = "user:list", when = "resource.ward_id == principal.ward_id and not (has resource.teams and 'night' in resource.teams)" }]
         [roles.networker]
         allow = [{ permission = "user:list", when = "resource.address in '10.0.0.0/8'" }]
     "#;
     let um = cheap::builder().policy(Policy::from_toml(policy).unwrap()).open().await.unwrap();
-    let users = um.system().users();
-    let lead = CreateUser::new("ada@example.org").roles(["lead"]).attributes([("ward_id".to_owned(), "w7".into())]);
+    let system = um.system();
+    let users = system.users();
+    let lead = CreateUser::new("ada@example.org").roles(["lead"]).attributes([("ward_id", "w7")]);
     let lead = um.acting_as(users.create(lead).await.unwrap().id).await.unwrap();
     let filter = lead.filter("user:list").unwrap();
     let table = TableMapping::sqlite("people").strict().column("ward_id", "ward");
@@ -89,5 +90,6 @@ async fn usr_14_a_filter_by_attributes_is_sql_for_the_applications_table() {
     );
     let address = CreateUser::new("bob@example.org").roles(["networker"]);
     let networker = um.acting_as(users.create(address).await.unwrap().id).await.unwrap();
-    assert_eq!(networker.filter("user:list").unwrap_err().reason(), Reason::InvalidInput);
+    let refused = networker.filter("user:list").err().map(|error| error.reason());
+    assert_eq!(refused, Some(Reason::InvalidInput));
 }
