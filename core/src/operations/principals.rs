@@ -51,7 +51,7 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
             // Sessions say so of who asks; about others all their roles count.
             has_two_factors: true,
             attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
-            members: user.attributes.map(|held| members(held)).unwrap_or_default(),
+            members: user.attributes.map(members).unwrap_or_default(),
             assignments: held.get(&user.id).cloned().unwrap_or_default(),
             good_from: suspended_until.filter(|_| is_active),
             good_until: suspended_until.filter(|_| !is_active),

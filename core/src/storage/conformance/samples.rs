@@ -93,7 +93,7 @@ fn members(at: usize, text: &str) -> Attributes {
     let whole = json!({
         "text:string": text,
         "rank:int": ([0, -1, i64::MAX, i64::MIN, 7][at % 5]),
-        "seen:bool": at % 3 == 0,
+        "seen:bool": at.is_multiple_of(3),
         "at:time": (at % 5) * 1_000_000,
         "owner:id": id((at % 4) as u128 + 1),
         "tags:set<string>": [text, "red", TEXTS[at * 3 % TEXTS.len()]],
@@ -102,7 +102,7 @@ fn members(at: usize, text: &str) -> Attributes {
         "text:free": "a",
     });
     let Json::Object(whole) = whole else { return Document::default() };
-    Document((0..).zip(whole).filter(|(place, _)| (at + place) % 4 != 0).map(|(_, member)| member).collect())
+    Document((0..).zip(whole).filter(|(place, _)| !usize::is_multiple_of(at + place, 4)).map(|(_, member)| member).collect())
 }
 
 /// Ties of some of the items to tags and to their own names.
