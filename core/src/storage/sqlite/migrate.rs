@@ -42,6 +42,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0026_user_statistics.sql"),
     include_str!("../../../migrations/sqlite/0027_sealed_audit.sql"),
     include_str!("../../../migrations/sqlite/0028_erasures.sql"),
+    include_str!("../../../migrations/sqlite/0029_searches.sql"),
 ];
 
 /// The table that says which of them a file has seen.
