@@ -10,8 +10,8 @@ use crate::{
     storage::{ChangeSet, CommitError, Direction, Order, Query, Storage, Window, Write},
 };
 
-const ITEMS: usize = 1_300;
-const QUERIES: usize = 260;
+const ITEMS: usize = 2_600;
+const QUERIES: usize = 150;
 
 /// Numbers that look random, the same each time.
 struct Dice(u64);

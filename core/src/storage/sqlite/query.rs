@@ -4,6 +4,8 @@
 //! those. So the ways are tried in rounds, each of which may look at four times as many rows as the last: first those that the index of searches
 //! finds, if they are few, else the first rows of the order. The whole costs a small multiple of the best.
 
+use std::cell::LazyCell;
+
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteRow};
 
 use super::{DIALECT, connections::Connections, rows};
@@ -23,9 +25,9 @@ use crate::{
 };
 
 /// So many rows that a search finds are looked at in the first round.
-const FIRST: u64 = 256;
-/// Rows are looked up on the way through an index somewhat faster than from the index of searches.
-const STEPS: u64 = 2;
+const FIRST: u64 = 512;
+/// So many rows are gone through in order for each that a search finds: they are looked up faster.
+const STEPS: u64 = 4;
 const GROWTH: u64 = 4;
 
 /// Why there is no answer.
@@ -48,16 +50,21 @@ impl From<Error> for Fault {
 
 /// The rows that are asked for, and their number.
 pub(super) async fn run(connections: &Connections, tables: &Tables, query: &Query) -> Result<Rows> {
-    let (page, search) = (plain(tables, query)?, Search::of(query));
+    let search = Search::of(query);
+    let page = match search {
+        // Says what is wrong with the query.
+        Some(_) => query.sorting().map(|_| None)?,
+        None => Some(plain(tables, query)?),
+    };
     let mut reading = Reading { tables, query, search };
     let mut reader = connections.reader().await?;
-    if reading.search.is_none() && query.count == 0 {
+    if let (Some(page), 0) = (&page, query.count) {
         let first = match page.ranges.first() {
             Some(range) => rows::fetch(reader.get()?, range.rows.clone()).await,
             None => Ok(Vec::new()),
         };
         let first = reader.settle(first)?;
-        if page.ranges.len() == 1 || reading.is_enough(&page, &first) {
+        if page.ranges.len() == 1 || reading.is_enough(page, &first) {
             return Ok(Rows { rows: rows::answered(query, page.skip, &first)?, ..Rows::default() });
         }
     }
@@ -82,12 +89,10 @@ pub(super) async fn run(connections: &Connections, tables: &Tables, query: &Quer
 
 /// The page without the index of searches.
 fn plain(tables: &Tables, query: &Query) -> Result<Page> {
-    // Says what is wrong with the query.
-    let page = page::page(DIALECT, tables, query, Way::Any)?;
     let arms = query.window.limit.and_then(|_| arms::parts(query, Wanted::InOrder));
-    // Where their statement is too long, the database does what it can.
     let by_arms = arms.map(|arms| page::page(DIALECT, tables, query, Way::Walked(&arms, u64::MAX)));
-    Ok(by_arms.and_then(Result::ok).unwrap_or(page))
+    // Where their statement has too many parameters, the database does what it can.
+    by_arms.and_then(Result::ok).map_or_else(|| page::page(DIALECT, tables, query, Way::Any), Ok)
 }
 
 /// The statements by which a page may be read, for tests and tuning.
@@ -144,7 +149,7 @@ struct Reading<'q> {
 type Whole = (Vec<SqliteRow>, u64, Option<u64>);
 
 impl Reading<'_> {
-    async fn whole(&mut self, connection: &mut SqliteConnection, plain: Page) -> Result<Whole, Fault> {
+    async fn whole(&mut self, connection: &mut SqliteConnection, plain: Option<Page>) -> Result<Whole, Fault> {
         let mut transaction = connection.begin().await?;
         let (found, skip) = match self.query.window.limit {
             Some(0) => (Vec::new(), 0),
@@ -160,27 +165,40 @@ impl Reading<'_> {
         limit.is_some_and(|limit| found.len() as u64 >= limit.saturating_add(page.skip))
     }
 
-    async fn page(&mut self, connection: &mut SqliteConnection, plain: Page) -> Result<(Vec<SqliteRow>, u64), Fault> {
+    async fn page(
+        &mut self,
+        connection: &mut SqliteConnection,
+        plain: Option<Page>,
+    ) -> Result<(Vec<SqliteRow>, u64), Fault> {
         let (tables, query) = (self.tables, self.query);
         let needed = query.window.limit.map(|limit| limit.saturating_add(query.window.skip));
-        let arms = needed.and_then(|_| arms::of(query, Wanted::InOrder));
+        let arms = LazyCell::new(|| arms::of(query, Wanted::InOrder));
         let mut most = FIRST;
         while let Some(search) = &mut self.search {
             if search.is_few(connection, query, most).await? {
+                if search.exactly == Some(0) {
+                    return Ok((Vec::new(), 0));
+                }
                 let page = page::page(DIALECT, tables, query, Way::Searched(&search.question, most))?;
                 return Ok((self.all(connection, &page).await?, page.skip));
             }
             // Who wants all rows has them looked at.
             let Some(needed) = needed else { break };
             let steps = most.saturating_mul(STEPS);
-            if let (true, Some(arms)) = (steps >= needed, &arms) {
-                let page = page::page(DIALECT, tables, query, Way::Walked(arms, steps))?;
-                if let Some(found) = self.walked(connection, &page).await? {
-                    return Ok((found, page.skip));
-                }
+            let arms = if steps < needed { None } else { arms.as_ref() };
+            // A statement may have too many parameters for so many arms.
+            let page = arms.and_then(|arms| page::page(DIALECT, tables, query, Way::Walked(arms, steps)).ok());
+            if let Some(page) = page
+                && let Some(found) = self.walked(connection, &page).await?
+            {
+                return Ok((found, page.skip));
             }
             most = most.saturating_mul(GROWTH);
         }
+        let plain = match plain {
+            Some(plain) => plain,
+            None => self::plain(tables, query)?,
+        };
         Ok((self.all(connection, &plain).await?, plain.skip))
     }
 
@@ -216,13 +234,17 @@ impl Reading<'_> {
         if query.count == 0 {
             return Ok(None);
         }
-        let arms = self.search.as_ref().and_then(|_| arms::of(query, Wanted::InAnyOrder));
+        let arms = LazyCell::new(|| arms::of(query, Wanted::InAnyOrder));
         let mut most = FIRST;
         while let Some(search) = &mut self.search {
             let is_few = search.is_few(connection, query, most).await?;
+            if search.exactly == Some(0) {
+                return Ok(Some(0));
+            }
             let steps = most.saturating_mul(STEPS);
-            if let (false, Some(arms)) = (is_few || steps < query.count, &arms) {
-                let counted = page::count(DIALECT, tables, query, Way::Walked(arms, steps))?;
+            let arms = if is_few || steps < query.count { None } else { arms.as_ref() };
+            let counted = arms.and_then(|arms| page::count(DIALECT, tables, query, Way::Walked(arms, steps)).ok());
+            if let Some(counted) = counted {
                 let total = number(connection, &counted).await?;
                 if total == query.count || !goes_on(connection, &counted).await? {
                     return Ok(Some(total));
@@ -237,7 +259,9 @@ impl Reading<'_> {
             }
             most = most.saturating_mul(GROWTH);
         }
-        let counted = page::count(DIALECT, tables, query, Way::Any)?;
+        let by_arms = arms::parts(query, Wanted::InAnyOrder);
+        let by_arms = by_arms.map(|arms| page::count(DIALECT, tables, query, Way::Walked(&arms, u64::MAX)));
+        let counted = by_arms.and_then(Result::ok).map_or_else(|| page::count(DIALECT, tables, query, Way::Any), Ok)?;
         Ok(Some(number(connection, &counted).await?))
     }
 }
