@@ -4,6 +4,7 @@ mod changes;
 mod conditions;
 mod file;
 mod floor;
+mod lists;
 mod load;
 
 use std::path::Path;
@@ -36,8 +37,14 @@ async fn main() -> Result<()> {
         ["load", engine, file, asked, policy] => {
             load::child(engine, Path::new(file), Path::new(asked), Path::new(policy)).await
         }
+        ["lists", folder, sizes @ ..] => {
+            for users in lists::sizes(sizes)? {
+                lists::measure(Path::new(folder), users).await?;
+            }
+            Ok(())
+        }
         ["watch", file] => changes::child(Path::new(file)).await,
-        _ => bail!("usage: storage measure|quick OUT FOLDER, where databases of up to 2 GB are made and kept"),
+        _ => bail!("usage: storage measure|quick OUT FOLDER, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
     }
 }
 

@@ -134,3 +134,78 @@ async fn sto_5_counts_by_groups_enter_an_index() {
         assert!(plan.iter().any(|found| found == line), "{:?}: {plan:#?}", query.group_by);
     }
 }
+
+/// Searches, and lists of what several rules allow: with what they have on an index, and how.
+fn several(direction: Direction) -> Vec<(Query, Vec<&'static str>)> {
+    let order = |column: &'static str| vec![Order { column: column.into(), direction }];
+    let kept = || Predicate::equals("status", "deleted").negate();
+    let users =
+        |column, filter: Predicate| Query { order: order(column), ..Query::of(User::TABLE, filter.and(kept())) };
+    let search = || Predicate::Search("mich".to_owned());
+    let region = |number| Predicate::equals("region_id", Uuid::from_u128(number));
+    let own = || Predicate::any([region(1), Predicate::equals("id", ID)]);
+    let regions = Predicate::In("region_id".into(), Predicate::set([1, 2, 3].map(|at| Value::Id(Uuid::from_u128(at)))));
+    let by_region = "SEARCH users USING COVERING INDEX users_by_region_id_created_at (region_id=?)";
+    let by_key = "SEARCH users USING PRIMARY KEY (id=?)";
+    let by_search = || {
+        vec![
+            "SCAN users_search VIRTUAL TABLE INDEX",
+            "SEARCH users_search_rows USING INTEGER PRIMARY KEY (rowid=?)",
+            by_key,
+        ]
+    };
+    let and = |mut all: Vec<&'static str>, more: &'static str| {
+        all.push(more);
+        all
+    };
+    vec![
+        (users("created_at", own()), vec![by_region, by_key]),
+        (users("created_at", own().and(Predicate::equals("status", "active"))), vec![by_region, by_key]),
+        (users("created_at", regions), vec![by_region]),
+        (users("created_at", search()), and(by_search(), "SCAN users USING COVERING INDEX users_by_created_at")),
+        (users("email", search()), and(by_search(), "SCAN users USING COVERING INDEX users_by_email")),
+        (users("created_at", search().and(region(1))), and(by_search(), by_region)),
+        (users("created_at", own().and(search())), and(by_search(), by_region)),
+        // The number of those whom the region has is found by it, whatever they are sorted by.
+        (users("email", own().and(search())), and(by_search(), by_region)),
+        (
+            Query { beside: Some(UserActivity::TABLE), ..users("last_login_at", search()) },
+            and(by_search(), "SCAN user_activity USING COVERING INDEX user_activity_by_last_login_at"),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn sto_5_searches_and_what_several_rules_allow_are_on_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    for direction in [Direction::Ascending, Direction::Descending] {
+        for (query, lines) in several(direction) {
+            let window = Window { after: None, skip: 0, limit: Some(21) };
+            let plan = storage.explain(&Query { window, ..query.clone() }).await.unwrap();
+            let shown = format!("{:?} {:?}: {plan:#?}", query.order, query.filter);
+            for line in lines {
+                assert!(plan.iter().any(|found| found.starts_with(line)), "{line} {shown}");
+            }
+            // All users are gone through by an index alone, and as far as needed.
+            let scans = plan.iter().filter(|line| line.starts_with("SCAN users") && !line.contains(" INDEX "));
+            assert_eq!(scans.count(), 0, "{shown}");
+            assert!(!plan.iter().any(|line| line.contains("MULTI-INDEX")), "{shown}");
+        }
+    }
+}
+
+/// A next page enters the index of each arm at its place.
+#[tokio::test]
+async fn sto_5_arms_go_on_at_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    for (direction, place) in [(Direction::Ascending, ">"), (Direction::Descending, "<")] {
+        for (query, _) in several(direction).into_iter().take(3) {
+            let window = Window { after: Some(vec![Value::Time(0), Value::Id(ID)]), skip: 0, limit: Some(21) };
+            let plan = storage.explain(&Query { window, ..query }).await.unwrap();
+            let entered = format!("users_by_region_id_created_at (region_id=? AND (created_at,id){place}(?,?))");
+            assert!(plan.iter().any(|line| line.ends_with(&entered)), "{plan:#?}");
+        }
+    }
+}

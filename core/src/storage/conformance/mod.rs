@@ -12,6 +12,7 @@ mod feed;
 mod queries;
 mod records;
 mod samples;
+mod searches;
 mod tables;
 
 pub use records::{Item, Tie, audit, audit_keys, change_set, change_set_id, id, tables, time};
@@ -71,6 +72,8 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         queries::unfit_windows_are_refused,
         queries::big_sets,
         queries::many_alternatives,
+        searches::searches_and_alternatives_agree_with_the_evaluator,
+        searches::searches_follow_changes,
     }
     Ok(())
 }

@@ -59,10 +59,18 @@ mod mapping;
 mod text;
 
 #[cfg(feature = "sqlite")]
+pub(in crate::storage) mod arms;
+#[cfg(feature = "sqlite")]
 pub(in crate::storage) mod dialect;
+#[cfg(feature = "sqlite")]
+mod keyset;
+#[cfg(feature = "sqlite")]
+pub(in crate::storage) mod page;
 // Scripts are checked in; only tests make them from the declarations.
 #[cfg(all(feature = "sqlite", any(test, feature = "testing")))]
 pub(in crate::storage) mod schema;
+#[cfg(feature = "sqlite")]
+pub(in crate::storage) mod search;
 #[cfg(feature = "sqlite")]
 pub(in crate::storage) mod statement;
 #[cfg(feature = "sqlite")]

@@ -2,7 +2,7 @@
 
 use sea_query::{ColumnDef, Index, SqliteQueryBuilder, Table as Sql};
 
-use super::{SEARCH_TEXT, dialect::Dialect};
+use super::{SEARCH_TEXT, dialect::Dialect, search::Index as SearchIndex, text::quoted};
 use crate::model::record::{Kind, Table};
 
 /// The script that makes these tables and their indexes.
@@ -27,7 +27,59 @@ fn create(dialect: Dialect, table: &'static Table) -> Vec<String> {
     create.primary_key(&mut key).extra(dialect.table_options(table));
     let mut statements = vec![laid_out(&create.to_string(SqliteQueryBuilder))];
     statements.extend(table.indexes.iter().map(|columns| index(table, columns)));
+    if let Some(index) = SearchIndex::of(table) {
+        statements.extend(searched(table, &index));
+    }
     statements
+}
+
+/// The index of a table's search texts, and what keeps it as they are.
+///
+/// It has no text of its own: what is removed from it is told by the text of before, which the triggers have.
+fn searched(table: &'static Table, index: &SearchIndex) -> [String; 6] {
+    let SearchIndex { grams, rows } = index;
+    let (grams, rows, of, text) = (quoted(grams), quoted(rows), quoted(table.name), quoted(SEARCH_TEXT));
+    let key = |before: &str, between: &str| {
+        let columns = table.key.iter().map(|at| format!("{before}{}", quoted(table.columns[*at].name)));
+        columns.collect::<Vec<_>>().join(between)
+    };
+    let columns = table.key.iter().map(|at| &table.columns[*at]);
+    let columns: String = columns
+        .map(|column| format!("  {} {} NOT NULL,\n", quoted(column.name), Dialect::Sqlite.column_type(column.kind)))
+        .collect();
+    let has_key = |of: &str| {
+        let name = |at: &usize| quoted(table.columns[*at].name);
+        table.key.iter().map(|at| format!("{0} = {of}.{0}", name(at))).collect::<Vec<_>>().join(" AND ")
+    };
+    let remove = format!(
+        "INSERT INTO {grams} ({grams}, \"rowid\", \"text\") SELECT 'delete', \"n\", OLD.{text} FROM {rows} WHERE {};",
+        has_key("OLD")
+    );
+    let trigger = |after: &str| quoted(&format!("{}_search_{after}", table.name));
+    let (inserted, updated, deleted) = (trigger("inserted"), trigger("updated"), trigger("deleted"));
+    [
+        format!("CREATE TABLE {rows} (\n  \"n\" INTEGER PRIMARY KEY,\n{columns}  UNIQUE ({})\n) STRICT", key("", ", ")),
+        format!(
+            "CREATE VIRTUAL TABLE {grams} USING fts5 (\"text\", content = '', columnsize = 0, detail = none, \
+             tokenize = 'trigram case_sensitive 1')"
+        ),
+        format!("INSERT INTO {grams} ({grams}, \"rank\") VALUES ('secure-delete', 1)"),
+        format!(
+            "CREATE TRIGGER {inserted} AFTER INSERT ON {of} BEGIN\n  INSERT INTO {rows} ({}) VALUES ({});\n  \
+             INSERT INTO {grams} (\"rowid\", \"text\") VALUES (last_insert_rowid(), NEW.{text});\nEND",
+            key("", ", "),
+            key("NEW.", ", ")
+        ),
+        format!(
+            "CREATE TRIGGER {updated} AFTER UPDATE OF {text} ON {of} WHEN OLD.{text} <> NEW.{text} BEGIN\n  {remove}\n  \
+             INSERT INTO {grams} (\"rowid\", \"text\") SELECT \"n\", NEW.{text} FROM {rows} WHERE {};\nEND",
+            has_key("NEW")
+        ),
+        format!(
+            "CREATE TRIGGER {deleted} AFTER DELETE ON {of} BEGIN\n  {remove}\n  DELETE FROM {rows} WHERE {};\nEND",
+            has_key("OLD")
+        ),
+    ]
 }
 
 /// The key's columns stand behind those of the index, so that it gives a total order.

@@ -125,7 +125,7 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
 /// The position of this change set, if it was committed before.
 fn seen_before(change_set: &ChangeSet) -> Result<Statement, Abort> {
     let query = Query::of(CommitRecord::TABLE, Predicate::equals("id", change_set.id.to_value()));
-    Ok(statement::page(DIALECT, &Tables(vec![CommitRecord::TABLE]), &query).map_err(Foreign)?.first)
+    statement::all(DIALECT, &Tables(vec![CommitRecord::TABLE]), &query).map_err(|error| Foreign(error).into())
 }
 
 async fn has_applied(connection: &mut SqliteConnection, write: &Write) -> Result<bool, Abort> {

@@ -43,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0027_sealed_audit.sql"),
     include_str!("../../../migrations/sqlite/0028_erasures.sql"),
     include_str!("../../../migrations/sqlite/0029_profiles.sql"),
+    include_str!("../../../migrations/sqlite/0030_searches.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -13,11 +13,10 @@ mod lease;
 mod migrate;
 mod options;
 mod prune;
+mod query;
 mod rows;
 
 use async_trait::async_trait;
-use sqlx::{Connection, sqlite::SqliteRow};
-
 pub use options::{Access, Durability, SqliteOptions};
 
 use self::{connections::Connections, migrate::Schema};
@@ -74,19 +73,23 @@ impl SqliteStorage {
         Ok(Self { connections, tables: Tables(schema.tables) })
     }
 
-    /// How SQLite would run a query: the lines of `EXPLAIN QUERY PLAN`, for tests and tuning.
+    /// How SQLite would run a query: the lines of `EXPLAIN QUERY PLAN`, for tests and tuning. Of a search, all ways in which it may be
+    /// answered.
     #[cfg(feature = "testing")]
     pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
         use sqlx::Row as _;
-        let (sql, values) = match query.group_by.is_empty() {
-            true => statement::page(DIALECT, &self.tables, query)?.first,
-            false => statement::groups(DIALECT, &self.tables, query)?,
+        let statements = match query.group_by.is_empty() {
+            true => query::statements(&self.tables, query)?,
+            false => vec![statement::groups(DIALECT, &self.tables, query)?],
         };
-        let statement = (format!("EXPLAIN QUERY PLAN {sql}"), values);
         let mut reader = self.connections.reader().await?;
-        let rows = rows::fetch(reader.get()?, statement).await;
-        let rows = reader.settle(rows)?;
-        Ok(rows.iter().filter_map(|row| row.try_get::<String, _>("detail").ok()).collect())
+        let mut lines = Vec::new();
+        for (sql, values) in statements {
+            let rows = rows::fetch(reader.get()?, (format!("EXPLAIN QUERY PLAN {sql}"), values)).await;
+            let rows = reader.settle(rows)?;
+            lines.extend(rows.iter().filter_map(|row| row.try_get::<String, _>("detail").ok()));
+        }
+        Ok(lines)
     }
 
     /// Refuses tables that the database does not have.
@@ -129,44 +132,7 @@ impl Storage for SqliteStorage {
             let groups = rows::groups(query, &reader.settle(found)?)?;
             return Ok(Rows { groups, ..Rows::default() });
         }
-        let page = statement::page(DIALECT, &self.tables, query)?;
-        let mut reader = self.connections.reader().await?;
-        let is_enough = |found: &[SqliteRow]| {
-            page.then.is_none()
-                || query.window.limit.is_some_and(|limit| found.len() as u64 >= limit.saturating_add(page.skip))
-        };
-        if query.count == 0 {
-            let found = rows::fetch(reader.get()?, page.first.clone()).await;
-            let found = reader.settle(found)?;
-            if is_enough(&found) {
-                let rows = rows::answered(query, &page, &found)?;
-                return Ok(Rows { rows, ..Rows::default() });
-            }
-        }
-        let count = if query.count > 0 { Some(statement::count(DIALECT, &self.tables, query)?) } else { None };
-        let connection = reader.get()?;
-        let number = |total: Option<i64>| total.and_then(|total| total.try_into().ok()).unwrap_or_default();
-        if let (Some(0), Some(count)) = (query.window.limit, &count) {
-            let total = rows::number(connection, count.clone()).await;
-            return Ok(Rows { total: Some(number(reader.settle(total)?)), ..Rows::default() });
-        }
-        let whole = async {
-            // In one transaction, so that all is of one moment.
-            let mut transaction = connection.begin().await?;
-            let mut found = rows::fetch(&mut transaction, page.first.clone()).await?;
-            if let (false, Some(then)) = (is_enough(&found), &page.then) {
-                found.extend(rows::fetch(&mut transaction, then.clone()).await?);
-            }
-            let total = match count {
-                Some(count) => Some(rows::number(&mut transaction, count).await?),
-                None => None,
-            };
-            transaction.commit().await?;
-            Ok((found, total))
-        };
-        let whole = whole.await;
-        let (found, total) = reader.settle(whole)?;
-        Ok(Rows { rows: rows::answered(query, &page, &found)?, total: total.map(number), ..Rows::default() })
+        query::run(&self.connections, &self.tables, query).await
     }
 
     async fn position(&self) -> Result<u64> {

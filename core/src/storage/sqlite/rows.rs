@@ -15,11 +15,7 @@ use crate::{
         record::{Column, Corrupt, Key, Kind, Row, Table},
         value::Value,
     },
-    storage::{
-        Group, Query,
-        change_set::kind_of,
-        sql::{dialect::Statement, statement::Page},
-    },
+    storage::{Group, Query, change_set::kind_of, sql::dialect::Statement},
 };
 
 /// All rows of a statement.
@@ -76,10 +72,10 @@ pub(super) fn decoded(table: &'static Table, rows: &[SqliteRow]) -> Result<Vec<R
     rows.iter().map(|row| decode([table], row)).collect()
 }
 
-/// Rows as a query asks for them.
-pub(super) fn answered(query: &Query, page: &Page, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
+/// Rows as a query asks for them, of which so many still have to be left out.
+pub(super) fn answered(query: &Query, skip: u64, rows: &[SqliteRow]) -> Result<Vec<Row>, Corrupt> {
     let limit = query.window.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
-    let rows = rows.iter().skip(page.skip.try_into().unwrap_or(usize::MAX)).take(limit);
+    let rows = rows.iter().skip(skip.try_into().unwrap_or(usize::MAX)).take(limit);
     rows.map(|row| decode(std::iter::once(query.table).chain(query.beside), row)).collect()
 }
 

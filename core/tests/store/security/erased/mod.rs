@@ -1,6 +1,7 @@
 //! Erased persons: what is left of them, what is left of the audit log, and what becomes of an erasure that was interrupted (USR-13).
 
 mod attacked;
+mod searched;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
