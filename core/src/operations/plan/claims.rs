@@ -7,6 +7,7 @@ use crate::{
         signed_id::{self, Purpose},
     },
     model::{
+        deferred::unless_page,
         error::{Error, Result},
         id::UserId,
         predicate::Predicate,
@@ -152,13 +153,18 @@ impl Plan<'_> {
             self.rely_on_row(&key, existing.as_ref());
         }
         // What it looks like belongs to the name: there is no other way of taking one.
-        let (canonical, looks) = (Claim::canonical(kind, name), Claim::looks(kind, name));
-        if !self.take(kind, kind, canonical.clone(), &owner).await? || looks.is_empty() {
-            return Ok(());
+        match self.take(kind, kind, Claim::canonical(kind, name), &owner).await? {
+            true => unless_page(Ok(()), || Box::pin(self.claim_looks(kind, name, &owner))).await,
+            false => Ok(()),
         }
-        if self.keeps_looks(&canonical).await? {
+    }
+
+    /// Takes what a new name looks like, where the store keeps that.
+    async fn claim_looks(&mut self, kind: &'static str, name: &str, owner: &str) -> Result<()> {
+        let looks = Claim::looks(kind, name);
+        if !looks.is_empty() && self.keeps_looks(&Claim::canonical(kind, name)).await? {
             for (look, name) in looks {
-                self.take(kind, &look, name, &owner).await?;
+                self.take(kind, &look, name, owner).await?;
             }
         }
         Ok(())
