@@ -203,6 +203,7 @@ impl Builder {
         engine.spawn_poll();
         // In a page nobody is erased.
         unless_page(Ok(()), || Box::pin(engine.go_on_erasing())).await?;
+        unless_page(Ok(()), || Box::pin(engine.go_through_names())).await?;
         engine.spawn_deliveries();
         Ok(UserManagement { engine })
     }

@@ -151,7 +151,9 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
-    /// Which usernames may be chosen; those that are there stay. Default: `basic`.
+    /// Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
+    /// another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+    /// (`names_not_ready`). Default: `basic`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username_profile: Option<UsernameProfile>,
@@ -488,4 +490,8 @@ pub enum UsernameProfile {
     /// Dots and hyphens as well, each between two letters or digits.
     #[serde(rename = "extended")]
     Extended,
+    /// Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and
+    /// nobody takes a name that looks like another's (UTS 39). Not in web pages, where a store does not open with it.
+    #[serde(rename = "precis")]
+    Precis,
 }

@@ -259,6 +259,9 @@ pub enum Reason {
     /// In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
     #[serde(rename = "deferred_not_loaded")]
     DeferredNotLoaded,
+    /// Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again.
+    #[serde(rename = "names_not_ready")]
+    NamesNotReady,
     /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
     #[serde(rename = "rights_stale")]
     RightsStale,

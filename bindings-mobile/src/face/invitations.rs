@@ -25,7 +25,7 @@ pub struct AcceptInvitation {
     /// The token that was mailed.
     pub token: String,
     /// The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
-    /// dots and hyphens too; unique, whatever the case.
+    /// dots and hyphens too, or letters of any language; unique, whatever the case.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,

@@ -133,7 +133,8 @@ hidden!(ConfirmedRegistration);
 /// somebody at another issuer, or both.
 ///
 /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+/// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct CreateUser {
@@ -141,8 +142,8 @@ pub struct CreateUser {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
-    /// whatever the case.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or letters of
+    /// any language; unique, whatever the case, and by `precis` whatever looks like it.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -644,8 +645,8 @@ pub struct RegisterUser {
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: String,
     /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-    /// `username_profile` dots and hyphens too. One that somebody else takes before
-    /// the address is proved is left out.
+    /// `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
+    /// the address is proved, or one that looks like it, is left out.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -1105,7 +1106,8 @@ impl Users {
     /// somebody at another issuer, or both.
     ///
     /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-    /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+    /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+    /// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
     #[uniffi::method(default(input))]
     pub async fn create(&self, input: CreateUser) -> Result<User> {
         self.caller.run("users.create", &input).await

@@ -35,7 +35,8 @@ pub struct ValidateAccount {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
+    /// letters of any language. Whether somebody has it, or one that looks like it, is not told.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,

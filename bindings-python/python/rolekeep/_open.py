@@ -137,8 +137,10 @@ def open(
         registration: Who may make an account for itself (`users.register`). With `open` everybody
             learns whether an address has an account, and may take one that is somebody else's until
             that one proves it; with `verified` neither. Default: `off`.
-        username_profile: Which usernames may be chosen; those that are there stay. Default:
-            `basic`.
+        username_profile: Which usernames may be chosen; those that are there stay. Once it was
+            `precis`, nobody takes a name any more that looks like another's, whatever it is later;
+            until the names that were there have been gone through, none beyond ASCII is given
+            (`names_not_ready`). Default: `basic`.
         smtputf8: Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531),
             which not every mail server delivers to. Their domains may in any case. Default: true.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages
@@ -461,8 +463,10 @@ def open_async(
         registration: Who may make an account for itself (`users.register`). With `open` everybody
             learns whether an address has an account, and may take one that is somebody else's until
             that one proves it; with `verified` neither. Default: `off`.
-        username_profile: Which usernames may be chosen; those that are there stay. Default:
-            `basic`.
+        username_profile: Which usernames may be chosen; those that are there stay. Once it was
+            `precis`, nobody takes a name any more that looks like another's, whatever it is later;
+            until the names that were there have been gone through, none beyond ASCII is given
+            (`names_not_ready`). Default: `basic`.
         smtputf8: Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531),
             which not every mail server delivers to. Their domains may in any case. Default: true.
         passkey_domain: The domain that passkeys are bound to for good, such as `example.org`: pages

@@ -80,6 +80,16 @@ test("normal forms are the browser's, and say what those of the core say", async
   assert.deepEqual(inPage, await forms(open));
 });
 
+test("a page opens no store with usernames beyond ASCII", async () => {
+  const page = await chromium.page(site.url);
+  const wrong = await page.evaluate(async () => {
+    const { open } = await import("rolekeep");
+    return open({ usernameProfile: "precis" }).then(() => null, ({ reason, fields }) => ({ reason, count: fields.length }));
+  });
+  await page.close();
+  assert.deepEqual(wrong, { reason: "config_invalid", count: 1 });
+});
+
 test("IndexedDB keeps the contract", async () => {
   const page = await chromium.page(site.url);
   await page.evaluate(async (equal) => {

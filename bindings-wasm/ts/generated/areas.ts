@@ -225,7 +225,8 @@ export class Users {
    * somebody at another issuer, or both.
    *
    * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-   * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+   * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+   * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
    */
   create(input: CreateUser = {}): Promise<User> {
     return this.#run("users.create", input, "CreateUser", "User");

@@ -22,6 +22,7 @@ use crate::{
         error::{Error, Result},
         input::{self, Limits},
         names::{NameRules, UsernameProfile},
+        precis,
         secret::Secret,
         signing_key::TokenAlgorithm,
         text,
@@ -228,7 +229,9 @@ pub struct Config {
     /// take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
     #[input(default = Registration::Off)]
     pub registration: Registration,
-    /// Which usernames may be chosen; those that are there stay. Default: `basic`.
+    /// Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
+    /// another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+    /// (`names_not_ready`). Default: `basic`.
     #[input(default = UsernameProfile::Basic)]
     pub username_profile: UsernameProfile,
     /// Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
@@ -443,6 +446,11 @@ impl Config {
         if self.token_algorithm != TokenAlgorithm::Hs256 && !cfg!(feature = "asymmetric") {
             let message = "needs the feature `asymmetric`, without which this was built";
             checks.error("token_algorithm", Invalid::new(FieldCode::Disagrees, message));
+        }
+        if self.username_profile == UsernameProfile::Precis && !precis::IS_THERE {
+            let message =
+                "`precis` needs tables that a web page does not have: choose it where your server opens the store";
+            checks.error("username_profile", Invalid::new(FieldCode::Disagrees, message));
         }
         if self.signing_key.is_none() && !self.retired_signing_keys.is_empty() {
             checks.error("retired_signing_keys", Invalid::new(FieldCode::Disagrees, "goes with `signing_key` alone"));

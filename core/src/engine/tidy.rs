@@ -19,6 +19,7 @@ use crate::{
     },
     operations::{
         erasures::{self, Forgotten},
+        look_alikes,
         upkeep::{self, Tidied},
         users::PurgeUser,
     },
@@ -82,6 +83,15 @@ impl Engine {
             engine.erasing.is_watched.store(false, Ordering::Release);
             engine.erase();
         }));
+    }
+
+    /// Goes through the usernames that are there, for what they look like, where names beyond ASCII may be chosen: a store of
+    /// ten thousand accounts at once, a larger one in the background.
+    pub(crate) async fn go_through_names(self: &Arc<Self>) -> Result<()> {
+        if look_alikes::are_wanted(&self.services.config) && look_alikes::run(&self.services).await? {
+            self.services.env.spawn(Box::pin(go_through_names(Arc::downgrade(self), self.services.env.clone())));
+        }
+        Ok(())
     }
 
     /// Whether a commit begins to erase somebody.
@@ -161,6 +171,23 @@ async fn erase(engine: Weak<Engine>, env: Env) {
             env.sleep(part).await;
             left -= part;
         }
+    }
+}
+
+/// See [`Engine::go_through_names`].
+async fn go_through_names(engine: Weak<Engine>, env: Env) {
+    let mut pause = 0;
+    loop {
+        // It may be that the store is closed meanwhile: the next one that is opened goes on.
+        let Some(open) = engine.upgrade().filter(|engine| engine.require_open().is_ok()) else { return };
+        pause = match look_alikes::run(&open.services).await {
+            Ok(true) => 0,
+            Ok(false) => return,
+            // What fails now is tried again.
+            Err(_) => (pause * 2).clamp(FIRST_PAUSE_MILLIS, LONGEST_PAUSE_MILLIS),
+        };
+        drop(open);
+        env.sleep(pause).await;
     }
 }
 

@@ -26,6 +26,7 @@ pub mod noun;
 pub mod page;
 pub mod patch;
 pub mod policy;
+pub(crate) mod precis;
 pub mod predicate;
 pub mod preferences;
 pub mod proof;

@@ -7,7 +7,7 @@ use rolekeep_macros::{Describe, Word};
 use super::{
     check::Invalid,
     decode::FieldCode,
-    domain,
+    domain, precis,
     text::{canonical, is_invisible, is_uuid, length},
     unicode,
 };
@@ -24,6 +24,9 @@ pub enum UsernameProfile {
     Basic,
     /// Dots and hyphens as well, each between two letters or digits.
     Extended,
+    /// Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and
+    /// nobody takes a name that looks like another's (UTS 39). Not in web pages, where a store does not open with it.
+    Precis,
 }
 
 /// What names to sign in with may be.
@@ -36,11 +39,19 @@ pub struct NameRules {
 
 impl NameRules {
     /// Parses a username of 3 to 50 characters. Case is kept and does not count. None has the form of a UUID, with hyphens or without.
+    ///
+    /// By [`UsernameProfile::Precis`] it comes out in NFC, otherwise as it was given.
     pub fn username(self, text: &str) -> Result<String, Invalid> {
+        if precis::IS_THERE && self.profile == UsernameProfile::Precis && !text.is_ascii() {
+            return precis::username(text);
+        }
         length(text, 3, 50)?;
         let (signs, allowed) = match self.profile {
             UsernameProfile::Basic => ("", "letters a to z, digits and underscores only"),
-            UsernameProfile::Extended => (".-", "letters a to z, digits, underscores, dots and hyphens only"),
+            // Of ASCII PRECIS takes more, and we no more than before.
+            UsernameProfile::Extended | UsernameProfile::Precis => {
+                (".-", "letters a to z, digits, underscores, dots and hyphens only")
+            }
         };
         let is_fit = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || signs.contains(letter);
         if !text.chars().all(is_fit) {
@@ -120,7 +131,7 @@ const TOGETHER: [&[&str]; 3] =
     [&["Latn", "Hani", "Hira", "Kana"], &["Latn", "Hani", "Bopo"], &["Latn", "Hani", "Hang"]];
 
 /// Whether a text is of one script: letters of two may look the same.
-fn is_of_one_script(text: &str) -> bool {
+pub(super) fn is_of_one_script(text: &str) -> bool {
     SCRIPTS.split_whitespace().any(|script| unicode::is_written_in(text, &[script]))
         || TOGETHER.iter().any(|scripts| unicode::is_written_in(text, scripts))
 }

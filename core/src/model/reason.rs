@@ -108,6 +108,8 @@ pub enum Reason {
     NotLoaded,
     /// In a browser: this needs the part of the package that is loaded on demand; call `preload` first.
     DeferredNotLoaded,
+    /// Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again.
+    NamesNotReady,
     /// The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
     RightsStale,
     /// The operation is not offered here: it needs a notifier, or a server.
@@ -171,6 +173,7 @@ impl Reason {
             | Reason::OutcomeUnknown
             | Reason::NotLoaded
             | Reason::DeferredNotLoaded
+            | Reason::NamesNotReady
             | Reason::RightsStale
             | Reason::NotOffered
             | Reason::Closed => Code::Unavailable,

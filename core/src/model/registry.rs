@@ -2,7 +2,7 @@
 
 use super::{
     id::{ChangeSetId, UserId, parse_uuid},
-    names,
+    names, precis,
     record::Record,
     secret::Secret,
     text,
@@ -15,12 +15,13 @@ use super::{
 #[record(table = "claims", key(kind, name), index(owner), index(held_until), sync = replicated, resource = none)]
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
-    /// What is unique: `username`, `email`, `identity`, `drone`, `region`; of the open invitation to an address `invitation`; of an
-    /// account that is gone for good `gone_username` and `gone_email`, whose names are pseudonyms.
+    /// What is unique: `username`, `email`, `identity`, `drone`, `region`; of the open invitation to an address `invitation`; what a
+    /// username looks like `username_look`; of an account that is gone for good `gone_username`, `gone_username_look` and `gone_email`,
+    /// whose names are pseudonyms. `username_looks` says how far the looks of the names that there are have been claimed.
     pub kind: String,
     /// The canonical form of the name.
     pub name: String,
-    /// The id of the row that has it.
+    /// The id of the row that has it; empty: nobody may have it.
     pub owner: String,
     /// The row has it no more, and may take it back until then, which nobody else may.
     pub held_until: Option<Time>,
@@ -31,6 +32,10 @@ pub struct Claim {
 impl Claim {
     /// Names that accounts sign in by.
     pub const USERNAME: &'static str = "username";
+    /// What usernames look like ([`precis::looks`]): made and let go with the name, where the store keeps them (`look_alikes`).
+    pub const LOOK: &'static str = "username_look";
+    /// Whether the store keeps them.
+    pub const LOOKS: &'static str = "username_looks";
     /// Addresses of accounts.
     pub const EMAIL: &'static str = "email";
     /// Names that other issuers give ([`Identity::name`](super::identity::Identity::name)).
@@ -47,7 +52,7 @@ impl Claim {
     /// A-labels.
     pub fn canonical(kind: &str, name: &str) -> String {
         match kind {
-            Self::IDENTITY => name.to_owned(),
+            Self::IDENTITY | Self::LOOK => name.to_owned(),
             Self::EMAIL | Self::INVITATION => names::email_key(name),
             _ => text::canonical(name),
         }
@@ -64,6 +69,15 @@ impl Claim {
     pub fn keys(kind: &str, name: &str) -> Vec<(String, String)> {
         let names = [Self::former(kind, name), Some(Self::canonical(kind, name))];
         names.into_iter().flatten().map(|name| (kind.to_owned(), name)).collect()
+    }
+
+    /// The keys of the claims that may be on what a name looks like.
+    pub fn looks(kind: &str, name: &str) -> Vec<(String, String)> {
+        if !precis::IS_THERE || kind != Self::USERNAME {
+            return Vec::new();
+        }
+        let looks = precis::looks(&Self::canonical(kind, name));
+        looks.into_iter().map(|look| (Self::LOOK.to_owned(), look)).collect()
     }
 }
 

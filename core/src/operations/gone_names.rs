@@ -16,9 +16,20 @@ pub(super) fn is_kept(config: &Config, kind: &str) -> bool {
     }
 }
 
-/// What says that nobody may take a name, however it was claimed; none: names of this kind are never kept. In pages nobody is purged.
+/// What says that nobody may take a name, nor what it looks like. The latter by every profile of usernames: who switches to another one has
+/// no names any more to tell it from.
+pub(super) fn all_gone(services: &Services, kind: &str, name: &str) -> Result<Vec<Claim>> {
+    let mut gone: Vec<Claim> = self::gone(services, kind, name)?.into_iter().collect();
+    for (kind, look) in Claim::looks(kind, name) {
+        gone.extend(self::gone(services, &kind, &look)?);
+    }
+    Ok(gone)
+}
+
+/// What says that nobody may take a name, however it was claimed, or what names look like; none: names of this kind are never kept. In pages
+/// nobody is purged.
 pub(super) fn gone(services: &Services, kind: &str, name: &str) -> Result<Option<Claim>> {
-    if IS_PAGE || kind != Claim::USERNAME && kind != Claim::EMAIL {
+    if IS_PAGE || !matches!(kind, Claim::USERNAME | Claim::LOOK | Claim::EMAIL) {
         return Ok(None);
     }
     let name = Claim::canonical(kind, name);

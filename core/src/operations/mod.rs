@@ -25,6 +25,7 @@ pub(crate) mod issuers;
 pub mod limits;
 mod links;
 pub mod listing;
+pub(crate) mod look_alikes;
 pub mod notices;
 pub mod passwords;
 pub mod permissions;

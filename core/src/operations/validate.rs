@@ -20,7 +20,8 @@ use crate::model::{check::Checks, decode::FieldError, error::Result, locale, sec
 pub struct ValidateAccount {
     /// The address to sign in with, at most 255 characters.
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
+    /// letters of any language. Whether somebody has it, or one that looks like it, is not told.
     pub username: Option<String>,
     /// The password. It must not be built from the address, the username and the whole name that are given with it.
     pub password: Option<Secret>,

@@ -164,3 +164,8 @@ class UsernameProfile(Word):
     """ASCII letters, digits and underscores."""
     EXTENDED = "extended"
     """Dots and hyphens as well, each between two letters or digits."""
+    PRECIS = "precis"
+    """Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped
+    (RFC 8265, 3.3); and nobody takes a name that looks like another's (UTS 39). Not in web pages,
+    where a store does not open with it.
+    """

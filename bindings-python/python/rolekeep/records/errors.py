@@ -193,6 +193,10 @@ class Reason(Word):
     """The user's rights are not in memory; `check` reads them."""
     DEFERRED_NOT_LOADED = "deferred_not_loaded"
     """In a browser: this needs the part of the package that is loaded on demand; call `preload` first."""
+    NAMES_NOT_READY = "names_not_ready"
+    """Usernames beyond ASCII are not given yet: what the names that there are look like is still being
+    noted. Try again.
+    """
     RIGHTS_STALE = "rights_stale"
     """The change feed could not be read in time, so the rights in memory may be out of date; or a row
     filter has expired.

@@ -104,7 +104,11 @@ export interface Config {
    * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
    */
   readonly registration?: Registration | null | undefined;
-  /** Which usernames may be chosen; those that are there stay. Default: `basic`. */
+  /**
+   * Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
+   * another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+   * (`names_not_ready`). Default: `basic`.
+   */
   readonly usernameProfile?: UsernameProfile | null | undefined;
   /**
    * Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
@@ -390,4 +394,6 @@ export type UsernameProfile =
   /** ASCII letters, digits and underscores. */
   | "basic"
   /** Dots and hyphens as well, each between two letters or digits. */
-  | "extended";
+  | "extended"
+  /** Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and nobody takes a name that looks like another's (UTS 39). Not in web pages, where a store does not open with it. */
+  | "precis";

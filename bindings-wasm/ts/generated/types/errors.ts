@@ -174,6 +174,8 @@ export type Reason =
   | "not_loaded"
   /** In a browser: this needs the part of the package that is loaded on demand; call `preload` first. */
   | "deferred_not_loaded"
+  /** Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again. */
+  | "names_not_ready"
   /** The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired. */
   | "rights_stale"
   /** The operation is not offered here: it needs a notifier, or a server. */

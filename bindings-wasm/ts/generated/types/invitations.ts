@@ -19,7 +19,7 @@ export interface AcceptInvitation {
   readonly token: string;
   /**
    * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `usernameProfile`
-   * dots and hyphens too; unique, whatever the case.
+   * dots and hyphens too, or letters of any language; unique, whatever the case.
    */
   readonly username?: string | null | undefined;
   /** The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in. */

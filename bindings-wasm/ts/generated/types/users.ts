@@ -107,14 +107,15 @@ export interface ConfirmedRegistration {
  * somebody at another issuer, or both.
  *
  * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
- * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+ * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
  */
 export interface CreateUser {
   /** The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`. */
   readonly email?: string | null | undefined;
   /**
-   * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `usernameProfile` dots and hyphens too; unique,
-   * whatever the case.
+   * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `usernameProfile` dots and hyphens too, or letters of
+   * any language; unique, whatever the case, and by `precis` whatever looks like it.
    */
   readonly username?: string | null | undefined;
   /**
@@ -486,8 +487,8 @@ export interface RegisterUser {
   readonly password: string;
   /**
    * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-   * `usernameProfile` dots and hyphens too. One that somebody else takes before
-   * the address is proved is left out.
+   * `usernameProfile` dots and hyphens too, or letters of any language. One that somebody else takes before
+   * the address is proved, or one that looks like it, is left out.
    */
   readonly username?: string | null | undefined;
   /** The whole name, at most 255 characters. */

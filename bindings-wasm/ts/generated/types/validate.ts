@@ -25,7 +25,10 @@ export interface FormValidation {
 export interface ValidateAccount {
   /** The address to sign in with, at most 255 characters. */
   readonly email?: string | null | undefined;
-  /** The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `usernameProfile` dots and hyphens too. */
+  /**
+   * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `usernameProfile` dots and hyphens too, or
+   * letters of any language. Whether somebody has it, or one that looks like it, is not told.
+   */
   readonly username?: string | null | undefined;
   /** The password. It must not be built from the address, the username and the whole name that are given with it. */
   readonly password?: string | null | undefined;

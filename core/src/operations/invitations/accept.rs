@@ -48,7 +48,7 @@ pub struct AcceptInvitation {
     /// The token that was mailed.
     pub token: Secret,
     /// The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
-    /// dots and hyphens too; unique, whatever the case.
+    /// dots and hyphens too, or letters of any language; unique, whatever the case.
     pub username: Option<String>,
     /// The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
     pub password: Option<Secret>,
@@ -279,7 +279,7 @@ impl Accepting {
         Ok(fields)
     }
 
-    /// Refuses a username that somebody else has.
+    /// Refuses a username that somebody else has, or one that looks like it.
     async fn require_free(
         &self,
         plan: &mut Plan<'_>,
@@ -288,10 +288,9 @@ impl Accepting {
         told: Told<'_>,
     ) -> Result<()> {
         let Some(username) = &fields.username else { return Ok(()) };
-        let holder = plan.holder("username", username).await?;
-        match holder.filter(|holder| own.map(|own| own.to_string()).as_ref() != Some(holder)) {
-            Some(_) => Err(refuse(plan, told, Error::taken("username"))),
-            None => Ok(()),
+        match plan.is_username_taken(username, own).await? {
+            true => Err(refuse(plan, told, Error::taken("username"))),
+            false => Ok(()),
         }
     }
 

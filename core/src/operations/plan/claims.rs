@@ -7,6 +7,7 @@ use crate::{
         signed_id::{self, Purpose},
     },
     model::{
+        deferred::unless_page,
         error::{Error, Result},
         id::UserId,
         predicate::Predicate,
@@ -15,7 +16,7 @@ use crate::{
         secret::Secret,
         time::Time,
     },
-    operations::gone_names,
+    operations::{gone_names, look_alikes},
 };
 
 impl Plan<'_> {
@@ -128,8 +129,13 @@ impl Plan<'_> {
     pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
         let mut keys = Vec::new();
         for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, (*name)?))) {
-            keys.extend(gone_names::gone(self.services, kind, name)?.map(|gone| (gone.kind, gone.name)));
+            keys.extend(
+                gone_names::all_gone(self.services, kind, name)?.into_iter().map(|gone| (gone.kind, gone.name)),
+            );
             keys.extend(Claim::keys(kind, name));
+            let looks = Claim::looks(kind, name);
+            keys.extend((!looks.is_empty()).then(look_alikes::key));
+            keys.extend(looks);
         }
         self.read_ahead::<Claim>(keys).await
     }
@@ -146,31 +152,86 @@ impl Plan<'_> {
             }
             self.rely_on_row(&key, existing.as_ref());
         }
-        let name = Claim::canonical(kind, name);
-        let claim = Claim { kind: kind.to_owned(), name, owner, held_until: None, version: 0 };
+        // What it looks like belongs to the name: there is no other way of taking one.
+        match self.take(kind, kind, Claim::canonical(kind, name), &owner).await? {
+            true => unless_page(Ok(()), || Box::pin(self.claim_looks(kind, name, &owner))).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Takes what a new name looks like, where the store keeps that.
+    async fn claim_looks(&mut self, kind: &'static str, name: &str, owner: &str) -> Result<()> {
+        let looks = Claim::looks(kind, name);
+        if !looks.is_empty() && self.keeps_looks(&Claim::canonical(kind, name)).await? {
+            for (look, name) in looks {
+                self.take(kind, &look, name, owner).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one key, or says which field names a taken one; whether the owner did not have it already.
+    async fn take(&mut self, field: &str, kind: &str, name: String, owner: &str) -> Result<bool> {
+        let claim = Claim { kind: kind.to_owned(), name, owner: owner.to_owned(), held_until: None, version: 0 };
         match self.reads().get::<Claim>(&(claim.kind.clone(), claim.name.clone())).await? {
-            Some(existing) if existing.owner == claim.owner && existing.held_until.is_none() => Ok(()),
+            Some(existing) if existing.owner == claim.owner && existing.held_until.is_none() => Ok(false),
             Some(existing) if existing.owner == claim.owner || existing.is_free(self.now) => {
-                self.require_not_gone(&claim).await?;
+                self.require_not_gone(field, &claim).await?;
                 let version = existing.version;
                 self.write(Some(&existing), Claim { version, ..claim }, None);
-                Ok(())
+                Ok(true)
             }
-            Some(_) => Err(Error::taken(kind)),
+            Some(_) => Err(Error::taken(field)),
             None => {
-                self.require_not_gone(&claim).await?;
+                self.require_not_gone(field, &claim).await?;
                 self.write(None, claim, None);
-                Ok(())
+                Ok(true)
             }
         }
     }
 
+    /// Whether what a new username looks like is claimed beside it. The plan relies on that: others may begin to at any moment.
+    ///
+    /// # Errors
+    /// [`Reason::NamesNotReady`](crate::Reason::NamesNotReady) for one beyond ASCII, as long as those that there are have not been gone through.
+    async fn keeps_looks(&mut self, canonical: &str) -> Result<bool> {
+        let kept = self.reads().get::<Claim>(&look_alikes::key()).await?;
+        self.rely_on_row(&look_alikes::key(), kept.as_ref());
+        look_alikes::State::of(kept.as_ref()).keeps(canonical)
+    }
+
+    /// Whether somebody else has a username, or one that looks like it, or nobody may take it again.
+    ///
+    /// # Errors
+    /// [`Reason::NamesNotReady`](crate::Reason::NamesNotReady)
+    pub async fn is_username_taken(&self, name: &str, own: Option<UserId>) -> Result<bool> {
+        let kind = Claim::USERNAME;
+        self.look_up(&[(kind, Some(name))]).await?;
+        let own = own.map(|own| own.to_string());
+        match self.holder(kind, name).await? {
+            holder @ Some(_) if holder == own => return Ok(false),
+            Some(_) => return Ok(true),
+            None => {}
+        }
+        let (mut looks, mut gone) = (Claim::looks(kind, name), gone_names::all_gone(self.services, kind, name)?);
+        if !looks.is_empty() {
+            let kept = self.reads().get::<Claim>(&look_alikes::key()).await?;
+            if !look_alikes::State::of(kept.as_ref()).keeps(&Claim::canonical(kind, name))? {
+                looks.clear();
+                gone.truncate(1);
+            }
+        }
+        let claims: Vec<Claim> =
+            self.reads().many(looks.into_iter().chain(gone.into_iter().map(|gone| (gone.kind, gone.name)))).await?;
+        Ok(claims.iter().any(|claim| !claim.is_free(self.now) && Some(&claim.owner) != own.as_ref()))
+    }
+
     /// Refuses a name that an account had which is gone for good, and that nobody may take again.
-    async fn require_not_gone(&mut self, claim: &Claim) -> Result<()> {
+    async fn require_not_gone(&mut self, field: &str, claim: &Claim) -> Result<()> {
         let Some(gone) = gone_names::gone(self.services, &claim.kind, &claim.name)? else { return Ok(()) };
         let gone = (gone.kind, gone.name);
         if self.reads().get::<Claim>(&gone).await?.is_some() {
-            return Err(Error::taken(&claim.kind));
+            return Err(Error::taken(field));
         }
         self.check_key::<Claim>(Claim::key_of(&gone), None);
         Ok(())
@@ -181,11 +242,16 @@ impl Plan<'_> {
     pub async fn release_all(&mut self, owner: impl ToString) -> Result<()> {
         let claims: Vec<Claim> = self.reads().all(Predicate::equals("owner", owner.to_string())).await?;
         for claim in claims {
-            if claim.held_until.is_none()
-                && gone_names::is_kept(&self.services.config, &claim.kind)
-                && let Some(gone) = gone_names::gone(self.services, &claim.kind, &claim.name)?
-            {
-                self.follow(None, gone);
+            if claim.held_until.is_none() && gone_names::is_kept(&self.services.config, &claim.kind) {
+                let gone = gone_names::all_gone(self.services, &claim.kind, &claim.name)?;
+                let keys: Vec<_> = gone.iter().map(|gone| (gone.kind.clone(), gone.name.clone())).collect();
+                // Another one may be gone that looked like it.
+                let known: Vec<Claim> = self.reads().many(keys).await?;
+                let is_new =
+                    |gone: &Claim| !known.iter().any(|known| (&known.kind, &known.name) == (&gone.kind, &gone.name));
+                for gone in gone.into_iter().filter(is_new) {
+                    self.follow(None, gone);
+                }
             }
             self.remove(&claim, None);
         }
@@ -223,10 +289,11 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// An owner's claims on a name.
+    /// An owner's claims on a name, and on what it looks like.
     async fn claims_of(&self, kind: &'static str, name: &str, owner: impl ToString) -> Result<Vec<Claim>> {
         let owner = owner.to_string();
-        let claims: Vec<Claim> = self.reads().many(Claim::keys(kind, name)).await?;
+        let keys = Claim::keys(kind, name).into_iter().chain(Claim::looks(kind, name));
+        let claims: Vec<Claim> = self.reads().many(keys).await?;
         Ok(claims.into_iter().filter(|claim| claim.owner == owner).collect())
     }
 
@@ -248,9 +315,13 @@ impl Plan<'_> {
             self.claim(kind, after, &owner).await?;
         }
         let Some(before) = before else { return Ok(()) };
-        let claimed = after.map(|after| Claim::canonical(kind, after));
+        let mut claimed: Vec<(String, String)> = Vec::new();
+        if let Some(after) = after {
+            claimed.push((kind.to_owned(), Claim::canonical(kind, after)));
+            claimed.extend(Claim::looks(kind, after));
+        }
         for claim in self.claims_of(kind, before, owner).await? {
-            if Some(&claim.name) != claimed.as_ref() {
+            if !claimed.contains(&(claim.kind.clone(), claim.name.clone())) {
                 self.remove(&claim, None);
             }
         }

@@ -36,15 +36,16 @@ use crate::{
 /// somebody at another issuer, or both.
 ///
 /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+/// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct CreateUser {
     /// The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
     #[input(positional)]
     pub email: Option<String>,
-    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
-    /// whatever the case.
+    /// The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or letters of
+    /// any language; unique, whatever the case, and by `precis` whatever looks like it.
     pub username: Option<String>,
     /// The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
     /// creates the user, it is temporary: the first sign-in must choose another one.

@@ -49,8 +49,8 @@ pub struct RegisterUser {
     /// The password, at least 15 characters unless the configuration says otherwise.
     pub password: Secret,
     /// A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-    /// `username_profile` dots and hyphens too. One that somebody else takes before
-    /// the address is proved is left out.
+    /// `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
+    /// the address is proved, or one that looks like it, is left out.
     pub username: Option<String>,
     /// The whole name, at most 255 characters.
     pub full_name: Option<String>,
@@ -134,7 +134,11 @@ impl Operation for RegisterUser {
         let names = [("username", new.fields.username.as_deref()), ("email", is_open.then_some(new.email.as_str()))];
         for (field, name) in names {
             let Some(name) = name else { continue };
-            if plan.holder(field, name).await?.is_some() {
+            let is_taken = match field {
+                "username" => plan.is_username_taken(name, None).await?,
+                _ => plan.holder(field, name).await?.is_some(),
+            };
+            if is_taken {
                 return Err(told(plan, Error::taken(field)).await?);
             }
         }

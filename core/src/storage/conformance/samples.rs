@@ -102,7 +102,9 @@ fn members(at: usize, text: &str) -> Attributes {
         "text:free": "a",
     });
     let Json::Object(whole) = whole else { return Document::default() };
-    Document((0..).zip(whole).filter(|(place, _)| !usize::is_multiple_of(at + place, 4)).map(|(_, member)| member).collect())
+    Document(
+        (0..).zip(whole).filter(|(place, _)| !usize::is_multiple_of(at + place, 4)).map(|(_, member)| member).collect(),
+    )
 }
 
 /// Ties of some of the items to tags and to their own names.

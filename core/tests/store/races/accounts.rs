@@ -32,6 +32,18 @@ async fn all_races(um: UserManagement, mut rivals: impl Rivals) {
         one_wins(round, &answers, &[Reason::Taken]);
     }
 
+    // Two names that look alike, and are two.
+    for round in 0..rounds {
+        let cyrillic = format!("\u{43e}\u{43e}\u{43e}{round}");
+        let deed = |at: usize| {
+            let username = if at.is_multiple_of(2) { cyrillic.clone() } else { cyrillic.replace('\u{43e}', "o") };
+            let input = json!({"email": format!("alike{at}of{round}@example.org"), "username": username});
+            Deed::new("users.create", input, By::System)
+        };
+        let answers = rivals.race(&um, (0..count).map(deed).collect()).await;
+        one_wins(round, &answers, &[Reason::Taken]);
+    }
+
     for round in 0..rounds {
         let subject = format!("subject-{round}");
         let input = json!({"identity": {"issuer": ISSUER, "subject": subject}});

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rolekeep::{
-    Builder, Caller, Error, Policy, Reason, RequestContext, UserManagement, ffi,
+    Builder, Caller, Error, Policy, Reason, RequestContext, UserManagement, UsernameProfile, ffi,
     storage::{SqliteOptions, sqlite::Durability},
     users::ExternalIdentity,
 };
@@ -181,7 +181,8 @@ fn on(builder: Builder, file: &Path) -> Builder {
 
 /// The settings of all processes.
 fn builder() -> Builder {
-    let config = cheap::config().sign_in_tries(0).passkey_domain("example.org");
+    let config =
+        cheap::config().username_profile(UsernameProfile::Precis).sign_in_tries(0).passkey_domain("example.org");
     cheap::builder().config(config).policy(Policy::preset("standard").unwrap())
 }
 

@@ -39,6 +39,7 @@ mod key_sets;
 mod kit;
 mod limits;
 mod links;
+mod look_alikes;
 mod mail_sign_in;
 mod matrix;
 mod names;

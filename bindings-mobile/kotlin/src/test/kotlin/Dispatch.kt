@@ -1460,6 +1460,7 @@ fun readRegistration(from: JsonElement) = when (val word = readString(from)) {
 fun readUsernameProfile(from: JsonElement) = when (val word = readString(from)) {
     "basic" -> UsernameProfile.BASIC
     "extended" -> UsernameProfile.EXTENDED
+    "precis" -> UsernameProfile.PRECIS
     else -> throw Inexpressible("$word is no UsernameProfile")
 }
 
@@ -1850,6 +1851,7 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.OUTCOME_UNKNOWN -> "outcome_unknown"
     Reason.NOT_LOADED -> "not_loaded"
     Reason.DEFERRED_NOT_LOADED -> "deferred_not_loaded"
+    Reason.NAMES_NOT_READY -> "names_not_ready"
     Reason.RIGHTS_STALE -> "rights_stale"
     Reason.NOT_OFFERED -> "not_offered"
     Reason.CLOSED -> "closed"

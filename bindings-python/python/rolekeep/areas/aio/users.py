@@ -65,8 +65,9 @@ class AsyncUsers:
             email: The e-mail address, at most 255 characters.
             password: The password, at least 15 characters unless the configuration says otherwise.
             username: A name to sign in with, unique whatever the case: 3 to 50 letters, digits and
-                underscores, by the setting `username_profile` dots and hyphens too. One that
-                somebody else takes before the address is proved is left out.
+                underscores, by the setting `username_profile` dots and hyphens too, or letters of
+                any language. One that somebody else takes before the address is proved, or one that
+                looks like it, is left out.
             full_name: The whole name, at most 255 characters.
             display_name: The name shown to others, at most 100 characters.
             first_name: The given name, at most 100 characters.
@@ -133,13 +134,15 @@ class AsyncUsers:
         Permission `user:create`; naming a role that is not a default role needs `admin:all` for
         now.
         Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username,
-        e-mail or identity.
+        e-mail or identity; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as
+        those that there are have not been gone through.
 
         Args:
             email: The address to sign in with, at most 255 characters; unique, whatever the case.
                 Needed without an `identity`.
             username: The name to sign in with: 3 to 50 letters, digits and underscores, by the
-                setting `username_profile` dots and hyphens too; unique, whatever the case.
+                setting `username_profile` dots and hyphens too, or letters of any language; unique,
+                whatever the case, and by `precis` whatever looks like it.
             password: The password, at least 15 characters; none: the user cannot sign in with a
                 password yet. Unless the application itself creates the user, it is temporary: the
                 first sign-in must choose another one.

@@ -137,8 +137,8 @@ class Invitations:
         Args:
             token: The token that was mailed.
             username: The name to sign in with beside the address: 3 to 50 letters, digits and
-                underscores, by the setting `username_profile` dots and hyphens too; unique,
-                whatever the case.
+                underscores, by the setting `username_profile` dots and hyphens too, or letters of
+                any language; unique, whatever the case.
             password: The password, at least 15 characters unless the configuration says otherwise;
                 needed where one is not signed in.
             full_name: The whole name, at most 255 characters.

@@ -45,7 +45,8 @@ class Validate:
         Args:
             email: The address to sign in with, at most 255 characters.
             username: The name to sign in with: 3 to 50 letters, digits and underscores, by the
-                setting `username_profile` dots and hyphens too.
+                setting `username_profile` dots and hyphens too, or letters of any language. Whether
+                somebody has it, or one that looks like it, is not told.
             password: The password. It must not be built from the address, the username and the
                 whole name that are given with it.
             full_name: The whole name, at most 255 characters.

@@ -170,7 +170,11 @@ class ConfigBuilder() {
      */
     fun registration(value: Registration?) = apply { registration = value }
 
-    /** Which usernames may be chosen; those that are there stay. Default: `basic`. */
+    /**
+     * Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
+     * another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+     * (`names_not_ready`). Default: `basic`.
+     */
     fun usernameProfile(value: UsernameProfile?) = apply { usernameProfile = value }
 
     /**

@@ -59,7 +59,7 @@ class AcceptInvitationBuilder(private val token: String) {
 
     /**
      * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
-     * dots and hyphens too; unique, whatever the case.
+     * dots and hyphens too, or letters of any language; unique, whatever the case.
      */
     fun username(value: String?) = apply { username = value }
 

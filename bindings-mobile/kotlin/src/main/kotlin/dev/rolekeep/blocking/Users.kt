@@ -36,7 +36,8 @@ class BlockingUsers internal constructor(private val area: Users) {
      * somebody at another issuer, or both.
      *
      * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+     * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
      */
     @JvmOverloads
     fun create(input: CreateUser = CreateUser()): User = await { area.create(input) }
@@ -296,8 +297,8 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     fun email(value: String?) = apply { email = value }
 
     /**
-     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
-     * whatever the case.
+     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or letters of
+     * any language; unique, whatever the case, and by `precis` whatever looks like it.
      */
     fun username(value: String?) = apply { username = value }
 
@@ -681,8 +682,8 @@ class RegisterUserBuilder(private val email: String, private val password: Strin
 
     /**
      * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-     * `username_profile` dots and hyphens too. One that somebody else takes before
-     * the address is proved is left out.
+     * `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
+     * the address is proved, or one that looks like it, is left out.
      */
     fun username(value: String?) = apply { username = value }
 

@@ -40,7 +40,10 @@ class ValidateAccountBuilder() {
     /** The address to sign in with, at most 255 characters. */
     fun email(value: String?) = apply { email = value }
 
-    /** The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too. */
+    /**
+     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
+     * letters of any language. Whether somebody has it, or one that looks like it, is not told.
+     */
     fun username(value: String?) = apply { username = value }
 
     /** The password. It must not be built from the address, the username and the whole name that are given with it. */
