@@ -30,10 +30,9 @@ const INSERT: &str = "
         1, value ->> 9 FROM json_each(?1)";
 
 /// What the migration does for users who are there.
-const INDEX: [&str; 3] = [
+const INDEX: [&str; 2] = [
     "INSERT INTO users_search_rows (id) SELECT id FROM users ORDER BY id",
     "INSERT INTO users_search (rowid, text) SELECT n, search_text FROM users_search_rows JOIN users USING (id) ORDER BY n",
-    "INSERT INTO users_search (users_search) VALUES ('optimize')",
 ];
 
 fn region(at: u64) -> Uuid {
