@@ -27,8 +27,8 @@ pub enum Theme {
 
 /// Changes the given preferences of the caller; null clears one.
 ///
-/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
-/// `expected_version` is stale.
+/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+/// moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdatePreferences {
     /// The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`.
@@ -111,8 +111,8 @@ impl Preferences {
 
     /// Changes the given preferences of the caller; null clears one.
     ///
-    /// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
-    /// `expected_version` is stale.
+    /// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+    /// moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
     #[uniffi::method(default(input))]
     pub async fn update(&self, input: UpdatePreferences) -> Result<UserPreferences> {
         self.caller.run("preferences.update", &input).await

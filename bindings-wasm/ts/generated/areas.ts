@@ -320,8 +320,9 @@ export class Users {
   /**
    * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
    *
-   * Each part asks its own permission, before and after the change: the fields `user:update` and whatever `update` asks, the status
-   * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+   * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
+   * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
+   * end is given with it.
    * Errors: those of either part; `CONFLICT` if `expectedVersion` is stale.
    */
   edit(input: EditUser): Promise<ChangedUser> {
@@ -540,8 +541,8 @@ export class Preferences {
   /**
    * Changes the given preferences of the caller; null clears one.
    *
-   * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
-   * `expectedVersion` is stale.
+   * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+   * moving the version of the preferences. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdatePreferences = {}): Promise<UserPreferences> {
     return this.#run("preferences.update", input, "UpdatePreferences", "UserPreferences");

@@ -88,7 +88,17 @@ impl Engine {
     /// Goes through the usernames that are there, for what they look like, where names beyond ASCII may be chosen: a store of
     /// ten thousand accounts at once, a larger one in the background.
     pub(crate) async fn go_through_names(self: &Arc<Self>) -> Result<()> {
-        if look_alikes::are_wanted(&self.services.config) && look_alikes::run(&self.services).await? {
+        if !look_alikes::are_wanted(&self.services.config) {
+            return Ok(());
+        }
+        let is_left = match look_alikes::run(&self.services).await {
+            Ok(is_left) => is_left,
+            // Another instance has to.
+            Err(error) if error.reason() == Reason::StorageReadOnly => return Ok(()),
+            // A store opens without it: names beyond ASCII wait.
+            Err(_) => true,
+        };
+        if is_left {
             self.services.env.spawn(Box::pin(go_through_names(Arc::downgrade(self), self.services.env.clone())));
         }
         Ok(())

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::{
     model::{
-        attributes::{Attributes, FREE, member, parts},
+        attributes::{self, Attributes, FREE, member, parts},
         check::{Checks, Invalid},
         decode::FieldCode,
         record::{Document, ResourceRecord},
@@ -16,6 +16,8 @@ use crate::{
 
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 64;
+/// How deep values may lie in each other; the audit log puts more around them.
+const DEEPEST: usize = 32;
 /// The most that all of a row take, as JSON, in bytes.
 const MOST: usize = 16 * 1024;
 
@@ -28,6 +30,23 @@ pub(super) fn check_names<R: ResourceRecord>(checks: &mut Checks, given: &BTreeM
         }
         if let Err(invalid) = check_name::<R>(name) {
             checks.error("attributes", invalid);
+        }
+    }
+    check_depth(checks, "attributes", given.values());
+}
+
+/// Notes values that lie too deep in each other to be read again.
+pub(super) fn check_depth<'v>(checks: &mut Checks, field: &str, values: impl Iterator<Item = &'v Json>) {
+    let mut left: Vec<(usize, &Json)> = values.map(|value| (1, value)).collect();
+    while let Some((depth, value)) = left.pop() {
+        if depth > DEEPEST {
+            let message = format!("values may lie {DEEPEST} deep in each other");
+            return checks.error(field, Invalid::new(FieldCode::TooLong, message));
+        }
+        match value {
+            Json::Array(items) => left.extend(items.iter().map(|item| (depth + 1, item))),
+            Json::Object(members) => left.extend(members.values().map(|member| (depth + 1, member))),
+            _ => {}
         }
     }
 }
@@ -46,17 +65,24 @@ fn check_name<R: ResourceRecord>(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The attributes after a change, whose names are right: null removes one. Those that the policy declares have the type that it says, of
+/// The attributes after a change, whose names are right: null removes one, and so does not naming it where all are given. Those that the policy declares have the type that it says, of
 /// which what is wrong is noted; what it does not declare is kept as it is given, and no rule ever reads it.
 pub(super) fn changed<R: ResourceRecord>(
     checks: &mut Checks,
     rules: &RuleSet,
     before: Option<&Attributes>,
     given: &BTreeMap<String, Json>,
+    are_all: bool,
 ) -> Option<Attributes> {
     let mut held = before.map(|before| before.0.clone()).unwrap_or_default();
-    held.retain(|member, _| !given.contains_key(parts(member).0));
-    for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
+    // Who gives back what was shown has chosen nothing: what no rule could read is not to be read from then on.
+    let as_shown = attributes::shown(before);
+    let is_as_shown = |name: &str| are_all && given.contains_key(name) && given.get(name) == as_shown.get(name);
+    held.retain(|member, _| {
+        let (name, _) = parts(member);
+        is_as_shown(name) || !are_all && !given.contains_key(name)
+    });
+    for (name, value) in given.iter().filter(|(name, value)| !value.is_null() && !is_as_shown(name)) {
         match rules.member(R::TYPE, name, value.clone()) {
             Some(Ok((member, value))) => {
                 held.insert(member, value);

@@ -184,6 +184,9 @@ impl Piece {
     /// Claims what names look like for those who have them. Of those that look alike already nobody gets the look, now or later: each of
     /// them would free it for others by going.
     async fn claim_looks(&mut self, services: &Services, names: &[Claim]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
         let looks_of = |claim: &Claim| Claim::looks(Claim::USERNAME, &claim.name);
         let wanted: BTreeSet<(String, String)> = names.iter().flat_map(looks_of).collect();
         let owners = Predicate::set(names.iter().map(|claim| Value::Text(claim.owner.clone())));
@@ -219,8 +222,12 @@ impl Piece {
         let (id, at) = (services.env.new_id()?, services.now());
         match services.storage.commit(&ChangeSet { id, at, checks, writes, audit: Vec::new() }).await {
             Ok(_) => Ok(true),
-            // Another instance was first, or is not known to have been; the next piece sees what is left.
-            Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(false),
+            // Another instance was first; the next piece sees what is left.
+            Err(CommitError::Stale { .. }) => Ok(false),
+            // Where the storage is out of reach, it is for a while.
+            Err(CommitError::Unknown) => {
+                Err(Error::new(Reason::StorageUnavailable, "it is not known whether it was written"))
+            }
             Err(CommitError::Failed(error)) => Err(error),
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{
-    Access, Operation,
+    Access, Operation, attributes,
     plan::{Plan, expect_version},
     profiles::{self, ProfileChange},
     services::Services,
@@ -80,8 +80,8 @@ pub struct GetPreferences {}
 
 /// Changes the given preferences of the caller; null clears one.
 ///
-/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
-/// `expected_version` is stale.
+/// To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+/// moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdatePreferences {
@@ -149,6 +149,7 @@ impl Operation for UpdatePreferences {
             let message = format!("keys must have 1 to {LONGEST_KEY} characters");
             checks.error("data", Invalid::new(FieldCode::TooLong, message));
         }
+        attributes::check_depth(&mut checks, "data", self.data.values());
         checks.finish()?;
         Ok(self)
     }

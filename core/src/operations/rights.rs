@@ -12,7 +12,7 @@ use crate::{
         error::{Error, Reason, Result},
         noun::Upkeep,
         record::Column,
-        user::User,
+        user::{User, Visibility},
         value::Value,
     },
     rules::RuleSet,
@@ -52,7 +52,8 @@ pub(crate) fn is_guarded(rules: &RuleSet, kind: &str, column: &str) -> bool {
     is_verified || rules.is_guarded(kind, column)
 }
 
-/// Whether the policy's conditions and scopes read what differs between two values of a column; those of no row are null.
+/// Whether what differs between two values of a column carries authority; those of no row are null. Attributes that the policy has declared do,
+/// whether anything reads them yet or not: they are declared to be read.
 pub(crate) fn is_guarded_change(rules: &RuleSet, kind: &str, column: &Column, before: &Value, after: &Value) -> bool {
     if before == after {
         return false;
@@ -61,8 +62,8 @@ pub(crate) fn is_guarded_change(rules: &RuleSet, kind: &str, column: &Column, be
         return is_guarded(rules, kind, column.name);
     }
     let [before, after] = [before, after].map(attributes::of_value);
-    let mut changed = before.keys().chain(after.keys()).filter(|member| before.get(*member) != after.get(*member));
-    changed.any(|member| is_guarded(rules, kind, attributes::parts(member).0))
+    let mut members = before.keys().chain(after.keys());
+    members.any(|member| attributes::parts(member).1 != attributes::FREE && before.get(member) != after.get(member))
 }
 
 /// Whether the library itself fills in a column: it is no caller's choice.
@@ -73,7 +74,11 @@ pub(crate) const fn is_given(column: &Column) -> bool {
 /// Whether a new row holds what conditions and scopes read, by somebody's choice.
 pub(crate) fn fills_guarded(rules: &RuleSet, row: &TargetRow) -> bool {
     let mut columns = row.table.columns.iter().zip(&row.row.0);
-    columns.any(|(column, value)| !is_given(column) && is_guarded_change(rules, row.kind, column, &Value::Null, value))
+    columns.any(|(column, value)| {
+        // Which other users see a new profile is nobody's choice unless it is said.
+        let is_default = column.name == "visibility" && value.as_text() == Some(Visibility::default().as_str());
+        !is_given(column) && !is_default && is_guarded_change(rules, row.kind, column, &Value::Null, value)
+    })
 }
 
 /// Refuses a row that the caller may not have as it will be. The engine asks again, about all rows; here it is

@@ -480,6 +480,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_policy(uint64_t ptr, RustCa
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_preferences(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PROFILES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_PROFILES
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_profiles(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_REGIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_REGIONS
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_regions(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -950,6 +955,31 @@ uint64_t uniffi_rolekeep_mobile_fn_method_preferences_get(uint64_t ptr
 uint64_t uniffi_rolekeep_mobile_fn_method_preferences_update(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_PROFILES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_PROFILES
+uint64_t uniffi_rolekeep_mobile_fn_clone_profiles(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_PROFILES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_PROFILES
+void uniffi_rolekeep_mobile_fn_free_profiles(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PROFILES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PROFILES_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_profiles_delete(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PROFILES_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PROFILES_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_profiles_get(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PROFILES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PROFILES_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_profiles_update(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_REGIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_REGIONS
 uint64_t uniffi_rolekeep_mobile_fn_clone_regions(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -1288,6 +1318,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_delete(uint64_t ptr, RustBuffer 
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_DELETE_MANY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_DELETE_MANY
 uint64_t uniffi_rolekeep_mobile_fn_method_users_delete_many(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_EDIT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_EDIT
+uint64_t uniffi_rolekeep_mobile_fn_method_users_edit(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_ERASE
@@ -2614,6 +2649,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_preferences(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PROFILES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_PROFILES
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_profiles(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_REGIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_REGIONS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_regions(void
@@ -3034,6 +3075,24 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_preferences_update(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PROFILES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PROFILES_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_profiles_delete(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PROFILES_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PROFILES_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_profiles_get(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PROFILES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PROFILES_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_profiles_update(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_REGIONS_CREATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_REGIONS_CREATE
 uint16_t uniffi_rolekeep_mobile_checksum_method_regions_create(void
@@ -3355,6 +3414,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_delete(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_DELETE_MANY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_DELETE_MANY
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_delete_many(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_EDIT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_EDIT
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_edit(void
     
 );
 #endif

@@ -1575,6 +1575,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getPreferences()  -> Preferences
     
     /**
+     * What users show of themselves, and to whom.
+     */
+    func getProfiles()  -> Profiles
+    
+    /**
      * Regions that users and drones belong to.
      */
     func getRegions()  -> Regions
@@ -2047,6 +2052,18 @@ open func getPreferences() -> Preferences  {
     return try!  FfiConverterTypePreferences_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_preferences(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * What users show of themselves, and to whom.
+     */
+open func getProfiles() -> Profiles  {
+    return try!  FfiConverterTypeProfiles_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_profiles(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -5444,14 +5461,15 @@ public protocol PreferencesProtocol: AnyObject, Sendable {
     
     /**
      * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-     * time zone, mail welcome and text messages not.
+     * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
      */
     func get() async throws  -> UserPreferences
     
     /**
      * Changes the given preferences of the caller; null clears one.
      *
-     * Errors: `CONFLICT` if `expected_version` is stale.
+     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+     * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdatePreferences) async throws  -> UserPreferences
     
@@ -5514,7 +5532,7 @@ open class Preferences: PreferencesProtocol, @unchecked Sendable {
     
     /**
      * Gets the caller's preferences; those of a user who has changed nothing are the defaults: theme `system`, no language and no
-     * time zone, mail welcome and text messages not.
+     * time zone, mail welcome and text messages not. Whether the profile is public is what the user's visibility says.
      */
 open func get()async throws  -> UserPreferences  {
     return
@@ -5535,7 +5553,8 @@ open func get()async throws  -> UserPreferences  {
     /**
      * Changes the given preferences of the caller; null clears one.
      *
-     * Errors: `CONFLICT` if `expected_version` is stale.
+     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+     * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdatePreferences = UpdatePreferences())async throws  -> UserPreferences  {
     return
@@ -5937,6 +5956,210 @@ func FfiConverterTypePrincipal_lift(_ handle: UInt64) throws -> Principal {
 #endif
 func FfiConverterTypePrincipal_lower(_ value: Principal) -> UInt64 {
     return FfiConverterTypePrincipal.lower(value)
+}
+
+
+
+
+
+
+/**
+ * What users show of themselves, and to whom.
+ */
+public protocol ProfilesProtocol: AnyObject, Sendable {
+    
+    /**
+     * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+     *
+     * Permission and errors as with `update`.
+     */
+    func delete(input: DeleteProfile) async throws 
+    
+    /**
+     * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+     *
+     * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
+     * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
+     * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
+     * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+     */
+    func get(input: GetProfile) async throws  -> Profile
+    
+    /**
+     * Changes the given fields of one's own profile; null clears one.
+     *
+     * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+     * Errors: `CONFLICT` if `expected_version` is stale.
+     */
+    func update(input: UpdateProfile) async throws  -> Profile
+    
+}
+/**
+ * What users show of themselves, and to whom.
+ */
+open class Profiles: ProfilesProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_profiles(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_profiles(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+     *
+     * Permission and errors as with `update`.
+     */
+open func delete(input: DeleteProfile = DeleteProfile())async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_profiles_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteProfile_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+     *
+     * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
+     * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
+     * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
+     * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+     */
+open func get(input: GetProfile = GetProfile())async throws  -> Profile  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_profiles_get(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetProfile_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeProfile_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the given fields of one's own profile; null clears one.
+     *
+     * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+     * Errors: `CONFLICT` if `expected_version` is stale.
+     */
+open func update(input: UpdateProfile = UpdateProfile())async throws  -> Profile  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_profiles_update(
+                        self.uniffiCloneHandle(),FfiConverterTypeUpdateProfile_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeProfile_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeProfiles: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Profiles
+
+    public static func lift(_ handle: UInt64) throws -> Profiles {
+        return Profiles(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Profiles) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Profiles {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Profiles, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProfiles_lift(_ handle: UInt64) throws -> Profiles {
+    return try FfiConverterTypeProfiles.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProfiles_lower(_ value: Profiles) -> UInt64 {
+    return FfiConverterTypeProfiles.lower(value)
 }
 
 
@@ -8826,7 +9049,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * somebody at another issuer, or both.
      *
      * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+     * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
      */
     func create(input: CreateUser) async throws  -> User
     
@@ -8855,6 +9079,16 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * `VALIDATION_ERROR` for too many; with `atomic` that of the first user who cannot be deleted.
      */
     func deleteMany(input: DeleteUsers) async throws  -> BulkResult
+    
+    /**
+     * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+     *
+     * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
+     * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
+     * end is given with it.
+     * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+     */
+    func edit(input: EditUser) async throws  -> ChangedUser
     
     /**
      * Removes a user for good, as `users.purge` does after a deletion, and what the audit log says of the person: changed fields but ids,
@@ -8958,7 +9192,7 @@ public protocol UsersProtocol: AnyObject, Sendable {
     
     /**
      * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-     * stands for somebody at another issuer.
+     * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
      *
      * Permission and errors as with `update`.
      */
@@ -9148,7 +9382,8 @@ open func confirmRegistration(input: ConfirmRegistration)async throws  -> Confir
      * somebody at another issuer, or both.
      *
      * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+     * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
      */
 open func create(input: CreateUser = CreateUser())async throws  -> User  {
     return
@@ -9230,6 +9465,30 @@ open func deleteMany(input: DeleteUsers = DeleteUsers())async throws  -> BulkRes
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeBulkResult_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+     *
+     * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
+     * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
+     * end is given with it.
+     * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+     */
+open func edit(input: EditUser)async throws  -> ChangedUser  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_edit(
+                        self.uniffiCloneHandle(),FfiConverterTypeEditUser_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeChangedUser_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -9504,7 +9763,7 @@ open func register(input: RegisterUser)async throws  -> RegisteredUser  {
     
     /**
      * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
-     * stands for somebody at another issuer.
+     * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
      *
      * Permission and errors as with `update`.
      */
@@ -10076,7 +10335,7 @@ public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertibl
     public let token: String
     /**
      * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
-     * dots and hyphens too; unique, whatever the case.
+     * dots and hyphens too, or letters of any language; unique, whatever the case.
      */
     public let username: String?
     /**
@@ -10108,7 +10367,7 @@ public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertibl
          */token: String, 
         /**
          * The name to sign in with beside the address: 3 to 50 letters, digits and underscores, by the setting `username_profile`
-         * dots and hyphens too; unique, whatever the case.
+         * dots and hyphens too, or letters of any language; unique, whatever the case.
          */username: String? = nil, 
         /**
          * The password, at least 15 characters unless the configuration says otherwise; needed where one is not signed in.
@@ -11596,11 +11855,11 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let targetId: String?
     /**
-     * The changed fields before.
+     * The changed fields before; of what was deleted, all that had a value.
      */
     public let before: JsonText?
     /**
-     * The changed fields after.
+     * The changed fields after; of what was made, all that have a value.
      */
     public let after: JsonText?
     /**
@@ -11658,10 +11917,10 @@ public struct AuditEntry: Equatable, Hashable {
          * The target's id.
          */targetId: String? = nil, 
         /**
-         * The changed fields before.
+         * The changed fields before; of what was deleted, all that had a value.
          */before: JsonText? = nil, 
         /**
-         * The changed fields after.
+         * The changed fields after; of what was made, all that have a value.
          */after: JsonText? = nil, 
         /**
          * Why it failed, or other details.
@@ -13533,7 +13792,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let registration: Registration?
     /**
-     * Which usernames may be chosen; those that are there stay. Default: `basic`.
+     * Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
+     * another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+     * (`names_not_ready`). Default: `basic`.
      */
     public let usernameProfile: UsernameProfile?
     /**
@@ -13826,7 +14087,9 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * take one that is somebody else's until that one proves it; with `verified` neither. Default: `off`.
          */registration: Registration? = nil, 
         /**
-         * Which usernames may be chosen; those that are there stay. Default: `basic`.
+         * Which usernames may be chosen; those that are there stay. Once it was `precis`, nobody takes a name any more that looks like
+         * another's, whatever it is later; until the names that were there have been gone through, none beyond ASCII is given
+         * (`names_not_ready`). Default: `basic`.
          */usernameProfile: UsernameProfile? = nil, 
         /**
          * Whether e-mail addresses may have letters beyond ASCII before the `@` (RFC 6531), which not every mail server delivers to. Their
@@ -15385,7 +15648,8 @@ func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
  * somebody at another issuer, or both.
  *
  * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
- * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+ * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
  */
 public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
@@ -15393,8 +15657,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let email: String?
     /**
-     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
-     * whatever the case.
+     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or letters of
+     * any language; unique, whatever the case, and by `precis` whatever looks like it.
      */
     public let username: String?
     /**
@@ -15433,6 +15697,31 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let birthDate: CalendarDate?
     /**
+     * What it says about itself, in at most 500 characters and several lines.
+     */
+    public let bio: String?
+    /**
+     * Where it is, in its own words, at most 255 characters.
+     */
+    public let location: String?
+    /**
+     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     */
+    public let avatarUrl: String?
+    /**
+     * The address of its page, likewise.
+     */
+    public let website: String?
+    /**
+     * Which other users see its profile; `public` if not given.
+     */
+    public let visibility: Visibility?
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    public let attributes: [String: JsonText]
+    /**
      * The region it belongs to, by id or code.
      */
     public let region: String?
@@ -15457,8 +15746,8 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * The address to sign in with, at most 255 characters; unique, whatever the case. Needed without an `identity`.
          */email: String? = nil, 
         /**
-         * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too; unique,
-         * whatever the case.
+         * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or letters of
+         * any language; unique, whatever the case, and by `precis` whatever looks like it.
          */username: String? = nil, 
         /**
          * The password, at least 15 characters; none: the user cannot sign in with a password yet. Unless the application itself
@@ -15488,6 +15777,25 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * The date of birth, not in the future.
          */birthDate: CalendarDate? = nil, 
         /**
+         * What it says about itself, in at most 500 characters and several lines.
+         */bio: String? = nil, 
+        /**
+         * Where it is, in its own words, at most 255 characters.
+         */location: String? = nil, 
+        /**
+         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         */avatarUrl: String? = nil, 
+        /**
+         * The address of its page, likewise.
+         */website: String? = nil, 
+        /**
+         * Which other users see its profile; `public` if not given.
+         */visibility: Visibility? = nil, 
+        /**
+         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `user` has the type that it
+         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         */attributes: [String: JsonText] = [:], 
+        /**
          * The region it belongs to, by id or code.
          */region: String? = nil, 
         /**
@@ -15510,6 +15818,12 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
         self.lastName = lastName
         self.phone = phone
         self.birthDate = birthDate
+        self.bio = bio
+        self.location = location
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.visibility = visibility
+        self.attributes = attributes
         self.region = region
         self.roles = roles
         self.status = status
@@ -15564,6 +15878,12 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
                 lastName: FfiConverterOptionString.read(from: &buf), 
                 phone: FfiConverterOptionString.read(from: &buf), 
                 birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
+                bio: FfiConverterOptionString.read(from: &buf), 
+                location: FfiConverterOptionString.read(from: &buf), 
+                avatarUrl: FfiConverterOptionString.read(from: &buf), 
+                website: FfiConverterOptionString.read(from: &buf), 
+                visibility: FfiConverterOptionTypeVisibility.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
                 roles: FfiConverterSequenceString.read(from: &buf), 
                 status: FfiConverterOptionTypeUserStatus.read(from: &buf), 
@@ -15582,6 +15902,12 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.lastName, into: &buf)
         FfiConverterOptionString.write(value.phone, into: &buf)
         FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
+        FfiConverterOptionString.write(value.bio, into: &buf)
+        FfiConverterOptionString.write(value.location, into: &buf)
+        FfiConverterOptionString.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionString.write(value.website, into: &buf)
+        FfiConverterOptionTypeVisibility.write(value.visibility, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterSequenceString.write(value.roles, into: &buf)
         FfiConverterOptionTypeUserStatus.write(value.status, into: &buf)
@@ -16005,6 +16331,67 @@ func FfiConverterTypeDeletePermission_lift(_ buf: RustBuffer) throws -> DeletePe
 #endif
 func FfiConverterTypeDeletePermission_lower(_ value: DeletePermission) -> RustBuffer {
     return FfiConverterTypeDeletePermission.lower(value)
+}
+
+
+/**
+ * Clears one's own profile: everything that `profiles.update` changes but the visibility. The account stays.
+ *
+ * Permission and errors as with `update`.
+ */
+public struct DeleteProfile: Equatable, Hashable {
+    /**
+     * The version that the change was made on; another one stored gives `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The version that the change was made on; another one stored gives `CONFLICT`.
+         */expectedVersion: Int64? = nil) {
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteProfile: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDeleteProfile: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteProfile {
+        return
+            try DeleteProfile(
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteProfile, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteProfile_lift(_ buf: RustBuffer) throws -> DeleteProfile {
+    return try FfiConverterTypeDeleteProfile.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteProfile_lower(_ value: DeleteProfile) -> RustBuffer {
+    return FfiConverterTypeDeleteProfile.lower(value)
 }
 
 
@@ -17146,6 +17533,260 @@ func FfiConverterTypeDryRunPolicy_lift(_ buf: RustBuffer) throws -> DryRunPolicy
 #endif
 func FfiConverterTypeDryRunPolicy_lower(_ value: DryRunPolicy) -> RustBuffer {
     return FfiConverterTypeDryRunPolicy.lower(value)
+}
+
+
+/**
+ * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
+ *
+ * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
+ * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
+ * end is given with it.
+ * Errors: those of either part; `CONFLICT` if `expected_version` is stale.
+ */
+public struct EditUser: Equatable, Hashable {
+    /**
+     * The user's id.
+     */
+    public let id: Uuid
+    /**
+     * The version that the change was made on; another one stored gives `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * The address to sign in with. A new one counts as not proved.
+     */
+    public let email: StringPatch?
+    /**
+     * The name to sign in with.
+     */
+    public let username: StringPatch?
+    /**
+     * The whole name.
+     */
+    public let fullName: StringPatch?
+    /**
+     * The name shown to others.
+     */
+    public let displayName: StringPatch?
+    /**
+     * The given name.
+     */
+    public let firstName: StringPatch?
+    /**
+     * The family name.
+     */
+    public let lastName: StringPatch?
+    /**
+     * The phone number.
+     */
+    public let phone: StringPatch?
+    /**
+     * The date of birth.
+     */
+    public let birthDate: DatePatch?
+    /**
+     * What it says about itself, in at most 500 characters and several lines.
+     */
+    public let bio: StringPatch?
+    /**
+     * Where it is, in its own words, at most 255 characters.
+     */
+    public let location: StringPatch?
+    /**
+     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     */
+    public let avatarUrl: StringPatch?
+    /**
+     * The address of its page, likewise.
+     */
+    public let website: StringPatch?
+    /**
+     * Which other users see its profile.
+     */
+    public let visibility: Visibility?
+    /**
+     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     */
+    public let attributes: [String: JsonText]
+    /**
+     * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+     */
+    public let region: StringPatch?
+    /**
+     * What its status becomes: any but `deleted`. Who is banned is not made inactive.
+     */
+    public let status: UserStatus?
+    /**
+     * Why it is suspended or banned, at most 500 characters; goes with `status`.
+     */
+    public let statusReason: String?
+    /**
+     * When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+     */
+    public let suspendedUntil: Timestamp?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id.
+         */id: Uuid, 
+        /**
+         * The version that the change was made on; another one stored gives `CONFLICT`.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * The address to sign in with. A new one counts as not proved.
+         */email: StringPatch? = nil, 
+        /**
+         * The name to sign in with.
+         */username: StringPatch? = nil, 
+        /**
+         * The whole name.
+         */fullName: StringPatch? = nil, 
+        /**
+         * The name shown to others.
+         */displayName: StringPatch? = nil, 
+        /**
+         * The given name.
+         */firstName: StringPatch? = nil, 
+        /**
+         * The family name.
+         */lastName: StringPatch? = nil, 
+        /**
+         * The phone number.
+         */phone: StringPatch? = nil, 
+        /**
+         * The date of birth.
+         */birthDate: DatePatch? = nil, 
+        /**
+         * What it says about itself, in at most 500 characters and several lines.
+         */bio: StringPatch? = nil, 
+        /**
+         * Where it is, in its own words, at most 255 characters.
+         */location: StringPatch? = nil, 
+        /**
+         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         */avatarUrl: StringPatch? = nil, 
+        /**
+         * The address of its page, likewise.
+         */website: StringPatch? = nil, 
+        /**
+         * Which other users see its profile.
+         */visibility: Visibility? = nil, 
+        /**
+         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         */attributes: [String: JsonText] = [:], 
+        /**
+         * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
+         */region: StringPatch? = nil, 
+        /**
+         * What its status becomes: any but `deleted`. Who is banned is not made inactive.
+         */status: UserStatus? = nil, 
+        /**
+         * Why it is suspended or banned, at most 500 characters; goes with `status`.
+         */statusReason: String? = nil, 
+        /**
+         * When a suspension ends by itself, in the future; not given: when it is lifted. Goes with `status`.
+         */suspendedUntil: Timestamp? = nil) {
+        self.id = id
+        self.expectedVersion = expectedVersion
+        self.email = email
+        self.username = username
+        self.fullName = fullName
+        self.displayName = displayName
+        self.firstName = firstName
+        self.lastName = lastName
+        self.phone = phone
+        self.birthDate = birthDate
+        self.bio = bio
+        self.location = location
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.visibility = visibility
+        self.attributes = attributes
+        self.region = region
+        self.status = status
+        self.statusReason = statusReason
+        self.suspendedUntil = suspendedUntil
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension EditUser: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEditUser: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EditUser {
+        return
+            try EditUser(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                email: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                username: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                fullName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                displayName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                firstName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                lastName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                phone: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                birthDate: FfiConverterOptionTypeDatePatch.read(from: &buf), 
+                bio: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                location: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                avatarUrl: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                website: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                visibility: FfiConverterOptionTypeVisibility.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
+                region: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                status: FfiConverterOptionTypeUserStatus.read(from: &buf), 
+                statusReason: FfiConverterOptionString.read(from: &buf), 
+                suspendedUntil: FfiConverterOptionTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: EditUser, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.email, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.username, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.fullName, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.displayName, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.firstName, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.lastName, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.phone, into: &buf)
+        FfiConverterOptionTypeDatePatch.write(value.birthDate, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.bio, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.location, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.website, into: &buf)
+        FfiConverterOptionTypeVisibility.write(value.visibility, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.region, into: &buf)
+        FfiConverterOptionTypeUserStatus.write(value.status, into: &buf)
+        FfiConverterOptionString.write(value.statusReason, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.suspendedUntil, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEditUser_lift(_ buf: RustBuffer) throws -> EditUser {
+    return try FfiConverterTypeEditUser.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEditUser_lower(_ value: EditUser) -> RustBuffer {
+    return FfiConverterTypeEditUser.lower(value)
 }
 
 
@@ -19087,6 +19728,70 @@ func FfiConverterTypeGetPermission_lift(_ buf: RustBuffer) throws -> GetPermissi
 #endif
 func FfiConverterTypeGetPermission_lower(_ value: GetPermission) -> RustBuffer {
     return FfiConverterTypeGetPermission.lower(value)
+}
+
+
+/**
+ * Gets a user's profile, or as much of it as its visibility allows; one's own is shown whole.
+ *
+ * That of another needs permission `user:read_profile`, and is shown while its user is active: whole but for the phone number and the
+ * date of birth where it is `public`, as a card (names and picture) to all but followers where it is `followers`, not at all where it is
+ * `private`. Permission `user:read_any_profile` shows everything, whatever the visibility and the status. A profile that the caller may
+ * not see is `RESOURCE_NOT_FOUND`, as one of a user that does not exist.
+ */
+public struct GetProfile: Equatable, Hashable {
+    /**
+     * The user's id; the caller's own if not given.
+     */
+    public let id: Uuid?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user's id; the caller's own if not given.
+         */id: Uuid? = nil) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetProfile: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGetProfile: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetProfile {
+        return
+            try GetProfile(
+                id: FfiConverterOptionTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetProfile, into buf: inout [UInt8]) {
+        FfiConverterOptionTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetProfile_lift(_ buf: RustBuffer) throws -> GetProfile {
+    return try FfiConverterTypeGetProfile.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetProfile_lower(_ value: GetProfile) -> RustBuffer {
+    return FfiConverterTypeGetProfile.lower(value)
 }
 
 
@@ -24432,6 +25137,185 @@ func FfiConverterTypeProblem_lower(_ value: Problem) -> RustBuffer {
 
 
 /**
+ * What a user shows of itself: null are what it does not say and what the caller does not see, by `detail`.
+ */
+public struct Profile: Equatable, Hashable {
+    /**
+     * Whose it is.
+     */
+    public let userId: Uuid
+    /**
+     * How much of it is shown.
+     */
+    public let detail: ProfileDetail
+    /**
+     * The name the user signs in with, if it has one.
+     */
+    public let username: String?
+    /**
+     * The name shown to others.
+     */
+    public let displayName: String?
+    /**
+     * The address of its picture.
+     */
+    public let avatarUrl: String?
+    /**
+     * What it says about itself.
+     */
+    public let bio: String?
+    /**
+     * Where it is, in its own words.
+     */
+    public let location: String?
+    /**
+     * The address of its page.
+     */
+    public let website: String?
+    /**
+     * Since when it has been a user.
+     */
+    public let createdAt: Timestamp?
+    /**
+     * The phone number in E.164.
+     */
+    public let phone: String?
+    /**
+     * The date of birth.
+     */
+    public let birthDate: CalendarDate?
+    /**
+     * Which other users see it.
+     */
+    public let visibility: Visibility?
+    /**
+     * The version of the user's account; give it back as `expected_version` to be told of a lost update.
+     */
+    public let version: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whose it is.
+         */userId: Uuid, 
+        /**
+         * How much of it is shown.
+         */detail: ProfileDetail, 
+        /**
+         * The name the user signs in with, if it has one.
+         */username: String? = nil, 
+        /**
+         * The name shown to others.
+         */displayName: String? = nil, 
+        /**
+         * The address of its picture.
+         */avatarUrl: String? = nil, 
+        /**
+         * What it says about itself.
+         */bio: String? = nil, 
+        /**
+         * Where it is, in its own words.
+         */location: String? = nil, 
+        /**
+         * The address of its page.
+         */website: String? = nil, 
+        /**
+         * Since when it has been a user.
+         */createdAt: Timestamp? = nil, 
+        /**
+         * The phone number in E.164.
+         */phone: String? = nil, 
+        /**
+         * The date of birth.
+         */birthDate: CalendarDate? = nil, 
+        /**
+         * Which other users see it.
+         */visibility: Visibility? = nil, 
+        /**
+         * The version of the user's account; give it back as `expected_version` to be told of a lost update.
+         */version: Int64? = nil) {
+        self.userId = userId
+        self.detail = detail
+        self.username = username
+        self.displayName = displayName
+        self.avatarUrl = avatarUrl
+        self.bio = bio
+        self.location = location
+        self.website = website
+        self.createdAt = createdAt
+        self.phone = phone
+        self.birthDate = birthDate
+        self.visibility = visibility
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Profile: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeProfile: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Profile {
+        return
+            try Profile(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                detail: FfiConverterTypeProfileDetail.read(from: &buf), 
+                username: FfiConverterOptionString.read(from: &buf), 
+                displayName: FfiConverterOptionString.read(from: &buf), 
+                avatarUrl: FfiConverterOptionString.read(from: &buf), 
+                bio: FfiConverterOptionString.read(from: &buf), 
+                location: FfiConverterOptionString.read(from: &buf), 
+                website: FfiConverterOptionString.read(from: &buf), 
+                createdAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                phone: FfiConverterOptionString.read(from: &buf), 
+                birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
+                visibility: FfiConverterOptionTypeVisibility.read(from: &buf), 
+                version: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Profile, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterTypeProfileDetail.write(value.detail, into: &buf)
+        FfiConverterOptionString.write(value.username, into: &buf)
+        FfiConverterOptionString.write(value.displayName, into: &buf)
+        FfiConverterOptionString.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionString.write(value.bio, into: &buf)
+        FfiConverterOptionString.write(value.location, into: &buf)
+        FfiConverterOptionString.write(value.website, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterOptionString.write(value.phone, into: &buf)
+        FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
+        FfiConverterOptionTypeVisibility.write(value.visibility, into: &buf)
+        FfiConverterOptionInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProfile_lift(_ buf: RustBuffer) throws -> Profile {
+    return try FfiConverterTypeProfile.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProfile_lower(_ value: Profile) -> RustBuffer {
+    return FfiConverterTypeProfile.lower(value)
+}
+
+
+/**
  * One change of a set; all of them are needed. Fields that its kind does not use are empty.
  */
 public struct ProposedChange: Equatable, Hashable {
@@ -25406,8 +26290,8 @@ public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, C
     public let password: String
     /**
      * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-     * `username_profile` dots and hyphens too. One that somebody else takes before
-     * the address is proved is left out.
+     * `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
+     * the address is proved, or one that looks like it, is left out.
      */
     public let username: String?
     /**
@@ -25438,8 +26322,8 @@ public struct RegisterUser: Equatable, Hashable, CustomDebugStringConvertible, C
          */password: String, 
         /**
          * A name to sign in with, unique whatever the case: 3 to 50 letters, digits and underscores, by the setting
-         * `username_profile` dots and hyphens too. One that somebody else takes before
-         * the address is proved is left out.
+         * `username_profile` dots and hyphens too, or letters of any language. One that somebody else takes before
+         * the address is proved, or one that looks like it, is left out.
          */username: String? = nil, 
         /**
          * The whole name, at most 255 characters.
@@ -25741,7 +26625,7 @@ func FfiConverterTypeRemovedGrant_lower(_ value: RemovedGrant) -> RustBuffer {
 
 /**
  * Replaces all of a user's data: a field that is not given becomes null, the e-mail address only where the account
- * stands for somebody at another issuer.
+ * stands for somebody at another issuer. Who sees the profile stays, unless it is given.
  *
  * Permission and errors as with `update`.
  */
@@ -25787,6 +26671,30 @@ public struct ReplaceUser: Equatable, Hashable {
      */
     public let birthDate: CalendarDate?
     /**
+     * What it says about itself, in at most 500 characters and several lines.
+     */
+    public let bio: String?
+    /**
+     * Where it is, in its own words, at most 255 characters.
+     */
+    public let location: String?
+    /**
+     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     */
+    public let avatarUrl: String?
+    /**
+     * The address of its page, likewise.
+     */
+    public let website: String?
+    /**
+     * Which other users see its profile; it stays if not given.
+     */
+    public let visibility: Visibility?
+    /**
+     * Whatever else the application keeps of it; what is not given goes. As with `create`.
+     */
+    public let attributes: [String: JsonText]
+    /**
      * The region, by id or code.
      */
     public let region: String?
@@ -25825,6 +26733,24 @@ public struct ReplaceUser: Equatable, Hashable {
          * The date of birth.
          */birthDate: CalendarDate? = nil, 
         /**
+         * What it says about itself, in at most 500 characters and several lines.
+         */bio: String? = nil, 
+        /**
+         * Where it is, in its own words, at most 255 characters.
+         */location: String? = nil, 
+        /**
+         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         */avatarUrl: String? = nil, 
+        /**
+         * The address of its page, likewise.
+         */website: String? = nil, 
+        /**
+         * Which other users see its profile; it stays if not given.
+         */visibility: Visibility? = nil, 
+        /**
+         * Whatever else the application keeps of it; what is not given goes. As with `create`.
+         */attributes: [String: JsonText] = [:], 
+        /**
          * The region, by id or code.
          */region: String? = nil) {
         self.id = id
@@ -25837,6 +26763,12 @@ public struct ReplaceUser: Equatable, Hashable {
         self.lastName = lastName
         self.phone = phone
         self.birthDate = birthDate
+        self.bio = bio
+        self.location = location
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.visibility = visibility
+        self.attributes = attributes
         self.region = region
     }
 
@@ -25866,6 +26798,12 @@ struct FfiConverterTypeReplaceUser: FfiConverterRustBuffer {
                 lastName: FfiConverterOptionString.read(from: &buf), 
                 phone: FfiConverterOptionString.read(from: &buf), 
                 birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
+                bio: FfiConverterOptionString.read(from: &buf), 
+                location: FfiConverterOptionString.read(from: &buf), 
+                avatarUrl: FfiConverterOptionString.read(from: &buf), 
+                website: FfiConverterOptionString.read(from: &buf), 
+                visibility: FfiConverterOptionTypeVisibility.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf)
         )
     }
@@ -25881,6 +26819,12 @@ struct FfiConverterTypeReplaceUser: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.lastName, into: &buf)
         FfiConverterOptionString.write(value.phone, into: &buf)
         FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
+        FfiConverterOptionString.write(value.bio, into: &buf)
+        FfiConverterOptionString.write(value.location, into: &buf)
+        FfiConverterOptionString.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionString.write(value.website, into: &buf)
+        FfiConverterOptionTypeVisibility.write(value.visibility, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
     }
 }
@@ -32206,7 +33150,8 @@ func FfiConverterTypeUpdatePermission_lower(_ value: UpdatePermission) -> RustBu
 /**
  * Changes the given preferences of the caller; null clears one.
  *
- * Errors: `CONFLICT` if `expected_version` is stale.
+ * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+ * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdatePreferences: Equatable, Hashable {
     /**
@@ -32233,6 +33178,10 @@ public struct UpdatePreferences: Equatable, Hashable {
      * Whether text messages are.
      */
     public let smsNotifications: Bool?
+    /**
+     * Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+     */
+    public let publicProfile: Bool?
     /**
      * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
      * characters, and all together take at most 16 KiB as JSON.
@@ -32261,6 +33210,9 @@ public struct UpdatePreferences: Equatable, Hashable {
          * Whether text messages are.
          */smsNotifications: Bool? = nil, 
         /**
+         * Whether all who may see profiles see this user's: true sets its visibility to `public`; false sets one that is `public` to `private`.
+         */publicProfile: Bool? = nil, 
+        /**
          * Whatever else the application keeps: each key that is given is set, or removed by null; the others stay. Keys have 1 to 64
          * characters, and all together take at most 16 KiB as JSON.
          */data: [String: JsonText] = [:]) {
@@ -32270,6 +33222,7 @@ public struct UpdatePreferences: Equatable, Hashable {
         self.timeZone = timeZone
         self.emailNotifications = emailNotifications
         self.smsNotifications = smsNotifications
+        self.publicProfile = publicProfile
         self.data = data
     }
 
@@ -32295,6 +33248,7 @@ struct FfiConverterTypeUpdatePreferences: FfiConverterRustBuffer {
                 timeZone: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 emailNotifications: FfiConverterOptionBool.read(from: &buf), 
                 smsNotifications: FfiConverterOptionBool.read(from: &buf), 
+                publicProfile: FfiConverterOptionBool.read(from: &buf), 
                 data: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
@@ -32306,6 +33260,7 @@ struct FfiConverterTypeUpdatePreferences: FfiConverterRustBuffer {
         FfiConverterOptionTypeStringPatch.write(value.timeZone, into: &buf)
         FfiConverterOptionBool.write(value.emailNotifications, into: &buf)
         FfiConverterOptionBool.write(value.smsNotifications, into: &buf)
+        FfiConverterOptionBool.write(value.publicProfile, into: &buf)
         FfiConverterDictionaryStringTypeJsonText.write(value.data, into: &buf)
     }
 }
@@ -32323,6 +33278,148 @@ func FfiConverterTypeUpdatePreferences_lift(_ buf: RustBuffer) throws -> UpdateP
 #endif
 func FfiConverterTypeUpdatePreferences_lower(_ value: UpdatePreferences) -> RustBuffer {
     return FfiConverterTypeUpdatePreferences.lower(value)
+}
+
+
+/**
+ * Changes the given fields of one's own profile; null clears one.
+ *
+ * Permission `user:update_profile` before and after the change; what the policy's conditions read of users is changed by administrators.
+ * Errors: `CONFLICT` if `expected_version` is stale.
+ */
+public struct UpdateProfile: Equatable, Hashable {
+    /**
+     * The version that the change was made on; another one stored gives `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * The name shown to others, at most 100 characters.
+     */
+    public let displayName: StringPatch?
+    /**
+     * The phone number; kept as E.164.
+     */
+    public let phone: StringPatch?
+    /**
+     * The date of birth, not in the future.
+     */
+    public let birthDate: DatePatch?
+    /**
+     * What the user says about itself, in at most 500 characters and several lines.
+     */
+    public let bio: StringPatch?
+    /**
+     * Where the user is, in its own words, at most 255 characters.
+     */
+    public let location: StringPatch?
+    /**
+     * The address of a picture, by `http` or `https`, at most 500 characters; null removes it. It is never fetched.
+     */
+    public let avatarUrl: StringPatch?
+    /**
+     * The address of the user's page, likewise.
+     */
+    public let website: StringPatch?
+    /**
+     * Which other users see it.
+     */
+    public let visibility: Visibility?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The version that the change was made on; another one stored gives `CONFLICT`.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * The name shown to others, at most 100 characters.
+         */displayName: StringPatch? = nil, 
+        /**
+         * The phone number; kept as E.164.
+         */phone: StringPatch? = nil, 
+        /**
+         * The date of birth, not in the future.
+         */birthDate: DatePatch? = nil, 
+        /**
+         * What the user says about itself, in at most 500 characters and several lines.
+         */bio: StringPatch? = nil, 
+        /**
+         * Where the user is, in its own words, at most 255 characters.
+         */location: StringPatch? = nil, 
+        /**
+         * The address of a picture, by `http` or `https`, at most 500 characters; null removes it. It is never fetched.
+         */avatarUrl: StringPatch? = nil, 
+        /**
+         * The address of the user's page, likewise.
+         */website: StringPatch? = nil, 
+        /**
+         * Which other users see it.
+         */visibility: Visibility? = nil) {
+        self.expectedVersion = expectedVersion
+        self.displayName = displayName
+        self.phone = phone
+        self.birthDate = birthDate
+        self.bio = bio
+        self.location = location
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.visibility = visibility
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UpdateProfile: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUpdateProfile: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateProfile {
+        return
+            try UpdateProfile(
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                displayName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                phone: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                birthDate: FfiConverterOptionTypeDatePatch.read(from: &buf), 
+                bio: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                location: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                avatarUrl: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                website: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                visibility: FfiConverterOptionTypeVisibility.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UpdateProfile, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.displayName, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.phone, into: &buf)
+        FfiConverterOptionTypeDatePatch.write(value.birthDate, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.bio, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.location, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.website, into: &buf)
+        FfiConverterOptionTypeVisibility.write(value.visibility, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateProfile_lift(_ buf: RustBuffer) throws -> UpdateProfile {
+    return try FfiConverterTypeUpdateProfile.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateProfile_lower(_ value: UpdateProfile) -> RustBuffer {
+    return FfiConverterTypeUpdateProfile.lower(value)
 }
 
 
@@ -32625,6 +33722,30 @@ public struct UpdateUser: Equatable, Hashable {
      */
     public let birthDate: DatePatch?
     /**
+     * What it says about itself, in at most 500 characters and several lines.
+     */
+    public let bio: StringPatch?
+    /**
+     * Where it is, in its own words, at most 255 characters.
+     */
+    public let location: StringPatch?
+    /**
+     * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+     */
+    public let avatarUrl: StringPatch?
+    /**
+     * The address of its page, likewise.
+     */
+    public let website: StringPatch?
+    /**
+     * Which other users see its profile.
+     */
+    public let visibility: Visibility?
+    /**
+     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     */
+    public let attributes: [String: JsonText]
+    /**
      * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
      */
     public let region: StringPatch?
@@ -32663,6 +33784,24 @@ public struct UpdateUser: Equatable, Hashable {
          * The date of birth.
          */birthDate: DatePatch? = nil, 
         /**
+         * What it says about itself, in at most 500 characters and several lines.
+         */bio: StringPatch? = nil, 
+        /**
+         * Where it is, in its own words, at most 255 characters.
+         */location: StringPatch? = nil, 
+        /**
+         * The address of its picture, by `http` or `https`, at most 500 characters. It is never fetched.
+         */avatarUrl: StringPatch? = nil, 
+        /**
+         * The address of its page, likewise.
+         */website: StringPatch? = nil, 
+        /**
+         * Which other users see its profile.
+         */visibility: Visibility? = nil, 
+        /**
+         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         */attributes: [String: JsonText] = [:], 
+        /**
          * The region, by id or code. Drones of another region are taken from the user, and the answer says which.
          */region: StringPatch? = nil) {
         self.id = id
@@ -32675,6 +33814,12 @@ public struct UpdateUser: Equatable, Hashable {
         self.lastName = lastName
         self.phone = phone
         self.birthDate = birthDate
+        self.bio = bio
+        self.location = location
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.visibility = visibility
+        self.attributes = attributes
         self.region = region
     }
 
@@ -32704,6 +33849,12 @@ struct FfiConverterTypeUpdateUser: FfiConverterRustBuffer {
                 lastName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 phone: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 birthDate: FfiConverterOptionTypeDatePatch.read(from: &buf), 
+                bio: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                location: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                avatarUrl: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                website: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                visibility: FfiConverterOptionTypeVisibility.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 region: FfiConverterOptionTypeStringPatch.read(from: &buf)
         )
     }
@@ -32719,6 +33870,12 @@ struct FfiConverterTypeUpdateUser: FfiConverterRustBuffer {
         FfiConverterOptionTypeStringPatch.write(value.lastName, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.phone, into: &buf)
         FfiConverterOptionTypeDatePatch.write(value.birthDate, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.bio, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.location, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.website, into: &buf)
+        FfiConverterOptionTypeVisibility.write(value.visibility, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.region, into: &buf)
     }
 }
@@ -32787,6 +33944,30 @@ public struct User: Equatable, Hashable {
      * The date of birth.
      */
     public let birthDate: CalendarDate?
+    /**
+     * What it says about itself.
+     */
+    public let bio: String?
+    /**
+     * Where it is, in its own words.
+     */
+    public let location: String?
+    /**
+     * The address of its picture.
+     */
+    public let avatarUrl: String?
+    /**
+     * The address of its page.
+     */
+    public let website: String?
+    /**
+     * Which other users see its profile.
+     */
+    public let visibility: Visibility
+    /**
+     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     */
+    public let attributes: [String: JsonText]
     /**
      * The region it belongs to.
      */
@@ -32861,6 +34042,24 @@ public struct User: Equatable, Hashable {
          * The date of birth.
          */birthDate: CalendarDate? = nil, 
         /**
+         * What it says about itself.
+         */bio: String? = nil, 
+        /**
+         * Where it is, in its own words.
+         */location: String? = nil, 
+        /**
+         * The address of its picture.
+         */avatarUrl: String? = nil, 
+        /**
+         * The address of its page.
+         */website: String? = nil, 
+        /**
+         * Which other users see its profile.
+         */visibility: Visibility, 
+        /**
+         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         */attributes: [String: JsonText] = [:], 
+        /**
          * The region it belongs to.
          */regionId: Uuid? = nil, 
         /**
@@ -32898,6 +34097,12 @@ public struct User: Equatable, Hashable {
         self.lastName = lastName
         self.phone = phone
         self.birthDate = birthDate
+        self.bio = bio
+        self.location = location
+        self.avatarUrl = avatarUrl
+        self.website = website
+        self.visibility = visibility
+        self.attributes = attributes
         self.regionId = regionId
         self.status = status
         self.statusReason = statusReason
@@ -32936,6 +34141,12 @@ struct FfiConverterTypeUser: FfiConverterRustBuffer {
                 lastName: FfiConverterOptionString.read(from: &buf), 
                 phone: FfiConverterOptionString.read(from: &buf), 
                 birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
+                bio: FfiConverterOptionString.read(from: &buf), 
+                location: FfiConverterOptionString.read(from: &buf), 
+                avatarUrl: FfiConverterOptionString.read(from: &buf), 
+                website: FfiConverterOptionString.read(from: &buf), 
+                visibility: FfiConverterTypeVisibility.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 regionId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 status: FfiConverterTypeUserStatus.read(from: &buf), 
                 statusReason: FfiConverterOptionString.read(from: &buf), 
@@ -32960,6 +34171,12 @@ struct FfiConverterTypeUser: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.lastName, into: &buf)
         FfiConverterOptionString.write(value.phone, into: &buf)
         FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
+        FfiConverterOptionString.write(value.bio, into: &buf)
+        FfiConverterOptionString.write(value.location, into: &buf)
+        FfiConverterOptionString.write(value.avatarUrl, into: &buf)
+        FfiConverterOptionString.write(value.website, into: &buf)
+        FfiConverterTypeVisibility.write(value.visibility, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterOptionTypeUuid.write(value.regionId, into: &buf)
         FfiConverterTypeUserStatus.write(value.status, into: &buf)
         FfiConverterOptionString.write(value.statusReason, into: &buf)
@@ -33818,6 +35035,10 @@ public struct UserPreferences: Equatable, Hashable {
      */
     public let smsNotifications: Bool
     /**
+     * Whether all who may see profiles see this user's: its visibility is `public`.
+     */
+    public let publicProfile: Bool
+    /**
      * Whatever else the application keeps.
      */
     public let data: [String: JsonText]
@@ -33849,6 +35070,9 @@ public struct UserPreferences: Equatable, Hashable {
          * Whether text messages are.
          */smsNotifications: Bool, 
         /**
+         * Whether all who may see profiles see this user's: its visibility is `public`.
+         */publicProfile: Bool, 
+        /**
          * Whatever else the application keeps.
          */data: [String: JsonText] = [:], 
         /**
@@ -33862,6 +35086,7 @@ public struct UserPreferences: Equatable, Hashable {
         self.timeZone = timeZone
         self.emailNotifications = emailNotifications
         self.smsNotifications = smsNotifications
+        self.publicProfile = publicProfile
         self.data = data
         self.updatedAt = updatedAt
         self.version = version
@@ -33888,6 +35113,7 @@ struct FfiConverterTypeUserPreferences: FfiConverterRustBuffer {
                 timeZone: FfiConverterOptionString.read(from: &buf), 
                 emailNotifications: FfiConverterBool.read(from: &buf), 
                 smsNotifications: FfiConverterBool.read(from: &buf), 
+                publicProfile: FfiConverterBool.read(from: &buf), 
                 data: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 updatedAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
                 version: FfiConverterInt64.read(from: &buf)
@@ -33900,6 +35126,7 @@ struct FfiConverterTypeUserPreferences: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.timeZone, into: &buf)
         FfiConverterBool.write(value.emailNotifications, into: &buf)
         FfiConverterBool.write(value.smsNotifications, into: &buf)
+        FfiConverterBool.write(value.publicProfile, into: &buf)
         FfiConverterDictionaryStringTypeJsonText.write(value.data, into: &buf)
         FfiConverterOptionTypeTimestamp.write(value.updatedAt, into: &buf)
         FfiConverterInt64.write(value.version, into: &buf)
@@ -34054,7 +35281,8 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let email: String?
     /**
-     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too.
+     * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
+     * letters of any language. Whether somebody has it, or one that looks like it, is not told.
      */
     public let username: String?
     /**
@@ -34086,7 +35314,7 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
      */
     public let birthDate: CalendarDate?
     /**
-     * The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows.
+     * The address of a picture, by `http` or `https`, at most 500 characters.
      */
     public let avatarUrl: String?
     /**
@@ -34109,7 +35337,8 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
          * The address to sign in with, at most 255 characters.
          */email: String? = nil, 
         /**
-         * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too.
+         * The name to sign in with: 3 to 50 letters, digits and underscores, by the setting `username_profile` dots and hyphens too, or
+         * letters of any language. Whether somebody has it, or one that looks like it, is not told.
          */username: String? = nil, 
         /**
          * The password. It must not be built from the address, the username and the whole name that are given with it.
@@ -34133,7 +35362,7 @@ public struct ValidateAccount: Equatable, Hashable, CustomDebugStringConvertible
          * The date of birth, not in the future.
          */birthDate: CalendarDate? = nil, 
         /**
-         * The address of a picture, by `http` or `https`, at most 500 characters. The application keeps it, and what follows.
+         * The address of a picture, by `http` or `https`, at most 500 characters.
          */avatarUrl: String? = nil, 
         /**
          * The address of a page, likewise.
@@ -37671,6 +38900,91 @@ func FfiConverterTypePolicyPart_lower(_ value: PolicyPart) -> RustBuffer {
 
 
 /**
+ * How much of a profile is shown.
+ */
+
+public enum ProfileDetail: Equatable, Hashable {
+    
+    /**
+     * Names and picture.
+     */
+    case card
+    /**
+     * What is for others: all but the phone number, the date of birth, the visibility and the version.
+     */
+    case `public`
+    /**
+     * Everything, to oneself and to who may see any profile.
+     */
+    case whole
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ProfileDetail: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeProfileDetail: FfiConverterRustBuffer {
+    typealias SwiftType = ProfileDetail
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ProfileDetail {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .card
+        
+        case 2: return .`public`
+        
+        case 3: return .whole
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ProfileDetail, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .card:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .`public`:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .whole:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProfileDetail_lift(_ buf: RustBuffer) throws -> ProfileDetail {
+    return try FfiConverterTypeProfileDetail.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeProfileDetail_lower(_ value: ProfileDetail) -> RustBuffer {
+    return FfiConverterTypeProfileDetail.lower(value)
+}
+
+
+
+/**
  * A way to prove who one is.
  */
 
@@ -37992,6 +39306,10 @@ public enum Reason: Equatable, Hashable {
      */
     case deferredNotLoaded
     /**
+     * Usernames beyond ASCII are not given yet: what the names that there are look like is still being noted. Try again.
+     */
+    case namesNotReady
+    /**
      * The change feed could not be read in time, so the rights in memory may be out of date; or a row filter has expired.
      */
     case rightsStale
@@ -38132,15 +39450,17 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 50: return .deferredNotLoaded
         
-        case 51: return .rightsStale
+        case 51: return .namesNotReady
         
-        case 52: return .notOffered
+        case 52: return .rightsStale
         
-        case 53: return .closed
+        case 53: return .notOffered
         
-        case 54: return .corrupt
+        case 54: return .closed
         
-        case 55: return .`internal`
+        case 55: return .corrupt
+        
+        case 56: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -38350,24 +39670,28 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(50))
         
         
-        case .rightsStale:
+        case .namesNotReady:
             writeInt(&buf, Int32(51))
         
         
-        case .notOffered:
+        case .rightsStale:
             writeInt(&buf, Int32(52))
         
         
-        case .closed:
+        case .notOffered:
             writeInt(&buf, Int32(53))
         
         
-        case .corrupt:
+        case .closed:
             writeInt(&buf, Int32(54))
         
         
-        case .`internal`:
+        case .corrupt:
             writeInt(&buf, Int32(55))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(56))
         
         }
     }
@@ -40391,6 +41715,11 @@ public enum UsernameProfile: Equatable, Hashable {
      * Dots and hyphens as well, each between two letters or digits.
      */
     case extended
+    /**
+     * Letters, marks and digits of any language as well, of one script, by PRECIS UsernameCaseMapped (RFC 8265, 3.3); and
+     * nobody takes a name that looks like another's (UTS 39). Not in web pages, where a store does not open with it.
+     */
+    case precis
 
 
 
@@ -40416,6 +41745,8 @@ struct FfiConverterTypeUsernameProfile: FfiConverterRustBuffer {
         
         case 2: return .extended
         
+        case 3: return .precis
+        
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
@@ -40430,6 +41761,10 @@ struct FfiConverterTypeUsernameProfile: FfiConverterRustBuffer {
         
         case .extended:
             writeInt(&buf, Int32(2))
+        
+        
+        case .precis:
+            writeInt(&buf, Int32(3))
         
         }
     }
@@ -40448,6 +41783,91 @@ func FfiConverterTypeUsernameProfile_lift(_ buf: RustBuffer) throws -> UsernameP
 #endif
 func FfiConverterTypeUsernameProfile_lower(_ value: UsernameProfile) -> RustBuffer {
     return FfiConverterTypeUsernameProfile.lower(value)
+}
+
+
+
+/**
+ * Which other users see a profile, of those who may see profiles at all (`user:read_profile`).
+ */
+
+public enum Visibility: Equatable, Hashable {
+    
+    /**
+     * All of them.
+     */
+    case `public`
+    /**
+     * Those who follow it; the others see its card: names and picture.
+     */
+    case followers
+    /**
+     * None.
+     */
+    case `private`
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension Visibility: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeVisibility: FfiConverterRustBuffer {
+    typealias SwiftType = Visibility
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Visibility {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .`public`
+        
+        case 2: return .followers
+        
+        case 3: return .`private`
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: Visibility, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .`public`:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .followers:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .`private`:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeVisibility_lift(_ buf: RustBuffer) throws -> Visibility {
+    return try FfiConverterTypeVisibility.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeVisibility_lower(_ value: Visibility) -> RustBuffer {
+    return FfiConverterTypeVisibility.lower(value)
 }
 
 
@@ -41502,6 +42922,30 @@ fileprivate struct FfiConverterOptionTypeUsernameProfile: FfiConverterRustBuffer
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeUsernameProfile.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeVisibility: FfiConverterRustBuffer {
+    typealias SwiftType = Visibility?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeVisibility.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeVisibility.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -43489,6 +44933,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_preferences() != 42107) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_profiles() != 30578) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_regions() != 48879) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -43693,10 +45140,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_policy_validate() != 2494) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_preferences_get() != 56868) {
+    if (uniffi_rolekeep_mobile_checksum_method_preferences_get() != 11617) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_preferences_update() != 20278) {
+    if (uniffi_rolekeep_mobile_checksum_method_preferences_update() != 53773) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_profiles_delete() != 56397) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_profiles_get() != 17054) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_profiles_update() != 56537) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 29354) {
@@ -43849,7 +45305,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_confirm_registration() != 31911) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 31103) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 28358) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {
@@ -43859,6 +45315,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 25958) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_edit() != 18948) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_erase() != 12967) {
@@ -43897,7 +45356,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_register() != 29751) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 27244) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 10758) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 35504) {

@@ -16,8 +16,8 @@ export type Theme =
 /**
  * Changes the given preferences of the caller; null clears one.
  *
- * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
- * `expectedVersion` is stale.
+ * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+ * moving the version of the preferences. Errors: `CONFLICT` if `expectedVersion` is stale.
  */
 export interface UpdatePreferences {
   /** The version that the change is based on, 0 before the first; if it is not the current one, the error is `CONFLICT`. */

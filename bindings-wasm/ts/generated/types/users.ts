@@ -229,8 +229,9 @@ export interface DroppedAssets {
 /**
  * Changes the given fields of a user and its status, in one commit; null clears a field, as `update` does.
  *
- * Each part asks its own permission, before and after the change: the fields `user:update` and whatever `update` asks, the status
- * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it.
+ * Each part asks its own permission, beside `user:read`, before and after the change: the fields `user:update` and whatever `update` asks, the status
+ * `user:set_status`, as `activate`, `deactivate`, `suspend`, `ban` and `lift` do. A status that the user has already is no change of it, unless another reason or
+ * end is given with it.
  * Errors: those of either part; `CONFLICT` if `expectedVersion` is stale.
  */
 export interface EditUser {

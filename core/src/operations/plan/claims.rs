@@ -8,7 +8,7 @@ use crate::{
     },
     model::{
         deferred::unless_page,
-        error::{Error, Result},
+        error::{Error, Reason, Result},
         id::UserId,
         predicate::Predicate,
         record::{Key, Record},
@@ -224,6 +224,14 @@ impl Plan<'_> {
         let claims: Vec<Claim> =
             self.reads().many(looks.into_iter().chain(gone.into_iter().map(|gone| (gone.kind, gone.name)))).await?;
         Ok(claims.iter().any(|claim| !claim.is_free(self.now) && Some(&claim.owner) != own.as_ref()))
+    }
+
+    /// Whether an account that somebody makes for itself begins without its username: one that cannot be given yet keeps nobody out.
+    pub async fn begins_without(&self, username: &str) -> Result<bool> {
+        match self.is_username_taken(username, None).await {
+            Err(error) if error.reason() == Reason::NamesNotReady => Ok(true),
+            is_taken => is_taken,
+        }
     }
 
     /// Refuses a name that an account had which is gone for good, and that nobody may take again.

@@ -8,9 +8,11 @@ use super::{Event, Plan, Planned};
 use crate::{
     audit_chain::{AuditFacts, AuditPayload},
     model::{
+        attributes,
         id::UserId,
         noun::{Upkeep, Words},
         record::{Column, Row},
+        value::Value,
     },
     operations::target::TargetRow,
 };
@@ -111,11 +113,13 @@ fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
     let fields = |row: &Option<Row>, of_facts: bool| {
         row.as_ref().map(|row| {
             let columns = planned.table.columns.iter().zip(&row.0).enumerate();
-            let told = |at: usize, column: &Column| {
+            let is_told = |at: usize, column: &Column| {
                 at != planned.table.version && !column.secret && column.is_fact() == of_facts
             };
-            let fields = columns.filter(|(at, (column, _))| differs(*at) && told(*at, column));
-            fields.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect::<Json>()
+            let fields = columns.filter(|(at, (column, _))| differs(*at) && is_told(*at, column));
+            fields
+                .map(|(at, (column, value))| (column.name.to_owned(), told(planned, at, column, value)))
+                .collect::<Json>()
         })
     };
     let [before, after] = [&planned.before, &planned.after];
@@ -125,4 +129,15 @@ fn changed_fields(planned: &Planned) -> (AuditFacts, AuditPayload) {
     let personal =
         AuditPayload { before: fields(before, false), after: fields(after, false), ..AuditPayload::default() };
     (facts, personal)
+}
+
+/// A value as the log tells it: of attributes those that differ.
+fn told(planned: &Planned, at: usize, column: &Column, value: &Value) -> Json {
+    let (Some(before), Some(after)) = (&planned.before, &planned.after) else { return value.to_json() };
+    if column.name != attributes::COLUMN {
+        return value.to_json();
+    }
+    let [before, after] = [before, after].map(|row| attributes::of_value(&row.0[at]));
+    let differs = |member: &String| before.get(member) != after.get(member);
+    attributes::of_value(value).into_iter().filter(|(member, _)| differs(member)).collect()
 }

@@ -3,14 +3,7 @@
 use super::Foreign;
 use crate::{
     credentials::foreign_token::Profile,
-    model::{
-        check::Invalid,
-        error::{Reason, Result},
-        names::NameRules,
-        record::ResourceRecord,
-        text,
-        user::User,
-    },
+    model::{check::Invalid, error::Result, names::NameRules, record::ResourceRecord, text, user::User},
     operations::{
         epochs,
         limits::{Tries, Try},
@@ -39,7 +32,7 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
         return Ok(Err("no account stands for its subject, and another one has its address"));
     }
     if let Some(username) = &fields.username
-        && is_taken(plan, username).await?
+        && plan.begins_without(username).await?
     {
         fields.username = None;
     }
@@ -55,14 +48,6 @@ pub(super) async fn register(plan: &mut Plan<'_>, foreign: &Foreign) -> Result<R
     let by = format!("by a token of {}", foreign.identity.issuer);
     plan.audit("sign_in.external_registered", Some(("user", id.to_string())), Some(by));
     Ok(Ok(existing(plan.reads(), id).await?))
-}
-
-/// Whether an account begins without its username: one that cannot be given yet keeps nobody out.
-async fn is_taken(plan: &Plan<'_>, username: &str) -> Result<bool> {
-    match plan.is_username_taken(username, None).await {
-        Err(error) if error.reason() == Reason::NamesNotReady => Ok(true),
-        is_taken => is_taken,
-    }
 }
 
 /// What of a profile a new account begins with: what could be given by its user, and decides about no rights.

@@ -306,8 +306,9 @@ impl ValidChange {
         };
         let old = before.clone();
         let mut checks = Checks::default();
-        let held = old.attributes.as_ref().filter(|_| !self.are_all_attributes);
-        let attributes = attributes::changed::<User>(&mut checks, plan.rules(), held, &self.attributes);
+        let held = old.attributes.as_ref();
+        let attributes =
+            attributes::changed::<User>(&mut checks, plan.rules(), held, &self.attributes, self.are_all_attributes);
         checks.finish()?;
         let mut after = self.profile.clone().apply(User {
             email: self.email.clone().apply(old.email),

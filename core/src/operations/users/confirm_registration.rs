@@ -119,7 +119,7 @@ impl PendingRegistration {
         let StoredNames { username, full_name, display_name, first_name, last_name } = self.names.0.clone();
         let mut username = kept("username", username);
         if let Some(name) = &username
-            && plan.is_username_taken(name, None).await?
+            && plan.begins_without(name).await?
         {
             username = None;
         }

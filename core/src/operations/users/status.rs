@@ -219,9 +219,10 @@ impl NewStatus {
         Some(Self { expected_version: None, to, from, reason, until })
     }
 
-    /// Whether a user is so already.
+    /// Whether a user is so already: without a reason and an end, whatever its own are.
     pub(super) fn is_of(&self, user: &User) -> bool {
-        (self.to, &self.reason, self.until) == (user.status, &user.status_reason, user.suspended_until)
+        let is_same = (&self.reason, self.until) == (&user.status_reason, user.suspended_until);
+        self.to == user.status && (is_same || self.reason.is_none() && self.until.is_none())
     }
 
     pub(super) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<User> {

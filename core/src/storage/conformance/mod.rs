@@ -74,6 +74,7 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         queries::many_alternatives,
         searches::searches_and_alternatives_agree_with_the_evaluator,
         searches::searches_follow_changes,
+        searches::no_alternative_is_left_behind,
     }
     Ok(())
 }

@@ -218,6 +218,32 @@ pub(super) async fn searches_follow_changes(storage: &impl Storage) -> Outcome {
     agrees(storage, &items).await
 }
 
+/// What one condition allows lies deeper in the order than what others give enough of.
+pub(super) async fn no_alternative_is_left_behind(storage: &impl Storage) -> Outcome {
+    let item = |at: usize| {
+        let (flag, name) = match at {
+            0..30 => (false, "Zo\u{eb}"),
+            30..630 => (true, "Zo\u{eb}"),
+            _ => (true, "Bob"),
+        };
+        Item { flag, at: time(at as i64), ..Item::new(at as u128 + 1, name) }
+    };
+    let mut items: Vec<Item> = (0..5_000).map(item).collect();
+    storage.commit(&change_set(1, items.iter_mut().map(Write::insert).collect())).await?;
+    let rows: Vec<Row> = items.iter().map(Record::to_row).collect();
+    let either = Predicate::any([Predicate::equals("flag", true), Predicate::equals("flag", false)]);
+    for direction in [Direction::Descending, Direction::Ascending] {
+        let order = vec![Order { column: "at".into(), direction }];
+        let window = Window { limit: Some(20), ..Window::default() };
+        let filter = Predicate::Search("zoe".to_owned()).and(either.clone());
+        let query = Query { order, window, count: 1_000, ..Query::of(Item::TABLE, filter) };
+        let (wanted, total) = samples::expected(&query, &rows, &[]);
+        let found = storage.query(&query).await?;
+        same("a page of two alternatives", (found.rows, found.total), (wanted, Some(total)))?;
+    }
+    Ok(())
+}
+
 async fn agrees(storage: &impl Storage, items: &[Item]) -> Outcome {
     let rows: Vec<Row> = items.iter().map(Record::to_row).collect();
     let more = ["ada", "lovelace", " lo", "countess", "grace", "hopper"];

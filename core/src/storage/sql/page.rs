@@ -47,6 +47,8 @@ pub(in crate::storage) struct Range {
     pub(in crate::storage) rows: Statement,
     /// Gives a row if there are others that were not looked at.
     pub(in crate::storage) beyond: Option<Statement>,
+    /// How many arms were walked, each as far as was asked.
+    pub(in crate::storage) arms: usize,
 }
 
 /// The rows of a query's window.
@@ -84,7 +86,7 @@ pub(in crate::storage) fn count(dialect: Dialect, tables: &Tables, query: &Query
     if query.count <= MOST {
         cut(&mut counted, &window);
     }
-    Ok(Range { rows: of.checked(&all_of(counted))?, beyond })
+    Ok(Range { rows: of.checked(&all_of(counted))?, beyond, arms: 1 })
 }
 
 /// How many rows the index of searches gives for a question, as far as they are counted.
@@ -154,7 +156,8 @@ impl Of<'_> {
                     select.cross_join(beside.name).and_where(same_key(table, beside));
                 }
                 self.ordered(self.table.name, &mut select);
-                return Ok(Range { rows: self.checked(&select)?, beyond: self.beyond(arms, steps, conditions)? });
+                let beyond = self.beyond(arms, steps, conditions)?;
+                return Ok(Range { rows: self.checked(&select)?, beyond, arms: arms.len() });
             }
             (Way::Searched(question, _), beside) => {
                 select = self.searched(select, question, None)?;
@@ -178,7 +181,7 @@ impl Of<'_> {
         }
         self.ordered(self.table.name, &mut select);
         cut(&mut select, window);
-        Ok(Range { rows: self.checked(&select)?, beyond: None })
+        Ok(Range { rows: self.checked(&select)?, beyond: None, arms: 1 })
     }
 
     /// Rows that pass, among the first that the index of searches gives, or all.

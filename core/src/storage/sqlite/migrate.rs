@@ -111,6 +111,18 @@ pub(super) fn require_known(version: i64) -> Result<()> {
 }
 
 async fn migrate(connection: &mut SqliteConnection, schema: &Schema) -> Result<(), sqlx::Error> {
+    // Who migrates a large file takes longer than others wait for a lock: a million users some 20 seconds.
+    const ATTEMPTS: u32 = 60;
+    for _ in 1..ATTEMPTS {
+        match migrate_once(connection, schema).await {
+            Err(problem) if error::is_busy(&problem) => {}
+            done => return done,
+        }
+    }
+    migrate_once(connection, schema).await
+}
+
+async fn migrate_once(connection: &mut SqliteConnection, schema: &Schema) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     // Asked again under the lock: another process may have been first.
     let version = version(&mut transaction).await?;

@@ -210,11 +210,13 @@ impl Reading<'_> {
         let mut found = Vec::new();
         for range in &page.ranges {
             found.extend(rows::fetch(connection, range.rows.clone()).await?);
-            if self.is_enough(page, &found) {
-                break;
-            }
-            if goes_on(connection, range).await? {
+            let is_enough = self.is_enough(page, &found);
+            // What one arm has not come to yet may belong before what the others have given.
+            if (!is_enough || range.arms > 1) && goes_on(connection, range).await? {
                 return Ok(None);
+            }
+            if is_enough {
+                break;
             }
         }
         Ok(Some(found))

@@ -41,7 +41,8 @@ class AsyncPreferences:
         """Changes the given preferences of the caller; `None` clears one.
 
         To make the profile public, or private again, needs permission `user:update_profile`, as
-        `profiles.update` does. Errors: `CONFLICT` if `expected_version` is stale.
+        `profiles.update` does, which may do so without moving the version of the preferences.
+        Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             expected_version: The version that the change is based on, 0 before the first; if it is

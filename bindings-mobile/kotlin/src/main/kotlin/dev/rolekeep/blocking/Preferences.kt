@@ -14,8 +14,8 @@ class BlockingPreferences internal constructor(private val area: Preferences) {
     /**
      * Changes the given preferences of the caller; null clears one.
      *
-     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does. Errors: `CONFLICT` if
-     * `expected_version` is stale.
+     * To make the profile public, or private again, needs permission `user:update_profile`, as `profiles.update` does, which may do so without
+     * moving the version of the preferences. Errors: `CONFLICT` if `expected_version` is stale.
      */
     @JvmOverloads
     fun update(input: UpdatePreferences = UpdatePreferences()): UserPreferences = await { area.update(input) }
