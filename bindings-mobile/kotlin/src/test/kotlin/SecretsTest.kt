@@ -24,10 +24,10 @@ class SecretsTest {
         assertContains(made(Class.forName("dev.rolekeep.User")).toString(), MARK)
     }
 
-    /** A record with this text wherever it holds one. */
+    /** A record with this text wherever it holds one; in maps as JSON, which some hold. */
     private fun made(type: Type): Any = when {
         type is ParameterizedType && type.rawType == Map::class.java ->
-            if (type.actualTypeArguments.last() == String::class.java) mapOf(MARK to MARK) else emptyMap<String, Any>()
+            if (type.actualTypeArguments.last() == String::class.java) mapOf(MARK to "\"$MARK\"") else emptyMap<String, Any>()
         type is ParameterizedType -> emptyList<Any>()
         type !is Class<*> -> fail("what is $type?")
         type == String::class.java -> MARK
