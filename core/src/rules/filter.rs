@@ -369,7 +369,7 @@ impl Lowering<'_, '_> {
             None if self.cx.ty.table.is_none() => Ok(Name::Owned(attribute.name.to_string())),
             _ => {
                 let message = format!(
-                    "a rule for this list reads `{}` of {}, which no column holds as it is compared: such rules decide but cannot list",
+                    "a rule for this list reads `{}` of {}, which no column holds: such rules decide but cannot list",
                     attribute.name, self.cx.ty.name
                 );
                 Err(Error::new(Reason::InvalidInput, message))

@@ -28,7 +28,7 @@ use super::roles::Hierarchy;
 /// The type whose attributes principals have.
 pub(in crate::rules) const USER: &str = "user";
 
-/// What sets among the attributes of a stored row hold: the others are written in many ways.
+/// What sets among the attributes of a stored row hold: the others are written in many ways, and a store refuses them.
 const IN_MEMBERS: [Base; 3] = [Base::String, Base::Int, Base::Id];
 
 /// The kind of scope that is always there, and what it compares with.
@@ -125,11 +125,8 @@ impl Symbols {
                 } else if ours.is_some() && !attribute.is_optional {
                     let message = format!("`{own}` is not a column of `{name}`, so rows may lack it");
                     diagnostics.add(ty.span, message).help(format!("write `{}?`", attribute.ty));
-                } else if has_members && attribute.ty.is_set && !IN_MEMBERS.contains(&attribute.ty.base) {
-                    let message = format!("a row of `{name}` holds no `{}`", attribute.ty);
-                    diagnostics.add(ty.span, message).help("sets of strings, ints and ids are held");
                 } else {
-                    if has_members {
+                    if has_members && (!attribute.ty.is_set || IN_MEMBERS.contains(&attribute.ty.base)) {
                         let member = attributes::member(own, &attribute.ty.to_string());
                         attribute.stored = Some(Stored::Member(member.into()).into());
                     }
