@@ -8,7 +8,7 @@ use crate::{
         attributes::{self, Attributes},
         error::Result,
         id::UserId,
-        predicate::Predicate,
+        predicate::{Name, Predicate},
         record::{Kind, Record},
         registry::Guard,
         role_assignment::RoleAssignment,
@@ -50,8 +50,10 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
             is_verified: user.email_verified,
             // Sessions say so of who asks; about others all their roles count.
             has_two_factors: true,
-            attributes: columns.map(|(column, value)| (column.name.into(), value)).collect(),
-            members: user.attributes.map(members).unwrap_or_default(),
+            attributes: columns
+                .map(|(column, value)| (column.name.into(), value))
+                .chain(user.attributes.into_iter().flat_map(members))
+                .collect(),
             assignments: held.get(&user.id).cloned().unwrap_or_default(),
             good_from: suspended_until.filter(|_| is_active),
             good_until: suspended_until.filter(|_| !is_active),
@@ -62,7 +64,10 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
 }
 
 /// The attributes that the policy may declare.
-fn members(held: Attributes) -> Vec<(String, Value)> {
+fn members(held: Attributes) -> impl Iterator<Item = (Name, Value)> {
     let declared = held.0.into_iter().filter(|(member, _)| attributes::parts(member).1 != attributes::FREE);
-    declared.map(|(member, held)| (member.clone(), attributes::read(&member, held))).collect()
+    declared.map(|(member, held)| {
+        let value = attributes::read(&member, held);
+        (member.into(), value)
+    })
 }

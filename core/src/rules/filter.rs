@@ -154,11 +154,8 @@ fn attributes_of(predicate: &Predicate, ty: &ResourceType) -> Vec<FilterAttribut
         if found.iter().any(|one| one.name == *name) {
             continue;
         }
-        let is_named = |one: &&Attribute| match attributes::of_predicate(name) {
-            Some(member) => one.member() == Some(member),
-            None => one.name == **name,
-        };
-        if let Some(attribute) = ty.attributes.iter().find(is_named) {
+        let declared = attributes::of_predicate(name).map_or(&**name, |member| attributes::parts(member).0);
+        if let Some(attribute) = ty.slot(declared).and_then(|slot| ty.attributes.get(slot as usize)) {
             found.push(FilterAttribute::new(name.clone(), attribute));
         }
     }

@@ -102,7 +102,7 @@ impl RuleSet {
         if !is_active || good_from.is_some() || good_until.is_some() {
             principal.with_more();
         }
-        let attributes = self.attributes_read(&stored.attributes, &stored.members);
+        let attributes = self.attributes_read(&stored.attributes);
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
@@ -162,21 +162,15 @@ impl RuleSet {
     }
 
     /// By slot, the attributes that conditions read.
-    fn attributes_read(
-        &self,
-        given: &[(Name, Value)],
-        members: &[(String, Value)],
-    ) -> SmallVec<[(u32, GivenValue); 1]> {
+    fn attributes_read(&self, given: &[(Name, Value)]) -> SmallVec<[(u32, GivenValue); 1]> {
         // A UUID stands in the principal itself; another id is kept for explanations, too, whether it is read or not.
         let own = (self.shared.symbols.principal_id() != Base::Id).then_some(0);
         let read = self.reads.principal.iter().copied().filter(|slot| *slot >= Symbols::ALWAYS_GIVEN);
         let slots = own.into_iter().chain(read);
         let read = slots.filter_map(|slot| {
             let attribute = self.shared.symbols.principal.get(slot as usize)?;
-            let value = match attribute.member().and_then(|member| members.iter().find(|(name, _)| name == member)) {
-                Some((_, value)) => value,
-                None => &given.iter().rfind(|(name, _)| **name == *attribute.name)?.1,
-            };
+            let find = |wanted: &str| given.iter().rfind(|(name, _)| **name == *wanted);
+            let (_, value) = attribute.member().and_then(find).or_else(|| find(&attribute.name))?;
             (!value.is_null()).then(|| (slot, GivenValue::from(value.clone())))
         });
         read.collect()
@@ -189,7 +183,7 @@ impl RuleSet {
             return None;
         }
         let mut declared = Declared::of(declared);
-        given.iter().find_map(|(name, value)| {
+        given.iter().filter(|(name, _)| !name.contains(':')).find_map(|(name, value)| {
             let problem =
                 declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty).then_some(()), |_, ()| {}).err()?;
             Some(problem.of("principal", name))

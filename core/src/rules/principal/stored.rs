@@ -24,10 +24,8 @@ pub struct StoredPrincipal {
     pub is_verified: bool,
     /// Whether who asks has proved two factors: roles that need them allow nothing without. False by default.
     pub has_two_factors: bool,
-    /// The attributes of the type `user`.
+    /// The attributes of the type `user`. Those with a type behind their name (`ward_id:string`) count where the policy declares them so.
     pub attributes: Vec<(Name, Value)>,
-    /// Further attributes, by name and type (`ward_id:string`). They count where the policy declares them so.
-    pub members: Vec<(String, Value)>,
     /// The roles that the account and its groups hold.
     pub assignments: Vec<StoredAssignment>,
     /// Before this time the record is out of date and must be read again: a suspension ended then, and clocks can be set
@@ -49,7 +47,6 @@ impl StoredPrincipal {
             is_verified: true,
             has_two_factors: false,
             attributes: Vec::new(),
-            members: Vec::new(),
             assignments: Vec::new(),
             good_from: None,
             good_until: None,

@@ -62,7 +62,7 @@ pub struct Resource<'r> {
     row: Option<(&'static Table, &'r Row)>,
     given: Vec<(Cow<'r, str>, ResourceValue<'r>)>,
     /// The row's attributes that no column holds, by member.
-    members: Vec<(String, GivenValue)>,
+    members: Vec<(Name, GivenValue)>,
 }
 
 /// A value of a resource.
@@ -113,7 +113,7 @@ impl<'r> Resource<'r> {
         let members = attributes::of_row(table, row).into_iter();
         let members = members.map(|(member, held)| {
             let value = attributes::read(&member, held);
-            (member, GivenValue::from(value))
+            (member.into(), GivenValue::from(value))
         });
         Self { row: Some((table, row)), members: members.collect(), ..Self::of(resource_type) }
     }
