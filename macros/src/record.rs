@@ -90,6 +90,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                     nullable: <#types as crate::model::record::Field>::NULLABLE,
                     secret: <#types as crate::model::record::Field>::SECRET,
                     plain: #plain || <#types as crate::model::record::Field>::PLAIN,
+                    default: <#types as crate::model::record::Field>::DEFAULT,
                     upkeep: crate::model::noun::Upkeep::#upkeep,
                 }),*],
                 key: &[#(#key),*],

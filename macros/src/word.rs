@@ -11,6 +11,8 @@ pub struct Variant {
     pub ident: Ident,
     pub word: String,
     pub about: String,
+    /// Whether it is what `Default` gives.
+    pub is_default: bool,
 }
 
 pub fn variants(input: &DeriveInput) -> Result<Vec<Variant>> {
@@ -26,7 +28,8 @@ pub fn variants(input: &DeriveInput) -> Result<Vec<Variant>> {
                 Some(attribute) => attribute.parse_args::<LitStr>()?.value(),
                 None => snake(&variant.ident.to_string()),
             };
-            Ok(Variant { ident: variant.ident.clone(), word, about: docs(&variant.attrs) })
+            let is_default = variant.attrs.iter().any(|attribute| attribute.path().is_ident("default"));
+            Ok(Variant { ident: variant.ident.clone(), word, about: docs(&variant.attrs), is_default })
         })
         .collect()
 }
@@ -36,6 +39,10 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let variants = variants(input)?;
     let idents: Vec<_> = variants.iter().map(|variant| &variant.ident).collect();
     let words: Vec<_> = variants.iter().map(|variant| &variant.word).collect();
+    let default = match variants.iter().find(|variant| variant.is_default) {
+        Some(Variant { word, .. }) => quote!(Some(#word)),
+        None => quote!(None),
+    };
     Ok(quote! {
         impl #name {
             /// Every value, in the order of declaration.
@@ -79,6 +86,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         impl crate::model::record::Field for #name {
             const KIND: crate::model::record::Kind = crate::model::record::Kind::Text;
             const PLAIN: bool = true;
+            const DEFAULT: Option<&'static str> = #default;
             fn to_value(&self) -> crate::model::value::Value {
                 crate::model::value::Value::Text(self.as_str().to_owned())
             }

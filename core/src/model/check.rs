@@ -1,8 +1,13 @@
 //! Collecting everything that is wrong with an input before anything is done with it.
 
+use serde_json::Value as Json;
+
 use super::decode::{FieldCode, FieldError, FieldErrors, MAX_SUGGESTIONS};
 use super::error::{Error, Result};
 use super::patch::Patch;
+
+/// How deep kept JSON may lie in itself; the audit log puts more around it.
+const DEEPEST: usize = 32;
 
 /// Why a text is not a valid value of a type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +89,22 @@ impl Checks {
         parse: &dyn Fn(&str) -> Result<String, Invalid>,
     ) -> Patch<String> {
         self.field(field, change.try_map(|text| parse(&text))).unwrap_or_default()
+    }
+
+    /// Notes JSON that is kept and lies too deep in itself to be read again.
+    pub fn depth<'v>(&mut self, field: &str, values: impl Iterator<Item = &'v Json>) {
+        let mut left: Vec<(usize, &Json)> = values.map(|value| (1, value)).collect();
+        while let Some((depth, value)) = left.pop() {
+            if depth > DEEPEST {
+                let message = format!("values may lie {DEEPEST} deep in each other");
+                return self.error(field, Invalid::new(FieldCode::TooLong, message));
+            }
+            match value {
+                Json::Array(items) => left.extend(items.iter().map(|item| (depth + 1, item))),
+                Json::Object(members) => left.extend(members.values().map(|member| (depth + 1, member))),
+                _ => {}
+            }
+        }
     }
 
     /// Whether nothing was found.

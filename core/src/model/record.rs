@@ -119,6 +119,8 @@ pub struct Column {
     pub secret: bool,
     /// Whether it is no personal data though it is text: a word of ours, or declared `plain`.
     pub plain: bool,
+    /// The word that stands in a new row of which nobody says another.
+    pub default: Option<&'static str>,
     /// Who fills it.
     pub upkeep: Upkeep,
 }
@@ -233,6 +235,8 @@ pub trait Field: Sized {
     const SECRET: bool = false;
     /// Whether it is no personal data, whatever it holds.
     const PLAIN: bool = false;
+    /// The word that is its default, where it is of words and has one.
+    const DEFAULT: Option<&'static str> = None;
     /// To the stored form.
     fn to_value(&self) -> Value;
     /// From the stored form.

@@ -16,8 +16,6 @@ use crate::{
 
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 64;
-/// How deep values may lie in each other; the audit log puts more around them.
-const DEEPEST: usize = 32;
 /// The most that all of a row take, as JSON, in bytes.
 const MOST: usize = 16 * 1024;
 
@@ -32,23 +30,7 @@ pub(super) fn check_names<R: ResourceRecord>(checks: &mut Checks, given: &BTreeM
             checks.error("attributes", invalid);
         }
     }
-    check_depth(checks, "attributes", given.values());
-}
-
-/// Notes values that lie too deep in each other to be read again.
-pub(super) fn check_depth<'v>(checks: &mut Checks, field: &str, values: impl Iterator<Item = &'v Json>) {
-    let mut left: Vec<(usize, &Json)> = values.map(|value| (1, value)).collect();
-    while let Some((depth, value)) = left.pop() {
-        if depth > DEEPEST {
-            let message = format!("values may lie {DEEPEST} deep in each other");
-            return checks.error(field, Invalid::new(FieldCode::TooLong, message));
-        }
-        match value {
-            Json::Array(items) => left.extend(items.iter().map(|item| (depth + 1, item))),
-            Json::Object(members) => left.extend(members.values().map(|member| (depth + 1, member))),
-            _ => {}
-        }
-    }
+    checks.depth("attributes", given.values());
 }
 
 fn check_name<R: ResourceRecord>(name: &str) -> Result<(), Invalid> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{
-    Access, Operation, attributes,
+    Access, Operation,
     plan::{Plan, expect_version},
     profiles::{self, ProfileChange},
     services::Services,
@@ -149,7 +149,7 @@ impl Operation for UpdatePreferences {
             let message = format!("keys must have 1 to {LONGEST_KEY} characters");
             checks.error("data", Invalid::new(FieldCode::TooLong, message));
         }
-        attributes::check_depth(&mut checks, "data", self.data.values());
+        checks.depth("data", self.data.values());
         checks.finish()?;
         Ok(self)
     }

@@ -12,7 +12,7 @@ use crate::{
         error::{Error, Reason, Result},
         noun::Upkeep,
         record::Column,
-        user::{User, Visibility},
+        user::User,
         value::Value,
     },
     rules::RuleSet,
@@ -75,8 +75,8 @@ pub(crate) const fn is_given(column: &Column) -> bool {
 pub(crate) fn fills_guarded(rules: &RuleSet, row: &TargetRow) -> bool {
     let mut columns = row.table.columns.iter().zip(&row.row.0);
     columns.any(|(column, value)| {
-        // Which other users see a new profile is nobody's choice unless it is said.
-        let is_default = column.name == "visibility" && value.as_text() == Some(Visibility::default().as_str());
+        // What stands there unless somebody says otherwise is nobody's choice.
+        let is_default = column.default.is_some() && value.as_text() == column.default;
         !is_given(column) && !is_default && is_guarded_change(rules, row.kind, column, &Value::Null, value)
     })
 }

@@ -65,7 +65,7 @@ impl TargetRow {
         memory: &Memory<'_>,
         planned: Option<&Writes>,
     ) -> Result<Resource<'_>> {
-        let mut resource = Resource::record(self.kind, self.table, &self.row);
+        let mut resource = rules.row(self.kind, self.table, &self.row);
         for (kind, name, link, table) in relations() {
             if kind == self.kind && rules.relations_read(kind).iter().any(|read| read.as_str() == name) {
                 resource = resource.relation(name, self.related(&link, table, memory, planned).await?);

@@ -31,7 +31,7 @@ use crate::{
         target::TargetRow,
         users::{UserView, existing, shown},
     },
-    rules::{Context, Principal, Question, Resource, RuleSet},
+    rules::{Context, Principal, Question, RuleSet},
 };
 
 /// Nobody acts as another user for longer without asking again, in seconds.
@@ -128,7 +128,7 @@ pub(crate) fn may(
     context: &Context,
     now: Time,
 ) -> Result<bool> {
-    let resource = Resource::record(target.kind, target.table, &target.row);
+    let resource = rules.row(target.kind, target.table, &target.row);
     let permission = rules.permission(PERMISSION)?;
     rules.allows(&Question { principal, permission, fields: &[], resource: Some(&resource), context, now })
 }

@@ -1,24 +1,18 @@
 //! The compiled policy: what a decision needs, by number; and what a host asks about it.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
 };
 
 use hashbrown::HashMap;
 use rolekeep_macros::Describe;
 use serde::Serialize;
-use serde_json::Value as Json;
 use smol_str::SmolStr;
 
 use crate::model::{
-    check::Invalid,
-    decode::{FieldCode, nearest, nearest_of_many},
+    decode::{nearest, nearest_of_many},
     error::{Error, Reason, Result},
-    value::Value,
 };
 
 use super::{
@@ -33,10 +27,7 @@ use super::{
 };
 use crate::rules::{
     compile,
-    condition::{
-        tree::Condition,
-        value::{GivenValue, TypedValue},
-    },
+    condition::tree::Condition,
     diagnostics::shown,
     policy::{Effect, Policy, name::Pattern},
     scope::{
@@ -354,33 +345,6 @@ impl RuleSet {
         free.map(|(ty, attribute)| format!("{}.{}", ty.name, attribute.name)).collect()
     }
 
-    /// What a row keeps of an attribute that the policy adds to its type: the member's name, and the value in the one form of its
-    /// type. None: the policy adds no such attribute.
-    pub(crate) fn member(
-        &self,
-        resource_type: &str,
-        attribute: &str,
-        given: Json,
-    ) -> Option<std::result::Result<(String, Json), Invalid>> {
-        let ty = self.shared.symbols.type_named(resource_type)?;
-        let attribute = &ty.attributes[ty.slot(attribute)? as usize];
-        let member = attribute.member()?;
-        let holds_nul = |value: &Value| value.as_text().is_some_and(|text| text.contains('\0'));
-        let read = match GivenValue::from(given) {
-            set @ GivenValue::Set(_) => set
-                .read(attribute.ty)
-                .elements(attribute.ty.base)
-                .map(|elements| elements.into_iter().filter_map(TypedValue::to_value).collect::<BTreeSet<Value>>())
-                .filter(|values| !values.iter().any(holds_nul))
-                .map(|values| values.iter().map(kept).collect::<Json>()),
-            one => one.read(attribute.ty).to_value().filter(|value| !holds_nul(value)).as_ref().map(kept),
-        };
-        Some(read.map(|value| (member.to_owned(), value)).ok_or_else(|| {
-            let message = format!("must be of the type {}, or null", attribute.ty);
-            Invalid::new(FieldCode::InvalidType, message)
-        }))
-    }
-
     /// Whether a condition or scope reads this attribute or relation, so that changing it needs `TYPE:set_authority`.
     pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
         resource_type == "user" && self.reads.principal_names.contains(attribute)
@@ -493,12 +457,4 @@ pub(in crate::rules) fn suggestion<'n>(name: &str, known: impl Iterator<Item = &
 
 fn no_such(what: &str, name: &str) -> String {
     format!("there is no {what} `{}`", shown(name))
-}
-
-/// A value as the document of a row keeps it: times and durations in microseconds.
-fn kept(value: &Value) -> Json {
-    match value {
-        Value::Time(micros) => (*micros).into(),
-        value => value.to_json(),
-    }
 }

@@ -1,6 +1,7 @@
 //! What is asked about, and the circumstances.
 
 pub(in crate::rules) mod given;
+mod members;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -8,7 +9,6 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::model::{
-    attributes,
     error::{Error, Reason, Result},
     predicate::Name,
     record::{Row, Table},
@@ -61,8 +61,6 @@ pub struct Resource<'r> {
     resource_type: Cow<'r, str>,
     row: Option<(&'static Table, &'r Row)>,
     given: Vec<(Cow<'r, str>, ResourceValue<'r>)>,
-    /// The row's attributes that no column holds, by member.
-    members: Vec<(Name, GivenValue)>,
 }
 
 /// A value of a resource.
@@ -107,15 +105,9 @@ impl<'r> Resource<'r> {
         Self { resource_type: resource_type.into(), ..Self::default() }
     }
 
-    /// A stored row: its columns are the attributes, and what its document of attributes holds. Relations are added by
-    /// [`Resource::relation`].
+    /// A stored row: its columns are the attributes. Relations are added by [`Resource::relation`].
     pub fn record(resource_type: impl Into<Cow<'r, str>>, table: &'static Table, row: &'r Row) -> Self {
-        let members = attributes::of_row(table, row).into_iter();
-        let members = members.map(|(member, held)| {
-            let value = attributes::read(&member, held);
-            (member.into(), GivenValue::from(value))
-        });
-        Self { row: Some((table, row)), members: members.collect(), ..Self::of(resource_type) }
+        Self { row: Some((table, row)), ..Self::of(resource_type) }
     }
 
     /// Sets an attribute; null if it has no value. A set is a JSON array. If the policy declares another type, or no such
@@ -216,8 +208,8 @@ impl<'r> Resource<'r> {
         for slot in reads.slots.iter().map(|slot| *slot as usize) {
             let Some(attribute) = ty.attributes.get(slot) else { continue };
             let mut value = values.get(slot);
-            if value.is_none() && self.row.is_some() {
-                value = self.held(ty, attribute);
+            if let (None, Some(row)) = (value, self.row) {
+                value = column(row, ty, attribute);
                 value.into_iter().for_each(|value| values.set(slot, value));
             }
             if !value.is_some_and(|value| attribute.is_optional || !value.is_absent()) {
@@ -238,19 +230,7 @@ impl<'r> Resource<'r> {
     pub(in crate::rules) fn find(&self, ty: &ResourceType, attribute: &Attribute) -> Option<TypedValue<'_>> {
         match self.given.iter().find(|(name, _)| **name == *attribute.name) {
             Some((_, given)) => given.read_given(attribute.ty),
-            None => self.held(ty, attribute),
-        }
-    }
-
-    /// What the row has of an attribute.
-    fn held(&self, ty: &ResourceType, attribute: &Attribute) -> Option<TypedValue<'_>> {
-        let row = self.row?;
-        match attribute.member() {
-            Some(member) => {
-                let held = self.members.iter().find(|(name, _)| name == member);
-                Some(held.map_or(TypedValue::Absent, |(_, held)| held.read(attribute.ty)))
-            }
-            None => column(row, ty, attribute),
+            None => column(self.row?, ty, attribute),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{
 };
 
 const fn column(name: &'static str, kind: Kind, nullable: bool) -> Column {
-    Column { name, kind, nullable, secret: false, plain: false, upkeep: Upkeep::Asked }
+    Column { name, kind, nullable, secret: false, plain: false, default: None, upkeep: Upkeep::Asked }
 }
 
 const fn table(name: &'static str, columns: &'static [Column], key: &'static [usize]) -> Table {
