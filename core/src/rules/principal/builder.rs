@@ -169,8 +169,8 @@ impl RuleSet {
         let slots = own.into_iter().chain(read);
         let read = slots.filter_map(|slot| {
             let attribute = self.shared.symbols.principal.get(slot as usize)?;
-            let find = |wanted: &str| given.iter().rfind(|(name, _)| **name == *wanted);
-            let (_, value) = attribute.member().and_then(find).or_else(|| find(&attribute.name))?;
+            let is_it = |(name, _): &&(Name, Value)| **name == *attribute.name || attribute.member() == Some(&**name);
+            let (_, value) = given.iter().rfind(is_it)?;
             (!value.is_null()).then(|| (slot, GivenValue::from(value.clone())))
         });
         read.collect()
