@@ -1,6 +1,7 @@
 //! Callers: every operation and every check has one.
 
 mod filter;
+mod import;
 mod pages;
 
 use std::{cell::Cell, sync::Arc};
@@ -14,6 +15,7 @@ use crate::{
 };
 
 pub use filter::CallerFilter;
+pub use import::Importer;
 pub use pages::All;
 
 /// Runs operations and answers checks for somebody: the application itself, a user, or somebody who is not signed in.

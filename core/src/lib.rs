@@ -129,7 +129,7 @@ pub mod observe {
     };
 }
 
-pub use caller::{All, Caller, CallerFilter, areas};
+pub use caller::{All, Caller, CallerFilter, Importer, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
 pub use config::{
     AuditDecisions, AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor,
@@ -140,8 +140,8 @@ pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
     id::{
-        ApiKeyId, AssetId, AuditId, ChangeSetId, DroneId, FactorId, IdentityId, InvitationId, NoticeId, RegionId,
-        SessionId, UserId,
+        ApiKeyId, AssetId, AuditId, ChangeSetId, DroneId, FactorId, IdentityId, ImportId, InvitationId, NoticeId,
+        RegionId, SessionId, UserId,
     },
     names::UsernameProfile,
     page::{Page, Paged},
@@ -153,8 +153,8 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, api_keys, audit, drones, email, factors, identities, invitations, passwords,
-    permissions, policy, preferences, profiles, regions, roles, sessions, setup, sign_in, signing_keys,
+    Operation, actor::RequestContext, api_keys, audit, drones, email, factors, identities, imports, invitations,
+    passwords, permissions, policy, preferences, profiles, regions, roles, sessions, setup, sign_in, signing_keys,
     target::schema as library_schema, users, validate, verification,
 };
 pub use rules::{

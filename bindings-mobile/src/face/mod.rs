@@ -12,6 +12,7 @@ mod errors;
 mod factors;
 mod generic;
 mod identities;
+mod imports;
 mod invitations;
 mod limits;
 mod notices;
@@ -46,6 +47,7 @@ pub use errors::*;
 pub use factors::*;
 pub use generic::*;
 pub use identities::*;
+pub use imports::*;
 pub use invitations::*;
 pub use limits::*;
 pub use notices::*;
@@ -71,6 +73,11 @@ impl Caller {
     /// Accounts.
     pub fn get_users(self: Arc<Self>) -> Arc<Users> {
         Arc::new(Users { caller: self })
+    }
+
+    /// Importing users from other systems.
+    pub fn get_imports(self: Arc<Self>) -> Arc<Imports> {
+        Arc::new(Imports { caller: self })
     }
 
     /// Whether forms are filled in well, before anything is done with them.

@@ -2,6 +2,7 @@
 import { Asker } from "../ask.js";
 import { allRows } from "../pages.js";
 import type {
+  AbortImport,
   AcceptInvitation,
   AcceptedInvitation,
   ActivateUser,
@@ -17,6 +18,7 @@ import type {
   AuditLine,
   AuditReport,
   BanUser,
+  BeginImport,
   BulkResult,
   ChangeEmail,
   ChangeOutcome,
@@ -65,10 +67,13 @@ import type {
   ExportUser,
   FactorList,
   FactorSetup,
+  FeedImport,
   FindUser,
+  FinishImport,
   ForgotPassword,
   FormValidation,
   GetDrone,
+  GetImport,
   GetOutcome,
   GetPermission,
   GetProfile,
@@ -82,7 +87,10 @@ import type {
   IdentityView,
   Impersonate,
   Impersonation,
+  Import,
+  ImportItem,
   ImportPolicy,
+  ImportProgress,
   ImportedPolicy,
   InspectToken,
   Invitation,
@@ -94,6 +102,7 @@ import type {
   ListAssignments,
   ListAudit,
   ListDrones,
+  ListImportFailures,
   ListInvitations,
   ListPermissions,
   ListRegions,
@@ -128,6 +137,7 @@ import type {
   ResetFactorsOf,
   ResetPassword,
   RestoreUser,
+  ResumeImport,
   RetirePasswords,
   RetiredPasswords,
   RevertEmail,
@@ -461,6 +471,84 @@ export class Users {
    */
   deleteMany(input: DeleteUsers = {}): Promise<BulkResult> {
     return this.#run("users.delete_many", input, "DeleteUsers", "BulkResult");
+  }
+}
+
+/** Importing users from other systems. */
+export class Imports {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+   *
+   * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
+   * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+   * Errors: `VALIDATION_ERROR` with all wrong fields.
+   */
+  begin(input: BeginImport): Promise<Import> {
+    return this.#run("imports.begin", input, "BeginImport", "Import");
+  }
+  /**
+   * Goes on with an import that was broken off.
+   *
+   * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
+   * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+   */
+  resume(input: ResumeImport): Promise<Import> {
+    return this.#run("imports.resume", input, "ResumeImport", "Import");
+  }
+  /**
+   * Feeds an import with the bytes of its source from `position` on.
+   *
+   * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
+   * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+   * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
+   * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
+   * that is not the one which was begun with, and for an import that is over.
+   */
+  feed(input: FeedImport): Promise<ImportProgress> {
+    return this.#run("imports.feed", input, "FeedImport", "ImportProgress");
+  }
+  /**
+   * Ends an import all of whose pieces were fed, the last one with `isLast`. One that is to be whole makes its accounts now.
+   *
+   * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
+   * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+   */
+  finish(input: FinishImport): Promise<Import> {
+    return this.#run("imports.finish", input, "FinishImport", "Import");
+  }
+  /**
+   * Gives an import up. Accounts that it made stay.
+   *
+   * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+   */
+  abort(input: AbortImport): Promise<Import> {
+    return this.#run("imports.abort", input, "AbortImport", "Import");
+  }
+  /**
+   * Gets how far an import has come.
+   *
+   * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+   */
+  get(input: GetImport): Promise<Import> {
+    return this.#run("imports.get", input, "GetImport", "Import");
+  }
+  /**
+   * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
+   * has another address now, or is deleted.
+   *
+   * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+   */
+  failures(input: ListImportFailures): Promise<Page<ImportItem>> {
+    return this.#run("imports.failures", input, "ListImportFailures", "ImportItem@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  failuresAll(input: Omit<ListImportFailures, "page" | "cursor">): AsyncGenerator<ImportItem, void, undefined> {
+    return allRows((cursor) => this.failures({ ...input, cursor }));
   }
 }
 
@@ -1802,6 +1890,10 @@ export abstract class Areas extends Asker {
   /** Accounts. */
   get users(): Users {
     return new Users(this.run);
+  }
+  /** Importing users from other systems. */
+  get imports(): Imports {
+    return new Imports(this.run);
   }
   /** Whether forms are filled in well, before anything is done with them. */
   get validate(): Validate {

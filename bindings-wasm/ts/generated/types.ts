@@ -7,6 +7,7 @@ export type * from "./types/notices.js";
 export type * from "./types/config.js";
 export type * from "./types/sql.js";
 export type * from "./types/users.js";
+export type * from "./types/imports.js";
 export type * from "./types/validate.js";
 export type * from "./types/profiles.js";
 export type * from "./types/preferences.js";

@@ -99,6 +99,8 @@ ids! {
     FactorId;
     /// An API key's id.
     ApiKeyId;
+    /// The id of an import of users.
+    ImportId;
     /// An invitation's id.
     InvitationId;
     /// The id of an account that somebody asked for.

@@ -14,6 +14,7 @@ pub mod error;
 pub mod factor;
 pub mod id;
 pub mod identity;
+pub mod import;
 pub mod input;
 pub mod invitation;
 pub mod ip;

@@ -16,7 +16,7 @@ use super::{
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
     /// What is unique: `username`, `email`, `identity`, `drone`, `region`; of the open invitation to an address `invitation`; what a
-    /// username looks like `username_look`; of an account that is gone for good `gone_username`, `gone_username_look` and `gone_email`,
+    /// username looks like `username_look`; who a user was at the source of an import `import:SOURCE`; of an account that is gone for good `gone_username`, `gone_username_look`, `gone_email` and `gone_import:SOURCE`,
     /// whose names are pseudonyms. `username_looks` says how far the looks of the names that there are have been claimed.
     pub kind: String,
     /// The canonical form of the name.
@@ -42,6 +42,18 @@ impl Claim {
     pub const IDENTITY: &'static str = "identity";
     /// Which invitation to an address is the open one. Let go with it, at its end or by its time.
     pub const INVITATION: &'static str = "invitation";
+    /// With the name of a source: who users are there that were imported from it.
+    const IMPORT: &'static str = "import:";
+
+    /// The kind of the claims on the ids of a source of imports.
+    pub fn of_import(source: &str) -> String {
+        format!("{}{source}", Self::IMPORT)
+    }
+
+    /// Whether a kind is that of such claims.
+    pub fn is_of_import(kind: &str) -> bool {
+        kind.starts_with(Self::IMPORT)
+    }
 
     /// Whether anybody may take it: nobody has it, and the time in which its last owner may take it back is over.
     pub fn is_free(&self, now: Time) -> bool {
@@ -53,6 +65,7 @@ impl Claim {
     pub fn canonical(kind: &str, name: &str) -> String {
         match kind {
             Self::IDENTITY | Self::LOOK => name.to_owned(),
+            _ if Self::is_of_import(kind) => name.to_owned(),
             Self::EMAIL | Self::INVITATION => names::email_key(name),
             _ => text::canonical(name),
         }

@@ -29,6 +29,7 @@ use super::{
     purge = "Remove deleted users for good",
     erase = "Remove users for good, and what the audit log says of them",
     export = "Export all that is held about a user",
+    import = "Import users from files of other systems",
     invite = "Invite users by mail",
     set_password = "Set temporary passwords",
     impersonate = "Act as another user for a time",

@@ -33,7 +33,7 @@ pub(super) fn check_names<R: ResourceRecord>(checks: &mut Checks, given: &BTreeM
     checks.depth("attributes", given.values());
 }
 
-fn check_name<R: ResourceRecord>(name: &str) -> Result<(), Invalid> {
+pub(super) fn check_name<R: ResourceRecord>(name: &str) -> Result<(), Invalid> {
     let is_fit = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     let begins_well = name.starts_with(|letter: char| letter.is_ascii_lowercase());
     if !begins_well || name.len() > LONGEST_NAME || !name.chars().all(is_fit) {

@@ -4,7 +4,7 @@
 use super::{
     Access,
     changes::TargetChange,
-    plan::Plan,
+    plan::{Plan, Savepoint},
     rights::{self, kind_of},
     target::{ResourceRecord, TargetRow},
 };
@@ -15,6 +15,15 @@ use crate::model::{
     user::User,
     value::Value,
 };
+
+/// Refuses what was planned since a savepoint, where the caller may not do it. The engine asks again, of all that is planned.
+pub(crate) async fn require_since(plan: &mut Plan<'_>, savepoint: &Savepoint, access: Access) -> Result<()> {
+    if plan.actor.is_system() {
+        return Ok(());
+    }
+    let changes = plan.changes_since(savepoint).await?;
+    require_all(plan, &changes, access).await
+}
 
 /// Refuses changes that the caller may not make: of the rows that it asked for, before and after, and of what decides about rights.
 pub(crate) async fn require_all(plan: &Plan<'_>, changes: &[TargetChange], access: Access) -> Result<()> {

@@ -9,6 +9,10 @@ use crate::{
 
 /// Whether nobody may take a name of this kind again.
 pub(super) fn is_kept(config: &Config, kind: &str) -> bool {
+    // Who was erased does not come back by the same file.
+    if Claim::is_of_import(kind) {
+        return true;
+    }
     match config.names_after_purge {
         NamesAfterPurge::Username => kind == Claim::USERNAME,
         NamesAfterPurge::Both => kind == Claim::USERNAME || kind == Claim::EMAIL,
@@ -29,7 +33,8 @@ pub(super) fn all_gone(services: &Services, kind: &str, name: &str) -> Result<Ve
 /// What says that nobody may take a name, however it was claimed, or what names look like; none: names of this kind are never kept. In pages
 /// nobody is purged.
 pub(super) fn gone(services: &Services, kind: &str, name: &str) -> Result<Option<Claim>> {
-    if IS_PAGE || !matches!(kind, Claim::USERNAME | Claim::LOOK | Claim::EMAIL) {
+    let is_kept = matches!(kind, Claim::USERNAME | Claim::LOOK | Claim::EMAIL) || Claim::is_of_import(kind);
+    if IS_PAGE || !is_kept {
         return Ok(None);
     }
     let name = Claim::canonical(kind, name);

@@ -20,6 +20,7 @@ pub mod factors;
 pub(crate) mod gone_names;
 pub mod hasher;
 pub mod identities;
+pub mod imports;
 pub mod invitations;
 pub(crate) mod issuers;
 pub mod limits;
@@ -239,6 +240,16 @@ macro_rules! operation_list {
                 fn export(ExportUser) -> UserExport;
                 fn set_status_many(SetStatuses) -> BulkResult;
                 fn delete_many(DeleteUsers) -> BulkResult;
+            }
+            /// Importing users from other systems.
+            imports: Imports {
+                fn begin(BeginImport) -> ImportView;
+                fn resume(ResumeImport) -> ImportView;
+                fn feed(FeedImport) -> ImportProgress;
+                fn finish(FinishImport) -> ImportView;
+                fn abort(AbortImport) -> ImportView;
+                fn get(GetImport) -> ImportView;
+                fn failures(ListImportFailures) -> Page<ImportItem>;
             }
             /// Whether forms are filled in well, before anything is done with them.
             validate: Validate {

@@ -5,6 +5,9 @@ extension Caller {
     /// Accounts.
     public var users: Users { getUsers() }
 
+    /// Importing users from other systems.
+    public var imports: Imports { getImports() }
+
     /// Whether forms are filled in well, before anything is done with them.
     public var validate: Validate { getValidate() }
 
@@ -84,6 +87,16 @@ extension Users {
     public func overviewsAll(input: ListUserOverviews = ListUserOverviews()) -> AllRows<UserOverview> {
         AllRows { cursor in
             let page = try await self.overviews(input: ListUserOverviews(role: input.role, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Imports {
+    /// All rows of `failures`, from the first page to the last; `limit` of them are read at a time.
+    public func failuresAll(input: ListImportFailures) -> AllRows<ImportItem> {
+        AllRows { cursor in
+            let page = try await self.failures(input: ListImportFailures(id: input.id, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -227,6 +240,11 @@ extension AuditLinePage: Sequence {
 extension DronePage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[Drone]> { items.makeIterator() }
+}
+
+extension ImportItemPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[ImportItem]> { items.makeIterator() }
 }
 
 extension InvitationPage: Sequence {

@@ -29,7 +29,9 @@ use crate::{
         roles::{self, Terms, check_terms},
         scopes,
         services::Services,
-        users::{CreateUser, Fields, Made, NewUser, UserView, existing, insert, is_elsewhere, refuse_guarded, shown},
+        users::{
+            CreateUser, Fields, Made, NewUser, Past, UserView, existing, insert, is_elsewhere, refuse_guarded, shown,
+        },
         verification,
     },
 };
@@ -194,6 +196,7 @@ impl Accepting {
             status: UserStatus::Active,
             identity: None,
             made: Made::Judged { by: invitation.inviter() },
+            past: Past::default(),
         };
         let user = insert(&new, plan).await?;
         let credential = epochs::credential_of(plan, user.id).await?;

@@ -54,14 +54,25 @@ impl Operation for ClearLimits {
 
 /// Plans that a user's failed sign-ins by its password are forgotten.
 pub(in crate::operations) async fn forget(plan: &mut Plan<'_>, user: &User) -> Result<()> {
-    let keys = LaneKeys { services: plan.services };
-    let mut lanes = vec![keys.proof(user.id)?, keys.devices(user.id)?, keys.devices_in_a_row(user.id)?];
-    for name in [&user.email, &user.username].into_iter().flatten() {
+    let names = [&user.email, &user.username].into_iter().flatten().map(String::as_str);
+    let lanes = lanes_of(plan.services, user.id, names)?;
+    forget_lanes(plan, lanes).await
+}
+
+/// Where a user's failed sign-ins by its password are counted: by the user, and by its names.
+pub(in crate::operations) fn lanes_of<'n>(
+    services: &Services,
+    user: UserId,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<Vec<String>> {
+    let keys = LaneKeys { services };
+    let mut lanes = vec![keys.proof(user)?, keys.devices(user)?, keys.devices_in_a_row(user)?];
+    for name in names {
         let name = canonical(name);
         let [codes, codes_in_a_row] = keys.code(&keys.pseudonym(&name)?)?;
         lanes.extend([keys.name(&name)?, keys.in_a_row(&name)?, codes, codes_in_a_row]);
     }
-    forget_lanes(plan, lanes).await
+    Ok(lanes)
 }
 
 /// Plans that a user's wrong codes are forgotten: whoever reads its mail must not have more guesses by that.

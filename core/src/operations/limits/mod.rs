@@ -24,7 +24,7 @@ mod rates;
 mod tries;
 
 pub use clear::ClearLimits;
-pub(super) use clear::forget;
+pub(super) use clear::{forget, lanes_of};
 pub(crate) use lanes::network;
 pub(super) use lanes::{Claimed, FactorTry, Try, known_device, mail_device_token, new_device_token, pseudonym_of};
 pub(super) use places::{Place, Places};

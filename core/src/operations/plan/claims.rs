@@ -129,15 +129,20 @@ impl Plan<'_> {
     pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
         let mut keys = Vec::new();
         for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, (*name)?))) {
-            keys.extend(
-                gone_names::all_gone(self.services, kind, name)?.into_iter().map(|gone| (gone.kind, gone.name)),
-            );
-            keys.extend(Claim::keys(kind, name));
-            let looks = Claim::looks(kind, name);
-            keys.extend((!looks.is_empty()).then(look_alikes::key));
-            keys.extend(looks);
+            keys.extend(self.keys_of_name(kind, name)?);
         }
         self.read_ahead::<Claim>(keys).await
+    }
+
+    /// The keys of all claims that say whether a unique name may be taken.
+    pub fn keys_of_name(&self, kind: &str, name: &str) -> Result<Vec<(String, String)>> {
+        let gone = gone_names::all_gone(self.services, kind, name)?;
+        let mut keys: Vec<_> = gone.into_iter().map(|gone| (gone.kind, gone.name)).collect();
+        keys.extend(Claim::keys(kind, name));
+        let looks = Claim::looks(kind, name);
+        keys.extend((!looks.is_empty()).then(look_alikes::key));
+        keys.extend(looks);
+        Ok(keys)
     }
 
     /// Takes a unique name, or says which field names a taken one.

@@ -52,6 +52,7 @@ use crate::{
 pub(super) use {
     memory::Memory,
     owned::{gone_with, owned_by},
+    savepoint::Savepoint,
 };
 
 /// One operation being planned.

@@ -26,7 +26,7 @@ use crate::operations::{
     plan::Plan,
     regions,
     services::Services,
-    users::{self, CreateUser, ExternalIdentity, Made, NewUser},
+    users::{self, CreateUser, ExternalIdentity, Made, NewUser, Past},
 };
 
 /// Creates the given regions, users and drones that do not exist yet, in one commit.
@@ -233,7 +233,18 @@ impl Operation for Seed {
             let status = UserStatus::Active;
             let is_imported = false;
             let (id, made) = (Some(*id), Made::ByCaller);
-            let new = NewUser { id, fields, password_hash, is_imported, region, roles, status, identity, made };
+            let new = NewUser {
+                id,
+                fields,
+                password_hash,
+                is_imported,
+                region,
+                roles,
+                status,
+                identity,
+                made,
+                past: Past::default(),
+            };
             users::insert(&new, plan).await?;
             result.users_created += 1;
         }

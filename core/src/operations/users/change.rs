@@ -296,7 +296,32 @@ impl Operation for ReplaceUser {
 }
 
 impl ValidChange {
-    pub(super) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<(User, DroppedAssets)> {
+    /// Changes the names, profile and attributes that are given, and nothing else: what is not given stays.
+    pub(in crate::operations) fn of_person(fields: Fields, visibility: Option<Visibility>) -> Self {
+        fn given<T>(value: Option<T>) -> Patch<T> {
+            value.map_or(Patch::Keep, Patch::Set)
+        }
+        let profile = ProfileChange {
+            display_name: given(fields.display_name),
+            phone: given(fields.phone),
+            birth_date: given(fields.birth_date),
+            bio: given(fields.bio),
+            location: given(fields.location),
+            avatar_url: given(fields.avatar_url),
+            website: given(fields.website),
+            visibility: visibility.map_or(Change::Keep, Change::Set),
+        };
+        Self {
+            full_name: given(fields.full_name),
+            first_name: given(fields.first_name),
+            last_name: given(fields.last_name),
+            profile,
+            attributes: fields.attributes,
+            ..Self::default()
+        }
+    }
+
+    pub(in crate::operations) async fn plan(&self, before: User, plan: &mut Plan<'_>) -> Result<(User, DroppedAssets)> {
         administrators::require_may_act_as(plan, before.id).await?;
         expect_version(self.expected_version, before.version)?;
         let region_id = match &self.region {

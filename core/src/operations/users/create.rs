@@ -102,6 +102,18 @@ pub struct NewUser {
     pub(crate) status: UserStatus,
     pub(crate) identity: Option<ExternalIdentity>,
     pub(crate) made: Made,
+    pub(crate) past: Past,
+}
+
+/// What is known of a new account from elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Past {
+    /// When it was made there.
+    pub(crate) created_at: Option<Time>,
+    /// Whether its address was proved there.
+    pub(crate) is_email_verified: bool,
+    pub(crate) status_reason: Option<String>,
+    pub(crate) suspended_until: Option<Time>,
 }
 
 /// Who stands for a new account.
@@ -281,6 +293,7 @@ impl Operation for CreateUser {
             status,
             identity: self.identity,
             made: Made::ByCaller,
+            past: Past::default(),
         };
         Ok((new, checks))
     }
@@ -322,7 +335,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         id,
         username: fields.username,
         email: fields.email,
-        email_verified: false,
+        email_verified: new.past.is_email_verified,
         full_name: fields.full_name,
         display_name: fields.display_name,
         first_name: fields.first_name,
@@ -337,9 +350,9 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         attributes,
         region_id,
         status: new.status,
-        status_reason: None,
-        suspended_until: None,
-        created_at: plan.now,
+        status_reason: new.past.status_reason.clone(),
+        suspended_until: new.past.suspended_until,
+        created_at: new.past.created_at.unwrap_or(plan.now),
         updated_at: plan.now,
         deleted_at: None,
         status_before: None,
@@ -371,8 +384,8 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         let mut credential = Credential::empty(id);
         let is_short = new.fields.is_password_short;
         let password = match &new.made {
-            // Whoever creates an account for somebody knows its password.
-            Made::ByCaller if !plan.actor.is_system() => Password::Temporary(hash),
+            // Whoever creates an account for somebody knows its password, of which another system has given a hash.
+            Made::ByCaller if !plan.actor.is_system() && !new.is_imported => Password::Temporary(hash),
             Made::ByCaller | Made::Judged { .. } => Password::Chosen { hash, is_short },
         };
         password.put_into(&mut credential, plan).await?;
@@ -432,6 +445,7 @@ pub(crate) async fn insert_own(
         status: UserStatus::Active,
         identity,
         made: Made::Judged { by: id.to_string() },
+        past: Past::default(),
     };
     insert(&new, plan).await
 }

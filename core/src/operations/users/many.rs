@@ -127,10 +127,8 @@ impl Many {
                 Ok(user) => deed.apply(plan, user).await,
                 Err(missing) => Err(missing.clone()),
             };
-            if applied.is_ok() && !plan.actor.is_system() {
-                // The engine asks again, of all of them.
-                let changes = plan.changes_since(&savepoint).await?;
-                applied = authority::require_all(plan, &changes, deed.access()).await;
+            if applied.is_ok() {
+                applied = authority::require_since(plan, &savepoint, deed.access()).await;
             }
             match applied {
                 Ok(()) => {
@@ -160,7 +158,7 @@ impl Many {
 }
 
 /// Whether an error is about one user, and says nothing of the others.
-fn is_of_one(error: &Error) -> bool {
+pub(in crate::operations) fn is_of_one(error: &Error) -> bool {
     match error.code() {
         Code::Validation | Code::Forbidden | Code::NotFound | Code::Duplicate | Code::Conflict => true,
         Code::Unauthorized | Code::RateLimited | Code::Unavailable | Code::Internal => false,

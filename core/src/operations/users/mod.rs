@@ -23,11 +23,12 @@ mod view;
 
 pub use crate::model::user::UserStatus;
 pub use admin::{GrantAdmin, RevokeAdmin};
+pub(super) use change::ValidChange;
 pub use change::{ReplaceUser, UpdateUser};
 pub use confirm_registration::{ConfirmRegistration, ConfirmedRegistration};
 pub use create::CreateUser;
 pub(super) use create::{
-    Fields, Made, NewUser, bio, check_roles, insert, insert_own, location, not_future, refuse_guarded,
+    Fields, Made, NewUser, Past, bio, check_roles, insert, insert_own, location, not_future, refuse_guarded,
 };
 pub use delete::DeleteUser;
 pub use edit::EditUser;
@@ -36,6 +37,7 @@ pub use export::{ExportUser, UserExport};
 pub use identity::ExternalIdentity;
 pub(super) use identity::{identity_of, is_elsewhere, link, unlink, unlink_others, unlink_since};
 pub use list::{ListUsers, UserSort};
+pub(super) use many::is_of_one;
 pub use many::{BulkItem, BulkResult, DeleteUsers, SetStatuses, StatusAction};
 pub use moved::{ChangedUser, DroppedAssets};
 pub use overview::{GetUserOverview, ListUserOverviews, UserOverview};

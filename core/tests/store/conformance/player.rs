@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::future;
 use rolekeep::{
-    Builder, Caller, Config, Error, RequestContext, Resource, Time, UserManagement,
+    Builder, Caller, Config, Error, ImportId, RequestContext, Resource, Time, UserManagement,
     environment::{Environment, TokioEnvironment},
     ffi,
     internals::decode,
@@ -207,6 +208,9 @@ impl Player {
             let identity: ExternalIdentity = decode::decode(self.filled(identity)).expect("an issuer and a subject");
             return Ok((Json::Null, Some(self.um.acting_as_identity(&identity.issuer, &identity.subject).await?)));
         }
+        if let Some(begin) = &step.import {
+            return self.import(begin, step).await.map(|answer| (answer, None));
+        }
         if let Some(settings) = &step.open {
             let opened = builder(self.filled(settings))?.open().await?;
             opened.close().await?;
@@ -229,6 +233,25 @@ impl Player {
             None => self.ask(step)?,
         };
         Ok((answer, None))
+    }
+
+    /// Feeds an import with a text in pieces; how it ended.
+    async fn import(&self, begin: &Json, step: &Step) -> Result<Json, Error> {
+        let caller = self.caller(step);
+        let mut import = match &step.resume {
+            Some(id) => {
+                let id: ImportId = self.filled(id).as_str().and_then(|id| id.parse().ok()).expect("an id");
+                caller.resume_import(id).await?
+            }
+            None => {
+                caller.import_users(decode::decode(self.filled(begin)).expect("what an import begins with")).await?
+            }
+        };
+        let text = step.text.as_ref().expect("an import has a text");
+        for piece in text.as_bytes().chunks(step.pieces.unwrap_or(text.len()).max(1)) {
+            import.push(piece).await?;
+        }
+        Ok(serde_json::to_value(import.finish().await?.import).unwrap())
     }
 
     async fn call(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
@@ -398,6 +421,9 @@ impl Player {
                 _ if keys.contains_key("$jwt") => {
                     let (claims, secret) = (self.filled(&keys["$jwt"]), self.filled(&keys["secret"]));
                     shared_token::shared_token(claims, secret.as_str().unwrap()).into()
+                }
+                _ if keys.contains_key("$base64") => {
+                    BASE64_STANDARD.encode(self.filled(&keys["$base64"]).as_str().unwrap()).into()
                 }
                 _ if keys.contains_key("$passkey") => self.passkey(keys).into(),
                 (Some(repeat), _) => {

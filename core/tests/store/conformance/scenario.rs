@@ -70,11 +70,14 @@ pub struct Step {
     pub mail: Option<String>,
     pub wait: Option<f64>,
     pub together: Option<Vec<Step>>,
+    pub import: Option<Json>,
 
     #[serde(rename = "as")]
     pub caller: Option<String>,
     pub with: Option<Json>,
     pub text: Option<String>,
+    pub pieces: Option<usize>,
+    pub resume: Option<Json>,
     #[serde(default)]
     pub raw: bool,
     pub name: Option<String>,

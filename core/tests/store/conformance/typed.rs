@@ -39,6 +39,7 @@ typed! {
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser), restore(RestoreUser),
         purge(PurgeUser), erase(EraseUser), export(ExportUser), set_status_many(SetStatuses), delete_many(DeleteUsers),
     }
+    imports { begin(BeginImport), resume(ResumeImport), feed(FeedImport), finish(FinishImport), abort(AbortImport), get(GetImport), failures(ListImportFailures) }
     validate { account(ValidateAccount), preferences(ValidatePreferences) }
     profiles { get(GetProfile), update(UpdateProfile), delete(DeleteProfile) }
     preferences { get(), update(UpdatePreferences) }

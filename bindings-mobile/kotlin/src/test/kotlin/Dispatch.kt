@@ -31,6 +31,13 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.export" -> writeUserExport(me.users.export(readExportUser(input)))
     "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
     "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
+    "imports.begin" -> writeImport(me.imports.begin(readBeginImport(input)))
+    "imports.resume" -> writeImport(me.imports.resume(readResumeImport(input)))
+    "imports.feed" -> writeImportProgress(me.imports.feed(readFeedImport(input)))
+    "imports.finish" -> writeImport(me.imports.finish(readFinishImport(input)))
+    "imports.abort" -> writeImport(me.imports.abort(readAbortImport(input)))
+    "imports.get" -> writeImport(me.imports.get(readGetImport(input)))
+    "imports.failures" -> writeImportItemPage(me.imports.failures(readListImportFailures(input)))
     "validate.account" -> writeFormValidation(me.validate.account(readValidateAccount(input)))
     "validate.preferences" -> writeFormValidation(me.validate.preferences(readValidatePreferences(input)))
     "profiles.get" -> writeProfile(me.profiles.get(readGetProfile(input)))
@@ -466,6 +473,106 @@ fun readDeleteUsers(from: JsonElement) = from.record("ids", "atomic").let { it -
     DeleteUsers(
         ids = it.list("ids") { readId(it) },
         atomic = it.optional("atomic") { readBool(it) },
+    )
+}
+
+fun readBeginImport(from: JsonElement) = from.record("source", "format", "shape", "on_existing", "level", "match_email", "atomic", "trust_verified_emails", "without_unknown_hashes", "roles", "attributes", "firebase").let { it ->
+    BeginImport(
+        source = it.required("source") { readString(it) },
+        format = it.required("format") { readImportFormat(it) },
+        shape = it.optional("shape") { readImportShape(it) },
+        onExisting = it.optional("on_existing") { readOnExisting(it) },
+        level = it.optional("level") { readImportLevel(it) },
+        matchEmail = it.optional("match_email") { readBool(it) },
+        atomic = it.optional("atomic") { readBool(it) },
+        trustVerifiedEmails = it.optional("trust_verified_emails") { readBool(it) },
+        withoutUnknownHashes = it.optional("without_unknown_hashes") { readBool(it) },
+        roles = it.map("roles") { readString(it) },
+        attributes = it.map("attributes") { readString(it) },
+        firebase = it.optional("firebase") { readFirebaseHashing(it) },
+    )
+}
+
+fun readImportFormat(from: JsonElement) = when (val word = readString(from)) {
+    "csv" -> ImportFormat.CSV
+    "json_lines" -> ImportFormat.JSON_LINES
+    "json" -> ImportFormat.JSON
+    else -> throw Inexpressible("$word is no ImportFormat")
+}
+
+fun readImportShape(from: JsonElement) = when (val word = readString(from)) {
+    "rolekeep" -> ImportShape.ROLEKEEP
+    "auth0" -> ImportShape.AUTH0
+    "firebase" -> ImportShape.FIREBASE
+    "supabase" -> ImportShape.SUPABASE
+    "django" -> ImportShape.DJANGO
+    "keycloak" -> ImportShape.KEYCLOAK
+    else -> throw Inexpressible("$word is no ImportShape")
+}
+
+fun readOnExisting(from: JsonElement) = when (val word = readString(from)) {
+    "skip" -> OnExisting.SKIP
+    "update" -> OnExisting.UPDATE
+    "fail" -> OnExisting.FAIL
+    else -> throw Inexpressible("$word is no OnExisting")
+}
+
+fun readImportLevel(from: JsonElement) = when (val word = readString(from)) {
+    "strict" -> ImportLevel.STRICT
+    "lenient" -> ImportLevel.LENIENT
+    "check" -> ImportLevel.CHECK
+    else -> throw Inexpressible("$word is no ImportLevel")
+}
+
+fun readFirebaseHashing(from: JsonElement) = from.record("signer_key", "salt_separator", "rounds", "memory_cost").let { it ->
+    FirebaseHashing(
+        signerKey = it.required("signer_key") { readString(it) },
+        saltSeparator = it.required("salt_separator") { readString(it) },
+        rounds = it.required("rounds") { readInt(it) },
+        memoryCost = it.required("memory_cost") { readInt(it) },
+    )
+}
+
+fun readResumeImport(from: JsonElement) = from.record("id").let { it ->
+    ResumeImport(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readFeedImport(from: JsonElement) = from.record("id", "at", "data", "is_last").let { it ->
+    FeedImport(
+        id = it.required("id") { readId(it) },
+        at = it.required("at") { readInt(it) },
+        data = it.required("data") { readString(it) },
+        isLast = it.optional("is_last") { readBool(it) },
+    )
+}
+
+fun readFinishImport(from: JsonElement) = from.record("id").let { it ->
+    FinishImport(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readAbortImport(from: JsonElement) = from.record("id").let { it ->
+    AbortImport(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readGetImport(from: JsonElement) = from.record("id").let { it ->
+    GetImport(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readListImportFailures(from: JsonElement) = from.record("id", "page", "limit", "cursor", "total_up_to").let { it ->
+    ListImportFailures(
+        id = it.required("id") { readId(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
     )
 }
 
@@ -1859,10 +1966,76 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.INTERNAL -> "internal"
 })
 
-fun writeFormValidation(from: FormValidation) = json(
-    "errors" to writeList(from.errors) { writeFieldError(it) },
-    "values" to writeMap(from.values) { writeString(it) },
+fun writeImport(from: Import) = json(
+    "id" to writeId(from.id),
+    "source" to writeString(from.source),
+    "format" to writeImportFormat(from.format),
+    "shape" to writeImportShape(from.shape),
+    "status" to writeImportStatus(from.status),
+    "position" to writeInt(from.position),
+    "started_by" to from.startedBy?.let { writeId(it) },
+    "counts" to writeImportCounts(from.counts),
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "expires_at" to writeTime(from.expiresAt),
 )
+
+fun writeImportFormat(from: ImportFormat) = writeString(when (from) {
+    ImportFormat.CSV -> "csv"
+    ImportFormat.JSON_LINES -> "json_lines"
+    ImportFormat.JSON -> "json"
+})
+
+fun writeImportShape(from: ImportShape) = writeString(when (from) {
+    ImportShape.ROLEKEEP -> "rolekeep"
+    ImportShape.AUTH0 -> "auth0"
+    ImportShape.FIREBASE -> "firebase"
+    ImportShape.SUPABASE -> "supabase"
+    ImportShape.DJANGO -> "django"
+    ImportShape.KEYCLOAK -> "keycloak"
+})
+
+fun writeImportStatus(from: ImportStatus) = writeString(when (from) {
+    ImportStatus.OPEN -> "open"
+    ImportStatus.FINISHED -> "finished"
+    ImportStatus.ABORTED -> "aborted"
+    ImportStatus.STOPPED -> "stopped"
+})
+
+fun writeImportCounts(from: ImportCounts) = json(
+    "read" to writeInt(from.read),
+    "created" to writeInt(from.created),
+    "updated" to writeInt(from.updated),
+    "skipped" to writeInt(from.skipped),
+    "differs" to writeInt(from.differs),
+    "gone" to writeInt(from.gone),
+    "failed" to writeInt(from.failed),
+    "ignored" to writeMap(from.ignored) { writeInt(it) },
+)
+
+fun writeImportProgress(from: ImportProgress) = json(
+    "import" to writeImport(from.import),
+    "items" to writeList(from.items) { writeImportItem(it) },
+)
+
+fun writeImportItem(from: ImportItem) = json(
+    "number" to writeInt(from.number),
+    "foreign_id" to from.foreignId?.let { writeString(it) },
+    "outcome" to writeImportOutcome(from.outcome),
+    "user_id" to from.userId?.let { writeId(it) },
+    "code" to from.code?.let { writeCode(it) },
+    "message" to from.message?.let { writeString(it) },
+    "errors" to writeList(from.errors) { writeFieldError(it) },
+)
+
+fun writeImportOutcome(from: ImportOutcome) = writeString(when (from) {
+    ImportOutcome.CREATED -> "created"
+    ImportOutcome.UPDATED -> "updated"
+    ImportOutcome.SKIPPED -> "skipped"
+    ImportOutcome.DIFFERS -> "differs"
+    ImportOutcome.GONE -> "gone"
+    ImportOutcome.FAILED -> "failed"
+})
 
 fun writeFieldError(from: FieldError) = json(
     "field" to writeString(from.field),
@@ -1890,6 +2063,23 @@ fun writeFieldCode(from: FieldCode) = writeString(when (from) {
     FieldCode.BREACHED_PASSWORD -> "breached_password"
     FieldCode.INCORRECT -> "incorrect"
 })
+
+fun writeImportItemPage(from: ImportItemPage) = json(
+    "items" to writeList(from.items) { writeImportItem(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeFormValidation(from: FormValidation) = json(
+    "errors" to writeList(from.errors) { writeFieldError(it) },
+    "values" to writeMap(from.values) { writeString(it) },
+)
 
 fun writeProfile(from: Profile) = json(
     "user_id" to writeId(from.userId),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._ffi import AsyncFfi
 from .users import AsyncUsers
+from .imports import AsyncImports
 from .validate import AsyncValidate
 from .profiles import AsyncProfiles
 from .preferences import AsyncPreferences
@@ -35,6 +36,7 @@ __all__ = [
     "AsyncEmail",
     "AsyncFactors",
     "AsyncIdentities",
+    "AsyncImports",
     "AsyncInvitations",
     "AsyncLimits",
     "AsyncPasswords",
@@ -63,6 +65,11 @@ class AsyncAreas:
     def users(self: AsyncFfi) -> AsyncUsers:
         """Accounts."""
         return AsyncUsers(self)
+
+    @property
+    def imports(self: AsyncFfi) -> AsyncImports:
+        """Importing users from other systems."""
+        return AsyncImports(self)
 
     @property
     def validate(self: AsyncFfi) -> AsyncValidate:

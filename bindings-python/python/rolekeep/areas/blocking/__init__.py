@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._ffi import Ffi
 from .users import Users
+from .imports import Imports
 from .validate import Validate
 from .profiles import Profiles
 from .preferences import Preferences
@@ -35,6 +36,7 @@ __all__ = [
     "Email",
     "Factors",
     "Identities",
+    "Imports",
     "Invitations",
     "Limits",
     "Passwords",
@@ -63,6 +65,11 @@ class Areas:
     def users(self: Ffi) -> Users:
         """Accounts."""
         return Users(self)
+
+    @property
+    def imports(self: Ffi) -> Imports:
+        """Importing users from other systems."""
+        return Imports(self)
 
     @property
     def validate(self: Ffi) -> Validate:

@@ -6,6 +6,9 @@ import kotlinx.coroutines.flow.Flow
 /** Accounts. */
 val Caller.users: Users get() = getUsers()
 
+/** Importing users from other systems. */
+val Caller.imports: Imports get() = getImports()
+
 /** Whether forms are filled in well, before anything is done with them. */
 val Caller.validate: Validate get() = getValidate()
 
@@ -77,6 +80,10 @@ fun Users.listAll(input: ListUsers = ListUsers()): Flow<User> =
 fun Users.overviewsAll(input: ListUserOverviews = ListUserOverviews()): Flow<UserOverview> =
     allRows({ cursor -> overviews(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Imports.failures], from the first page to the last; `limit` of them are read at a time. */
+fun Imports.failuresAll(input: ListImportFailures): Flow<ImportItem> =
+    allRows({ cursor -> failures(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** All rows of [Sessions.list], from the first page to the last; `limit` of them are read at a time. */
 fun Sessions.listAll(input: ListSessions = ListSessions()): Flow<Session> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
@@ -136,6 +143,9 @@ operator fun AuditLinePage.iterator(): Iterator<AuditLine> = items.iterator()
 
 /** The rows of the page. */
 operator fun DronePage.iterator(): Iterator<Drone> = items.iterator()
+
+/** The rows of the page. */
+operator fun ImportItemPage.iterator(): Iterator<ImportItem> = items.iterator()
 
 /** The rows of the page. */
 operator fun InvitationPage.iterator(): Iterator<Invitation> = items.iterator()

@@ -8,6 +8,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Accounts. */
     fun users() = BlockingUsers(areas.getUsers())
 
+    /** Importing users from other systems. */
+    fun imports() = BlockingImports(areas.getImports())
+
     /** Whether forms are filled in well, before anything is done with them. */
     fun validate() = BlockingValidate(areas.getValidate())
 

@@ -1,0 +1,228 @@
+//! Beginning an import, and going on with one.
+
+use std::collections::BTreeMap;
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{KEPT_SECONDS, own, require_may, view::ImportView};
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::ImportId,
+        import::{
+            Import, ImportCounts, ImportFormat, ImportLevel, ImportOptions, ImportShape, ImportStatus, OnExisting,
+            Reading,
+        },
+        record::Document,
+        secret::Secret,
+        text,
+        time::Time,
+        user::User,
+    },
+    operations::{Access, Operation, attributes, plan::Plan, services::Services, users::check_roles},
+};
+
+/// So many names of a source are mapped at most.
+const MOST_MAPPED: usize = 100;
+
+/// Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+///
+/// Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
+/// passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+/// Errors: `VALIDATION_ERROR` with all wrong fields.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct BeginImport {
+    /// Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
+    /// has none, is remembered with it, so that the same record never makes two accounts.
+    pub source: String,
+    /// How records follow one another.
+    pub format: ImportFormat,
+    /// Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
+    /// counted.
+    #[input(default = ImportShape::Rolekeep)]
+    pub shape: ImportShape,
+    /// What becomes of records of accounts that are there. Default: `skip`.
+    #[input(default = OnExisting::Skip)]
+    pub on_existing: OnExisting,
+    /// What becomes of fields that are wrong. Default: `strict`.
+    #[input(default = ImportLevel::Strict)]
+    pub level: ImportLevel,
+    /// Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
+    /// Default: false: it fails.
+    #[input(default = false)]
+    pub match_email: bool,
+    /// Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false.
+    #[input(default = false)]
+    pub atomic: bool,
+    /// Whether addresses count as proved that the source says are.
+    #[input(default = false)]
+    pub trust_verified_emails: bool,
+    /// Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail.
+    #[input(default = false)]
+    pub without_unknown_hashes: bool,
+    /// Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
+    pub roles: BTreeMap<String, String>,
+    /// Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
+    /// that the policy declares; other fields are counted.
+    pub attributes: BTreeMap<String, String>,
+    /// What the hashes of a Firebase project are made with.
+    pub firebase: Option<FirebaseHashing>,
+}
+
+/// What the hashes of a Firebase project are made with, as its console shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Input, Describe)]
+#[non_exhaustive]
+pub struct FirebaseHashing {
+    /// `base64_signer_key`
+    pub signer_key: Secret,
+    /// `base64_salt_separator`
+    pub salt_separator: String,
+    /// `rounds`
+    pub rounds: u32,
+    /// `mem_cost`
+    pub memory_cost: u32,
+}
+
+/// Goes on with an import that was broken off.
+///
+/// Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
+/// `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ResumeImport {
+    /// The import.
+    pub id: ImportId,
+}
+
+#[portable_async]
+impl Operation for BeginImport {
+    type Target = ();
+    type Valid = (ImportOptions, Option<Secret>, Checks);
+
+    const ACCESS: Access = Access::Everywhere("user:import");
+    // No program gives anybody anything.
+    const IN_PERSON: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        let mut checks = Checks::default();
+        let source = checks.field("source", text::code(&self.source)).unwrap_or_default().to_ascii_lowercase();
+        for (field, mapped) in [("roles", &self.roles), ("attributes", &self.attributes)] {
+            if mapped.len() > MOST_MAPPED {
+                checks.error(field, Invalid::new(FieldCode::TooLong, format!("must have at most {MOST_MAPPED} items")));
+            }
+        }
+        for name in self.attributes.values() {
+            checks.field("attributes", attributes::check_name::<User>(name));
+        }
+        let is_firebase = self.shape == ImportShape::Firebase;
+        if self.firebase.is_some() && !is_firebase {
+            checks.error("firebase", Invalid::new(FieldCode::Disagrees, "goes with the shape `firebase`"));
+        }
+        if self.atomic && self.level == ImportLevel::Check {
+            checks.error("atomic", Invalid::new(FieldCode::Disagrees, "nothing is written at the level `check`"));
+        }
+        let parameters = self.firebase.and_then(|firebase| firebase.text(&mut checks));
+        let options = ImportOptions {
+            source,
+            format: self.format,
+            shape: self.shape,
+            on_existing: self.on_existing,
+            level: self.level,
+            match_email: self.match_email,
+            atomic: self.atomic,
+            trust_verified_emails: self.trust_verified_emails,
+            without_unknown_hashes: self.without_unknown_hashes,
+            roles: self.roles,
+            attributes: self.attributes,
+        };
+        Ok((options, parameters, checks))
+    }
+
+    async fn plan((options, parameters, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
+        require_may(plan, options)?;
+        let mut checks = checks.clone();
+        let roles: Vec<String> = options.roles.values().cloned().collect();
+        check_roles(&mut checks, plan.rules(), &roles);
+        checks.finish()?;
+        let import = Import {
+            id: plan.services.env.new_id()?,
+            started_by: plan.actor.user_id(),
+            options: Document(options.clone()),
+            hash_parameters: parameters.clone(),
+            status: ImportStatus::Open,
+            position: 0,
+            reading: Document(Reading::default()),
+            digest: Secret::from(String::new()),
+            counts: Document(ImportCounts::default()),
+            created_at: plan.now,
+            updated_at: plan.now,
+            expires_at: plan.now.plus_seconds(KEPT_SECONDS),
+            version: 0,
+        };
+        plan.audit("imports.begin", Some(("import", import.id.to_string())), Some(options.source.clone()));
+        Ok(ImportView::of(plan.follow(None, import)))
+    }
+}
+
+#[portable_async]
+impl Operation for ResumeImport {
+    type Target = ();
+    type Valid = ImportId;
+
+    const ACCESS: Access = Access::Everywhere("user:import");
+    const IN_PERSON: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<ImportId> {
+        Ok(self.id)
+    }
+
+    async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
+        let before = own(plan.reads(), plan.actor, *id).await?;
+        if before.status != ImportStatus::Open {
+            return Err(Error::new(Reason::WrongStatus, "this import is over"));
+        }
+        let replayed = (before.position > 0).then(|| (0, String::new()));
+        let reading = Document(Reading { replayed, ..before.reading.0.clone() });
+        plan.audit("imports.resume", Some(("import", id.to_string())), None);
+        let after = Import { reading, updated_at: plan.now, ..before.clone() };
+        Ok(ImportView::of(plan.follow(Some(&before), after)))
+    }
+}
+
+impl FirebaseHashing {
+    /// As a part of the hashes' texts.
+    fn text(self, checks: &mut Checks) -> Option<Secret> {
+        // URLs' letters are not in what the console shows.
+        let is_base64 = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+        for (field, text) in [("signer_key", self.signer_key.expose()), ("salt_separator", &self.salt_separator)] {
+            if text.is_empty() || text.len() > 200 || !is_base64(text) {
+                checks.error(&format!("firebase.{field}"), Invalid::new(FieldCode::InvalidFormat, "is not base64"));
+            }
+        }
+        let cost = format!("ln={},r={},p=1", self.memory_cost, self.rounds);
+        Some(format!("{cost}${}${}", self.salt_separator, self.signer_key.expose()).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::super::{digest_of, digest_text};
+
+    #[test]
+    fn a_digest_goes_on_where_it_was() {
+        let whole = Sha256::digest(b"abc and so on, for more than one block of sixty-four bytes, which it is now");
+        let mut digest = digest_of("").unwrap();
+        digest.update(b"abc and so on, for more than one block");
+        let mut digest = digest_of(&digest_text(&digest)).unwrap();
+        digest.update(b" of sixty-four bytes, which it is now");
+        assert_eq!(digest.finalize(), whole);
+        assert!(digest_of("?").is_err() && digest_of("YWJj").is_err());
+    }
+}

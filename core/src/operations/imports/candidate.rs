@@ -1,0 +1,332 @@
+//! One record as the account that is to be made of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    fields::{Fields, into_flag, into_text, into_time},
+    hashes::{self, Project},
+};
+use crate::{
+    model::{
+        check::{Checks, Invalid},
+        decode::FieldCode,
+        import::{ImportOptions, ImportShape},
+        time::Time,
+        user::{User, UserStatus},
+    },
+    operations::{attributes, users::CreateUser},
+};
+
+/// What ids of a source have at most, in characters.
+const LONGEST_ID: usize = 255;
+
+/// An account that is to be made of a record.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Who it is at the source.
+    pub(super) foreign_id: Option<String>,
+    pub(super) user: CreateUser,
+    pub(super) status: UserStatus,
+    pub(super) status_reason: Option<String>,
+    pub(super) suspended_until: Option<Time>,
+    pub(super) is_email_verified: bool,
+    pub(super) created_at: Option<Time>,
+    /// As the source calls them.
+    pub(super) roles: BTreeSet<String>,
+    /// Fields that nothing was made of.
+    pub(super) ignored: BTreeSet<String>,
+    pub(super) checks: Checks,
+}
+
+/// How records become accounts.
+pub(super) struct Mapping<'m> {
+    pub(super) options: &'m ImportOptions,
+    pub(super) project: Option<Project<'m>>,
+    /// Whether the policy declares an attribute of this name.
+    pub(super) is_declared: &'m (dyn Fn(&str) -> bool + Sync),
+}
+
+impl Mapping<'_> {
+    /// The account of a record; none: it is no user.
+    pub(super) fn candidate(&self, record: Map<String, Json>) -> Option<Candidate> {
+        let mut made = Candidate {
+            foreign_id: None,
+            user: CreateUser { email: None, ..CreateUser::new("") },
+            status: UserStatus::Active,
+            status_reason: None,
+            suspended_until: None,
+            is_email_verified: false,
+            created_at: None,
+            roles: BTreeSet::new(),
+            ignored: BTreeSet::new(),
+            checks: Checks::default(),
+        };
+        let mut fields = Fields::of(record);
+        let free = match self.options.shape {
+            ImportShape::Rolekeep => {
+                ours(&mut made, &mut fields);
+                None
+            }
+            ImportShape::Auth0 => Some(auth0(&mut made, &mut fields)),
+            ImportShape::Firebase => Some(firebase(&mut made, &mut fields, self.project.as_ref())),
+            ImportShape::Supabase => Some(supabase(&mut made, &mut fields)),
+            ImportShape::Django => Some(django(&mut made, &mut fields)?),
+            ImportShape::Keycloak => Some(keycloak(&mut made, &mut fields)),
+        };
+        let (left, mut ignored) = fields.rest();
+        match free {
+            None => {
+                for name in left.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name) {
+                    let message = match name.as_str() {
+                        "password" => "passwords are imported as hashes alone, `password_hash`",
+                        _ => "is no field of an import",
+                    };
+                    made.checks.error(&name, Invalid::new(FieldCode::UnknownField, message));
+                }
+            }
+            Some(free) => self.keep_free(&mut made, left, free, &mut ignored),
+        }
+        made.foreign_id = made.foreign_id.and_then(|id| {
+            let is_fit = !id.is_empty() && id.chars().count() <= LONGEST_ID && !id.chars().any(char::is_control);
+            if !is_fit {
+                let message = format!("must have 1 to {LONGEST_ID} characters, and no control characters");
+                made.checks.error("foreign_id", Invalid::new(FieldCode::InvalidFormat, message));
+            }
+            Some(id).filter(|_| is_fit)
+        });
+        made.ignored = ignored;
+        Some(made)
+    }
+
+    /// What the source keeps of its own accord: as the call says, else as attributes that no rule reads. What the policy declares is
+    /// chosen by the call alone.
+    fn keep_free(
+        &self,
+        made: &mut Candidate,
+        left: Map<String, Json>,
+        free: Map<String, Json>,
+        ignored: &mut BTreeSet<String>,
+    ) {
+        let left = left.into_iter().map(|field| (field, false));
+        for ((name, value), is_free) in left.chain(free.into_iter().map(|field| (field, true))) {
+            if value.is_null() {
+                continue;
+            }
+            let is_kept = || is_free && !(self.is_declared)(&name) && attributes::check_name::<User>(&name).is_ok();
+            let kept = self.options.attributes.get(&name).or_else(|| is_kept().then_some(&name));
+            match kept {
+                Some(kept) => drop(made.user.attributes.insert(kept.clone(), value)),
+                None => drop(ignored.insert(name)),
+            }
+        }
+    }
+}
+
+/// Takes a date of birth or another text that is read as a type.
+fn parsed<T: std::str::FromStr>(made: &mut Candidate, fields: &mut Fields, name: &str, what: &str) -> Option<T> {
+    let text = fields.text(name)?;
+    let parsed = text.parse().map_err(|_| Invalid::new(FieldCode::InvalidFormat, format!("is not {what}")));
+    made.checks.field(name, parsed)
+}
+
+fn moment(made: &mut Candidate, fields: &mut Fields, name: &str) -> Option<Time> {
+    let value = fields.take(name)?;
+    let read = into_time(value).ok_or_else(|| Invalid::new(FieldCode::InvalidFormat, "is not a moment (RFC 3339)"));
+    made.checks.field(name, read)
+}
+
+/// Our own names.
+fn ours(made: &mut Candidate, fields: &mut Fields) {
+    made.foreign_id = fields.text("foreign_id");
+    let user = &mut made.user;
+    user.email = fields.text("email");
+    user.username = fields.text("username");
+    user.password_hash = fields.text("password_hash").map(Into::into);
+    user.full_name = fields.text("full_name");
+    user.display_name = fields.text("display_name");
+    user.first_name = fields.text("first_name");
+    user.last_name = fields.text("last_name");
+    user.phone = fields.text("phone");
+    user.bio = fields.text("bio");
+    user.location = fields.text("location");
+    user.avatar_url = fields.text("avatar_url");
+    user.website = fields.text("website");
+    user.region = fields.text("region");
+    user.attributes = fields.object("attributes").into_iter().collect();
+    made.user.birth_date = parsed(made, fields, "birth_date", "a date such as 1990-12-31");
+    made.user.visibility = parsed(made, fields, "visibility", "one of public, followers, private");
+    match fields.text("status").as_deref() {
+        None | Some("active") => {}
+        Some("inactive") => made.status = UserStatus::Inactive,
+        Some("suspended") => made.status = UserStatus::Suspended,
+        Some("banned") => made.status = UserStatus::Banned,
+        Some(_) => {
+            let message = "must be active, inactive, suspended or banned";
+            made.checks.error("status", Invalid::new(FieldCode::UnknownValue, message));
+        }
+    }
+    made.status_reason = fields.text("status_reason");
+    made.suspended_until = moment(made, fields, "suspended_until");
+    made.created_at = moment(made, fields, "created_at");
+    made.is_email_verified = fields.is_set("email_verified").unwrap_or_default();
+    made.roles = fields.take("roles").map(role_names).unwrap_or_default();
+}
+
+/// An export of Auth0, or a file that its bulk import takes; what it makes accounts of free is answered.
+fn auth0(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
+    made.foreign_id = fields.any(&["user_id", "_id", "Id"]).and_then(into_text);
+    names(
+        made,
+        fields,
+        &[("email", "email"), ("username", "username"), ("full_name", "name"), ("phone", "phone_number")],
+    );
+    names(made, fields, &[("first_name", "given_name"), ("last_name", "family_name")]);
+    made.is_email_verified = flag(fields, &["email_verified", "emailVerified"]).unwrap_or_default();
+    made.created_at = fields.take("created_at").and_then(into_time);
+    if fields.is_set("blocked") == Some(true) {
+        made.status = UserStatus::Banned;
+    }
+    let own = fields.any(&["passwordHash", "password_hash"]).and_then(into_text);
+    let custom = fields.take("custom_password_hash").and_then(hashes::of_auth0);
+    made.user.password_hash = own.or(custom).map(Into::into);
+    made.roles = roles_of(fields.object("app_metadata"));
+    fields.object("user_metadata")
+}
+
+/// What `firebase auth:export` writes, as JSON.
+fn firebase(made: &mut Candidate, fields: &mut Fields, project: Option<&Project<'_>>) -> Map<String, Json> {
+    made.foreign_id = fields.text("localId");
+    names(made, fields, &[("email", "email"), ("display_name", "displayName"), ("phone", "phoneNumber")]);
+    made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
+    made.created_at = fields.take("createdAt").and_then(into_time);
+    if fields.is_set("disabled") == Some(true) {
+        made.status = UserStatus::Inactive;
+    }
+    let (hash, salt) = (fields.text("passwordHash"), fields.text("salt"));
+    // Without the project's parameters it is of no known form, and the record says so.
+    let whole = |hash: String| hashes::of_firebase(&hash, salt.as_deref(), project).unwrap_or(hash);
+    made.user.password_hash = hash.map(whole).map(Into::into);
+    made.roles = roles_of(fields.object("customAttributes"));
+    Map::new()
+}
+
+/// Rows of `auth.users`.
+fn supabase(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
+    made.foreign_id = fields.text("id");
+    names(made, fields, &[("email", "email"), ("phone", "phone")]);
+    made.user.password_hash = fields.text("encrypted_password").map(Into::into);
+    let confirmed = ["email_confirmed_at", "confirmed_at"].map(|name| fields.take(name).is_some());
+    made.is_email_verified = confirmed.contains(&true);
+    made.created_at = fields.take("created_at").and_then(into_time);
+    if let Some(until) = fields.take("banned_until") {
+        made.status = UserStatus::Suspended;
+        made.suspended_until = into_time(until);
+    }
+    made.roles = roles_of(fields.object("raw_app_meta_data"));
+    let mut free = fields.object("raw_user_meta_data");
+    made.user.full_name = free.remove("full_name").and_then(into_text);
+    free
+}
+
+/// `dumpdata auth.user`, or rows of its table; none: an object of another model.
+fn django(made: &mut Candidate, fields: &mut Fields) -> Option<Map<String, Json>> {
+    if let Some(model) = fields.text("model") {
+        made.foreign_id = fields.text("pk");
+        let is_user = model.rsplit('.').next().is_some_and(|name| name.eq_ignore_ascii_case("user"));
+        *fields = Fields::of(fields.object("fields"));
+        if !is_user {
+            return None;
+        }
+    } else {
+        made.foreign_id = fields.any(&["pk", "id"]).and_then(into_text);
+    }
+    names(made, fields, &[("email", "email"), ("username", "username")]);
+    names(made, fields, &[("first_name", "first_name"), ("last_name", "last_name")]);
+    // Django begins what no password gives with an exclamation mark.
+    made.user.password_hash = fields.text("password").filter(|hash| !hash.starts_with('!')).map(Into::into);
+    made.created_at = fields.take("date_joined").and_then(into_time);
+    if fields.is_set("is_active") == Some(false) {
+        made.status = UserStatus::Inactive;
+    }
+    made.roles = fields.take("groups").map(role_names).unwrap_or_default();
+    // They are no matter of a file.
+    for name in ["is_superuser", "is_staff"] {
+        if fields.is_set(name) == Some(true) {
+            fields.ignored.insert(name.to_owned());
+        }
+    }
+    Some(Map::new())
+}
+
+/// The users of an exported realm.
+fn keycloak(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
+    made.foreign_id = fields.text("id");
+    names(made, fields, &[("email", "email"), ("username", "username")]);
+    names(made, fields, &[("first_name", "firstName"), ("last_name", "lastName")]);
+    made.is_email_verified = fields.is_set("emailVerified").unwrap_or_default();
+    made.created_at = fields.take("createdTimestamp").and_then(into_time);
+    if fields.is_set("enabled") == Some(false) {
+        made.status = UserStatus::Inactive;
+    }
+    if let Some(Json::Array(credentials)) = fields.take("credentials") {
+        made.user.password_hash = hashes::of_keycloak(credentials).map(Into::into);
+    }
+    let groups = ["realmRoles", "groups"].map(|name| fields.take(name).map(role_names).unwrap_or_default());
+    made.roles = groups.into_iter().flatten().collect();
+    // Each is a list; one of one is its value.
+    let single = |value: Json| match value {
+        Json::Array(mut one) if one.len() == 1 => one.remove(0),
+        value => value,
+    };
+    fields.object("attributes").into_iter().map(|(name, value)| (name, single(value))).collect()
+}
+
+/// Takes fields over that are texts of an account.
+fn names(made: &mut Candidate, fields: &mut Fields, pairs: &[(&str, &str)]) {
+    for (ours, theirs) in pairs {
+        let user = &mut made.user;
+        let field = match *ours {
+            "email" => &mut user.email,
+            "username" => &mut user.username,
+            "full_name" => &mut user.full_name,
+            "display_name" => &mut user.display_name,
+            "first_name" => &mut user.first_name,
+            "last_name" => &mut user.last_name,
+            _ => &mut user.phone,
+        };
+        *field = fields.text(theirs);
+    }
+}
+
+fn flag(fields: &mut Fields, names: &[&str]) -> Option<bool> {
+    fields.any(names).as_ref().and_then(into_flag)
+}
+
+/// The roles that free data of a source name: `role`, `roles`, `groups`, and members that are true.
+fn roles_of(data: Map<String, Json>) -> BTreeSet<String> {
+    let mut roles = BTreeSet::new();
+    for (name, value) in data {
+        match name.as_str() {
+            "role" | "roles" | "groups" => roles.extend(role_names(value)),
+            _ if value == Json::Bool(true) => drop(roles.insert(name)),
+            _ => {}
+        }
+    }
+    roles
+}
+
+/// Names of roles: a list, of whose elements lists are natural keys, or a text with semicolons.
+fn role_names(value: Json) -> BTreeSet<String> {
+    match value {
+        Json::Array(items) => items.into_iter().flat_map(role_names).collect(),
+        Json::String(text) => {
+            text.split(';').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        }
+        value => into_text(value).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::model::import::{ImportFormat, ImportLevel, OnExisting};
+
+fn options(shape: ImportShape) -> ImportOptions {
+    ImportOptions {
+        source: "old".into(),
+        format: ImportFormat::JsonLines,
+        shape,
+        on_existing: OnExisting::Skip,
+        level: ImportLevel::Strict,
+        match_email: false,
+        atomic: false,
+        trust_verified_emails: false,
+        without_unknown_hashes: false,
+        roles: BTreeMap::new(),
+        attributes: BTreeMap::from([("dept".into(), "department".into())]),
+    }
+}
+
+fn candidate(shape: ImportShape, record: Json) -> Candidate {
+    let Json::Object(record) = record else { panic!("no record") };
+    let options = options(shape);
+    let project = Some(Project("ln=14,r=8,p=1$Bw==$a2V5"));
+    let mapping = Mapping { options: &options, project, is_declared: &|name| name == "clearance" };
+    mapping.candidate(record).expect("a user")
+}
+
+fn hash(candidate: &Candidate) -> Option<&str> {
+    candidate.user.password_hash.as_ref().map(|hash| hash.expose())
+}
+
+fn names(set: &BTreeSet<String>) -> Vec<&str> {
+    set.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn auth0() {
+    let made = candidate(
+        ImportShape::Auth0,
+        json!({
+            "_id": {"$oid": "5f"}, "email": "ann@example.org", "email_verified": true, "given_name": "Ann", "family_name": "Bee",
+            "name": "Ann Bee", "phone_number": "+49 30 901820", "blocked": true, "passwordHash": "$2b$10$x",
+            "app_metadata": {"roles": ["editor"], "plan": "pro"}, "user_metadata": {"dept": "B", "clearance": 9, "Not Fit": 1},
+            "logins_count": 7,
+        }),
+    );
+    assert_eq!((made.foreign_id.as_deref(), hash(&made)), (Some("5f"), Some("$2b$10$x")));
+    assert_eq!((made.user.first_name.as_deref(), made.user.full_name.as_deref()), (Some("Ann"), Some("Ann Bee")));
+    assert_eq!((made.status, made.is_email_verified), (UserStatus::Banned, true));
+    assert_eq!(names(&made.roles), ["editor"]);
+    // What the policy declares is chosen by the call alone.
+    assert_eq!(made.user.attributes, BTreeMap::from([("department".to_owned(), json!("B"))]));
+    assert_eq!(names(&made.ignored), ["Not Fit", "clearance", "logins_count"]);
+    assert!(made.checks.is_empty());
+    let custom =
+        json!({"email": "a@b.org", "custom_password_hash": {"algorithm": "argon2", "hash": {"value": "$argon2id$x"}}});
+    assert_eq!(hash(&candidate(ImportShape::Auth0, custom)), Some("$argon2id$x"));
+}
+
+#[test]
+fn firebase() {
+    let made = candidate(
+        ImportShape::Firebase,
+        json!({
+            "localId": "u1", "email": "ann@example.org", "emailVerified": true, "passwordHash": "a-_b", "salt": "c-_d",
+            "displayName": "Ann", "phoneNumber": "+4930901820", "disabled": true, "createdAt": "1706696430000",
+            "customAttributes": "{\"admin\":true,\"roles\":[\"pilot\"]}", "providerUserInfo": [],
+        }),
+    );
+    assert_eq!(hash(&made), Some("$firebase-scrypt$ln=14,r=8,p=1$c+/d$Bw==$a2V5$a+/b"));
+    assert_eq!((made.foreign_id.as_deref(), made.status), (Some("u1"), UserStatus::Inactive));
+    assert_eq!(made.created_at.map(|at| at.to_string()).as_deref(), Some("2024-01-31T10:20:30Z"));
+    assert_eq!((names(&made.roles), names(&made.ignored)), (vec!["admin", "pilot"], vec!["providerUserInfo"]));
+}
+
+#[test]
+fn supabase_as_a_row_of_csv() {
+    let made = candidate(
+        ImportShape::Supabase,
+        json!({
+            "id": "9b", "email": "ann@example.org", "encrypted_password": "$2a$10$x", "email_confirmed_at": "2024-01-31 10:20:30+00",
+            "banned_until": "2999-01-01 00:00:00+00", "raw_user_meta_data": "{\"full_name\":\"Ann\",\"team\":\"x\"}",
+            "raw_app_meta_data": "{\"provider\":\"email\",\"role\":\"editor\"}", "role": "authenticated", "is_super_admin": "t",
+        }),
+    );
+    assert_eq!((made.status, made.is_email_verified), (UserStatus::Suspended, true));
+    assert!(made.suspended_until.is_some());
+    assert_eq!(made.user.full_name.as_deref(), Some("Ann"));
+    assert_eq!(made.user.attributes, BTreeMap::from([("team".to_owned(), json!("x"))]));
+    assert_eq!(names(&made.roles), ["editor"]);
+    assert_eq!(names(&made.ignored), ["is_super_admin", "role"]);
+}
+
+#[test]
+fn django_with_models_and_without() {
+    let made = candidate(
+        ImportShape::Django,
+        json!({"model": "auth.user", "pk": 7, "fields": {
+            "username": "ann", "email": "ann@example.org", "password": "!unusable", "first_name": "Ann", "last_name": "",
+            "is_active": false, "is_superuser": true, "is_staff": false, "date_joined": "2024-01-31T10:20:30Z", "groups": [["editors"], 3],
+        }}),
+    );
+    assert_eq!((made.foreign_id.as_deref(), hash(&made), made.status), (Some("7"), None, UserStatus::Inactive));
+    assert_eq!((names(&made.roles), names(&made.ignored)), (vec!["3", "editors"], vec!["is_superuser"]));
+    assert_eq!((made.user.first_name.as_deref(), made.user.last_name.as_deref()), (Some("Ann"), None));
+    let row = json!({"id": "7", "email": "a@b.org", "password": "pbkdf2_sha256$1$s$h", "is_active": "t"});
+    let made = candidate(ImportShape::Django, row);
+    assert_eq!((made.foreign_id.as_deref(), made.status), (Some("7"), UserStatus::Active));
+    let options = options(ImportShape::Django);
+    let mapping = Mapping { options: &options, project: None, is_declared: &|_| false };
+    let Json::Object(group) = json!({"model": "auth.group", "pk": 1, "fields": {"name": "x"}}) else { panic!() };
+    assert!(mapping.candidate(group).is_none());
+}
+
+#[test]
+fn keycloak() {
+    let of = |algorithm: &str, more: Json| {
+        let data = json!({"hashIterations": 5, "algorithm": algorithm, "additionalParameters": more});
+        json!({
+            "id": "k", "username": "ann", "email": "ann@example.org", "enabled": true, "emailVerified": false, "firstName": "Ann",
+            "attributes": {"team": ["x"], "tags": ["a", "b"]}, "realmRoles": ["pilot"], "groups": ["/staff"],
+            "credentials": [{"type": "otp"}, {"type": "password", "secretData": "{\"value\":\"aGFzaA==\",\"salt\":\"c2FsdA==\"}",
+                "credentialData": data.to_string()}],
+        })
+    };
+    let made = candidate(ImportShape::Keycloak, of("pbkdf2-sha512", json!({})));
+    assert_eq!(hash(&made), Some("$pbkdf2-sha512$5$c2FsdA==$aGFzaA=="));
+    assert_eq!(names(&made.roles), ["/staff", "pilot"]);
+    let attributes = [("tags".to_owned(), json!(["a", "b"])), ("team".to_owned(), json!("x"))];
+    assert_eq!(made.user.attributes, BTreeMap::from(attributes));
+    let argon =
+        json!({"hashLength": ["32"], "memory": ["7168"], "type": ["id"], "version": ["1.3"], "parallelism": ["1"]});
+    let made = candidate(ImportShape::Keycloak, of("argon2", argon));
+    assert_eq!(hash(&made), Some("$argon2id$v=19$m=7168,t=5,p=1$c2FsdA$aGFzaA"));
+}
+
+#[test]
+fn ours_refuses_what_it_does_not_know() {
+    let made = candidate(
+        ImportShape::Rolekeep,
+        json!({"email": "a@b.org", "is_admin": true, "id": "x", "password": "plain", "status": "admin", "created_at": "long ago", "roles": "a; b"}),
+    );
+    let told: BTreeSet<String> = made.checks.clone().into_told().into_iter().map(|error| error.field).collect();
+    assert_eq!(names(&told), ["created_at", "id", "is_admin", "password", "status"]);
+    assert_eq!(names(&made.roles), ["a", "b"]);
+}

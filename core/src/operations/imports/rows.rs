@@ -1,0 +1,314 @@
+//! What becomes of one record: an account is made, or the one that is there is found.
+
+use std::collections::BTreeMap;
+
+use super::candidate::Candidate;
+use crate::{
+    credentials::hashing,
+    model::{
+        check::{Checks, Invalid},
+        decode::{FieldCode, FieldError},
+        error::{Error, Reason, Result},
+        id::UserId,
+        import::{ImportLevel, ImportOptions, ImportOutcome, OnExisting},
+        names,
+        record::ResourceRecord,
+        registry::{Claim, Guard, Limit},
+        text,
+        user::{User, UserStatus, Visibility},
+    },
+    operations::{
+        Visible, administrators, attributes, gone_names, limits,
+        plan::Plan,
+        rights,
+        target::TargetRow,
+        users::{self, Fields, Made, NewUser, Past, ValidChange},
+    },
+};
+
+/// A valid record.
+pub(super) struct Row {
+    pub(super) number: i64,
+    pub(super) foreign_id: Option<String>,
+    /// Under which name the source's claim is.
+    key: Option<String>,
+    pub(super) new: NewUser,
+    visibility: Option<Visibility>,
+    /// What was left out, as it is wrong.
+    pub(super) left_out: Vec<FieldError>,
+}
+
+/// A record that made no account.
+pub(super) struct Wrong {
+    pub(super) foreign_id: Option<String>,
+    pub(super) errors: Vec<FieldError>,
+}
+
+impl Row {
+    /// Checks a record, and makes ours of what its roles are called.
+    pub(super) fn of(
+        number: i64,
+        mut candidate: Candidate,
+        options: &ImportOptions,
+        plan: &Plan<'_>,
+        ignored: &mut BTreeMap<String, i64>,
+    ) -> Result<Result<Self, Wrong>> {
+        let mut left_out = Vec::new();
+        let fields = loop {
+            let mut checks = candidate.checks.clone();
+            let fields = check(&mut candidate, &mut checks, options, plan)?;
+            if checks.is_empty() {
+                break fields;
+            }
+            let errors = checks.into_told();
+            let is_lenient = options.level == ImportLevel::Lenient;
+            // Each time at least one is left out.
+            if !is_lenient || !errors.iter().all(|error| leave_out(&mut candidate, &error.field)) {
+                return Ok(Err(Wrong { foreign_id: candidate.foreign_id, errors }));
+            }
+            left_out.extend(errors);
+        };
+        let roles = candidate.roles.iter().filter_map(|role| match options.roles.get(role) {
+            Some(ours) => Some(ours.clone()),
+            None => {
+                note(ignored, &format!("role:{role}"));
+                None
+            }
+        });
+        let roles = roles.collect();
+        candidate.ignored.iter().for_each(|name| note(ignored, name));
+        let is_over = candidate.suspended_until.is_some_and(|until| until <= plan.now);
+        let status = if is_over { UserStatus::Active } else { candidate.status };
+        let has_reason = matches!(status, UserStatus::Suspended | UserStatus::Banned);
+        let past = Past {
+            created_at: candidate.created_at.filter(|at| *at <= plan.now),
+            is_email_verified: candidate.is_email_verified && options.trust_verified_emails && fields.email.is_some(),
+            status_reason: candidate.status_reason.filter(|_| has_reason),
+            suspended_until: candidate.suspended_until.filter(|_| status == UserStatus::Suspended),
+        };
+        let email = fields.email.as_deref().map(names::email_key);
+        let key = match (&candidate.foreign_id, email) {
+            (Some(id), _) => Some(format!("id:{id}")),
+            (None, email) => email.map(|email| format!("email:{email}")),
+        };
+        let new = NewUser {
+            id: Some(plan.services.env.new_id()?),
+            fields,
+            password_hash: candidate.user.password_hash,
+            is_imported: true,
+            region: candidate.user.region,
+            roles,
+            status,
+            identity: None,
+            made: Made::ByCaller,
+            past,
+        };
+        let visibility = candidate.user.visibility;
+        Ok(Ok(Self { number, foreign_id: candidate.foreign_id, key, new, visibility, left_out }))
+    }
+
+    fn claim(&self, options: &ImportOptions) -> Option<(String, String)> {
+        Some((Claim::of_import(&options.source), self.key.clone()?))
+    }
+}
+
+/// Notes what is wrong with a record; a hash of an unknown form may be left out.
+fn check(candidate: &mut Candidate, checks: &mut Checks, options: &ImportOptions, plan: &Plan<'_>) -> Result<Fields> {
+    if candidate.user.email.is_none() {
+        checks.error("email", Invalid::new(FieldCode::Required, "an imported account has an e-mail address"));
+    }
+    if let Some(hash) = candidate.user.password_hash.take() {
+        match hashing::read_foreign(&hash)? {
+            Ok(read) => candidate.user.password_hash = Some(read),
+            Err(_) if options.without_unknown_hashes => {}
+            Err(invalid) => {
+                checks.error("password_hash", invalid);
+                candidate.user.password_hash = Some(hash);
+            }
+        }
+    }
+    let reason = candidate.status_reason.take();
+    candidate.status_reason = checks.optional("status_reason", reason, |reason| text::name(&reason, 500));
+    candidate.user.check_fields(checks, plan.services, plan.now)
+}
+
+/// Leaves out a field that no account needs; false: one needs it.
+fn leave_out(candidate: &mut Candidate, field: &str) -> bool {
+    let user = &mut candidate.user;
+    let texts = match field {
+        "full_name" => &mut user.full_name,
+        "display_name" => &mut user.display_name,
+        "first_name" => &mut user.first_name,
+        "last_name" => &mut user.last_name,
+        "phone" => &mut user.phone,
+        "bio" => &mut user.bio,
+        "location" => &mut user.location,
+        "avatar_url" => &mut user.avatar_url,
+        "website" => &mut user.website,
+        "birth_date" if user.birth_date.is_some() => {
+            user.birth_date = None;
+            return true;
+        }
+        "attributes" if !user.attributes.is_empty() => {
+            user.attributes.clear();
+            return true;
+        }
+        // It was not read at all.
+        "birth_date" | "visibility" | "created_at" => {
+            candidate.checks = Checks::default();
+            return true;
+        }
+        _ => return false,
+    };
+    texts.take().is_some()
+}
+
+/// Counts a field that nothing is made of; of many the first hundred.
+pub(super) fn note(ignored: &mut BTreeMap<String, i64>, name: &str) {
+    const MOST: usize = 100;
+    let name: String = name.chars().take(64).collect();
+    if ignored.len() < MOST || ignored.contains_key(&name) {
+        *ignored.entry(name).or_default() += 1;
+    }
+}
+
+/// Reads all that the records of a piece need, in a few calls.
+pub(super) async fn read_ahead(rows: &[Row], options: &ImportOptions, plan: &Plan<'_>) -> Result<()> {
+    let mut claims = Vec::new();
+    let (mut guards, mut lanes) = (Vec::new(), Vec::new());
+    for row in rows {
+        if let Some((kind, name)) = row.claim(options) {
+            claims.extend(gone_names::gone(plan.services, &kind, &name)?.map(|gone| (gone.kind, gone.name)));
+            claims.push((kind, name));
+        }
+        let names = [(Claim::EMAIL, &row.new.fields.email), (Claim::USERNAME, &row.new.fields.username)];
+        for (kind, name) in names.into_iter().filter_map(|(kind, name)| Some((kind, name.as_deref()?))) {
+            claims.extend(plan.keys_of_name(kind, name)?);
+        }
+        if let Some(id) = row.new.id {
+            guards.push((Guard::of_user(id),));
+            if row.new.password_hash.is_some() {
+                let fields = &row.new.fields;
+                let names = [&fields.email, &fields.username].into_iter().flatten().map(String::as_str);
+                lanes.extend(limits::lanes_of(plan.services, id, names)?);
+            }
+        }
+    }
+    plan.read_ahead::<Claim>(claims.clone()).await?;
+    plan.read_ahead::<Guard>(guards).await?;
+    plan.read_ahead::<Limit>(lanes.into_iter().map(|lane| (lane,)).collect()).await?;
+    // Who is there already.
+    let known: Vec<Claim> = plan.reads().many(claims).await?;
+    let owners = known.iter().filter(|claim| Claim::is_of_import(&claim.kind) || claim.kind == Claim::EMAIL);
+    let ids: Vec<UserId> = owners.filter_map(|claim| claim.owner.parse().ok()).collect();
+    plan.read_ahead::<User>(ids.into_iter().map(|id| (id,)).collect()).await
+}
+
+/// Plans what becomes of one record.
+pub(super) async fn apply(
+    row: &Row,
+    options: &ImportOptions,
+    plan: &mut Plan<'_>,
+) -> Result<(ImportOutcome, Option<UserId>)> {
+    let claim = row.claim(options);
+    let known = match &claim {
+        Some(key) => {
+            let claim = plan.reads().get::<Claim>(key).await?;
+            plan.rely_on_row(key, claim.as_ref());
+            claim
+        }
+        None => None,
+    };
+    if let Some(known) = known {
+        let id: Option<UserId> = known.owner.parse().ok();
+        let user = match id {
+            Some(id) => plan.reads().get::<User>(&(id,)).await?,
+            None => None,
+        };
+        return match user.filter(|user| user.status != UserStatus::Deleted) {
+            Some(user) => existing(row, options, user, plan).await,
+            None => Ok((ImportOutcome::Gone, None)),
+        };
+    }
+    if let Some((kind, name)) = &claim {
+        if let Some(gone) = gone_names::gone(plan.services, kind, name)? {
+            let key = (gone.kind, gone.name);
+            let gone = plan.reads().get::<Claim>(&key).await?;
+            plan.rely_on_row(&key, gone.as_ref());
+            if gone.is_some() {
+                return Ok((ImportOutcome::Gone, None));
+            }
+        }
+    }
+    if let Some(email) = row.new.fields.email.as_deref().filter(|_| options.match_email)
+        && let Some(user) = proved_owner(row, email, plan).await?
+    {
+        administrators::require_may_act_as(plan, user.id).await?;
+        take(claim, user.id, plan);
+        return existing(row, options, user, plan).await;
+    }
+    create(row, plan).await?;
+    let id = row.new.id.ok_or_else(|| Error::new(Reason::Internal, "a record has no id"))?;
+    take(claim, id, plan);
+    Ok((ImportOutcome::Created, Some(id)))
+}
+
+/// The account that has an address which is proved both here and at the source.
+async fn proved_owner(row: &Row, email: &str, plan: &Plan<'_>) -> Result<Option<User>> {
+    let Some(holder) = plan.holder(Claim::EMAIL, email).await? else { return Ok(None) };
+    let Ok(id) = holder.parse::<UserId>() else { return Ok(None) };
+    let user = plan.reads().get::<User>(&(id,)).await?;
+    let is_proved = |user: &User| user.email_verified && user.status != UserStatus::Deleted;
+    Ok(user.filter(is_proved).filter(|_| row.new.past.is_email_verified))
+}
+
+fn take(claim: Option<(String, String)>, owner: UserId, plan: &mut Plan<'_>) {
+    if let Some((kind, name)) = claim {
+        plan.follow(None, Claim { kind, name, owner: owner.to_string(), held_until: None, version: 0 });
+    }
+}
+
+/// What becomes of an account that is there.
+async fn existing(
+    row: &Row,
+    options: &ImportOptions,
+    user: User,
+    plan: &mut Plan<'_>,
+) -> Result<(ImportOutcome, Option<UserId>)> {
+    let id = user.id;
+    let given = row.new.fields.email.as_deref().map(names::email_key);
+    let has_moved = given.is_some() && given != user.email.as_deref().map(names::email_key);
+    match options.on_existing {
+        OnExisting::Fail => Err(Error::new(Reason::Taken, "the account of this record is there already")),
+        _ if has_moved => Ok((ImportOutcome::Differs, Some(id))),
+        OnExisting::Skip => Ok((ImportOutcome::Skipped, Some(id))),
+        OnExisting::Update => {
+            rights::require_target(plan, "user:update", &TargetRow::of(&user), User::READ).await?;
+            let version = user.version;
+            let change = ValidChange::of_person(row.new.fields.clone(), row.visibility);
+            let (after, _) = change.plan(user, plan).await?;
+            let outcome = if after.version == version { ImportOutcome::Skipped } else { ImportOutcome::Updated };
+            Ok((outcome, Some(id)))
+        }
+    }
+}
+
+/// Plans a new account, where the caller may say all that is said of it.
+async fn create(row: &Row, plan: &mut Plan<'_>) -> Result<()> {
+    let new = &row.new;
+    let defaults = plan.rules().default_roles();
+    let gives = new.roles.iter().any(|role| !defaults.contains(&role.as_str()));
+    let is_dated = new.past.created_at.is_some() && rights::is_guarded(plan.rules(), User::TYPE, "created_at");
+    if new.password_hash.is_some() || new.past.is_email_verified || gives || is_dated {
+        plan.require_administrator()?;
+    }
+    let mut checks = Checks::default();
+    users::check_roles(&mut checks, plan.rules(), &new.roles);
+    attributes::changed::<User>(&mut checks, plan.rules(), None, &new.fields.attributes, false);
+    checks.finish()?;
+    let user = users::insert(new, plan).await?;
+    if !matches!(user.status, UserStatus::Active | UserStatus::Inactive) {
+        rights::require_after(plan, "user:set_status", &user).await?;
+    }
+    Ok(())
+}

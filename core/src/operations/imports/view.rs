@@ -1,0 +1,176 @@
+//! How far an import has come, and what failed.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::own;
+use crate::{
+    model::{
+        decode::FieldError,
+        error::{Code, Result},
+        id::{ImportId, UserId},
+        import::{Import, ImportCounts, ImportFailure, ImportFormat, ImportOutcome, ImportShape, ImportStatus},
+        page::{Page, PageRequest},
+        predicate::Predicate,
+        record::Record,
+        time::Time,
+    },
+    operations::{Access, Operation, listing, plan::Plan, services::Services},
+    storage::{Direction, Order, Query},
+};
+
+/// How far an import has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "Import")]
+#[non_exhaustive]
+pub struct ImportView {
+    /// The import's id, by which it goes on.
+    pub id: ImportId,
+    /// Where the users come from.
+    pub source: String,
+    /// How records follow one another.
+    pub format: ImportFormat,
+    /// Whose names the fields have.
+    pub shape: ImportShape,
+    /// How it stands.
+    pub status: ImportStatus,
+    /// The byte of the source that is fed next. Of one that was resumed, what was read before comes again first.
+    pub position: i64,
+    /// Who feeds it; none: the application itself.
+    pub started_by: Option<UserId>,
+    /// What became of the records so far.
+    pub counts: ImportCounts,
+    /// When it was begun.
+    pub created_at: Time,
+    /// When it was last fed.
+    pub updated_at: Time,
+    /// When it ends by itself, and what is known of it goes.
+    pub expires_at: Time,
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct ImportItem {
+    /// Which record it was, from 1; the header of a CSV is none.
+    pub number: i64,
+    /// Who it was at the source.
+    pub foreign_id: Option<String>,
+    /// What became of it.
+    pub outcome: ImportOutcome,
+    /// The account.
+    pub user_id: Option<UserId>,
+    /// The code of the error where it failed.
+    pub code: Option<Code>,
+    /// What is wrong, in English.
+    pub message: Option<String>,
+    /// The fields that are wrong; of an account that was made, those that were left out.
+    pub errors: Vec<FieldError>,
+}
+
+impl ImportView {
+    pub(super) fn of(import: Import) -> Self {
+        let replayed = import.reading.0.replayed.as_ref().map(|(position, _)| *position);
+        let options = import.options.0;
+        Self {
+            id: import.id,
+            source: options.source,
+            format: options.format,
+            shape: options.shape,
+            status: import.status,
+            position: replayed.unwrap_or(import.position),
+            started_by: import.started_by,
+            counts: import.counts.0,
+            created_at: import.created_at,
+            updated_at: import.updated_at,
+            expires_at: import.expires_at,
+        }
+    }
+}
+
+impl From<ImportFailure> for ImportItem {
+    fn from(failure: ImportFailure) -> Self {
+        let problem = failure.problem.0;
+        Self {
+            number: failure.number,
+            foreign_id: failure.foreign_id,
+            outcome: failure.outcome,
+            user_id: failure.user_id,
+            code: problem.code,
+            message: problem.message,
+            errors: problem.errors,
+        }
+    }
+}
+
+/// Gets how far an import has come.
+///
+/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct GetImport {
+    /// The import.
+    pub id: ImportId,
+}
+
+/// Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
+/// has another address now, or is deleted.
+///
+/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ListImportFailures {
+    /// The import.
+    pub id: ImportId,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
+}
+
+#[portable_async]
+impl Operation for GetImport {
+    type Target = ();
+    type Valid = ImportId;
+
+    const ACCESS: Access = Access::Everywhere("user:import");
+    const IS_READ: bool = true;
+    const IN_PERSON: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<ImportId> {
+        Ok(self.id)
+    }
+
+    async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
+        Ok(ImportView::of(own(plan.reads(), plan.actor, *id).await?))
+    }
+}
+
+#[portable_async]
+impl Operation for ListImportFailures {
+    type Target = ();
+    type Valid = (ImportId, PageRequest);
+
+    const ACCESS: Access = Access::Everywhere("user:import");
+    const IS_READ: bool = true;
+    const IN_PERSON: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        Ok((self.id, self.page_request().checked()?))
+    }
+
+    async fn plan((id, page): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Page<ImportItem>> {
+        own(plan.reads(), plan.actor, *id).await?;
+        let filter = Predicate::equals("import_id", id.0);
+        let order = vec![Order { column: "number".into(), direction: Direction::Ascending }];
+        let query = Query { order, ..Query::of(ImportFailure::TABLE, filter) };
+        let page: Page<ImportFailure> = listing::page_of(plan, page, query).await?;
+        Ok(page.map(ImportItem::from))
+    }
+}
