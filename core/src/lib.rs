@@ -94,7 +94,7 @@ pub mod internals {
     #[cfg(feature = "passkeys")]
     pub use crate::credentials::passkeys;
     pub use crate::model::{
-        api_key, credential, decode, drone, erasure, factor, input, invitation, link, notice, noun, policy,
+        api_key, credential, decode, drone, erasure, factor, import, input, invitation, link, notice, noun, policy,
         preferences, record, region, registration, registry, session, user,
     };
     pub use crate::{

@@ -4,6 +4,7 @@ mod changes;
 mod conditions;
 mod file;
 mod floor;
+mod imports;
 mod lists;
 mod load;
 
@@ -43,8 +44,9 @@ async fn main() -> Result<()> {
             }
             Ok(())
         }
+        ["imports", folder, users] => imports::measure(Path::new(folder), users.parse()?).await,
         ["watch", file] => changes::child(Path::new(file)).await,
-        _ => bail!("usage: storage measure|quick OUT FOLDER, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
+        _ => bail!("usage: storage measure|quick OUT FOLDER, storage imports FOLDER USERS, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
     }
 }
 

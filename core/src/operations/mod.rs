@@ -240,6 +240,7 @@ macro_rules! operation_list {
                 fn export(ExportUser) -> UserExport;
                 fn set_status_many(SetStatuses) -> BulkResult;
                 fn delete_many(DeleteUsers) -> BulkResult;
+                fn move_many(MoveUsers) -> BulkResult;
             }
             /// Importing users from other systems.
             imports: Imports {

@@ -38,6 +38,9 @@ fn a_column_with_the_name_of_a_secret_is_one() {
         "api_keys.hash",
         "challenges.seed",
         "registrations.password_hash",
+        "imports.hash_parameters",
+        "imports.digest",
+        "import_pieces.data",
         "signing_keys.secret",
         "store_secrets.secret",
     ];

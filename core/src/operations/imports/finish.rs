@@ -46,7 +46,7 @@ pub struct AbortImport {
 
 /// An import that is not over.
 pub(super) async fn open(id: ImportId, plan: &mut Plan<'_>) -> Result<Import> {
-    let import = own(plan.reads(), plan.actor, id).await?;
+    let import = own(plan, id).await?;
     match import.status {
         ImportStatus::Open if plan.now < import.expires_at => Ok(import),
         ImportStatus::Stopped => {

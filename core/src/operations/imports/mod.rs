@@ -38,7 +38,7 @@ use sha2::{
     digest::common::hazmat::{SerializableState, SerializedState},
 };
 
-use super::{actor::Actor, plan::Plan, reads::Reads};
+use super::plan::Plan;
 use crate::model::{
     error::{Error, Reason, Result},
     id::ImportId,
@@ -48,11 +48,11 @@ use crate::model::{
 /// So long an import that nobody feeds may go on, and so long it is known what became of it, in seconds.
 const KEPT_SECONDS: i64 = 7 * 24 * 3600;
 
-/// The caller's import; that of others is not there.
-async fn own(reads: Reads<'_>, actor: &Actor, id: ImportId) -> Result<Import> {
-    let import: Import = reads.require(&(id,), "import").await?;
-    let is_own = actor.is_system() || import.started_by.is_some() && import.started_by == actor.user_id();
-    if is_own { Ok(import) } else { Err(Error::not_found("import")) }
+/// The caller's import; that of others is there for administrators alone.
+async fn own(plan: &Plan<'_>, id: ImportId) -> Result<Import> {
+    let import: Import = plan.reads().require(&(id,), "import").await?;
+    let is_own = import.started_by.is_some() && import.started_by == plan.actor.user_id();
+    if is_own || plan.require_administrator().is_ok() { Ok(import) } else { Err(Error::not_found("import")) }
 }
 
 /// What an import does beyond making accounts is for administrators: giving roles, and vouching for addresses.

@@ -105,7 +105,7 @@ impl From<ImportFailure> for ImportItem {
 
 /// Gets how far an import has come.
 ///
-/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct GetImport {
@@ -116,7 +116,7 @@ pub struct GetImport {
 /// Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
 /// has another address now, or is deleted.
 ///
-/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListImportFailures {
@@ -147,7 +147,7 @@ impl Operation for GetImport {
     }
 
     async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
-        Ok(ImportView::of(own(plan.reads(), plan.actor, *id).await?))
+        Ok(ImportView::of(own(plan, *id).await?))
     }
 }
 
@@ -166,7 +166,7 @@ impl Operation for ListImportFailures {
     }
 
     async fn plan((id, page): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Page<ImportItem>> {
-        own(plan.reads(), plan.actor, *id).await?;
+        own(plan, *id).await?;
         let filter = Predicate::equals("import_id", id.0);
         let order = vec![Order { column: "number".into(), direction: Direction::Ascending }];
         let query = Query { order, ..Query::of(ImportFailure::TABLE, filter) };

@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, Word, portable_async};
 use serde::Serialize;
 
-use super::{delete::delete, existing, status::NewStatus};
+use super::{DroppedAssets, change::ValidChange, delete::delete, existing, region_named, status::NewStatus};
 use crate::{
     model::{
         check::wrong,
@@ -11,6 +11,7 @@ use crate::{
         error::{Code, Error, Reason, Result},
         id::UserId,
         input::Limits,
+        patch::Patch,
         time::Time,
         user::User,
     },
@@ -58,6 +59,22 @@ pub struct DeleteUsers {
     pub atomic: bool,
 }
 
+/// Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+///
+/// Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+/// moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct MoveUsers {
+    /// The users' ids, at most 1,000.
+    pub ids: Vec<UserId>,
+    /// The region, by id or code; not given: none.
+    pub region: Option<String>,
+    /// Whether all are moved or none. Default: false.
+    #[input(default = false)]
+    pub atomic: bool,
+}
+
 /// A change of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
 #[non_exhaustive]
@@ -100,6 +117,8 @@ pub struct BulkItem {
     pub reason: Option<Reason>,
     /// What is wrong, in English.
     pub message: Option<String>,
+    /// What the user may not use any more, as it moved to another region.
+    pub dropped: DroppedAssets,
 }
 
 /// Many users, and whether all are changed or none.
@@ -127,13 +146,15 @@ impl Many {
                 Ok(user) => deed.apply(plan, user).await,
                 Err(missing) => Err(missing.clone()),
             };
-            if applied.is_ok() {
-                applied = authority::require_since(plan, &savepoint, deed.access()).await;
+            if applied.is_ok()
+                && let Err(refused) = authority::require_since(plan, &savepoint, deed.access()).await
+            {
+                applied = Err(refused);
             }
             match applied {
-                Ok(()) => {
+                Ok(dropped) => {
                     plan.keep(savepoint);
-                    items.push(BulkItem { id: *id, is_done: true, code: None, reason: None, message: None });
+                    items.push(BulkItem { id: *id, is_done: true, code: None, reason: None, message: None, dropped });
                 }
                 Err(error) if self.atomic || !is_of_one(&error) => return Err(error.of_item(&format!("ids[{at}]"))),
                 Err(error) => {
@@ -144,6 +165,7 @@ impl Many {
                         code: Some(error.code()),
                         reason: Some(error.reason()),
                         message: Some(error.message().to_owned()),
+                        dropped: DroppedAssets::default(),
                     });
                     if let Ok(user) = user {
                         plan.refuse_one(TargetRow::of(&user), error);
@@ -169,6 +191,7 @@ pub(in crate::operations) fn is_of_one(error: &Error) -> bool {
 enum Deed<'d> {
     Status(&'d NewStatus),
     Delete,
+    Move(&'d ValidChange),
 }
 
 impl Deed<'_> {
@@ -176,20 +199,23 @@ impl Deed<'_> {
         match self {
             Self::Status(_) => SetStatuses::ACCESS,
             Self::Delete => DeleteUsers::ACCESS,
+            Self::Move(_) => MoveUsers::ACCESS,
         }
     }
 
-    async fn apply(&self, plan: &mut Plan<'_>, user: &User) -> Result<()> {
+    async fn apply(&self, plan: &mut Plan<'_>, user: &User) -> Result<DroppedAssets> {
         if let Access::Permission(permission) = self.access() {
             require_target(plan, permission, &TargetRow::of(user), User::READ).await?;
         }
         match self {
-            Self::Status(status) => status.plan(user.clone(), plan).await.map(drop),
+            Self::Status(status) => drop(status.plan(user.clone(), plan).await?),
             Self::Delete => {
                 administrators::require_may_act_as(plan, user.id).await?;
-                delete(plan, user).await
+                delete(plan, user).await?;
             }
+            Self::Move(change) => return change.plan(user.clone(), plan).await.map(|(_, dropped)| dropped),
         }
+        Ok(DroppedAssets::default())
     }
 }
 
@@ -228,5 +254,29 @@ impl Operation for DeleteUsers {
 
     async fn plan(many: &Many, (): (), plan: &mut Plan<'_>) -> Result<BulkResult> {
         many.each(Deed::Delete, plan).await
+    }
+}
+
+#[portable_async]
+impl Operation for MoveUsers {
+    type Target = ();
+    type Valid = (Many, Option<String>);
+
+    const ACCESS: Access = Access::Permission("user:update");
+    const LIMITS: Limits = Limits::ROWS;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        Ok((Many::of(self.ids, self.atomic)?, self.region))
+    }
+
+    async fn plan((many, region): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<BulkResult> {
+        // One that is not there is wrong for all of them.
+        let region = match region {
+            Some(region) => Patch::Set(region_named(plan, "region", region).await?.to_string()),
+            None => Patch::Clear,
+        };
+        let change = ValidChange { region, ..ValidChange::default() };
+        many.each(Deed::Move(&change), plan).await
     }
 }

@@ -38,7 +38,7 @@ pub use identity::ExternalIdentity;
 pub(super) use identity::{identity_of, is_elsewhere, link, unlink, unlink_others, unlink_since};
 pub use list::{ListUsers, UserSort};
 pub(super) use many::is_of_one;
-pub use many::{BulkItem, BulkResult, DeleteUsers, SetStatuses, StatusAction};
+pub use many::{BulkItem, BulkResult, DeleteUsers, MoveUsers, SetStatuses, StatusAction};
 pub use moved::{ChangedUser, DroppedAssets};
 pub use overview::{GetUserOverview, ListUserOverviews, UserOverview};
 pub use purge::PurgeUser;

@@ -37,7 +37,7 @@ typed! {
         statistics(GetUserStatistics), update(UpdateUser),
         replace(ReplaceUser), edit(EditUser), activate(ActivateUser), deactivate(DeactivateUser), suspend(SuspendUser),
         ban(BanUser), lift(LiftUser), grant_admin(GrantAdmin), revoke_admin(RevokeAdmin), delete(DeleteUser), restore(RestoreUser),
-        purge(PurgeUser), erase(EraseUser), export(ExportUser), set_status_many(SetStatuses), delete_many(DeleteUsers),
+        purge(PurgeUser), erase(EraseUser), export(ExportUser), set_status_many(SetStatuses), delete_many(DeleteUsers), move_many(MoveUsers),
     }
     imports { begin(BeginImport), resume(ResumeImport), feed(FeedImport), finish(FinishImport), abort(AbortImport), get(GetImport), failures(ListImportFailures) }
     validate { account(ValidateAccount), preferences(ValidatePreferences) }

@@ -7,6 +7,7 @@ use rolekeep::{
     api_keys::{CreateApiKey, CreateApiKeyFor},
     drones::CreateDrone,
     ffi,
+    imports::{BeginImport, FeedImport, ImportFormat},
     invitations::CreateInvitation,
     regions::CreateRegion,
     sessions::Impersonate,
@@ -116,6 +117,9 @@ struct World {
     refresh_token: String,
     api_key: String,
     invitation: String,
+    import: String,
+    /// One that is fed, and not finished.
+    fed: String,
 }
 
 impl World {
@@ -140,6 +144,9 @@ impl World {
         let key = CreateApiKeyFor::new(victim.id, "Backup");
         let key = system.api_keys().create_for(key).await.unwrap();
         let invitation = system.invitations().create(CreateInvitation::new("invited@example.org")).await.unwrap();
+        let import = system.imports().begin(BeginImport::new("old", ImportFormat::Csv)).await.unwrap();
+        let fed = system.imports().begin(BeginImport::new("old", ImportFormat::Csv)).await.unwrap();
+        system.imports().feed(FeedImport::new(fed.id, 0, "").is_last(true)).await.unwrap();
         let login = um.login("victim", PASSWORD, Default::default()).await.unwrap().done().unwrap();
         Self {
             um,
@@ -152,6 +159,8 @@ impl World {
             refresh_token: login.refresh_token.expose().to_owned(),
             api_key: key.api_key.id.to_string(),
             invitation: invitation.id.to_string(),
+            import: import.id.to_string(),
+            fed: fed.id.to_string(),
         }
     }
 
@@ -167,6 +176,7 @@ impl World {
             "users.revoke_admin" => json!({ "id": victim }),
             "users.set_status_many" => json!({"ids": [victim], "action": "ban"}),
             "users.delete_many" => json!({ "ids": [victim] }),
+            "users.move_many" => json!({"ids": [victim], "atomic": true}),
             "users.restore" | "users.purge" | "users.erase" => json!({ "id": self.deleted }),
             "users.activate" => json!({ "id": self.inactive }),
             "users.lift" => json!({ "id": self.suspended }),
@@ -248,6 +258,12 @@ impl World {
             "drones.update" => json!({"drone": "theirs", "status": "OFFLINE", "region": null}),
             "drones.assign" | "drones.reassign" => json!({"drone": "free", "user_id": victim}),
             "drones.unassign" => json!({"drone": "theirs", "user_id": victim}),
+            "imports.begin" => json!({"source": "old", "format": "csv"}),
+            "imports.feed" => json!({ "id": self.import, "at": 0, "data": "" }),
+            "imports.finish" => json!({ "id": self.fed }),
+            "imports.resume" | "imports.abort" | "imports.get" | "imports.failures" => {
+                json!({ "id": self.import })
+            }
             "audit.list" => json!({ "target_id": victim }),
             "audit.outcome" => json!({"change_id": "019e830e-1a00-7ee1-b8d8-678aee6206dc"}),
             "setup.seed" => json!({}),

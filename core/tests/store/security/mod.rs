@@ -33,6 +33,7 @@ mod factors;
 mod hashes;
 mod identities;
 mod impersonation;
+mod imports;
 mod input;
 mod invitations;
 mod key_sets;

@@ -1,0 +1,250 @@
+//! Imports that are broken off, overtaken, fed twice, and fed with what no record is (USR-8, SEC-14 to 16).
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Stdio,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rolekeep::{
+    Caller, Code, ImportId, Policy, Reason, UserManagement,
+    imports::{
+        AbortImport, BeginImport, FeedImport, FinishImport, ImportFormat, ImportOutcome, ImportStatus,
+        ListImportFailures,
+    },
+    internals::registry::Claim,
+    roles::UnassignRole,
+    storage::{SqliteOptions, sqlite::Durability},
+    users::{CreateUser, ListUsers},
+};
+
+use super::kit::{Interposed, all, caller, policy, store};
+use crate::{cheap, common::this_test};
+
+const FILE: &str = "ROLEKEEP_TEST_FILE";
+const USERS: usize = 3_000;
+
+fn begin() -> BeginImport {
+    BeginImport::new("old", ImportFormat::JsonLines)
+}
+
+fn record(at: usize) -> String {
+    format!("{{\"foreign_id\":\"{at}\",\"email\":\"user{at}@example.org\",\"full_name\":\"User {at}\"}}\n")
+}
+
+fn records(users: usize) -> String {
+    (0..users).map(record).collect()
+}
+
+fn feed(id: ImportId, at: usize, data: impl AsRef<[u8]>) -> FeedImport {
+    FeedImport::new(id, i64::try_from(at).unwrap(), BASE64_STANDARD.encode(data))
+}
+
+async fn count(um: &UserManagement) -> i64 {
+    um.system().users().list(ListUsers::new().total_up_to(1_000_000)).await.unwrap().total.unwrap()
+}
+
+async fn open(file: &Path) -> UserManagement {
+    let options = SqliteOptions::new(file).durability(Durability::Normal);
+    cheap::builder().sqlite_with(options).open().await.unwrap()
+}
+
+/// Killed after each of its commits, and at other moments; whoever goes on makes nobody twice and forgets nobody.
+#[test]
+fn usr_8_an_import_whose_process_is_killed_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("imports.db");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let id = runtime.block_on(async {
+        let um = open(&file).await;
+        let id = um.system().imports().begin(begin()).await.unwrap().id;
+        um.close().await.unwrap();
+        id
+    });
+    let mut is_finished = false;
+    for round in 0_u64..40 {
+        let mut child = this_test("security::imports::goes_on");
+        let mut child = child.env(FILE, &file).env("ID", id.to_string()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // The first pieces are what was read before.
+        let said = lines.by_ref().map_while(Result::ok).find(|line| line.contains("@new") || line.contains("@done"));
+        is_finished = said.is_none_or(|line| line.contains("@done"));
+        std::thread::sleep(std::time::Duration::from_micros(round * 977 % 9_000));
+        let _ = child.kill();
+        child.wait().unwrap();
+        if is_finished {
+            break;
+        }
+    }
+    runtime.block_on(async {
+        let um = open(&file).await;
+        if !is_finished {
+            let mut import = um.system().resume_import(id).await.unwrap();
+            import.push(records(USERS).as_bytes()).await.unwrap();
+            import.finish().await.unwrap();
+        }
+        let done = um.system().imports().get(rolekeep::imports::GetImport::new(id)).await.unwrap();
+        assert_eq!((done.status, done.counts.created), (ImportStatus::Finished, USERS as i64), "{:?}", done.counts);
+        assert_eq!((done.counts.skipped, done.counts.failed), (0, 0));
+        assert_eq!(count(&um).await, USERS as i64);
+        assert!(um.system().audit().verify(rolekeep::audit::VerifyAudit::new()).await.unwrap().is_whole);
+        um.close().await.unwrap();
+    });
+}
+
+#[tokio::test]
+#[ignore = "started and killed by the test before"]
+async fn goes_on() {
+    let um = open(Path::new(&std::env::var_os(FILE).unwrap())).await;
+    let id: ImportId = std::env::var("ID").unwrap().parse().unwrap();
+    let mut import = um.system().resume_import(id).await.unwrap();
+    for piece in records(USERS).as_bytes().chunks(10_000) {
+        if !import.push(piece).await.unwrap().is_empty() {
+            println!("@new");
+        }
+    }
+    import.finish().await.unwrap();
+    println!("@done");
+}
+
+/// However a source is cut, the same becomes of its records.
+#[tokio::test]
+async fn usr_8_pieces_of_any_size_are_one_source() {
+    let csv = "foreign_id,email,bio\n1,a@example.org,\"one\ntwo, \"\"three\"\"\"\n\n2,not an address,x\r\n3,c@example.org,é\n3,d@example.org\n";
+    let lines = "{\"email\":\"a@example.org\"}\n\n{\"email\":\"a@example.org\",\"bio\":\"\\\"}\\n\"}\n[]\n{\"email\":\"c@example.org\"}";
+    let json = r#"{"x":{"users":[1]},"users":[{"email":"a@example.org","bio":"]}"},{"email":"b@example.org"} , 7,{"email":"c@example.org"}],"y":[]}"#;
+    for (format, source) in [(ImportFormat::Csv, csv), (ImportFormat::JsonLines, lines), (ImportFormat::Json, json)] {
+        let mut wanted = None;
+        for size in [source.len(), 1, 2, 3, 5, 7, 11, 30] {
+            let um = store(policy()).await;
+            let import = um.system().imports().begin(BeginImport::new("old", format)).await.unwrap();
+            let (mut items, mut at, mut end) = (Vec::new(), 0, 0);
+            while at < source.len() || end < source.len() {
+                end = (end + size).min(source.len());
+                let fed = feed(import.id, at, &source.as_bytes()[at..end]).is_last(end == source.len());
+                let fed = um.system().imports().feed(fed).await.unwrap();
+                at = usize::try_from(fed.import.position).unwrap();
+                items.extend(
+                    fed.items.into_iter().map(|item| (item.number, item.outcome, item.foreign_id, item.errors)),
+                );
+            }
+            let done = um.system().imports().finish(FinishImport::new(import.id)).await.unwrap();
+            assert_eq!(done.counts.read as usize, items.len());
+            assert!(items.iter().any(|(_, outcome, ..)| *outcome == ImportOutcome::Failed) && done.counts.created >= 2);
+            let all = (items, done.counts);
+            assert_eq!(wanted.get_or_insert_with(|| all.clone()), &all, "{format:?} in pieces of {size}");
+        }
+    }
+}
+
+/// A name that somebody takes between plan and commit is a matter of its record alone.
+#[tokio::test]
+async fn sec_16_a_name_that_is_taken_meanwhile_fails_its_record_alone() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let import = um.system().imports().begin(begin()).await.unwrap();
+    let rival = um.clone();
+    storage.before_next_commit(async move {
+        rival.system().users().create(CreateUser::new("user1@example.org")).await.unwrap();
+    });
+    let fed = um.system().imports().feed(feed(import.id, 0, records(3))).await.unwrap();
+    let outcomes: Vec<_> = fed.items.iter().map(|item| item.outcome).collect();
+    assert_eq!(outcomes, [ImportOutcome::Created, ImportOutcome::Failed, ImportOutcome::Created]);
+    assert_eq!(fed.items[1].code, Some(Code::Duplicate));
+    assert_eq!(count(&um).await, 3);
+}
+
+/// The same piece, fed by two at once, is imported once.
+#[tokio::test]
+async fn sec_16_a_piece_is_imported_once() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let import = um.system().imports().begin(begin()).await.unwrap();
+    let (rival, id) = (um.clone(), import.id);
+    storage.before_next_commit(async move {
+        rival.system().imports().feed(feed(id, 0, records(2))).await.unwrap();
+    });
+    let late = um.system().imports().feed(feed(id, 0, records(2))).await.unwrap_err();
+    assert_eq!(
+        (late.reason(), late.message()),
+        (Reason::VersionStale, &*format!("byte {} is due, not 0", records(2).len()))
+    );
+    assert_eq!(count(&um).await, 2);
+}
+
+/// Who loses the right in the middle does not go on, and what was begun by one is nobody else's.
+#[tokio::test]
+async fn sec_6_rights_are_asked_for_each_piece() {
+    let text = "[permissions]\n[roles.admin]\nallow = [\"admin:all\"]\n[roles.importer]\nallow = [\"user:import\", \"user:create\"]";
+    let um = store(Policy::from_toml(text).unwrap()).await;
+    let (first, id) = caller(&um, "first", &["importer"]).await;
+    let (second, _) = caller(&um, "second", &["importer"]).await;
+    let import = first.imports().begin(begin()).await.unwrap();
+    first.imports().feed(feed(import.id, 0, record(0))).await.unwrap();
+    let at = record(0).len();
+    let refused =
+        |caller: Caller| async move { caller.imports().feed(feed(import.id, at, record(1))).await.unwrap_err().code() };
+    assert_eq!(refused(second.clone()).await, Code::NotFound);
+    assert_eq!(second.imports().abort(AbortImport::new(import.id)).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(second.resume_import(import.id).await.err().map(|error| error.code()), Some(Code::NotFound));
+    um.system().roles().unassign(UnassignRole::new(id, "importer")).await.unwrap();
+    assert_eq!(refused(first).await, Code::Forbidden);
+}
+
+/// A field of 30 MB takes no more memory than its pieces, and what lies in it is no record.
+#[tokio::test]
+async fn sec_15_a_record_without_end_is_skipped() {
+    let um = store(policy()).await;
+    let import = um.system().imports().begin(BeginImport::new("old", ImportFormat::Csv)).await.unwrap();
+    let mut at = 0;
+    let mut send = async |data: &str| {
+        let fed = um.system().imports().feed(feed(import.id, at, data)).await.unwrap();
+        at = usize::try_from(fed.import.position).unwrap();
+        fed.items
+    };
+    assert!(send("email,bio\na@example.org,x\nb@example.org,\"").await.len() == 1);
+    let smuggled = "x\nevil@example.org,y\n".repeat(50_000);
+    let first = send(&format!("b@example.org,\"{}", &smuggled[..900_000])).await;
+    assert!(first.is_empty());
+    for _ in 0..30 {
+        assert!(send(&smuggled[..1_000_000]).await.is_empty());
+    }
+    let after = send("\"\nc@example.org,z\n").await;
+    let told: Vec<_> = after.iter().map(|item| (item.number, item.outcome)).collect();
+    assert_eq!(told, [(2, ImportOutcome::Failed), (3, ImportOutcome::Created)]);
+    assert_eq!(count(&um).await, 2);
+}
+
+/// Who feeds nothing but faults is stopped, and what failed can be read.
+#[tokio::test]
+async fn sec_15_an_import_stops_when_too_many_records_have_failed() {
+    let um = store(policy()).await;
+    let mut import = um.system().import_users(begin()).await.unwrap();
+    let id = import.import().id;
+    for _ in 0..11 {
+        import.push("{}\n".repeat(1_000).as_bytes()).await.unwrap();
+    }
+    let done = import.finish().await.unwrap().import;
+    assert_eq!((done.status, done.counts.failed), (ImportStatus::Stopped, 10_000));
+    let failures = um.system().imports().failures(ListImportFailures::new(id).total_up_to(20_000)).await.unwrap();
+    assert_eq!(failures.total, Some(10_000));
+    let closed = um.system().imports().finish(FinishImport::new(id)).await.unwrap_err();
+    assert_eq!(closed.reason(), Reason::WrongStatus);
+}
+
+/// Neither claims nor what fails keep anything of a source's secrets.
+#[tokio::test]
+async fn sec_13_what_is_kept_of_an_import_has_no_secrets() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let source = "{\"email\":\"a@example.org\",\"password\":\"planted secret\"}\n{\"email\":\"b@example.org\",\"password_hash\":\"planted hash\"}\n";
+    let mut import = um.system().import_users(begin()).await.unwrap();
+    import.push(source.as_bytes()).await.unwrap();
+    let id = import.import().id;
+    let done = import.finish().await.unwrap();
+    assert_eq!(done.import.counts.failed, 2);
+    assert!(!format!("{done:?}").contains("planted"));
+    let failures = um.system().imports().failures(ListImportFailures::new(id)).await.unwrap();
+    assert!(!format!("{failures:?}").contains("planted"));
+    let import: Vec<rolekeep::internals::import::Import> = all(&*storage).await;
+    assert_eq!(import[0].digest.expose(), "", "an import that is over keeps no bytes of its source");
+    assert!(all::<Claim>(&*storage).await.iter().all(|claim| !claim.name.contains("planted")));
+}
