@@ -80,6 +80,20 @@ test("normal forms are the browser's, and say what those of the core say", async
   assert.deepEqual(inPage, await forms(open));
 });
 
+test("languages are the core's and time zones the browser's, and both say what servers say", async () => {
+  const page = await chromium.page(site.url);
+  const { wrong, unknown, played } = await page.evaluate(async (lists) => {
+    const { open } = await import("rolekeep");
+    return (await import("/test/shared/locales.mjs")).locales(open, lists, true);
+  }, JSON.parse(text("tests/conformance/locales.json")));
+  await page.close();
+  assert.deepEqual(wrong, []);
+  assert.ok(played > 1800);
+  console.log(`time zones that Chromium does not know: ${unknown.join(" ") || "none"}`);
+  // Only what the database has gained since.
+  assert.ok(unknown.length < 5, String(unknown));
+});
+
 test("a page opens no store with usernames beyond ASCII", async () => {
   const page = await chromium.page(site.url);
   const wrong = await page.evaluate(async () => {

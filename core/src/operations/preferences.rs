@@ -104,12 +104,12 @@ pub struct UpdatePreferences {
     pub data: BTreeMap<String, Json>,
 }
 
-/// The caller, and its preferences as they are stored or by default.
-async fn own(plan: &Plan<'_>) -> Result<(User, Option<Preferences>, Preferences)> {
+/// The caller, and its preferences as they are stored or by default: of version 0.
+async fn own(plan: &Plan<'_>) -> Result<(User, Preferences)> {
     let user = existing(plan.reads(), plan.actor.signed_in()?.id).await?;
-    let stored = plan.reads().get::<Preferences>(&(user.id,)).await?;
-    let known = stored.clone().unwrap_or_else(|| Preferences::none(user.id, plan.now));
-    Ok((user, stored, known))
+    let stored = plan.reads().get(&(user.id,)).await?;
+    let known = stored.unwrap_or_else(|| Preferences::none(user.id, plan.now));
+    Ok((user, known))
 }
 
 #[portable_async]
@@ -119,7 +119,7 @@ impl Operation for GetPreferences {
 
     const ACCESS: Access = Access::SignedIn;
     const IN_PERSON: bool = false;
-    const IS_OF_SERVERS: bool = true;
+    const IS_DEFERRED: bool = true;
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
@@ -127,7 +127,7 @@ impl Operation for GetPreferences {
     }
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<PreferencesView> {
-        let (user, _, known) = own(plan).await?;
+        let (user, known) = own(plan).await?;
         Ok(PreferencesView::of(known, &user))
     }
 }
@@ -138,7 +138,7 @@ impl Operation for UpdatePreferences {
     type Valid = Self;
 
     const ACCESS: Access = Access::SignedIn;
-    const IS_OF_SERVERS: bool = true;
+    const IS_DEFERRED: bool = true;
 
     async fn validate(mut self, _: &Services, _: Time) -> Result<Self> {
         let mut checks = Checks::default();
@@ -155,7 +155,7 @@ impl Operation for UpdatePreferences {
     }
 
     async fn plan(change: &Self, (): (), plan: &mut Plan<'_>) -> Result<PreferencesView> {
-        let (user, stored, before) = own(plan).await?;
+        let (user, before) = own(plan).await?;
         expect_version(change.expected_version, before.version)?;
         let change = change.clone();
         let mut after = before.clone();
@@ -171,7 +171,7 @@ impl Operation for UpdatePreferences {
                 after.data.0.insert(key, value);
             }
         }
-        let size = serde_json::to_string(&after.data.0).map_or(usize::MAX, |text| text.len());
+        let size = after.data.text().len();
         if size > MOST_DATA {
             let mut checks = Checks::default();
             let message =
@@ -208,7 +208,8 @@ impl Operation for UpdatePreferences {
             let change = ProfileChange { visibility: Change::Set(visibility), ..ProfileChange::default() };
             profiles::change_own(plan, user, None, change).await?
         };
-        let after = plan.follow(stored.as_ref(), Preferences { updated_at: plan.now, ..after });
+        let stored = Some(&before).filter(|before| before.version > 0);
+        let after = plan.follow(stored, Preferences { updated_at: plan.now, ..after });
         Ok(PreferencesView::of(after, &user))
     }
 }

@@ -59,8 +59,8 @@ pub struct FormValidation {
 }
 
 impl FormValidation {
-    fn of<const N: usize>(checks: Checks, values: [(&str, Option<String>); N]) -> Self {
-        let values = values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    fn of(checks: Checks, values: &mut [(&str, Option<String>)]) -> Self {
+        let values = values.iter_mut().filter_map(|(name, value)| Some(((*name).to_owned(), value.take()?)));
         Self { errors: checks.into_told(), values: values.collect() }
     }
 }
@@ -105,7 +105,7 @@ impl Operation for ValidateAccount {
             ..CreateUser::new("")
         };
         let fields = new.check_fields(&mut checks, services, now)?;
-        let values = [
+        let mut values = [
             ("email", fields.email),
             ("username", fields.username),
             ("full_name", fields.full_name),
@@ -119,7 +119,7 @@ impl Operation for ValidateAccount {
             ("bio", fields.bio),
             ("location", fields.location),
         ];
-        Ok(FormValidation::of(checks, values))
+        Ok(FormValidation::of(checks, &mut values))
     }
 
     async fn plan(valid: &FormValidation, (): (), _: &mut Plan<'_>) -> Result<FormValidation> {
@@ -134,14 +134,13 @@ impl Operation for ValidatePreferences {
 
     const ACCESS: Access = Access::Public;
     const IS_READ: bool = true;
-    // As preferences are: pages have no list of time zones.
-    const IS_OF_SERVERS: bool = true;
+    const IS_DEFERRED: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<FormValidation> {
         let mut checks = Checks::default();
         let language = checks.optional("language", self.language.as_deref(), locale::language);
         let time_zone = checks.optional("time_zone", self.time_zone.as_deref(), locale::time_zone);
-        Ok(FormValidation::of(checks, [("language", language), ("time_zone", time_zone)]))
+        Ok(FormValidation::of(checks, &mut [("language", language), ("time_zone", time_zone)]))
     }
 
     async fn plan(valid: &FormValidation, (): (), _: &mut Plan<'_>) -> Result<FormValidation> {
