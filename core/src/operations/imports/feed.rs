@@ -85,6 +85,8 @@ pub struct ImportProgress {
 /// Bytes of a source.
 pub(super) struct Batch<'b> {
     pub(super) data: &'b [u8],
+    /// Whether the source begins with them.
+    pub(super) is_first: bool,
     pub(super) is_last: bool,
     /// So many records are imported at most.
     pub(super) most: usize,
@@ -177,7 +179,7 @@ async fn feed(import: &mut Import, data: &[u8], is_last: bool, plan: &mut Plan<'
         keep(import, data, is_last, plan)?;
         (data.len(), Vec::new())
     } else {
-        let batch = Batch { data, is_last, most: MOST_RECORDS, is_whole: false };
+        let batch = Batch { data, is_first: import.position == 0, is_last, most: MOST_RECORDS, is_whole: false };
         let done = batch.make(import, plan).await?;
         (done.used, done.items)
     };
@@ -273,8 +275,10 @@ impl Batch<'_> {
         let (shape, format) = (import.options.0.shape, import.options.0.format);
         let Reading { splitter, header, .. } = &mut import.reading.0;
         let (mut used, mut read) = (0, Vec::new());
-        if import.position == 0 && self.data.starts_with(MARK) {
+        if self.is_first && self.data.starts_with(MARK) {
             used = MARK.len();
+        } else if self.is_first && !self.is_last && MARK.starts_with(self.data) {
+            return Ok((0, read));
         }
         let first = import.counts.0.read + 1;
         while read.len() < self.most {

@@ -141,7 +141,7 @@ async fn make_all(import: &mut Import, plan: &mut Plan<'_>) -> Result<()> {
         plan.follow_delete(&piece);
     }
     import.reading = Document(Reading::default());
-    let batch = Batch { data: &data, is_last: true, most: MOST_ATOMIC, is_whole: true };
+    let batch = Batch { data: &data, is_first: true, is_last: true, most: MOST_ATOMIC, is_whole: true };
     let done = batch.make(import, plan).await?;
     if done.used < data.len() {
         return Err(wrong("id", FieldCode::TooLong, format!("must have at most {MOST_ATOMIC} records")));

@@ -230,14 +230,14 @@ pub(super) async fn apply(
             None => Ok((ImportOutcome::Gone, None)),
         };
     }
-    if let Some((kind, name)) = &claim {
-        if let Some(gone) = gone_names::gone(plan.services, kind, name)? {
-            let key = (gone.kind, gone.name);
-            let gone = plan.reads().get::<Claim>(&key).await?;
-            plan.rely_on_row(&key, gone.as_ref());
-            if gone.is_some() {
-                return Ok((ImportOutcome::Gone, None));
-            }
+    if let Some((kind, name)) = &claim
+        && let Some(gone) = gone_names::gone(plan.services, kind, name)?
+    {
+        let key = (gone.kind, gone.name);
+        let gone = plan.reads().get::<Claim>(&key).await?;
+        plan.rely_on_row(&key, gone.as_ref());
+        if gone.is_some() {
+            return Ok((ImportOutcome::Gone, None));
         }
     }
     if let Some(email) = row.new.fields.email.as_deref().filter(|_| options.match_email)
@@ -275,20 +275,21 @@ async fn existing(
     user: User,
     plan: &mut Plan<'_>,
 ) -> Result<(ImportOutcome, Option<UserId>)> {
-    let id = user.id;
+    // An id is told to who may see whose it is.
+    let id = plan.may(User::READ, &TargetRow::of(&user)).await?.then_some(user.id);
     let given = row.new.fields.email.as_deref().map(names::email_key);
     let has_moved = given.is_some() && given != user.email.as_deref().map(names::email_key);
     match options.on_existing {
         OnExisting::Fail => Err(Error::new(Reason::Taken, "the account of this record is there already")),
-        _ if has_moved => Ok((ImportOutcome::Differs, Some(id))),
-        OnExisting::Skip => Ok((ImportOutcome::Skipped, Some(id))),
+        _ if has_moved => Ok((ImportOutcome::Differs, id)),
+        OnExisting::Skip => Ok((ImportOutcome::Skipped, id)),
         OnExisting::Update => {
             rights::require_target(plan, "user:update", &TargetRow::of(&user), User::READ).await?;
             let version = user.version;
             let change = ValidChange::of_person(row.new.fields.clone(), row.visibility);
             let (after, _) = change.plan(user, plan).await?;
             let outcome = if after.version == version { ImportOutcome::Skipped } else { ImportOutcome::Updated };
-            Ok((outcome, Some(id)))
+            Ok((outcome, id))
         }
     }
 }

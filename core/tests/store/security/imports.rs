@@ -111,7 +111,7 @@ async fn goes_on() {
 /// However a source is cut, the same becomes of its records.
 #[tokio::test]
 async fn usr_8_pieces_of_any_size_are_one_source() {
-    let csv = "foreign_id,email,bio\n1,a@example.org,\"one\ntwo, \"\"three\"\"\"\n\n2,not an address,x\r\n3,c@example.org,é\n3,d@example.org\n";
+    let csv = "\u{feff}foreign_id,email,bio\n1,a@example.org,\"one\ntwo, \"\"three\"\"\"\n\n2,not an address,x\r\n3,c@example.org,é\n3,d@example.org\n";
     let lines = "{\"email\":\"a@example.org\"}\n\n{\"email\":\"a@example.org\",\"bio\":\"\\\"}\\n\"}\n[]\n{\"email\":\"c@example.org\"}";
     let json = r#"{"x":{"users":[1]},"users":[{"email":"a@example.org","bio":"]}"},{"email":"b@example.org"} , 7,{"email":"c@example.org"}],"y":[]}"#;
     for (format, source) in [(ImportFormat::Csv, csv), (ImportFormat::JsonLines, lines), (ImportFormat::Json, json)] {
