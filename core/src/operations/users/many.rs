@@ -130,7 +130,7 @@ impl Many {
             if applied.is_ok() && !plan.actor.is_system() {
                 // The engine asks again, of all of them.
                 let changes = plan.changes_since(&savepoint).await?;
-                applied = authority::require_all(plan, &changes, deed.access()).await;
+                applied = authority::require_all(plan, &changes, deed.permission()).await;
             }
             match applied {
                 Ok(()) => {
@@ -174,15 +174,16 @@ enum Deed<'d> {
 }
 
 impl Deed<'_> {
-    const fn access(&self) -> Access {
-        match self {
+    const fn permission(&self) -> Option<&'static str> {
+        let access = match self {
             Self::Status(_) => SetStatuses::ACCESS,
             Self::Delete => DeleteUsers::ACCESS,
-        }
+        };
+        if let Access::Permission(permission) = access { Some(permission) } else { None }
     }
 
     async fn apply(&self, plan: &mut Plan<'_>, user: &User) -> Result<()> {
-        if let Access::Permission(permission) = self.access() {
+        if let Some(permission) = self.permission() {
             require_target(plan, permission, &TargetRow::of(user), User::READ).await?;
         }
         match self {

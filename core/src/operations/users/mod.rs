@@ -11,7 +11,6 @@ mod export;
 mod identity;
 mod list;
 mod many;
-mod moved;
 mod overview;
 mod purge;
 mod read;
@@ -21,9 +20,10 @@ mod statistics;
 mod status;
 mod view;
 
+pub use super::fleet::DroppedAssets;
 pub use crate::model::user::UserStatus;
 pub use admin::{GrantAdmin, RevokeAdmin};
-pub use change::{ReplaceUser, UpdateUser};
+pub use change::{ChangedUser, ReplaceUser, UpdateUser};
 pub use confirm_registration::{ConfirmRegistration, ConfirmedRegistration};
 pub use create::CreateUser;
 pub(super) use create::{
@@ -37,7 +37,6 @@ pub use identity::ExternalIdentity;
 pub(super) use identity::{identity_of, is_elsewhere, link, unlink, unlink_others, unlink_since};
 pub use list::{ListUsers, UserSort};
 pub use many::{BulkItem, BulkResult, DeleteUsers, SetStatuses, StatusAction};
-pub use moved::{ChangedUser, DroppedAssets};
 pub use overview::{GetUserOverview, ListUserOverviews, UserOverview};
 pub use purge::PurgeUser;
 pub use read::{FindUser, GetUser, Me};
