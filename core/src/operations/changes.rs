@@ -51,7 +51,7 @@ pub(super) async fn of(
             };
             let own = table.position(&link.from).map_or(Value::Null, |at| row.0[at].clone());
             let is_of = |target: &TargetRow| {
-                std::ptr::eq(target.table, owner) && owner.position(&link.own).is_some_and(|at| target.row.0[at] == own)
+                target.table.name == owner.name && owner.position(&link.own).is_some_and(|at| target.row.0[at] == own)
             };
             let known = changes.iter_mut().find(|one| [&one.before, &one.after].into_iter().flatten().any(is_of));
             if let Some(known) = known {

@@ -79,7 +79,7 @@ impl TargetRow {
         if read.is_empty() {
             return Ok(resource);
         }
-        for Tied { name, link, table, .. } in relations().filter(|tied| std::ptr::eq(tied.of, self.table)) {
+        for Tied { name, link, table, .. } in relations().filter(|tied| tied.of.name == self.table.name) {
             if read.iter().any(|read| read.as_str() == name) {
                 resource = resource.relation(name, self.related(&link, table, memory, planned).await?);
             }
@@ -210,7 +210,7 @@ pub(super) fn kind_moved_along(table: &Table) -> Option<&'static str> {
 pub fn schema() -> Schema {
     let mut schema = Schema::new();
     for (table, resource) in tables().iter().filter_map(|table| Some((*table, table.noun.resource?))) {
-        let relations = || relations().filter(move |tied| std::ptr::eq(tied.of, table));
+        let relations = || relations().filter(move |tied| tied.of.name == table.name);
         if resource.kinds.is_some() {
             let action = |(name, about): &(&'static str, &'static str)| Some((name.split_once(':')?.1, *about));
             let actions = resource.permissions.iter().filter_map(action);

@@ -4,6 +4,7 @@
 use rolekeep::{
     Value,
     internals::{
+        asset::Asset,
         drone::Drone,
         record::Record,
         user::{User, UserActivity},
@@ -31,6 +32,10 @@ fn lists(direction: Direction) -> Vec<List> {
     let users =
         |column, filter: Predicate| Query { order: order(column), ..Query::of(User::TABLE, kept().and(filter)) };
     let drones = |filter| Query { order: order("created_at"), ..Query::of(Drone::TABLE, filter) };
+    let assets = |filter: Predicate| {
+        let filter = Predicate::equals("kind", "vehicle").and(filter);
+        Query { order: order("created_at"), ..Query::of(Asset::TABLE, filter) }
+    };
     let region = || Predicate::equals("region_id", ID);
     let holders = Predicate::Linked(
         Link {
@@ -58,6 +63,10 @@ fn lists(direction: Direction) -> Vec<List> {
         list(drones(Predicate::Always), at(), "drones_by_created_at"),
         list(drones(region()), at(), "drones_by_region_id_created_at"),
         list(drones(Predicate::equals("operator_id", ID)), at(), "drones_by_operator_id_created_at"),
+        list(assets(Predicate::Always), at(), "assets_by_kind_created_at"),
+        list(assets(region()), at(), "assets_by_kind_region_id_created_at"),
+        list(assets(Predicate::equals("operator_id", ID)), at(), "assets_by_kind_operator_id_created_at"),
+        list(assets(Predicate::equals("status", "READY")), at(), "assets_by_kind_status_created_at"),
     ]
 }
 

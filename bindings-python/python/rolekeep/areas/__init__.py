@@ -4,6 +4,8 @@
 from .blocking import (
     ApiKeys,
     Areas,
+    AssetKinds,
+    Assets,
     Audit,
     Drones,
     Email,
@@ -29,6 +31,8 @@ from .blocking import (
 from .aio import (
     AsyncApiKeys,
     AsyncAreas,
+    AsyncAssetKinds,
+    AsyncAssets,
     AsyncAudit,
     AsyncDrones,
     AsyncEmail,
@@ -55,8 +59,12 @@ from .aio import (
 __all__ = [
     "ApiKeys",
     "Areas",
+    "AssetKinds",
+    "Assets",
     "AsyncApiKeys",
     "AsyncAreas",
+    "AsyncAssetKinds",
+    "AsyncAssets",
     "AsyncAudit",
     "AsyncDrones",
     "AsyncEmail",

@@ -6,6 +6,7 @@ from .common import (
     AuditEntry,
     DroneModel,
     DroneStatus,
+    DroppedUsers,
     Effect,
     ExternalIdentity,
     FactorSetup,
@@ -175,7 +176,13 @@ from .regions import (
 from .drones import (
     ChangedDrone,
     Drone,
-    DroppedUsers,
+)
+from .asset_kinds import (
+    AssetKind,
+)
+from .assets import (
+    Asset,
+    ChangedAsset,
 )
 from .audit import (
     AuditHeads,
@@ -198,7 +205,9 @@ __all__ = [
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
+    "Asset",
     "AssetBrief",
+    "AssetKind",
     "AssignedRole",
     "AssignmentTrace",
     "AuditDecisions",
@@ -215,6 +224,7 @@ __all__ = [
     "ChainFaultKind",
     "ChangeKind",
     "ChangeOutcome",
+    "ChangedAsset",
     "ChangedDrone",
     "ChangedUser",
     "Code",
