@@ -204,6 +204,30 @@ async fn sto_5_searches_and_what_several_rules_allow_are_on_indexes() {
     }
 }
 
+/// Rows whose keys are given are looked up, whatever else they must be, and however few have that a database may think.
+#[tokio::test]
+async fn sto_5_given_keys_are_looked_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    let keys = || Predicate::In("id".into(), Predicate::set([1, 2].map(|at| Value::Id(Uuid::from_u128(at)))));
+    let kind = |name: &str| Predicate::equals("kind", name).and(Predicate::equals("region_id", ID));
+    for (query, line) in [
+        (Query::of(Asset::TABLE, kind("vehicle").and(keys())), "SEARCH assets USING PRIMARY KEY (id=?)"),
+        (
+            Query::of(Asset::TABLE, Predicate::any([kind("vehicle"), kind("boat")]).and(keys())),
+            "SEARCH assets USING PRIMARY KEY (id=?)",
+        ),
+        (
+            Query::of(User::TABLE, Predicate::equals("region_id", ID).and(keys())),
+            "SEARCH users USING PRIMARY KEY (id=?)",
+        ),
+    ] {
+        let plan = storage.explain(&query).await.unwrap();
+        assert!(plan.iter().any(|found| found == line), "{:?}: {plan:#?}", query.filter);
+        assert!(storage.query(&query).await.unwrap().rows.is_empty());
+    }
+}
+
 /// A next page enters the index of each arm at its place.
 #[tokio::test]
 async fn sto_5_arms_go_on_at_their_place() {

@@ -56,6 +56,9 @@ pub(in crate::operations) struct Crew {
 
 /// The crews of assets as stored, in the same order; two queries whatever their number.
 pub(in crate::operations) async fn of_all<R: AssetRecord>(plan: &Plan<'_>, assets: &[R]) -> Result<Vec<Crew>> {
+    if assets.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids = Predicate::set(assets.iter().map(|asset| Value::Id(asset.id())));
     let assigned: Vec<R::Assignment> = plan.reads().all(Predicate::In(R::Assignment::ASSET.into(), ids)).await?;
     of_assigned(plan, assets, &assigned).await

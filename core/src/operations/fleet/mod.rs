@@ -155,9 +155,14 @@ fn require_same_region<R: AssetRecord>(asset: &R, user: &User, field: &str) -> R
     Err(wrong(field, FieldCode::Disagrees, message))
 }
 
+/// Whether such records are of kinds that the policy declares.
+pub(super) fn is_of_kinds<R: AssetRecord>() -> bool {
+    R::TABLE.noun.resource.is_some_and(|resource| resource.kinds.is_some())
+}
+
 /// Which of these records, of whatever kind, the caller may do this to.
 pub(super) fn visible<R: AssetRecord>(plan: &Plan<'_>, action: &str) -> Result<Predicate> {
-    if R::TABLE.noun.resource.is_none_or(|resource| resource.kinds.is_none()) {
+    if !is_of_kinds::<R>() {
         return plan.visible(&format!("{}:{action}", R::TYPE));
     }
     let kinds = plan.rules().asset_kinds().map(|kind| plan.visible(&format!("{}:{action}", kind.name())));

@@ -1,7 +1,10 @@
 //! Users with what belongs to them (FLT-5, 8): each part only as far as the caller may see it, in six queries however many users
-//! there are, and two more where the policy declares kinds of assets.
+//! there are, and three more where the policy declares kinds of assets.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
@@ -30,7 +33,7 @@ use crate::{
     operations::{
         Access, Operation, Visible,
         actor::Actor,
-        fleet::{self, AssetBrief, AssetRecord, Assignment, UserBrief},
+        fleet::{self, AssetBrief, AssetRecord, Assignment, UserBrief, is_of_kinds},
         plan::Plan,
         reads::Reads,
         regions::RegionBrief,
@@ -116,7 +119,7 @@ pub struct UserOverview {
     pub region: Option<RegionBrief>,
     /// The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
     pub roles: Vec<RoleAssignment>,
-    /// The assets assigned to it that the caller may see (`drone:read`), by code.
+    /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
     pub assigned_assets: Vec<AssetBrief>,
     /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
     /// the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
@@ -263,7 +266,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Three queries whatever the number of users, and two more where the policy declares kinds of assets.
+    /// Three queries whatever the number of users, and three more where the policy declares kinds of assets.
     async fn of(plan: &Plan<'_>, users: &[User]) -> Result<Self> {
         let drones = fleet::visible::<Drone>(plan, "read")?;
         let others = fleet::visible::<Asset>(plan, "read")?;
@@ -296,16 +299,22 @@ impl Fleet {
         }
         let of_users = Predicate::In("user_id".into(), Predicate::set(ids_of(users)));
         let assigned: Vec<R::Assignment> = plan.reads().all(of_users).await?;
-        if assigned.is_empty() && candidates.is_empty() {
-            return Ok(());
-        }
+        let one_of = |column: &'static str, ids: Arc<[Value]>| match ids.is_empty() {
+            true => Predicate::Never,
+            false => Predicate::In(column.into(), ids),
+        };
         let own = Predicate::set(assigned.iter().map(|assigned| Value::Id(assigned.asset())));
-        let operated = Predicate::set(candidates.keys().map(|id| Value::Id(id.0)));
-        let operated = Predicate::In("operator_id".into(), operated)
-            .and(Predicate::In("region_id".into(), Predicate::set(region_ids_of(users))));
-        let wanted = Predicate::any([Predicate::In("id".into(), own), operated]);
-        let assets: Vec<R> = plan.reads().all(visible.and(wanted)).await?;
-        let assets: HashMap<Uuid, R> = assets.into_iter().map(|asset| (asset.id(), asset)).collect();
+        let operators = Predicate::set(candidates.keys().map(|id| Value::Id(id.0)));
+        let operated = one_of("operator_id", operators).and(one_of("region_id", Predicate::set(region_ids_of(users))));
+        let wanted = [one_of("id", own), operated];
+        // Of assets of declared kinds each is found on an index of its own, as all of them begin with the kind.
+        let wanted = if is_of_kinds::<R>() { wanted.to_vec() } else { vec![Predicate::any(wanted)] };
+        let mut assets: HashMap<Uuid, R> = HashMap::new();
+        for wanted in
+            wanted.into_iter().map(|wanted| visible.clone().and(wanted)).filter(|wanted| *wanted != Predicate::Never)
+        {
+            assets.extend(plan.reads().all(wanted).await?.into_iter().map(|asset: R| (asset.id(), asset)));
+        }
         for assigned in assigned {
             let seen = assets.get(&assigned.asset()).map(AssetBrief::of);
             self.assets.entry(assigned.user()).or_default().extend(seen);

@@ -100,7 +100,7 @@ async fn sec_16_words_in_use_stay_also_of_an_asset_that_changes_meanwhile() {
     let (um, storage) = Interposed::open(policy("")).await;
     user(&um, "root", &["admin"]).await;
     um.system().assets().create(truck("t1")).await.unwrap();
-    let ready = || PutAssetKind::new("vehicle", ["Truck".to_owned()], ["READY".to_owned()]);
+    let ready = || PutAssetKind::new("vehicle").models(["Truck"]).statuses(["READY"]);
     let system = um.system();
     storage.before_next_commit(async move {
         system.assets().update(UpdateAsset::new("vehicle", "t1").status("IN_REPAIR")).await.unwrap();
@@ -117,7 +117,7 @@ async fn flt_7_a_file_without_a_kind_in_use_opens_no_store() {
     let um = open(policy("")).await.unwrap();
     user(&um, "root", &["admin"]).await;
     um.system().assets().create(truck("t1")).await.unwrap();
-    let radar = PutAssetKind::new("radar", ["R1".to_owned()], ["ON".to_owned()]);
+    let radar = PutAssetKind::new("radar").models(["R1"]).statuses(["ON"]);
     um.system().asset_kinds().put(radar).await.unwrap();
 
     let without = Policy::from_toml("[roles.admin]\nallow = ['admin:all']\n").unwrap();

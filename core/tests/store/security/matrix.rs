@@ -106,6 +106,9 @@ const IN_PERSON_THERE: [&str; 3] = ["users.replace", "users.export", "users.eras
 const FOR_KEYS: [&str; 5] =
     ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get", "profiles.get"];
 
+/// The kind of assets that somebody has.
+const KINDS: &str = "[asset_kinds.vehicle]\nmodels = ['Truck']\nstatuses = ['READY', 'IN_REPAIR']\n";
+
 /// A store with somebody's things in it.
 struct World {
     um: UserManagement,
@@ -242,7 +245,9 @@ impl World {
             "permissions.update" => json!({"name": "user:write", "description": "Write"}),
             "permissions.delete" => json!({"name": "user:write", "force": true}),
             "policy.get" | "policy.export" => json!({}),
-            "policy.import" => json!({"text": "[roles.admin]\nallow = [\"admin:all\"]", "force": true}),
+            "policy.import" => {
+                json!({"text": format!("[roles.admin]\nallow = [\"admin:all\"]\n{KINDS}"), "force": true})
+            }
             "policy.validate" | "policy.diff" => json!({"text": "[roles.admin]\nallow = [\"admin:all\"]"}),
             "policy.dry_run" => json!({"delete_role": "moderator"}),
             "permissions.explain" => json!({"user_id": victim, "permission": "drone:read", "resource": "theirs"}),
