@@ -94,8 +94,8 @@ pub mod internals {
     #[cfg(feature = "passkeys")]
     pub use crate::credentials::passkeys;
     pub use crate::model::{
-        api_key, credential, decode, drone, erasure, factor, import, input, invitation, link, notice, noun, policy,
-        preferences, record, region, registration, registry, session, user,
+        api_key, asset, credential, decode, drone, erasure, factor, import, input, invitation, link, notice, noun,
+        policy, preferences, record, region, registration, registry, session, user,
     };
     pub use crate::{
         credentials::{foreign_token::KeySetUrl, hashing, totp},
@@ -153,9 +153,9 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, api_keys, audit, drones, email, factors, identities, imports, invitations,
-    passwords, permissions, policy, preferences, profiles, regions, roles, sessions, setup, sign_in, signing_keys,
-    target::schema as library_schema, users, validate, verification,
+    Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, drones, email, factors, identities,
+    imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles, sessions, setup,
+    sign_in, signing_keys, target::schema as library_schema, users, validate, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

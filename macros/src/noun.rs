@@ -11,6 +11,7 @@ use syn::{
 #[derive(Default)]
 pub struct Noun {
     resource: Option<Option<LitStr>>,
+    kinds: Option<Ident>,
     along: Option<Ident>,
     named: Option<Named>,
     permissions: Option<Vec<(Ident, LitStr)>>,
@@ -58,6 +59,7 @@ impl Noun {
         let Some(part) = meta.path.get_ident() else { return Ok(false) };
         match part.to_string().as_str() {
             "resource" => self.resource = Some(none_or(meta)?),
+            "kinds" => self.kinds = Some(meta.value()?.parse()?),
             "along" => self.along = Some(meta.value()?.parse()?),
             "named" => self.named = Some(named(meta)?),
             "permissions" => self.permissions = Some(permissions(meta)?),
@@ -117,8 +119,16 @@ impl Noun {
                     let action = action.to_string();
                     quote!((concat!(#kind, ":", #action), #about))
                 });
+                let kinds = match &self.kinds {
+                    Some(field) => {
+                        let at = position(field)?;
+                        quote!(Some(#at))
+                    }
+                    None => quote!(None),
+                };
                 quote!(Some(crate::model::noun::ResourceType {
                     kind: #kind,
+                    kinds: #kinds,
                     along: crate::model::noun::Along::#along,
                     named: crate::model::noun::Named::#named,
                     is_scope: #is_scope,

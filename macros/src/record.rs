@@ -165,7 +165,7 @@ fn declaration(input: &DeriveInput) -> Result<Declaration> {
             } else if meta.path.is_ident("search") {
                 declaration.search = idents(&meta)?;
             } else {
-                return Err(meta.error("expected table, key, index, search, sync, resource, along, audit, owner, caches, retention or relation"));
+                return Err(meta.error("expected table, key, index, search, sync, resource, kinds, along, audit, owner, caches, retention or relation"));
             }
             Ok(())
         })?;

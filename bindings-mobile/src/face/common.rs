@@ -97,6 +97,16 @@ pub enum DroneStatus {
     Offline,
 }
 
+/// Users from whom an asset was taken.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct DroppedUsers {
+    /// Those whom the caller may see, by username.
+    #[uniffi(default)]
+    pub users: Vec<UserBrief>,
+    /// How many more there are, whom the caller may not see.
+    pub hidden_count: i64,
+}
+
 /// Whether a grant allows or denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, uniffi::Enum)]
 pub enum Effect {

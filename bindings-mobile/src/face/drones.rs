@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{DroneModel, DroneStatus, UserBrief};
+use super::common::{DroneModel, DroneStatus, DroppedUsers, UserBrief};
 use super::generic::{DronePage, StringPatch};
 use crate::{Caller, Result, Timestamp, Uuid};
 
@@ -93,16 +93,6 @@ pub struct Drone {
     pub updated_at: Timestamp,
     /// Increases by one with every change.
     pub version: i64,
-}
-
-/// Users from whom an asset was taken.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct DroppedUsers {
-    /// Those whom the caller may see, by username.
-    #[uniffi(default)]
-    pub users: Vec<UserBrief>,
-    /// How many more there are, whom the caller may not see.
-    pub hidden_count: i64,
 }
 
 /// Gets a drone.

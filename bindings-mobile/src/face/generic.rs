@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::api_keys::ApiKey;
+use super::assets::Asset;
 use super::audit::AuditLine;
 use super::common::{AuditEntry, RoleAssignment, User};
 use super::drones::Drone;
@@ -22,6 +23,30 @@ use crate::CalendarDate;
 pub struct ApiKeyPage {
     /// The rows of this page.
     pub items: Vec<ApiKey>,
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
+    pub total: Option<i64>,
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct AssetPage {
+    /// The rows of this page.
+    pub items: Vec<Asset>,
     /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
     /// cursor, or none were to be counted.
     pub total: Option<i64>,

@@ -3,6 +3,8 @@
 //! Records, enums and areas, as the list of operations says.
 
 mod api_keys;
+mod asset_kinds;
+mod assets;
 mod audit;
 mod common;
 mod config;
@@ -38,6 +40,8 @@ use std::sync::Arc;
 use crate::Caller;
 
 pub use api_keys::*;
+pub use asset_kinds::*;
+pub use assets::*;
 pub use audit::*;
 pub use common::*;
 pub use config::*;
@@ -173,6 +177,16 @@ impl Caller {
     /// Drones, and who flies them.
     pub fn get_drones(self: Arc<Self>) -> Arc<Drones> {
         Arc::new(Drones { caller: self })
+    }
+
+    /// Kinds of assets that the policy declares beside drones, with the words of each.
+    pub fn get_asset_kinds(self: Arc<Self>) -> Arc<AssetKinds> {
+        Arc::new(AssetKinds { caller: self })
+    }
+
+    /// Assets of those kinds, and who uses them.
+    pub fn get_assets(self: Arc<Self>) -> Arc<Assets> {
+        Arc::new(Assets { caller: self })
     }
 
     /// The audit log.

@@ -233,6 +233,9 @@ pub enum PolicyPart {
     /// A role.
     #[serde(rename = "role")]
     Role,
+    /// A kind of assets.
+    #[serde(rename = "asset_kind")]
+    AssetKind,
     /// A resource type.
     #[serde(rename = "type")]
     Type,

@@ -31,7 +31,7 @@ pub struct ActivateUser {
 /// A short form of an asset, whatever its kind.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssetBrief {
-    /// Its kind: `drone`.
+    /// Its kind: `drone`, or one that the policy declares.
     pub kind: String,
     /// Its id; of a drone the drone's.
     pub id: Uuid,

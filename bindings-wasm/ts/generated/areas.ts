@@ -10,6 +10,9 @@ import type {
   AddPasskey,
   AddedFactor,
   ApiKey,
+  Asset,
+  AssetKind,
+  AssignAsset,
   AssignDrone,
   AssignRole,
   AssignRoles,
@@ -23,6 +26,7 @@ import type {
   ChangeEmail,
   ChangeOutcome,
   ChangePassword,
+  ChangedAsset,
   ChangedDrone,
   ChangedUser,
   ChoosePassword,
@@ -34,6 +38,7 @@ import type {
   ConfirmedRegistration,
   CreateApiKey,
   CreateApiKeyFor,
+  CreateAsset,
   CreateDrone,
   CreateInvitation,
   CreatePermission,
@@ -41,6 +46,8 @@ import type {
   CreateRole,
   CreateUser,
   DeactivateUser,
+  DeleteAsset,
+  DeleteAssetKind,
   DeleteDrone,
   DeletePermission,
   DeleteProfile,
@@ -72,6 +79,7 @@ import type {
   FinishImport,
   ForgotPassword,
   FormValidation,
+  GetAsset,
   GetDrone,
   GetImport,
   GetOutcome,
@@ -99,6 +107,7 @@ import type {
   LinkIdentity,
   ListApiKeys,
   ListApiKeysOf,
+  ListAssets,
   ListAssignments,
   ListAudit,
   ListDrones,
@@ -126,6 +135,8 @@ import type {
   Profile,
   ProveFactor,
   PurgeUser,
+  PutAssetKind,
+  ReassignAsset,
   ReassignDrone,
   RecoveryCodes,
   Refresh,
@@ -174,9 +185,11 @@ import type {
   TemporaryPassword,
   TokenInspection,
   Tokens,
+  UnassignAsset,
   UnassignDrone,
   UnassignRole,
   UnlinkIdentity,
+  UpdateAsset,
   UpdateDrone,
   UpdatePermission,
   UpdatePreferences,
@@ -1804,6 +1817,125 @@ export class Drones {
   }
 }
 
+/** Kinds of assets that the policy declares beside drones, with the words of each. */
+export class AssetKinds {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Lists the kinds of assets that the policy declares, by name; the library's drones are not among them.
+   *
+   * Permission `policy:read`.
+   */
+  list(): Promise<readonly AssetKind[]> {
+    return this.#run("asset_kinds.list", {}, "ListAssetKinds", "AssetKind[]");
+  }
+  /**
+   * Declares a kind of assets, or replaces the words of one.
+   *
+   * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+   * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
+   * status that the kind would not have any more, and if `expectedVersion` is stale; `VALIDATION_ERROR` for a name that a type of the
+   * library has, and beyond 64 kinds.
+   */
+  put(input: PutAssetKind): Promise<AssetKind> {
+    return this.#run("asset_kinds.put", input, "PutAssetKind", "AssetKind");
+  }
+  /**
+   * Deletes a kind of assets, and its permissions.
+   *
+   * Permission `asset_kind:delete`, and for now `admin:all`. Errors: `CONFLICT` if there are assets of it, if a role's grant names it, and
+   * if `expectedVersion` is stale.
+   */
+  delete(input: DeleteAssetKind): Promise<void> {
+    return this.#run("asset_kinds.delete", input, "DeleteAssetKind", "");
+  }
+}
+
+/** Assets of those kinds, and who uses them. */
+export class Assets {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
+   *
+   * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+   * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+   */
+  create(input: CreateAsset): Promise<Asset> {
+    return this.#run("assets.create", input, "CreateAsset", "Asset");
+  }
+  /**
+   * Gets an asset.
+   *
+   * Permission `KIND:read`.
+   */
+  get(input: GetAsset): Promise<Asset> {
+    return this.#run("assets.get", input, "GetAsset", "Asset");
+  }
+  /**
+   * Lists the assets of a kind that the caller may see, newest first.
+   *
+   * Permission `KIND:list`. Errors: `VALIDATION_ERROR` if the kind does not have the model or the status.
+   */
+  list(input: ListAssets): Promise<Page<Asset>> {
+    return this.#run("assets.list", input, "ListAssets", "Asset@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListAssets, "page" | "cursor">): AsyncGenerator<Asset, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
+  }
+  /**
+   * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
+   *
+   * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
+   * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+   * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
+   */
+  update(input: UpdateAsset): Promise<ChangedAsset> {
+    return this.#run("assets.update", input, "UpdateAsset", "ChangedAsset");
+  }
+  /**
+   * Deletes an asset; its assignments and the roles held on it end.
+   *
+   * Permission `KIND:delete`, and `admin:all` if one of those roles denies something.
+   */
+  delete(input: DeleteAsset): Promise<void> {
+    return this.#run("assets.delete", input, "DeleteAsset", "");
+  }
+  /**
+   * Assigns an asset to a user, who becomes its operator; others keep their assignments.
+   *
+   * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
+   * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
+   * if it is assigned already.
+   */
+  assign(input: AssignAsset): Promise<Asset> {
+    return this.#run("assets.assign", input, "AssignAsset", "Asset");
+  }
+  /**
+   * Removes an asset from a user; if the user was its operator, the asset has none then.
+   *
+   * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
+   */
+  unassign(input: UnassignAsset): Promise<Asset> {
+    return this.#run("assets.unassign", input, "UnassignAsset", "Asset");
+  }
+  /**
+   * Moves an asset from its operator to another user, in one commit.
+   *
+   * Permissions and errors as for `assign`.
+   */
+  reassign(input: ReassignAsset): Promise<Asset> {
+    return this.#run("assets.reassign", input, "ReassignAsset", "Asset");
+  }
+}
+
 /** The audit log. */
 export class Audit {
   readonly #run: Run;
@@ -1970,6 +2102,14 @@ export abstract class Areas extends Asker {
   /** Drones, and who flies them. */
   get drones(): Drones {
     return new Drones(this.run);
+  }
+  /** Kinds of assets that the policy declares beside drones, with the words of each. */
+  get assetKinds(): AssetKinds {
+    return new AssetKinds(this.run);
+  }
+  /** Assets of those kinds, and who uses them. */
+  get assets(): Assets {
+    return new Assets(this.run);
   }
   /** The audit log. */
   get audit(): Audit {

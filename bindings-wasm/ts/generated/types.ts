@@ -27,5 +27,7 @@ export type * from "./types/permissions.js";
 export type * from "./types/policy.js";
 export type * from "./types/regions.js";
 export type * from "./types/drones.js";
+export type * from "./types/asset_kinds.js";
+export type * from "./types/assets.js";
 export type * from "./types/audit.js";
 export type * from "./types/setup.js";

@@ -22,7 +22,7 @@ use crate::{
 pub(super) const ACTION: &str = "access.denied";
 
 /// What was to be done something to: its type and id.
-type Target = Option<(&'static str, String)>;
+type Target = Option<(String, String)>;
 
 /// A refusal that is being found out.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// This is what the operation would be done to.
     pub(super) fn of(&mut self, target: &TargetRow) {
-        self.target = Some((target.kind, target.id()));
+        self.target = Some((target.kind.to_string(), target.id()));
     }
 
     /// The caller is known.
@@ -127,7 +127,7 @@ impl Engine {
         let (asker, elapsed) = (Asker::of_who(who), self.services.env.elapsed());
         let Some(more) = self.sampled.count(crowd, asker.told_apart(&who.request), operation, elapsed) else { return };
         let detail = format!("{operation}: {}", error.reason());
-        let target = target.map(|(kind, id)| (kind.to_owned(), Some(id)));
+        let target = target.map(|(kind, id)| (kind, Some(id)));
         let told = Told { target, from: who.request.audited(), detail, ..Told::new(ACTION, asker) };
         self.write_sampled(told, &more);
     }

@@ -209,7 +209,7 @@ impl Engine {
 
     async fn try_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps, refusal: &mut Refusal) -> Result<()> {
         self.require_open()?;
-        let listed = steps.listed();
+        let (listed, permission) = (steps.listed(), steps.permission());
         self.admit(who, listed).await?;
         let mut once = Once::of(who, steps)?;
         let patience = if matches!(who.kind, WhoKind::Anonymous) { PATIENCE_WITH_STRANGERS } else { PATIENCE };
@@ -234,7 +234,8 @@ impl Engine {
             }
             let outcome = plan.refusal().cloned().map_or(Ok(()), Err);
             let refused = plan.take_refused();
-            match self.finish(plan, listed, once.as_ref(), alone.is_some()).await? {
+            let asks = (listed, permission.as_deref());
+            match self.finish(plan, asks, once.as_ref(), alone.is_some()).await? {
                 Finish::Done => {
                     refusal.told();
                     self.tell_of_refused_ones(who, listed, refused);
@@ -252,14 +253,14 @@ impl Engine {
     /// Asks the rules, and lets the operation plan; one that the plan itself refuses is committed with its refusal.
     async fn plan(&self, steps: &mut dyn Steps, plan: &mut Plan<'_>, refusal: &mut Refusal) -> Result<()> {
         let listed = steps.listed();
-        authorize::somewhere(plan, listed)?;
+        authorize::somewhere(plan, listed, steps.permission().as_deref())?;
         if listed.needs_fresh {
             require_fresh(plan).await?;
         }
         let asked = steps.load(plan).await?;
         if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {
             refusal.of(&asked.target);
-            let allowed = require_target(plan, asked.permission, &asked.target, asked.read).await;
+            let allowed = require_target(plan, &asked.permission, &asked.target, &asked.read).await;
             allowed.map_err(|error| refusal.hidden(error))?;
         }
         steps.validate(&self.services, plan.now).await?;
@@ -274,11 +275,11 @@ impl Engine {
     async fn finish(
         self: &Arc<Self>,
         mut plan: Plan<'_>,
-        listed: Entry,
+        (listed, permission): (Entry, Option<&str>),
         once: Option<&Once>,
         is_alone: bool,
     ) -> Result<Finish> {
-        authorize::changes(&mut plan, listed.access).await?;
+        authorize::changes(&mut plan, permission).await?;
         // What is refused is not done, and may be asked for again.
         let once = once.filter(|_| plan.refusal().is_none());
         if plan.is_empty() && once.is_none() {

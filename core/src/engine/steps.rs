@@ -1,6 +1,8 @@
 //! One operation on its way through the five steps, its type forgotten: so the engine's loop exists
 //! once, and not once for each operation.
 
+use std::borrow::Cow;
+
 use rolekeep_macros::portable_async;
 
 use crate::{
@@ -20,6 +22,9 @@ pub(crate) trait Steps: MaybeSend {
 
     /// The account that the input names to be let in by it.
     fn account(&self) -> Option<&str>;
+
+    /// The permission that its access names, on the target and on the row as it will be.
+    fn permission(&self) -> Option<Cow<'static, str>>;
 
     /// The input as text, without its secrets.
     fn input(&self) -> String;
@@ -47,10 +52,10 @@ pub(crate) struct Entry {
 
 /// A permission to be asked for on a row.
 pub(crate) struct Asked {
-    pub(super) permission: &'static str,
+    pub(super) permission: Cow<'static, str>,
     pub(super) target: TargetRow,
     /// By which a caller may know that the row exists.
-    pub(super) read: &'static str,
+    pub(super) read: Cow<'static, str>,
 }
 
 /// An operation with what came of its steps so far.
@@ -95,14 +100,18 @@ impl<O: Operation> Steps for Running<O> {
         self.input.account()
     }
 
+    fn permission(&self) -> Option<Cow<'static, str>> {
+        named(O::ACCESS, &self.input)
+    }
+
     fn input(&self) -> String {
         format!("{:?}", self.input)
     }
 
     async fn load(&mut self, plan: &Plan<'_>) -> Result<Option<Asked>> {
         let target = self.input.target(plan.reads(), plan.actor).await?;
-        let asked = match (self.input.access(&target, plan.actor), target.row()) {
-            (Access::Permission(permission), Some((row, read))) => Some(Asked { permission, target: row, read }),
+        let asked = match (named(self.input.access(&target, plan.actor), &self.input), target.row()) {
+            (Some(permission), Some((target, read))) => Some(Asked { permission, target, read }),
             _ => None,
         };
         self.target = Some(target);
@@ -122,6 +131,15 @@ impl<O: Operation> Steps for Running<O> {
         };
         self.output = Some(O::plan(valid, target, plan).await?);
         Ok(())
+    }
+}
+
+/// The permission that an access names to an input.
+fn named<O: Operation>(access: Access, input: &O) -> Option<Cow<'static, str>> {
+    match access {
+        Access::Permission(permission) => Some(permission.into()),
+        Access::OfKind(action) => Some(format!("{}:{action}", input.kind()).into()),
+        Access::Everywhere(_) | Access::Public | Access::SignedIn | Access::System => None,
     }
 }
 

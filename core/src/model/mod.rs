@@ -1,6 +1,7 @@
 //! Plain data, one file per noun; valid by construction.
 
 pub mod api_key;
+pub mod asset;
 pub mod attributes;
 mod cause;
 pub mod check;

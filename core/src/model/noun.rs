@@ -1,6 +1,10 @@
 //! What a record is to the rest of the library: declared beside its columns, as plain data. Everything
 //! that treats nouns differently reads it here, so that a new one is nowhere forgotten.
 
+use std::borrow::Cow;
+
+use super::record::Row;
+
 /// The part of a [`super::record::Table`] that does not say how it is stored.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Noun {
@@ -48,6 +52,9 @@ impl Noun {
 pub struct ResourceType {
     /// What stands before the colon of its permissions.
     pub kind: &'static str,
+    /// The column that says so of each row, where its rows are of kinds that the policy declares: those bring the permissions
+    /// instead.
+    pub kinds: Option<usize>,
     /// How it is judged where an operation on others moves it along.
     pub along: Along,
     /// How scopes and callers name a row of it.
@@ -58,6 +65,25 @@ pub struct ResourceType {
     pub permissions: &'static [(&'static str, &'static str)],
 }
 
+impl ResourceType {
+    /// What stands before the colon of the permissions on a row.
+    pub fn kind_of(&self, row: &Row) -> Cow<'static, str> {
+        match self.kinds.and_then(|at| row.0[at].as_text()) {
+            Some(kind) => Cow::Owned(kind.to_owned()),
+            None => Cow::Borrowed(self.kind),
+        }
+    }
+
+    /// Whose claim the code of a row of a kind is.
+    pub fn claims_of<'k>(&self, kind: &'k str) -> Cow<'k, str> {
+        match self.kinds {
+            // No name of the library's is one of these.
+            Some(_) => Cow::Owned(format!("{}:{kind}", self.kind)),
+            None => Cow::Borrowed(kind),
+        }
+    }
+}
+
 /// How a row is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
@@ -65,7 +91,7 @@ pub enum Named {
     Never,
     /// By its id, which is its key.
     Id,
-    /// By its id, or by the code in this column, which is a claim of the resource's kind.
+    /// By its id, or by the code in this column, which is a claim of the row's kind ([`ResourceType::claims_of`]).
     Code(usize),
 }
 

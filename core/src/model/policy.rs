@@ -70,6 +70,31 @@ pub struct RoleRow {
     pub version: i64,
 }
 
+/// A kind of assets, and the words of those.
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
+#[record(table = "asset_kinds", key(name), sync = replicated, resource = none)]
+#[record(audit(area = "asset_kinds", kind = "asset_kind", words(put, put, delete), policy))]
+#[record(owner = none, caches = none, retention = kept)]
+pub struct AssetKindRow {
+    /// `vehicle`: a resource type.
+    #[record(plain)]
+    pub name: String,
+    /// The models that its assets may be.
+    #[record(plain)]
+    pub models: Document<Vec<String>>,
+    /// What the status of its assets may be; the first is that of a new one.
+    #[record(plain)]
+    pub statuses: Document<Vec<String>>,
+    /// When it was declared.
+    #[record(given)]
+    pub created_at: Time,
+    /// When it was last changed.
+    #[record(kept)]
+    pub updated_at: Time,
+    /// Moves by one with every change.
+    pub version: i64,
+}
+
 /// What else a policy says: types, context, kinds of scope, the role of those who are not signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "policy", key(id), sync = replicated, resource = none)]
@@ -78,7 +103,7 @@ pub struct RoleRow {
 pub struct PolicyRow {
     /// [`PolicyRow::ID`]: there is one.
     pub id: String,
-    /// As in a policy file, without permissions and roles.
+    /// As in a policy file, without permissions, roles and kinds of assets.
     #[record(plain)]
     pub content: Document<serde_json::Value>,
     /// When it was first stored.
@@ -103,9 +128,9 @@ impl PolicyRow {
 #[record(audit = none("what the host gives is told where it changes the policy"))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct GivenRow {
-    /// `permission`, `role` or `policy`.
+    /// `permission`, `role`, `asset_kind` or `policy`.
     pub part: String,
-    /// The permission's or role's name.
+    /// The name of the permission, the role or the kind of assets.
     pub name: String,
     /// What it said.
     pub form: Document<serde_json::Value>,
@@ -144,6 +169,40 @@ pub struct RoleForm {
     pub max_holders: Option<u32>,
     /// Holders of these roles may give it.
     pub grantable_by: Vec<String>,
+}
+
+/// The words of a kind of assets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetKindForm {
+    /// The models that its assets may be.
+    pub models: Vec<String>,
+    /// What the status of its assets may be; the first is that of a new one.
+    pub statuses: Vec<String>,
+}
+
+impl AssetKindRow {
+    /// A kind not stored yet.
+    pub fn new(name: &str, form: AssetKindForm, now: Time) -> Self {
+        let AssetKindForm { models, statuses } = form;
+        Self {
+            name: name.to_owned(),
+            models: Document(models),
+            statuses: Document(statuses),
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        }
+    }
+
+    /// The same kind with other words from now on.
+    pub fn with(&self, form: AssetKindForm, now: Time) -> Self {
+        Self { created_at: self.created_at, version: self.version, ..Self::new(&self.name, form, now) }
+    }
+
+    /// Its words.
+    pub fn form(&self) -> AssetKindForm {
+        AssetKindForm { models: self.models.0.clone(), statuses: self.statuses.0.clone() }
+    }
 }
 
 impl PermissionRow {

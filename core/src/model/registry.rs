@@ -15,7 +15,7 @@ use super::{
 #[record(table = "claims", key(kind, name), index(owner), index(held_until), sync = replicated, resource = none)]
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
-    /// What is unique: `username`, `email`, `identity`, `drone`, `region`; of the open invitation to an address `invitation`; what a
+    /// What is unique: `username`, `email`, `identity`, `drone`, `region`, `asset:KIND`; of the open invitation to an address `invitation`; what a
     /// username looks like `username_look`; who a user was at the source of an import `import:SOURCE`; of an account that is gone for good `gone_username`, `gone_username_look`, `gone_email` and `gone_import:SOURCE`,
     /// whose names are pseudonyms. `username_looks` says how far the looks of the names that there are have been claimed.
     pub kind: String,
@@ -140,7 +140,7 @@ pub enum StandsFor {
     ApiKeys,
     /// What this user may do.
     User(UserId),
-    /// What belongs to a row: the users and drones of a region.
+    /// What belongs to a row: the users, drones and other assets of a region; which words the assets of a kind have.
     Members,
     /// Which roles are held in a scope.
     Scope,
@@ -184,7 +184,10 @@ impl Guard {
 
     /// What belongs to a row, one of a few shards: what joins moves one, who deletes the row takes all away.
     pub fn of_members(kind: &str, id: &Value, shard: u8) -> String {
-        let id = id.as_id().unwrap_or_default();
+        let id = match id {
+            Value::Text(name) => name.clone(),
+            id => id.as_id().unwrap_or_default().to_string(),
+        };
         format!("members:{kind}:{id}:{shard}")
     }
 

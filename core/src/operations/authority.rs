@@ -2,7 +2,6 @@
 //! before the next is planned.
 
 use super::{
-    Access,
     changes::TargetChange,
     plan::{Plan, Savepoint},
     rights::{self, kind_of},
@@ -17,18 +16,19 @@ use crate::model::{
 };
 
 /// Refuses what was planned since a savepoint, where the caller may not do it. The engine asks again, of all that is planned.
-pub(crate) async fn require_since(plan: &mut Plan<'_>, savepoint: &Savepoint, access: Access) -> Result<()> {
+pub(crate) async fn require_since(plan: &mut Plan<'_>, savepoint: &Savepoint, permission: Option<&str>) -> Result<()> {
     if plan.actor.is_system() {
         return Ok(());
     }
     let changes = plan.changes_since(savepoint).await?;
-    require_all(plan, &changes, access).await
+    require_all(plan, &changes, permission).await
 }
 
-/// Refuses changes that the caller may not make: of the rows that it asked for, before and after, and of what decides about rights.
-pub(crate) async fn require_all(plan: &Plan<'_>, changes: &[TargetChange], access: Access) -> Result<()> {
+/// Refuses changes that the caller may not make: of the rows that it asked for by a permission, before and after, and of what decides
+/// about rights.
+pub(crate) async fn require_all(plan: &Plan<'_>, changes: &[TargetChange], permission: Option<&str>) -> Result<()> {
     for change in changes {
-        if let Access::Permission(permission) = access {
+        if let Some(permission) = permission {
             let asks = |image: &&TargetRow| image.kind == kind_of(permission);
             if !may_both(plan, change, permission, asks).await? {
                 return Err(Error::denied(permission));
@@ -56,7 +56,7 @@ fn touches_authority(plan: &Plan<'_>, change: &TargetChange) -> bool {
     let mut columns = after.table.columns.iter().enumerate();
     columns.any(|(at, column)| {
         let (old, new) = (&before.row.0[at], &after.row.0[at]);
-        !is_found_out(column) && rights::is_guarded_change(rules, after.kind, column, old, new)
+        !is_found_out(column) && rights::is_guarded_change(rules, &after.kind, column, old, new)
     })
 }
 
@@ -65,7 +65,7 @@ async fn require_authority(plan: &Plan<'_>, change: &TargetChange) -> Result<()>
     if images().any(|image| is_oneself(plan, image)) && plan.require_administrator().is_err() {
         return Err(Error::new(Reason::Denied, "users cannot change what decides about their own rights"));
     }
-    let Some(kind) = images().next().map(|image| image.kind) else { return Ok(()) };
+    let Some(kind) = images().next().map(|image| &image.kind) else { return Ok(()) };
     if may_both(plan, change, &format!("{kind}:set_authority"), |_| true).await? {
         return Ok(());
     }

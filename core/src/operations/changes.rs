@@ -3,7 +3,7 @@
 
 use super::{
     plan::{Memory, Planned, Writes},
-    target::{self, TargetRow},
+    target::{self, TargetRow, Tied},
 };
 use crate::{
     model::{
@@ -37,8 +37,10 @@ pub(super) async fn of(
 ) -> Result<(Vec<TargetChange>, Vec<Check>)> {
     let mut changes: Vec<TargetChange> = writes.values().filter_map(change).collect();
     let mut checks = Vec::new();
-    for (kind, name, link, table) in target::relations() {
-        if !rules.is_guarded(kind, name) {
+    for Tied { of: owner, name, link, table } in target::relations() {
+        let Some(resource) = owner.noun.resource else { continue };
+        // Of rows that each say what they are it is known once they are there.
+        if resource.kinds.is_none() && !rules.is_guarded(resource.kind, name) {
             continue;
         }
         for tie in writes.values().filter(|tie| tie.table.name == table.name) {
@@ -49,14 +51,16 @@ pub(super) async fn of(
             };
             let own = table.position(&link.from).map_or(Value::Null, |at| row.0[at].clone());
             let is_of = |target: &TargetRow| {
-                target.kind == kind && target.table.position(&link.own).is_some_and(|at| target.row.0[at] == own)
+                target.table.name == owner.name && owner.position(&link.own).is_some_and(|at| target.row.0[at] == own)
             };
             let known = changes.iter_mut().find(|one| [&one.before, &one.after].into_iter().flatten().any(is_of));
             if let Some(known) = known {
-                known.relations.push(name);
+                let image = [&known.before, &known.after].into_iter().flatten().next();
+                if image.is_some_and(|image| rules.is_guarded(&image.kind, name)) {
+                    known.relations.push(name);
+                }
                 continue;
             }
-            let Some(owner) = target::table_of(kind) else { continue };
             // By key where that is what ties refer to, so that a row that was read is not read again.
             let rows = match owner.position(&link.own) {
                 Some(at) if owner.key == [at] => {
@@ -65,8 +69,12 @@ pub(super) async fn of(
                 _ => memory.all(owner, &Predicate::equals(link.own.clone(), own)).await?,
             };
             for row in rows {
-                checks.push(Check { table: owner, key: owner.key_of(&row), expected: Some(owner.version_of(&row)) });
-                let target = TargetRow { kind, table: owner, row };
+                let check = Check { table: owner, key: owner.key_of(&row), expected: Some(owner.version_of(&row)) };
+                let target = TargetRow::of_row(resource.kind, owner, row);
+                if !rules.is_guarded(&target.kind, name) {
+                    continue;
+                }
+                checks.push(check);
                 let (before, after) = (Some(target.clone()), Some(target));
                 changes.push(TargetChange { before, after, relations: vec![name], is_established: false });
             }
@@ -82,7 +90,7 @@ fn change(planned: &Planned) -> Option<TargetChange> {
     let kind = planned.asked.or_else(|| target::kind_moved_along(planned.table))?;
     let target = |row: &Option<Row>| {
         let row = row.as_ref().filter(|row| !target::is_deleted(planned.table, row))?.clone();
-        Some(TargetRow { kind, table: planned.table, row })
+        Some(TargetRow::of_row(kind, planned.table, row))
     };
     let (before, after) = (target(&planned.before), target(&planned.after));
     Some(TargetChange { before, after, relations: Vec::new(), is_established: planned.is_established })

@@ -8,6 +8,8 @@ pub mod actor;
 pub mod administrators;
 mod alive;
 pub mod api_keys;
+pub mod asset_kinds;
+pub mod assets;
 mod attributes;
 pub mod audit;
 pub(crate) mod authority;
@@ -17,6 +19,7 @@ pub mod email;
 pub(crate) mod epochs;
 pub(crate) mod erasures;
 pub mod factors;
+pub(crate) mod fleet;
 pub(crate) mod gone_names;
 pub mod hasher;
 pub mod identities;
@@ -53,7 +56,7 @@ pub mod validate;
 pub mod verification;
 mod ways_in;
 
-use std::fmt::Debug;
+use std::{borrow::Cow, fmt::Debug};
 
 use rolekeep_macros::portable_async;
 
@@ -125,6 +128,12 @@ pub trait Operation: Listed + FromJson + Clone + Debug + MaybeSend + MaybeSync +
         None
     }
 
+    /// The kind of assets that the input names: [`Access::OfKind`] asks for a permission of it.
+    #[doc(hidden)]
+    fn kind(&self) -> &str {
+        ""
+    }
+
     /// Loads what it is done to; "not there" is an error.
     #[doc(hidden)]
     async fn target(&self, _reads: Reads<'_>, _actor: &actor::Actor) -> Result<Self::Target> {
@@ -167,6 +176,9 @@ pub enum Access {
     SignedIn,
     /// Who the rules allow this permission, on the target and on the row as it will be.
     Permission(&'static str),
+    /// Who the rules allow `KIND:ACTION`, of the kind of assets that the input names ([`Operation::kind`]), in the same way. Whether there
+    /// is such a kind is told to nobody but who may read the policy.
+    OfKind(&'static str),
     /// Who the rules allow this permission with no resource: it is about none, or about all at once.
     Everywhere(&'static str),
     /// The host alone.
@@ -176,7 +188,7 @@ pub enum Access {
 /// What an operation is done to.
 pub trait Target: Clone + MaybeSend + MaybeSync {
     /// The row, and the permission by which a caller may know that it exists.
-    fn row(&self) -> Option<(TargetRow, &'static str)>;
+    fn row(&self) -> Option<(TargetRow, Cow<'static, str>)>;
 
     /// The target of an operation that loads none.
     fn none() -> Result<Self> {
@@ -185,7 +197,7 @@ pub trait Target: Clone + MaybeSend + MaybeSync {
 }
 
 impl Target for () {
-    fn row(&self) -> Option<(TargetRow, &'static str)> {
+    fn row(&self) -> Option<(TargetRow, Cow<'static, str>)> {
         None
     }
 
@@ -195,8 +207,8 @@ impl Target for () {
 }
 
 impl<R: ResourceRecord + Visible> Target for R {
-    fn row(&self) -> Option<(TargetRow, &'static str)> {
-        Some((TargetRow::of(self), R::READ))
+    fn row(&self) -> Option<(TargetRow, Cow<'static, str>)> {
+        Some((TargetRow::of(self), R::READ.into()))
     }
 }
 
@@ -417,6 +429,23 @@ macro_rules! operation_list {
                 fn assign(AssignDrone) -> DroneView;
                 fn unassign(UnassignDrone) -> DroneView;
                 fn reassign(ReassignDrone) -> DroneView;
+            }
+            /// Kinds of assets that the policy declares beside drones, with the words of each.
+            asset_kinds: AssetKinds {
+                fn list() -> Vec<AssetKindView> = ListAssetKinds;
+                fn put(PutAssetKind) -> AssetKindView;
+                fn delete(DeleteAssetKind);
+            }
+            /// Assets of those kinds, and who uses them.
+            assets: Assets {
+                fn create(CreateAsset) -> AssetView;
+                fn get(GetAsset) -> AssetView;
+                fn list(ListAssets) -> Page<AssetView>;
+                fn update(UpdateAsset) -> ChangedAsset;
+                fn delete(DeleteAsset);
+                fn assign(AssignAsset) -> AssetView;
+                fn unassign(UnassignAsset) -> AssetView;
+                fn reassign(ReassignAsset) -> AssetView;
             }
             /// The audit log.
             audit: Audit {

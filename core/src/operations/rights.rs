@@ -77,7 +77,7 @@ pub(crate) fn fills_guarded(rules: &RuleSet, row: &TargetRow) -> bool {
     columns.any(|(column, value)| {
         // What stands there unless somebody says otherwise is nobody's choice.
         let is_default = column.default.is_some() && value.as_text() == column.default;
-        !is_given(column) && !is_default && is_guarded_change(rules, row.kind, column, &Value::Null, value)
+        !is_given(column) && !is_default && is_guarded_change(rules, &row.kind, column, &Value::Null, value)
     })
 }
 
@@ -101,7 +101,7 @@ pub async fn require_target(plan: &Plan<'_>, permission: &str, target: &TargetRo
     if is_allowed && (permission == read || plan.may(read, target).await?) {
         return Ok(());
     }
-    if plan.may(read, target).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(target.kind)) }
+    if plan.may(read, target).await? { Err(Error::denied(permission)) } else { Err(Error::not_found(&target.kind)) }
 }
 
 /// What a permission is about.

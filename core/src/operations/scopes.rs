@@ -13,21 +13,22 @@ use crate::{
         role_assignment::RoleAssignment,
         value::Value,
     },
-    rules::Scope,
+    rules::{RuleSet, Scope},
 };
 
-/// The records that scopes of this kind name; none: rows of the host's, which only the host knows.
-fn records_of(kind: &str) -> Option<(&'static Table, ResourceType)> {
+/// The records that scopes of this kind name, and their resource type; none: rows of the host's, which only the host knows.
+fn records_of<'k>(rules: &RuleSet, kind: &'k str) -> Option<(&'static Table, ResourceType, &'k str)> {
     let resource = kind.strip_prefix("resource:");
-    let table = target::table_of(resource.unwrap_or(kind))?;
+    let name = resource.unwrap_or(kind);
+    let table = rules.table_of(name)?;
     let declared = table.noun.resource.filter(|declared| declared.named != Named::Never)?;
-    (resource.is_some() || declared.is_scope).then_some((table, declared))
+    (resource.is_some() || declared.is_scope).then_some((table, declared, name))
 }
 
 /// Whether a scope names its row by a code, which only [`live`] can turn into the id that the rules compare.
-pub(super) fn is_by_code(scope: &Scope) -> bool {
+pub(super) fn is_by_code(rules: &RuleSet, scope: &Scope) -> bool {
     let Scope::Of { kind, id: Value::Text(code) } = scope else { return false };
-    let has_codes = records_of(kind).is_some_and(|(_, declared)| matches!(declared.named, Named::Code(_)));
+    let has_codes = records_of(rules, kind).is_some_and(|(_, declared, _)| matches!(declared.named, Named::Code(_)));
     has_codes && crate::model::text::code(code).is_ok()
 }
 
@@ -50,8 +51,10 @@ pub(super) async fn find(plan: &mut Plan<'_>, scope: &Scope) -> Result<Option<St
         Value::Text(text) => text.clone(),
         _ => return Ok(None),
     };
-    let Some((table, _)) = records_of(kind) else { return Ok(Some(plan.rules().canonical_scope(scope).to_string())) };
-    let Some(row) = target::named(plan.reads(), table, &name).await? else { return Ok(None) };
+    let Some((table, _, of)) = records_of(plan.rules(), kind) else {
+        return Ok(Some(plan.rules().canonical_scope(scope).to_string()));
+    };
+    let Some(row) = target::named(plan.reads(), table, of, &name).await? else { return Ok(None) };
     plan.check_row(table, &row);
     let id = table.key_of(&row).0.pop();
     Ok(id.map(|id| Scope::Of { kind: kind.clone(), id }.to_string()))
@@ -60,7 +63,9 @@ pub(super) async fn find(plan: &mut Plan<'_>, scope: &Scope) -> Result<Option<St
 /// A role is given in a scope: whoever deletes its row meanwhile must see it.
 pub(super) async fn join(plan: &mut Plan<'_>, scope: &str) -> Result<()> {
     match scope.parse::<Scope>() {
-        Ok(Scope::Of { kind, .. }) if records_of(&kind).is_some() => plan.move_guard(&Guard::of_scope(scope)).await,
+        Ok(Scope::Of { kind, .. }) if records_of(plan.rules(), &kind).is_some() => {
+            plan.move_guard(&Guard::of_scope(scope)).await
+        }
         _ => Ok(()),
     }
 }

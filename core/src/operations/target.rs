@@ -1,6 +1,6 @@
 //! What an operation is done to, as the rules see it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::{
     model::{
         error::Result,
         id::parse_uuid,
-        noun::{Along, Named, Upkeep},
+        noun::{Along, Named, ResourceType, Upkeep},
         predicate::{Link, Predicate},
         record::{Row, Table},
         text,
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone)]
 pub struct TargetRow {
     /// Its resource type.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Its table.
     pub table: &'static Table,
     /// The row.
@@ -45,7 +45,16 @@ impl fmt::Debug for TargetRow {
 impl TargetRow {
     /// A record as a target.
     pub fn of<R: ResourceRecord>(record: &R) -> Self {
-        Self { kind: R::TYPE, table: R::TABLE, row: record.to_row() }
+        Self::of_row(R::TYPE, R::TABLE, record.to_row())
+    }
+
+    /// A row as a target; `kind` is what its table's rows are, unless each says so itself.
+    pub(super) fn of_row(kind: &'static str, table: &'static Table, row: Row) -> Self {
+        let kind = table.noun.resource.map_or(Cow::Borrowed(kind), |resource| match resource.kinds {
+            Some(_) => resource.kind_of(&row),
+            None => Cow::Borrowed(kind),
+        });
+        Self { kind, table, row }
     }
 
     /// Its id, as the audit log and callers name it.
@@ -65,9 +74,13 @@ impl TargetRow {
         memory: &Memory<'_>,
         planned: Option<&Writes>,
     ) -> Result<Resource<'_>> {
-        let mut resource = rules.row(self.kind, self.table, &self.row);
-        for (kind, name, link, table) in relations() {
-            if kind == self.kind && rules.relations_read(kind).iter().any(|read| read.as_str() == name) {
+        let mut resource = rules.row(&self.kind, self.table, &self.row);
+        let read = rules.relations_read(&self.kind);
+        if read.is_empty() {
+            return Ok(resource);
+        }
+        for Tied { name, link, table, .. } in relations().filter(|tied| tied.of.name == self.table.name) {
+            if read.iter().any(|read| read.as_str() == name) {
                 resource = resource.relation(name, self.related(&link, table, memory, planned).await?);
             }
         }
@@ -100,11 +113,23 @@ impl TargetRow {
     }
 }
 
-/// Every relation: resource type, name, and the table that holds it.
-pub fn relations() -> impl Iterator<Item = (&'static str, &'static str, Link, &'static Table)> {
+/// A relation.
+pub struct Tied {
+    /// The table of the resources that have it.
+    pub of: &'static Table,
+    /// What conditions call it.
+    pub name: &'static str,
+    /// How its table ties ids to a resource.
+    pub link: Link,
+    /// That table.
+    pub table: &'static Table,
+}
+
+/// Every relation.
+pub fn relations() -> impl Iterator<Item = Tied> {
     tables().iter().filter_map(|tie| {
         let relation = tie.noun.relation?;
-        let of = storage::table(relation.of)?;
+        let of = storage::table(relation.of).filter(|of| of.noun.resource.is_some())?;
         let own = of.columns.get(*of.key.first()?)?;
         let name = |at: usize| tie.columns[at].name.into();
         let link = Link {
@@ -114,46 +139,63 @@ pub fn relations() -> impl Iterator<Item = (&'static str, &'static str, Link, &'
             to: name(relation.to),
             is_common: false,
         };
-        Some((of.noun.resource?.kind, relation.name, link, *tie))
+        Some(Tied { of, name: relation.name, link, table: tie })
     })
 }
 
-/// The live row that a caller or a scope means: by its id, or by its code where such rows have one.
-pub(super) async fn named(reads: Reads<'_>, table: &'static Table, name: &str) -> Result<Option<Row>> {
+/// The live row of a resource type that a caller or a scope means: by its id, or by its code where such rows have one.
+pub(super) async fn named(reads: Reads<'_>, table: &'static Table, kind: &str, name: &str) -> Result<Option<Row>> {
     let Some(resource) = table.noun.resource else { return Ok(None) };
     let row = match (parse_uuid(name), resource.named) {
         (_, Named::Never) => None,
         (Some(id), _) => reads.row(table, id).await?,
         (None, Named::Code(column)) if name.len() <= text::MAX_BYTES => {
             // As it is written it is found in one read; who has it in other letters is known by the claim.
-            let code = table.columns[column].name;
-            match reads.rows_where(table, Predicate::equals(code, name)).await?.pop() {
+            let code = Predicate::equals(table.columns[column].name, name);
+            match reads.rows_where(table, of_kind(&resource, table, kind).and(code)).await?.pop() {
                 Some(row) => Some(row),
-                None => match reads.claim(resource.kind, name).await?.and_then(|claim| parse_uuid(&claim.owner)) {
-                    Some(id) => reads.row(table, id).await?,
+                None => match reads.claim(&resource.claims_of(kind), name).await? {
+                    Some(claim) => match parse_uuid(&claim.owner) {
+                        Some(id) => reads.row(table, id).await?,
+                        None => None,
+                    },
                     None => None,
                 },
             }
         }
         (None, _) => None,
     };
-    Ok(row.filter(|row| !is_deleted(table, row)))
+    Ok(row.filter(|row| !is_deleted(table, row) && resource.kind_of(row) == kind))
+}
+
+/// Which rows of a table are of a resource type.
+fn of_kind(resource: &ResourceType, table: &Table, kind: &str) -> Predicate {
+    match resource.kinds {
+        Some(at) => Predicate::equals(table.columns[at].name, kind),
+        None => Predicate::Always,
+    }
+}
+
+/// Which rows the permissions of a resource type are about, of those of its table.
+pub(super) fn rows_of(rules: &RuleSet, kind: &str) -> Predicate {
+    let of = rules.table_of(kind).and_then(|table| Some((table, table.noun.resource?)));
+    of.map_or(Predicate::Always, |(table, resource)| of_kind(&resource, table, kind))
 }
 
 /// The same, as a record.
 pub(super) async fn find<R: ResourceRecord>(reads: Reads<'_>, name: &str) -> Result<Option<R>> {
-    Ok(named(reads, R::TABLE, name).await?.map(R::from_row).transpose()?)
+    find_of(reads, R::TYPE, name).await
+}
+
+/// The same of a kind.
+pub(super) async fn find_of<R: ResourceRecord>(reads: Reads<'_>, kind: &str, name: &str) -> Result<Option<R>> {
+    Ok(named(reads, R::TABLE, kind, name).await?.map(R::from_row).transpose()?)
 }
 
 /// A deleted row that is kept, for its names, is gone all the same.
 pub(super) fn is_deleted(table: &Table, row: &Row) -> bool {
     let gone = table.columns.iter().zip(&row.0).filter(|(column, _)| column.upkeep == Upkeep::Gone);
     gone.into_iter().any(|(_, value)| !value.is_null())
-}
-
-/// The table of a resource type.
-pub(super) fn table_of(kind: &str) -> Option<&'static Table> {
-    tables().iter().copied().find(|table| table.noun.resource.is_some_and(|resource| resource.kind == kind))
 }
 
 /// The type of the rows that an operation on others may move along. Roles that end with what they are
@@ -163,11 +205,21 @@ pub(super) fn kind_moved_along(table: &Table) -> Option<&'static str> {
     (resource.along == Along::Judged).then_some(resource.kind)
 }
 
-/// What the library itself brings to every policy: its resource types and the permissions of its operations.
+/// What the library itself brings to every policy: its resource types and the permissions of its operations, and what each kind of
+/// assets brings that a policy declares.
 pub fn schema() -> Schema {
-    let resources = tables().iter().filter_map(|table| Some((table.noun.resource?.kind, *table)));
-    let schema = resources.fold(Schema::new(), |schema, (kind, table)| schema.record(kind, table));
-    let schema = relations().fold(schema, |schema, (kind, name, link, _)| schema.relation(kind, name, link));
+    let mut schema = Schema::new();
+    for (table, resource) in tables().iter().filter_map(|table| Some((*table, table.noun.resource?))) {
+        let relations = || relations().filter(move |tied| tied.of.name == table.name);
+        if resource.kinds.is_some() {
+            let action = |(name, about): &(&'static str, &'static str)| Some((name.split_once(':')?.1, *about));
+            let actions = resource.permissions.iter().filter_map(action);
+            schema = schema.assets(table, relations().map(|tied| (tied.name, tied.link)), actions);
+        } else {
+            schema = schema.record(resource.kind, table);
+            schema = relations().fold(schema, |schema, tied| schema.relation(resource.kind, tied.name, tied.link));
+        }
+    }
     permissions().fold(schema, |schema, (name, about)| schema.permission(name, about))
 }
 
@@ -179,34 +231,43 @@ const OTHERS: &[(&str, &str)] = &[
     ("policy:read", "See roles and permissions of the policy"),
     ("policy:import", "Replace the policy by a file"),
     ("policy:explain", "See why a decision was made"),
+    ("asset_kind:put", "Declare kinds of assets and change their words"),
+    ("asset_kind:delete", "Delete kinds of assets"),
 ];
 
 /// The permissions that operations ask for, and what each is for.
 fn permissions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let of_records = tables().iter().filter_map(|table| table.noun.resource).flat_map(|resource| resource.permissions);
+    let resources = tables().iter().filter_map(|table| table.noun.resource);
+    let of_records = resources.filter(|resource| resource.kinds.is_none()).flat_map(|resource| resource.permissions);
     of_records.chain(OTHERS).copied()
 }
 
-/// Whether the permission of an operation is declared, so that every policy has it. Asked while this compiles.
+/// Whether the permission of an operation is declared, so that every policy has it, or every kind of assets. Asked while this compiles.
 pub(super) const fn is_declared(access: Access) -> bool {
-    let (Access::Permission(asked) | Access::Everywhere(asked)) = access else { return true };
+    let (asked, is_of_kinds) = match access {
+        Access::Permission(asked) | Access::Everywhere(asked) => (asked, false),
+        Access::OfKind(asked) => (asked, true),
+        Access::Public | Access::SignedIn | Access::System => return true,
+    };
     let tables = tables();
     let mut at = 0;
     while at < tables.len() {
         if let Some(resource) = &tables[at].noun.resource
-            && is_among(asked, resource.permissions)
+            && resource.kinds.is_some() == is_of_kinds
+            && is_among(asked, resource.permissions, if is_of_kinds { resource.kind.len() + 1 } else { 0 })
         {
             return true;
         }
         at += 1;
     }
-    is_among(asked, OTHERS)
+    !is_of_kinds && is_among(asked, OTHERS, 0)
 }
 
-const fn is_among(asked: &str, declared: &[(&str, &str)]) -> bool {
+/// Whether a name is among those of permissions, each of which is looked at from a place on.
+const fn is_among(asked: &str, declared: &[(&str, &str)], from: usize) -> bool {
     let mut at = 0;
     while at < declared.len() {
-        if is_same(asked.as_bytes(), declared[at].0.as_bytes()) {
+        if is_same(asked.as_bytes(), declared[at].0.as_bytes().split_at(from).1) {
             return true;
         }
         at += 1;

@@ -29,6 +29,7 @@ mod standalone;
 
 pub use authorize::{Decision, EffectiveGrant, PermissionHandle, PermissionName, Question};
 pub use cache::{Outdated, Pin, PrincipalCache, Rights, Ticket, UserHandle};
+pub(crate) use compile::asset_kinds::AssetKind;
 pub use compile::{
     lint::LooseDeny,
     rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet},

@@ -30,6 +30,14 @@ object Permissions {
         const val SET_AUTHORITY = "api_key:set_authority"
     }
 
+    /** Permissions on `asset_kind`. */
+    object AssetKind {
+        /** Delete kinds of assets */
+        const val DELETE = "asset_kind:delete"
+        /** Declare kinds of assets and change their words */
+        const val PUT = "asset_kind:put"
+    }
+
     /** Permissions on `audit`. */
     object Audit {
         /** Read and verify the audit log */

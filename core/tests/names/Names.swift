@@ -30,6 +30,14 @@ public enum Permissions {
         public static let setAuthority = "api_key:set_authority"
     }
 
+    /// Permissions on `asset_kind`.
+    public enum AssetKind {
+        /// Delete kinds of assets
+        public static let delete = "asset_kind:delete"
+        /// Declare kinds of assets and change their words
+        public static let put = "asset_kind:put"
+    }
+
     /// Permissions on `audit`.
     public enum Audit {
         /// Read and verify the audit log

@@ -10,6 +10,8 @@ Permission: TypeAlias = Literal[
     "api_key:read",  # See others' API keys
     "api_key:revoke",  # End others' API keys
     "api_key:set_authority",  # Change attributes of a api_key that rules read
+    "asset_kind:delete",  # Delete kinds of assets
+    "asset_kind:put",  # Declare kinds of assets and change their words
     "audit:read",  # Read and verify the audit log
     "audit:set_authority",  # Change attributes of a audit that rules read
     "drone:assign",  # Assign drones to users and take them away
@@ -91,6 +93,12 @@ ApiKeyPermission: TypeAlias = Literal[
     "api_key:set_authority",  # Change attributes of a api_key that rules read
 ]
 """A permission on `api_key`."""
+
+AssetKindPermission: TypeAlias = Literal[
+    "asset_kind:delete",  # Delete kinds of assets
+    "asset_kind:put",  # Declare kinds of assets and change their words
+]
+"""A permission on `asset_kind`."""
 
 AuditPermission: TypeAlias = Literal[
     "audit:read",  # Read and verify the audit log

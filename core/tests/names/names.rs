@@ -30,6 +30,14 @@ pub mod permissions {
         pub const SET_AUTHORITY: &str = "api_key:set_authority";
     }
 
+    /// Permissions on `asset_kind`.
+    pub mod asset_kind {
+        /// Delete kinds of assets
+        pub const DELETE: &str = "asset_kind:delete";
+        /// Declare kinds of assets and change their words
+        pub const PUT: &str = "asset_kind:put";
+    }
+
     /// Permissions on `audit`.
     pub mod audit {
         /// Read and verify the audit log

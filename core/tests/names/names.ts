@@ -8,6 +8,8 @@ export const PERMISSIONS = [
   "api_key:read", // See others' API keys
   "api_key:revoke", // End others' API keys
   "api_key:set_authority", // Change attributes of a api_key that rules read
+  "asset_kind:delete", // Delete kinds of assets
+  "asset_kind:put", // Declare kinds of assets and change their words
   "audit:read", // Read and verify the audit log
   "audit:set_authority", // Change attributes of a audit that rules read
   "drone:assign", // Assign drones to users and take them away
@@ -81,6 +83,9 @@ export type AnyPermission = Extract<Permission, `any:${string}`>;
 
 /** A permission on `api_key`. */
 export type ApiKeyPermission = Extract<Permission, `api_key:${string}`>;
+
+/** A permission on `asset_kind`. */
+export type AssetKindPermission = Extract<Permission, `asset_kind:${string}`>;
 
 /** A permission on `audit`. */
 export type AuditPermission = Extract<Permission, `audit:${string}`>;

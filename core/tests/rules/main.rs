@@ -13,6 +13,7 @@ mod kit;
 #[path = "../common/processor_time.rs"]
 mod processor_time;
 
+mod asset_kinds;
 mod cache;
 mod conditions;
 mod decide;

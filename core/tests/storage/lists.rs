@@ -4,11 +4,14 @@
 use rolekeep::{
     Value,
     internals::{
+        asset::Asset,
         drone::Drone,
         record::Record,
         user::{User, UserActivity},
     },
-    storage::{Comparison, Direction, GroupBy, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Window},
+    storage::{
+        Comparison, Direction, GroupBy, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage, Window,
+    },
 };
 use uuid::Uuid;
 
@@ -31,6 +34,10 @@ fn lists(direction: Direction) -> Vec<List> {
     let users =
         |column, filter: Predicate| Query { order: order(column), ..Query::of(User::TABLE, kept().and(filter)) };
     let drones = |filter| Query { order: order("created_at"), ..Query::of(Drone::TABLE, filter) };
+    let assets = |filter: Predicate| {
+        let filter = Predicate::equals("kind", "vehicle").and(filter);
+        Query { order: order("created_at"), ..Query::of(Asset::TABLE, filter) }
+    };
     let region = || Predicate::equals("region_id", ID);
     let holders = Predicate::Linked(
         Link {
@@ -58,6 +65,10 @@ fn lists(direction: Direction) -> Vec<List> {
         list(drones(Predicate::Always), at(), "drones_by_created_at"),
         list(drones(region()), at(), "drones_by_region_id_created_at"),
         list(drones(Predicate::equals("operator_id", ID)), at(), "drones_by_operator_id_created_at"),
+        list(assets(Predicate::Always), at(), "assets_by_kind_created_at"),
+        list(assets(region()), at(), "assets_by_kind_region_id_created_at"),
+        list(assets(Predicate::equals("operator_id", ID)), at(), "assets_by_kind_operator_id_created_at"),
+        list(assets(Predicate::equals("status", "READY")), at(), "assets_by_kind_status_created_at"),
     ]
 }
 
@@ -192,6 +203,30 @@ async fn sto_5_searches_and_what_several_rules_allow_are_on_indexes() {
             assert_eq!(scans.count(), 0, "{shown}");
             assert!(!plan.iter().any(|line| line.contains("MULTI-INDEX")), "{shown}");
         }
+    }
+}
+
+/// Rows whose keys are given are looked up, whatever else they must be, and however few have that a database may think.
+#[tokio::test]
+async fn sto_5_given_keys_are_looked_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
+    let keys = || Predicate::In("id".into(), Predicate::set([1, 2].map(|at| Value::Id(Uuid::from_u128(at)))));
+    let kind = |name: &str| Predicate::equals("kind", name).and(Predicate::equals("region_id", ID));
+    for (query, line) in [
+        (Query::of(Asset::TABLE, kind("vehicle").and(keys())), "SEARCH assets USING PRIMARY KEY (id=?)"),
+        (
+            Query::of(Asset::TABLE, Predicate::any([kind("vehicle"), kind("boat")]).and(keys())),
+            "SEARCH assets USING PRIMARY KEY (id=?)",
+        ),
+        (
+            Query::of(User::TABLE, Predicate::equals("region_id", ID).and(keys())),
+            "SEARCH users USING PRIMARY KEY (id=?)",
+        ),
+    ] {
+        let plan = storage.explain(&query).await.unwrap();
+        assert!(plan.iter().any(|found| found == line), "{:?}: {plan:#?}", query.filter);
+        assert!(storage.query(&query).await.unwrap().rows.is_empty());
     }
 }
 

@@ -50,7 +50,7 @@ fn a_subject_prints_its_columns_by_name_but_for_secrets() {
             }
             assert!(!column.secret || *value == Value::Text(MARK.to_owned()));
         }
-        let text = format!("{:?}", TargetRow { kind: "thing", table, row });
+        let text = format!("{:?}", TargetRow { kind: "thing".into(), table, row });
         assert!(!text.contains(MARK), "{text}");
         for column in table.columns {
             let shown = if column.secret { format!("{}: …", column.name) } else { format!("{}: ", column.name) };

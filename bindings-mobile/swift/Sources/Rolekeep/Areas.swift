@@ -65,6 +65,12 @@ extension Caller {
     /// Drones, and who flies them.
     public var drones: Drones { getDrones() }
 
+    /// Kinds of assets that the policy declares beside drones, with the words of each.
+    public var assetKinds: AssetKinds { getAssetKinds() }
+
+    /// Assets of those kinds, and who uses them.
+    public var assets: Assets { getAssets() }
+
     /// The audit log.
     public var audit: Audit { getAudit() }
 
@@ -202,6 +208,16 @@ extension Drones {
     }
 }
 
+extension Assets {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListAssets) -> AllRows<Asset> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListAssets(kind: input.kind, model: input.model, status: input.status, region: input.region, operatorId: input.operatorId, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
 extension Audit {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListAudit = ListAudit()) -> AllRows<AuditEntry> {
@@ -225,6 +241,11 @@ extension Audit {
 extension ApiKeyPage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[ApiKey]> { items.makeIterator() }
+}
+
+extension AssetPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[Asset]> { items.makeIterator() }
 }
 
 extension AuditEntryPage: Sequence {

@@ -4,6 +4,8 @@
 from .blocking import (
     ApiKeys,
     Areas,
+    AssetKinds,
+    Assets,
     Audit,
     Drones,
     Email,
@@ -30,6 +32,8 @@ from .blocking import (
 from .aio import (
     AsyncApiKeys,
     AsyncAreas,
+    AsyncAssetKinds,
+    AsyncAssets,
     AsyncAudit,
     AsyncDrones,
     AsyncEmail,
@@ -57,8 +61,12 @@ from .aio import (
 __all__ = [
     "ApiKeys",
     "Areas",
+    "AssetKinds",
+    "Assets",
     "AsyncApiKeys",
     "AsyncAreas",
+    "AsyncAssetKinds",
+    "AsyncAssets",
     "AsyncAudit",
     "AsyncDrones",
     "AsyncEmail",

@@ -6,6 +6,7 @@ from .common import (
     AuditEntry,
     DroneModel,
     DroneStatus,
+    DroppedUsers,
     Effect,
     ExternalIdentity,
     FactorSetup,
@@ -188,7 +189,13 @@ from .regions import (
 from .drones import (
     ChangedDrone,
     Drone,
-    DroppedUsers,
+)
+from .asset_kinds import (
+    AssetKind,
+)
+from .assets import (
+    Asset,
+    ChangedAsset,
 )
 from .audit import (
     AuditHeads,
@@ -211,7 +218,9 @@ __all__ = [
     "AddedFactor",
     "ApiKey",
     "ApiKeyEnd",
+    "Asset",
     "AssetBrief",
+    "AssetKind",
     "AssignedRole",
     "AssignmentTrace",
     "AuditDecisions",
@@ -228,6 +237,7 @@ __all__ = [
     "ChainFaultKind",
     "ChangeKind",
     "ChangeOutcome",
+    "ChangedAsset",
     "ChangedDrone",
     "ChangedUser",
     "Code",

@@ -76,6 +76,16 @@ class DroneStatus(Word):
     """Cannot be reached."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedUsers:
+    """Users from whom an asset was taken."""
+
+    users: builtins.list[UserBrief] = field(default_factory=builtins.list)
+    """Those whom the caller may see, by username."""
+    hidden_count: int
+    """How many more there are, whom the caller may not see."""
+
+
 class Effect(Word):
     """Whether a grant allows or denies."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from .common import DroneModel, DroneStatus, UserBrief
+from .common import DroneModel, DroneStatus, DroppedUsers, UserBrief
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +45,3 @@ class Drone:
     """When it was last changed."""
     version: int
     """Increases by one with every change."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DroppedUsers:
-    """Users from whom an asset was taken."""
-
-    users: builtins.list[UserBrief] = field(default_factory=builtins.list)
-    """Those whom the caller may see, by username."""
-    hidden_count: int
-    """How many more there are, whom the caller may not see."""

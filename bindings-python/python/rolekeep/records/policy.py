@@ -132,6 +132,8 @@ class PolicyPart(Word):
     """A permission."""
     ROLE = "role"
     """A role."""
+    ASSET_KIND = "asset_kind"
+    """A kind of assets."""
     TYPE = "type"
     """A resource type."""
     CONTEXT = "context"

@@ -19,7 +19,7 @@ class AssetBrief:
     """A short form of an asset, whatever its kind."""
 
     kind: str
-    """Its kind: `drone`."""
+    """Its kind: `drone`, or one that the policy declares."""
     id: UUID
     """Its id; of a drone the drone's."""
     code: str

@@ -62,6 +62,14 @@ export type DroneStatus =
   /** Cannot be reached. */
   | "OFFLINE";
 
+/** Users from whom an asset was taken. */
+export interface DroppedUsers {
+  /** Those whom the caller may see, by username. */
+  readonly users: readonly UserBrief[];
+  /** How many more there are, whom the caller may not see. */
+  readonly hiddenCount: number;
+}
+
 /** Whether a grant allows or denies. */
 export type Effect =
   /** Allows it. */

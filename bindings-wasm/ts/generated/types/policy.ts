@@ -172,6 +172,8 @@ export type PolicyPart =
   | "permission"
   /** A role. */
   | "role"
+  /** A kind of assets. */
+  | "asset_kind"
   /** A resource type. */
   | "type"
   /** A value of the context. */

@@ -21,7 +21,7 @@ export interface ActivateUser {
 
 /** A short form of an asset, whatever its kind. */
 export interface AssetBrief {
-  /** Its kind: `drone`. */
+  /** Its kind: `drone`, or one that the policy declares. */
   readonly kind: string;
   /** Its id; of a drone the drone's. */
   readonly id: string;

@@ -3,28 +3,23 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{DroneView, UserBrief, assign::take, assignments_of, target, view};
+use super::{DroneView, DroppedUsers, target, view};
 use crate::{
     model::{
         check::Checks,
         drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         patch::{Change, Patch},
-        registry::Guard,
         text,
         time::Time,
-        user::User,
     },
     operations::{
-        Access, Operation, Visible,
+        Access, Operation,
         actor::Actor,
+        fleet,
         plan::{Plan, expect_version},
         reads::Reads,
-        regions::rename_field,
-        rights,
         services::Services,
-        target::TargetRow,
-        users::region_named,
     },
 };
 
@@ -70,16 +65,6 @@ pub struct ChangedDrone {
     pub dropped: DroppedUsers,
 }
 
-/// Users from whom an asset was taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Describe)]
-#[non_exhaustive]
-pub struct DroppedUsers {
-    /// Those whom the caller may see, by username.
-    pub users: Vec<UserBrief>,
-    /// How many more there are, whom the caller may not see.
-    pub hidden_count: i64,
-}
-
 #[portable_async]
 impl Operation for UpdateDrone {
     type Target = Drone;
@@ -106,40 +91,9 @@ impl Operation for UpdateDrone {
         after.code = change.code.apply(after.code);
         after.model = change.model.apply(after.model);
         after.status = change.status.apply(after.status);
-        after.region_id = match change.region {
-            Patch::Keep => after.region_id,
-            Patch::Clear => None,
-            Patch::Set(region) => Some(region_named(plan, "region", &region).await?),
-        };
-        let mut assigned = assignments_of(plan, &before).await?;
-        view::read_ahead(plan, &before, &assigned, None).await?;
-        let mut dropped = DroppedUsers::default();
-        if after.region_id != before.region_id && after.region_id.is_some() {
-            let users: Vec<User> = plan.reads().many(assigned.iter().map(|assigned| (assigned.user_id,))).await?;
-            let (here, elsewhere): (Vec<_>, Vec<_>) = users.iter().partition(|user| user.region_id == after.region_id);
-            // Who stays assigned must not be moving away.
-            here.into_iter().for_each(|user| plan.check(user));
-            plan.read_ahead::<Guard>(elsewhere.iter().map(|user| (Guard::of_user(user.id),)).collect()).await?;
-            for user in elsewhere {
-                match plan.may(User::READ, &TargetRow::of(user)).await? {
-                    true => dropped.users.push(user.clone().into()),
-                    false => dropped.hidden_count += 1,
-                }
-                if after.operator_id == Some(user.id) {
-                    after.operator_id = None;
-                }
-                take(plan, &mut assigned, user.id).await?;
-            }
-            dropped.users.sort();
-        }
-        if after != before {
-            after.updated_at = plan.now;
-            rights::require_after(plan, "drone:update", &after).await?;
-            let renamed = plan.rename("drone", Some(&before.code), Some(&after.code), before.id).await;
-            renamed.map_err(|error| rename_field(error, "code"))?;
-        }
-        let after = plan.update(&before, after);
-        Ok(ChangedDrone { drone: view::one(plan, after, &assigned).await?, dropped })
+        after.region_id = fleet::change::region_after(plan, after.region_id, &change.region).await?;
+        let (assigned, dropped) = fleet::change::update(&before, after, plan).await?;
+        Ok(ChangedDrone { drone: view::one(plan, assigned).await?, dropped })
     }
 }
 
@@ -159,7 +113,6 @@ impl Operation for DeleteDrone {
     }
 
     async fn plan((): &(), drone: Drone, plan: &mut Plan<'_>) -> Result<()> {
-        plan.release("drone", &drone.code, drone.id).await?;
-        plan.delete_with_owned(&drone).await
+        fleet::change::delete(&drone, plan).await
     }
 }

@@ -2,25 +2,22 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{DroneView, require_same_region, view};
+use super::{DroneView, view};
 use crate::{
     model::{
         check::Checks,
-        drone::{Drone, DroneAssignment, DroneModel, DroneStatus},
+        drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         id::{DroneId, UserId},
         text,
         time::Time,
-        user::User,
     },
     operations::{
-        Access, Operation, Visible,
-        plan::{Plan, no_such},
-        regions::rename_field,
-        rights,
+        Access, Operation,
+        fleet::{self, assign::Assigned},
+        plan::Plan,
         services::Services,
-        target::TargetRow,
-        users::{existing, region_named},
+        users::region_named,
     },
 };
 
@@ -75,13 +72,13 @@ impl Operation for CreateDrone {
     }
 
     async fn plan(new: &NewDrone, (): (), plan: &mut Plan<'_>) -> Result<DroneView> {
-        let (drone, assigned) = insert(new, plan).await?;
-        view::one(plan, drone, &assigned).await
+        let assigned = insert(new, plan).await?;
+        view::one(plan, assigned).await
     }
 }
 
 /// Plans a new drone with its code and its operator's assignment.
-pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone, Vec<DroneAssignment>)> {
+pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<Assigned<Drone>> {
     let region_id = match &new.region {
         Some(region) => Some(region_named(plan, "region", region).await?),
         None => None,
@@ -97,35 +94,5 @@ pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<(Drone
         updated_at: plan.now,
         version: 0,
     };
-    let mut assigned = Vec::new();
-    if let Some(operator) = new.operator_id {
-        let user = user_named(plan, "operator_id", operator).await?;
-        require_same_region(&drone, &user, "operator_id")?;
-        assigned.push(assign(plan, &drone, &user).await?);
-    }
-    rights::require_after(plan, "drone:create", &drone).await?;
-    plan.claim("drone", &new.code, new.id).await.map_err(|error| rename_field(error, "code"))?;
-    Ok((plan.insert(drone), assigned))
-}
-
-/// A user that an input names by id. One that the caller may not see is not there.
-pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> Result<User> {
-    let user: User = existing(plan.reads(), id).await.map_err(|error| match error.code() {
-        crate::Code::NotFound => no_such(field, "user"),
-        _ => error,
-    })?;
-    if !plan.may(User::READ, &TargetRow::of(&user)).await? {
-        return Err(plan.hide_reference(field, "user"));
-    }
-    // Its region must still be the same when the commit comes.
-    plan.check(&user);
-    Ok(user)
-}
-
-/// Plans an assignment.
-pub(super) async fn assign(plan: &mut Plan<'_>, drone: &Drone, user: &User) -> Result<DroneAssignment> {
-    // Whoever deletes or moves the user looks at its assignments, and must not miss this one.
-    plan.move_authority(user.id).await?;
-    let assignment = DroneAssignment { drone_id: drone.id, user_id: user.id, assigned_at: plan.now, version: 0 };
-    Ok(plan.follow(None, assignment))
+    fleet::create::insert(drone, plan).await
 }

@@ -2,21 +2,26 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{DroneView, assignments_of, target, view};
+use super::{DroneView, target, view};
 use crate::{
     model::{
         check::Checks,
         drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         id::UserId,
-        page::{Page, PageRequest},
-        predicate::Predicate,
+        page::Page,
         time::Time,
-        user::User,
     },
     operations::{
-        Access, Operation, Visible, actor::Actor, listing, plan::Plan, reads::Reads, regions, services::Services,
-        target::TargetRow,
+        Access, Operation,
+        actor::Actor,
+        fleet::{
+            self,
+            list::{ValidList, words},
+        },
+        plan::Plan,
+        reads::Reads,
+        services::Services,
     },
 };
 
@@ -54,14 +59,6 @@ pub struct ListDrones {
     pub total_up_to: Option<u32>,
 }
 
-/// A valid list request.
-pub struct ValidList {
-    page: PageRequest,
-    filter: Predicate,
-    region: Option<String>,
-    operator: Option<UserId>,
-}
-
 #[portable_async]
 impl Operation for GetDrone {
     type Target = Drone;
@@ -79,8 +76,8 @@ impl Operation for GetDrone {
     }
 
     async fn plan((): &(), drone: Drone, plan: &mut Plan<'_>) -> Result<DroneView> {
-        let assigned = assignments_of(plan, &drone).await?;
-        view::one(plan, drone, &assigned).await
+        let assigned = fleet::assignments_of(plan, &drone).await?;
+        view::one(plan, (drone, assigned)).await
     }
 }
 
@@ -97,36 +94,13 @@ impl Operation for ListDrones {
         let page = self.page_request();
         page.check(&mut checks);
         checks.finish()?;
-        let filter = Predicate::all([
-            self.model.map_or(Predicate::Always, |model| Predicate::equals("model", model.as_str())),
-            self.status.map_or(Predicate::Always, |status| Predicate::equals("status", status.as_str())),
-        ]);
+        let filter = words(self.model.map(|model| model.as_str()), self.status.map(|status| status.as_str()));
         Ok(ValidList { page, filter, region: self.region, operator: self.operator_id })
     }
 
     async fn plan(valid: &ValidList, (): (), plan: &mut Plan<'_>) -> Result<Page<DroneView>> {
-        let mut filter = valid.filter.clone();
-        if let Some(region) = &valid.region {
-            filter = filter.and(regions::filter(plan, region).await?);
-        }
-        if let Some(operator) = valid.operator {
-            let seen = may_know(plan, operator).await?;
-            filter = filter.and(if seen { Predicate::equals("operator_id", operator.0) } else { Predicate::Never });
-        }
-        let rows: Page<Drone> = listing::page(plan, &valid.page, "drone:list", filter, listing::newest_first()).await?;
+        let rows: Page<Drone> = fleet::list::page(valid, "drone:list", plan).await?;
         let views = view::views(plan, rows.items.clone()).await?;
         Ok(rows.with_items(views))
-    }
-}
-
-/// Whether the caller may be told what a user flies: a view shows the operator to those who may read it.
-async fn may_know(plan: &Plan<'_>, operator: UserId) -> Result<bool> {
-    if plan.actor.user_id() == Some(operator) {
-        return Ok(true);
-    }
-    let user: Option<User> = plan.reads().get(&(operator,)).await?;
-    match user {
-        Some(user) => plan.may(User::READ, &TargetRow::of(&user)).await,
-        None => Ok(false),
     }
 }

@@ -244,7 +244,7 @@ impl Batch<'_> {
             let savepoint = plan.savepoint();
             let mut applied = rows::apply(row, &options, plan).await;
             if applied.is_ok()
-                && let Err(refused) = authority::require_since(plan, &savepoint, FeedImport::ACCESS).await
+                && let Err(refused) = authority::require_since(plan, &savepoint, None).await
             {
                 applied = Err(refused);
             }

@@ -44,11 +44,11 @@ pub struct PermissionView {
     pub description: Option<String>,
     /// Whether it belongs to the library, so that every policy has it.
     pub is_built_in: bool,
-    /// When it was declared; null for those of the library.
+    /// When it was declared; null for those of the library and of kinds of assets.
     pub created_at: Option<Time>,
-    /// When it was last changed; null for those of the library.
+    /// When it was last changed; null for those of the library and of kinds of assets.
     pub updated_at: Option<Time>,
-    /// Increases by one with every change; null for those of the library.
+    /// Increases by one with every change; null for those of the library and of kinds of assets.
     pub version: Option<i64>,
 }
 

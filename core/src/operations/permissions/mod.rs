@@ -23,7 +23,7 @@ use crate::{
         noun::{Named, ResourceType},
         time::Time,
     },
-    rules::{Context, Question, Resource},
+    rules::{AssetKind, Context, Question, Resource},
     storage::tables,
 };
 
@@ -128,21 +128,20 @@ impl Operation for ExplainPermission {
 async fn readable(plan: &mut Plan<'_>, target: TargetRow) -> Result<TargetRow> {
     match plan.may(&format!("{}:read", target.kind), &target).await? {
         true => Ok(target),
-        false => Err(plan.hide(target.kind)),
+        false => Err(plan.hide(&target.kind)),
     }
 }
 
 async fn stored(plan: &mut Plan<'_>, kind: &str, name: &str) -> Result<TargetRow> {
     let is_named = |resource: &ResourceType| resource.named != Named::Never;
-    let found = target::table_of(kind).and_then(|table| Some((table, table.noun.resource.filter(is_named)?)));
+    let found = plan.rules().table_of(kind).and_then(|table| Some((table, table.noun.resource.filter(is_named)?)));
     let Some((table, resource)) = found else {
         let kinds = tables().iter().filter_map(|table| table.noun.resource).filter(is_named);
-        let kinds = kinds.map(|resource| resource.kind).collect::<Vec<_>>().join(", ");
-        let message = format!("only rows of {kinds} are found by name; give the attributes of a {kind}");
+        let kinds = kinds.filter(|resource| resource.kinds.is_none()).map(|resource| resource.kind);
+        let kinds: Vec<&str> = kinds.chain(plan.rules().asset_kinds().map(AssetKind::name)).collect();
+        let message = format!("only rows of {} are found by name; give the attributes of a {kind}", kinds.join(", "));
         return Err(wrong("resource", FieldCode::InvalidFormat, message));
     };
-    let not_found = || Error::not_found(resource.kind);
-    let row = target::named(plan.reads(), table, name).await?.ok_or_else(not_found)?;
-    let target = TargetRow { kind: resource.kind, table, row };
-    readable(plan, target).await
+    let row = target::named(plan.reads(), table, kind, name).await?.ok_or_else(|| Error::not_found(kind))?;
+    readable(plan, TargetRow::of_row(resource.kind, table, row)).await
 }

@@ -126,7 +126,7 @@ impl Plan<'_> {
     }
 
     /// Reads who has unique names that will be claimed or let go, in one call.
-    pub async fn look_up(&self, names: &[(&'static str, Option<&str>)]) -> Result<()> {
+    pub async fn look_up(&self, names: &[(&str, Option<&str>)]) -> Result<()> {
         let mut keys = Vec::new();
         for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, (*name)?))) {
             keys.extend(self.keys_of_name(kind, name)?);
@@ -146,7 +146,7 @@ impl Plan<'_> {
     }
 
     /// Takes a unique name, or says which field names a taken one.
-    pub async fn claim(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+    pub async fn claim(&mut self, kind: &str, name: &str, owner: impl ToString) -> Result<()> {
         let owner = owner.to_string();
         if let Some(former) = Claim::former(kind, name) {
             self.look_up(&[(kind, Some(name))]).await?;
@@ -165,7 +165,7 @@ impl Plan<'_> {
     }
 
     /// Takes what a new name looks like, where the store keeps that.
-    async fn claim_looks(&mut self, kind: &'static str, name: &str, owner: &str) -> Result<()> {
+    async fn claim_looks(&mut self, kind: &str, name: &str, owner: &str) -> Result<()> {
         let looks = Claim::looks(kind, name);
         if !looks.is_empty() && self.keeps_looks(&Claim::canonical(kind, name)).await? {
             for (look, name) in looks {
@@ -272,13 +272,13 @@ impl Plan<'_> {
     }
 
     /// The row that has a unique name, or may take it back.
-    pub async fn holder(&self, kind: &'static str, name: &str) -> Result<Option<String>> {
+    pub async fn holder(&self, kind: &str, name: &str) -> Result<Option<String>> {
         let claims: Vec<Claim> = self.reads().many(Claim::keys(kind, name)).await?;
         Ok(claims.into_iter().find(|claim| !claim.is_free(self.now)).map(|claim| claim.owner))
     }
 
     /// Lets a unique name go that its owner may take back for so long, which nobody else may.
-    pub async fn hold(&mut self, kind: &'static str, name: &str, owner: impl ToString, until: Time) -> Result<()> {
+    pub async fn hold(&mut self, kind: &str, name: &str, owner: impl ToString, until: Time) -> Result<()> {
         for claim in self.claims_of(kind, name, owner).await? {
             self.write(Some(&claim.clone()), Claim { held_until: Some(until), ..claim }, None);
         }
@@ -286,7 +286,7 @@ impl Plan<'_> {
     }
 
     /// Lets a unique name go.
-    pub async fn release(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+    pub async fn release(&mut self, kind: &str, name: &str, owner: impl ToString) -> Result<()> {
         for claim in self.claims_of(kind, name, owner).await? {
             self.remove(&claim, None);
         }
@@ -294,7 +294,7 @@ impl Plan<'_> {
     }
 
     /// Lets a unique name go that its owner had and could take back.
-    pub async fn release_held(&mut self, kind: &'static str, name: &str, owner: impl ToString) -> Result<()> {
+    pub async fn release_held(&mut self, kind: &str, name: &str, owner: impl ToString) -> Result<()> {
         let claims = self.claims_of(kind, name, owner).await?;
         for claim in claims.into_iter().filter(|claim| claim.held_until.is_some()) {
             self.remove(&claim, None);
@@ -303,7 +303,7 @@ impl Plan<'_> {
     }
 
     /// An owner's claims on a name, and on what it looks like.
-    async fn claims_of(&self, kind: &'static str, name: &str, owner: impl ToString) -> Result<Vec<Claim>> {
+    async fn claims_of(&self, kind: &str, name: &str, owner: impl ToString) -> Result<Vec<Claim>> {
         let owner = owner.to_string();
         let keys = Claim::keys(kind, name).into_iter().chain(Claim::looks(kind, name));
         let claims: Vec<Claim> = self.reads().many(keys).await?;
@@ -313,7 +313,7 @@ impl Plan<'_> {
     /// Exchanges a unique name, if it changed.
     pub async fn rename(
         &mut self,
-        kind: &'static str,
+        kind: &str,
         before: Option<&str>,
         after: Option<&str>,
         owner: impl ToString,

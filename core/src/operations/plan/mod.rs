@@ -256,7 +256,7 @@ impl<'a> Plan<'a> {
             }
         }
         let is_asked = match access {
-            Access::Permission(_) | Access::Everywhere(_) => !self.actor.is_system(),
+            Access::Permission(_) | Access::OfKind(_) | Access::Everywhere(_) => !self.actor.is_system(),
             Access::Public | Access::SignedIn | Access::System => matches!(self.actor.kind, ActorKind::User(_)),
         };
         if is_asked || self.relies_on_policy || self.touches_authority() {

@@ -6,6 +6,7 @@ use crate::{
         error::{Error, Reason, Result},
         id::UserId,
         noun::{Caches, OnDelete, OnPurge, Owner, ResourceType, Upkeep},
+        policy::AssetKindRow,
         predicate::Predicate,
         record::{Key, Kind, Record, ResourceRecord, Row, Table},
         registry::Guard,
@@ -78,7 +79,7 @@ impl Plan<'_> {
                 if resource.is_scope {
                     scopes::end(self, &Scope::of(resource.kind, id)).await?;
                 }
-                scopes::end(self, &Scope::resource(resource.kind, id)).await?;
+                scopes::end(self, &Scope::resource(&resource.kind_of(&row), id)).await?;
             }
         }
         Ok(())
@@ -89,13 +90,35 @@ impl Plan<'_> {
     pub async fn join<R: ResourceRecord>(&mut self, owner: &R) -> Result<()> {
         self.check(owner);
         let (Some(resource), [key]) = (R::TABLE.noun.resource, R::TABLE.key) else { return Ok(()) };
-        let guards = members(resource, &owner.to_row().0[*key]);
+        self.move_one_of(&members(resource.kind, &owner.to_row().0[*key])).await
+    }
+
+    /// An asset comes to have words of its kind: whoever takes some from the policy meanwhile must see it.
+    pub async fn join_words_of(&mut self, kind: &str) -> Result<()> {
+        self.rely_on_policy();
+        self.move_one_of(&members(AssetKindRow::TABLE.name, &Value::from(kind))).await
+    }
+
+    /// No asset comes to have words of a kind any more, some of which are to go: before those in use are looked for.
+    pub async fn end_joining_words_of(&mut self, kind: &str) -> Result<()> {
+        self.end_all_of(members(AssetKindRow::TABLE.name, &Value::from(kind))).await
+    }
+
+    async fn move_one_of(&mut self, guards: &[String]) -> Result<()> {
         // Many may join in one plan.
         if guards.iter().any(|guard| self.is_moved(guard)) {
             return Ok(());
         }
         let [random] = self.services.env.random()?;
         self.move_guard(&guards[usize::from(random) % guards.len()]).await
+    }
+
+    async fn end_all_of(&mut self, guards: Vec<String>) -> Result<()> {
+        self.read_ahead::<Guard>(guards.iter().map(|guard| (guard.clone(),)).collect()).await?;
+        for guard in guards {
+            self.end_guard(&guard).await?;
+        }
+        Ok(())
     }
 
     /// Nothing joins a row any more, which is to go: before what belongs to it is read, so that nothing joins unseen.
@@ -107,12 +130,7 @@ impl Plan<'_> {
         let (Some(resource), [key]) = (table.noun.resource.filter(|resource| resource.is_scope), table.key) else {
             return Ok(());
         };
-        let guards = members(resource, &row.0[*key]);
-        self.read_ahead::<Guard>(guards.iter().map(|guard| (guard.clone(),)).collect()).await?;
-        for guard in guards {
-            self.end_guard(&guard).await?;
-        }
-        Ok(())
+        self.end_all_of(members(resource.kind, &row.0[*key])).await
     }
 
     /// A row and all that goes with it when it is purged, as it is stored, by table.
@@ -198,7 +216,7 @@ impl Plan<'_> {
     fn is_joined(&self, owner: &str, id: &Value) -> bool {
         let Some(table) = tables().iter().find(|table| table.name == owner) else { return false };
         let key = (table.name, Key(vec![id.clone()]));
-        let is_moved = |resource| members(resource, id).iter().any(|guard| self.is_moved(guard));
+        let is_moved = |resource: ResourceType| members(resource.kind, id).iter().any(|guard| self.is_moved(guard));
         // Who deletes it writes it, too.
         self.writes.contains_key(&key)
             || is_kept_for_names(table) && self.checks.contains_key(&key)
@@ -218,8 +236,8 @@ impl Plan<'_> {
 }
 
 /// The guards of what belongs to a row.
-fn members(resource: ResourceType, id: &Value) -> Vec<String> {
-    (0..SHARDS).map(|shard| Guard::of_members(resource.kind, id, shard)).collect()
+fn members(kind: &str, id: &Value) -> Vec<String> {
+    (0..SHARDS).map(|shard| Guard::of_members(kind, id, shard)).collect()
 }
 
 /// Whether rows of a table stay when they are deleted, for their names: who deletes one writes it.

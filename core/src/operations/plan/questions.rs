@@ -6,17 +6,21 @@ use crate::{
         error::{Error, Reason, Result},
         predicate::Predicate,
     },
-    operations::target::TargetRow,
+    operations::{
+        rights::kind_of,
+        target::{self, TargetRow},
+    },
     rules::{Principal, Question, Resource},
 };
 
 impl Plan<'_> {
     /// Which rows of a type the caller may see by a permission.
     pub fn visible(&self, permission: &str) -> Result<Predicate> {
-        let Some(principal) = self.actor.principal() else { return Ok(Predicate::Always) };
         let rules = self.rules();
+        let of_type = target::rows_of(rules, kind_of(permission));
+        let Some(principal) = self.actor.principal() else { return Ok(of_type) };
         let filter = rules.filter(principal, rules.permission(permission)?, &self.actor.request.context, self.now)?;
-        filter.into_predicate(self.now)
+        Ok(of_type.and(filter.into_predicate(self.now)?))
     }
 
     /// A row as the rules read it, as it is stored, with the relations that the policy reads.

@@ -65,7 +65,7 @@ impl Plan<'_> {
             }
             let (facts, personal) = changed_fields(planned);
             let row = planned.after.as_ref().or(planned.before.as_ref())?.clone();
-            let id = TargetRow { kind: words.kind, table: planned.table, row }.id();
+            let id = TargetRow { kind: words.kind.into(), table: planned.table, row }.id();
             let is_own = match words.is_policy {
                 true => action(words, planned) == operation,
                 false => planned.asked.is_some() && words.area == own_area,

@@ -17,6 +17,8 @@ pub enum PolicyPart {
     Permission,
     /// A role.
     Role,
+    /// A kind of assets.
+    AssetKind,
     /// A resource type.
     Type,
     /// A value of the context.
@@ -101,6 +103,11 @@ fn parts(rows: &StoredPolicy) -> Parts {
     }
     for row in rows.roles.values() {
         parts.insert((PolicyPart::Role, row.name.clone()), role(row.form()));
+    }
+    for row in rows.asset_kinds.values() {
+        let fields =
+            said([("models", Json::from(row.models.0.clone())), ("statuses", Json::from(row.statuses.0.clone()))]);
+        parts.insert((PolicyPart::AssetKind, row.name.clone()), fields);
     }
     let rest = rows.rest.as_ref().and_then(|rest| rest.content.0.as_object());
     for (key, value) in rest.into_iter().flatten() {

@@ -7,13 +7,13 @@ use crate::{
     model::{
         decode::{FieldCode, FieldError},
         error::{Error, Reason, Result},
-        policy::{PermissionRow, PolicyRow, RoleRow},
+        policy::{AssetKindRow, PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
         record::Record,
         registry::Guard,
         role_assignment::RoleAssignment,
     },
-    operations::{administrators, plan::Plan, target},
+    operations::{administrators, asset_kinds, plan::Plan, target},
     rules::RuleSet,
 };
 
@@ -30,7 +30,8 @@ pub enum Blame<'a> {
 /// already. Rows keep their versions and times; those that differ from the stored ones are written.
 ///
 /// # Errors
-/// [`Reason::InvalidInput`] naming fields where the policy would be wrong, [`Reason::LastAdministrator`].
+/// [`Reason::InvalidInput`] naming fields where the policy would be wrong, [`Reason::InUse`] where assets have a kind or words that it would
+/// not have any more, [`Reason::LastAdministrator`].
 pub async fn change(
     plan: &mut Plan<'_>,
     rows: StoredPolicy,
@@ -56,6 +57,7 @@ pub(super) async fn change_to(
             (before, None) => before.clone(),
         },
         permissions: write_all(plan, &now.rows.permissions, rows.permissions, &mut is_changed),
+        asset_kinds: write_all(plan, &now.rows.asset_kinds, rows.asset_kinds, &mut is_changed),
         roles: write_all(plan, &now.rows.roles, rows.roles, &mut is_changed),
     };
     if !is_changed && now.version > 0 {
@@ -77,6 +79,7 @@ pub(super) async fn change_to(
         Err(error) if error.reason() == Reason::PolicyInvalid => return Err(told(&rows, error, blame)),
         Err(error) => return Err(error),
     };
+    asset_kinds::require_unused(plan, &now.rows, &rows).await?;
     administrators::require_one_under(plan, &next.rules, lost).await?;
     // Not the version of now but the one of this plan: whoever edited since makes it stale.
     let guard = Guard { name: Guard::POLICY.to_owned(), version: now.version };
@@ -97,6 +100,12 @@ impl Part for PermissionRow {
 }
 
 impl Part for RoleRow {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.form() == other.form()
+    }
+}
+
+impl Part for AssetKindRow {
     fn says_the_same(&self, other: &Self) -> bool {
         self.form() == other.form()
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        policy::{GivenRow, PermissionRow, PolicyRow, RoleForm, RoleRow},
+        policy::{AssetKindForm, AssetKindRow, GivenRow, PermissionRow, PolicyRow, RoleForm, RoleRow},
         record::Document,
         time::Time,
     },
@@ -33,6 +33,7 @@ const ATTEMPTS: u32 = 100;
 const REST: &str = "policy";
 const PERMISSION: &str = "permission";
 const ROLE: &str = "role";
+const ASSET_KIND: &str = "asset_kind";
 
 /// A policy that is right in itself.
 pub struct Given {
@@ -120,9 +121,9 @@ async fn import(
         if error.reason() != Reason::InvalidInput {
             return Err(error.into());
         }
-        // A role made or edited meanwhile may need a permission that the host's policy has no more.
+        // A role made or edited meanwhile may need a permission, or one of a kind, that the host's policy has no more.
         plan = Plan::new(services, actor, now);
-        let merged = stored.merge(&given_last, &given_now, |part| part == PERMISSION);
+        let merged = stored.merge(&given_last, &given_now, |part| part == PERMISSION || part == ASSET_KIND);
         let changed = edit::change(&mut plan, merged.to_rows(&actor.policy.rows, now), &[], Blame::Field("")).await;
         changed.map_err(|error| misfit(&error))?;
     }
@@ -170,6 +171,7 @@ fn misfit(error: &Error) -> Error {
 enum Form {
     Permission(String),
     Role(RoleForm),
+    AssetKind(AssetKindForm),
     Rest(Json),
 }
 
@@ -178,6 +180,7 @@ impl Form {
         match self {
             Form::Permission(about) => Json::String(about.clone()),
             Form::Role(form) => serde_json::to_value(form).unwrap_or(Json::Null),
+            Form::AssetKind(form) => serde_json::to_value(form).unwrap_or(Json::Null),
             Form::Rest(rest) => rest.clone(),
         }
     }
@@ -187,6 +190,7 @@ impl Form {
         match part {
             PERMISSION => json.as_str().map(|about| Form::Permission(about.to_owned())),
             ROLE => serde_json::from_value(json.clone()).ok().map(Form::Role),
+            ASSET_KIND => serde_json::from_value(json.clone()).ok().map(Form::AssetKind),
             _ => Some(Form::Rest(json.clone())),
         }
     }
@@ -202,8 +206,10 @@ impl Forms {
         let permissions = parts.permissions.iter();
         let permissions = permissions.map(|(name, about)| (key(PERMISSION, name), Form::Permission(about.clone())));
         let roles = parts.roles.iter().map(|(name, form)| (key(ROLE, name), Form::Role(form.clone())));
+        let kinds = parts.asset_kinds.iter();
+        let kinds = kinds.map(|(name, form)| (key(ASSET_KIND, name), Form::AssetKind(form.clone())));
         let rest = (key(REST, ""), Form::Rest(parts.rest.clone()));
-        Self(permissions.chain(roles).chain([rest]).collect())
+        Self(permissions.chain(roles).chain(kinds).chain([rest]).collect())
     }
 
     fn of_rows(rows: &StoredPolicy) -> Self {
@@ -213,7 +219,8 @@ impl Forms {
             permissions.map(|row| (key(PERMISSION, &row.name), Form::Permission(row.description.clone())));
         let roles = rows.roles.values().map(|row| (key(ROLE, &row.name), Form::Role(row.form())));
         let rest = rows.rest.iter().map(|row| (key(REST, ""), Form::Rest(row.content.0.clone())));
-        Self(permissions.chain(roles).chain(rest).collect())
+        let kinds = rows.asset_kinds.values().map(|row| (key(ASSET_KIND, &row.name), Form::AssetKind(row.form())));
+        Self(permissions.chain(roles).chain(kinds).chain(rest).collect())
     }
 
     fn of_given(rows: &[GivenRow]) -> Self {
@@ -248,6 +255,9 @@ impl Forms {
                 Form::Role(form) => {
                     rows.roles.insert(name.clone(), role(stored, name, form, now));
                 }
+                Form::AssetKind(form) => {
+                    rows.asset_kinds.insert(name.clone(), asset_kind(stored, name, form, now));
+                }
                 Form::Rest(content) => rows.rest = Some(rest(stored, content, now)),
             }
         }
@@ -273,6 +283,14 @@ fn role(stored: &StoredPolicy, name: &str, form: &RoleForm, now: Time) -> Arc<Ro
         Some(row) if row.form() == *form => row.clone(),
         Some(row) => Arc::new(row.with(form.clone(), now)),
         None => Arc::new(RoleRow::new(name, form.clone(), now)),
+    }
+}
+
+fn asset_kind(stored: &StoredPolicy, name: &str, form: &AssetKindForm, now: Time) -> Arc<AssetKindRow> {
+    match stored.asset_kinds.get(name) {
+        Some(row) if row.form() == *form => row.clone(),
+        Some(row) => Arc::new(row.with(form.clone(), now)),
+        None => Arc::new(AssetKindRow::new(name, form.clone(), now)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     model::{
         error::{Error, Reason, Result},
-        policy::{GivenRow, PermissionRow, PolicyRow, RoleRow},
+        policy::{AssetKindRow, GivenRow, PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
         registry::Guard,
     },
@@ -37,6 +37,8 @@ pub struct StoredPolicy {
     /// By name; without those of the library.
     pub permissions: BTreeMap<String, Arc<PermissionRow>>,
     /// By name.
+    pub asset_kinds: BTreeMap<String, Arc<AssetKindRow>>,
+    /// By name.
     pub roles: BTreeMap<String, Arc<RoleRow>>,
 }
 
@@ -47,7 +49,8 @@ impl StoredPolicy {
         let rest = self.rest.as_ref().map_or(&nothing, |rest| &rest.content.0);
         let permissions = self.permissions.values().map(|one| (one.name.as_str(), one.description.as_str()));
         let roles = self.roles.values().map(|one| (one.name.as_str(), one.form()));
-        Policy::from_rows(rest, permissions, roles)
+        let asset_kinds = self.asset_kinds.values().map(|one| (one.name.as_str(), one.form()));
+        Policy::from_rows(rest, permissions, asset_kinds, roles)
     }
 }
 
@@ -75,6 +78,7 @@ impl PolicyState {
         let (before, is_same_rest) = (&self.rows, self.rows.rest.as_ref().map(|rest| &rest.content));
         if is_same_rest != rows.rest.as_ref().map(|rest| &rest.content)
             || !has_same(&before.permissions, &rows.permissions)
+            || !has_same(&before.asset_kinds, &rows.asset_kinds)
         {
             return None;
         }
@@ -138,6 +142,7 @@ impl Stored {
             let Some(version) = reads.guard(Guard::POLICY).await? else { return Ok(None) };
             let rest: Vec<PolicyRow> = reads.all(Predicate::Always).await?;
             let permissions: Vec<PermissionRow> = reads.all(Predicate::Always).await?;
+            let asset_kinds: Vec<AssetKindRow> = reads.all(Predicate::Always).await?;
             let roles: Vec<RoleRow> = reads.all(Predicate::Always).await?;
             let given: Vec<GivenRow> = if with_given { reads.all(Predicate::Always).await? } else { Vec::new() };
             // Reads are not of one moment; what was edited meanwhile is read again.
@@ -147,6 +152,7 @@ impl Stored {
             let rows = StoredPolicy {
                 rest: rest.into_iter().next().map(Arc::new),
                 permissions: permissions.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
+                asset_kinds: asset_kinds.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
                 roles: roles.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
             };
             return Ok(Some(Self { version, rows, given }));

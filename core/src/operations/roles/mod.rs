@@ -222,7 +222,7 @@ fn read_scope(rules: &RuleSet, role: &str, scope: Option<&str>) -> (Scope, Vec<I
         Err(problem) => return (Scope::Global, vec![Invalid::new(FieldCode::InvalidFormat, problem.to_string())]),
     };
     let mut wrong = Vec::new();
-    if let Some(problem) = rules.check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(&scope)) {
+    if let Some(problem) = rules.check_scope(&scope).err().filter(|_| !super::scopes::is_by_code(rules, &scope)) {
         wrong.push(Invalid::new(FieldCode::UnknownValue, problem.message()));
     }
     if scope != Scope::Global && rules.administrator_roles().contains(&role) {

@@ -128,7 +128,7 @@ pub(crate) fn may(
     context: &Context,
     now: Time,
 ) -> Result<bool> {
-    let resource = rules.row(target.kind, target.table, &target.row);
+    let resource = rules.row(&target.kind, target.table, &target.row);
     let permission = rules.permission(PERMISSION)?;
     rules.allows(&Question { principal, permission, fields: &[], resource: Some(&resource), context, now })
 }

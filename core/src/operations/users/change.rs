@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{
+    DroppedAssets, UserView,
     create::{CreateUser, Fields},
-    existing,
-    moved::{ChangedUser, DroppedAssets, drop_drones_elsewhere},
-    region_named, shown,
+    existing, region_named, shown,
 };
 use crate::{
     model::{
@@ -33,7 +33,7 @@ use crate::{
         actor::Actor,
         administrators, attributes, email,
         epochs::{self, ApiKeyFate, Password},
-        notices,
+        fleet, notices,
         plan::{Plan, expect_version},
         profiles::ProfileChange,
         reads::Reads,
@@ -41,6 +41,16 @@ use crate::{
         services::Services,
     },
 };
+
+/// An account as it is now, and what the change has taken from its user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct ChangedUser {
+    /// The account.
+    pub user: UserView,
+    /// What the user may not use any more, as it moved to another region.
+    pub dropped: DroppedAssets,
+}
 
 /// Declares the input of a change of a user: what may be changed of its data is the same in each.
 macro_rules! user_change {
@@ -354,7 +364,7 @@ impl ValidChange {
         if has_moved {
             require_may_redirect(plan, before.id).await?;
         }
-        // Before its drones are read, so that none comes or goes unseen; names and address may be read by
+        // Before its assets are read, so that none comes or goes unseen; names and address may be read by
         // conditions as well as the region.
         plan.move_authority(before.id).await?;
         if before.email.is_some() && after.email.is_none() {
@@ -372,7 +382,7 @@ impl ValidChange {
         plan.rename("username", before.username.as_deref(), after.username.as_deref(), before.id).await?;
         notices::tell_of_username(plan, notices::tell_of_either, &before, &after).await?;
         let dropped = match after.region_id != before.region_id {
-            true => drop_drones_elsewhere(&after, plan).await?,
+            true => fleet::moved::drop_elsewhere(&after, plan).await?,
             false => DroppedAssets::default(),
         };
         if has_moved && plan.actor.user_id() != Some(before.id) {

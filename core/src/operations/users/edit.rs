@@ -7,10 +7,9 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde_json::Value as Json;
 
 use super::{
+    ChangedUser, DroppedAssets,
     change::{ValidChange, user_change},
-    existing,
-    moved::{ChangedUser, DroppedAssets},
-    shown,
+    existing, shown,
     status::NewStatus,
 };
 use crate::{

@@ -1,5 +1,7 @@
 //! Removing an account for good, with what the audit log says of the person (USR-13).
 
+use std::borrow::Cow;
+
 use rolekeep_macros::{Describe, Input, portable_async};
 
 use crate::{
@@ -54,8 +56,8 @@ pub struct Erased {
 }
 
 impl Target for Erased {
-    fn row(&self) -> Option<(TargetRow, &'static str)> {
-        self.user.as_ref().map(|user| (TargetRow::of(user), User::READ))
+    fn row(&self) -> Option<(TargetRow, Cow<'static, str>)> {
+        self.user.as_ref().map(|user| (TargetRow::of(user), User::READ.into()))
     }
 }
 

@@ -147,7 +147,7 @@ impl Many {
                 Err(missing) => Err(missing.clone()),
             };
             if applied.is_ok()
-                && let Err(refused) = authority::require_since(plan, &savepoint, deed.access()).await
+                && let Err(refused) = authority::require_since(plan, &savepoint, deed.permission()).await
             {
                 applied = Err(refused);
             }
@@ -195,16 +195,17 @@ enum Deed<'d> {
 }
 
 impl Deed<'_> {
-    const fn access(&self) -> Access {
-        match self {
+    const fn permission(&self) -> Option<&'static str> {
+        let access = match self {
             Self::Status(_) => SetStatuses::ACCESS,
             Self::Delete => DeleteUsers::ACCESS,
             Self::Move(_) => MoveUsers::ACCESS,
-        }
+        };
+        if let Access::Permission(permission) = access { Some(permission) } else { None }
     }
 
     async fn apply(&self, plan: &mut Plan<'_>, user: &User) -> Result<DroppedAssets> {
-        if let Access::Permission(permission) = self.access() {
+        if let Some(permission) = self.permission() {
             require_target(plan, permission, &TargetRow::of(user), User::READ).await?;
         }
         match self {

@@ -11,7 +11,6 @@ mod export;
 mod identity;
 mod list;
 mod many;
-mod moved;
 mod overview;
 mod purge;
 mod read;
@@ -21,10 +20,11 @@ mod statistics;
 mod status;
 mod view;
 
+pub use super::fleet::DroppedAssets;
 pub use crate::model::user::UserStatus;
 pub use admin::{GrantAdmin, RevokeAdmin};
 pub(super) use change::ValidChange;
-pub use change::{ReplaceUser, UpdateUser};
+pub use change::{ChangedUser, ReplaceUser, UpdateUser};
 pub use confirm_registration::{ConfirmRegistration, ConfirmedRegistration};
 pub use create::CreateUser;
 pub(super) use create::{
@@ -39,7 +39,6 @@ pub(super) use identity::{identity_of, is_elsewhere, link, unlink, unlink_others
 pub use list::{ListUsers, UserSort};
 pub(super) use many::is_of_one;
 pub use many::{BulkItem, BulkResult, DeleteUsers, MoveUsers, SetStatuses, StatusAction};
-pub use moved::{ChangedUser, DroppedAssets};
 pub use overview::{GetUserOverview, ListUserOverviews, UserOverview};
 pub use purge::PurgeUser;
 pub use read::{FindUser, GetUser, Me};

@@ -1,10 +1,15 @@
-//! Users with what belongs to them (FLT-5, 8): each part only as far as the caller may see it, in six queries however many users there are.
+//! Users with what belongs to them (FLT-5, 8): each part only as far as the caller may see it, in six queries however many users
+//! there are, and three more where the policy declares kinds of assets.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use jiff::civil::Date;
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{
     ListUsers, UserSort, existing,
@@ -12,12 +17,13 @@ use super::{
 };
 use crate::{
     model::{
-        drone::{Drone, DroneAssignment},
+        asset::Asset,
+        drone::Drone,
         error::{Error, Result},
-        id::{DroneId, RegionId, UserId},
+        id::{RegionId, UserId},
         page::{Page, PageRequest},
         predicate::{Link, Predicate},
-        record::Record,
+        record::{Record, Table},
         region::Region,
         role_assignment::RoleAssignment,
         time::Time,
@@ -27,7 +33,7 @@ use crate::{
     operations::{
         Access, Operation, Visible,
         actor::Actor,
-        drones::{AssetBrief, UserBrief},
+        fleet::{self, AssetBrief, AssetRecord, Assignment, UserBrief, is_of_kinds},
         plan::Plan,
         reads::Reads,
         regions::RegionBrief,
@@ -113,7 +119,7 @@ pub struct UserOverview {
     pub region: Option<RegionBrief>,
     /// The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
     pub roles: Vec<RoleAssignment>,
-    /// The assets assigned to it that the caller may see (`drone:read`), by code.
+    /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
     pub assigned_assets: Vec<AssetBrief>,
     /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
     /// the user (`user:read`). Where the regions of all users shown have more than 1,000 operators, not all are looked at.
@@ -252,7 +258,7 @@ async fn regions_of(plan: &Plan<'_>, users: &[User]) -> Result<HashMap<RegionId,
     Ok(seen)
 }
 
-/// What users fly, and who flies for their regions.
+/// What users use, and who operates something in their regions.
 #[derive(Default)]
 struct Fleet {
     assets: HashMap<UserId, Vec<AssetBrief>>,
@@ -260,41 +266,68 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Three queries whatever the number of users.
+    /// Three queries whatever the number of users, and three more where the policy declares kinds of assets.
     async fn of(plan: &Plan<'_>, users: &[User]) -> Result<Self> {
-        let visible = plan.visible(Drone::READ)?;
+        let drones = fleet::visible::<Drone>(plan, "read")?;
+        let others = fleet::visible::<Asset>(plan, "read")?;
+        let tables = [(&drones, Drone::TABLE), (&others, Asset::TABLE)];
+        let tables: Vec<&Table> =
+            tables.into_iter().filter(|(visible, _)| **visible != Predicate::Never).map(|(_, table)| table).collect();
+        let mut fleet = Self::default();
+        if tables.is_empty() {
+            return Ok(fleet);
+        }
+        let candidates: HashMap<UserId, User> =
+            candidates(plan, users, &tables).await?.into_iter().map(|user| (user.id, user)).collect();
+        fleet.add::<Drone>(plan, users, &candidates, drones).await?;
+        fleet.add::<Asset>(plan, users, &candidates, others).await?;
+        fleet.assets.values_mut().for_each(|assets| {
+            assets.sort_by(|one, other| (&one.code, &one.kind).cmp(&(&other.code, &other.kind)));
+        });
+        Ok(fleet)
+    }
+
+    async fn add<R: AssetRecord>(
+        &mut self,
+        plan: &Plan<'_>,
+        users: &[User],
+        candidates: &HashMap<UserId, User>,
+        visible: Predicate,
+    ) -> Result<()> {
         if visible == Predicate::Never {
-            return Ok(Self::default());
+            return Ok(());
         }
         let of_users = Predicate::In("user_id".into(), Predicate::set(ids_of(users)));
-        let assigned: Vec<DroneAssignment> = plan.reads().all(of_users).await?;
-        let candidates: HashMap<UserId, User> =
-            candidates(plan, users).await?.into_iter().map(|user| (user.id, user)).collect();
-        if assigned.is_empty() && candidates.is_empty() {
-            return Ok(Self::default());
+        let assigned: Vec<R::Assignment> = plan.reads().all(of_users).await?;
+        let one_of = |column: &'static str, ids: Arc<[Value]>| match ids.is_empty() {
+            true => Predicate::Never,
+            false => Predicate::In(column.into(), ids),
+        };
+        let own = Predicate::set(assigned.iter().map(|assigned| Value::Id(assigned.asset())));
+        let operators = Predicate::set(candidates.keys().map(|id| Value::Id(id.0)));
+        let operated = one_of("operator_id", operators).and(one_of("region_id", Predicate::set(region_ids_of(users))));
+        let wanted = [one_of("id", own), operated];
+        // Of assets of declared kinds each is found on an index of its own, as all of them begin with the kind.
+        let wanted = if is_of_kinds::<R>() { wanted.to_vec() } else { vec![Predicate::any(wanted)] };
+        let mut assets: HashMap<Uuid, R> = HashMap::new();
+        for wanted in
+            wanted.into_iter().map(|wanted| visible.clone().and(wanted)).filter(|wanted| *wanted != Predicate::Never)
+        {
+            assets.extend(plan.reads().all(wanted).await?.into_iter().map(|asset: R| (asset.id(), asset)));
         }
-        let own = Predicate::set(assigned.iter().map(|assigned| Value::Id(assigned.drone_id.0)));
-        let operated = Predicate::set(candidates.keys().map(|id| Value::Id(id.0)));
-        let operated = Predicate::In("operator_id".into(), operated)
-            .and(Predicate::In("region_id".into(), Predicate::set(region_ids_of(users))));
-        let wanted = Predicate::any([Predicate::In("id".into(), own), operated]);
-        let drones: Vec<Drone> = plan.reads().all(visible.and(wanted)).await?;
-        let drones: HashMap<DroneId, Drone> = drones.into_iter().map(|drone| (drone.id, drone)).collect();
-        let mut fleet = Self::default();
-        for DroneAssignment { drone_id, user_id, .. } in assigned {
-            let seen = drones.get(&drone_id).map(AssetBrief::from);
-            fleet.assets.entry(user_id).or_default().extend(seen);
+        for assigned in assigned {
+            let seen = assets.get(&assigned.asset()).map(AssetBrief::of);
+            self.assets.entry(assigned.user()).or_default().extend(seen);
         }
-        fleet.assets.values_mut().for_each(|assets| assets.sort_by(|one, other| one.code.cmp(&other.code)));
-        for drone in drones.values() {
-            let operator = drone.operator_id.and_then(|operator| candidates.get(&operator));
-            if let (Some(operator), Some(region)) = (operator, drone.region_id)
+        for asset in assets.values() {
+            let operator = asset.operator().and_then(|operator| candidates.get(&operator));
+            if let (Some(operator), Some(region)) = (operator, asset.region())
                 && operator.region_id == Some(region)
             {
-                fleet.operators.entry(region).or_default().insert(operator.clone().into());
+                self.operators.entry(region).or_default().insert(operator.clone().into());
             }
         }
-        Ok(fleet)
+        Ok(())
     }
 
     fn assets_of(&self, user: &User) -> Vec<AssetBrief> {
@@ -307,9 +340,9 @@ impl Fleet {
     }
 }
 
-/// Whom the caller may see of those who may be operators in the regions of these users. Whether they are, the drones that the caller
+/// Whom the caller may see of those who may be operators in the regions of these users. Whether they are, the assets that the caller
 /// sees must say.
-async fn candidates(plan: &Plan<'_>, users: &[User]) -> Result<Vec<User>> {
+async fn candidates(plan: &Plan<'_>, users: &[User], tables: &[&Table]) -> Result<Vec<User>> {
     let mut candidates = Vec::new();
     let regions = Predicate::set(region_ids_of(users));
     if regions.is_empty() {
@@ -320,14 +353,17 @@ async fn candidates(plan: &Plan<'_>, users: &[User]) -> Result<Vec<User>> {
             candidates.push(user.clone());
         }
     }
-    let [table, from, own, to] = [Drone::TABLE.name, "operator_id", "id", "region_id"].map(Into::into);
+    let operates = |table: &&Table| {
+        let [table, from, own, to] = [table.name, "operator_id", "id", "region_id"].map(Into::into);
+        Predicate::Linked(Link { table, from, own, to, is_common: false }, regions.clone())
+    };
     let filter = Predicate::all([
         plan.visible(User::READ)?,
         Predicate::equals("status", UserStatus::Deleted.as_str()).negate(),
         Predicate::In("region_id".into(), regions.clone()),
         // They are known.
         Predicate::In("id".into(), Predicate::set(ids_of(users))).negate(),
-        Predicate::Linked(Link { table, from, own, to, is_common: false }, regions),
+        Predicate::any(tables.iter().map(operates)),
     ]);
     if filter != Predicate::Never {
         let window = Window { limit: Some(MAX_CANDIDATES), ..Window::default() };

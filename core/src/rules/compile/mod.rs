@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `schema` | what the library brings itself: record types, their relations and permissions |
 //! | `symbols` | types, attributes, permissions, kinds of scope |
+//! | `asset_kinds` | kinds of assets: types that the policy declares and a store keeps |
 //! | `attribute` | resource types and their attributes, resolved |
 //! | `roles` | the hierarchy |
 //! | `grants` | a role's own grants: patterns and conditions, permission by permission |
@@ -18,6 +19,7 @@
 //! | `rule_set` | the compiled policy |
 //! | `edit` | one role changed, without compiling the others again |
 
+pub(in crate::rules) mod asset_kinds;
 pub(in crate::rules) mod attribute;
 pub(in crate::rules) mod bits;
 mod edit;

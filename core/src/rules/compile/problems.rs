@@ -2,7 +2,11 @@
 
 use hashbrown::HashSet;
 
-use super::{roles::Hierarchy, symbols::Symbols};
+use super::{
+    asset_kinds::{self, Problem},
+    roles::Hierarchy,
+    symbols::Symbols,
+};
 use crate::{
     model::deferred::Deferred,
     rules::{
@@ -18,9 +22,10 @@ pub(super) struct Words {
     pub(super) wrong: fn(&Role, &Grant, &Text, ConditionError, &mut Diagnostics),
     pub(super) cycle: fn(&Hierarchy, &[usize], &mut Diagnostics),
     pub(super) unbound: fn(&Symbols, &str, &Text, &mut Diagnostics),
+    pub(super) asset_kind: fn(&Problem<'_>, &mut Diagnostics),
 }
 
-const ALL: &Words = &Words { unmatched, wrong, cycle, unbound };
+const ALL: &Words = &Words { unmatched, wrong, cycle, unbound, asset_kind: asset_kinds::told };
 
 static WORDS: Deferred<&Words> = Deferred::new(ALL);
 

@@ -11,6 +11,16 @@ pub struct Schema {
     pub(in crate::rules) records: BTreeMap<&'static str, &'static Table>,
     pub(in crate::rules) relations: Vec<(&'static str, &'static str, Link)>,
     pub(in crate::rules) permissions: Vec<(&'static str, &'static str)>,
+    pub(in crate::rules) assets: Option<Assets>,
+}
+
+/// What each kind of assets that a policy declares has.
+#[derive(Clone, Debug)]
+pub(in crate::rules) struct Assets {
+    pub(in crate::rules) table: &'static Table,
+    pub(in crate::rules) relations: Vec<(&'static str, Link)>,
+    /// Actions, and what each is for.
+    pub(in crate::rules) actions: Vec<(&'static str, &'static str)>,
 }
 
 impl Schema {
@@ -29,6 +39,18 @@ impl Schema {
     /// Adds a relation, a set of ids in a link table: `resource.assigned_users`.
     pub fn relation(mut self, resource_type: &'static str, name: &'static str, link: Link) -> Self {
         self.relations.push((resource_type, name, link));
+        self
+    }
+
+    /// Lets policies declare kinds of assets, whose rows are all of this table; each has these relations and actions.
+    pub(crate) fn assets(
+        mut self,
+        table: &'static Table,
+        relations: impl IntoIterator<Item = (&'static str, Link)>,
+        actions: impl IntoIterator<Item = (&'static str, &'static str)>,
+    ) -> Self {
+        let (relations, actions) = (relations.into_iter().collect(), actions.into_iter().collect());
+        self.assets = Some(Assets { table, relations, actions });
         self
     }
 

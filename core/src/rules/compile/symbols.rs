@@ -65,6 +65,7 @@ pub(in crate::rules) struct Permission {
 pub(in crate::rules) fn symbols(policy: &Policy, schema: &Schema, diagnostics: &mut Diagnostics) -> Symbols {
     let mut symbols = Symbols::default();
     symbols.schema_types(schema);
+    symbols.asset_kinds(policy, schema, diagnostics);
     symbols.policy_types(policy, diagnostics);
     symbols.permissions(policy, schema, diagnostics);
     symbols.principal(policy, diagnostics);
@@ -78,7 +79,7 @@ impl Symbols {
     /// `principal.id` and `principal.verified` come first, and every account has them.
     pub(in crate::rules) const ALWAYS_GIVEN: u32 = 2;
 
-    fn type_id(&mut self, name: &str) -> usize {
+    pub(super) fn type_id(&mut self, name: &str) -> usize {
         if let Some(id) = self.type_ids.get(name) {
             return *id as usize;
         }
@@ -139,8 +140,16 @@ impl Symbols {
     fn permissions(&mut self, policy: &Policy, schema: &Schema, diagnostics: &mut Diagnostics) {
         let mut all: BTreeMap<String, String> = BTreeMap::new();
         all.insert(ADMIN.to_owned(), "Everything".to_owned());
-        for name in schema.records.keys() {
+        let kinds = policy.asset_kinds.iter().filter(|_| schema.assets.is_some()).map(|kind| &*kind.name.text);
+        // One whose name is wrong was told of.
+        let kinds = kinds.filter(|kind| is_name(kind));
+        for name in schema.records.keys().copied().chain(kinds.clone()) {
             all.insert(format!("{name}:set_authority"), format!("Change attributes of a {name} that rules read"));
+        }
+        for (kind, (action, about)) in kinds
+            .flat_map(|kind| schema.assets.iter().flat_map(|assets| &assets.actions).map(move |action| (kind, action)))
+        {
+            all.insert(format!("{kind}:{action}"), (*about).to_owned());
         }
         all.extend(schema.permissions.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())));
         let mut seen = HashMap::new();

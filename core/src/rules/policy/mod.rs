@@ -34,6 +34,7 @@ pub struct Policy {
     pub(in crate::rules) context: Vec<AttributeDecl>,
     pub(in crate::rules) scopes: Vec<ScopeDecl>,
     pub(in crate::rules) types: Vec<TypeDecl>,
+    pub(in crate::rules) asset_kinds: Vec<AssetKindDecl>,
     pub(in crate::rules) permissions: Vec<PermissionDecl>,
     pub(in crate::rules) roles: Vec<Arc<Role>>,
     /// Of the file that it came from: what is wrong with its shape, and its text to place what else is wrong.
@@ -51,6 +52,14 @@ pub(in crate::rules) struct AttributeDecl {
 pub(in crate::rules) struct TypeDecl {
     pub(in crate::rules) name: Text,
     pub(in crate::rules) attributes: Vec<AttributeDecl>,
+}
+
+/// A kind of assets that a store keeps: a resource type, and the words of its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct AssetKindDecl {
+    pub(in crate::rules) name: Text,
+    pub(in crate::rules) models: Vec<Text>,
+    pub(in crate::rules) statuses: Vec<Text>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +254,32 @@ impl Policy {
     ) -> Self {
         let attributes = attributes.into_iter().map(attribute).collect();
         self.types.push(TypeDecl { name: name.into().into(), attributes });
+        self
+    }
+
+    /// Declares a kind of assets that the store keeps: a resource type with permissions as those of drones
+    /// (`vehicle:create`, `read`, `list`, `update`, `delete`, `assign`), the models that its assets may be, and what their status
+    /// may be; the first status is that of a new asset.
+    ///
+    /// At most 64 kinds, of 1 to 256 models and statuses each; these have 1 to 64 characters.
+    ///
+    /// ```
+    /// # use rolekeep::Policy;
+    /// let policy = Policy::new()
+    ///     .asset_kind("vehicle", ["Truck", "Jeep"], ["READY", "IN_REPAIR"])
+    ///     .role("driver", ["vehicle:read"]);
+    /// ```
+    pub fn asset_kind<M: Into<String>, S: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        models: impl IntoIterator<Item = M>,
+        statuses: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.asset_kinds.push(AssetKindDecl {
+            name: name.into().into(),
+            models: models.into_iter().map(|model| model.into().into()).collect(),
+            statuses: statuses.into_iter().map(|status| status.into().into()).collect(),
+        });
         self
     }
 

@@ -4,22 +4,24 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::model::{
     error::{Error, Reason, Result},
-    policy::{RoleForm, StoredGrant},
+    policy::{AssetKindForm, RoleForm, StoredGrant},
 };
 
-use super::{AttributeDecl, Effect, Grant, Policy, Role, ScopeDecl, TypeDecl, file::write};
+use super::{AssetKindDecl, AttributeDecl, Effect, Grant, Policy, Role, ScopeDecl, TypeDecl, file::write};
 use crate::rules::{
     Schema, compile,
     diagnostics::{Diagnostic, Span, Text, shown},
 };
 
-/// A policy's permissions and roles by name, and the rest of it as in a policy file.
+/// A policy's permissions, roles and kinds of assets by name, and the rest of it as in a policy file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyRows {
     /// Types, context, kinds of scope, hierarchy, the anonymous role, the description.
     pub rest: serde_json::Value,
     /// What each permission is for.
     pub permissions: BTreeMap<String, String>,
+    /// The words of each kind of assets.
+    pub asset_kinds: BTreeMap<String, AssetKindForm>,
     /// The content of each role.
     pub roles: BTreeMap<String, RoleForm>,
 }
@@ -30,11 +32,17 @@ impl Policy {
     /// # Errors
     /// [`Reason::PolicyInvalid`] if a text contains the character NUL, which no storage keeps.
     pub(crate) fn to_rows(&self) -> Result<PolicyRows> {
-        let rest = Self { permissions: Vec::new(), ..self.without_roles() };
+        let rest = Self { permissions: Vec::new(), asset_kinds: Vec::new(), ..self.without_roles() };
         let rest = serde_json::to_value(&rest).map_err(|problem| write::unwritable(&problem))?;
         let permissions = self.permissions.iter().map(|one| (one.name.text.clone(), one.about.clone()));
         let roles = self.roles.iter().map(|role| (role.name.text.clone(), RoleForm::of(role)));
-        let parts = PolicyRows { rest, permissions: permissions.collect(), roles: roles.collect() };
+        let asset_kinds = self.asset_kinds.iter().map(|kind| (kind.name.text.clone(), AssetKindForm::of(kind)));
+        let parts = PolicyRows {
+            rest,
+            permissions: permissions.collect(),
+            asset_kinds: asset_kinds.collect(),
+            roles: roles.collect(),
+        };
         let about = parts.permissions.iter().map(|(name, about)| (name, Some(about)));
         let mut texts = about.chain(parts.roles.iter().map(|(name, role)| (name, role.description.as_ref())));
         if let Some((name, _)) = texts.find(|(_, text)| text.is_some_and(|text| text.contains('\0'))) {
@@ -51,6 +59,7 @@ impl Policy {
     pub(crate) fn from_rows<'p>(
         rest: &serde_json::Value,
         permissions: impl IntoIterator<Item = (&'p str, &'p str)>,
+        asset_kinds: impl IntoIterator<Item = (&'p str, AssetKindForm)>,
         roles: impl IntoIterator<Item = (&'p str, RoleForm)>,
     ) -> Result<Self> {
         let mut policy = Self::from_json(&rest.to_string())?;
@@ -60,6 +69,9 @@ impl Policy {
         }
         for (name, about) in permissions {
             policy = policy.permission(name, about);
+        }
+        for (name, form) in asset_kinds {
+            policy = policy.asset_kind(name, form.models, form.statuses);
         }
         for (name, form) in roles {
             policy = policy.add_role(Role::of(name, form));
@@ -119,6 +131,11 @@ impl Policy {
             parts.add(attribute, format!("{field}.attribute"));
             parent.iter_mut().for_each(|parent| parts.add(parent, format!("{field}.parent")));
         }
+        for AssetKindDecl { name, models, statuses } in &mut policy.asset_kinds {
+            let field = parts.named("asset_kinds", name);
+            (0..).zip(models).for_each(|(at, text)| parts.add(text, format!("{field}.models[{at}]")));
+            (0..).zip(statuses).for_each(|(at, text)| parts.add(text, format!("{field}.statuses[{at}]")));
+        }
         policy.permissions.iter_mut().for_each(|one| drop(parts.named("permissions", &mut one.name)));
         for Role { name, inherits, grants, grantable_by, .. } in policy.roles.iter_mut().map(Arc::make_mut) {
             parts.role = Some(name.text.clone());
@@ -161,6 +178,14 @@ impl Parts {
             let field = self.named(under, name);
             self.add(ty, field);
         }
+    }
+}
+
+impl AssetKindForm {
+    /// The words of a kind of a policy.
+    fn of(kind: &AssetKindDecl) -> Self {
+        let words = |texts: &[Text]| texts.iter().map(|one| one.text.clone()).collect();
+        Self { models: words(&kind.models), statuses: words(&kind.statuses) }
     }
 }
 
@@ -220,6 +245,7 @@ mod tests {
             .resource_type("document", [("owner_id", "id?")])
             .context("ip", "ip?")
             .scope_kind("owner", "owner_id")
+            .asset_kind("vehicle", ["Truck"], ["READY", "IN_REPAIR"])
             .permission("document:edit", "Change one")
             .add_role(Role::new("reader").deny_when("document:*", "has context.ip").description("reads"))
             .add_role(Role::new("editor").inherits("reader").allow("document:edit{owner_id}").by_default())
@@ -228,7 +254,8 @@ mod tests {
             let parts = policy.to_rows().unwrap();
             let permissions = parts.permissions.iter().map(|(name, about)| (name.as_str(), about.as_str()));
             let roles = parts.roles.iter().map(|(name, form)| (name.as_str(), form.clone()));
-            let again = Policy::from_rows(&parts.rest, permissions, roles).unwrap();
+            let asset_kinds = parts.asset_kinds.iter().map(|(name, form)| (name.as_str(), form.clone()));
+            let again = Policy::from_rows(&parts.rest, permissions, asset_kinds, roles).unwrap();
             assert_eq!(again, policy);
             assert_eq!(again.to_rows().unwrap(), parts);
         }

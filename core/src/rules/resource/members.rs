@@ -22,7 +22,7 @@ use crate::{
 impl RuleSet {
     /// A stored row, with what its document holds of the attributes that the policy adds to its type. Relations are added by
     /// [`Resource::relation`].
-    pub(crate) fn row<'r>(&self, kind: &'static str, table: &'static Table, row: &'r Row) -> Resource<'r> {
+    pub(crate) fn row<'r>(&self, kind: &'r str, table: &'static Table, row: &'r Row) -> Resource<'r> {
         let attributes = self.type_named(kind).into_iter().flat_map(|ty| &ty.attributes);
         let mut held: Option<BTreeMap<String, Json>> = None;
         let mut resource = Resource::record(kind, table, row);

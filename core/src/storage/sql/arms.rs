@@ -134,6 +134,17 @@ fn path(query: &Query, filter: &Predicate, wanted: Wanted) -> Option<Path> {
     Some(Path::Walked(Predicate::all(best.iter().cloned())))
 }
 
+/// The parts of a query's filter that give the keys of all rows in question, and the others; none: nothing gives them.
+pub(super) fn keys(query: &Query) -> Option<(Predicate, Predicate)> {
+    let conjuncts = query.filter.conjuncts();
+    let is_given = |at: &usize| conjuncts.iter().any(|part| gives(query.table, *at, part));
+    query.table.key.iter().all(is_given).then(|| {
+        let is_key = |part: &&Predicate| query.table.key.iter().any(|at| gives(query.table, *at, part));
+        let (keys, others): (Vec<_>, Vec<_>) = conjuncts.iter().partition(is_key);
+        (Predicate::all(keys.into_iter().cloned()), Predicate::all(others.into_iter().cloned()))
+    })
+}
+
 /// The columns of the indexes of a table, as they were made: the key's stand behind those that are declared.
 fn indexes(table: &'static Table) -> impl Iterator<Item = Vec<usize>> {
     let behind = |index: &[usize]| table.key.iter().copied().filter(|at| !index.contains(at)).collect::<Vec<_>>();

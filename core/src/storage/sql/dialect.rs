@@ -47,10 +47,10 @@ impl Dialect {
         }
     }
 
-    /// A column of an order that is not reason enough to go through an index.
+    /// A column of an order, or a condition, that is not reason enough to go through an index.
     pub(super) fn unindexed(self, column: Expr) -> Expr {
         match self {
-            Dialect::Sqlite => Expr::cust_with_expr("+?", column),
+            Dialect::Sqlite => Expr::cust_with_expr("+(?)", column),
         }
     }
 

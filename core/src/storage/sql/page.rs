@@ -4,17 +4,18 @@ use sea_query::{BinOper, Expr, ExprTrait, Order, Query as Sql, SelectStatement, 
 
 use super::{
     Tables,
-    arms::{Arm, Path},
+    arms::{self, Arm, Path},
     dialect::{Dialect, Statement},
     filter::check_count,
     keyset::{Ranges, keyset},
     search::Index,
-    statement::{columns, joined, passing, same_key, truth},
+    statement::{columns, joined, passing, passing_unindexed, same_key, truth},
     text::quoted,
 };
 use crate::{
     model::{
         error::{Error, Result},
+        predicate::Predicate,
         record::Table,
     },
     storage::{Direction, Query, Window},
@@ -167,7 +168,11 @@ impl Of<'_> {
             }
             (Way::Any, None) => {
                 select.from(table.name);
-                passing(self.dialect, self.tables, table, &self.query.filter, &mut select)?;
+                // A database that knows nothing of the rows would rather go through all that have one value than look up few keys.
+                let (keys, others) = if window.limit.is_none() { arms::keys(self.query) } else { None }
+                    .unwrap_or_else(|| (self.query.filter.clone(), Predicate::Always));
+                passing(self.dialect, self.tables, table, &keys, &mut select)?;
+                passing_unindexed(self.dialect, self.tables, table, &others, &mut select)?;
             }
             (Way::Any, Some(beside)) => {
                 // SQLite goes through the tables of a cross join as they stand here.

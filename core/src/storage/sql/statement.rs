@@ -122,6 +122,28 @@ pub(super) fn passing(
     filter: &Predicate,
     select: &mut SelectStatement,
 ) -> Result<()> {
+    pass(dialect, tables, table, filter, select, |condition| condition)
+}
+
+/// The same, whereby the filter is no reason to go through an index.
+pub(super) fn passing_unindexed(
+    dialect: Dialect,
+    tables: &Tables,
+    table: &'static Table,
+    filter: &Predicate,
+    select: &mut SelectStatement,
+) -> Result<()> {
+    pass(dialect, tables, table, filter, select, |condition| dialect.unindexed(condition))
+}
+
+fn pass(
+    dialect: Dialect,
+    tables: &Tables,
+    table: &'static Table,
+    filter: &Predicate,
+    select: &mut SelectStatement,
+    place: impl Fn(Expr) -> Expr,
+) -> Result<()> {
     if *filter == Predicate::Always {
         return Ok(());
     }
@@ -132,7 +154,7 @@ pub(super) fn passing(
     let Writer { text, parameters, .. } = compiler.writer;
     check_count(dialect.of_conditions(), ROOM_FOR_WINDOW, parameters.len())?;
     let parameters = parameters.into_iter().map(|value| dialect.parameter(value));
-    select.and_where(Expr::cust_with_values(text, parameters));
+    select.and_where(place(Expr::cust_with_values(text, parameters)));
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! How SQLite finds the rows of each statement that signing in and what belongs to it runs: by an index, however many rows there are of
-//! others. Lists of users, drones and the audit log have a test of their own.
+//! others. Lists of users, drones, other assets and the audit log have a test of their own.
 
 use std::path::Path;
 
@@ -10,9 +10,10 @@ use super::statements;
 use crate::cheap;
 
 /// Tables that grow with accounts and their use.
-const GROWING: [&str; 23] = [
+const GROWING: [&str; 24] = [
     "api_key_uses",
     "api_keys",
+    "asset_assignments",
     "challenges",
     "claims",
     "commits",

@@ -82,6 +82,11 @@ typed! {
         create(CreateDrone), get(GetDrone), list(ListDrones), update(UpdateDrone), delete(DeleteDrone),
         assign(AssignDrone), unassign(UnassignDrone), reassign(ReassignDrone),
     }
+    asset_kinds { list(), put(PutAssetKind), delete(DeleteAssetKind) }
+    assets {
+        create(CreateAsset), get(GetAsset), list(ListAssets), update(UpdateAsset), delete(DeleteAsset), assign(AssignAsset), unassign(UnassignAsset),
+        reassign(ReassignAsset),
+    }
     audit { list(ListAudit), head(), verify(VerifyAudit), export(ExportAudit), outcome(GetOutcome) }
     setup { seed(Seed) }
 }

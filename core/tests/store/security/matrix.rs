@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rolekeep::{
     Caller, Code, Error, Policy, UserManagement,
     api_keys::{CreateApiKey, CreateApiKeyFor},
+    assets::CreateAsset,
     drones::CreateDrone,
     ffi,
     imports::{BeginImport, FeedImport, ImportFormat},
@@ -98,12 +99,16 @@ const SYSTEM: [&str; 10] = [
 ];
 
 /// Areas whose operations a key may ask for, as far as its patterns reach: they are about other things than who is let in.
-const AREAS_FOR_KEYS: [&str; 7] = ["users", "roles", "permissions", "policy", "regions", "drones", "audit"];
+const AREAS_FOR_KEYS: [&str; 9] =
+    ["users", "roles", "permissions", "policy", "regions", "drones", "asset_kinds", "assets", "audit"];
 /// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
 const IN_PERSON_THERE: [&str; 3] = ["users.replace", "users.export", "users.erase"];
 /// And those that only tell, of the other areas.
 const FOR_KEYS: [&str; 5] =
     ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get", "profiles.get"];
+
+/// The kind of assets that somebody has.
+const KINDS: &str = "[asset_kinds.vehicle]\nmodels = ['Truck']\nstatuses = ['READY', 'IN_REPAIR']\n";
 
 /// A store with somebody's things in it.
 struct World {
@@ -125,7 +130,10 @@ struct World {
 impl World {
     async fn new() -> Self {
         let storage = Arc::new(MemoryStorage::new());
-        let policy = Policy::preset("standard").unwrap();
+        let policy = Policy::preset("standard")
+            .unwrap()
+            .asset_kind("vehicle", ["Truck"], ["READY", "IN_REPAIR"])
+            .asset_kind("empty", ["Any"], ["NEW"]);
         let builder = cheap::builder().storage(storage.clone()).policy(policy).notifier(Mails::default());
         let um = builder.open().await.unwrap();
         let system = um.system();
@@ -141,6 +149,9 @@ impl World {
         let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
         system.drones().create(drone("free")).await.unwrap();
+        let asset = |code: &str| CreateAsset::new("vehicle", code, "Truck").region("east");
+        system.assets().create(asset("theirs").operator_id(victim.id)).await.unwrap();
+        system.assets().create(asset("free")).await.unwrap();
         let key = CreateApiKeyFor::new(victim.id, "Backup");
         let key = system.api_keys().create_for(key).await.unwrap();
         let invitation = system.invitations().create(CreateInvitation::new("invited@example.org")).await.unwrap();
@@ -244,7 +255,9 @@ impl World {
             "permissions.update" => json!({"name": "user:write", "description": "Write"}),
             "permissions.delete" => json!({"name": "user:write", "force": true}),
             "policy.get" | "policy.export" => json!({}),
-            "policy.import" => json!({"text": "[roles.admin]\nallow = [\"admin:all\"]", "force": true}),
+            "policy.import" => {
+                json!({"text": format!("[roles.admin]\nallow = [\"admin:all\"]\n{KINDS}"), "force": true})
+            }
             "policy.validate" | "policy.diff" => json!({"text": "[roles.admin]\nallow = [\"admin:all\"]"}),
             "policy.dry_run" => json!({"delete_role": "moderator"}),
             "permissions.explain" => json!({"user_id": victim, "permission": "drone:read", "resource": "theirs"}),
@@ -264,6 +277,18 @@ impl World {
             "imports.resume" | "imports.abort" | "imports.get" | "imports.failures" => {
                 json!({ "id": self.import })
             }
+            "asset_kinds.list" => json!({}),
+            "asset_kinds.put" => json!({"kind": "boat", "models": ["RIB"], "statuses": ["DOCKED"]}),
+            // No assets are of this one.
+            "asset_kinds.delete" => json!({"kind": "empty"}),
+            "assets.create" => {
+                json!({"kind": "vehicle", "code": "new", "model": "Truck", "region": "east", "operator_id": victim})
+            }
+            "assets.get" | "assets.delete" => json!({"kind": "vehicle", "asset": "theirs"}),
+            "assets.list" => json!({"kind": "vehicle", "region": "east", "operator_id": victim}),
+            "assets.update" => json!({"kind": "vehicle", "asset": "theirs", "status": "IN_REPAIR", "region": null}),
+            "assets.assign" | "assets.reassign" => json!({"kind": "vehicle", "asset": "free", "user_id": victim}),
+            "assets.unassign" => json!({"kind": "vehicle", "asset": "theirs", "user_id": victim}),
             "audit.list" => json!({ "target_id": victim }),
             "audit.outcome" => json!({"change_id": "019e830e-1a00-7ee1-b8d8-678aee6206dc"}),
             "setup.seed" => json!({}),
@@ -278,10 +303,11 @@ impl World {
         let mut input = self.input(operation);
         let nobody = "0190a0b0-0000-7000-8000-0000000000ff";
         for (key, value) in input.as_object_mut().unwrap() {
-            let known = matches!(key.as_str(), "id" | "user_id" | "operator_id" | "drone" | "region" | "target_id");
+            let known =
+                matches!(key.as_str(), "id" | "user_id" | "operator_id" | "drone" | "asset" | "region" | "target_id");
             if known && value.is_string() {
                 *value = nobody.into();
-            } else if key == "username" || key == "resource" {
+            } else if matches!(key.as_str(), "username" | "resource" | "kind") {
                 *value = "nothing_there".into();
             }
         }

@@ -19,6 +19,7 @@
 //! `v…` and `n_…` are rows of OWASP ASVS 5.0.0 and NIST SP 800-63B-4; docs/security-status.md says what shows each.
 
 mod api_keys;
+mod assets;
 mod audit;
 mod audit_tampered;
 mod authority;

@@ -147,6 +147,17 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "drones.assign" -> writeDrone(me.drones.assign(readAssignDrone(input)))
     "drones.unassign" -> writeDrone(me.drones.unassign(readUnassignDrone(input)))
     "drones.reassign" -> writeDrone(me.drones.reassign(readReassignDrone(input)))
+    "asset_kinds.list" -> writeList(input.record().let { me.assetKinds.list() }) { writeAssetKind(it) }
+    "asset_kinds.put" -> writeAssetKind(me.assetKinds.put(readPutAssetKind(input)))
+    "asset_kinds.delete" -> me.assetKinds.delete(readDeleteAssetKind(input)).let { JsonNull }
+    "assets.create" -> writeAsset(me.assets.create(readCreateAsset(input)))
+    "assets.get" -> writeAsset(me.assets.get(readGetAsset(input)))
+    "assets.list" -> writeAssetPage(me.assets.list(readListAssets(input)))
+    "assets.update" -> writeChangedAsset(me.assets.update(readUpdateAsset(input)))
+    "assets.delete" -> me.assets.delete(readDeleteAsset(input)).let { JsonNull }
+    "assets.assign" -> writeAsset(me.assets.assign(readAssignAsset(input)))
+    "assets.unassign" -> writeAsset(me.assets.unassign(readUnassignAsset(input)))
+    "assets.reassign" -> writeAsset(me.assets.reassign(readReassignAsset(input)))
     "audit.list" -> writeAuditEntryPage(me.audit.list(readListAudit(input)))
     "audit.head" -> writeAuditHeads(input.record().let { me.audit.head() })
     "audit.verify" -> writeAuditReport(me.audit.verify(readVerifyAudit(input)))
@@ -1385,6 +1396,97 @@ fun readUnassignDrone(from: JsonElement) = from.record("drone", "user_id").let {
 fun readReassignDrone(from: JsonElement) = from.record("drone", "user_id").let { it ->
     ReassignDrone(
         drone = it.required("drone") { readString(it) },
+        userId = it.required("user_id") { readId(it) },
+    )
+}
+
+fun readPutAssetKind(from: JsonElement) = from.record("kind", "models", "statuses", "expected_version").let { it ->
+    PutAssetKind(
+        kind = it.required("kind") { readString(it) },
+        models = it.list("models") { readString(it) },
+        statuses = it.list("statuses") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readDeleteAssetKind(from: JsonElement) = from.record("kind", "expected_version").let { it ->
+    DeleteAssetKind(
+        kind = it.required("kind") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readCreateAsset(from: JsonElement) = from.record("kind", "code", "model", "status", "region", "operator_id").let { it ->
+    CreateAsset(
+        kind = it.required("kind") { readString(it) },
+        code = it.required("code") { readString(it) },
+        model = it.required("model") { readString(it) },
+        status = it.optional("status") { readString(it) },
+        region = it.optional("region") { readString(it) },
+        operatorId = it.optional("operator_id") { readId(it) },
+    )
+}
+
+fun readGetAsset(from: JsonElement) = from.record("kind", "asset").let { it ->
+    GetAsset(
+        kind = it.required("kind") { readString(it) },
+        asset = it.required("asset") { readString(it) },
+    )
+}
+
+fun readListAssets(from: JsonElement) = from.record("kind", "model", "status", "region", "operator_id", "page", "limit", "cursor", "total_up_to").let { it ->
+    ListAssets(
+        kind = it.required("kind") { readString(it) },
+        model = it.optional("model") { readString(it) },
+        status = it.optional("status") { readString(it) },
+        region = it.optional("region") { readString(it) },
+        operatorId = it.optional("operator_id") { readId(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
+    )
+}
+
+fun readUpdateAsset(from: JsonElement) = from.record("kind", "asset", "expected_version", "code", "model", "status", "region").let { it ->
+    UpdateAsset(
+        kind = it.required("kind") { readString(it) },
+        asset = it.required("asset") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        code = it.change("code") { readString(it) },
+        model = it.change("model") { readString(it) },
+        status = it.change("status") { readString(it) },
+        region = it.patch("region", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+    )
+}
+
+fun readDeleteAsset(from: JsonElement) = from.record("kind", "asset").let { it ->
+    DeleteAsset(
+        kind = it.required("kind") { readString(it) },
+        asset = it.required("asset") { readString(it) },
+    )
+}
+
+fun readAssignAsset(from: JsonElement) = from.record("kind", "asset", "user_id").let { it ->
+    AssignAsset(
+        kind = it.required("kind") { readString(it) },
+        asset = it.required("asset") { readString(it) },
+        userId = it.required("user_id") { readId(it) },
+    )
+}
+
+fun readUnassignAsset(from: JsonElement) = from.record("kind", "asset", "user_id").let { it ->
+    UnassignAsset(
+        kind = it.required("kind") { readString(it) },
+        asset = it.required("asset") { readString(it) },
+        userId = it.required("user_id") { readId(it) },
+    )
+}
+
+fun readReassignAsset(from: JsonElement) = from.record("kind", "asset", "user_id").let { it ->
+    ReassignAsset(
+        kind = it.required("kind") { readString(it) },
+        asset = it.required("asset") { readString(it) },
         userId = it.required("user_id") { readId(it) },
     )
 }
@@ -2645,6 +2747,7 @@ fun writePolicyChange(from: PolicyChange) = json(
 fun writePolicyPart(from: PolicyPart) = writeString(when (from) {
     PolicyPart.PERMISSION -> "permission"
     PolicyPart.ROLE -> "role"
+    PolicyPart.ASSET_KIND -> "asset_kind"
     PolicyPart.TYPE -> "type"
     PolicyPart.CONTEXT -> "context"
     PolicyPart.SCOPE -> "scope"
@@ -2775,6 +2878,46 @@ fun writeChangedDrone(from: ChangedDrone) = json(
 fun writeDroppedUsers(from: DroppedUsers) = json(
     "users" to writeList(from.users) { writeUserBrief(it) },
     "hidden_count" to writeInt(from.hiddenCount),
+)
+
+fun writeAssetKind(from: AssetKind) = json(
+    "kind" to writeString(from.kind),
+    "models" to writeList(from.models) { writeString(it) },
+    "statuses" to writeList(from.statuses) { writeString(it) },
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "version" to writeInt(from.version),
+)
+
+fun writeAsset(from: Asset) = json(
+    "id" to writeId(from.id),
+    "kind" to writeString(from.kind),
+    "code" to writeString(from.code),
+    "model" to writeString(from.model),
+    "status" to writeString(from.status),
+    "region_id" to from.regionId?.let { writeId(it) },
+    "operator" to from.operator?.let { writeUserBrief(it) },
+    "assigned_users" to writeList(from.assignedUsers) { writeUserBrief(it) },
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "version" to writeInt(from.version),
+)
+
+fun writeAssetPage(from: AssetPage) = json(
+    "items" to writeList(from.items) { writeAsset(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeChangedAsset(from: ChangedAsset) = json(
+    "asset" to writeAsset(from.asset),
+    "dropped" to writeDroppedUsers(from.dropped),
 )
 
 fun writeAuditEntryPage(from: AuditEntryPage) = json(

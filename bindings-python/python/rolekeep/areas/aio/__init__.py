@@ -25,12 +25,16 @@ from .permissions import AsyncPermissions
 from .policy import AsyncPolicy
 from .regions import AsyncRegions
 from .drones import AsyncDrones
+from .asset_kinds import AsyncAssetKinds
+from .assets import AsyncAssets
 from .audit import AsyncAudit
 from .setup import AsyncSetup
 
 __all__ = [
     "AsyncApiKeys",
     "AsyncAreas",
+    "AsyncAssetKinds",
+    "AsyncAssets",
     "AsyncAudit",
     "AsyncDrones",
     "AsyncEmail",
@@ -167,6 +171,16 @@ class AsyncAreas:
     def drones(self: AsyncFfi) -> AsyncDrones:
         """Drones, and who flies them."""
         return AsyncDrones(self)
+
+    @property
+    def asset_kinds(self: AsyncFfi) -> AsyncAssetKinds:
+        """Kinds of assets that the policy declares beside drones, with the words of each."""
+        return AsyncAssetKinds(self)
+
+    @property
+    def assets(self: AsyncFfi) -> AsyncAssets:
+        """Assets of those kinds, and who uses them."""
+        return AsyncAssets(self)
 
     @property
     def audit(self: AsyncFfi) -> AsyncAudit:

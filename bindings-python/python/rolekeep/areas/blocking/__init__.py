@@ -25,12 +25,16 @@ from .permissions import Permissions
 from .policy import Policy
 from .regions import Regions
 from .drones import Drones
+from .asset_kinds import AssetKinds
+from .assets import Assets
 from .audit import Audit
 from .setup import Setup
 
 __all__ = [
     "ApiKeys",
     "Areas",
+    "AssetKinds",
+    "Assets",
     "Audit",
     "Drones",
     "Email",
@@ -167,6 +171,16 @@ class Areas:
     def drones(self: Ffi) -> Drones:
         """Drones, and who flies them."""
         return Drones(self)
+
+    @property
+    def asset_kinds(self: Ffi) -> AssetKinds:
+        """Kinds of assets that the policy declares beside drones, with the words of each."""
+        return AssetKinds(self)
+
+    @property
+    def assets(self: Ffi) -> Assets:
+        """Assets of those kinds, and who uses them."""
+        return Assets(self)
 
     @property
     def audit(self: Ffi) -> Audit:

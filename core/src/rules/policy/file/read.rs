@@ -2,16 +2,27 @@
 
 use crate::rules::{
     diagnostics::{Diagnostics, Text, shown},
-    policy::{AttributeDecl, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, TypeDecl},
+    policy::{AssetKindDecl, AttributeDecl, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, TypeDecl},
 };
 
 use super::{Node, Tree};
 
 // What may stand where: `policies/policy.schema.json` tells editors the same, and a test compares them.
-const POLICY: &[&str] =
-    &["$schema", "description", "hierarchy", "anonymous", "context", "scopes", "types", "permissions", "roles"];
+const POLICY: &[&str] = &[
+    "$schema",
+    "description",
+    "hierarchy",
+    "anonymous",
+    "context",
+    "scopes",
+    "types",
+    "asset_kinds",
+    "permissions",
+    "roles",
+];
 const SCOPE: &[&str] = &["attribute", "parent"];
 const TYPE: &[&str] = &["attributes"];
+const ASSET_KIND: &[&str] = &["models", "statuses"];
 const ROLE: &[&str] =
     &["description", "inherits", "default", "second_factor", "max_holders", "grantable_by", "allow", "deny"];
 const GRANT: &[&str] = &["permission", "when"];
@@ -29,6 +40,7 @@ pub(super) fn policy(root: Node, table: &'static str, diagnostics: &mut Diagnost
         "context" => policy.context = reader.attributes(node),
         "scopes" => policy.scopes = reader.each(node, Reader::scope),
         "types" => policy.types = reader.each(node, Reader::resource_type),
+        "asset_kinds" => policy.asset_kinds = reader.each(node, Reader::asset_kind),
         "permissions" => policy.permissions = reader.permissions(node),
         "roles" => policy.roles = reader.each(node, |reader, name, node| Some(reader.role(name, node).into())),
         // `$schema` is for editors alone.
@@ -75,6 +87,15 @@ impl Reader<'_> {
         let mut attributes = Vec::new();
         self.fields(node, TYPE, |reader, _, node| attributes = reader.attributes(node));
         Some(TypeDecl { name, attributes })
+    }
+
+    fn asset_kind(&mut self, name: Text, node: Node) -> Option<AssetKindDecl> {
+        let (mut models, mut statuses) = (Vec::new(), Vec::new());
+        self.fields(node, ASSET_KIND, |reader, key, node| match key {
+            "models" => models = reader.texts(node),
+            _ => statuses = reader.texts(node),
+        });
+        Some(AssetKindDecl { name, models, statuses })
     }
 
     /// A list of names, or a table of names and what they are for.
@@ -215,7 +236,7 @@ mod tests {
 
     use serde_json::Value as Json;
 
-    use super::{GRANT, POLICY, ROLE, SCOPE, TYPE};
+    use super::{ASSET_KIND, GRANT, POLICY, ROLE, SCOPE, TYPE};
     use crate::rules::{Policy, RuleSet, Schema};
 
     const SCHEMA: &str = include_str!("../../../../policies/policy.schema.json");
@@ -225,11 +246,12 @@ mod tests {
     }
 
     /// Where each list of keys is about, as the way there in a policy and as the part of the schema.
-    fn places() -> [(&'static [&'static str], &'static str, &'static str); 5] {
+    fn places() -> [(&'static [&'static str], &'static str, &'static str); 6] {
         [
             (POLICY, "{KEY: null}", ""),
             (SCOPE, r#"{"scopes": {"a": {KEY: null}}}"#, "/$defs/scope"),
             (TYPE, r#"{"types": {"a": {KEY: null}}}"#, "/$defs/type"),
+            (ASSET_KIND, r#"{"asset_kinds": {"a": {KEY: null}}}"#, "/$defs/asset_kind"),
             (ROLE, r#"{"roles": {"a": {KEY: null}}}"#, "/$defs/role"),
             (GRANT, r#"{"roles": {"a": {"allow": [{KEY: null}]}}}"#, "/$defs/grant"),
         ]

@@ -86,6 +86,12 @@ fn tree(policy: &Policy) -> Tree {
             "types",
             some(named(&policy.types, |ty| (&ty.name, table([("attributes", Some(attributes(&ty.attributes)))])))),
         ),
+        (
+            "asset_kinds",
+            some(named(&policy.asset_kinds, |kind| {
+                (&kind.name, table([("models", texts(&kind.models)), ("statuses", texts(&kind.statuses))]))
+            })),
+        ),
         ("permissions", some(named(&policy.permissions, |one| (&one.name, text(&one.about))))),
         ("roles", some(named(&policy.roles, |one| (&one.name, role(one))))),
     ])

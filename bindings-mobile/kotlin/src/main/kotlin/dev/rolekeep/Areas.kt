@@ -66,6 +66,12 @@ val Caller.regions: Regions get() = getRegions()
 /** Drones, and who flies them. */
 val Caller.drones: Drones get() = getDrones()
 
+/** Kinds of assets that the policy declares beside drones, with the words of each. */
+val Caller.assetKinds: AssetKinds get() = getAssetKinds()
+
+/** Assets of those kinds, and who uses them. */
+val Caller.assets: Assets get() = getAssets()
+
 /** The audit log. */
 val Caller.audit: Audit get() = getAudit()
 
@@ -124,6 +130,10 @@ fun Regions.listAll(input: ListRegions = ListRegions()): Flow<Region> =
 fun Drones.listAll(input: ListDrones = ListDrones()): Flow<Drone> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Assets.list], from the first page to the last; `limit` of them are read at a time. */
+fun Assets.listAll(input: ListAssets): Flow<Asset> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** All rows of [Audit.list], from the first page to the last; `limit` of them are read at a time. */
 fun Audit.listAll(input: ListAudit = ListAudit()): Flow<AuditEntry> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
@@ -134,6 +144,9 @@ fun Audit.exportAll(input: ExportAudit = ExportAudit()): Flow<AuditLine> =
 
 /** The rows of the page. */
 operator fun ApiKeyPage.iterator(): Iterator<ApiKey> = items.iterator()
+
+/** The rows of the page. */
+operator fun AssetPage.iterator(): Iterator<Asset> = items.iterator()
 
 /** The rows of the page. */
 operator fun AuditEntryPage.iterator(): Iterator<AuditEntry> = items.iterator()

@@ -68,6 +68,12 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Drones, and who flies them. */
     fun drones() = BlockingDrones(areas.getDrones())
 
+    /** Kinds of assets that the policy declares beside drones, with the words of each. */
+    fun assetKinds() = BlockingAssetKinds(areas.getAssetKinds())
+
+    /** Assets of those kinds, and who uses them. */
+    fun assets() = BlockingAssets(areas.getAssets())
+
     /** The audit log. */
     fun audit() = BlockingAudit(areas.getAudit())
 

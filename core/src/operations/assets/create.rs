@@ -1,0 +1,82 @@
+//! Creating an asset.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{AssetView, kind_named, require_words, view};
+use crate::{
+    model::{
+        asset::Asset,
+        check::Checks,
+        error::Result,
+        id::{AssetId, UserId},
+        text,
+        time::Time,
+    },
+    operations::{Access, Operation, fleet, plan::Plan, services::Services, users::region_named},
+};
+
+/// Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
+///
+/// Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+/// does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct CreateAsset {
+    /// Its kind, such as `vehicle`.
+    pub kind: String,
+    /// A name such as `truck-7`: 1 to 64 letters, digits, `-`, `_`, `.`; unique among those of its kind, whatever the case.
+    pub code: String,
+    /// Its model, one of its kind's.
+    pub model: String,
+    /// Its status, one of its kind's; the first of these if not given.
+    pub status: Option<String>,
+    /// The region, by id or code.
+    pub region: Option<String>,
+    /// The operator's user id.
+    pub operator_id: Option<UserId>,
+}
+
+#[portable_async]
+impl Operation for CreateAsset {
+    type Target = ();
+    type Valid = (AssetId, CreateAsset);
+
+    const ACCESS: Access = Access::OfKind("create");
+    const IS_OF_SERVERS: bool = true;
+
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    async fn validate(self, services: &Services, _: Time) -> Result<Self::Valid> {
+        let mut checks = Checks::default();
+        let code = checks.field("code", text::code(&self.code)).unwrap_or_default();
+        checks.finish()?;
+        Ok((services.env.new_id()?, CreateAsset { code, ..self }))
+    }
+
+    async fn plan((id, new): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<AssetView> {
+        let kind = kind_named(plan, &new.kind)?;
+        require_words(plan, kind, Some(&new.model), new.status.as_deref())?;
+        plan.join_words_of(&new.kind).await?;
+        let region_id = match &new.region {
+            Some(region) => Some(region_named(plan, "region", region).await?),
+            None => None,
+        };
+        let status = new.status.as_deref().or(kind.statuses().first().copied()).unwrap_or_default();
+        let asset = Asset {
+            id: *id,
+            kind: new.kind.clone(),
+            code: new.code.clone(),
+            model: new.model.clone(),
+            status: status.to_owned(),
+            region_id,
+            operator_id: new.operator_id,
+            created_at: plan.now,
+            updated_at: plan.now,
+            version: 0,
+        };
+        let assigned = fleet::create::insert(asset, plan).await?;
+        view::one(plan, assigned).await
+    }
+}
