@@ -9,7 +9,10 @@ use rolekeep::{
         record::Record,
         user::{User, UserActivity},
     },
-    storage::{Comparison, Direction, GroupBy, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Window},
+    storage::{
+        Comparison, Direction, GroupBy, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage as _,
+        Window,
+    },
 };
 use uuid::Uuid;
 
