@@ -286,15 +286,15 @@ pub struct Permission {
     pub description: Option<String>,
     /// Whether it belongs to the library, so that every policy has it.
     pub is_built_in: bool,
-    /// When it was declared; null for those of the library.
+    /// When it was declared; null for those of the library and of kinds of assets.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When it was last changed; null for those of the library.
+    /// When it was last changed; null for those of the library and of kinds of assets.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// Increases by one with every change; null for those of the library.
+    /// Increases by one with every change; null for those of the library and of kinds of assets.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,

@@ -1007,7 +1007,7 @@ pub struct UserOverview {
     /// The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
     #[uniffi(default)]
     pub roles: Vec<RoleAssignment>,
-    /// The assets assigned to it that the caller may see (`drone:read`), by code.
+    /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
     #[uniffi(default)]
     pub assigned_assets: Vec<AssetBrief>,
     /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and

@@ -10,7 +10,8 @@ use rolekeep::{
         user::{User, UserActivity},
     },
     storage::{
-        Comparison, Direction, GroupBy, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage, Window,
+        Comparison, Direction, GroupBy, Link, Order, Predicate, Query, SqliteOptions, SqliteStorage, Storage as _,
+        Window,
     },
 };
 use uuid::Uuid;

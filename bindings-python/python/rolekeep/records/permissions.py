@@ -171,11 +171,11 @@ class Permission:
     is_built_in: bool
     """Whether it belongs to the library, so that every policy has it."""
     created_at: datetime | None = None
-    """When it was declared; `None` for those of the library."""
+    """When it was declared; `None` for those of the library and of kinds of assets."""
     updated_at: datetime | None = None
-    """When it was last changed; `None` for those of the library."""
+    """When it was last changed; `None` for those of the library and of kinds of assets."""
     version: int | None = None
-    """Increases by one with every change; `None` for those of the library."""
+    """Increases by one with every change; `None` for those of the library and of kinds of assets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,7 +194,7 @@ class UserOverview:
     own.
     """
     assigned_assets: builtins.list[AssetBrief] = field(default_factory=builtins.list)
-    """The assets assigned to it that the caller may see (`drone:read`), by code."""
+    """The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code."""
     operators: builtins.list[UserBrief] = field(default_factory=builtins.list)
     """Other users of its region who are operators of assets there, by username: up to 100, as far as
     the caller may see both the asset and the user (`user:read`). Where the regions of all users

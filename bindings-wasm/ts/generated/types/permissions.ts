@@ -217,11 +217,11 @@ export interface Permission {
   readonly description: string | null;
   /** Whether it belongs to the library, so that every policy has it. */
   readonly isBuiltIn: boolean;
-  /** When it was declared; null for those of the library. */
+  /** When it was declared; null for those of the library and of kinds of assets. */
   readonly createdAt: Date | null;
-  /** When it was last changed; null for those of the library. */
+  /** When it was last changed; null for those of the library and of kinds of assets. */
   readonly updatedAt: Date | null;
-  /** Increases by one with every change; null for those of the library. */
+  /** Increases by one with every change; null for those of the library and of kinds of assets. */
   readonly version: number | null;
 }
 

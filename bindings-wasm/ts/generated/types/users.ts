@@ -733,7 +733,7 @@ export interface UserOverview {
   readonly region: RegionBrief | null;
   /** The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own. */
   readonly roles: readonly RoleAssignment[];
-  /** The assets assigned to it that the caller may see (`drone:read`), by code. */
+  /** The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code. */
   readonly assignedAssets: readonly AssetBrief[];
   /**
    * Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and

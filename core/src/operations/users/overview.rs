@@ -306,9 +306,12 @@ impl Fleet {
         let own = Predicate::set(assigned.iter().map(|assigned| Value::Id(assigned.asset())));
         let operators = Predicate::set(candidates.keys().map(|id| Value::Id(id.0)));
         let operated = one_of("operator_id", operators).and(one_of("region_id", Predicate::set(region_ids_of(users))));
-        let wanted = [one_of("id", own), operated];
-        // Of assets of declared kinds each is found on an index of its own, as all of them begin with the kind.
-        let wanted = if is_of_kinds::<R>() { wanted.to_vec() } else { vec![Predicate::any(wanted)] };
+        let own = one_of("id", own);
+        // Assets of declared kinds are found apart, each once: where a disjunction stands beside a kind, its index is all that is used.
+        let wanted = match is_of_kinds::<R>() {
+            true => vec![own.clone(), operated.and(own.negate())],
+            false => vec![Predicate::any([own, operated])],
+        };
         let mut assets: HashMap<Uuid, R> = HashMap::new();
         for wanted in
             wanted.into_iter().map(|wanted| visible.clone().and(wanted)).filter(|wanted| *wanted != Predicate::Never)
