@@ -4,6 +4,8 @@ import asyncio
 import inspect
 import io
 import json
+import runpy
+from pathlib import Path
 
 import pytest
 import rolekeep
@@ -11,6 +13,7 @@ from conftest import CHEAP
 from rolekeep import Import, ImportFormat, ImportLevel, ImportStatus, NotFound, ValidationError
 from rolekeep.areas.blocking.imports import Imports
 
+REPOSITORY = Path(__file__).parents[2]
 TABLE = b"foreign_id,email,full_name\n1,ada@example.org,Ada Lovelace\n2,bob@example.org,\n"
 
 
@@ -30,6 +33,12 @@ def stops(heard):
         raise Stop
 
     return progress
+
+
+def test_the_program_of_the_guide(monkeypatch, capsys):
+    monkeypatch.chdir(REPOSITORY)
+    runpy.run_path("bindings-python/examples/import_users.py")
+    assert capsys.readouterr().out == "3 records read\nfinished 2 1\n3 VALIDATION_ERROR ['email']\n"
 
 
 def test_from_a_file(um, tmp_path):

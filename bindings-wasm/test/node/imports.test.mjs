@@ -1,13 +1,14 @@
 // Importing users from what JavaScript reads: streams, generators, blobs and text.
 import assert from "node:assert/strict";
-import { createReadStream, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { createReadStream, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
+import { build } from "esbuild";
 import { importUsers, NotFoundError, open, ValidationError } from "rolekeep";
 
-import { CHEAP } from "./support.mjs";
+import { CHEAP, compile, folder, here, root } from "./support.mjs";
 
 const TABLE = "foreign_id,email,full_name\n1,ada@example.org,Ada Lovelace\n2,bob@example.org,Bøb\n";
 const encoder = new TextEncoder();
@@ -22,9 +23,19 @@ async function withStore(tell) {
   await um.close();
 }
 
-test("users come from whatever gives bytes", () => withStore(async (um) => {
-  const folder = mkdtempSync(join(tmpdir(), "rolekeep-"));
-  writeFileSync(join(folder, "users.csv"), TABLE);
+test("the program of the guide", async (t) => {
+  // Within the package, so that the program finds it by its name.
+  const outfile = join(await folder(t, join(here, "test")), "import-users.mjs");
+  await build({ entryPoints: [join(here, "examples/import-users.ts")], outfile, format: "esm" });
+  const options = ["--ignoreConfig", "--strict", "--noEmit", "--target", "es2022", "--lib", "es2022", "--types", "node", "--module", "nodenext"];
+  assert.equal(compile(...options, "examples/import-users.ts").stdout, "");
+  const { stdout } = spawnSync(process.execPath, [outfile], { cwd: root, encoding: "utf8" });
+  assert.equal(stdout, "3 records read\nfinished 2 1\n3 VALIDATION_ERROR [ 'email' ]\n");
+});
+
+test("users come from whatever gives bytes", (t) => withStore(async (um) => {
+  const file = join(await folder(t), "users.csv");
+  writeFileSync(file, TABLE);
   const first = await importUsers(um.system, new Response(TABLE).body, { source: "old", format: "csv" });
   assert.deepEqual([first.status, first.counts.created], ["finished", 2]);
   assert.equal((await um.system.users.find({ email: "bob@example.org" })).fullName, "Bøb");
@@ -33,13 +44,12 @@ test("users come from whatever gives bytes", () => withStore(async (um) => {
   }
   // Numbers of two bytes are bytes, too.
   const wide = new Uint16Array(bytes.slice(0, bytes.length - (bytes.length % 2)).buffer);
-  const sources = [createReadStream(join(folder, "users.csv")), parts(), new Blob([TABLE]), bytes, Buffer.from(TABLE), TABLE, [bytes.subarray(0, 5), bytes.subarray(5)], [wide, bytes.subarray(wide.byteLength)]];
+  const sources = [createReadStream(file), parts(), new Blob([TABLE]), bytes, Buffer.from(TABLE), TABLE, [bytes.subarray(0, 5), bytes.subarray(5)], [wide, bytes.subarray(wide.byteLength)]];
   for (const source of sources) {
     const again = await importUsers(um.system, source, { source: "old", format: "csv", onExisting: "skip" });
     assert.deepEqual([again.status, again.counts.skipped], ["finished", 2]);
   }
   assert.equal((await importUsers(um.system, "", { source: "old", format: "json_lines" })).status, "finished");
-  rmSync(folder, { recursive: true });
 }));
 
 /** A stream of what never ends, or of these parts; and whether it was given up. */
