@@ -35,7 +35,7 @@ class AsyncBinaryReader(Protocol):
 
 def import_users(
     caller: Caller,
-    data: BinaryReader | Iterable[bytes] | bytes,
+    data: BinaryReader | Iterable[bytes] | bytes | bytearray,
     source: str,
     format: ImportFormat,
     *,
@@ -83,7 +83,7 @@ def import_users(
 
 async def import_users_async(
     caller: AsyncCaller,
-    data: AsyncBinaryReader | BinaryReader | AsyncIterable[bytes] | Iterable[bytes] | bytes,
+    data: AsyncBinaryReader | BinaryReader | AsyncIterable[bytes] | Iterable[bytes] | bytes | bytearray,
     source: str,
     format: ImportFormat,
     *,
@@ -173,7 +173,7 @@ class _Feed:
         return done
 
 
-def _chunks(data: BinaryReader | Iterable[bytes] | bytes) -> Iterator[bytes | None]:
+def _chunks(data: BinaryReader | Iterable[bytes] | bytes | bytearray) -> Iterator[bytes | None]:
     """What a source gives, and none at its end."""
     read = getattr(data, "read", None)
     if read is not None:
@@ -185,7 +185,7 @@ def _chunks(data: BinaryReader | Iterable[bytes] | bytes) -> Iterator[bytes | No
 
 
 async def _chunks_async(
-    data: AsyncBinaryReader | BinaryReader | AsyncIterable[bytes] | Iterable[bytes] | bytes,
+    data: AsyncBinaryReader | BinaryReader | AsyncIterable[bytes] | Iterable[bytes] | bytes | bytearray,
 ) -> AsyncGenerator[bytes | None, None]:
     read = getattr(data, "read", None)
     if read is None and isinstance(data, AsyncIterable):
