@@ -190,7 +190,7 @@ class Player:
 
     async def import_users(self, options: dict[str, Any], text: str, step: dict[str, Any]) -> Any:
         whole = text.encode()
-        size = step.get("pieces", len(whole))
+        size = step.get("pieces", max(len(whole), 1))
         pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
         import_users = rolekeep.import_users_async if self.is_async else rolekeep.import_users
         resume = {"resume": step["resume"]} if "resume" in step else {}

@@ -161,7 +161,7 @@ class Player {
 
   async import(caller, { import: begin, text, pieces, resume }) {
     const bytes = new TextEncoder().encode(text);
-    const size = pieces ?? bytes.length;
+    const size = pieces ?? Math.max(bytes.length, 1);
     const data = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size));
     const options = { ...this.toFace(this.filled(begin), "BeginImport"), resume: this.filled(resume) };
     return this.fromFace(await this.world.importUsers(caller, data, options), "Import");

@@ -78,7 +78,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         }
         step["import"]?.let { options ->
             val bytes = step.getValue("text").jsonPrimitive.content.toByteArray()
-            val pieces = bytes.asList().chunked(step["pieces"]?.jsonPrimitive?.int ?: bytes.size) { it.toByteArray() }
+            val pieces = bytes.asList().chunked(step["pieces"]?.jsonPrimitive?.int ?: maxOf(bytes.size, 1)) { it.toByteArray() }
             return writeImport(caller(step).importUsers(pieces.asFlow(), readBeginImport(filled(options)), step["resume"]?.let { readId(filled(it)) }))
         }
         step["open"]?.let { UserManagement.open(readConfig(filled(it))).shutdown(); return JsonNull }
