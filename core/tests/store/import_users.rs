@@ -35,9 +35,10 @@ fn begin() -> BeginImport {
     BeginImport::new("old", ImportFormat::JsonLines)
 }
 
-/// So many users, a line each.
+/// So many users, a line each, of which 500 are most of what is fed at a time.
 fn lines(count: usize) -> Vec<u8> {
-    let line = |at| format!("{{\"foreign_id\":\"{at}\",\"email\":\"user{at}@example.org\"}}\n");
+    let bio = "x".repeat(150);
+    let line = |at| format!("{{\"foreign_id\":\"{at}\",\"email\":\"user{at}@example.org\",\"bio\":\"{bio}\"}}\n");
     (0..count).map(line).collect::<String>().into_bytes()
 }
 
@@ -48,8 +49,8 @@ fn numbers(heard: &[ImportProgress]) -> Vec<i64> {
 #[tokio::test]
 async fn a_source_that_breaks_off_goes_on_where_it_was() {
     let um = open().await;
-    let users = lines(5000);
-    let half = Broken { text: &users[..64 * 1024], times: 2 };
+    let users = lines(1200);
+    let half = Broken { text: &users[..128 * 1024], times: 1 };
     let mut heard = Vec::new();
     let import = um.system().import_users(begin()).await.unwrap();
     let id = import.import().id;
@@ -62,20 +63,20 @@ async fn a_source_that_breaks_off_goes_on_where_it_was() {
 
     let again = um.system().resume_import(id).await.unwrap();
     let done = again.read(&users[..], |progress| heard.push(progress.clone())).await.unwrap();
-    assert_eq!((done.status, done.counts.created, done.counts.failed), (ImportStatus::Finished, 5000, 0));
-    assert_eq!(numbers(&heard), (1..=5000).collect::<Vec<i64>>());
+    assert_eq!((done.status, done.counts.created, done.counts.failed), (ImportStatus::Finished, 1200, 0));
+    assert_eq!(numbers(&heard), (1..=1200).collect::<Vec<i64>>());
 }
 
 #[tokio::test]
 async fn as_much_as_one_likes_is_pushed_at_once() {
     let um = open().await;
-    let users = lines(5000);
+    let users = lines(1200);
     let mut import = um.system().import_users(begin()).await.unwrap();
     let mut items = import.push(&users).await.unwrap();
-    assert!(!items.is_empty() && items.len() < 5000);
+    assert!(!items.is_empty() && items.len() < 1200);
     items.extend(import.push(&[]).await.unwrap());
     items.extend(import.finish().await.unwrap().items);
-    assert_eq!(items.iter().map(|item| item.number).collect::<Vec<i64>>(), (1..=5000).collect::<Vec<i64>>());
+    assert_eq!(items.iter().map(|item| item.number).collect::<Vec<i64>>(), (1..=1200).collect::<Vec<i64>>());
 }
 
 #[tokio::test]
