@@ -164,6 +164,8 @@ class Player:
                 return await settle(self.um.check_many(asked, **circumstances(step)))
             case {"explain_user": permission}:
                 return await settle(self.um.explain(step["user"], permission, step.get("resource"), **circumstances(step)))
+            case {"import": options, "text": text}:
+                return await self.import_users(options, text, step)
             case {"position": True}:
                 return self.um.position
             case {"together": steps}:
@@ -185,6 +187,14 @@ class Player:
             case _:
                 raise NotImplementedError(f"no such step: {step}")
         return None
+
+    async def import_users(self, options: dict[str, Any], text: str, step: dict[str, Any]) -> Any:
+        whole = text.encode()
+        size = step.get("pieces", max(len(whole), 1))
+        pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+        import_users = rolekeep.import_users_async if self.is_async else rolekeep.import_users
+        resume = {"resume": step["resume"]} if "resume" in step else {}
+        return await settle(typed(import_users, options | resume, self.caller(step), pieces))
 
     async def mail(self, kind: str, address: str) -> Any:
         assert self.outbox is not None, "the store has no notifier"
@@ -218,6 +228,8 @@ class Player:
                 return "".join(self.filled(parts))
             case {"$from_now": seconds}:
                 return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+            case {"$base64": text}:
+                return base64.b64encode(self.filled(text).encode()).decode()
             case {"$totp": secret}:
                 return totp(self.filled(secret), int(time.time()) // 30 + value.get("step", 0))
             case {"$jwt": claims, "secret": secret}:
@@ -264,11 +276,11 @@ async def settle(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def typed(method: Any, given: dict[str, Any]) -> Any:
-    """Calls a method with values of the types that it asks for."""
+def typed(method: Any, given: dict[str, Any], *before: Any) -> Any:
+    """Calls a method with values of the types that it asks for, after those that need no change."""
     hints = get_type_hints(method)
     names = {name: name + "_" if name + "_" in hints else name for name in given}
-    return method(**{names[name]: value_of(hints.get(names[name]), value) for name, value in given.items()})
+    return method(*before, **{names[name]: value_of(hints.get(names[name]), value) for name, value in given.items()})
 
 
 def value_of(hint: Any, value: Any) -> Any:

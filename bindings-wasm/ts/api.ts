@@ -5,6 +5,7 @@ export type * from "./filter.js";
 export type * from "./generated/areas.js";
 export type * from "./generated/types.js";
 export * from "./guards.js";
+export { importUsers, type ImportData, type ImportOptions } from "./imports.js";
 export { indexedDB } from "./indexeddb.js";
 export type * from "./persister.js";
 export { UserManagement, type Check, type Circumstances, type LoginOptions, type OpenOptions } from "./store.js";

@@ -7,6 +7,7 @@ from . import errors, records
 from ._ask import Question, Resource, RowFilter
 from ._breached import BreachedPasswords
 from ._codec import UNSET, Unset
+from ._imports import AsyncBinaryReader, BinaryReader, import_users, import_users_async
 from ._notifier import Delivery, Notifier
 from ._open import open, open_async
 from ._persister import Batch, Loaded, Persisted, Persister, RowChange
@@ -18,8 +19,8 @@ from .guards import require_admin, require_permission, require_role
 from .records import *  # noqa: F403
 
 __all__ = [
-    "UNSET", "AsyncCaller", "AsyncUserManagement", "Batch", "BreachedPasswords", "Caller", "Delivery", "Loaded", "Notifier",
-    "Opening", "Persisted", "Persister", "Principal", "Question", "Resource", "RowChange", "RowFilter", "Rules", "Unset",
-    "UserManagement", "open", "open_async", "require_admin", "require_permission", "require_role", *errors.__all__,
-    *records.__all__,
+    "UNSET", "AsyncBinaryReader", "AsyncCaller", "AsyncUserManagement", "Batch", "BinaryReader", "BreachedPasswords", "Caller",
+    "Delivery", "Loaded", "Notifier", "Opening", "Persisted", "Persister", "Principal", "Question", "Resource", "RowChange",
+    "RowFilter", "Rules", "Unset", "UserManagement", "import_users", "import_users_async", "open", "open_async",
+    "require_admin", "require_permission", "require_role", *errors.__all__, *records.__all__,
 ]

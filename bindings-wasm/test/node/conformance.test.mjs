@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { open } from "rolekeep";
+import { importUsers, open } from "rolekeep";
 import { filePersister } from "rolekeep/node";
 
 import { matches } from "../shared/matching.mjs";
@@ -18,7 +18,7 @@ test("conformance: every scenario, on files", async () => {
     const path = mkdtempSync(join(tmpdir(), "rolekeep-"));
     return { persister: () => filePersister(path), remove: () => rmSync(path, { recursive: true }) };
   };
-  report("node", await playAll(scenarioFiles(), { open, place, outbox: () => new Outbox(), authenticator: () => new Authenticator(), ...tables() }));
+  report("node", await playAll(scenarioFiles(), { open, place, importUsers, outbox: () => new Outbox(), authenticator: () => new Authenticator(), ...tables() }));
 });
 
 test("conformance: the player tells what differs", () => {

@@ -10,7 +10,7 @@ const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter)
 /**
  * `world`: { open, place(): somewhere new, of which persister() gives the same each time and remove() gets rid;
  *   records, operations: the generated tables; seed: the FlyOS seed; outbox(): a new `Outbox`, where there are notifiers;
- *   authenticator(): a new one that holds a passkey, where those are offered }
+ *   authenticator(): a new one that holds a passkey, importUsers, where those are offered }
  */
 export async function playAll(files, world) {
   const passed = [];
@@ -115,6 +115,7 @@ class Player {
     }
     if (step.switch !== undefined) return this.switch(step.switch);
     if (step.reopen) return void (await this.um.close(), await this.open());
+    if (step.import !== undefined) return this.import(this.caller(step), step);
     if (step.call !== undefined) return this.call(this.caller(step), step);
     if (step.login !== undefined) {
       const answer = await this.um.anonymous(request(step)).sessions.login(this.toFace(this.filled(step.login), "Login"));
@@ -158,6 +159,14 @@ class Player {
     return this.fromFace(await caller[area][method](this.toFace(input, takes)), answers) ?? null;
   }
 
+  async import(caller, { import: begin, text, pieces, resume }) {
+    const bytes = new TextEncoder().encode(text);
+    const size = pieces ?? Math.max(bytes.length, 1);
+    const data = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size));
+    const options = { ...this.toFace(this.filled(begin), "BeginImport"), resume: this.filled(resume) };
+    return this.fromFace(await this.world.importUsers(caller, data, options), "Import");
+  }
+
   caller(step) {
     const who = step.as ?? "system";
     if (who === "system") return this.um.system.withRequest(request(step) ?? {});
@@ -185,6 +194,7 @@ class Player {
     if (written === null || typeof written !== "object") return written;
     if (written.$from_now !== undefined) return new Date(Date.now() + written.$from_now * 1000).toISOString();
     if (written.$join) return this.filled(written.$join).join("");
+    if (written.$base64 !== undefined) return btoa(String.fromCharCode(...new TextEncoder().encode(this.filled(written.$base64))));
     if (written.$repeat) return written.$repeat[0].repeat(written.$repeat[1]);
     if (written.$passkey) return this.answered(written);
     return Object.fromEntries(Object.entries(written).map(([key, value]) => [key, this.filled(value)]));

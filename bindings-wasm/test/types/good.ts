@@ -1,4 +1,4 @@
-import { open, indexedDB, ConflictError, type Page, type Persister, type PostgresValue, type RowFilter, type SqliteValue, type User } from "rolekeep";
+import { open, importUsers, indexedDB, ConflictError, type Import, type Page, type Persister, type PostgresValue, type RowFilter, type SqliteValue, type User } from "rolekeep";
 import { filePersister } from "rolekeep/node";
 
 const persister: Persister = "indexedDB" in globalThis ? indexedDB("app") : filePersister("/tmp/app");
@@ -23,3 +23,5 @@ const postgres: PostgresValue[] = um.system.filter("drone:list", { dialect: "pos
 if (filter.rows !== "none") console.log(filter.sql, bound, postgres, filter.expires.getTime());
 const answers: boolean[] = um.system.canMany(["drone:read", ["drone:update", { type: "drone" }]]);
 if (answers[0]) console.log(um.system.explain("drone:read").text, um.system.explain("drone:update", { type: "drone" }).text);
+const imported: Import = await importUsers(um.system, new Blob(["email\n"]), { source: "old", format: "csv", resume: undefined, onProgress: ({ items }) => items.length });
+if (imported.status === "stopped") console.log(await importUsers(um.system, [new Uint8Array(1)], { source: "old", format: "json_lines", shape: "auth0" }));

@@ -21,8 +21,9 @@ const LONGEST: usize = 1024 * 1024;
 pub struct Importer {
     caller: Caller,
     import: ImportView,
-    /// What has come and was not read yet: the beginning of a record.
+    /// What has come; of it, what follows `used` was not read yet.
     held: Vec<u8>,
+    used: usize,
     /// How many bytes are fed at a time.
     piece: usize,
 }
@@ -62,7 +63,7 @@ impl Caller {
 
 impl Importer {
     fn of(caller: &Caller, import: ImportView) -> Self {
-        Self { caller: caller.clone(), import, held: Vec::new(), piece: PIECE }
+        Self { caller: caller.clone(), import, held: Vec::new(), used: 0, piece: PIECE }
     }
 
     /// How far it has come.
@@ -71,15 +72,19 @@ impl Importer {
     }
 
     /// Feeds the bytes that come next, and answers what became of the records that were imported meanwhile: those of earlier bytes, or
-    /// none yet.
+    /// none yet. Of an import that has stopped nothing more is read.
     ///
     /// # Errors
     /// Those of [`FeedImport`]. What was imported stays; of an error that passes, such as [`Code::Unavailable`](crate::Code), the same
     /// importer may go on with the bytes that follow.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<Vec<ImportItem>> {
-        self.held.extend_from_slice(bytes);
         let mut items = Vec::new();
-        while self.held.len() >= self.piece && self.is_open() {
+        if !self.is_open() {
+            return Ok(items);
+        }
+        self.held.drain(..std::mem::take(&mut self.used));
+        self.held.extend_from_slice(bytes);
+        while self.left().len() >= self.piece && self.is_open() {
             items.extend(self.feed(false).await?);
         }
         Ok(items)
@@ -92,12 +97,12 @@ impl Importer {
     pub async fn finish(mut self) -> Result<ImportProgress> {
         let mut items = Vec::new();
         loop {
-            let is_last = self.held.len() <= self.piece;
+            let is_last = self.left().len() <= self.piece;
             if !self.is_open() {
                 break;
             }
             items.extend(self.feed(is_last).await?);
-            if is_last && self.held.is_empty() {
+            if is_last && self.left().is_empty() {
                 break;
             }
         }
@@ -107,7 +112,7 @@ impl Importer {
         Ok(ImportProgress { import: self.import, items })
     }
 
-    /// Feeds all of a reader and ends the import; `progress` hears of each piece.
+    /// Feeds all of a reader and ends the import; `progress` hears how far it has come. Nothing more is read once it has stopped.
     ///
     /// # Errors
     /// Those of [`push`](Self::push) and [`finish`](Self::finish); what the reader says is their source, reason `invalid_input`.
@@ -129,8 +134,14 @@ impl Importer {
             if bytes.is_empty() {
                 break;
             }
+            let before = self.import.position;
             let items = self.push(bytes).await?;
-            progress(&ImportProgress { import: self.import.clone(), items });
+            if self.import.position != before {
+                progress(&ImportProgress { import: self.import.clone(), items });
+            }
+            if !self.is_open() {
+                return Ok(self.import);
+            }
         }
         let done = self.finish().await?;
         progress(&done);
@@ -141,13 +152,19 @@ impl Importer {
         self.import.status == ImportStatus::Open
     }
 
+    /// What was not read yet: the beginning of a record.
+    fn left(&self) -> &[u8] {
+        &self.held[self.used..]
+    }
+
     async fn feed(&mut self, is_last: bool) -> Result<Vec<ImportItem>> {
-        let piece = &self.held[..self.held.len().min(self.piece)];
+        let left = self.left();
+        let piece = &left[..left.len().min(self.piece)];
         let feed =
             FeedImport { id: self.import.id, at: self.import.position, data: BASE64_STANDARD.encode(piece), is_last };
         let fed = self.caller.run(feed).await?;
         let used = usize::try_from(fed.import.position - self.import.position).unwrap_or_default();
-        self.held.drain(..used.min(self.held.len()));
+        self.used = (self.used + used).min(self.held.len());
         // A record that is longer is fed whole.
         self.piece = if used == 0 { (self.piece * 2).min(LONGEST) } else { PIECE };
         self.import = fed.import;

@@ -5,6 +5,7 @@
 //! | [`rules_alone`] | decide who may do what for users that your application already has |
 //! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in a database of your own |
 //! | [`accounts`] | make accounts, change them, shut users out, delete and restore them |
+//! | [`imports`] | take users over from other systems, with their passwords |
 //! | [`login`] | sign users in, authenticate requests and end sessions |
 //! | [`second_factors`] | ask for a code of an authenticator app beside the password |
 //! | [`passwordless`] | sign users in by passkeys, or by a code that is mailed |
@@ -31,6 +32,9 @@ pub mod stores {}
 
 #[doc = include_str!("accounts.md")]
 pub mod accounts {}
+
+#[doc = include_str!("imports.md")]
+pub mod imports {}
 
 #[doc = include_str!("login.md")]
 pub mod login {}

@@ -27,6 +27,7 @@ mod filters;
 mod growth;
 mod guarded_attributes;
 mod idle;
+mod import_users;
 mod locales;
 mod mails;
 mod policy_dry_run;

@@ -1545,6 +1545,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getIdentities()  -> Identities
     
     /**
+     * Importing users from other systems.
+     */
+    func getImports()  -> Imports
+    
+    /**
      * Invitations: accounts and roles for who has an e-mail address.
      */
     func getInvitations()  -> Invitations
@@ -1980,6 +1985,18 @@ open func getIdentities() -> Identities  {
     return try!  FfiConverterTypeIdentities_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_identities(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Importing users from other systems.
+     */
+open func getImports() -> Imports  {
+    return try!  FfiConverterTypeImports_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_imports(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -3394,6 +3411,332 @@ func FfiConverterTypeIdentities_lift(_ handle: UInt64) throws -> Identities {
 #endif
 func FfiConverterTypeIdentities_lower(_ value: Identities) -> UInt64 {
     return FfiConverterTypeIdentities.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Importing users from other systems.
+ */
+public protocol ImportsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Gives an import up. Accounts that it made stay.
+     *
+     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+     */
+    func abort(input: AbortImport) async throws  -> Import
+    
+    /**
+     * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+     *
+     * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
+     * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+     * Errors: `VALIDATION_ERROR` with all wrong fields.
+     */
+    func begin(input: BeginImport) async throws  -> Import
+    
+    /**
+     * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
+     * has another address now, or is deleted.
+     *
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+     */
+    func failures(input: ListImportFailures) async throws  -> ImportItemPage
+    
+    /**
+     * Feeds an import with the bytes of its source from `position` on.
+     *
+     * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
+     * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
+     * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
+     * that is not the one which was begun with, and for an import that is over.
+     */
+    func feed(input: FeedImport) async throws  -> ImportProgress
+    
+    /**
+     * Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+     *
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
+     * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+     */
+    func finish(input: FinishImport) async throws  -> Import
+    
+    /**
+     * Gets how far an import has come.
+     *
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+     */
+    func get(input: GetImport) async throws  -> Import
+    
+    /**
+     * Goes on with an import that was broken off.
+     *
+     * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
+     * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+     */
+    func resume(input: ResumeImport) async throws  -> Import
+    
+}
+/**
+ * Importing users from other systems.
+ */
+open class Imports: ImportsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_imports(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_imports(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Gives an import up. Accounts that it made stay.
+     *
+     * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+     */
+open func abort(input: AbortImport)async throws  -> Import  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_imports_abort(
+                        self.uniffiCloneHandle(),FfiConverterTypeAbortImport_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImport_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+     *
+     * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
+     * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+     * Errors: `VALIDATION_ERROR` with all wrong fields.
+     */
+open func begin(input: BeginImport)async throws  -> Import  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_imports_begin(
+                        self.uniffiCloneHandle(),FfiConverterTypeBeginImport_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImport_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
+     * has another address now, or is deleted.
+     *
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+     */
+open func failures(input: ListImportFailures)async throws  -> ImportItemPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_imports_failures(
+                        self.uniffiCloneHandle(),FfiConverterTypeListImportFailures_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImportItemPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Feeds an import with the bytes of its source from `position` on.
+     *
+     * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
+     * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
+     * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
+     * that is not the one which was begun with, and for an import that is over.
+     */
+open func feed(input: FeedImport)async throws  -> ImportProgress  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_imports_feed(
+                        self.uniffiCloneHandle(),FfiConverterTypeFeedImport_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImportProgress_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+     *
+     * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
+     * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+     */
+open func finish(input: FinishImport)async throws  -> Import  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_imports_finish(
+                        self.uniffiCloneHandle(),FfiConverterTypeFinishImport_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImport_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets how far an import has come.
+     *
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+     */
+open func get(input: GetImport)async throws  -> Import  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_imports_get(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetImport_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImport_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Goes on with an import that was broken off.
+     *
+     * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
+     * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+     */
+open func resume(input: ResumeImport)async throws  -> Import  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_imports_resume(
+                        self.uniffiCloneHandle(),FfiConverterTypeResumeImport_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeImport_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImports: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Imports
+
+    public static func lift(_ handle: UInt64) throws -> Imports {
+        return Imports(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Imports) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Imports {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Imports, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImports_lift(_ handle: UInt64) throws -> Imports {
+    return try FfiConverterTypeImports.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImports_lower(_ value: Imports) -> UInt64 {
+    return FfiConverterTypeImports.lower(value)
 }
 
 
@@ -10319,6 +10662,67 @@ func FfiConverterTypeVerification_lower(_ value: Verification) -> UInt64 {
 
 
 /**
+ * Gives an import up. Accounts that it made stay.
+ *
+ * Permission `user:import`, held everywhere. Errors: `CONFLICT` for one that is over.
+ */
+public struct AbortImport: Equatable, Hashable {
+    /**
+     * The import.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AbortImport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAbortImport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AbortImport {
+        return
+            try AbortImport(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AbortImport, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAbortImport_lift(_ buf: RustBuffer) throws -> AbortImport {
+    return try FfiConverterTypeAbortImport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAbortImport_lower(_ value: AbortImport) -> RustBuffer {
+    return FfiConverterTypeAbortImport.lower(value)
+}
+
+
+/**
  * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
  *
  * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
@@ -12731,6 +13135,187 @@ func FfiConverterTypeBatch_lift(_ buf: RustBuffer) throws -> Batch {
 #endif
 func FfiConverterTypeBatch_lower(_ value: Batch) -> RustBuffer {
     return FfiConverterTypeBatch.lower(value)
+}
+
+
+/**
+ * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
+ *
+ * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
+ * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+ * Errors: `VALIDATION_ERROR` with all wrong fields.
+ */
+public struct BeginImport: Equatable, Hashable {
+    /**
+     * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
+     * has none, is remembered with it, so that the same record never makes two accounts.
+     */
+    public let source: String
+    /**
+     * How records follow one another.
+     */
+    public let format: ImportFormat
+    /**
+     * Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
+     * counted.
+     */
+    public let shape: ImportShape?
+    /**
+     * What becomes of records of accounts that are there. Default: `skip`.
+     */
+    public let onExisting: OnExisting?
+    /**
+     * What becomes of fields that are wrong. Default: `strict`.
+     */
+    public let level: ImportLevel?
+    /**
+     * Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
+     * Default: false: it fails.
+     */
+    public let matchEmail: Bool?
+    /**
+     * Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false.
+     */
+    public let atomic: Bool?
+    /**
+     * Whether addresses count as proved that the source says are.
+     */
+    public let trustVerifiedEmails: Bool?
+    /**
+     * Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail.
+     */
+    public let withoutUnknownHashes: Bool?
+    /**
+     * Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
+     */
+    public let roles: [String: String]
+    /**
+     * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
+     * that the policy declares; other fields are counted.
+     */
+    public let attributes: [String: String]
+    /**
+     * What the hashes of a Firebase project are made with.
+     */
+    public let firebase: FirebaseHashing?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Where the users come from: 1 to 64 letters, digits, `-`, `_` and `.`, whatever the case. A user's id there, or its address where it
+         * has none, is remembered with it, so that the same record never makes two accounts.
+         */source: String, 
+        /**
+         * How records follow one another.
+         */format: ImportFormat, 
+        /**
+         * Whose names the fields have. Default: `rolekeep`, those of `users.create`, of which an unknown one is an error; in the others it is
+         * counted.
+         */shape: ImportShape? = nil, 
+        /**
+         * What becomes of records of accounts that are there. Default: `skip`.
+         */onExisting: OnExisting? = nil, 
+        /**
+         * What becomes of fields that are wrong. Default: `strict`.
+         */level: ImportLevel? = nil, 
+        /**
+         * Whether a record stands for the account with its address which the source did not make, where the address is proved here and there.
+         * Default: false: it fails.
+         */matchEmail: Bool? = nil, 
+        /**
+         * Whether all records make an account or none, at the end: up to 10,000 records and 8 MiB. Default: false.
+         */atomic: Bool? = nil, 
+        /**
+         * Whether addresses count as proved that the source says are.
+         */trustVerifiedEmails: Bool? = nil, 
+        /**
+         * Whether accounts are made without a password where its hash is of an unknown form. Default: false: they fail.
+         */withoutUnknownHashes: Bool? = nil, 
+        /**
+         * Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
+         */roles: [String: String] = [:], 
+        /**
+         * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
+         * that the policy declares; other fields are counted.
+         */attributes: [String: String] = [:], 
+        /**
+         * What the hashes of a Firebase project are made with.
+         */firebase: FirebaseHashing? = nil) {
+        self.source = source
+        self.format = format
+        self.shape = shape
+        self.onExisting = onExisting
+        self.level = level
+        self.matchEmail = matchEmail
+        self.atomic = atomic
+        self.trustVerifiedEmails = trustVerifiedEmails
+        self.withoutUnknownHashes = withoutUnknownHashes
+        self.roles = roles
+        self.attributes = attributes
+        self.firebase = firebase
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension BeginImport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBeginImport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BeginImport {
+        return
+            try BeginImport(
+                source: FfiConverterString.read(from: &buf), 
+                format: FfiConverterTypeImportFormat.read(from: &buf), 
+                shape: FfiConverterOptionTypeImportShape.read(from: &buf), 
+                onExisting: FfiConverterOptionTypeOnExisting.read(from: &buf), 
+                level: FfiConverterOptionTypeImportLevel.read(from: &buf), 
+                matchEmail: FfiConverterOptionBool.read(from: &buf), 
+                atomic: FfiConverterOptionBool.read(from: &buf), 
+                trustVerifiedEmails: FfiConverterOptionBool.read(from: &buf), 
+                withoutUnknownHashes: FfiConverterOptionBool.read(from: &buf), 
+                roles: FfiConverterDictionaryStringString.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringString.read(from: &buf), 
+                firebase: FfiConverterOptionTypeFirebaseHashing.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: BeginImport, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.source, into: &buf)
+        FfiConverterTypeImportFormat.write(value.format, into: &buf)
+        FfiConverterOptionTypeImportShape.write(value.shape, into: &buf)
+        FfiConverterOptionTypeOnExisting.write(value.onExisting, into: &buf)
+        FfiConverterOptionTypeImportLevel.write(value.level, into: &buf)
+        FfiConverterOptionBool.write(value.matchEmail, into: &buf)
+        FfiConverterOptionBool.write(value.atomic, into: &buf)
+        FfiConverterOptionBool.write(value.trustVerifiedEmails, into: &buf)
+        FfiConverterOptionBool.write(value.withoutUnknownHashes, into: &buf)
+        FfiConverterDictionaryStringString.write(value.roles, into: &buf)
+        FfiConverterDictionaryStringString.write(value.attributes, into: &buf)
+        FfiConverterOptionTypeFirebaseHashing.write(value.firebase, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBeginImport_lift(_ buf: RustBuffer) throws -> BeginImport {
+    return try FfiConverterTypeBeginImport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBeginImport_lower(_ value: BeginImport) -> RustBuffer {
+    return FfiConverterTypeBeginImport.lower(value)
 }
 
 
@@ -19119,6 +19704,101 @@ func FfiConverterTypeFactorSetup_lower(_ value: FactorSetup) -> RustBuffer {
 
 
 /**
+ * Feeds an import with the bytes of its source from `position` on.
+ *
+ * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
+ * missing is fed again. What fails is told, and kept for `imports.failures`; when 10,000 records have failed, the import stops.
+ * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `VALIDATION_ERROR` for what is no base64, for
+ * UTF-16, and for the header of a CSV that names an unknown column; `CONFLICT` for other bytes than those that are due, for a source
+ * that is not the one which was begun with, and for an import that is over.
+ */
+public struct FeedImport: Equatable, Hashable {
+    /**
+     * The import.
+     */
+    public let id: Uuid
+    /**
+     * Which byte of the source `data` begins with.
+     */
+    public let at: Int64
+    /**
+     * The bytes, in base64; at most 1 MiB of them.
+     */
+    public let data: String
+    /**
+     * Whether the source ends with them.
+     */
+    public let isLast: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import.
+         */id: Uuid, 
+        /**
+         * Which byte of the source `data` begins with.
+         */at: Int64, 
+        /**
+         * The bytes, in base64; at most 1 MiB of them.
+         */data: String, 
+        /**
+         * Whether the source ends with them.
+         */isLast: Bool? = nil) {
+        self.id = id
+        self.at = at
+        self.data = data
+        self.isLast = isLast
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension FeedImport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFeedImport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FeedImport {
+        return
+            try FeedImport(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                at: FfiConverterInt64.read(from: &buf), 
+                data: FfiConverterString.read(from: &buf), 
+                isLast: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FeedImport, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterInt64.write(value.at, into: &buf)
+        FfiConverterString.write(value.data, into: &buf)
+        FfiConverterOptionBool.write(value.isLast, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFeedImport_lift(_ buf: RustBuffer) throws -> FeedImport {
+    return try FfiConverterTypeFeedImport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFeedImport_lower(_ value: FeedImport) -> RustBuffer {
+    return FfiConverterTypeFeedImport.lower(value)
+}
+
+
+/**
  * One wrong field.
  */
 public struct FieldError: Equatable, Hashable {
@@ -19275,6 +19955,179 @@ func FfiConverterTypeFindUser_lift(_ buf: RustBuffer) throws -> FindUser {
 #endif
 func FfiConverterTypeFindUser_lower(_ value: FindUser) -> RustBuffer {
     return FfiConverterTypeFindUser.lower(value)
+}
+
+
+/**
+ * Ends an import all of whose pieces were fed, the last one with `is_last`. One that is to be whole makes its accounts now.
+ *
+ * Permission `user:import`, held everywhere, and what `imports.begin` says. Errors: `CONFLICT` where not all has been fed; of one that is to
+ * be whole that of the first record that cannot be imported, and nothing is written: it can be given up, or finished when what is in its way is gone.
+ */
+public struct FinishImport: Equatable, Hashable {
+    /**
+     * The import.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension FinishImport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFinishImport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FinishImport {
+        return
+            try FinishImport(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FinishImport, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFinishImport_lift(_ buf: RustBuffer) throws -> FinishImport {
+    return try FfiConverterTypeFinishImport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFinishImport_lower(_ value: FinishImport) -> RustBuffer {
+    return FfiConverterTypeFinishImport.lower(value)
+}
+
+
+/**
+ * What the hashes of a Firebase project are made with, as its console shows it.
+ */
+public struct FirebaseHashing: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * `base64_signer_key`
+     */
+    public let signerKey: String
+    /**
+     * `base64_salt_separator`
+     */
+    public let saltSeparator: String
+    /**
+     * `rounds`
+     */
+    public let rounds: Int64
+    /**
+     * `mem_cost`
+     */
+    public let memoryCost: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `base64_signer_key`
+         */signerKey: String, 
+        /**
+         * `base64_salt_separator`
+         */saltSeparator: String, 
+        /**
+         * `rounds`
+         */rounds: Int64, 
+        /**
+         * `mem_cost`
+         */memoryCost: Int64) {
+        self.signerKey = signerKey
+        self.saltSeparator = saltSeparator
+        self.rounds = rounds
+        self.memoryCost = memoryCost
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_firebasehashing_uniffi_trait_debug(
+            FfiConverterTypeFirebaseHashing_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_firebasehashing_uniffi_trait_display(
+            FfiConverterTypeFirebaseHashing_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension FirebaseHashing: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFirebaseHashing: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FirebaseHashing {
+        return
+            try FirebaseHashing(
+                signerKey: FfiConverterString.read(from: &buf), 
+                saltSeparator: FfiConverterString.read(from: &buf), 
+                rounds: FfiConverterInt64.read(from: &buf), 
+                memoryCost: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FirebaseHashing, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.signerKey, into: &buf)
+        FfiConverterString.write(value.saltSeparator, into: &buf)
+        FfiConverterInt64.write(value.rounds, into: &buf)
+        FfiConverterInt64.write(value.memoryCost, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFirebaseHashing_lift(_ buf: RustBuffer) throws -> FirebaseHashing {
+    return try FfiConverterTypeFirebaseHashing.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFirebaseHashing_lower(_ value: FirebaseHashing) -> RustBuffer {
+    return FfiConverterTypeFirebaseHashing.lower(value)
 }
 
 
@@ -19605,6 +20458,67 @@ func FfiConverterTypeGetDrone_lift(_ buf: RustBuffer) throws -> GetDrone {
 #endif
 func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
     return FfiConverterTypeGetDrone.lower(value)
+}
+
+
+/**
+ * Gets how far an import has come.
+ *
+ * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+ */
+public struct GetImport: Equatable, Hashable {
+    /**
+     * The import.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetImport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGetImport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetImport {
+        return
+            try GetImport(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetImport, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetImport_lift(_ buf: RustBuffer) throws -> GetImport {
+    return try FfiConverterTypeGetImport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetImport_lower(_ value: GetImport) -> RustBuffer {
+    return FfiConverterTypeGetImport.lower(value)
 }
 
 
@@ -20673,6 +21587,554 @@ func FfiConverterTypeImpersonation_lower(_ value: Impersonation) -> RustBuffer {
 
 
 /**
+ * How far an import has come.
+ */
+public struct Import: Equatable, Hashable {
+    /**
+     * The import's id, by which it goes on.
+     */
+    public let id: Uuid
+    /**
+     * Where the users come from.
+     */
+    public let source: String
+    /**
+     * How records follow one another.
+     */
+    public let format: ImportFormat
+    /**
+     * Whose names the fields have.
+     */
+    public let shape: ImportShape
+    /**
+     * How it stands.
+     */
+    public let status: ImportStatus
+    /**
+     * The byte of the source that is fed next. Of one that was resumed, what was read before comes again first.
+     */
+    public let position: Int64
+    /**
+     * Who feeds it; none: the application itself.
+     */
+    public let startedBy: Uuid?
+    /**
+     * What became of the records so far.
+     */
+    public let counts: ImportCounts
+    /**
+     * When it was begun.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last fed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * When it ends by itself, and what is known of it goes.
+     */
+    public let expiresAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import's id, by which it goes on.
+         */id: Uuid, 
+        /**
+         * Where the users come from.
+         */source: String, 
+        /**
+         * How records follow one another.
+         */format: ImportFormat, 
+        /**
+         * Whose names the fields have.
+         */shape: ImportShape, 
+        /**
+         * How it stands.
+         */status: ImportStatus, 
+        /**
+         * The byte of the source that is fed next. Of one that was resumed, what was read before comes again first.
+         */position: Int64, 
+        /**
+         * Who feeds it; none: the application itself.
+         */startedBy: Uuid? = nil, 
+        /**
+         * What became of the records so far.
+         */counts: ImportCounts, 
+        /**
+         * When it was begun.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last fed.
+         */updatedAt: Timestamp, 
+        /**
+         * When it ends by itself, and what is known of it goes.
+         */expiresAt: Timestamp) {
+        self.id = id
+        self.source = source
+        self.format = format
+        self.shape = shape
+        self.status = status
+        self.position = position
+        self.startedBy = startedBy
+        self.counts = counts
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.expiresAt = expiresAt
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Import: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Import {
+        return
+            try Import(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                source: FfiConverterString.read(from: &buf), 
+                format: FfiConverterTypeImportFormat.read(from: &buf), 
+                shape: FfiConverterTypeImportShape.read(from: &buf), 
+                status: FfiConverterTypeImportStatus.read(from: &buf), 
+                position: FfiConverterInt64.read(from: &buf), 
+                startedBy: FfiConverterOptionTypeUuid.read(from: &buf), 
+                counts: FfiConverterTypeImportCounts.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                expiresAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Import, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterString.write(value.source, into: &buf)
+        FfiConverterTypeImportFormat.write(value.format, into: &buf)
+        FfiConverterTypeImportShape.write(value.shape, into: &buf)
+        FfiConverterTypeImportStatus.write(value.status, into: &buf)
+        FfiConverterInt64.write(value.position, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.startedBy, into: &buf)
+        FfiConverterTypeImportCounts.write(value.counts, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.expiresAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImport_lift(_ buf: RustBuffer) throws -> Import {
+    return try FfiConverterTypeImport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImport_lower(_ value: Import) -> RustBuffer {
+    return FfiConverterTypeImport.lower(value)
+}
+
+
+/**
+ * What became of the records so far.
+ */
+public struct ImportCounts: Equatable, Hashable {
+    /**
+     * Records read.
+     */
+    public let read: Int64
+    /**
+     * Accounts made.
+     */
+    public let created: Int64
+    /**
+     * Accounts changed.
+     */
+    public let updated: Int64
+    /**
+     * Accounts that were there and stayed as they were.
+     */
+    public let skipped: Int64
+    /**
+     * Accounts that were there and have another address now.
+     */
+    public let differs: Int64
+    /**
+     * Accounts that were there and are deleted.
+     */
+    public let gone: Int64
+    /**
+     * Records that made no account, for what is wrong with them.
+     */
+    public let failed: Int64
+    /**
+     * How many records had a field that nothing was made of, by its name.
+     */
+    public let ignored: [String: Int64]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Records read.
+         */read: Int64, 
+        /**
+         * Accounts made.
+         */created: Int64, 
+        /**
+         * Accounts changed.
+         */updated: Int64, 
+        /**
+         * Accounts that were there and stayed as they were.
+         */skipped: Int64, 
+        /**
+         * Accounts that were there and have another address now.
+         */differs: Int64, 
+        /**
+         * Accounts that were there and are deleted.
+         */gone: Int64, 
+        /**
+         * Records that made no account, for what is wrong with them.
+         */failed: Int64, 
+        /**
+         * How many records had a field that nothing was made of, by its name.
+         */ignored: [String: Int64] = [:]) {
+        self.read = read
+        self.created = created
+        self.updated = updated
+        self.skipped = skipped
+        self.differs = differs
+        self.gone = gone
+        self.failed = failed
+        self.ignored = ignored
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ImportCounts: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportCounts: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportCounts {
+        return
+            try ImportCounts(
+                read: FfiConverterInt64.read(from: &buf), 
+                created: FfiConverterInt64.read(from: &buf), 
+                updated: FfiConverterInt64.read(from: &buf), 
+                skipped: FfiConverterInt64.read(from: &buf), 
+                differs: FfiConverterInt64.read(from: &buf), 
+                gone: FfiConverterInt64.read(from: &buf), 
+                failed: FfiConverterInt64.read(from: &buf), 
+                ignored: FfiConverterDictionaryStringInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ImportCounts, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.read, into: &buf)
+        FfiConverterInt64.write(value.created, into: &buf)
+        FfiConverterInt64.write(value.updated, into: &buf)
+        FfiConverterInt64.write(value.skipped, into: &buf)
+        FfiConverterInt64.write(value.differs, into: &buf)
+        FfiConverterInt64.write(value.gone, into: &buf)
+        FfiConverterInt64.write(value.failed, into: &buf)
+        FfiConverterDictionaryStringInt64.write(value.ignored, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportCounts_lift(_ buf: RustBuffer) throws -> ImportCounts {
+    return try FfiConverterTypeImportCounts.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportCounts_lower(_ value: ImportCounts) -> RustBuffer {
+    return FfiConverterTypeImportCounts.lower(value)
+}
+
+
+/**
+ * What became of a record.
+ */
+public struct ImportItem: Equatable, Hashable {
+    /**
+     * Which record it was, from 1; the header of a CSV is none.
+     */
+    public let number: Int64
+    /**
+     * Who it was at the source.
+     */
+    public let foreignId: String?
+    /**
+     * What became of it.
+     */
+    public let outcome: ImportOutcome
+    /**
+     * The account.
+     */
+    public let userId: Uuid?
+    /**
+     * The code of the error where it failed.
+     */
+    public let code: Code?
+    /**
+     * What is wrong, in English.
+     */
+    public let message: String?
+    /**
+     * The fields that are wrong; of an account that was made, those that were left out.
+     */
+    public let errors: [FieldError]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Which record it was, from 1; the header of a CSV is none.
+         */number: Int64, 
+        /**
+         * Who it was at the source.
+         */foreignId: String? = nil, 
+        /**
+         * What became of it.
+         */outcome: ImportOutcome, 
+        /**
+         * The account.
+         */userId: Uuid? = nil, 
+        /**
+         * The code of the error where it failed.
+         */code: Code? = nil, 
+        /**
+         * What is wrong, in English.
+         */message: String? = nil, 
+        /**
+         * The fields that are wrong; of an account that was made, those that were left out.
+         */errors: [FieldError] = []) {
+        self.number = number
+        self.foreignId = foreignId
+        self.outcome = outcome
+        self.userId = userId
+        self.code = code
+        self.message = message
+        self.errors = errors
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ImportItem: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportItem: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportItem {
+        return
+            try ImportItem(
+                number: FfiConverterInt64.read(from: &buf), 
+                foreignId: FfiConverterOptionString.read(from: &buf), 
+                outcome: FfiConverterTypeImportOutcome.read(from: &buf), 
+                userId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                code: FfiConverterOptionTypeCode.read(from: &buf), 
+                message: FfiConverterOptionString.read(from: &buf), 
+                errors: FfiConverterSequenceTypeFieldError.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ImportItem, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.number, into: &buf)
+        FfiConverterOptionString.write(value.foreignId, into: &buf)
+        FfiConverterTypeImportOutcome.write(value.outcome, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
+        FfiConverterOptionTypeCode.write(value.code, into: &buf)
+        FfiConverterOptionString.write(value.message, into: &buf)
+        FfiConverterSequenceTypeFieldError.write(value.errors, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportItem_lift(_ buf: RustBuffer) throws -> ImportItem {
+    return try FfiConverterTypeImportItem.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportItem_lower(_ value: ImportItem) -> RustBuffer {
+    return FfiConverterTypeImportItem.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct ImportItemPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [ImportItem]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [ImportItem], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ImportItemPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportItemPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportItemPage {
+        return
+            try ImportItemPage(
+                items: FfiConverterSequenceTypeImportItem.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ImportItemPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeImportItem.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportItemPage_lift(_ buf: RustBuffer) throws -> ImportItemPage {
+    return try FfiConverterTypeImportItemPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportItemPage_lower(_ value: ImportItemPage) -> RustBuffer {
+    return FfiConverterTypeImportItemPage.lower(value)
+}
+
+
+/**
  * Replaces the whole policy by a file.
  *
  * Permission `policy:import`, and for now `admin:all`. Errors: `VALIDATION_ERROR` with every problem of the file, with
@@ -20762,6 +22224,75 @@ func FfiConverterTypeImportPolicy_lift(_ buf: RustBuffer) throws -> ImportPolicy
 #endif
 func FfiConverterTypeImportPolicy_lower(_ value: ImportPolicy) -> RustBuffer {
     return FfiConverterTypeImportPolicy.lower(value)
+}
+
+
+/**
+ * How far an import has come, and what became of the records that were fed.
+ */
+public struct ImportProgress: Equatable, Hashable {
+    /**
+     * The import.
+     */
+    public let `import`: Import
+    /**
+     * What became of the records, in their order.
+     */
+    public let items: [ImportItem]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import.
+         */`import`: Import, 
+        /**
+         * What became of the records, in their order.
+         */items: [ImportItem] = []) {
+        self.`import` = `import`
+        self.items = items
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ImportProgress: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportProgress: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportProgress {
+        return
+            try ImportProgress(
+                import: FfiConverterTypeImport.read(from: &buf), 
+                items: FfiConverterSequenceTypeImportItem.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ImportProgress, into buf: inout [UInt8]) {
+        FfiConverterTypeImport.write(value.`import`, into: &buf)
+        FfiConverterSequenceTypeImportItem.write(value.items, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportProgress_lift(_ buf: RustBuffer) throws -> ImportProgress {
+    return try FfiConverterTypeImportProgress.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportProgress_lower(_ value: ImportProgress) -> RustBuffer {
+    return FfiConverterTypeImportProgress.lower(value)
 }
 
 
@@ -22115,6 +23646,108 @@ func FfiConverterTypeListDrones_lift(_ buf: RustBuffer) throws -> ListDrones {
 #endif
 func FfiConverterTypeListDrones_lower(_ value: ListDrones) -> RustBuffer {
     return FfiConverterTypeListDrones.lower(value)
+}
+
+
+/**
+ * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
+ * has another address now, or is deleted.
+ *
+ * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+ */
+public struct ListImportFailures: Equatable, Hashable {
+    /**
+     * The import.
+     */
+    public let id: Uuid
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import.
+         */id: Uuid, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.id = id
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListImportFailures: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListImportFailures: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListImportFailures {
+        return
+            try ListImportFailures(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListImportFailures, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListImportFailures_lift(_ buf: RustBuffer) throws -> ListImportFailures {
+    return try FfiConverterTypeListImportFailures.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListImportFailures_lower(_ value: ListImportFailures) -> RustBuffer {
+    return FfiConverterTypeListImportFailures.lower(value)
 }
 
 
@@ -27292,6 +28925,68 @@ func FfiConverterTypeRestoreUser_lift(_ buf: RustBuffer) throws -> RestoreUser {
 #endif
 func FfiConverterTypeRestoreUser_lower(_ value: RestoreUser) -> RustBuffer {
     return FfiConverterTypeRestoreUser.lower(value)
+}
+
+
+/**
+ * Goes on with an import that was broken off.
+ *
+ * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
+ * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+ */
+public struct ResumeImport: Equatable, Hashable {
+    /**
+     * The import.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The import.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ResumeImport: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeResumeImport: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ResumeImport {
+        return
+            try ResumeImport(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ResumeImport, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeResumeImport_lift(_ buf: RustBuffer) throws -> ResumeImport {
+    return try FfiConverterTypeResumeImport.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeResumeImport_lower(_ value: ResumeImport) -> RustBuffer {
+    return FfiConverterTypeResumeImport.lower(value)
 }
 
 
@@ -37685,6 +39380,501 @@ func FfiConverterTypeIdStorage_lower(_ value: IdStorage) -> RustBuffer {
 
 
 /**
+ * How records follow one another.
+ */
+
+public enum ImportFormat: Equatable, Hashable {
+    
+    /**
+     * Comma-separated values with a header (RFC 4180).
+     */
+    case csv
+    /**
+     * A JSON object on each line.
+     */
+    case jsonLines
+    /**
+     * One JSON document: a list of objects, or an object whose member `users` is one.
+     */
+    case json
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ImportFormat: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportFormat: FfiConverterRustBuffer {
+    typealias SwiftType = ImportFormat
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportFormat {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .csv
+        
+        case 2: return .jsonLines
+        
+        case 3: return .json
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ImportFormat, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .csv:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .jsonLines:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .json:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportFormat_lift(_ buf: RustBuffer) throws -> ImportFormat {
+    return try FfiConverterTypeImportFormat.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportFormat_lower(_ value: ImportFormat) -> RustBuffer {
+    return FfiConverterTypeImportFormat.lower(value)
+}
+
+
+
+/**
+ * What becomes of fields that are wrong.
+ */
+
+public enum ImportLevel: Equatable, Hashable {
+    
+    /**
+     * Their record fails.
+     */
+    case strict
+    /**
+     * Those that no account needs are left out, and told.
+     */
+    case lenient
+    /**
+     * As `strict`, but no account is made or changed: what would become of the records is told.
+     */
+    case check
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ImportLevel: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportLevel: FfiConverterRustBuffer {
+    typealias SwiftType = ImportLevel
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportLevel {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .strict
+        
+        case 2: return .lenient
+        
+        case 3: return .check
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ImportLevel, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .strict:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .lenient:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .check:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportLevel_lift(_ buf: RustBuffer) throws -> ImportLevel {
+    return try FfiConverterTypeImportLevel.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportLevel_lower(_ value: ImportLevel) -> RustBuffer {
+    return FfiConverterTypeImportLevel.lower(value)
+}
+
+
+
+/**
+ * What became of a record.
+ */
+
+public enum ImportOutcome: Equatable, Hashable {
+    
+    /**
+     * An account was made.
+     */
+    case created
+    /**
+     * The account that was there was changed.
+     */
+    case updated
+    /**
+     * The account that was there stayed as it was.
+     */
+    case skipped
+    /**
+     * The account that was there has another address now, and stayed as it was.
+     */
+    case differs
+    /**
+     * The account that was there has been deleted.
+     */
+    case gone
+    /**
+     * Something is wrong with it.
+     */
+    case failed
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ImportOutcome: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportOutcome: FfiConverterRustBuffer {
+    typealias SwiftType = ImportOutcome
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportOutcome {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .created
+        
+        case 2: return .updated
+        
+        case 3: return .skipped
+        
+        case 4: return .differs
+        
+        case 5: return .gone
+        
+        case 6: return .failed
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ImportOutcome, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .created:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .updated:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .skipped:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .differs:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .gone:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .failed:
+            writeInt(&buf, Int32(6))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportOutcome_lift(_ buf: RustBuffer) throws -> ImportOutcome {
+    return try FfiConverterTypeImportOutcome.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportOutcome_lower(_ value: ImportOutcome) -> RustBuffer {
+    return FfiConverterTypeImportOutcome.lower(value)
+}
+
+
+
+/**
+ * Whose names the fields have.
+ */
+
+public enum ImportShape: Equatable, Hashable {
+    
+    /**
+     * Ours, as `users.create` has them.
+     */
+    case rolekeep
+    /**
+     * Those of an export of Auth0.
+     */
+    case auth0
+    /**
+     * Those of `firebase auth:export`.
+     */
+    case firebase
+    /**
+     * Those of the table `auth.users` of a Supabase project.
+     */
+    case supabase
+    /**
+     * Those of Django's model `auth.user`, also as `dumpdata` writes it.
+     */
+    case django
+    /**
+     * Those of an exported realm of Keycloak.
+     */
+    case keycloak
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ImportShape: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportShape: FfiConverterRustBuffer {
+    typealias SwiftType = ImportShape
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportShape {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .rolekeep
+        
+        case 2: return .auth0
+        
+        case 3: return .firebase
+        
+        case 4: return .supabase
+        
+        case 5: return .django
+        
+        case 6: return .keycloak
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ImportShape, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .rolekeep:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .auth0:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .firebase:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .supabase:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .django:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .keycloak:
+            writeInt(&buf, Int32(6))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportShape_lift(_ buf: RustBuffer) throws -> ImportShape {
+    return try FfiConverterTypeImportShape.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportShape_lower(_ value: ImportShape) -> RustBuffer {
+    return FfiConverterTypeImportShape.lower(value)
+}
+
+
+
+/**
+ * How an import stands.
+ */
+
+public enum ImportStatus: Equatable, Hashable {
+    
+    /**
+     * More may be fed.
+     */
+    case `open`
+    /**
+     * It has come to its end.
+     */
+    case finished
+    /**
+     * It was given up.
+     */
+    case aborted
+    /**
+     * Too many records failed.
+     */
+    case stopped
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension ImportStatus: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeImportStatus: FfiConverterRustBuffer {
+    typealias SwiftType = ImportStatus
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ImportStatus {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .`open`
+        
+        case 2: return .finished
+        
+        case 3: return .aborted
+        
+        case 4: return .stopped
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: ImportStatus, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .`open`:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .finished:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .aborted:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .stopped:
+            writeInt(&buf, Int32(4))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportStatus_lift(_ buf: RustBuffer) throws -> ImportStatus {
+    return try FfiConverterTypeImportStatus.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeImportStatus_lower(_ value: ImportStatus) -> RustBuffer {
+    return FfiConverterTypeImportStatus.lower(value)
+}
+
+
+
+/**
  * How an invitation stands.
  */
 
@@ -38447,6 +40637,91 @@ func FfiConverterTypeNotifierError_lift(_ buf: RustBuffer) throws -> NotifierErr
 func FfiConverterTypeNotifierError_lower(_ value: NotifierError) -> RustBuffer {
     return FfiConverterTypeNotifierError.lower(value)
 }
+
+
+/**
+ * What becomes of records of accounts that are there already.
+ */
+
+public enum OnExisting: Equatable, Hashable {
+    
+    /**
+     * Nothing.
+     */
+    case skip
+    /**
+     * Names, the profile and attributes are changed; never address, password, status or roles.
+     */
+    case update
+    /**
+     * They fail.
+     */
+    case fail
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension OnExisting: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeOnExisting: FfiConverterRustBuffer {
+    typealias SwiftType = OnExisting
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> OnExisting {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .skip
+        
+        case 2: return .update
+        
+        case 3: return .fail
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: OnExisting, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .skip:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .update:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .fail:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeOnExisting_lift(_ buf: RustBuffer) throws -> OnExisting {
+    return try FfiConverterTypeOnExisting.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeOnExisting_lower(_ value: OnExisting) -> RustBuffer {
+    return FfiConverterTypeOnExisting.lower(value)
+}
+
 
 
 /**
@@ -42138,6 +44413,30 @@ fileprivate struct FfiConverterOptionTypeExternalIdentity: FfiConverterRustBuffe
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeFirebaseHashing: FfiConverterRustBuffer {
+    typealias SwiftType = FirebaseHashing?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeFirebaseHashing.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeFirebaseHashing.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeGrantTrace: FfiConverterRustBuffer {
     typealias SwiftType = GrantTrace?
 
@@ -42522,6 +44821,54 @@ fileprivate struct FfiConverterOptionTypeIdStorage: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeImportLevel: FfiConverterRustBuffer {
+    typealias SwiftType = ImportLevel?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeImportLevel.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeImportLevel.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeImportShape: FfiConverterRustBuffer {
+    typealias SwiftType = ImportShape?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeImportShape.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeImportShape.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeInvitationState: FfiConverterRustBuffer {
     typealias SwiftType = InvitationState?
 
@@ -42610,6 +44957,30 @@ fileprivate struct FfiConverterOptionTypeNamesAfterPurge: FfiConverterRustBuffer
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeNamesAfterPurge.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeOnExisting: FfiConverterRustBuffer {
+    typealias SwiftType = OnExisting?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeOnExisting.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeOnExisting.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -43598,6 +45969,31 @@ fileprivate struct FfiConverterSequenceTypeIdentityView: FfiConverterRustBuffer 
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeImportItem: FfiConverterRustBuffer {
+    typealias SwiftType = [ImportItem]
+
+    public static func write(_ value: [ImportItem], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeImportItem.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [ImportItem] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [ImportItem]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeImportItem.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeInvitation: FfiConverterRustBuffer {
     typealias SwiftType = [Invitation]
 
@@ -44398,6 +46794,32 @@ fileprivate struct FfiConverterSequenceTypeUuid: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterDictionaryStringInt64: FfiConverterRustBuffer {
+    public static func write(_ value: [String: Int64], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for (key, value) in value {
+            FfiConverterString.write(key, into: &buf)
+            FfiConverterInt64.write(value, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [String: Int64] {
+        let len: Int32 = try readInt(&buf)
+        var dict = [String: Int64]()
+        dict.reserveCapacity(Int(len))
+        for _ in 0..<len {
+            let key = try FfiConverterString.read(from: &buf)
+            let value = try FfiConverterInt64.read(from: &buf)
+            dict[key] = value
+        }
+        return dict
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterDictionaryStringString: FfiConverterRustBuffer {
     public static func write(_ value: [String: String], into buf: inout [UInt8]) {
         let len = Int32(value.count)
@@ -44915,6 +47337,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_identities() != 62594) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_imports() != 6729) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_invitations() != 63480) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -45060,6 +47485,27 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_identities_unlink() != 48228) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_imports_abort() != 17984) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_imports_begin() != 2692) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_imports_failures() != 13877) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_imports_feed() != 34756) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_imports_finish() != 42809) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_imports_get() != 35978) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_imports_resume() != 21174) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 55116) {

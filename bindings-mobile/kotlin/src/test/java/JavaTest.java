@@ -10,6 +10,8 @@ import dev.rolekeep.Check;
 import dev.rolekeep.Delivery;
 import dev.rolekeep.ExternalIdentity;
 import dev.rolekeep.ForgotPassword;
+import dev.rolekeep.ImportFormat;
+import dev.rolekeep.ImportProgress;
 import dev.rolekeep.Loaded;
 import dev.rolekeep.Notice;
 import dev.rolekeep.NoticeKind;
@@ -23,6 +25,7 @@ import dev.rolekeep.SqlDialect;
 import dev.rolekeep.StringPatch;
 import dev.rolekeep.UserCheck;
 import dev.rolekeep.blocking.AssignedRoleBuilder;
+import dev.rolekeep.blocking.BeginImportBuilder;
 import dev.rolekeep.blocking.BlockingCaller;
 import dev.rolekeep.blocking.BlockingNotifier;
 import dev.rolekeep.blocking.BlockingPersister;
@@ -34,10 +37,13 @@ import dev.rolekeep.blocking.RulesConfigBuilder;
 import dev.rolekeep.blocking.ConfigBuilder;
 import dev.rolekeep.blocking.SqlTableBuilder;
 import dev.rolekeep.blocking.UpdateUserBuilder;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -193,6 +199,26 @@ class JavaTest {
             assertThrows(CancellationException.class, () -> um.login("ada@example.org", "correct horse battery ada"));
             assertTrue(Thread.interrupted(), "the thread stays interrupted");
             assertEquals(1, um.system().users().list().getItems().size());
+        }
+    }
+
+    @Test
+    void anImportThatIsBrokenOffGoesOnWhereItWas() {
+        var users = new StringBuilder("email\n");
+        for (int at = 0; at < 1200; at++) users.append("user").append(at).append("@example.org\n");
+        var table = users.toString().getBytes(StandardCharsets.UTF_8);
+        var options = new BeginImportBuilder("old", ImportFormat.CSV).build();
+        var heard = new ArrayList<ImportProgress>();
+        try (var um = RolekeepBlocking.open(settings().build())) {
+            assertThrows(IllegalStateException.class, () -> um.system().importUsers(new ByteArrayInputStream(table), options, null, progress -> {
+                heard.add(progress);
+                throw new IllegalStateException("enough");
+            }));
+            var begun = heard.get(0).getImport();
+            assertEquals(500, begun.getCounts().getCreated());
+            var done = um.system().importUsers(new ByteArrayInputStream(table), options, begun.getId());
+            assertEquals(List.of(1200L, 0L), List.of(done.getCounts().getCreated(), done.getCounts().getSkipped()));
+            assertEquals(1200, um.system().importUsers(new ByteArrayInputStream(table), options).getCounts().getSkipped());
         }
     }
 

@@ -3,6 +3,7 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.asFlow
 import kotlinx.serialization.json.*
 import java.io.File
 import java.nio.ByteBuffer
@@ -74,6 +75,11 @@ class Player(private val store: JsonObject, private val folder: File) {
             val identity = readExternalIdentity(filled(it))
             name(um.actingAsIdentity(identity.issuer, identity.subject))
             return JsonNull
+        }
+        step["import"]?.let { options ->
+            val bytes = step.getValue("text").jsonPrimitive.content.toByteArray()
+            val pieces = bytes.asList().chunked(step["pieces"]?.jsonPrimitive?.int ?: maxOf(bytes.size, 1)) { it.toByteArray() }
+            return writeImport(caller(step).importUsers(pieces.asFlow(), readBeginImport(filled(options)), step["resume"]?.let { readId(filled(it)) }))
         }
         step["open"]?.let { UserManagement.open(readConfig(filled(it))).shutdown(); return JsonNull }
         text("mail")?.let { kind -> return writeNotice(mailbox.take { writeNoticeKind(it.kind) == writeString(kind) && it.address == filled(step.getValue("to")).jsonPrimitive.content }) }
@@ -185,6 +191,7 @@ class Player(private val store: JsonObject, private val folder: File) {
             ?.let { (text, times) -> JsonPrimitive(text.jsonPrimitive.content.repeat(times.jsonPrimitive.int)) }
             ?: written["\$from_now"]?.let { writeTime(Instant.now().plusMillis((it.jsonPrimitive.double * 1000).toLong())) }
             ?: written["\$join"]?.jsonArray?.let { parts -> JsonPrimitive(parts.joinToString("") { filled(it).jsonPrimitive.content }) }
+            ?: written["\$base64"]?.let { JsonPrimitive(Base64.getEncoder().encodeToString(filled(it).jsonPrimitive.content.toByteArray())) }
             ?: written["\$totp"]?.let {
                 val later = written["step"]?.jsonPrimitive?.long ?: 0
                 JsonPrimitive(totp(filled(it).jsonPrimitive.content, Instant.now().epochSecond / 30 + later))

@@ -5,8 +5,10 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.runInterruptible
 import kotlinx.coroutines.withContext
+import java.io.InputStream
 import java.util.UUID
 import java.util.concurrent.CancellationException
+import java.util.function.Consumer
 
 /**
  * A [UserManagement] for Java, and for Kotlin without coroutines: every call blocks its thread until it is done.
@@ -187,6 +189,18 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     /** Explains why the caller may or may not do this. For operators: it tells more than the caller may know. */
     @JvmOverloads
     fun explain(permission: String, resource: Resource? = null): Explanation = caller.explain(permission, resource)
+
+    /**
+     * Imports users from data of any size, of which no more than a piece is in memory; answers the import as it ended.
+     *
+     * @param data is read to its end, and stays open.
+     * @param resume an import that was broken off, with which it goes on: the data is the same from its beginning, and the options are
+     *   those it was begun with.
+     * @param onProgress is given what became of each piece, which is committed by then. What it throws breaks the import off.
+     */
+    @JvmOverloads
+    fun importUsers(data: InputStream, options: BeginImport, resume: UUID? = null, onProgress: Consumer<ImportProgress> = Consumer {}): Import =
+        await { caller.importUsers(data, options, resume) { onProgress.accept(it) } }
 
     /** The same caller with this request context; fields that are not given keep their values. */
     fun withRequest(request: RequestContext) = BlockingCaller(caller.withRequest(request))

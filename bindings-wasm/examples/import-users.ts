@@ -1,0 +1,14 @@
+import { createReadStream } from "node:fs";
+
+import { importUsers, open } from "rolekeep";
+
+const um = await open({ preset: "standard" });
+const done = await importUsers(um.system, createReadStream("docs/examples/users.csv"), {
+  source: "old-shop",
+  format: "csv",
+  onProgress: (progress) => console.log(progress.import.counts.read, "records read"),
+});
+console.log(done.status, done.counts.created, done.counts.failed);
+for await (const { number, code, errors } of um.system.imports.failuresAll({ id: done.id })) {
+  console.log(number, code, errors.map(({ field }) => field));
+}
