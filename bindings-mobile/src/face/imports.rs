@@ -124,7 +124,7 @@ hidden!(FirebaseHashing);
 
 /// Gets how far an import has come.
 ///
-/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct GetImport {
     /// The import.
@@ -314,7 +314,7 @@ pub enum ImportStatus {
 /// Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
 /// has another address now, or is deleted.
 ///
-/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+/// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListImportFailures {
     /// The import.
@@ -354,7 +354,7 @@ pub enum OnExisting {
 /// Goes on with an import that was broken off.
 ///
 /// Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-/// `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+/// `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ResumeImport {
     /// The import.
@@ -381,7 +381,7 @@ impl Imports {
     /// Goes on with an import that was broken off.
     ///
     /// Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-    /// `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+    /// `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
     pub async fn resume(&self, input: ResumeImport) -> Result<Import> {
         self.caller.run("imports.resume", &input).await
     }
@@ -414,7 +414,7 @@ impl Imports {
 
     /// Gets how far an import has come.
     ///
-    /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+    /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
     pub async fn get(&self, input: GetImport) -> Result<Import> {
         self.caller.run("imports.get", &input).await
     }
@@ -422,7 +422,7 @@ impl Imports {
     /// Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
     /// has another address now, or is deleted.
     ///
-    /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+    /// Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
     pub async fn failures(&self, input: ListImportFailures) -> Result<ImportItemPage> {
         self.caller.run("imports.failures", &input).await
     }

@@ -79,6 +79,8 @@ pub struct BulkItem {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What the user may not use any more, as it moved to another region.
+    pub dropped: DroppedAssets,
 }
 
 /// What became of many users.
@@ -598,6 +600,25 @@ pub struct ListUsers {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_up_to: Option<i64>,
+}
+
+/// Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+///
+/// Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+/// moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct MoveUsers {
+    /// The users' ids, at most 1,000.
+    #[uniffi(default)]
+    pub ids: Vec<Uuid>,
+    /// The region, by id or code; not given: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Whether all are moved or none. Default: false.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
 }
 
 /// Removes a deleted user for good, with all that is stored of it but what the audit log says. It cannot be undone.
@@ -1319,5 +1340,14 @@ impl Users {
     #[uniffi::method(default(input))]
     pub async fn delete_many(&self, input: DeleteUsers) -> Result<BulkResult> {
         self.caller.run("users.delete_many", &input).await
+    }
+
+    /// Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+    ///
+    /// Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+    /// moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+    #[uniffi::method(default(input))]
+    pub async fn move_many(&self, input: MoveUsers) -> Result<BulkResult> {
+        self.caller.run("users.move_many", &input).await
     }
 }

@@ -122,6 +122,7 @@ import type {
   ListUsers,
   Login,
   MailChallenge,
+  MoveUsers,
   NewApiKey,
   Page,
   PasskeyOptions,
@@ -485,6 +486,15 @@ export class Users {
   deleteMany(input: DeleteUsers = {}): Promise<BulkResult> {
     return this.#run("users.delete_many", input, "DeleteUsers", "BulkResult");
   }
+  /**
+   * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+   *
+   * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+   * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+   */
+  moveMany(input: MoveUsers = {}): Promise<BulkResult> {
+    return this.#run("users.move_many", input, "MoveUsers", "BulkResult");
+  }
 }
 
 /** Importing users from other systems. */
@@ -508,7 +518,7 @@ export class Imports {
    * Goes on with an import that was broken off.
    *
    * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-   * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+   * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
    */
   resume(input: ResumeImport): Promise<Import> {
     return this.#run("imports.resume", input, "ResumeImport", "Import");
@@ -545,7 +555,7 @@ export class Imports {
   /**
    * Gets how far an import has come.
    *
-   * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+   * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
    */
   get(input: GetImport): Promise<Import> {
     return this.#run("imports.get", input, "GetImport", "Import");
@@ -554,7 +564,7 @@ export class Imports {
    * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
    * has another address now, or is deleted.
    *
-   * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+   * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
    */
   failures(input: ListImportFailures): Promise<Page<ImportItem>> {
     return this.#run("imports.failures", input, "ListImportFailures", "ImportItem@");

@@ -44,6 +44,8 @@ class BulkItem:
     """Its reason."""
     message: str | None = None
     """What is wrong, in English."""
+    dropped: DroppedAssets
+    """What the user may not use any more, as it moved to another region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

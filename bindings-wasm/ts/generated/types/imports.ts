@@ -106,7 +106,7 @@ export interface FirebaseHashing {
 /**
  * Gets how far an import has come.
  *
- * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+ * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
  */
 export interface GetImport {
   /** The import. */
@@ -248,7 +248,7 @@ export type ImportStatus =
  * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
  * has another address now, or is deleted.
  *
- * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+ * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
  */
 export interface ListImportFailures {
   /** The import. */
@@ -276,7 +276,7 @@ export type OnExisting =
  * Goes on with an import that was broken off.
  *
  * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
- * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+ * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
  */
 export interface ResumeImport {
   /** The import. */

@@ -59,6 +59,8 @@ export interface BulkItem {
   readonly reason: Reason | null;
   /** What is wrong, in English. */
   readonly message: string | null;
+  /** What the user may not use any more, as it moved to another region. */
+  readonly dropped: DroppedAssets;
 }
 
 /** What became of many users. */
@@ -443,6 +445,21 @@ export interface ListUsers {
   readonly cursor?: string | null | undefined;
   /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
   readonly totalUpTo?: number | null | undefined;
+}
+
+/**
+ * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+ *
+ * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+ * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+ */
+export interface MoveUsers {
+  /** The users' ids, at most 1,000. */
+  readonly ids?: readonly string[] | undefined;
+  /** The region, by id or code; not given: none. */
+  readonly region?: string | null | undefined;
+  /** Whether all are moved or none. Default: false. */
+  readonly atomic?: boolean | null | undefined;
 }
 
 /**

@@ -31,6 +31,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "users.export" -> writeUserExport(me.users.export(readExportUser(input)))
     "users.set_status_many" -> writeBulkResult(me.users.setStatusMany(readSetStatuses(input)))
     "users.delete_many" -> writeBulkResult(me.users.deleteMany(readDeleteUsers(input)))
+    "users.move_many" -> writeBulkResult(me.users.moveMany(readMoveUsers(input)))
     "imports.begin" -> writeImport(me.imports.begin(readBeginImport(input)))
     "imports.resume" -> writeImport(me.imports.resume(readResumeImport(input)))
     "imports.feed" -> writeImportProgress(me.imports.feed(readFeedImport(input)))
@@ -483,6 +484,14 @@ fun readStatusAction(from: JsonElement) = when (val word = readString(from)) {
 fun readDeleteUsers(from: JsonElement) = from.record("ids", "atomic").let { it ->
     DeleteUsers(
         ids = it.list("ids") { readId(it) },
+        atomic = it.optional("atomic") { readBool(it) },
+    )
+}
+
+fun readMoveUsers(from: JsonElement) = from.record("ids", "region", "atomic").let { it ->
+    MoveUsers(
+        ids = it.list("ids") { readId(it) },
+        region = it.optional("region") { readString(it) },
         atomic = it.optional("atomic") { readBool(it) },
     )
 }
@@ -1995,6 +2004,7 @@ fun writeBulkItem(from: BulkItem) = json(
     "code" to from.code?.let { writeCode(it) },
     "reason" to from.reason?.let { writeReason(it) },
     "message" to from.message?.let { writeString(it) },
+    "dropped" to writeDroppedAssets(from.dropped),
 )
 
 fun writeCode(from: Code) = writeString(when (from) {

@@ -101,7 +101,7 @@ class Imports:
 
         Its source is fed again from its beginning: what was read before is compared with what is
         fed, and not read again. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else
-        began; `CONFLICT` for one that is not open any more.
+        began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
 
         Args:
             id: The import.
@@ -171,7 +171,7 @@ class Imports:
         """Gets how far an import has come.
 
         Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that
-        somebody else began.
+        somebody else began, unless the caller has `admin:all`.
 
         Args:
             id: The import.
@@ -191,7 +191,7 @@ class Imports:
         their order: those that failed, whose account has another address now, or is deleted.
 
         Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that
-        somebody else began.
+        somebody else began, unless the caller has `admin:all`.
 
         Args:
             id: The import.

@@ -994,3 +994,24 @@ class Users:
             atomic: Whether all are deleted or none. Default: false.
         """
         return decode(BulkResult, self._caller.call("users.delete_many", {"ids": ids, "atomic": atomic}))
+
+    def move_many(
+        self,
+        *,
+        ids: Sequence[UUID] = (),
+        region: str | None = None,
+        atomic: bool | None = None,
+    ) -> BulkResult:
+        """Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+
+        Permission `user:update`, and what that says of the region. Who cannot be moved stays, and
+        the answer says why; with `atomic` nobody is moved then. Errors: `VALIDATION_ERROR` for too
+        many, and for a region that is not there; with `atomic` that of the first user who cannot be
+        moved.
+
+        Args:
+            ids: The users' ids, at most 1,000.
+            region: The region, by id or code; not given: none.
+            atomic: Whether all are moved or none. Default: false.
+        """
+        return decode(BulkResult, self._caller.call("users.move_many", {"ids": ids, "region": region, "atomic": atomic}))

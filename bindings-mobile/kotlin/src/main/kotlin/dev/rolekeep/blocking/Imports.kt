@@ -19,7 +19,7 @@ class BlockingImports internal constructor(private val area: Imports) {
      * Goes on with an import that was broken off.
      *
      * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-     * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+     * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
      */
     fun resume(input: ResumeImport): Import = await { area.resume(input) }
 
@@ -52,7 +52,7 @@ class BlockingImports internal constructor(private val area: Imports) {
     /**
      * Gets how far an import has come.
      *
-     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
      */
     fun get(input: GetImport): Import = await { area.get(input) }
 
@@ -60,7 +60,7 @@ class BlockingImports internal constructor(private val area: Imports) {
      * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
      * has another address now, or is deleted.
      *
-     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
      */
     fun failures(input: ListImportFailures): ImportItemPage = await { area.failures(input) }
 }

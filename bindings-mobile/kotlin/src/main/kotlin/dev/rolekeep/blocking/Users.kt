@@ -246,6 +246,15 @@ class BlockingUsers internal constructor(private val area: Users) {
      */
     @JvmOverloads
     fun deleteMany(input: DeleteUsers = DeleteUsers()): BulkResult = await { area.deleteMany(input) }
+
+    /**
+     * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+     *
+     * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+     * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+     */
+    @JvmOverloads
+    fun moveMany(input: MoveUsers = MoveUsers()): BulkResult = await { area.moveMany(input) }
 }
 
 /** Makes a [ActivateUser]; what is not set is left out. */
@@ -661,6 +670,24 @@ class ListUsersBuilder() {
     fun totalUpTo(value: Long?) = apply { totalUpTo = value }
 
     fun build() = ListUsers(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
+}
+
+/** Makes a [MoveUsers]; what is not set is left out. */
+class MoveUsersBuilder() {
+    private var ids: List<UUID> = emptyList()
+    private var region: String? = null
+    private var atomic: Boolean? = null
+
+    /** The users' ids, at most 1,000. */
+    fun ids(value: List<UUID>) = apply { ids = value }
+
+    /** The region, by id or code; not given: none. */
+    fun region(value: String?) = apply { region = value }
+
+    /** Whether all are moved or none. Default: false. */
+    fun atomic(value: Boolean?) = apply { atomic = value }
+
+    fun build() = MoveUsers(ids = ids, region = region, atomic = atomic)
 }
 
 /** Makes a [PurgeUser]; what is not set is left out. */
