@@ -19,11 +19,11 @@ const manifest = JSON.parse(text("bindings-wasm/package.json"));
  * allows each since, and what came without one. docs/decisions/007 says what that was. A kilobyte is to spare, so that a change of
  * some bytes elsewhere is not refused for them.
  */
-const LIMIT = 509 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
+const LIMIT = 520 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
 /** The same of `rolekeep/rules`, which is to have 150 KiB and is a tenth of one over them. */
 const RULES_LIMIT = 151 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
-const DEFERRED_LIMIT = 517 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 70) * 1229;
+const DEFERRED_LIMIT = 525 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 70) * 1229;
 
 const HOMES = ["api_keys", "audit", "common", "config", "drones", "email", "errors", "factors", "identities", "imports", "invitations", "limits", "notices", "passwords", "permissions", "policy", "preferences", "profiles", "regions", "roles", "rules", "sessions", "setup", "sign_in", "signing_keys", "sql", "users", "validate", "verification"];
 /** What pages and Workers load, module by module. */
