@@ -141,7 +141,8 @@ impl Scene {
         }
         // Who may read the victim is told that it is there; to all others it is as if it were not.
         let may_read = matches!(who, Who::Oneself | Who::Regional | Who::Administrator | Who::Key | Who::Host);
-        if !may_read && !is_listed(operation) && cell(&answer) != "ok" {
+        let is_of_others = !is_listed(operation) || OF_OTHERS.contains(&operation);
+        if !may_read && is_of_others && cell(&answer) != "ok" {
             let absent = about_nothing(self.input(operation)).to_string();
             let absent = ffi::call(&caller, operation, &absent).await;
             if said(&absent) != said(&answer) {
