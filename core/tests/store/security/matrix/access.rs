@@ -325,6 +325,6 @@ async fn sec_9_everybody_may_what_the_page_says() {
         broken.extend(broken_laws(operation, &row));
         rows.insert(*operation, row);
     }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), page::differences(&rows).join("\n"));
     page::compare(&rows);
 }

@@ -70,7 +70,11 @@ fn rows_of(page: &str) -> BTreeMap<&str, Vec<&str>> {
 }
 
 /// What is not as the page says, a line each.
-fn differences(page: &str, rows: &BTreeMap<&str, Row>) -> Vec<String> {
+pub fn differences(rows: &BTreeMap<&str, Row>) -> Vec<String> {
+    differences_of(&fs::read_to_string(path()).unwrap_or_default(), rows)
+}
+
+fn differences_of(page: &str, rows: &BTreeMap<&str, Row>) -> Vec<String> {
     let known = rows_of(page);
     let mut found = Vec::new();
     for (operation, row) in rows {
@@ -96,10 +100,9 @@ pub fn compare(rows: &BTreeMap<&str, Row>) {
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(path(), &text).unwrap();
     }
-    let page = fs::read_to_string(path()).unwrap_or_default();
-    let found = differences(&page, rows);
+    let found = differences(rows);
     assert!(found.is_empty(), "docs/access.md is not what is so:\n{}\nUPDATE_SNAPSHOTS=1 writes it", found.join("\n"));
-    assert_eq!(page, text, "docs/access.md is stale: UPDATE_SNAPSHOTS=1");
+    assert_eq!(fs::read_to_string(path()).unwrap_or_default(), text, "docs/access.md is stale: UPDATE_SNAPSHOTS=1");
 }
 
 /// The comparison sees what it is for.
@@ -108,14 +111,14 @@ fn a_changed_answer_and_a_missing_row_are_differences() {
     let row = |cell: &str| -> Row { std::array::from_fn(|_| cell.to_owned()) };
     let known: BTreeMap<&str, Row> = ffi::OPERATIONS.iter().map(|operation| (*operation, row("-"))).collect();
     let page = text(&known);
-    assert_eq!(differences(&page, &known), [""; 0]);
+    assert_eq!(differences_of(&page, &known), [""; 0]);
     let mut changed = known.clone();
     changed.get_mut("users.get").unwrap()[6] = "ok".to_owned();
-    assert_eq!(differences(&page, &changed), ["users.get: regional is answered `ok`, and the page says `-`"]);
+    assert_eq!(differences_of(&page, &changed), ["users.get: regional is answered `ok`, and the page says `-`"]);
     let mut more = known.clone();
     more.insert("users.frob", row("-"));
-    assert_eq!(differences(&page, &more), ["users.frob has no row"]);
+    assert_eq!(differences_of(&page, &more), ["users.frob has no row"]);
     let mut fewer = known;
     fewer.remove("users.get");
-    assert_eq!(differences(&page, &fewer), ["users.get is no operation any more"]);
+    assert_eq!(differences_of(&page, &fewer), ["users.get is no operation any more"]);
 }
