@@ -1,15 +1,19 @@
 //! Every operation, knocked at by somebody who is not signed in and by somebody without any role (SEC-9).
 
+mod access;
+mod page;
+
 use std::sync::Arc;
 
 use rolekeep::{
-    Caller, Code, Error, Policy, UserManagement,
+    Builder, Caller, Code, Error, Policy, UserManagement,
     api_keys::{CreateApiKey, CreateApiKeyFor},
     assets::CreateAsset,
     drones::CreateDrone,
     ffi,
     imports::{BeginImport, FeedImport, ImportFormat},
     invitations::CreateInvitation,
+    permissions::CreatePermission,
     regions::CreateRegion,
     sessions::Impersonate,
     storage::{MemoryStorage, Storage},
@@ -110,10 +114,22 @@ const FOR_KEYS: [&str; 5] =
 /// The kind of assets that somebody has.
 const KINDS: &str = "[asset_kinds.vehicle]\nmodels = ['Truck']\nstatuses = ['READY', 'IN_REPAIR']\n";
 
+/// A preset, and those of its roles that the rows speak of.
+struct Preset {
+    name: &'static str,
+    admin: &'static str,
+    /// One that somebody holds.
+    role: &'static str,
+}
+
+const STANDARD: Preset = Preset { name: "standard", admin: "admin", role: "moderator" };
+
 /// A store with somebody's things in it.
 struct World {
+    preset: &'static Preset,
     um: UserManagement,
     storage: Arc<MemoryStorage>,
+    mails: Mails,
     victim: String,
     suspended: String,
     inactive: String,
@@ -129,22 +145,28 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let storage = Arc::new(MemoryStorage::new());
-        let policy = Policy::preset("standard")
+        Self::of(&STANDARD, cheap::builder()).await
+    }
+
+    async fn of(preset: &'static Preset, builder: Builder) -> Self {
+        let (storage, mails) = (Arc::new(MemoryStorage::new()), Mails::default());
+        let policy = Policy::preset(preset.name)
             .unwrap()
             .asset_kind("vehicle", ["Truck"], ["READY", "IN_REPAIR"])
             .asset_kind("empty", ["Any"], ["NEW"]);
-        let builder = cheap::builder().storage(storage.clone()).policy(policy).notifier(Mails::default());
-        let um = builder.open().await.unwrap();
+        let um = builder.storage(storage.clone()).policy(policy).notifier(mails.clone()).open().await.unwrap();
         let system = um.system();
+        if preset.name != STANDARD.name {
+            system.permissions().create(CreatePermission::new("user:write")).await.unwrap();
+        }
         system.regions().create(CreateRegion::new("east", "East")).await.unwrap();
         let new = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
-        let victim = system.users().create(new("victim").region("east").roles(["moderator"])).await.unwrap();
-        let suspended = system.users().create(new("suspended")).await.unwrap();
+        let victim = system.users().create(new("victim").region("east").roles([preset.role])).await.unwrap();
+        let suspended = system.users().create(new("suspended").region("east")).await.unwrap();
         system.users().suspend(SuspendUser::new(suspended.id)).await.unwrap();
-        let inactive = system.users().create(new("inactive")).await.unwrap();
+        let inactive = system.users().create(new("inactive").region("east")).await.unwrap();
         system.users().deactivate(DeactivateUser::new(inactive.id)).await.unwrap();
-        let deleted = system.users().create(new("deleted")).await.unwrap();
+        let deleted = system.users().create(new("deleted").region("east")).await.unwrap();
         system.users().delete(DeleteUser::new(deleted.id)).await.unwrap();
         let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
@@ -160,8 +182,10 @@ impl World {
         system.imports().feed(FeedImport::new(fed.id, 0, "").is_last(true)).await.unwrap();
         let login = um.login("victim", PASSWORD, Default::default()).await.unwrap().done().unwrap();
         Self {
+            preset,
             um,
             storage,
+            mails,
             victim: victim.id.to_string(),
             suspended: suspended.id.to_string(),
             inactive: inactive.id.to_string(),
@@ -177,7 +201,8 @@ impl World {
 
     /// An input of each operation that works, for who may; with ids of things that exist.
     fn input(&self, operation: &str) -> Value {
-        let victim = &self.victim;
+        let (victim, Preset { admin, role, .. }) = (&self.victim, self.preset);
+        let only_admin = format!("[roles.{admin}]\nallow = [\"admin:all\"]\n");
         match operation {
             "users.create" => json!({"email": "new@example.org", "username": "new_one"}),
             "users.get" | "users.overview" | "users.export" | "users.deactivate" | "users.suspend" | "users.ban"
@@ -192,12 +217,12 @@ impl World {
             "users.activate" => json!({ "id": self.inactive }),
             "users.lift" => json!({ "id": self.suspended }),
             "users.find" => json!({"username": "victim"}),
-            "users.list" | "users.overviews" => json!({"search": "victim", "role": "moderator", "region": "east"}),
+            "users.list" | "users.overviews" => json!({"search": "victim", "role": role, "region": "east"}),
             "users.statistics" => json!({"days": 7}),
             "users.update" => json!({"id": victim, "full_name": "Somebody Else", "region": null}),
             "users.edit" => json!({"id": victim, "full_name": "Somebody Else", "status": "banned"}),
             "users.replace" => json!({"id": victim, "email": "other@example.org"}),
-            "sessions.login" => json!({"identifier": "victim", "password": "not the password at all"}),
+            "sessions.login" => json!({"identifier": "victim", "password": PASSWORD}),
             "sessions.refresh" => json!({ "refresh_token": self.refresh_token }),
             "api_keys.create" => json!({"name": "Backup"}),
             "api_keys.create_for" => json!({"user_id": victim, "name": "Backup"}),
@@ -208,7 +233,7 @@ impl World {
             "sessions.impersonate" => json!({"user_id": victim, "reason": "A ticket"}),
             "sessions.step_up" => json!({ "password": PASSWORD }),
             "invitations.create" => {
-                json!({"email": "victim@example.org", "roles": [{"role": "moderator", "scope": "region:east"}]})
+                json!({"email": "victim@example.org", "roles": [{"role": role, "scope": "region:east"}]})
             }
             "invitations.list" => json!({"state": "open"}),
             "invitations.revoke" => json!({ "id": self.invitation }),
@@ -242,24 +267,22 @@ impl World {
             "passwords.retire" => json!({ "cost": "bcrypt$c=12" }),
             "passwords.expire" => json!({ "user_ids": [victim] }),
             "sessions.revoke" => json!({ "id": self.session }),
-            "roles.get" => json!({"name": "admin"}),
-            "roles.assign" => json!({"user_id": self.inactive, "role": "moderator"}),
-            "roles.assign_many" => json!({"assignments": [{"user_id": self.inactive, "role": "moderator"}]}),
-            "roles.unassign" => json!({"user_id": victim, "role": "moderator"}),
+            "roles.get" => json!({ "name": admin }),
+            "roles.assign" => json!({"user_id": self.inactive, "role": role}),
+            "roles.assign_many" => json!({"assignments": [{"user_id": self.inactive, "role": role}]}),
+            "roles.unassign" => json!({"user_id": victim, "role": role}),
             "roles.assignments" => json!({ "user_id": victim }),
-            "roles.create" => json!({"name": "clerk", "grants": [{"permission": "user:read"}], "inherits": ["user"]}),
-            "roles.update" => json!({"name": "moderator", "description": "Looks after accounts"}),
-            "roles.delete" => json!({"name": "moderator", "force": true}),
+            "roles.create" => json!({"name": "clerk", "grants": [{"permission": "user:read"}], "inherits": [role]}),
+            "roles.update" => json!({"name": role, "description": "Looks after accounts"}),
+            "roles.delete" => json!({"name": role, "force": true}),
             "permissions.create" => json!({"name": "report:read"}),
             "permissions.get" => json!({"name": "user:write"}),
             "permissions.update" => json!({"name": "user:write", "description": "Write"}),
             "permissions.delete" => json!({"name": "user:write", "force": true}),
             "policy.get" | "policy.export" => json!({}),
-            "policy.import" => {
-                json!({"text": format!("[roles.admin]\nallow = [\"admin:all\"]\n{KINDS}"), "force": true})
-            }
-            "policy.validate" | "policy.diff" => json!({"text": "[roles.admin]\nallow = [\"admin:all\"]"}),
-            "policy.dry_run" => json!({"delete_role": "moderator"}),
+            "policy.import" => json!({ "text": format!("{only_admin}{KINDS}"), "force": true }),
+            "policy.validate" | "policy.diff" => json!({ "text": only_admin }),
+            "policy.dry_run" => json!({ "delete_role": role }),
             "permissions.explain" => json!({"user_id": victim, "permission": "drone:read", "resource": "theirs"}),
             "regions.create" => json!({"code": "west", "name": "West"}),
             "regions.get" | "regions.delete" => json!({"region": "east"}),
@@ -293,6 +316,7 @@ impl World {
             "audit.outcome" => json!({"change_id": "019e830e-1a00-7ee1-b8d8-678aee6206dc"}),
             "setup.seed" => json!({}),
             "roles.list" | "permissions.list" | "audit.head" | "audit.verify" | "audit.export" => json!({}),
+            "profiles.get" => json!({ "id": victim }),
             own if OWN.contains(&own) => json!({}),
             other => panic!("the operation {other} has no row in this matrix: add its input"),
         }
@@ -300,23 +324,27 @@ impl World {
 
     /// The same input about things that do not exist.
     fn absent(&self, operation: &str) -> Value {
-        let mut input = self.input(operation);
-        let nobody = "0190a0b0-0000-7000-8000-0000000000ff";
-        for (key, value) in input.as_object_mut().unwrap() {
-            let known =
-                matches!(key.as_str(), "id" | "user_id" | "operator_id" | "drone" | "asset" | "region" | "target_id");
-            if known && value.is_string() {
-                *value = nobody.into();
-            } else if matches!(key.as_str(), "username" | "resource" | "kind") {
-                *value = "nothing_there".into();
-            }
-        }
-        input
+        about_nothing(self.input(operation))
     }
 
     async fn knock(&self, caller: &Caller, operation: &str, input: &Value) -> Result<String, Error> {
         ffi::call(caller, operation, &input.to_string()).await
     }
+}
+
+/// An input, about things that do not exist.
+fn about_nothing(mut input: Value) -> Value {
+    let nobody = "0190a0b0-0000-7000-8000-0000000000ff";
+    for (key, value) in input.as_object_mut().unwrap() {
+        let known =
+            matches!(key.as_str(), "id" | "user_id" | "operator_id" | "drone" | "asset" | "region" | "target_id");
+        if known && value.is_string() {
+            *value = nobody.into();
+        } else if matches!(key.as_str(), "username" | "resource" | "kind") {
+            *value = "nothing_there".into();
+        }
+    }
+    input
 }
 
 fn is_listed(operation: &str) -> bool {
