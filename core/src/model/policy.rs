@@ -73,8 +73,8 @@ pub struct RoleRow {
 /// A kind of assets, and the words of those.
 #[allow(clippy::duplicated_attributes, reason = "one operation makes and changes it")]
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "asset_kinds", key(name), sync = replicated, resource = none)]
-#[record(audit(area = "asset_kinds", kind = "asset_kind", words(put, put, delete), policy))]
+#[record(table = "asset_kinds", key(name), sync = replicated)]
+#[record(resource = none, audit(area = "asset_kinds", kind = "asset_kind", words(put, put, delete), policy))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct AssetKindRow {
     /// `vehicle`: a resource type.
