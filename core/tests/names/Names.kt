@@ -170,6 +170,8 @@ object Permissions {
         const val EXPORT = "user:export"
         /** Act as another user for a time */
         const val IMPERSONATE = "user:impersonate"
+        /** Import users from files of other systems */
+        const val IMPORT = "user:import"
         /** Invite users by mail */
         const val INVITE = "user:invite"
         /** List users */

@@ -170,6 +170,8 @@ public enum Permissions {
         public static let export = "user:export"
         /// Act as another user for a time
         public static let impersonate = "user:impersonate"
+        /// Import users from files of other systems
+        public static let import_ = "user:import"
         /// Invite users by mail
         public static let invite = "user:invite"
         /// List users

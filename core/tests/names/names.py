@@ -53,6 +53,7 @@ Permission: TypeAlias = Literal[
     "user:erase",  # Remove users for good, and what the audit log says of them
     "user:export",  # Export all that is held about a user
     "user:impersonate",  # Act as another user for a time
+    "user:import",  # Import users from files of other systems
     "user:invite",  # Invite users by mail
     "user:list",  # List users
     "user:purge",  # Remove deleted users for good
@@ -190,6 +191,7 @@ UserPermission: TypeAlias = Literal[
     "user:erase",  # Remove users for good, and what the audit log says of them
     "user:export",  # Export all that is held about a user
     "user:impersonate",  # Act as another user for a time
+    "user:import",  # Import users from files of other systems
     "user:invite",  # Invite users by mail
     "user:list",  # List users
     "user:purge",  # Remove deleted users for good

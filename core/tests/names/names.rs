@@ -170,6 +170,8 @@ pub mod permissions {
         pub const EXPORT: &str = "user:export";
         /// Act as another user for a time
         pub const IMPERSONATE: &str = "user:impersonate";
+        /// Import users from files of other systems
+        pub const IMPORT: &str = "user:import";
         /// Invite users by mail
         pub const INVITE: &str = "user:invite";
         /// List users

@@ -51,6 +51,7 @@ export const PERMISSIONS = [
   "user:erase", // Remove users for good, and what the audit log says of them
   "user:export", // Export all that is held about a user
   "user:impersonate", // Act as another user for a time
+  "user:import", // Import users from files of other systems
   "user:invite", // Invite users by mail
   "user:list", // List users
   "user:purge", // Remove deleted users for good

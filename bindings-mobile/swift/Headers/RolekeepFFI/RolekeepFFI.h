@@ -425,6 +425,16 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_with_request(uint64_t ptr, Rust
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_api_keys(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_ASSET_KINDS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_ASSET_KINDS
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_asset_kinds(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_ASSETS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_ASSETS
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_assets(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_AUDIT
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_AUDIT
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_audit(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -568,6 +578,81 @@ uint64_t uniffi_rolekeep_mobile_fn_method_apikeys_list_of(uint64_t ptr, RustBuff
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_APIKEYS_REVOKE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_APIKEYS_REVOKE
 uint64_t uniffi_rolekeep_mobile_fn_method_apikeys_revoke(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_ASSETKINDS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_ASSETKINDS
+uint64_t uniffi_rolekeep_mobile_fn_clone_assetkinds(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_ASSETKINDS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_ASSETKINDS
+void uniffi_rolekeep_mobile_fn_free_assetkinds(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETKINDS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETKINDS_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_assetkinds_delete(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETKINDS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETKINDS_LIST
+uint64_t uniffi_rolekeep_mobile_fn_method_assetkinds_list(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETKINDS_PUT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETKINDS_PUT
+uint64_t uniffi_rolekeep_mobile_fn_method_assetkinds_put(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_ASSETS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_ASSETS
+uint64_t uniffi_rolekeep_mobile_fn_clone_assets(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_ASSETS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_ASSETS
+void uniffi_rolekeep_mobile_fn_free_assets(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_ASSIGN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_ASSIGN
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_assign(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_CREATE
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_create(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_delete(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_get(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_LIST
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_list(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_REASSIGN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_REASSIGN
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_reassign(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_UNASSIGN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_UNASSIGN
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_unassign(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ASSETS_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_assets_update(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_AUDIT
@@ -1413,6 +1498,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_users_list(uint64_t ptr, RustBuffer in
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_ME
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_ME
 uint64_t uniffi_rolekeep_mobile_fn_method_users_me(uint64_t ptr
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_MOVE_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_MOVE_MANY
+uint64_t uniffi_rolekeep_mobile_fn_method_users_move_many(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERS_OVERVIEW
@@ -2643,6 +2733,18 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_api_keys(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_ASSET_KINDS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_ASSET_KINDS
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_asset_kinds(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_ASSETS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_ASSETS
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_assets(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_AUDIT
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_AUDIT
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_audit(void
@@ -2802,6 +2904,72 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_apikeys_list_of(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_APIKEYS_REVOKE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_APIKEYS_REVOKE
 uint16_t uniffi_rolekeep_mobile_checksum_method_apikeys_revoke(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETKINDS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETKINDS_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_assetkinds_delete(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETKINDS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETKINDS_LIST
+uint16_t uniffi_rolekeep_mobile_checksum_method_assetkinds_list(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETKINDS_PUT
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETKINDS_PUT
+uint16_t uniffi_rolekeep_mobile_checksum_method_assetkinds_put(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_ASSIGN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_ASSIGN
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_assign(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_CREATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_create(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_delete(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_get(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_LIST
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_list(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_REASSIGN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_REASSIGN
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_reassign(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_UNASSIGN
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_UNASSIGN
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_unassign(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ASSETS_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_assets_update(void
     
 );
 #endif
@@ -3576,6 +3744,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_users_list(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_ME
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_ME
 uint16_t uniffi_rolekeep_mobile_checksum_method_users_me(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_MOVE_MANY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERS_MOVE_MANY
+uint16_t uniffi_rolekeep_mobile_checksum_method_users_move_many(void
     
 );
 #endif

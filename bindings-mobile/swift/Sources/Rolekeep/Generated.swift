@@ -897,6 +897,556 @@ func FfiConverterTypeApiKeys_lower(_ value: ApiKeys) -> UInt64 {
 
 
 /**
+ * Kinds of assets that the policy declares beside drones, with the words of each.
+ */
+public protocol AssetKindsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Deletes a kind of assets, and its permissions.
+     *
+     * Permission `asset_kind:delete`, and for now `admin:all`. Errors: `CONFLICT` if there are assets of it, if a role's grant names it, and
+     * if `expected_version` is stale.
+     */
+    func delete(input: DeleteAssetKind) async throws 
+    
+    /**
+     * Lists the kinds of assets that the policy declares, by name; the library's drones are not among them.
+     *
+     * Permission `policy:read`.
+     */
+    func list() async throws  -> [AssetKind]
+    
+    /**
+     * Declares a kind of assets, or replaces the words of one.
+     *
+     * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+     * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
+     * status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
+     * library has, and beyond 64 kinds.
+     */
+    func put(input: PutAssetKind) async throws  -> AssetKind
+    
+}
+/**
+ * Kinds of assets that the policy declares beside drones, with the words of each.
+ */
+open class AssetKinds: AssetKindsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_assetkinds(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_assetkinds(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Deletes a kind of assets, and its permissions.
+     *
+     * Permission `asset_kind:delete`, and for now `admin:all`. Errors: `CONFLICT` if there are assets of it, if a role's grant names it, and
+     * if `expected_version` is stale.
+     */
+open func delete(input: DeleteAssetKind)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assetkinds_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteAssetKind_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the kinds of assets that the policy declares, by name; the library's drones are not among them.
+     *
+     * Permission `policy:read`.
+     */
+open func list()async throws  -> [AssetKind]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assetkinds_list(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeAssetKind.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Declares a kind of assets, or replaces the words of one.
+     *
+     * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+     * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
+     * status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
+     * library has, and beyond 64 kinds.
+     */
+open func put(input: PutAssetKind)async throws  -> AssetKind  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assetkinds_put(
+                        self.uniffiCloneHandle(),FfiConverterTypePutAssetKind_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAssetKind_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssetKinds: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = AssetKinds
+
+    public static func lift(_ handle: UInt64) throws -> AssetKinds {
+        return AssetKinds(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: AssetKinds) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssetKinds {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: AssetKinds, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetKinds_lift(_ handle: UInt64) throws -> AssetKinds {
+    return try FfiConverterTypeAssetKinds.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetKinds_lower(_ value: AssetKinds) -> UInt64 {
+    return FfiConverterTypeAssetKinds.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Assets of those kinds, and who uses them.
+ */
+public protocol AssetsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Assigns an asset to a user, who becomes its operator; others keep their assignments.
+     *
+     * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
+     * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
+     * if it is assigned already.
+     */
+    func assign(input: AssignAsset) async throws  -> Asset
+    
+    /**
+     * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
+     *
+     * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+     * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+     */
+    func create(input: CreateAsset) async throws  -> Asset
+    
+    /**
+     * Deletes an asset; its assignments and the roles held on it end.
+     *
+     * Permission `KIND:delete`, and `admin:all` if one of those roles denies something.
+     */
+    func delete(input: DeleteAsset) async throws 
+    
+    /**
+     * Gets an asset.
+     *
+     * Permission `KIND:read`.
+     */
+    func get(input: GetAsset) async throws  -> Asset
+    
+    /**
+     * Lists the assets of a kind that the caller may see, newest first.
+     *
+     * Permission `KIND:list`. Errors: `VALIDATION_ERROR` if the kind does not have the model or the status.
+     */
+    func list(input: ListAssets) async throws  -> AssetPage
+    
+    /**
+     * Moves an asset from its operator to another user, in one commit.
+     *
+     * Permissions and errors as for `assign`.
+     */
+    func reassign(input: ReassignAsset) async throws  -> Asset
+    
+    /**
+     * Removes an asset from a user; if the user was its operator, the asset has none then.
+     *
+     * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
+     */
+    func unassign(input: UnassignAsset) async throws  -> Asset
+    
+    /**
+     * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
+     *
+     * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
+     * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+     */
+    func update(input: UpdateAsset) async throws  -> ChangedAsset
+    
+}
+/**
+ * Assets of those kinds, and who uses them.
+ */
+open class Assets: AssetsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_assets(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_assets(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Assigns an asset to a user, who becomes its operator; others keep their assignments.
+     *
+     * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
+     * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
+     * if it is assigned already.
+     */
+open func assign(input: AssignAsset)async throws  -> Asset  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_assign(
+                        self.uniffiCloneHandle(),FfiConverterTypeAssignAsset_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAsset_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
+     *
+     * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+     * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+     */
+open func create(input: CreateAsset)async throws  -> Asset  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_create(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreateAsset_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAsset_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Deletes an asset; its assignments and the roles held on it end.
+     *
+     * Permission `KIND:delete`, and `admin:all` if one of those roles denies something.
+     */
+open func delete(input: DeleteAsset)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteAsset_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets an asset.
+     *
+     * Permission `KIND:read`.
+     */
+open func get(input: GetAsset)async throws  -> Asset  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_get(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetAsset_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAsset_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the assets of a kind that the caller may see, newest first.
+     *
+     * Permission `KIND:list`. Errors: `VALIDATION_ERROR` if the kind does not have the model or the status.
+     */
+open func list(input: ListAssets)async throws  -> AssetPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_list(
+                        self.uniffiCloneHandle(),FfiConverterTypeListAssets_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAssetPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Moves an asset from its operator to another user, in one commit.
+     *
+     * Permissions and errors as for `assign`.
+     */
+open func reassign(input: ReassignAsset)async throws  -> Asset  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_reassign(
+                        self.uniffiCloneHandle(),FfiConverterTypeReassignAsset_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAsset_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Removes an asset from a user; if the user was its operator, the asset has none then.
+     *
+     * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
+     */
+open func unassign(input: UnassignAsset)async throws  -> Asset  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_unassign(
+                        self.uniffiCloneHandle(),FfiConverterTypeUnassignAsset_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeAsset_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
+     *
+     * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
+     * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+     * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+     */
+open func update(input: UpdateAsset)async throws  -> ChangedAsset  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_assets_update(
+                        self.uniffiCloneHandle(),FfiConverterTypeUpdateAsset_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeChangedAsset_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssets: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Assets
+
+    public static func lift(_ handle: UInt64) throws -> Assets {
+        return Assets(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Assets) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Assets {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Assets, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssets_lift(_ handle: UInt64) throws -> Assets {
+    return try FfiConverterTypeAssets.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssets_lower(_ value: Assets) -> UInt64 {
+    return FfiConverterTypeAssets.lower(value)
+}
+
+
+
+
+
+
+/**
  * The audit log.
  */
 public protocol AuditProtocol: AnyObject, Sendable {
@@ -1520,6 +2070,16 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getApiKeys()  -> ApiKeys
     
     /**
+     * Kinds of assets that the policy declares beside drones, with the words of each.
+     */
+    func getAssetKinds()  -> AssetKinds
+    
+    /**
+     * Assets of those kinds, and who uses them.
+     */
+    func getAssets()  -> Assets
+    
+    /**
      * The audit log.
      */
     func getAudit()  -> Audit
@@ -1925,6 +2485,30 @@ open func getApiKeys() -> ApiKeys  {
     return try!  FfiConverterTypeApiKeys_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_api_keys(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Kinds of assets that the policy declares beside drones, with the words of each.
+     */
+open func getAssetKinds() -> AssetKinds  {
+    return try!  FfiConverterTypeAssetKinds_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_asset_kinds(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Assets of those kinds, and who uses them.
+     */
+open func getAssets() -> Assets  {
+    return try!  FfiConverterTypeAssets_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_assets(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -3443,7 +4027,7 @@ public protocol ImportsProtocol: AnyObject, Sendable {
      * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
      * has another address now, or is deleted.
      *
-     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
      */
     func failures(input: ListImportFailures) async throws  -> ImportItemPage
     
@@ -3469,7 +4053,7 @@ public protocol ImportsProtocol: AnyObject, Sendable {
     /**
      * Gets how far an import has come.
      *
-     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
      */
     func get(input: GetImport) async throws  -> Import
     
@@ -3477,7 +4061,7 @@ public protocol ImportsProtocol: AnyObject, Sendable {
      * Goes on with an import that was broken off.
      *
      * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-     * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+     * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
      */
     func resume(input: ResumeImport) async throws  -> Import
     
@@ -3586,7 +4170,7 @@ open func begin(input: BeginImport)async throws  -> Import  {
      * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
      * has another address now, or is deleted.
      *
-     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
      */
 open func failures(input: ListImportFailures)async throws  -> ImportItemPage  {
     return
@@ -3654,7 +4238,7 @@ open func finish(input: FinishImport)async throws  -> Import  {
     /**
      * Gets how far an import has come.
      *
-     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+     * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
      */
 open func get(input: GetImport)async throws  -> Import  {
     return
@@ -3676,7 +4260,7 @@ open func get(input: GetImport)async throws  -> Import  {
      * Goes on with an import that was broken off.
      *
      * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
-     * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+     * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
      */
 open func resume(input: ResumeImport)async throws  -> Import  {
     return
@@ -9498,6 +10082,14 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func me() async throws  -> User
     
     /**
+     * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+     *
+     * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+     * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+     */
+    func moveMany(input: MoveUsers) async throws  -> BulkResult
+    
+    /**
      * Gets a user with roles, region, assets and operators.
      *
      * Permission `user:read`, as with `get`; each part is shown as far as the caller may see it.
@@ -10008,6 +10600,28 @@ open func me()async throws  -> User  {
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
             liftFunc: FfiConverterTypeUser_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+     *
+     * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+     * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+     */
+open func moveMany(input: MoveUsers = MoveUsers())async throws  -> BulkResult  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_users_move_many(
+                        self.uniffiCloneHandle(),FfiConverterTypeMoveUsers_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeBulkResult_lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -11662,11 +12276,170 @@ func FfiConverterTypeApiKeyPage_lower(_ value: ApiKeyPage) -> RustBuffer {
 
 
 /**
+ * An asset with its operator and users, as far as the caller may see them.
+ */
+public struct Asset: Equatable, Hashable {
+    /**
+     * The asset's id.
+     */
+    public let id: Uuid
+    /**
+     * Its kind.
+     */
+    public let kind: String
+    /**
+     * A code chosen by the application, such as `truck-7`.
+     */
+    public let code: String
+    /**
+     * Its model, in the words of its kind.
+     */
+    public let model: String
+    /**
+     * Its status, in the words of its kind.
+     */
+    public let status: String
+    /**
+     * The region it belongs to.
+     */
+    public let regionId: Uuid?
+    /**
+     * Its operator; also null if the caller may not see that user.
+     */
+    public let `operator`: UserBrief?
+    /**
+     * The users who may use it and whom the caller may see, by username.
+     */
+    public let assignedUsers: [UserBrief]
+    /**
+     * When it was created.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Increases by one with every change.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The asset's id.
+         */id: Uuid, 
+        /**
+         * Its kind.
+         */kind: String, 
+        /**
+         * A code chosen by the application, such as `truck-7`.
+         */code: String, 
+        /**
+         * Its model, in the words of its kind.
+         */model: String, 
+        /**
+         * Its status, in the words of its kind.
+         */status: String, 
+        /**
+         * The region it belongs to.
+         */regionId: Uuid? = nil, 
+        /**
+         * Its operator; also null if the caller may not see that user.
+         */`operator`: UserBrief? = nil, 
+        /**
+         * The users who may use it and whom the caller may see, by username.
+         */assignedUsers: [UserBrief] = [], 
+        /**
+         * When it was created.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Increases by one with every change.
+         */version: Int64) {
+        self.id = id
+        self.kind = kind
+        self.code = code
+        self.model = model
+        self.status = status
+        self.regionId = regionId
+        self.`operator` = `operator`
+        self.assignedUsers = assignedUsers
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Asset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Asset {
+        return
+            try Asset(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                kind: FfiConverterString.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf), 
+                model: FfiConverterString.read(from: &buf), 
+                status: FfiConverterString.read(from: &buf), 
+                regionId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                operator: FfiConverterOptionTypeUserBrief.read(from: &buf), 
+                assignedUsers: FfiConverterSequenceTypeUserBrief.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Asset, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterString.write(value.model, into: &buf)
+        FfiConverterString.write(value.status, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.regionId, into: &buf)
+        FfiConverterOptionTypeUserBrief.write(value.`operator`, into: &buf)
+        FfiConverterSequenceTypeUserBrief.write(value.assignedUsers, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAsset_lift(_ buf: RustBuffer) throws -> Asset {
+    return try FfiConverterTypeAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAsset_lower(_ value: Asset) -> RustBuffer {
+    return FfiConverterTypeAsset.lower(value)
+}
+
+
+/**
  * A short form of an asset, whatever its kind.
  */
 public struct AssetBrief: Equatable, Hashable {
     /**
-     * Its kind: `drone`.
+     * Its kind: `drone`, or one that the policy declares.
      */
     public let kind: String
     /**
@@ -11690,7 +12463,7 @@ public struct AssetBrief: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Its kind: `drone`.
+         * Its kind: `drone`, or one that the policy declares.
          */kind: String, 
         /**
          * Its id; of a drone the drone's.
@@ -11757,6 +12530,339 @@ func FfiConverterTypeAssetBrief_lift(_ buf: RustBuffer) throws -> AssetBrief {
 #endif
 func FfiConverterTypeAssetBrief_lower(_ value: AssetBrief) -> RustBuffer {
     return FfiConverterTypeAssetBrief.lower(value)
+}
+
+
+/**
+ * A kind of assets.
+ */
+public struct AssetKind: Equatable, Hashable {
+    /**
+     * Its name, a resource type: `vehicle`.
+     */
+    public let kind: String
+    /**
+     * The models that its assets may be.
+     */
+    public let models: [String]
+    /**
+     * What the status of its assets may be; the first is that of a new one.
+     */
+    public let statuses: [String]
+    /**
+     * When it was declared.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Increases by one with every change.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name, a resource type: `vehicle`.
+         */kind: String, 
+        /**
+         * The models that its assets may be.
+         */models: [String] = [], 
+        /**
+         * What the status of its assets may be; the first is that of a new one.
+         */statuses: [String] = [], 
+        /**
+         * When it was declared.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Increases by one with every change.
+         */version: Int64) {
+        self.kind = kind
+        self.models = models
+        self.statuses = statuses
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AssetKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssetKind: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssetKind {
+        return
+            try AssetKind(
+                kind: FfiConverterString.read(from: &buf), 
+                models: FfiConverterSequenceString.read(from: &buf), 
+                statuses: FfiConverterSequenceString.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AssetKind, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterSequenceString.write(value.models, into: &buf)
+        FfiConverterSequenceString.write(value.statuses, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetKind_lift(_ buf: RustBuffer) throws -> AssetKind {
+    return try FfiConverterTypeAssetKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetKind_lower(_ value: AssetKind) -> RustBuffer {
+    return FfiConverterTypeAssetKind.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct AssetPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [Asset]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [Asset], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AssetPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssetPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssetPage {
+        return
+            try AssetPage(
+                items: FfiConverterSequenceTypeAsset.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AssetPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeAsset.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetPage_lift(_ buf: RustBuffer) throws -> AssetPage {
+    return try FfiConverterTypeAssetPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssetPage_lower(_ value: AssetPage) -> RustBuffer {
+    return FfiConverterTypeAssetPage.lower(value)
+}
+
+
+/**
+ * Assigns an asset to a user, who becomes its operator; others keep their assignments.
+ *
+ * Permission `KIND:assign`, and `KIND:set_authority` if conditions of the policy read who is assigned.
+ * Errors: `VALIDATION_ERROR` if the user does not belong to the asset's region, `DUPLICATE_RESOURCE`
+ * if it is assigned already.
+ */
+public struct AssignAsset: Equatable, Hashable {
+    /**
+     * The asset's kind.
+     */
+    public let kind: String
+    /**
+     * The asset's id or code.
+     */
+    public let asset: String
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The asset's kind.
+         */kind: String, 
+        /**
+         * The asset's id or code.
+         */asset: String, 
+        /**
+         * The user's id.
+         */userId: Uuid) {
+        self.kind = kind
+        self.asset = asset
+        self.userId = userId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AssignAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssignAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignAsset {
+        return
+            try AssignAsset(
+                kind: FfiConverterString.read(from: &buf), 
+                asset: FfiConverterString.read(from: &buf), 
+                userId: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AssignAsset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.asset, into: &buf)
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssignAsset_lift(_ buf: RustBuffer) throws -> AssignAsset {
+    return try FfiConverterTypeAssignAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssignAsset_lower(_ value: AssignAsset) -> RustBuffer {
+    return FfiConverterTypeAssignAsset.lower(value)
 }
 
 
@@ -13343,6 +14449,10 @@ public struct BulkItem: Equatable, Hashable {
      * What is wrong, in English.
      */
     public let message: String?
+    /**
+     * What the user may not use any more, as it moved to another region.
+     */
+    public let dropped: DroppedAssets
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -13361,12 +14471,16 @@ public struct BulkItem: Equatable, Hashable {
          */reason: Reason? = nil, 
         /**
          * What is wrong, in English.
-         */message: String? = nil) {
+         */message: String? = nil, 
+        /**
+         * What the user may not use any more, as it moved to another region.
+         */dropped: DroppedAssets) {
         self.id = id
         self.isDone = isDone
         self.code = code
         self.reason = reason
         self.message = message
+        self.dropped = dropped
     }
 
     
@@ -13389,7 +14503,8 @@ struct FfiConverterTypeBulkItem: FfiConverterRustBuffer {
                 isDone: FfiConverterBool.read(from: &buf), 
                 code: FfiConverterOptionTypeCode.read(from: &buf), 
                 reason: FfiConverterOptionTypeReason.read(from: &buf), 
-                message: FfiConverterOptionString.read(from: &buf)
+                message: FfiConverterOptionString.read(from: &buf), 
+                dropped: FfiConverterTypeDroppedAssets.read(from: &buf)
         )
     }
 
@@ -13399,6 +14514,7 @@ struct FfiConverterTypeBulkItem: FfiConverterRustBuffer {
         FfiConverterOptionTypeCode.write(value.code, into: &buf)
         FfiConverterOptionTypeReason.write(value.reason, into: &buf)
         FfiConverterOptionString.write(value.message, into: &buf)
+        FfiConverterTypeDroppedAssets.write(value.dropped, into: &buf)
     }
 }
 
@@ -13823,6 +14939,75 @@ func FfiConverterTypeChangePassword_lift(_ buf: RustBuffer) throws -> ChangePass
 #endif
 func FfiConverterTypeChangePassword_lower(_ value: ChangePassword) -> RustBuffer {
     return FfiConverterTypeChangePassword.lower(value)
+}
+
+
+/**
+ * An asset as it is now, and from whom the change has taken it.
+ */
+public struct ChangedAsset: Equatable, Hashable {
+    /**
+     * The asset.
+     */
+    public let asset: Asset
+    /**
+     * Users who may not use it any more, as it moved to another region.
+     */
+    public let dropped: DroppedUsers
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The asset.
+         */asset: Asset, 
+        /**
+         * Users who may not use it any more, as it moved to another region.
+         */dropped: DroppedUsers) {
+        self.asset = asset
+        self.dropped = dropped
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ChangedAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeChangedAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ChangedAsset {
+        return
+            try ChangedAsset(
+                asset: FfiConverterTypeAsset.read(from: &buf), 
+                dropped: FfiConverterTypeDroppedUsers.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ChangedAsset, into buf: inout [UInt8]) {
+        FfiConverterTypeAsset.write(value.asset, into: &buf)
+        FfiConverterTypeDroppedUsers.write(value.dropped, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangedAsset_lift(_ buf: RustBuffer) throws -> ChangedAsset {
+    return try FfiConverterTypeChangedAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeChangedAsset_lower(_ value: ChangedAsset) -> RustBuffer {
+    return FfiConverterTypeChangedAsset.lower(value)
 }
 
 
@@ -15764,6 +16949,118 @@ func FfiConverterTypeCreateApiKeyFor_lower(_ value: CreateApiKeyFor) -> RustBuff
 
 
 /**
+ * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
+ *
+ * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+ * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
+ */
+public struct CreateAsset: Equatable, Hashable {
+    /**
+     * Its kind, such as `vehicle`.
+     */
+    public let kind: String
+    /**
+     * A name such as `truck-7`: 1 to 64 letters, digits, `-`, `_`, `.`; unique among those of its kind, whatever the case.
+     */
+    public let code: String
+    /**
+     * Its model, one of its kind's.
+     */
+    public let model: String
+    /**
+     * Its status, one of its kind's; the first of these if not given.
+     */
+    public let status: String?
+    /**
+     * The region, by id or code.
+     */
+    public let region: String?
+    /**
+     * The operator's user id.
+     */
+    public let operatorId: Uuid?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its kind, such as `vehicle`.
+         */kind: String, 
+        /**
+         * A name such as `truck-7`: 1 to 64 letters, digits, `-`, `_`, `.`; unique among those of its kind, whatever the case.
+         */code: String, 
+        /**
+         * Its model, one of its kind's.
+         */model: String, 
+        /**
+         * Its status, one of its kind's; the first of these if not given.
+         */status: String? = nil, 
+        /**
+         * The region, by id or code.
+         */region: String? = nil, 
+        /**
+         * The operator's user id.
+         */operatorId: Uuid? = nil) {
+        self.kind = kind
+        self.code = code
+        self.model = model
+        self.status = status
+        self.region = region
+        self.operatorId = operatorId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreateAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCreateAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateAsset {
+        return
+            try CreateAsset(
+                kind: FfiConverterString.read(from: &buf), 
+                code: FfiConverterString.read(from: &buf), 
+                model: FfiConverterString.read(from: &buf), 
+                status: FfiConverterOptionString.read(from: &buf), 
+                region: FfiConverterOptionString.read(from: &buf), 
+                operatorId: FfiConverterOptionTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreateAsset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.code, into: &buf)
+        FfiConverterString.write(value.model, into: &buf)
+        FfiConverterOptionString.write(value.status, into: &buf)
+        FfiConverterOptionString.write(value.region, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.operatorId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateAsset_lift(_ buf: RustBuffer) throws -> CreateAsset {
+    return try FfiConverterTypeCreateAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateAsset_lower(_ value: CreateAsset) -> RustBuffer {
+    return FfiConverterTypeCreateAsset.lower(value)
+}
+
+
+/**
  * Creates a drone; an operator named here gets the assignment too.
  *
  * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
@@ -16772,6 +18069,149 @@ func FfiConverterTypeDecisionChange_lift(_ buf: RustBuffer) throws -> DecisionCh
 #endif
 func FfiConverterTypeDecisionChange_lower(_ value: DecisionChange) -> RustBuffer {
     return FfiConverterTypeDecisionChange.lower(value)
+}
+
+
+/**
+ * Deletes an asset; its assignments and the roles held on it end.
+ *
+ * Permission `KIND:delete`, and `admin:all` if one of those roles denies something.
+ */
+public struct DeleteAsset: Equatable, Hashable {
+    /**
+     * Its kind.
+     */
+    public let kind: String
+    /**
+     * Its id or code.
+     */
+    public let asset: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its kind.
+         */kind: String, 
+        /**
+         * Its id or code.
+         */asset: String) {
+        self.kind = kind
+        self.asset = asset
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDeleteAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteAsset {
+        return
+            try DeleteAsset(
+                kind: FfiConverterString.read(from: &buf), 
+                asset: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteAsset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.asset, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteAsset_lift(_ buf: RustBuffer) throws -> DeleteAsset {
+    return try FfiConverterTypeDeleteAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteAsset_lower(_ value: DeleteAsset) -> RustBuffer {
+    return FfiConverterTypeDeleteAsset.lower(value)
+}
+
+
+/**
+ * Deletes a kind of assets, and its permissions.
+ *
+ * Permission `asset_kind:delete`, and for now `admin:all`. Errors: `CONFLICT` if there are assets of it, if a role's grant names it, and
+ * if `expected_version` is stale.
+ */
+public struct DeleteAssetKind: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let kind: String
+    /**
+     * The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */kind: String, 
+        /**
+         * The version that the deletion is based on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil) {
+        self.kind = kind
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteAssetKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDeleteAssetKind: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteAssetKind {
+        return
+            try DeleteAssetKind(
+                kind: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteAssetKind, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteAssetKind_lift(_ buf: RustBuffer) throws -> DeleteAssetKind {
+    return try FfiConverterTypeDeleteAssetKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteAssetKind_lower(_ value: DeleteAssetKind) -> RustBuffer {
+    return FfiConverterTypeDeleteAssetKind.lower(value)
 }
 
 
@@ -20401,6 +21841,77 @@ func FfiConverterTypeFormerFactor_lower(_ value: FormerFactor) -> RustBuffer {
 
 
 /**
+ * Gets an asset.
+ *
+ * Permission `KIND:read`.
+ */
+public struct GetAsset: Equatable, Hashable {
+    /**
+     * Its kind.
+     */
+    public let kind: String
+    /**
+     * Its id or code.
+     */
+    public let asset: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its kind.
+         */kind: String, 
+        /**
+         * Its id or code.
+         */asset: String) {
+        self.kind = kind
+        self.asset = asset
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGetAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetAsset {
+        return
+            try GetAsset(
+                kind: FfiConverterString.read(from: &buf), 
+                asset: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetAsset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.asset, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetAsset_lift(_ buf: RustBuffer) throws -> GetAsset {
+    return try FfiConverterTypeGetAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetAsset_lower(_ value: GetAsset) -> RustBuffer {
+    return FfiConverterTypeGetAsset.lower(value)
+}
+
+
+/**
  * Gets a drone.
  *
  * Permission `drone:read`.
@@ -20464,7 +21975,7 @@ func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
 /**
  * Gets how far an import has come.
  *
- * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began.
+ * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
  */
 public struct GetImport: Equatable, Hashable {
     /**
@@ -23267,6 +24778,147 @@ func FfiConverterTypeListApiKeysOf_lower(_ value: ListApiKeysOf) -> RustBuffer {
 
 
 /**
+ * Lists the assets of a kind that the caller may see, newest first.
+ *
+ * Permission `KIND:list`. Errors: `VALIDATION_ERROR` if the kind does not have the model or the status.
+ */
+public struct ListAssets: Equatable, Hashable {
+    /**
+     * The kind.
+     */
+    public let kind: String
+    /**
+     * Only assets of this model.
+     */
+    public let model: String?
+    /**
+     * Only assets of this status.
+     */
+    public let status: String?
+    /**
+     * Only assets of this region, by id or code.
+     */
+    public let region: String?
+    /**
+     * Only assets whose operator is this user, whom the caller must be allowed to read.
+     */
+    public let operatorId: Uuid?
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The kind.
+         */kind: String, 
+        /**
+         * Only assets of this model.
+         */model: String? = nil, 
+        /**
+         * Only assets of this status.
+         */status: String? = nil, 
+        /**
+         * Only assets of this region, by id or code.
+         */region: String? = nil, 
+        /**
+         * Only assets whose operator is this user, whom the caller must be allowed to read.
+         */operatorId: Uuid? = nil, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.kind = kind
+        self.model = model
+        self.status = status
+        self.region = region
+        self.operatorId = operatorId
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListAssets: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListAssets: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListAssets {
+        return
+            try ListAssets(
+                kind: FfiConverterString.read(from: &buf), 
+                model: FfiConverterOptionString.read(from: &buf), 
+                status: FfiConverterOptionString.read(from: &buf), 
+                region: FfiConverterOptionString.read(from: &buf), 
+                operatorId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListAssets, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterOptionString.write(value.model, into: &buf)
+        FfiConverterOptionString.write(value.status, into: &buf)
+        FfiConverterOptionString.write(value.region, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.operatorId, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListAssets_lift(_ buf: RustBuffer) throws -> ListAssets {
+    return try FfiConverterTypeListAssets.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListAssets_lower(_ value: ListAssets) -> RustBuffer {
+    return FfiConverterTypeListAssets.lower(value)
+}
+
+
+/**
  * Lists who holds which role: for one user, for one role, or all.
  *
  * Permission `role:read`.
@@ -23653,7 +25305,7 @@ func FfiConverterTypeListDrones_lower(_ value: ListDrones) -> RustBuffer {
  * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
  * has another address now, or is deleted.
  *
- * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began.
+ * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`.
  */
 public struct ListImportFailures: Equatable, Hashable {
     /**
@@ -24999,6 +26651,88 @@ func FfiConverterTypeMailChallenge_lower(_ value: MailChallenge) -> RustBuffer {
 
 
 /**
+ * Moves many users to a region, or out of theirs, in one commit, each as `users.update` does.
+ *
+ * Permission `user:update`, and what that says of the region. Who cannot be moved stays, and the answer says why; with `atomic` nobody is
+ * moved then. Errors: `VALIDATION_ERROR` for too many, and for a region that is not there; with `atomic` that of the first user who cannot be moved.
+ */
+public struct MoveUsers: Equatable, Hashable {
+    /**
+     * The users' ids, at most 1,000.
+     */
+    public let ids: [Uuid]
+    /**
+     * The region, by id or code; not given: none.
+     */
+    public let region: String?
+    /**
+     * Whether all are moved or none. Default: false.
+     */
+    public let atomic: Bool?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The users' ids, at most 1,000.
+         */ids: [Uuid] = [], 
+        /**
+         * The region, by id or code; not given: none.
+         */region: String? = nil, 
+        /**
+         * Whether all are moved or none. Default: false.
+         */atomic: Bool? = nil) {
+        self.ids = ids
+        self.region = region
+        self.atomic = atomic
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension MoveUsers: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeMoveUsers: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> MoveUsers {
+        return
+            try MoveUsers(
+                ids: FfiConverterSequenceTypeUuid.read(from: &buf), 
+                region: FfiConverterOptionString.read(from: &buf), 
+                atomic: FfiConverterOptionBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: MoveUsers, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeUuid.write(value.ids, into: &buf)
+        FfiConverterOptionString.write(value.region, into: &buf)
+        FfiConverterOptionBool.write(value.atomic, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMoveUsers_lift(_ buf: RustBuffer) throws -> MoveUsers {
+    return try FfiConverterTypeMoveUsers.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMoveUsers_lower(_ value: MoveUsers) -> RustBuffer {
+    return FfiConverterTypeMoveUsers.lower(value)
+}
+
+
+/**
  * An API key that was made.
  */
 public struct NewApiKey: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -25871,15 +27605,15 @@ public struct Permission: Equatable, Hashable {
      */
     public let isBuiltIn: Bool
     /**
-     * When it was declared; null for those of the library.
+     * When it was declared; null for those of the library and of kinds of assets.
      */
     public let createdAt: Timestamp?
     /**
-     * When it was last changed; null for those of the library.
+     * When it was last changed; null for those of the library and of kinds of assets.
      */
     public let updatedAt: Timestamp?
     /**
-     * Increases by one with every change; null for those of the library.
+     * Increases by one with every change; null for those of the library and of kinds of assets.
      */
     public let version: Int64?
 
@@ -25902,13 +27636,13 @@ public struct Permission: Equatable, Hashable {
          * Whether it belongs to the library, so that every policy has it.
          */isBuiltIn: Bool, 
         /**
-         * When it was declared; null for those of the library.
+         * When it was declared; null for those of the library and of kinds of assets.
          */createdAt: Timestamp? = nil, 
         /**
-         * When it was last changed; null for those of the library.
+         * When it was last changed; null for those of the library and of kinds of assets.
          */updatedAt: Timestamp? = nil, 
         /**
-         * Increases by one with every change; null for those of the library.
+         * Increases by one with every change; null for those of the library and of kinds of assets.
          */version: Int64? = nil) {
         self.name = name
         self.resource = resource
@@ -27272,6 +29006,181 @@ func FfiConverterTypePurgeUser_lift(_ buf: RustBuffer) throws -> PurgeUser {
 #endif
 func FfiConverterTypePurgeUser_lower(_ value: PurgeUser) -> RustBuffer {
     return FfiConverterTypePurgeUser.lower(value)
+}
+
+
+/**
+ * Declares a kind of assets, or replaces the words of one.
+ *
+ * It brings the permissions `KIND:create`, `read`, `list`, `update`, `delete`, `assign` and `set_authority`, which roles with a pattern
+ * that matches them grant at once. Permission `asset_kind:put`, and for now `admin:all`. Errors: `CONFLICT` if an asset has a model or a
+ * status that the kind would not have any more, and if `expected_version` is stale; `VALIDATION_ERROR` for a name that a type of the
+ * library has, and beyond 64 kinds.
+ */
+public struct PutAssetKind: Equatable, Hashable {
+    /**
+     * Its name: lower-case letters, digits, `-` and `_`, at most 64 characters, beginning with a letter. It cannot be changed.
+     */
+    public let kind: String
+    /**
+     * The models that its assets may be, 1 to 256, of 1 to 64 characters each.
+     */
+    public let models: [String]
+    /**
+     * What the status of its assets may be, likewise; the first is that of a new one.
+     */
+    public let statuses: [String]
+    /**
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name: lower-case letters, digits, `-` and `_`, at most 64 characters, beginning with a letter. It cannot be changed.
+         */kind: String, 
+        /**
+         * The models that its assets may be, 1 to 256, of 1 to 64 characters each.
+         */models: [String] = [], 
+        /**
+         * What the status of its assets may be, likewise; the first is that of a new one.
+         */statuses: [String] = [], 
+        /**
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil) {
+        self.kind = kind
+        self.models = models
+        self.statuses = statuses
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PutAssetKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePutAssetKind: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PutAssetKind {
+        return
+            try PutAssetKind(
+                kind: FfiConverterString.read(from: &buf), 
+                models: FfiConverterSequenceString.read(from: &buf), 
+                statuses: FfiConverterSequenceString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PutAssetKind, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterSequenceString.write(value.models, into: &buf)
+        FfiConverterSequenceString.write(value.statuses, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePutAssetKind_lift(_ buf: RustBuffer) throws -> PutAssetKind {
+    return try FfiConverterTypePutAssetKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePutAssetKind_lower(_ value: PutAssetKind) -> RustBuffer {
+    return FfiConverterTypePutAssetKind.lower(value)
+}
+
+
+/**
+ * Moves an asset from its operator to another user, in one commit.
+ *
+ * Permissions and errors as for `assign`.
+ */
+public struct ReassignAsset: Equatable, Hashable {
+    /**
+     * The asset's kind.
+     */
+    public let kind: String
+    /**
+     * The asset's id or code.
+     */
+    public let asset: String
+    /**
+     * The new operator's id.
+     */
+    public let userId: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The asset's kind.
+         */kind: String, 
+        /**
+         * The asset's id or code.
+         */asset: String, 
+        /**
+         * The new operator's id.
+         */userId: Uuid) {
+        self.kind = kind
+        self.asset = asset
+        self.userId = userId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ReassignAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeReassignAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ReassignAsset {
+        return
+            try ReassignAsset(
+                kind: FfiConverterString.read(from: &buf), 
+                asset: FfiConverterString.read(from: &buf), 
+                userId: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ReassignAsset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.asset, into: &buf)
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeReassignAsset_lift(_ buf: RustBuffer) throws -> ReassignAsset {
+    return try FfiConverterTypeReassignAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeReassignAsset_lower(_ value: ReassignAsset) -> RustBuffer {
+    return FfiConverterTypeReassignAsset.lower(value)
 }
 
 
@@ -28932,7 +30841,7 @@ func FfiConverterTypeRestoreUser_lower(_ value: RestoreUser) -> RustBuffer {
  * Goes on with an import that was broken off.
  *
  * Its source is fed again from its beginning: what was read before is compared with what is fed, and not read again. Errors:
- * `RESOURCE_NOT_FOUND` for an import that somebody else began; `CONFLICT` for one that is not open any more.
+ * `RESOURCE_NOT_FOUND` for an import that somebody else began, unless the caller has `admin:all`; `CONFLICT` for one that is not open any more.
  */
 public struct ResumeImport: Equatable, Hashable {
     /**
@@ -34433,6 +36342,87 @@ func FfiConverterTypeTrustedIssuer_lower(_ value: TrustedIssuer) -> RustBuffer {
 
 
 /**
+ * Removes an asset from a user; if the user was its operator, the asset has none then.
+ *
+ * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
+ */
+public struct UnassignAsset: Equatable, Hashable {
+    /**
+     * The asset's kind.
+     */
+    public let kind: String
+    /**
+     * The asset's id or code.
+     */
+    public let asset: String
+    /**
+     * The user's id.
+     */
+    public let userId: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The asset's kind.
+         */kind: String, 
+        /**
+         * The asset's id or code.
+         */asset: String, 
+        /**
+         * The user's id.
+         */userId: Uuid) {
+        self.kind = kind
+        self.asset = asset
+        self.userId = userId
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UnassignAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUnassignAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UnassignAsset {
+        return
+            try UnassignAsset(
+                kind: FfiConverterString.read(from: &buf), 
+                asset: FfiConverterString.read(from: &buf), 
+                userId: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UnassignAsset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.asset, into: &buf)
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUnassignAsset_lift(_ buf: RustBuffer) throws -> UnassignAsset {
+    return try FfiConverterTypeUnassignAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUnassignAsset_lower(_ value: UnassignAsset) -> RustBuffer {
+    return FfiConverterTypeUnassignAsset.lower(value)
+}
+
+
+/**
  * Removes a drone from a user; if the user was its operator, the drone has none then.
  *
  * Permissions as for `assign`. Errors: `RESOURCE_NOT_FOUND` if it is not assigned to the user, or the caller may not read the user.
@@ -34644,6 +36634,129 @@ func FfiConverterTypeUnlinkIdentity_lift(_ buf: RustBuffer) throws -> UnlinkIden
 #endif
 func FfiConverterTypeUnlinkIdentity_lower(_ value: UnlinkIdentity) -> RustBuffer {
     return FfiConverterTypeUnlinkIdentity.lower(value)
+}
+
+
+/**
+ * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
+ *
+ * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
+ * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+ * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
+ */
+public struct UpdateAsset: Equatable, Hashable {
+    /**
+     * Its kind.
+     */
+    public let kind: String
+    /**
+     * Its id or code.
+     */
+    public let asset: String
+    /**
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * The code chosen by the application.
+     */
+    public let code: String?
+    /**
+     * Its model, one of its kind's.
+     */
+    public let model: String?
+    /**
+     * Its status, one of its kind's.
+     */
+    public let status: String?
+    /**
+     * The region, by id or code.
+     */
+    public let region: StringPatch?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its kind.
+         */kind: String, 
+        /**
+         * Its id or code.
+         */asset: String, 
+        /**
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * The code chosen by the application.
+         */code: String? = nil, 
+        /**
+         * Its model, one of its kind's.
+         */model: String? = nil, 
+        /**
+         * Its status, one of its kind's.
+         */status: String? = nil, 
+        /**
+         * The region, by id or code.
+         */region: StringPatch? = nil) {
+        self.kind = kind
+        self.asset = asset
+        self.expectedVersion = expectedVersion
+        self.code = code
+        self.model = model
+        self.status = status
+        self.region = region
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UpdateAsset: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUpdateAsset: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateAsset {
+        return
+            try UpdateAsset(
+                kind: FfiConverterString.read(from: &buf), 
+                asset: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                code: FfiConverterOptionString.read(from: &buf), 
+                model: FfiConverterOptionString.read(from: &buf), 
+                status: FfiConverterOptionString.read(from: &buf), 
+                region: FfiConverterOptionTypeStringPatch.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UpdateAsset, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.asset, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionString.write(value.code, into: &buf)
+        FfiConverterOptionString.write(value.model, into: &buf)
+        FfiConverterOptionString.write(value.status, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.region, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateAsset_lift(_ buf: RustBuffer) throws -> UpdateAsset {
+    return try FfiConverterTypeUpdateAsset.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateAsset_lower(_ value: UpdateAsset) -> RustBuffer {
+    return FfiConverterTypeUpdateAsset.lower(value)
 }
 
 
@@ -36219,7 +38332,7 @@ public struct UserOverview: Equatable, Hashable {
      */
     public let roles: [RoleAssignment]
     /**
-     * The assets assigned to it that the caller may see (`drone:read`), by code.
+     * The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
      */
     public let assignedAssets: [AssetBrief]
     /**
@@ -36295,7 +38408,7 @@ public struct UserOverview: Equatable, Hashable {
          * The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
          */roles: [RoleAssignment] = [], 
         /**
-         * The assets assigned to it that the caller may see (`drone:read`), by code.
+         * The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
          */assignedAssets: [AssetBrief] = [], 
         /**
          * Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
@@ -41074,6 +43187,10 @@ public enum PolicyPart: Equatable, Hashable {
      */
     case role
     /**
+     * A kind of assets.
+     */
+    case assetKind
+    /**
      * A resource type.
      */
     case type
@@ -41114,13 +43231,15 @@ struct FfiConverterTypePolicyPart: FfiConverterRustBuffer {
         
         case 2: return .role
         
-        case 3: return .type
+        case 3: return .assetKind
         
-        case 4: return .context
+        case 4: return .type
         
-        case 5: return .scope
+        case 5: return .context
         
-        case 6: return .setting
+        case 6: return .scope
+        
+        case 7: return .setting
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -41138,20 +43257,24 @@ struct FfiConverterTypePolicyPart: FfiConverterRustBuffer {
             writeInt(&buf, Int32(2))
         
         
-        case .type:
+        case .assetKind:
             writeInt(&buf, Int32(3))
         
         
-        case .context:
+        case .type:
             writeInt(&buf, Int32(4))
         
         
-        case .scope:
+        case .context:
             writeInt(&buf, Int32(5))
         
         
-        case .setting:
+        case .scope:
             writeInt(&buf, Int32(6))
+        
+        
+        case .setting:
+            writeInt(&buf, Int32(7))
         
         }
     }
@@ -45569,6 +47692,31 @@ fileprivate struct FfiConverterSequenceTypeApiKey: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeAsset: FfiConverterRustBuffer {
+    typealias SwiftType = [Asset]
+
+    public static func write(_ value: [Asset], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeAsset.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Asset] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Asset]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeAsset.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeAssetBrief: FfiConverterRustBuffer {
     typealias SwiftType = [AssetBrief]
 
@@ -45586,6 +47734,31 @@ fileprivate struct FfiConverterSequenceTypeAssetBrief: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeAssetBrief.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeAssetKind: FfiConverterRustBuffer {
+    typealias SwiftType = [AssetKind]
+
+    public static func write(_ value: [AssetKind], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeAssetKind.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [AssetKind] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [AssetKind]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeAssetKind.read(from: &buf))
         }
         return seq
     }
@@ -47322,6 +49495,12 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_api_keys() != 61995) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_asset_kinds() != 46175) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_assets() != 42277) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 2946) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -47401,6 +49580,39 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_apikeys_revoke() != 64587) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assetkinds_delete() != 45939) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assetkinds_list() != 65190) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assetkinds_put() != 46186) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_assign() != 36704) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_create() != 61200) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_delete() != 42843) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_get() != 4817) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_list() != 21581) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_reassign() != 40650) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_unassign() != 7714) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_assets_update() != 8933) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_export() != 65210) {
@@ -47493,7 +49705,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_imports_begin() != 2692) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_failures() != 13877) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_failures() != 40677) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_imports_feed() != 34756) {
@@ -47502,10 +49714,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_imports_finish() != 42809) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_get() != 35978) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_get() != 8998) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_resume() != 21174) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_resume() != 24122) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 55116) {
@@ -47788,6 +50000,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_me() != 20681) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_users_move_many() != 47688) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_overview() != 18800) {

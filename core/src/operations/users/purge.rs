@@ -37,6 +37,8 @@ impl Operation for PurgeUser {
     type Valid = Option<i64>;
 
     const ACCESS: Access = Access::Permission("user:purge");
+    // It cannot be undone.
+    const IN_PERSON: bool = true;
     const IS_OF_SERVERS: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {

@@ -106,7 +106,7 @@ const SYSTEM: [&str; 10] = [
 const AREAS_FOR_KEYS: [&str; 9] =
     ["users", "roles", "permissions", "policy", "regions", "drones", "asset_kinds", "assets", "audit"];
 /// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
-const IN_PERSON_THERE: [&str; 3] = ["users.replace", "users.export", "users.erase"];
+const IN_PERSON_THERE: [&str; 4] = ["users.replace", "users.export", "users.purge", "users.erase"];
 /// And those that only tell, of the other areas.
 const FOR_KEYS: [&str; 5] =
     ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get", "profiles.get"];
@@ -120,6 +120,14 @@ struct Preset {
     admin: &'static str,
     /// One that somebody holds.
     role: &'static str,
+}
+
+impl Preset {
+    /// With the kinds of assets that there are, and one that has none.
+    fn policy(&self) -> Policy {
+        let policy = Policy::preset(self.name).unwrap();
+        policy.asset_kind("vehicle", ["Truck"], ["READY", "IN_REPAIR"]).asset_kind("empty", ["Any"], ["NEW"])
+    }
 }
 
 const STANDARD: Preset = Preset { name: "standard", admin: "admin", role: "moderator" };
@@ -150,11 +158,7 @@ impl World {
 
     async fn of(preset: &'static Preset, builder: Builder) -> Self {
         let (storage, mails) = (Arc::new(MemoryStorage::new()), Mails::default());
-        let policy = Policy::preset(preset.name)
-            .unwrap()
-            .asset_kind("vehicle", ["Truck"], ["READY", "IN_REPAIR"])
-            .asset_kind("empty", ["Any"], ["NEW"]);
-        let um = builder.storage(storage.clone()).policy(policy).notifier(mails.clone()).open().await.unwrap();
+        let um = builder.storage(storage.clone()).policy(preset.policy()).notifier(mails.clone()).open().await.unwrap();
         let system = um.system();
         if preset.name != STANDARD.name {
             system.permissions().create(CreatePermission::new("user:write")).await.unwrap();

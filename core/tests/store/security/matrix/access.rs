@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use rolekeep::{
-    Builder, Caller, Code, Error, Policy, Reason, Registration, RequestContext, UserId, UserManagement,
+    Builder, Caller, Code, Error, Reason, Registration, RequestContext, UserId, UserManagement,
     api_keys::CreateApiKey,
     email::{ChangeEmail, ConfirmEmail},
     environment::Environment,
@@ -116,7 +116,7 @@ impl Scene {
     /// A copy of the store, and somebody who asks there.
     async fn copy(&self, who: Who) -> (UserManagement, Arc<MemoryStorage>, Caller) {
         let storage = Arc::new(self.world.storage.fork().unwrap());
-        let builder = builder(&self.clock).storage(storage.clone()).policy(Policy::preset(FLYOS.name).unwrap());
+        let builder = builder(&self.clock).storage(storage.clone()).policy(FLYOS.policy());
         let um = builder.notifier(Mails::default()).open().await.unwrap();
         let caller = match who {
             Who::Anonymous => um.anonymous(RequestContext::default()),
