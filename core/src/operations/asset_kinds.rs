@@ -23,9 +23,12 @@ use crate::{
         error::{Error, Reason, Result},
         policy::{AssetKindForm, AssetKindRow},
         predicate::Predicate,
+        record::Record,
         time::Time,
+        value::Value,
     },
     rules::RuleSet,
+    storage::Query,
 };
 
 /// The longest name of a kind, in characters.
@@ -119,16 +122,15 @@ pub(super) async fn require_unused(plan: &mut Plan<'_>, before: &StoredPolicy, a
             continue;
         }
         plan.end_joining_words_of(name).await?;
-        let is_used = async |filter: Predicate| {
-            let filter = Predicate::equals("kind", name.as_str()).and(filter);
-            Ok::<_, Error>(plan.reads().count_up_to::<Asset>(filter, 1).await? > 0)
-        };
-        if gone.is_whole && is_used(Predicate::Always).await? {
+        if gone.is_whole && using(plan, name, Predicate::Always).await?.is_some() {
             let message = format!("there are assets of the kind {name}; they must go first");
             return Err(Error::new(Reason::InUse, message));
         }
-        for (column, word) in gone.words {
-            if !gone.is_whole && is_used(Predicate::equals(column, word.as_str())).await? {
+        for (column, words) in [("model", &gone.models), ("status", &gone.statuses)] {
+            let has_one = Predicate::In(column.into(), Predicate::set(words.iter().cloned().map(Value::Text)));
+            let used = if words.is_empty() { None } else { using(plan, name, has_one).await? };
+            if let Some(asset) = used {
+                let word = if column == "model" { asset.model } else { asset.status };
                 let message = format!("there are assets of the kind {name} whose {column} is {word}");
                 return Err(Error::new(Reason::InUse, message));
             }
@@ -137,25 +139,35 @@ pub(super) async fn require_unused(plan: &mut Plan<'_>, before: &StoredPolicy, a
     Ok(())
 }
 
+/// An asset of a kind that passes.
+async fn using(plan: &Plan<'_>, kind: &str, filter: Predicate) -> Result<Option<Asset>> {
+    let mut query = Query::of(Asset::TABLE, Predicate::equals("kind", kind).and(filter));
+    query.window.limit = Some(1);
+    Ok(plan.reads().query::<Asset>(&query).await?.pop())
+}
+
 /// What a kind has no more.
 struct Gone {
     is_whole: bool,
-    words: Vec<(&'static str, String)>,
+    models: BTreeSet<String>,
+    statuses: BTreeSet<String>,
 }
 
 impl Gone {
     fn of(before: AssetKindForm, after: Option<AssetKindForm>) -> Self {
-        let Some(after) = after else { return Self { is_whole: true, words: Vec::new() } };
-        let gone = |column: &'static str, before: Vec<String>, after: Vec<String>| {
-            let after: BTreeSet<String> = after.into_iter().collect();
-            before.into_iter().filter(move |word| !after.contains(word)).map(move |word| (column, word))
+        let Some(after) = after else {
+            return Self { is_whole: true, models: BTreeSet::new(), statuses: BTreeSet::new() };
         };
-        let words = gone("model", before.models, after.models).chain(gone("status", before.statuses, after.statuses));
-        Self { is_whole: false, words: words.collect() }
+        let gone = |before: Vec<String>, after: Vec<String>| -> BTreeSet<String> {
+            let after: BTreeSet<String> = after.into_iter().collect();
+            before.into_iter().filter(|word| !after.contains(word)).collect()
+        };
+        let (models, statuses) = (gone(before.models, after.models), gone(before.statuses, after.statuses));
+        Self { is_whole: false, models, statuses }
     }
 
     fn is_nothing(&self) -> bool {
-        !self.is_whole && self.words.is_empty()
+        !self.is_whole && self.models.is_empty() && self.statuses.is_empty()
     }
 }
 

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use super::{
     Target, asset_kinds,
-    fleet::{self, AssetRecord},
+    fleet::AssetRecord,
     plan::Plan,
     reads::Reads,
     target::{TargetRow, find_of},
@@ -28,7 +28,7 @@ use crate::{
         asset::Asset,
         check::{Checks, Invalid},
         decode::{FieldCode, nearest},
-        error::Result,
+        error::{Error, Result},
     },
     rules::AssetKind,
 };
@@ -40,7 +40,8 @@ impl Target for Asset {
 }
 
 async fn target(reads: Reads<'_>, kind: &str, name: &str) -> Result<Asset> {
-    find_of(reads, kind, name).await?.ok_or_else(fleet::not_there::<Asset>)
+    // In the words of an asset that the caller may not see.
+    find_of(reads, kind, name).await?.ok_or_else(|| Error::not_found(kind))
 }
 
 /// The kind that an input names.

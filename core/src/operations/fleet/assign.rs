@@ -76,7 +76,7 @@ async fn give<R: AssetRecord>(
     require_same_region(&asset, user, "user_id")?;
     match assigned.iter().find(|assigned| assigned.user() == user.id) {
         Some(_) if asset.operator() == Some(user.id) => {
-            let message = format!("the {} is assigned to this user already", R::TYPE);
+            let message = format!("the {} is assigned to this user already", asset.kind());
             return Err(Error::new(Reason::AlreadyAssigned, message));
         }
         // It must not be taken away meanwhile: an operator has an assignment.

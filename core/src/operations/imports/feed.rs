@@ -172,7 +172,7 @@ fn replay(import: &mut Import, (position, digest): (i64, String), data: &[u8], i
 }
 
 async fn feed(import: &mut Import, data: &[u8], is_last: bool, plan: &mut Plan<'_>) -> Result<Vec<ImportItem>> {
-    if import.position == 0 && data.starts_with(b"\xFF\xFE") || data.starts_with(b"\xFE\xFF") {
+    if import.position == 0 && [b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| data.starts_with(*mark)) {
         return Err(wrong("data", FieldCode::InvalidFormat, "is UTF-16; a source is read as UTF-8"));
     }
     let mut digest = digest_of(import.digest.expose())?;

@@ -23,7 +23,7 @@ use crate::{
         noun::{Named, ResourceType},
         time::Time,
     },
-    rules::{AssetKind, Context, Question, Resource},
+    rules::{Context, Question, Resource},
     storage::tables,
 };
 
@@ -138,7 +138,8 @@ async fn stored(plan: &mut Plan<'_>, kind: &str, name: &str) -> Result<TargetRow
     let Some((table, resource)) = found else {
         let kinds = tables().iter().filter_map(|table| table.noun.resource).filter(is_named);
         let kinds = kinds.filter(|resource| resource.kinds.is_none()).map(|resource| resource.kind);
-        let kinds: Vec<&str> = kinds.chain(plan.rules().asset_kinds().map(AssetKind::name)).collect();
+        // Which kinds of assets there are is told to who may read the policy.
+        let kinds: Vec<&str> = kinds.collect();
         let message = format!("only rows of {} are found by name; give the attributes of a {kind}", kinds.join(", "));
         return Err(wrong("resource", FieldCode::InvalidFormat, message));
     };

@@ -76,8 +76,9 @@ impl<'p> Comparison<'p> {
             statements: HashMap::new(),
         };
         let mut sides = [side(before), side(after)];
-        // Another kind of scope, or type, may change what any scope covers.
-        let is_same_frame = same_rest(before, after);
+        // Another kind of scope, or type, may change what any scope covers; one of assets brings a type and permissions, too.
+        let is_same_frame =
+            same_rest(before, after) && before.rows.asset_kinds.keys().eq(after.rows.asset_kinds.keys());
         let has_same_permissions = before.rows.permissions.keys().eq(after.rows.permissions.keys());
         let same_row = |name: &&str| match (before.rows.roles.get(*name), after.rows.roles.get(*name)) {
             (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one.form() == two.form(),

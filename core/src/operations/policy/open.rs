@@ -119,7 +119,7 @@ async fn import(
     let known = (merged == given_now).then(|| given.rules.clone());
     if let Err(error) = edit::change_to(&mut plan, rows, known, &[], Blame::Field("")).await {
         if error.reason() != Reason::InvalidInput {
-            return Err(error.into());
+            return Err(misfit(&error).into());
         }
         // A role made or edited meanwhile may need a permission, or one of a kind, that the host's policy has no more.
         plan = Plan::new(services, actor, now);
@@ -154,7 +154,8 @@ async fn import(
 }
 
 fn misfit(error: &Error) -> Error {
-    let problems: Vec<&str> = error.fields().iter().map(|field| field.message.as_str()).collect();
+    let fields = error.fields().iter().map(|field| field.message.as_str());
+    let problems: Vec<&str> = fields.chain((error.reason() == Reason::InUse).then(|| error.message())).collect();
     let message = format!(
         "the given policy does not fit what was edited in the stored one (opened without a policy, the store keeps \
          its own): {}",
@@ -162,6 +163,7 @@ fn misfit(error: &Error) -> Error {
     );
     match error.reason() {
         Reason::InvalidInput => Error::new(Reason::PolicyInvalid, message),
+        Reason::InUse => Error::new(Reason::InUse, message),
         _ => error.clone(),
     }
 }

@@ -23,13 +23,13 @@ use crate::{
     },
 };
 
-/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
 /// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
 /// library by itself after [`keep_deleted_users_seconds`](crate::Config::keep_deleted_users_seconds). Whether others may take its
 /// names meanwhile says [`names_after_delete`](crate::Config::names_after_delete).
 ///
-/// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
-/// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+/// policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct DeleteUser {

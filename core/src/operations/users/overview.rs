@@ -184,7 +184,7 @@ impl Operation for ListUserOverviews {
     }
 }
 
-/// Overviews of users as stored, in the same order; five queries whatever their number.
+/// Overviews of users as stored, in the same order; five queries whatever their number, and three more where the policy declares kinds of assets.
 async fn overviews(plan: &Plan<'_>, users: Vec<User>, holders: Holders) -> Result<Vec<UserOverview>> {
     if users.is_empty() {
         return Ok(Vec::new());

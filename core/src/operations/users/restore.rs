@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-/// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+/// Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
 ///
 /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
 /// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,

@@ -35,10 +35,15 @@ impl Symbols {
         };
         for (at, kind) in policy.asset_kinds.iter().enumerate() {
             let name = &kind.name.text;
+            if at >= MOST_KINDS {
+                let problem = Problem { kind, is_first: true, is_ours: false, is_beyond: true };
+                tell(kind.name.span, diagnostics, |words, all| (words.asset_kind)(&problem, all));
+                break;
+            }
             let is_first = !policy.asset_kinds[..at].iter().any(|other| other.name.text == *name);
             let is_ours = !is_first || is_of_library(schema, name);
-            if is_ours || at >= MOST_KINDS || !is_name(name) || !is_right(&kind.models) || !is_right(&kind.statuses) {
-                let problem = Problem { kind, is_first, is_ours, is_beyond: at >= MOST_KINDS };
+            if is_ours || !is_name(name) || !is_right(&kind.models) || !is_right(&kind.statuses) {
+                let problem = Problem { kind, is_first, is_ours, is_beyond: false };
                 tell(kind.name.span, diagnostics, |words, all| (words.asset_kind)(&problem, all));
                 continue;
             }
@@ -98,6 +103,7 @@ pub(super) fn told(problem: &Problem<'_>, diagnostics: &mut Diagnostics) {
         if !(1..=MOST_WORDS).contains(&words.len()) {
             let message = format!("the kind of assets `{}` has {} {what}", shown(name), words.len());
             diagnostics.add(*span, message).help(format!("it must have 1 to {MOST_WORDS}"));
+            continue;
         }
         for (at, word) in words.iter().enumerate() {
             if !is_word(&word.text) {

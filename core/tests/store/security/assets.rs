@@ -132,3 +132,19 @@ async fn flt_7_a_file_without_a_kind_in_use_opens_no_store() {
     let um = open(without).await.unwrap();
     assert_eq!(um.system().asset_kinds().list().await.unwrap().len(), 1);
 }
+
+/// An asset that somebody may not see is told of in the words of one that is not there.
+#[tokio::test]
+async fn sec_9_a_hidden_asset_is_as_one_that_is_not_there() {
+    let here =
+        "'region:read', { permission = ['vehicle:read', 'vehicle:delete'], when = 'not has resource.region_id' }";
+    let um = opened(here).await;
+    um.system().assets().create(truck("t1").region("east")).await.unwrap();
+    let (me, _) = caller(&um, "mia", &["role"]).await;
+    for code in ["t1", "nothing"] {
+        let read = me.assets().get(rolekeep::assets::GetAsset::new("vehicle", code)).await.unwrap_err();
+        assert_eq!((read.code(), read.message()), (Code::NotFound, "no such vehicle"), "{code}");
+        let gone = me.assets().delete(DeleteAsset::new("vehicle", code)).await.unwrap_err();
+        assert_eq!((gone.code(), gone.message()), (Code::NotFound, "no such vehicle"), "{code}");
+    }
+}
