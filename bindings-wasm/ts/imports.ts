@@ -44,7 +44,8 @@ export async function importUsers(caller: Caller, data: ImportData, options: Imp
   const parts = (isWhole || data instanceof Blob ? new Blob([data as BlobPart]).stream() : data) as AsyncIterable<unknown>;
   for await (const part of parts) {
     if (!ArrayBuffer.isView(part)) throw invalid("data", "invalid_type", "gives no bytes");
-    held.push(part as BlobPart);
+    // Copied: some sources fill one buffer again and again.
+    held.push(new Blob([part as BlobPart]));
     length += part.byteLength;
     while (isOpen() && length >= size) await feed(false);
     if (!isOpen()) return status;

@@ -9,6 +9,7 @@ CREATE TABLE "imports" (
   "position" INTEGER NOT NULL,
   "reading" TEXT NOT NULL,
   "digest" TEXT NOT NULL,
+  "replayed_digest" TEXT,
   "counts" TEXT NOT NULL,
   "created_at" INTEGER NOT NULL,
   "updated_at" INTEGER NOT NULL,

@@ -40,6 +40,8 @@ pub struct Import {
     pub reading: Document<Reading>,
     /// SHA-256 of what has been read, in the middle of its work; the last bytes are part of it as they are.
     pub digest: Secret,
+    /// The same of what has been read again, as it goes on.
+    pub replayed_digest: Option<Secret>,
     /// What became of the records so far.
     pub counts: Document<ImportCounts>,
     /// When it was begun.
@@ -145,9 +147,12 @@ pub struct Reading {
     /// The names of the columns of a CSV, once they are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Vec<String>>,
-    /// How far an import has been read again that goes on, and the digest of that.
+    /// Whether its last piece was fed.
+    #[serde(default)]
+    pub is_fed: bool,
+    /// How far an import has been read again that goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replayed: Option<(i64, String)>,
+    pub replayed: Option<i64>,
 }
 
 /// Where the bytes that come next stand among records.

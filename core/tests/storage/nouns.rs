@@ -40,6 +40,7 @@ fn a_column_with_the_name_of_a_secret_is_one() {
         "registrations.password_hash",
         "imports.hash_parameters",
         "imports.digest",
+        "imports.replayed_digest",
         "import_pieces.data",
         "signing_keys.secret",
         "store_secrets.secret",

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{KEPT_SECONDS, own, require_may, view::ImportView};
+use super::{KEPT_SECONDS, finish::open, require_may, view::ImportView};
 use crate::{
     model::{
         check::{Checks, Invalid},
         decode::FieldCode,
-        error::{Error, Reason, Result},
+        error::Result,
         id::ImportId,
         import::{
             Import, ImportCounts, ImportFormat, ImportLevel, ImportOptions, ImportShape, ImportStatus, OnExisting,
@@ -122,6 +122,10 @@ impl Operation for BeginImport {
         if self.firebase.is_some() && !is_firebase {
             checks.error("firebase", Invalid::new(FieldCode::Disagrees, "goes with the shape `firebase`"));
         }
+        if self.shape == ImportShape::Rolekeep && !self.attributes.is_empty() {
+            let message = "goes with the shape of another system; ours has a field `attributes`";
+            checks.error("attributes", Invalid::new(FieldCode::Disagrees, message));
+        }
         if self.atomic && self.level == ImportLevel::Check {
             checks.error("atomic", Invalid::new(FieldCode::Disagrees, "nothing is written at the level `check`"));
         }
@@ -157,6 +161,7 @@ impl Operation for BeginImport {
             position: 0,
             reading: Document(Reading::default()),
             digest: Secret::from(String::new()),
+            replayed_digest: None,
             counts: Document(ImportCounts::default()),
             created_at: plan.now,
             updated_at: plan.now,
@@ -182,14 +187,11 @@ impl Operation for ResumeImport {
     }
 
     async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
-        let before = own(plan, *id).await?;
-        if before.status != ImportStatus::Open {
-            return Err(Error::new(Reason::WrongStatus, "this import is over"));
-        }
-        let replayed = (before.position > 0).then(|| (0, String::new()));
+        let before = open(*id, plan).await?;
+        let replayed = (before.position > 0).then_some(0);
         let reading = Document(Reading { replayed, ..before.reading.0.clone() });
         plan.audit("imports.resume", Some(("import", id.to_string())), None);
-        let after = Import { reading, updated_at: plan.now, ..before.clone() };
+        let after = Import { reading, replayed_digest: None, updated_at: plan.now, ..before.clone() };
         Ok(ImportView::of(plan.follow(Some(&before), after)))
     }
 }

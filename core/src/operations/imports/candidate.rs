@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    fields::{Fields, into_flag, into_text, into_time},
+    fields::{Fields, into_flag, into_text, into_time, try_object},
     hashes::{self, Project},
 };
 use crate::{
     model::{
         check::{Checks, Invalid},
-        decode::FieldCode,
+        decode::{FieldCode, FieldError},
         import::{ImportOptions, ImportShape},
         time::Time,
         user::{User, UserStatus},
@@ -38,6 +38,8 @@ pub(super) struct Candidate {
     /// Fields that nothing was made of.
     pub(super) ignored: BTreeSet<String>,
     pub(super) checks: Checks,
+    /// What could not be read, and was left out for it.
+    pub(super) unread: Vec<FieldError>,
 }
 
 /// How records become accounts.
@@ -62,6 +64,7 @@ impl Mapping<'_> {
             roles: BTreeSet::new(),
             ignored: BTreeSet::new(),
             checks: Checks::default(),
+            unread: Vec::new(),
         };
         let mut fields = Fields::of(record);
         let free = match self.options.shape {
@@ -110,13 +113,15 @@ impl Mapping<'_> {
         ignored: &mut BTreeSet<String>,
     ) {
         let left = left.into_iter().map(|field| (field, false));
-        for ((name, value), is_free) in left.chain(free.into_iter().map(|field| (field, true))) {
-            if value.is_null() {
-                continue;
-            }
+        let fields = left.chain(free.into_iter().map(|field| (field, true))).filter(|((_, value), _)| !value.is_null());
+        // Of several that become one attribute, what the source says goes before what its user may have chosen there, and what the call
+        // maps before what happens to have the name.
+        let (mapped, named): (Vec<_>, Vec<_>) =
+            fields.partition(|((name, _), _)| self.options.attributes.contains_key(name));
+        for ((name, value), is_free) in mapped.into_iter().chain(named) {
             let is_kept = || is_free && !(self.is_declared)(&name) && attributes::check_name::<User>(&name).is_ok();
             let kept = self.options.attributes.get(&name).or_else(|| is_kept().then_some(&name));
-            match kept {
+            match kept.filter(|kept| !made.user.attributes.contains_key(*kept)) {
                 Some(kept) => drop(made.user.attributes.insert(kept.clone(), value)),
                 None => drop(ignored.insert(name)),
             }
@@ -124,53 +129,59 @@ impl Mapping<'_> {
     }
 }
 
-/// Takes a date of birth or another text that is read as a type.
-fn parsed<T: std::str::FromStr>(made: &mut Candidate, fields: &mut Fields, name: &str, what: &str) -> Option<T> {
-    let text = fields.text(name)?;
-    let parsed = text.parse().map_err(|_| Invalid::new(FieldCode::InvalidFormat, format!("is not {what}")));
-    made.checks.field(name, parsed)
-}
-
-fn moment(made: &mut Candidate, fields: &mut Fields, name: &str) -> Option<Time> {
+/// Takes one of our own fields; what is there and cannot be read is wrong.
+fn read<T>(
+    made: &mut Candidate,
+    fields: &mut Fields,
+    name: &str,
+    what: &str,
+    read: impl FnOnce(Json) -> Option<T>,
+) -> Option<T> {
     let value = fields.take(name)?;
-    let read = into_time(value).ok_or_else(|| Invalid::new(FieldCode::InvalidFormat, "is not a moment (RFC 3339)"));
-    made.checks.field(name, read)
+    made.checks.field(name, read(value).ok_or_else(|| Invalid::new(FieldCode::InvalidFormat, format!("is not {what}"))))
 }
 
 /// Our own names.
 fn ours(made: &mut Candidate, fields: &mut Fields) {
-    made.foreign_id = fields.text("foreign_id");
-    let user = &mut made.user;
-    user.email = fields.text("email");
-    user.username = fields.text("username");
-    user.password_hash = fields.text("password_hash").map(Into::into);
-    user.full_name = fields.text("full_name");
-    user.display_name = fields.text("display_name");
-    user.first_name = fields.text("first_name");
-    user.last_name = fields.text("last_name");
-    user.phone = fields.text("phone");
-    user.bio = fields.text("bio");
-    user.location = fields.text("location");
-    user.avatar_url = fields.text("avatar_url");
-    user.website = fields.text("website");
-    user.region = fields.text("region");
-    user.attributes = fields.object("attributes").into_iter().collect();
-    made.user.birth_date = parsed(made, fields, "birth_date", "a date such as 1990-12-31");
-    made.user.visibility = parsed(made, fields, "visibility", "one of public, followers, private");
-    match fields.text("status").as_deref() {
-        None | Some("active") => {}
-        Some("inactive") => made.status = UserStatus::Inactive,
-        Some("suspended") => made.status = UserStatus::Suspended,
-        Some("banned") => made.status = UserStatus::Banned,
-        Some(_) => {
-            let message = "must be active, inactive, suspended or banned";
-            made.checks.error("status", Invalid::new(FieldCode::UnknownValue, message));
-        }
+    let text = |made: &mut Candidate, fields: &mut Fields, name: &str| read(made, fields, name, "a text", into_text);
+    let parsed = |value: Json| into_text(value)?.parse().ok();
+    made.foreign_id = text(made, fields, "foreign_id");
+    made.user.email = text(made, fields, "email");
+    made.user.username = text(made, fields, "username");
+    made.user.password_hash = text(made, fields, "password_hash").map(Into::into);
+    made.user.full_name = text(made, fields, "full_name");
+    made.user.display_name = text(made, fields, "display_name");
+    made.user.first_name = text(made, fields, "first_name");
+    made.user.last_name = text(made, fields, "last_name");
+    made.user.phone = text(made, fields, "phone");
+    made.user.bio = text(made, fields, "bio");
+    made.user.location = text(made, fields, "location");
+    made.user.avatar_url = text(made, fields, "avatar_url");
+    made.user.website = text(made, fields, "website");
+    made.user.region = text(made, fields, "region");
+    let attributes = read(made, fields, "attributes", "a JSON object", try_object);
+    made.user.attributes = attributes.unwrap_or_default().into_iter().collect();
+    made.user.birth_date = read(made, fields, "birth_date", "a date such as 1990-12-31", parsed);
+    let parsed = |value: Json| into_text(value)?.parse().ok();
+    made.user.visibility = read(made, fields, "visibility", "one of public, followers, private", parsed);
+    let status = |value: Json| match into_text(value)?.as_str() {
+        "active" => Some(UserStatus::Active),
+        "inactive" => Some(UserStatus::Inactive),
+        "suspended" => Some(UserStatus::Suspended),
+        "banned" => Some(UserStatus::Banned),
+        _ => None,
+    };
+    let status = read(made, fields, "status", "active, inactive, suspended or banned", status);
+    made.status = status.unwrap_or(UserStatus::Active);
+    made.status_reason = text(made, fields, "status_reason");
+    let moment = "a moment (RFC 3339)";
+    made.suspended_until = read(made, fields, "suspended_until", moment, into_time);
+    if made.suspended_until.is_some() && made.status != UserStatus::Suspended {
+        made.checks.error("suspended_until", Invalid::new(FieldCode::Disagrees, "goes with the status `suspended`"));
     }
-    made.status_reason = fields.text("status_reason");
-    made.suspended_until = moment(made, fields, "suspended_until");
-    made.created_at = moment(made, fields, "created_at");
-    made.is_email_verified = fields.is_set("email_verified").unwrap_or_default();
+    made.created_at = read(made, fields, "created_at", moment, into_time);
+    let is_verified = read(made, fields, "email_verified", "true or false", |value| into_flag(&value));
+    made.is_email_verified = is_verified.unwrap_or_default();
     made.roles = fields.take("roles").map(role_names).unwrap_or_default();
 }
 
@@ -217,8 +228,10 @@ fn supabase(made: &mut Candidate, fields: &mut Fields) -> Map<String, Json> {
     made.foreign_id = fields.text("id");
     names(made, fields, &[("email", "email"), ("phone", "phone")]);
     made.user.password_hash = fields.text("encrypted_password").map(Into::into);
-    let confirmed = ["email_confirmed_at", "confirmed_at"].map(|name| fields.take(name).is_some());
-    made.is_email_verified = confirmed.contains(&true);
+    // `confirmed_at` is the earlier of what was confirmed of address and phone.
+    let [by_email, by_phone, by_either] =
+        ["email_confirmed_at", "phone_confirmed_at", "confirmed_at"].map(|name| fields.take(name).is_some());
+    made.is_email_verified = by_email || by_either && !by_phone;
     made.created_at = fields.take("created_at").and_then(into_time);
     if let Some(until) = fields.take("banned_until") {
         made.status = UserStatus::Suspended;

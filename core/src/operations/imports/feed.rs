@@ -132,14 +132,19 @@ impl Operation for FeedImport {
             return Err(Error::new(Reason::VersionStale, format!("byte {due} is due, not {at}")));
         }
         let mut after = before.clone();
-        let items = match before.reading.0.replayed.clone() {
-            Some(replayed) => {
-                replay(&mut after, replayed, data, *is_last)?;
-                Vec::new()
-            }
+        let items = match before.reading.0.replayed {
+            Some(position) => match replay(&mut after, position, data, *is_last)? {
+                // All of it was read before, and this is its end.
+                true => feed(&mut after, &[], true, plan).await?,
+                false => Vec::new(),
+            },
             None => feed(&mut after, data, *is_last, plan).await?,
         };
-        (after.updated_at, after.expires_at) = (plan.now, plan.now.plus_seconds(KEPT_SECONDS));
+        after.updated_at = plan.now;
+        // What is kept of one that is to be whole goes after seven days, whatever is fed until then.
+        if !after.options.0.atomic {
+            after.expires_at = plan.now.plus_seconds(KEPT_SECONDS);
+        }
         let is_stopped = after.counts.0.failed >= MOST_FAILURES;
         let after = match is_stopped {
             true => end(&before, after, ImportStatus::Stopped, plan),
@@ -149,41 +154,39 @@ impl Operation for FeedImport {
     }
 }
 
-/// Compares a source with what has been read of it before.
-fn replay(import: &mut Import, (position, digest): (i64, String), data: &[u8], is_last: bool) -> Result<()> {
+/// Compares a source with what has been read of it before; whether its end was reached with these bytes.
+fn replay(import: &mut Import, position: i64, data: &[u8], is_last: bool) -> Result<bool> {
     let left = usize::try_from(import.position - position).unwrap_or_default();
-    let other = || Error::new(Reason::VersionStale, "this is not the source that the import was begun with");
     let known = &data[..left.min(data.len())];
-    // All of it was read before: nothing follows.
-    import.reading.0.splitter.is_over |= is_last && known.len() == data.len();
-    let mut digest = digest_of(&digest)?;
+    let mut digest = digest_of(import.replayed_digest.as_ref().map_or("", Secret::expose))?;
     digest.update(known);
-    import.reading.0.replayed = if known.len() < left {
-        if is_last {
-            return Err(other());
-        }
-        Some((position + length(known.len()), digest_text(&digest)))
-    } else if Secret::from(digest_text(&digest)) == import.digest {
-        None
-    } else {
-        return Err(other());
-    };
-    Ok(())
+    let digest = Secret::from(digest_text(&digest));
+    let is_whole = known.len() == left;
+    if is_whole && digest != import.digest || !is_whole && is_last {
+        return Err(Error::new(Reason::VersionStale, "this is not the source that the import was begun with"));
+    }
+    import.reading.0.replayed = (!is_whole).then_some(position + length(known.len()));
+    import.replayed_digest = Some(digest).filter(|_| !is_whole);
+    Ok(is_last && known.len() == data.len())
 }
 
 async fn feed(import: &mut Import, data: &[u8], is_last: bool, plan: &mut Plan<'_>) -> Result<Vec<ImportItem>> {
     if import.position == 0 && [b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| data.starts_with(*mark)) {
         return Err(wrong("data", FieldCode::InvalidFormat, "is UTF-16; a source is read as UTF-8"));
     }
+    if import.reading.0.is_fed && !data.is_empty() {
+        return Err(Error::new(Reason::VersionStale, "the source has ended before, and has more now"));
+    }
     let mut digest = digest_of(import.digest.expose())?;
     let (used, items) = if import.options.0.atomic {
-        keep(import, data, is_last, plan)?;
+        keep(import, data, plan)?;
         (data.len(), Vec::new())
     } else {
         let batch = Batch { data, is_first: import.position == 0, is_last, most: MOST_RECORDS, is_whole: false };
         let done = batch.make(import, plan).await?;
         (done.used, done.items)
     };
+    import.reading.0.is_fed |= is_last && used == data.len();
     digest.update(&data[..used]);
     import.digest = digest_text(&digest).into();
     import.position += length(used);
@@ -191,16 +194,15 @@ async fn feed(import: &mut Import, data: &[u8], is_last: bool, plan: &mut Plan<'
 }
 
 /// Keeps a piece of an import that is to be whole.
-fn keep(import: &mut Import, data: &[u8], is_last: bool, plan: &mut Plan<'_>) -> Result<()> {
+fn keep(import: &mut Import, data: &[u8], plan: &mut Plan<'_>) -> Result<()> {
     if import.position + length(data.len()) > LONGEST_ATOMIC {
         let message = format!("an import that is to be whole has at most {LONGEST_ATOMIC} bytes");
         return Err(wrong("data", FieldCode::TooLong, message));
     }
-    import.reading.0.splitter.is_over |= is_last;
     if !data.is_empty() {
         let data = BASE64_STANDARD.encode(data).into();
-        let expires_at = plan.now.plus_seconds(KEPT_SECONDS);
-        plan.follow(None, ImportPiece { import_id: import.id, at: import.position, data, expires_at, version: 0 });
+        let (import_id, at, expires_at) = (import.id, import.position, import.expires_at);
+        plan.follow(None, ImportPiece { import_id, at, data, expires_at, version: 0 });
     }
     Ok(())
 }
@@ -305,9 +307,18 @@ impl Batch<'_> {
             };
             read.push((number, record.map_err(Wrong::of)));
         }
-        // What is left is nothing but the end.
-        if self.is_last && used == self.data.len() {
-            splitter.is_over = true;
+        if self.is_last && read.len() == self.most {
+            // What is left may be nothing but the end of the source, or its lack.
+            let mut ahead = *splitter;
+            let (taken, next) = split::next(&mut ahead, format, &self.data[used..], true);
+            match next {
+                Next::More => (used, *splitter) = (used + taken, ahead),
+                Next::Truncated if used == self.data.len() => {
+                    *splitter = ahead;
+                    read.push((first + length(read.len()), Err(Wrong::of(truncated()))));
+                }
+                Next::Record(..) | Next::TooLong | Next::Truncated => {}
+            }
         }
         Ok((used, read))
     }

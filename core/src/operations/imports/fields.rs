@@ -123,10 +123,15 @@ pub(super) fn into_text(value: Json) -> Option<String> {
 }
 
 pub(super) fn into_object(value: Json) -> Map<String, Json> {
+    try_object(value).unwrap_or_default()
+}
+
+/// An object, also as text.
+pub(super) fn try_object(value: Json) -> Option<Map<String, Json>> {
     match value {
-        Json::Object(fields) => fields,
-        Json::String(text) => serde_json::from_str(&text).unwrap_or_default(),
-        _ => Map::new(),
+        Json::Object(fields) => Some(fields),
+        Json::String(text) => serde_json::from_str(&text).ok(),
+        _ => None,
     }
 }
 

@@ -74,8 +74,7 @@ impl Operation for FinishImport {
     async fn plan(id: &ImportId, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
         let before = open(*id, plan).await?;
         require_may(plan, &before.options.0)?;
-        let is_fed = before.reading.0.splitter.is_over && before.reading.0.replayed.is_none();
-        if !is_fed {
+        if !before.reading.0.is_fed || before.reading.0.replayed.is_some() {
             let message = format!("not all of it has been fed: {} bytes have been read", before.position);
             return Err(Error::new(Reason::WrongStatus, message));
         }
@@ -119,6 +118,7 @@ pub(super) fn end(before: &Import, after: Import, status: ImportStatus, plan: &m
         status,
         hash_parameters: None,
         digest: String::new().into(),
+        replayed_digest: None,
         updated_at: plan.now,
         expires_at: plan.now.plus_seconds(KEPT_SECONDS),
         ..after
@@ -139,6 +139,9 @@ async fn make_all(import: &mut Import, plan: &mut Plan<'_>) -> Result<()> {
         let bytes = BASE64_STANDARD.decode(piece.data.expose());
         data.extend(bytes.map_err(|_| Error::new(Reason::Corrupt, "a piece of an import is damaged"))?);
         plan.follow_delete(&piece);
+    }
+    if i64::try_from(data.len()) != Ok(import.position) {
+        return Err(Error::new(Reason::WrongStatus, "pieces of this import are gone; begin another one"));
     }
     import.reading = Document(Reading::default());
     let batch = Batch { data: &data, is_first: true, is_last: true, most: MOST_ATOMIC, is_whole: true };

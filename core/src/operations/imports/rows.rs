@@ -1,6 +1,6 @@
 //! What becomes of one record: an account is made, or the one that is there is found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::candidate::Candidate;
 use crate::{
@@ -63,7 +63,8 @@ impl Row {
             let errors = checks.into_told();
             let is_lenient = options.level == ImportLevel::Lenient;
             // Each time at least one is left out.
-            if !is_lenient || !errors.iter().all(|error| leave_out(&mut candidate, &error.field)) {
+            let wrong: BTreeSet<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+            if !is_lenient || !wrong.into_iter().all(|field| leave_out(&mut candidate, field)) {
                 return Ok(Err(Wrong { foreign_id: candidate.foreign_id, errors }));
             }
             left_out.extend(errors);
@@ -77,7 +78,8 @@ impl Row {
         });
         let roles = roles.collect();
         candidate.ignored.iter().for_each(|name| note(ignored, name));
-        let is_over = candidate.suspended_until.is_some_and(|until| until <= plan.now);
+        let is_suspended = candidate.status == UserStatus::Suspended;
+        let is_over = is_suspended && candidate.suspended_until.is_some_and(|until| until <= plan.now);
         let status = if is_over { UserStatus::Active } else { candidate.status };
         let has_reason = matches!(status, UserStatus::Suspended | UserStatus::Banned);
         let past = Past {
@@ -135,32 +137,28 @@ fn check(candidate: &mut Candidate, checks: &mut Checks, options: &ImportOptions
 /// Leaves out a field that no account needs; false: one needs it.
 fn leave_out(candidate: &mut Candidate, field: &str) -> bool {
     let user = &mut candidate.user;
-    let texts = match field {
-        "full_name" => &mut user.full_name,
-        "display_name" => &mut user.display_name,
-        "first_name" => &mut user.first_name,
-        "last_name" => &mut user.last_name,
-        "phone" => &mut user.phone,
-        "bio" => &mut user.bio,
-        "location" => &mut user.location,
-        "avatar_url" => &mut user.avatar_url,
-        "website" => &mut user.website,
-        "birth_date" if user.birth_date.is_some() => {
-            user.birth_date = None;
-            return true;
-        }
-        "attributes" if !user.attributes.is_empty() => {
-            user.attributes.clear();
-            return true;
-        }
-        // It was not read at all.
-        "birth_date" | "visibility" | "created_at" => {
-            candidate.checks = Checks::default();
-            return true;
-        }
+    let was_there = match field {
+        "full_name" => user.full_name.take().is_some(),
+        "display_name" => user.display_name.take().is_some(),
+        "first_name" => user.first_name.take().is_some(),
+        "last_name" => user.last_name.take().is_some(),
+        "phone" => user.phone.take().is_some(),
+        "bio" => user.bio.take().is_some(),
+        "location" => user.location.take().is_some(),
+        "avatar_url" => user.avatar_url.take().is_some(),
+        "website" => user.website.take().is_some(),
+        "birth_date" => user.birth_date.take().is_some(),
+        "visibility" => user.visibility.take().is_some(),
+        "created_at" => candidate.created_at.take().is_some(),
+        "attributes" => !std::mem::take(&mut user.attributes).is_empty(),
         _ => return false,
     };
-    texts.take().is_some()
+    // One that was not there could not be read, and is told of by the record itself; all that is so is left out at once.
+    let could_not_be_read = !was_there && !candidate.checks.is_empty();
+    if could_not_be_read {
+        candidate.unread = std::mem::take(&mut candidate.checks).into_told();
+    }
+    was_there || could_not_be_read || candidate.unread.iter().any(|error| error.field == field)
 }
 
 /// Counts a field that nothing is made of; of many the first hundred.
@@ -244,6 +242,8 @@ pub(super) async fn apply(
         && let Some(user) = proved_owner(row, email, plan).await?
     {
         administrators::require_may_act_as(plan, user.id).await?;
+        // Neither its address nor itself goes meanwhile.
+        plan.check(&user);
         take(claim, user.id, plan);
         return existing(row, options, user, plan).await;
     }
@@ -285,10 +285,10 @@ async fn existing(
         OnExisting::Skip => Ok((ImportOutcome::Skipped, id)),
         OnExisting::Update => {
             rights::require_target(plan, "user:update", &TargetRow::of(&user), User::READ).await?;
-            let version = user.version;
+            let before = user.clone();
             let change = ValidChange::of_person(row.new.fields.clone(), row.visibility);
             let (after, _) = change.plan(user, plan).await?;
-            let outcome = if after.version == version { ImportOutcome::Skipped } else { ImportOutcome::Updated };
+            let outcome = if after == before { ImportOutcome::Skipped } else { ImportOutcome::Updated };
             Ok((outcome, id))
         }
     }

@@ -70,7 +70,7 @@ pub struct ImportItem {
 
 impl ImportView {
     pub(super) fn of(import: Import) -> Self {
-        let replayed = import.reading.0.replayed.as_ref().map(|(position, _)| *position);
+        let replayed = import.reading.0.replayed;
         let options = import.options.0;
         Self {
             id: import.id,

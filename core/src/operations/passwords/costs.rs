@@ -38,7 +38,7 @@ pub(in crate::operations) trait Hashes {
     async fn keep_cost(&mut self, hash: &Secret) -> Result<String>;
 
     /// Refuses the hash of another system where sign-ins would take too long with it.
-    async fn require_room(&self, hash: &Secret) -> Result<()>;
+    async fn require_room(&mut self, hash: &Secret) -> Result<()>;
 }
 
 #[portable_async]
@@ -62,37 +62,49 @@ impl Hashes for Plan<'_> {
         Ok(cost)
     }
 
-    async fn require_room(&self, hash: &Secret) -> Result<()> {
+    async fn require_room(&mut self, hash: &Secret) -> Result<()> {
         let cost = hashing::cost_of(hash.expose())?;
-        // Of many at once the first makes room for the others.
-        if self.reads().get::<HashCost>(&(cost.clone(),)).await?.is_some() {
+        // Of many at once the first of a cost answers for the others, whether its account is made or not.
+        if let Some(verdict) = self.room.get(&cost) {
+            return verdict.clone();
+        }
+        let mut known = known(self.reads()).await?;
+        if known.contains(&cost) {
             return Ok(());
         }
-        let known = known(self.reads()).await?;
-        let is_one_too_many = hashing::is_one_too_many(&known, &cost);
-        let most = Duration::from_millis(self.services.config.hashing_max_millis.into());
-        let mut took = Duration::ZERO;
-        if !is_one_too_many {
-            if !most.is_zero() {
-                let all = known.iter().cloned().chain([cost.clone()]).collect();
-                took = self.services.hasher.time_of(all).await?;
-            }
-            if took <= most {
-                return Ok(());
-            }
-        }
-        let mut held = Vec::new();
-        for cost in known {
-            held.push(format!("{cost}: {}", accounts(self.reads(), &cost).await?));
-        }
-        let why = if is_one_too_many {
-            format!("{cost} would be one cost too many of its form")
-        } else {
-            format!("with {cost} a sign-in would work for {} ms, {} are too many", took.as_millis(), most.as_millis())
-        };
-        let message = format!("{why}; accounts by what their hash costs now: {}", held.join(", "));
-        Err(wrong("password_hash", FieldCode::OutOfRange, message))
+        let let_in = self.room.iter().filter(|(_, verdict)| verdict.is_ok()).map(|(cost, _)| cost.clone());
+        known.extend(let_in.collect::<Vec<_>>());
+        let verdict = room_for(self, &cost, known).await;
+        self.room.insert(cost, verdict.clone());
+        verdict
     }
+}
+
+/// Whether sign-ins are quick enough with one cost more.
+async fn room_for(plan: &Plan<'_>, cost: &str, known: Vec<String>) -> Result<()> {
+    let is_one_too_many = hashing::is_one_too_many(&known, cost);
+    let most = Duration::from_millis(plan.services.config.hashing_max_millis.into());
+    let mut took = Duration::ZERO;
+    if !is_one_too_many {
+        if !most.is_zero() {
+            let all = known.iter().cloned().chain([cost.to_owned()]).collect();
+            took = plan.services.hasher.time_of(all).await?;
+        }
+        if took <= most {
+            return Ok(());
+        }
+    }
+    let mut held = Vec::new();
+    for cost in known {
+        held.push(format!("{cost}: {}", accounts(plan.reads(), &cost).await?));
+    }
+    let why = if is_one_too_many {
+        format!("{cost} would be one cost too many of its form")
+    } else {
+        format!("with {cost} a sign-in would work for {} ms, {} are too many", took.as_millis(), most.as_millis())
+    };
+    let message = format!("{why}; accounts by what their hash costs now: {}", held.join(", "));
+    Err(wrong("password_hash", FieldCode::OutOfRange, message))
 }
 
 /// All costs that stored hashes have.

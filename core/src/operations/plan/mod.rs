@@ -79,6 +79,8 @@ pub struct Plan<'a> {
     /// The caller hears that something is not there which it may not see.
     has_hidden: bool,
     relies_on_policy: bool,
+    /// Whether there is room for costs of hashes that nothing stored has; what was planned of one account is undone, this is not.
+    pub(super) room: BTreeMap<String, Result<()>>,
     /// How often the sessions of everybody had been ended when the plan was begun.
     era: i64,
     /// The same of API keys.
@@ -133,6 +135,7 @@ impl<'a> Plan<'a> {
             refused: Vec::new(),
             has_hidden: false,
             relies_on_policy: false,
+            room: BTreeMap::new(),
             era: services.era(),
             key_era: services.key_era(),
             next_policy: None,

@@ -248,3 +248,78 @@ async fn sec_13_what_is_kept_of_an_import_has_no_secrets() {
     assert_eq!(import[0].digest.expose(), "", "an import that is over keeps no bytes of its source");
     assert!(all::<Claim>(&*storage).await.iter().all(|claim| !claim.name.contains("planted")));
 }
+
+/// However many records a piece has, its end is the source's, and what is missing there is told.
+#[tokio::test]
+async fn usr_8_the_end_of_a_source_counts_behind_the_last_record_of_a_piece() {
+    let list = |users: usize| {
+        (0..users).map(|at| format!("{{\"email\":\"u{at}@example.org\"}}")).collect::<Vec<_>>().join(",")
+    };
+    for users in [499, 500, 501] {
+        for (end, failed) in [("]\n", 0), ("", 1)] {
+            let um = store(policy()).await;
+            let mut import = um.system().import_users(BeginImport::new("old", ImportFormat::Json)).await.unwrap();
+            import.push(format!("[{}{end}", list(users)).as_bytes()).await.unwrap();
+            let counts = import.finish().await.unwrap().import.counts;
+            assert_eq!((counts.created, counts.failed), (users as i64, failed), "{users} {end:?}");
+        }
+    }
+    let um = store(policy()).await;
+    let whole = BeginImport::new("old", ImportFormat::Json).atomic(true);
+    let mut import = um.system().import_users(whole).await.unwrap();
+    import.push(format!("[{}]", list(10_000)).as_bytes()).await.unwrap();
+    assert_eq!(import.finish().await.unwrap().import.counts.created, 10_000);
+}
+
+/// A source that has grown since it ended is another one, and one that was broken off is told of as it would have been.
+#[tokio::test]
+async fn usr_8_a_resumed_import_ends_as_it_would_have() {
+    let um = store(policy()).await;
+    let system = um.system();
+    let import = system.imports().begin(begin()).await.unwrap();
+    system.imports().feed(feed(import.id, 0, record(0)).is_last(true)).await.unwrap();
+    let mut again = system.resume_import(import.id).await.unwrap();
+    again.push(records(2).as_bytes()).await.unwrap();
+    let grown = again.finish().await.unwrap_err();
+    assert_eq!(
+        (grown.reason(), grown.message()),
+        (Reason::VersionStale, "the source has ended before, and has more now")
+    );
+
+    let source = "[{\"email\":\"a@example.org\"}";
+    let import = system.imports().begin(BeginImport::new("old", ImportFormat::Json)).await.unwrap();
+    system.imports().feed(feed(import.id, 0, source)).await.unwrap();
+    let mut again = system.resume_import(import.id).await.unwrap();
+    again.push(source.as_bytes()).await.unwrap();
+    let counts = again.finish().await.unwrap().import.counts;
+    assert_eq!((counts.created, counts.failed), (1, 1), "its end is missing");
+}
+
+/// Costs of hashes count together, whether they come in one piece or in many.
+#[tokio::test]
+async fn sec_15_one_piece_brings_no_more_costs_than_there_is_room_for() {
+    let um = store(policy()).await;
+    let record = |at: usize| {
+        let cost = format!("$argon2id$v=19$m={},t=1,p=1", 64 + at);
+        let hash = format!("{cost}$c2FsdHlzYWx0MTIzNDU2Nw$s6py7ZSFhtHy5N9Q/VE3uQJw9crYZA1cUlrHzY0EriA");
+        format!("{{\"email\":\"u{at}@example.org\",\"password_hash\":\"{hash}\"}}\n")
+    };
+    let source: String = (0..40).map(record).collect();
+    let mut counts = Vec::new();
+    for size in [source.len(), 200] {
+        let um = if counts.is_empty() { um.clone() } else { store(policy()).await };
+        let id = um.system().imports().begin(begin()).await.unwrap().id;
+        let mut at = 0;
+        while at < source.len() {
+            let end = (at + size).min(source.len());
+            let fed =
+                um.system().imports().feed(feed(id, at, &source[at..end]).is_last(end == source.len())).await.unwrap();
+            at = usize::try_from(fed.import.position).unwrap();
+            if end == source.len() {
+                counts.push((fed.import.counts.created, fed.import.counts.failed));
+            }
+        }
+    }
+    assert_eq!(counts[0], counts.last().copied().unwrap());
+    assert!(counts[0].1 > 0, "{counts:?}");
+}

@@ -148,3 +148,40 @@ fn ours_refuses_what_it_does_not_know() {
     assert_eq!(names(&told), ["created_at", "id", "is_admin", "password", "status"]);
     assert_eq!(names(&made.roles), ["a", "b"]);
 }
+
+#[test]
+fn a_confirmed_phone_proves_no_address() {
+    let of = |more: Json| {
+        let Json::Object(mut record) = json!({"id": "1", "email": "a@b.org"}) else { panic!() };
+        record.extend(more.as_object().unwrap().clone());
+        candidate(ImportShape::Supabase, record.into()).is_email_verified
+    };
+    assert!(!of(json!({"phone_confirmed_at": "2024-01-31T10:20:30Z", "confirmed_at": "2024-01-31T10:20:30Z"})));
+    assert!(of(json!({"confirmed_at": "2024-01-31T10:20:30Z"})));
+    assert!(of(json!({"email_confirmed_at": "2024-01-31T10:20:30Z"})));
+}
+
+#[test]
+fn what_a_user_chose_does_not_override_what_is_mapped() {
+    for record in [
+        json!({"email": "a@b.org", "dept": "C", "user_metadata": {"dept": "A"}}),
+        json!({"email": "a@b.org", "dept": "C", "user_metadata": {"department": "A"}}),
+    ] {
+        let made = candidate(ImportShape::Auth0, record);
+        assert_eq!(made.user.attributes, BTreeMap::from([("department".to_owned(), json!("C"))]));
+    }
+}
+
+#[test]
+fn ours_reads_nothing_wrong_as_absent() {
+    let made = candidate(
+        ImportShape::Rolekeep,
+        json!({
+            "email": "a@b.org", "status": ["banned"], "password_hash": {}, "attributes": "{broken", "email_verified": "maybe",
+            "full_name": true, "suspended_until": "2020-01-01T00:00:00Z",
+        }),
+    );
+    let told: BTreeSet<String> = made.checks.clone().into_told().into_iter().map(|error| error.field).collect();
+    let wrong = ["attributes", "email_verified", "full_name", "password_hash", "status", "suspended_until"];
+    assert_eq!(names(&told), wrong);
+}
