@@ -249,13 +249,13 @@ pub struct DeactivateUser {
     pub expected_version: Option<i64>,
 }
 
-/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+/// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
 /// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
 /// library by itself after `keep_deleted_users_seconds`. Whether others may take its
 /// names meanwhile says `names_after_delete`.
 ///
-/// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
-/// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+/// policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeleteUser {
     /// The user's id.
@@ -778,7 +778,7 @@ pub struct ReplaceUser {
 }
 
 /// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-/// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+/// Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
 ///
 /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
 /// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
@@ -1270,19 +1270,19 @@ impl Users {
         self.caller.run("users.revoke_admin", &input).await
     }
 
-    /// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+    /// Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
     /// roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
     /// library by itself after `keep_deleted_users_seconds`. Whether others may take its
     /// names meanwhile says `names_after_delete`.
     ///
-    /// Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
-    /// read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+    /// policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
     pub async fn delete(&self, input: DeleteUser) -> Result<()> {
         self.caller.run("users.delete", &input).await
     }
 
     /// Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-    /// Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+    /// Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
     ///
     /// Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
     /// another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,

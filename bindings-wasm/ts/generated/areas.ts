@@ -410,20 +410,20 @@ export class Users {
     return this.#run("users.revoke_admin", input, "RevokeAdmin", "");
   }
   /**
-   * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+   * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
    * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
    * library by itself after `keepDeletedUsersSeconds`. Whether others may take its
    * names meanwhile says `namesAfterDelete`.
    *
-   * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
-   * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+   * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
    */
   delete(input: DeleteUser): Promise<void> {
     return this.#run("users.delete", input, "DeleteUser", "");
   }
   /**
    * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-   * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+   * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
    *
    * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
    * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
@@ -1734,10 +1734,10 @@ export class Regions {
     return this.#run("regions.update", input, "UpdateRegion", "Region");
   }
   /**
-   * Deletes a region; its users and drones stay, without a region, and roles held in it end.
+   * Deletes a region; its users, drones and other assets stay, without a region, and roles held in it end.
    *
    * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-   * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
+   * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
    * one of those roles denies something or one of the users is an administrator.
    */
   delete(input: DeleteRegion): Promise<void> {

@@ -7107,10 +7107,10 @@ public protocol RegionsProtocol: AnyObject, Sendable {
     func create(input: CreateRegion) async throws  -> Region
     
     /**
-     * Deletes a region; its users and drones stay, without a region, and roles held in it end.
+     * Deletes a region; its users, drones and other assets stay, without a region, and roles held in it end.
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-     * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
+     * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
      * one of those roles denies something or one of the users is an administrator.
      */
     func delete(input: DeleteRegion) async throws 
@@ -7215,10 +7215,10 @@ open func create(input: CreateRegion)async throws  -> Region  {
 }
     
     /**
-     * Deletes a region; its users and drones stay, without a region, and roles held in it end.
+     * Deletes a region; its users, drones and other assets stay, without a region, and roles held in it end.
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-     * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
+     * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
      * one of those roles denies something or one of the users is an administrator.
      */
 open func delete(input: DeleteRegion)async throws   {
@@ -9989,13 +9989,13 @@ public protocol UsersProtocol: AnyObject, Sendable {
     func deactivate(input: DeactivateUser) async throws  -> User
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
      * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
      * library by itself after `keep_deleted_users_seconds`. Whether others may take its
      * names meanwhile says `names_after_delete`.
      *
-     * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
-     * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+     * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
      */
     func delete(input: DeleteUser) async throws 
     
@@ -10135,7 +10135,7 @@ public protocol UsersProtocol: AnyObject, Sendable {
     
     /**
      * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-     * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+     * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
      *
      * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
      * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
@@ -10358,13 +10358,13 @@ open func deactivate(input: DeactivateUser)async throws  -> User  {
 }
     
     /**
-     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
      * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
      * library by itself after `keep_deleted_users_seconds`. Whether others may take its
      * names meanwhile says `names_after_delete`.
      *
-     * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
-     * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+     * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
      */
 open func delete(input: DeleteUser)async throws   {
     return
@@ -10742,7 +10742,7 @@ open func replace(input: ReplaceUser)async throws  -> ChangedUser  {
     
     /**
      * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-     * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+     * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
      *
      * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
      * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
@@ -18421,10 +18421,10 @@ func FfiConverterTypeDeleteProfile_lower(_ value: DeleteProfile) -> RustBuffer {
 
 
 /**
- * Deletes a region; its users and drones stay, without a region, and roles held in it end.
+ * Deletes a region; its users, drones and other assets stay, without a region, and roles held in it end.
  *
  * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
- * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
+ * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
  * one of those roles denies something or one of the users is an administrator.
  */
 public struct DeleteRegion: Equatable, Hashable {
@@ -18566,13 +18566,13 @@ func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer {
 
 
 /**
- * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+ * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
  * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
  * library by itself after `keep_deleted_users_seconds`. Whether others may take its
  * names meanwhile says `names_after_delete`.
  *
- * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
- * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+ * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
  */
 public struct DeleteUser: Equatable, Hashable {
     /**
@@ -30735,7 +30735,7 @@ func FfiConverterTypeResource_lower(_ value: Resource) -> RustBuffer {
 
 /**
  * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
- * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+ * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
  *
  * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
  * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
@@ -49816,7 +49816,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_create() != 29354) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 10716) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_delete() != 44642) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_regions_get() != 47615) {
@@ -49969,7 +49969,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 22489) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_delete() != 8183) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_delete_many() != 25958) {
@@ -50020,7 +50020,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_replace() != 10758) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 35504) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 9429) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 26757) {

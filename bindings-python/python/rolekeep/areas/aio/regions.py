@@ -155,12 +155,13 @@ class AsyncRegions:
         self,
         region: str,
     ) -> None:
-        """Deletes a region; its users and drones stay, without a region, and roles held in it end.
+        """Deletes a region; its users, drones and other assets stay, without a region, and roles held
+        in it end.
 
         Permission `region:delete`; `user:set_authority` for each of its users and
-        `drone:set_authority` for each of its drones, before and after, so that only administrators
-        can delete their own region; and `admin:all` if one of those roles denies something or one
-        of the users is an administrator.
+        `drone:set_authority` for each of its drones, and that of its kind for each other asset,
+        before and after, so that only administrators can delete their own region; and `admin:all`
+        if one of those roles denies something or one of the users is an administrator.
 
         Args:
             region: Its id or code.

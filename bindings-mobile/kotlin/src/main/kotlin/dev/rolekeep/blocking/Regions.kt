@@ -35,10 +35,10 @@ class BlockingRegions internal constructor(private val area: Regions) {
     fun update(input: UpdateRegion): Region = await { area.update(input) }
 
     /**
-     * Deletes a region; its users and drones stay, without a region, and roles held in it end.
+     * Deletes a region; its users, drones and other assets stay, without a region, and roles held in it end.
      *
      * Permission `region:delete`; `user:set_authority` for each of its users and `drone:set_authority` for each
-     * of its drones, before and after, so that only administrators can delete their own region; and `admin:all` if
+     * of its drones, and that of its kind for each other asset, before and after, so that only administrators can delete their own region; and `admin:all` if
      * one of those roles denies something or one of the users is an administrator.
      */
     fun delete(input: DeleteRegion): Unit = await { area.delete(input) }

@@ -176,19 +176,19 @@ class BlockingUsers internal constructor(private val area: Users) {
     fun revokeAdmin(input: RevokeAdmin): Unit = await { area.revokeAdmin(input) }
 
     /**
-     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones and roles are taken away, and the
+     * Deletes a user: it vanishes from reads, its sessions and API keys end, its drones, other assets and roles are taken away, and the
      * roles that others hold on it end. `users.restore` brings it back until it is purged, which `users.purge` does, and the
      * library by itself after `keep_deleted_users_seconds`. Whether others may take its
      * names meanwhile says `names_after_delete`.
      *
-     * Permission `user:delete`; `drone:set_authority` for each drone it flies where the policy's conditions
-     * read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:delete`; `drone:set_authority` for each drone it flies, and that of its kind for each other asset it uses, where the
+     * policy's conditions read that, and `admin:all` where one of those roles on it denies something. Errors: `CONFLICT` for the last active administrator.
      */
     fun delete(input: DeleteUser): Unit = await { area.delete(input) }
 
     /**
      * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
-     * Sessions, API keys, drones and roles do not come back: it has the default roles of the policy and those that are named.
+     * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
      *
      * Permission `user:restore`, for the user as it will be; naming a role that is not a default role needs `admin:all` for now,
      * another e-mail address or username what `users.update` needs for that. Errors: `CONFLICT` for a user who is not deleted,
