@@ -71,6 +71,8 @@ enum Place {
     Persister(Arc<dyn Persister>),
     #[cfg(feature = "sqlite")]
     Sqlite(crate::storage::SqliteOptions),
+    #[cfg(feature = "postgres")]
+    Postgres(crate::storage::PostgresOptions),
 }
 
 impl Builder {
@@ -90,6 +92,19 @@ impl Builder {
     #[cfg(feature = "sqlite")]
     pub fn sqlite_with(self, options: crate::storage::SqliteOptions) -> Self {
         self.kept(Place::Sqlite(options))
+    }
+
+    /// Keeps everything in the schema `rolekeep` of a PostgreSQL database, by a URL such as `postgres://user:password@host/database`
+    /// ([`PostgresOptions::new`](crate::storage::PostgresOptions::new)).
+    #[cfg(feature = "postgres")]
+    pub fn postgres(self, url: impl Into<String>) -> Self {
+        self.postgres_with(crate::storage::PostgresOptions::new(url))
+    }
+
+    /// Keeps everything in a PostgreSQL database, used in a way of the host's choice.
+    #[cfg(feature = "postgres")]
+    pub fn postgres_with(self, options: crate::storage::PostgresOptions) -> Self {
+        self.kept(Place::Postgres(options))
     }
 
     /// Keeps everything where the host says, below the memory storage.
@@ -189,6 +204,8 @@ impl Builder {
             Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
             #[cfg(feature = "sqlite")]
             Place::Sqlite(options) => Arc::new(crate::storage::SqliteStorage::open(options).await?),
+            #[cfg(feature = "postgres")]
+            Place::Postgres(options) => Arc::new(crate::storage::PostgresStorage::open(options).await?),
         };
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
         let passwords = (Hasher::new(env.clone(), &config)?, breaches);

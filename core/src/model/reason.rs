@@ -100,8 +100,12 @@ pub enum Reason {
     StorageReadOnly,
     /// The disk is full.
     StorageFull,
+    /// The storage does not let the application in, or not do what it needs.
+    StorageDenied,
     /// The storage was written by a newer version of this library.
     SchemaNewer,
+    /// The storage does not have this library's tables, or has others of the same name.
+    SchemaForeign,
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     OutcomeUnknown,
     /// The user's rights are not in memory; `check` reads them.
@@ -169,7 +173,9 @@ impl Reason {
             | Reason::StorageMissing
             | Reason::StorageReadOnly
             | Reason::StorageFull
+            | Reason::StorageDenied
             | Reason::SchemaNewer
+            | Reason::SchemaForeign
             | Reason::OutcomeUnknown
             | Reason::NotLoaded
             | Reason::DeferredNotLoaded

@@ -11,6 +11,8 @@ pub mod conformance;
 mod ledger;
 mod memory;
 mod persister;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 pub mod sql;
 #[cfg(feature = "sqlite")]
@@ -23,6 +25,8 @@ pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStorage};
 pub use query::{Direction, Group, GroupBy, Order, Query, Rows, Sorting, Window};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStorage};

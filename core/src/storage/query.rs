@@ -212,6 +212,12 @@ impl Sorting {
         self.fold(|at, _| left.0[at].cmp(&right.0[at]))
     }
 
+    /// The same of rows whose columns begin at a place.
+    #[cfg(feature = "postgres")]
+    pub(super) fn compare_from(&self, first: usize, left: &Row, right: &Row) -> Ordering {
+        self.fold(|at, _| left.0[first + at].cmp(&right.0[first + at]))
+    }
+
     /// Whether a row comes after the one with these values.
     pub fn is_after(&self, row: &Row, values: &[Value]) -> bool {
         self.fold(|at, part| row.0[at].cmp(&values[part])) == Ordering::Greater

@@ -60,6 +60,13 @@ impl Cluster {
         Self { server: server.spawn().expect("the server starts"), folder, user }
     }
 
+    /// What leads to it.
+    pub fn url(&self) -> String {
+        // A URL has no other place for a path.
+        let folder = self.folder.path().to_string_lossy().replace('/', "%2F");
+        format!("postgres://postgres@{folder}/postgres")
+    }
+
     /// A connection, as soon as the server takes one.
     pub async fn connect(&self) -> PgConnection {
         let options =

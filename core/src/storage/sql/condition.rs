@@ -94,7 +94,7 @@ impl Compiler<'_> {
     }
 
     /// The same, to stand between `AND`s.
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "sql")]
     pub(super) fn write_conjunct(&mut self, predicate: &Predicate) {
         self.compile(predicate, Around::And);
     }
@@ -173,15 +173,19 @@ impl Compiler<'_> {
             },
             Predicate::Search(needle) if needle.is_empty() => self.truth(true),
             Predicate::Search(needle) => match self.names.search_text().filter(|_| !needle.contains('\0')) {
-                Some(text) => {
-                    let function = match self.dialect() {
-                        SqlDialect::Sqlite => "instr(",
-                        SqlDialect::Postgres => "strpos(",
-                    };
-                    let needle = (super::SqlValue::Text(needle.clone()), Stored::Text.cast(self.dialect()));
-                    self.put(function).put(&text).put(", ");
-                    self.writer.bind(needle).put(") > 0");
-                }
+                Some(text) => match self.dialect() {
+                    SqlDialect::Sqlite => {
+                        let needle = (super::SqlValue::Text(needle.clone()), Stored::Text.cast(self.dialect()));
+                        self.put("instr(").put(&text).put(", ");
+                        self.writer.bind(needle).put(") > 0");
+                    }
+                    // What an index of trigrams finds.
+                    SqlDialect::Postgres => {
+                        let needle = needle.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+                        let pattern = (super::SqlValue::Text(format!("%{needle}%")), Stored::Text.cast(self.dialect()));
+                        self.put(&text).put(" LIKE ").writer.bind(pattern);
+                    }
+                },
                 None => self.truth(false),
             },
         }

@@ -1,14 +1,14 @@
 //! Where the statements of storage backends differ.
 
-use sea_query::{
-    DeleteStatement, Expr, Func, InsertStatement, NullOrdering, SelectStatement, SqliteQueryBuilder, UpdateStatement,
-    Value as Bound,
-};
-use serde_json::Value as Json;
+#[cfg(feature = "sqlite")]
+use sea_query::SqliteQueryBuilder;
+#[cfg(feature = "postgres")]
+use sea_query::{ArrayType, PostgresQueryBuilder};
+use sea_query::{Expr, NullOrdering, SelectStatement, Value as Bound};
 
 use super::{SqlDialect, SqlValue};
 use crate::{
-    model::{record::Key, value::Value},
+    model::{record::Kind, value::Value},
     storage::{Direction, query::DAY},
 };
 
@@ -16,7 +16,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::storage) enum Dialect {
     /// SQLite 3.38 or newer.
+    #[cfg(feature = "sqlite")]
     Sqlite,
+    /// PostgreSQL 13 or newer.
+    #[cfg(feature = "postgres")]
+    Postgres,
 }
 
 /// Text with its parameters.
@@ -26,7 +30,10 @@ impl Dialect {
     /// How conditions are written.
     pub(super) const fn of_conditions(self) -> SqlDialect {
         match self {
+            #[cfg(feature = "sqlite")]
             Dialect::Sqlite => SqlDialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => SqlDialect::Postgres,
         }
     }
 
@@ -35,80 +42,119 @@ impl Dialect {
         match value {
             SqlValue::Int(int) => Bound::BigInt(Some(int)),
             SqlValue::Text(text) => Bound::String(Some(text)),
-            // SQLite's conditions bind no others, and ids are text in our tables.
+            #[cfg(feature = "postgres")]
+            SqlValue::Bool(bool) => Bound::Bool(Some(bool)),
+            #[cfg(feature = "postgres")]
+            SqlValue::Uuid(id) => Bound::Uuid(Some(id)),
+            #[cfg(feature = "postgres")]
+            SqlValue::Bools(bools) => array(ArrayType::Bool, bools),
+            #[cfg(feature = "postgres")]
+            SqlValue::Ints(ints) => array(ArrayType::BigInt, ints),
+            #[cfg(feature = "postgres")]
+            SqlValue::Texts(texts) => array(ArrayType::String, texts),
+            #[cfg(feature = "postgres")]
+            SqlValue::Uuids(ids) => array(ArrayType::Uuid, ids),
+            // Our own conditions bind no others; ids are text in SQLite's tables.
             _ => Bound::String(None),
         }
     }
 
     /// Where nulls stand, if it must be said: first ascending and last descending.
-    pub(super) const fn nulls(self, _: Direction) -> Option<NullOrdering> {
+    pub(super) const fn nulls(self, _direction: Direction) -> Option<NullOrdering> {
         match self {
+            #[cfg(feature = "sqlite")]
             Dialect::Sqlite => None,
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => Some(match _direction {
+                Direction::Ascending => NullOrdering::First,
+                Direction::Descending => NullOrdering::Last,
+            }),
         }
     }
 
     /// A column of an order, or a condition, that is not reason enough to go through an index.
     pub(super) fn unindexed(self, column: Expr) -> Expr {
         match self {
+            #[cfg(feature = "sqlite")]
             Dialect::Sqlite => Expr::cust_with_expr("+(?)", column),
+            // It knows how many rows there are.
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => column,
         }
     }
 
     /// The first moment of the day of a time, also of one before 1970.
     pub(super) fn day(self, time: Expr) -> Expr {
-        match self {
-            Dialect::Sqlite => {
-                let rest = format!("? - (? % {DAY} + {DAY}) % {DAY}");
-                Expr::cust_with_exprs(rest, [time.clone(), time])
-            }
-        }
+        let mark = |at: usize| match self {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => "?".to_owned(),
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => format!("${at}"),
+        };
+        let rest = format!("{} - ({} % {DAY} + {DAY}) % {DAY}", mark(1), mark(2));
+        Expr::cust_with_exprs(rest, [time.clone(), time])
     }
 
     /// A value as it is stored.
     pub(super) fn bound(self, value: &Value) -> Bound {
-        match value {
-            Value::Null => Bound::String(None),
-            Value::Bool(bool) => Bound::BigInt(Some((*bool).into())),
-            Value::Int(int) | Value::Time(int) => Bound::BigInt(Some(*int)),
-            Value::Id(id) => Bound::String(Some(id.to_string())),
-            Value::Text(text) => Bound::String(Some(text.clone())),
-            Value::Json(text) => Bound::String(Some(text.to_string())),
+        match (self, value) {
+            (_, Value::Null) => Bound::String(None),
+            (_, Value::Int(int) | Value::Time(int)) => Bound::BigInt(Some(*int)),
+            (_, Value::Text(text)) => Bound::String(Some(text.clone())),
+            (_, Value::Json(text)) => Bound::String(Some(text.to_string())),
+            #[cfg(feature = "sqlite")]
+            (Dialect::Sqlite, Value::Bool(bool)) => Bound::BigInt(Some((*bool).into())),
+            #[cfg(feature = "sqlite")]
+            (Dialect::Sqlite, Value::Id(id)) => Bound::String(Some(id.to_string())),
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, Value::Bool(bool)) => Bound::Bool(Some(*bool)),
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, Value::Id(id)) => Bound::Uuid(Some(*id)),
         }
     }
 
-    /// Keys as a table `k` bound as one parameter, and an expression for each part of a key.
-    pub(super) fn keys(self, keys: &[&Key], width: usize) -> (sea_query::FunctionCall, Vec<Expr>) {
-        let rows = keys.iter().map(|key| Json::Array(key.0.iter().map(json).collect()));
-        let function = Func::cust("json_each").arg(Expr::val(Json::Array(rows.collect()).to_string()));
-        let part = |at| Expr::from(Func::cust("json_extract").arg(Expr::col(("k", "value"))).arg(format!("$[{at}]")));
-        (function, (0..width).map(part).collect())
+    /// Values of one kind, of a key or a column, as one parameter.
+    #[cfg(feature = "postgres")]
+    pub(super) fn list(self, values: &[Value]) -> Bound {
+        let ty = match values.first() {
+            Some(Value::Bool(_)) => ArrayType::Bool,
+            Some(Value::Int(_) | Value::Time(_)) => ArrayType::BigInt,
+            Some(Value::Id(_)) => ArrayType::Uuid,
+            _ => ArrayType::String,
+        };
+        Bound::Array(ty, Some(Box::new(values.iter().map(|value| self.bound(value)).collect())))
+    }
+
+    /// The type of a column.
+    pub(in crate::storage) const fn column_type(self, kind: Kind) -> &'static str {
+        match (self, kind) {
+            #[cfg(feature = "sqlite")]
+            (Dialect::Sqlite, Kind::Bool | Kind::Int | Kind::Time) => "INTEGER",
+            #[cfg(feature = "sqlite")]
+            (Dialect::Sqlite, Kind::Id | Kind::Text | Kind::Json) => "TEXT",
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, Kind::Bool) => "boolean",
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, Kind::Int | Kind::Time) => "bigint",
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, Kind::Id) => "uuid",
+            // By bytes wherever texts are compared. A document stays as it was written, which `jsonb` would not.
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, Kind::Text | Kind::Json) => "text",
+        }
     }
 
     pub(super) fn select(self, statement: &SelectStatement) -> Statement {
-        statement.build(SqliteQueryBuilder)
-    }
-
-    pub(super) fn insert(self, statement: &InsertStatement) -> Statement {
-        statement.build(SqliteQueryBuilder)
-    }
-
-    pub(super) fn update(self, statement: &UpdateStatement) -> Statement {
-        statement.build(SqliteQueryBuilder)
-    }
-
-    pub(super) fn delete(self, statement: &DeleteStatement) -> Statement {
-        statement.build(SqliteQueryBuilder)
+        match self {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => statement.build(SqliteQueryBuilder),
+            #[cfg(feature = "postgres")]
+            Dialect::Postgres => statement.build(PostgresQueryBuilder),
+        }
     }
 }
 
-/// A value as a member of a JSON list.
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(bool) => i64::from(*bool).into(),
-        Value::Int(int) | Value::Time(int) => (*int).into(),
-        Value::Id(id) => id.to_string().into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::Json(text) => (**text).into(),
-    }
+#[cfg(feature = "postgres")]
+fn array<T: Into<Bound>>(ty: ArrayType, values: Vec<T>) -> Bound {
+    Bound::Array(ty, Some(Box::new(values.into_iter().map(Into::into).collect())))
 }

@@ -58,26 +58,30 @@ mod filter;
 mod mapping;
 mod text;
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub(in crate::storage) mod arms;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
+pub(in crate::storage) mod decode;
+#[cfg(feature = "sql")]
 pub(in crate::storage) mod dialect;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 mod keyset;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub(in crate::storage) mod page;
 // Scripts are checked in; only tests make them from the declarations.
-#[cfg(all(feature = "sqlite", any(test, feature = "testing")))]
+#[cfg(all(feature = "sql", any(test, feature = "testing")))]
 pub(in crate::storage) mod schema;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub(in crate::storage) mod search;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub(in crate::storage) mod statement;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 mod tables;
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub(in crate::storage) use tables::Tables;
+#[cfg(feature = "postgres")]
+pub(in crate::storage) use text::quoted;
 pub use {
     filter::SqlCondition,
     mapping::{ColumnMapping, IdStorage, TableMapping, TimeStorage},
@@ -105,5 +109,5 @@ impl SqlDialect {
 }
 
 /// The column of the folded text that searches look into.
-#[cfg(feature = "sqlite")]
-const SEARCH_TEXT: &str = "search_text";
+#[cfg(feature = "sql")]
+pub(in crate::storage) const SEARCH_TEXT: &str = "search_text";

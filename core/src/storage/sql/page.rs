@@ -1,5 +1,7 @@
 //! Pages and totals of a query, by the way in which its rows are found.
 
+#[cfg(feature = "postgres")]
+use sea_query::JoinType;
 use sea_query::{BinOper, Expr, ExprTrait, Order, Query as Sql, SelectStatement, UnionType};
 
 use super::{
@@ -56,38 +58,77 @@ pub(in crate::storage) struct Range {
 pub(in crate::storage) fn page(dialect: Dialect, tables: &Tables, query: &Query, way: Way<'_>) -> Result<Page> {
     let order = query.sorting()?.parts;
     let of = Of { dialect, tables, query, table: query.ordering(), order: &order };
+    let Parts { ranges, window, skip } = parts(dialect, query, &order);
+    let ranges = ranges.iter().map(|conditions| of.range(way, &window, conditions));
+    Ok(Page { ranges: ranges.collect::<Result<_>>()?, skip })
+}
+
+/// The ranges that a page may reach into, and the window of each.
+struct Parts {
+    ranges: Vec<Vec<Expr>>,
+    window: Window,
+    /// So many of the rows of all are left out.
+    skip: u64,
+}
+
+fn parts(dialect: Dialect, query: &Query, order: &[(usize, Direction)]) -> Parts {
     let Ranges { first, then } = match &query.window.after {
-        Some(after) => keyset(dialect, query.ordering(), &order, after),
+        Some(after) => keyset(dialect, query.ordering(), order, after),
         None => Ranges { first: Vec::new(), then: None },
     };
     let Some(then) = then else {
-        return Ok(Page { ranges: vec![of.range(way, &query.window, &first)?], skip: 0 });
+        return Parts { ranges: vec![first], window: query.window.clone(), skip: 0 };
     };
     // How many the first one has to skip nobody knows before.
     let Window { skip, limit, .. } = query.window;
-    let whole = Window { skip: 0, limit: limit.map(|limit| limit.saturating_add(skip)), after: None };
-    Ok(Page { ranges: vec![of.range(way, &whole, &first)?, of.range(way, &whole, &then)?], skip })
+    let window = Window { skip: 0, limit: limit.map(|limit| limit.saturating_add(skip)), after: None };
+    Parts { ranges: vec![first, then], window, skip }
+}
+
+/// A page with its total in one statement, in any order: before the columns of each row stands the total, or 0 where none is
+/// asked for. Where there is no row, one of nulls says the total. So many rows, in their order, are left out.
+#[cfg(feature = "postgres")]
+pub(in crate::storage) fn whole(
+    dialect: Dialect,
+    tables: &Tables,
+    query: &Query,
+    (page, counted): (Way<'_>, Way<'_>),
+) -> Result<(Statement, u64)> {
+    let order = query.sorting()?.parts;
+    let of = Of { dialect, tables, query, table: query.ordering(), order: &order };
+    let Parts { ranges, window, skip } = parts(dialect, query, &order);
+    let mut all: Option<SelectStatement> = None;
+    for conditions in &ranges {
+        let rows = of.rows(page, &window, conditions)?;
+        let rows = Sql::select().expr(Expr::cust("*")).from_subquery(rows, "range").take();
+        all = Some(match all {
+            Some(mut all) => all.union(UnionType::All, rows).take(),
+            None => rows,
+        });
+    }
+    let count = match query.count {
+        0 => Sql::select().expr_as(Expr::cust("0::bigint"), "total").take(),
+        _ => {
+            let of = Of { order: &[], table: query.table, ..of };
+            Sql::select().expr_as(Expr::cust("COUNT(*)"), "total").from_subquery(of.counted(counted)?, "counted").take()
+        }
+    };
+    let mut select = Sql::select();
+    select.column(("n", "total")).from_subquery(count, "n");
+    if let Some(all) = all.filter(|_| query.window.limit != Some(0)) {
+        select.expr(Expr::cust("\"p\".*")).join_lateral(JoinType::LeftJoin, all, "p", Expr::cust("TRUE"));
+    }
+    Ok((of.checked(&select)?, skip))
 }
 
 /// How many rows pass a query's filter, as far as they are counted.
 pub(in crate::storage) fn count(dialect: Dialect, tables: &Tables, query: &Query, way: Way<'_>) -> Result<Range> {
     let of = Of { dialect, tables, query, table: query.table, order: &[] };
-    let window = Window { limit: Some(query.count), ..Window::default() };
-    let (mut counted, beyond) = match way {
-        Way::Any => {
-            let mut select = Sql::select().expr(Expr::val(1)).from(query.table.name).take();
-            passing(dialect, tables, query.table, &query.filter, &mut select)?;
-            (select, None)
-        }
-        Way::Searched(question, most) => {
-            (of.searched(Sql::select().expr(Expr::val(1)).take(), question, Some(most))?, None)
-        }
-        Way::Walked(arms, steps) => (of.places(arms, steps, &[], &window)?, of.beyond(arms, steps, &[])?),
+    let beyond = match way {
+        Way::Walked(arms, steps) => of.beyond(arms, steps, &[])?,
+        _ => None,
     };
-    if query.count <= MOST {
-        cut(&mut counted, &window);
-    }
-    Ok(Range { rows: of.checked(&all_of(counted))?, beyond, arms: 1 })
+    Ok(Range { rows: of.checked(&all_of(of.counted(way)?))?, beyond, arms: 1 })
 }
 
 /// How many rows the index of searches gives for a question, as far as they are counted.
@@ -142,8 +183,38 @@ struct Of<'q> {
 }
 
 impl Of<'_> {
+    /// A row for each that is counted.
+    fn counted(&self, way: Way<'_>) -> Result<SelectStatement> {
+        let query = self.query;
+        let window = Window { limit: Some(query.count), ..Window::default() };
+        let mut counted = match way {
+            Way::Any => {
+                let mut select = Sql::select().expr(Expr::val(1)).from(query.table.name).take();
+                passing(self.dialect, self.tables, query.table, &query.filter, &mut select)?;
+                select
+            }
+            Way::Searched(question, most) => {
+                self.searched(Sql::select().expr(Expr::val(1)).take(), question, Some(most))?
+            }
+            Way::Walked(arms, steps) => self.places(arms, steps, &[], &window)?,
+        };
+        if query.count <= MOST {
+            cut(&mut counted, &window);
+        }
+        Ok(counted)
+    }
+
     /// The rows of a window that also fulfil these conditions.
     fn range(&self, way: Way<'_>, window: &Window, conditions: &[Expr]) -> Result<Range> {
+        let rows = self.checked(&self.rows(way, window, conditions)?)?;
+        let (beyond, arms) = match way {
+            Way::Walked(arms, steps) => (self.beyond(arms, steps, conditions)?, arms.len()),
+            _ => (None, 1),
+        };
+        Ok(Range { rows, beyond, arms })
+    }
+
+    fn rows(&self, way: Way<'_>, window: &Window, conditions: &[Expr]) -> Result<SelectStatement> {
         let Query { table, beside, .. } = *self.query;
         let mut select = columns(table);
         if let Some(beside) = beside {
@@ -157,8 +228,7 @@ impl Of<'_> {
                     select.cross_join(beside.name).and_where(same_key(table, beside));
                 }
                 self.ordered(self.table.name, &mut select);
-                let beyond = self.beyond(arms, steps, conditions)?;
-                return Ok(Range { rows: self.checked(&select)?, beyond, arms: arms.len() });
+                return Ok(select);
             }
             (Way::Searched(question, _), beside) => {
                 select = self.searched(select, question, None)?;
@@ -186,7 +256,7 @@ impl Of<'_> {
         }
         self.ordered(self.table.name, &mut select);
         cut(&mut select, window);
-        Ok(Range { rows: self.checked(&select)?, beyond: None, arms: 1 })
+        Ok(select)
     }
 
     /// Rows that pass, among the first that the index of searches gives, or all.
@@ -244,6 +314,9 @@ impl Of<'_> {
             Ok::<_, Error>(select)
         };
         let mut select = match &arm.path {
+            // It finds the index by itself, and the order of a join is none.
+            #[cfg(feature = "postgres")]
+            _ if self.dialect == Dialect::Postgres => walked(&arm.filter)?,
             Path::Keys => walked(&arm.filter)?,
             Path::Walked(entry) => {
                 let mut walk = walked(entry)?;

@@ -1,8 +1,14 @@
 //! Declarations as `CREATE` statements.
 
-use sea_query::{ColumnDef, Index, SqliteQueryBuilder, Table as Sql};
+#[cfg(feature = "postgres")]
+use sea_query::PostgresQueryBuilder;
+#[cfg(feature = "sqlite")]
+use sea_query::SqliteQueryBuilder;
+use sea_query::{ColumnDef, Index, Table as Sql};
 
-use super::{SEARCH_TEXT, dialect::Dialect, search::Index as SearchIndex, text::quoted};
+#[cfg(feature = "sqlite")]
+use super::search::Index as SearchIndex;
+use super::{SEARCH_TEXT, dialect::Dialect, text::quoted};
 use crate::model::record::{Kind, Table};
 
 /// The script that makes these tables and their indexes.
@@ -25,10 +31,20 @@ fn create(dialect: Dialect, table: &'static Table) -> Vec<String> {
         key.col(table.columns[*at].name);
     }
     create.primary_key(&mut key).extra(dialect.table_options(table));
-    let mut statements = vec![laid_out(&create.to_string(SqliteQueryBuilder))];
-    statements.extend(table.indexes.iter().map(|columns| index(table, columns)));
-    if let Some(index) = SearchIndex::of(table) {
-        statements.extend(searched(table, &index));
+    let created = match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => create.to_string(SqliteQueryBuilder),
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => create.to_string(PostgresQueryBuilder),
+    };
+    let mut statements = vec![laid_out(&created)];
+    statements.extend(table.indexes.iter().map(|columns| index(dialect, table, columns)));
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => statements.extend(SearchIndex::of(table).iter().flat_map(|index| searched(table, index))),
+        // Where the extension for it is there, an index of search texts is made beside the schema.
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {}
     }
     statements
 }
@@ -36,6 +52,7 @@ fn create(dialect: Dialect, table: &'static Table) -> Vec<String> {
 /// The index of a table's search texts, and what keeps it as they are.
 ///
 /// It has no text of its own: what is removed from it is told by the text of before, which the triggers have.
+#[cfg(feature = "sqlite")]
 fn searched(table: &'static Table, index: &SearchIndex) -> [String; 6] {
     let SearchIndex { grams, rows } = index;
     let (grams, rows, of, text) = (quoted(grams), quoted(rows), quoted(table.name), quoted(SEARCH_TEXT));
@@ -83,20 +100,41 @@ fn searched(table: &'static Table, index: &SearchIndex) -> [String; 6] {
 }
 
 /// The key's columns stand behind those of the index, so that it gives a total order.
-fn index(table: &'static Table, columns: &[usize]) -> String {
+fn index(dialect: Dialect, table: &'static Table, columns: &[usize]) -> String {
     let name = |at: &usize| table.columns[*at].name;
     let names: Vec<&str> = columns.iter().map(name).collect();
-    let mut index = Index::create();
-    index.name(format!("{}_by_{}", table.name, names.join("_"))).table(table.name);
-    for at in columns.iter().chain(table.key.iter().filter(|at| !columns.contains(at))) {
-        index.col(name(at));
+    let index_name = format!("{}_by_{}", table.name, names.join("_"));
+    let columns = columns.iter().chain(table.key.iter().filter(|at| !columns.contains(at)));
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            let mut index = Index::create();
+            index.name(index_name).table(table.name);
+            for at in columns {
+                index.col(name(at));
+            }
+            index.to_string(SqliteQueryBuilder)
+        }
+        // Walked backwards it has nulls last. The builder has no word for that.
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let column = |at: &usize| match table.columns[*at].nullable {
+                true => format!("{} NULLS FIRST", quoted(name(at))),
+                false => quoted(name(at)),
+            };
+            let columns = columns.map(column).collect::<Vec<_>>().join(", ");
+            format!("CREATE INDEX {} ON {} ({columns})", quoted(&index_name), quoted(table.name))
+        }
     }
-    index.to_string(SqliteQueryBuilder)
 }
 
 fn definition(dialect: Dialect, name: &'static str, kind: Kind, nullable: bool) -> ColumnDef {
     let mut column = ColumnDef::new(name);
-    column.custom(dialect.column_type(kind));
+    column.custom(match (dialect, kind) {
+        #[cfg(feature = "postgres")]
+        (Dialect::Postgres, Kind::Text | Kind::Json) => "text COLLATE \"C\"",
+        _ => dialect.column_type(kind),
+    });
     if !nullable {
         column.not_null();
     }
@@ -113,20 +151,17 @@ fn laid_out(create: &str) -> String {
 }
 
 impl Dialect {
-    /// The type of a column.
-    const fn column_type(self, kind: Kind) -> &'static str {
-        match kind {
-            Kind::Bool | Kind::Int | Kind::Time => "INTEGER",
-            Kind::Id | Kind::Text | Kind::Json => "TEXT",
-        }
-    }
-
     /// What stands behind the columns of a table.
     fn table_options(self, table: &Table) -> &'static str {
-        match table.key {
+        match (self, table.key) {
             // The key is the row's number then, and its greatest is found at once.
-            [only] if table.columns[*only].kind == Kind::Int => "STRICT",
-            _ => "STRICT, WITHOUT ROWID",
+            #[cfg(feature = "sqlite")]
+            (Dialect::Sqlite, [only]) if table.columns[*only].kind == Kind::Int => "STRICT",
+            #[cfg(feature = "sqlite")]
+            (Dialect::Sqlite, _) => "STRICT, WITHOUT ROWID",
+            // Room for changed rows in the page of the row before: rows of guards change most, and are small.
+            #[cfg(feature = "postgres")]
+            (Dialect::Postgres, _) => "WITH (fillfactor = 90)",
         }
     }
 }

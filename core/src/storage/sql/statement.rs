@@ -1,6 +1,10 @@
 //! Queries and writes as statements.
 
-use sea_query::{BinOper, Expr, ExprTrait, OnConflict, Query as Sql, SelectStatement};
+use sea_query::{BinOper, Expr, ExprTrait, Query as Sql, SelectStatement};
+#[cfg(feature = "sqlite")]
+use sea_query::{Func, OnConflict, SqliteQueryBuilder};
+#[cfg(feature = "sqlite")]
+use serde_json::Value as Json;
 
 use super::{
     SEARCH_TEXT, Tables,
@@ -14,9 +18,14 @@ use crate::{
     model::{
         error::Result,
         predicate::Predicate,
-        record::{Key, Row, Table},
+        record::{Key, Table},
     },
-    storage::{GroupBy, Query, Write},
+    storage::{GroupBy, Query},
+};
+#[cfg(feature = "sqlite")]
+use crate::{
+    model::{record::Row, value::Value},
+    storage::Write,
 };
 
 /// Parameters that stand beside those of a filter, at most.
@@ -49,10 +58,10 @@ pub(in crate::storage) fn by_keys(dialect: Dialect, table: &'static Table, keys:
     if let [key] = keys {
         return dialect.select(rows(table).and_where(has_key(dialect, table, key)));
     }
-    let (list, parts) = dialect.keys(keys, table.key.len());
     let mut select = Sql::select();
     // The list first, so that each of its keys is one look-up.
-    select.from_function(list, "k").cross_join(table.name);
+    let parts = listed(dialect, table, keys, &mut select);
+    select.cross_join(table.name);
     for column in table.columns {
         select.column((table.name, column.name));
     }
@@ -62,13 +71,55 @@ pub(in crate::storage) fn by_keys(dialect: Dialect, table: &'static Table, keys:
     dialect.select(&select)
 }
 
+/// Selects from a list of keys, bound as few parameters; gives an expression for each part of a key.
+fn listed(dialect: Dialect, table: &'static Table, keys: &[&Key], select: &mut SelectStatement) -> Vec<Expr> {
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            let rows = keys.iter().map(|key| Json::Array(key.0.iter().map(json).collect()));
+            let list = Func::cust("json_each").arg(Expr::val(Json::Array(rows.collect()).to_string()));
+            select.from_function(list, "k");
+            let part =
+                |at| Expr::from(Func::cust("json_extract").arg(Expr::col(("k", "value"))).arg(format!("$[{at}]")));
+            (0..table.key.len()).map(part).collect()
+        }
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let mut list = Sql::select();
+            let names: Vec<String> = (0..table.key.len()).map(|part| format!("k{part}")).collect();
+            for (part, at) in table.key.iter().enumerate() {
+                let values: Vec<_> = keys.iter().map(|key| key.0[part].clone()).collect();
+                let unnested = format!("unnest($::{}[])", dialect.column_type(table.columns[*at].kind));
+                list.expr_as(Expr::cust_with_values(unnested, [dialect.list(&values)]), names[part].clone());
+            }
+            select.from_subquery(list.take(), "k");
+            names.into_iter().map(|name| Expr::col(("k", name))).collect()
+        }
+    }
+}
+
+/// A value as a member of a JSON list.
+#[cfg(feature = "sqlite")]
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(bool) => i64::from(*bool).into(),
+        Value::Int(int) | Value::Time(int) => (*int).into(),
+        Value::Id(id) => id.to_string().into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::Json(text) => (**text).into(),
+    }
+}
+
 /// The version of a row.
+#[cfg(feature = "sqlite")]
 pub(in crate::storage) fn version(dialect: Dialect, table: &'static Table, key: &Key) -> Statement {
     let version = (table.name, table.columns[table.version].name);
     dialect.select(Sql::select().column(version).from(table.name).and_where(has_key(dialect, table, key)))
 }
 
 /// A write that touches one row if the row has the expected version, and none otherwise.
+#[cfg(feature = "sqlite")]
 pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
     let table = write.table;
     let seen = |expected: i64| {
@@ -82,16 +133,16 @@ pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
             insert.into_table(table.name).columns(columns).on_conflict(OnConflict::new().do_nothing().to_owned());
             // As many values as columns, both come from the same list.
             let _ = insert.values(values);
-            dialect.insert(&insert)
+            insert.build(SqliteQueryBuilder)
         }
         (Some(row), Some(expected)) => {
             let is_key = |name: &str| table.key.iter().any(|at| table.columns[*at].name == name);
             let values = assigned(dialect, table, row).filter(|(name, _)| !is_key(name));
-            dialect.update(Sql::update().table(table.name).values(values).and_where(seen(expected)))
+            Sql::update().table(table.name).values(values).and_where(seen(expected)).build(SqliteQueryBuilder)
         }
         (None, expected) => {
             let condition = expected.map_or_else(|| truth(false), seen);
-            dialect.delete(Sql::delete().from_table(table.name).and_where(condition))
+            Sql::delete().from_table(table.name).and_where(condition).build(SqliteQueryBuilder)
         }
     }
 }
@@ -147,7 +198,7 @@ fn pass(
     if *filter == Predicate::Always {
         return Ok(());
     }
-    let names = Asked { tables, table };
+    let names = Asked { dialect: dialect.of_conditions(), tables, table };
     let writer = Writer::new(dialect.of_conditions(), None);
     let mut compiler = Compiler { names: &names, writer };
     compiler.write_conjunct(filter);
@@ -176,6 +227,7 @@ pub(super) fn truth(value: bool) -> Expr {
 }
 
 /// Every column with its value, the search text included.
+#[cfg(feature = "sqlite")]
 fn assigned<'r>(
     dialect: Dialect,
     table: &'static Table,

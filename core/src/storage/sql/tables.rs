@@ -1,7 +1,7 @@
 //! Our own tables, as conditions see them.
 
 use super::{
-    SEARCH_TEXT,
+    SEARCH_TEXT, SqlDialect,
     column::{Collate, Column, Stored},
     condition::{Names, SetColumn, Tied},
     document::ELEMENTS,
@@ -29,6 +29,7 @@ impl Tables {
 
 /// One of them, which is asked.
 pub(super) struct Asked<'t> {
+    pub(super) dialect: SqlDialect,
     pub(super) tables: &'t Tables,
     pub(super) table: &'static Table,
 }
@@ -36,7 +37,7 @@ pub(super) struct Asked<'t> {
 impl Names for Asked<'_> {
     fn column(&self, name: &str) -> Option<Column> {
         match self.table.position(name) {
-            Some(at) => Some(of(self.table.name, &self.table.columns[at])),
+            Some(at) => Some(self.of(self.table.name, &self.table.columns[at])),
             None => self.member(name),
         }
     }
@@ -47,9 +48,9 @@ impl Names for Asked<'_> {
         let own = self.column(&link.own).filter(|own| own.kind == from.kind)?;
         Some(Tied {
             from_clause: format!("{} AS \"l\"", quoted(table.name)),
-            from: of("l", from).sql,
+            from: self.of("l", from).sql,
             is_from_nullable: from.nullable,
-            to: of("l", to),
+            to: self.of("l", to),
             own: own.sql,
             is_own_nullable: own.is_nullable,
             is_common: link.is_common,
@@ -57,12 +58,19 @@ impl Names for Asked<'_> {
     }
 
     fn set(&self, name: &str) -> Option<SetColumn> {
-        let (document, path, ty) = self.place(name)?;
+        let (value, ty) = self.place(name)?;
         let ty = ty.strip_prefix("set<")?.strip_suffix('>')?;
-        Some(SetColumn::Json {
-            is_array: format!("json_type({document}, {path}) = 'array'"),
-            from: format!("json_each({document}, {path}) AS {ELEMENTS}"),
-            element: typed(format!("{ELEMENTS}.value"), ty)?,
+        Some(match self.dialect {
+            SqlDialect::Sqlite => SetColumn::Json {
+                is_array: format!("json_type({value}) = 'array'"),
+                from: format!("json_each({value}) AS {ELEMENTS}"),
+                element: self.typed(format!("{ELEMENTS}.value"), ty)?,
+            },
+            SqlDialect::Postgres => SetColumn::Json {
+                is_array: format!("jsonb_typeof({value}) = 'array'"),
+                from: format!("jsonb_array_elements({value}) AS {ELEMENTS}(value)"),
+                element: self.typed(format!("{ELEMENTS}.value"), ty)?,
+            },
         })
     }
 
@@ -72,49 +80,64 @@ impl Names for Asked<'_> {
 }
 
 impl Asked<'_> {
-    /// A member of the row's attributes: written by this library in the one form of its type. Of its own databases, which are SQLite's.
+    /// A member of the row's attributes: written by this library in the one form of its type.
     fn member(&self, name: &str) -> Option<Column> {
-        let (document, path, ty) = self.place(name)?;
-        typed(format!("json_extract({document}, {path})"), ty)
+        let (value, ty) = self.place(name)?;
+        let value = match self.dialect {
+            SqlDialect::Sqlite => format!("json_extract({value})"),
+            SqlDialect::Postgres => value,
+        };
+        self.typed(value, ty)
     }
 
-    /// The document, the path to a member, and the member's type.
-    fn place<'n>(&self, name: &'n str) -> Option<(String, String, &'n str)> {
+    /// What leads to a member, as a document in PostgreSQL and as arguments of a function in SQLite, and the member's type.
+    fn place<'n>(&self, name: &'n str) -> Option<(String, &'n str)> {
         let member = attributes::of_predicate(name)?;
-        let document = &self.table.columns[attributes::position(self.table)?];
+        let document = self.of(self.table.name, &self.table.columns[attributes::position(self.table)?]).sql;
         // Names have letters, digits and underscores; types are ours.
-        let path = format!("'$.\"{}\"'", member.replace(['\'', '"', '\\'], ""));
-        Some((of(self.table.name, document).sql, path, attributes::parts(member).1))
+        let name = member.replace(['\'', '"', '\\'], "");
+        let value = match self.dialect {
+            SqlDialect::Sqlite => format!("{document}, '$.\"{name}\"'"),
+            SqlDialect::Postgres => format!("({document}::jsonb -> '{name}')"),
+        };
+        Some((value, attributes::parts(member).1))
     }
-}
 
-/// What reads a value of this type out of a document.
-fn typed(sql: String, ty: &str) -> Option<Column> {
-    let (kind, stored) = match ty {
-        "bool" => (Kind::Bool, Stored::Bool),
-        "int" | "duration" => (Kind::Int, Stored::Int),
-        "time" => (Kind::Time, Stored::Int),
-        "id" => (Kind::Id, Stored::IdText),
-        "string" => (Kind::Text, Stored::Text),
-        _ => return None,
-    };
-    Some(Column { sql, kind, stored, is_nullable: true, is_typed: None, collate: Collate::Nowhere })
-}
+    /// What reads a value of this type: an SQL value in SQLite, a document in PostgreSQL.
+    fn typed(&self, sql: String, ty: &str) -> Option<Column> {
+        let (kind, stored) = match ty {
+            "bool" => (Kind::Bool, Stored::Bool),
+            "int" | "duration" => (Kind::Int, Stored::Int),
+            "time" => (Kind::Time, Stored::Int),
+            "id" => (Kind::Id, Stored::IdText),
+            "string" => (Kind::Text, Stored::Text),
+            _ => return None,
+        };
+        let (sql, collate) = match (self.dialect, stored) {
+            (SqlDialect::Sqlite, _) => (sql, Collate::Nowhere),
+            (_, Stored::Bool) => (format!("({sql})::boolean"), Collate::Nowhere),
+            (_, Stored::Int) => (format!("({sql})::bigint"), Collate::Nowhere),
+            _ => (format!("({sql} #>> '{{}}')"), Collate::WhereOrdered),
+        };
+        Some(Column { sql, kind, stored, is_nullable: true, is_typed: None, collate })
+    }
 
-/// Made by our own migrations: strict types, compared by bytes.
-fn of(qualifier: &str, column: &record::Column) -> Column {
-    let stored = match column.kind {
-        Kind::Bool => Stored::Bool,
-        Kind::Int | Kind::Time => Stored::Int,
-        Kind::Id => Stored::IdText,
-        Kind::Text | Kind::Json => Stored::Text,
-    };
-    Column {
-        sql: format!("{}.{}", quoted(qualifier), quoted(column.name)),
-        kind: column.kind,
-        stored,
-        is_nullable: column.nullable,
-        is_typed: None,
-        collate: Collate::Nowhere,
+    /// Made by our own migrations: strict types, compared by bytes.
+    fn of(&self, qualifier: &str, column: &record::Column) -> Column {
+        let stored = match (self.dialect, column.kind) {
+            (_, Kind::Bool) => Stored::Bool,
+            (_, Kind::Int | Kind::Time) => Stored::Int,
+            (SqlDialect::Sqlite, Kind::Id) => Stored::IdText,
+            (SqlDialect::Postgres, Kind::Id) => Stored::Uuid,
+            (_, Kind::Text | Kind::Json) => Stored::Text,
+        };
+        Column {
+            sql: format!("{}.{}", quoted(qualifier), quoted(column.name)),
+            kind: column.kind,
+            stored,
+            is_nullable: column.nullable,
+            is_typed: None,
+            collate: Collate::Nowhere,
+        }
     }
 }

@@ -69,6 +69,6 @@ impl Writer {
 }
 
 /// A name as SQL quotes it.
-pub(super) fn quoted(name: &str) -> String {
+pub(in crate::storage) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

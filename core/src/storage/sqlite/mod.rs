@@ -119,7 +119,7 @@ impl Storage for SqliteStorage {
         let mut reader = self.connections.reader().await?;
         let found = rows::fetch(reader.get()?, statement::by_keys(DIALECT, table, &possible)).await;
         let found = rows::decoded(table, &reader.settle(found)?)?;
-        rows::in_order_of(table, keys, found)
+        Ok(rows::in_order_of(table, keys, found))
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {

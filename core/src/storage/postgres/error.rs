@@ -1,0 +1,100 @@
+//! SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) as reasons: the one place.
+
+use std::borrow::Cow;
+
+use sqlx::Error as Sqlx;
+
+use crate::model::error::{Error, Reason};
+
+/// What PostgreSQL says went wrong.
+pub(super) fn state(error: &Sqlx) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
+}
+
+/// Whether the statement wrote nothing, and will do so again if its plan is made anew.
+pub(super) fn is_stale(error: &Sqlx) -> bool {
+    // A key that is taken, a row that another host changed between reading and writing, a conflict of transactions.
+    state(error).is_some_and(|state| matches!(&*state, "23505" | "22012" | "40001" | "40P01"))
+}
+
+/// Whether the server may have done what it was asked, though it did not say so.
+pub(super) fn is_lost(error: &Sqlx) -> bool {
+    match error {
+        Sqlx::Database(_) => {
+            state(error).is_none_or(|state| state.starts_with("08") || matches!(&*state, "57P01" | "57P02"))
+        }
+        Sqlx::PoolTimedOut | Sqlx::PoolClosed | Sqlx::Configuration(_) | Sqlx::Encode(_) => false,
+        _ => true,
+    }
+}
+
+/// Whether the connection was gone before it was asked, as that of a server that was restarted.
+pub(super) fn is_gone(error: &Sqlx) -> bool {
+    match error {
+        Sqlx::Io(_) => true,
+        Sqlx::Database(_) => state(error).is_some_and(|state| state.starts_with("08") || state.starts_with("57P0")),
+        _ => false,
+    }
+}
+
+/// Whether prepared statements are no longer what the server knows.
+pub(super) fn is_forgotten(error: &Sqlx) -> bool {
+    state(error).is_some_and(|state| matches!(&*state, "26000" | "0A000" | "42P05"))
+}
+
+/// An error for the caller, which keeps the driver's.
+pub(super) fn error(error: Sqlx) -> Error {
+    let (reason, message) = match &error {
+        Sqlx::Database(database) => {
+            let state = state(&error).unwrap_or_default();
+            let (reason, what) = reason(&state);
+            // A message may quote values, and so do details: the state says enough.
+            let message = match reason {
+                Reason::StorageDenied | Reason::StorageMissing | Reason::SchemaForeign => {
+                    format!(": {}", database.message())
+                }
+                _ => String::new(),
+            };
+            (reason, format!("{what} (PostgreSQL {state}{message})"))
+        }
+        Sqlx::Io(io) => (Reason::StorageUnavailable, format!("the database cannot be reached: {io}")),
+        Sqlx::Tls(problem) => {
+            let advice = "to use another way than `verify-full`, name it as `sslmode` in the URL";
+            (Reason::StorageDenied, format!("no encrypted connection to the database: {problem}; {advice}"))
+        }
+        Sqlx::PoolTimedOut => {
+            (Reason::StorageUnavailable, "no connection to the database became free in time".to_owned())
+        }
+        Sqlx::PoolClosed => (Reason::Closed, "the storage was closed".to_owned()),
+        Sqlx::Configuration(_) => {
+            (Reason::ConfigInvalid, "postgres: the connection cannot be made as the URL says".to_owned())
+        }
+        Sqlx::ColumnDecode { .. } | Sqlx::Decode(_) | Sqlx::ColumnNotFound(_) => {
+            (Reason::Corrupt, "the database holds a value of another type than was written".to_owned())
+        }
+        Sqlx::WorkerCrashed | Sqlx::Protocol(_) => {
+            (Reason::StorageUnavailable, "the connection to the database was lost".to_owned())
+        }
+        _ => (Reason::Internal, "the database driver failed".to_owned()),
+    };
+    Error::new(reason, message).with_source(error)
+}
+
+fn reason(state: &str) -> (Reason, &'static str) {
+    match state {
+        "55P03" => (Reason::Contention, "somebody else holds a lock for too long"),
+        "57014" => (Reason::StorageUnavailable, "a statement took too long"),
+        "53100" => (Reason::StorageFull, "the disk of the database is full"),
+        "25006" => (Reason::StorageReadOnly, "the database cannot be written"),
+        "42501" => (Reason::StorageDenied, "the account may not do that in the database"),
+        "3D000" => (Reason::StorageMissing, "there is no such database"),
+        "3F000" | "42P01" | "42703" => (Reason::SchemaForeign, "the schema does not have this library's tables"),
+        "XX001" | "XX002" => (Reason::Corrupt, "the database is damaged"),
+        state => match state.get(..2) {
+            Some("08" | "53" | "57" | "58") => (Reason::StorageUnavailable, "the database is not available"),
+            Some("28") => (Reason::StorageDenied, "the database does not let the account in"),
+            Some("40") => (Reason::Contention, "transactions stood in each other's way"),
+            _ => (Reason::Internal, "the database refused a statement"),
+        },
+    }
+}

@@ -1,0 +1,157 @@
+//! The schema of a database: what version it has, and the scripts that bring it to ours.
+
+use sqlx::{AssertSqlSafe, Connection as _, postgres::PgConnection};
+use tokio::time::timeout;
+
+use super::{connections::Connections, error};
+#[cfg(any(test, feature = "testing"))]
+use crate::storage::sql::{dialect::Dialect, schema};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        record::Table,
+    },
+    storage::sql::quoted,
+};
+
+/// The scripts that were released, in order; a released script never changes.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_initial.sql")];
+
+/// The table that says which of them a schema has seen, and the row that whoever commits holds.
+const FRAME: &str = "\
+CREATE TABLE IF NOT EXISTS rolekeep_schema (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS lanes (lane bigint PRIMARY KEY, seq bigint NOT NULL) WITH (fillfactor = 10);
+INSERT INTO lanes VALUES (0, 0) ON CONFLICT DO NOTHING;
+";
+
+/// The indexes of searches, where the extension for them is there or may be made.
+const SEARCHES: &str = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
+
+/// The tables of a schema and the scripts that make them.
+pub(super) struct Schema {
+    pub(super) tables: Vec<&'static Table>,
+    scripts: Vec<String>,
+}
+
+impl Schema {
+    /// This library's.
+    pub(super) fn migrations() -> Self {
+        let scripts = MIGRATIONS.iter().map(|script| (*script).to_owned()).collect();
+        Self { tables: crate::storage::tables().to_vec(), scripts }
+    }
+
+    /// Made from declarations at once.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn generated(tables: Vec<&'static Table>) -> Self {
+        let mut scripts = vec![String::new(); MIGRATIONS.len() - 1];
+        scripts.push(schema::script(Dialect::Postgres, &tables));
+        Self { tables, scripts }
+    }
+}
+
+/// The newest script.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Refuses a schema that a newer version of this library has migrated.
+///
+/// # Errors
+/// [`Reason::SchemaNewer`]
+pub(super) fn require_known(version: i64) -> Result<()> {
+    let known = known();
+    if version <= known {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::SchemaNewer,
+        format!("the database has schema {version}, this version of the library knows {known}: update the library"),
+    ))
+}
+
+/// Brings a schema to what this library knows, if it is not there yet; or refuses it, where that is not to be done here.
+pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, migrates: bool) -> Result<()> {
+    // Several that are opened at once make the same things, of which only one succeeds.
+    const ATTEMPTS: usize = 20;
+    for attempt in 1.. {
+        let mut writer = connections.writer().await?;
+        let longest = writer.longest();
+        let version = timeout(longest, version(writer.get().map_err(error::error)?, name)).await;
+        let version = writer.settle(version).map_err(Error::from)?;
+        require_known(version)?;
+        if version == known() {
+            return Ok(());
+        }
+        if !migrates {
+            let message = format!("the database has schema {version}, and {} is needed: migrate it", known());
+            return Err(Error::new(Reason::SchemaForeign, message));
+        }
+        // Without a time of its own, as an index of many rows takes as long as it takes.
+        match migrate(writer.get().map_err(error::error)?, schema, name).await {
+            Err(problem) if attempt < ATTEMPTS && is_race(&problem) => {}
+            done => return done.map_err(error::error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody else made the same thing at the same time.
+fn is_race(problem: &sqlx::Error) -> bool {
+    error::state(problem)
+        .is_some_and(|state| matches!(&*state, "23505" | "42P06" | "42P07" | "42710" | "40001" | "40P01"))
+}
+
+async fn migrate(connection: &mut PgConnection, schema: &Schema, name: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        .execute(&mut *transaction)
+        .await?;
+    // Safe: names that were checked, and scripts of this library.
+    let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(name));
+    if !is_schema(&mut transaction, name).await? {
+        sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut *transaction).await?;
+    }
+    sqlx::raw_sql(FRAME).execute(&mut *transaction).await?;
+    sqlx::raw_sql("LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE").execute(&mut *transaction).await?;
+    let newest = "SELECT coalesce(max(version), 0) FROM rolekeep_schema";
+    let version: i64 = sqlx::query_scalar(newest).fetch_one(&mut *transaction).await?;
+    for (at, script) in (1_i64..).zip(&schema.scripts).filter(|(at, _)| *at > version) {
+        sqlx::raw_sql(AssertSqlSafe(script.clone())).execute(&mut *transaction).await?;
+        sqlx::query("INSERT INTO rolekeep_schema (version) VALUES ($1)").bind(at).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    index_searches(connection, &schema.tables).await
+}
+
+/// Makes indexes of search texts; without the extension, a search looks at each row.
+async fn index_searches(connection: &mut PgConnection, tables: &[&'static Table]) -> Result<(), sqlx::Error> {
+    // Whoever may not make it may find it made.
+    let _ = sqlx::raw_sql(SEARCHES).execute(&mut *connection).await;
+    let home = "SELECT n.nspname FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace WHERE o.opcname = 'gin_trgm_ops'";
+    let Some(home) = sqlx::query_scalar::<_, String>(home).fetch_optional(&mut *connection).await? else {
+        return Ok(());
+    };
+    for table in tables.iter().filter(|table| !table.search.is_empty()) {
+        let (name, of) = (quoted(&format!("{}_search", table.name)), quoted(table.name));
+        let column = quoted(crate::storage::sql::SEARCH_TEXT);
+        let index =
+            format!("CREATE INDEX IF NOT EXISTS {name} ON {of} USING gin ({column} {}.gin_trgm_ops)", quoted(&home));
+        // Safe: names of declarations.
+        sqlx::raw_sql(AssertSqlSafe(index)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn is_schema(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
+    let asked = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
+    sqlx::query_scalar(asked).bind(name).fetch_one(connection).await
+}
+
+/// The number of the newest script that a schema has seen; 0 if there is none.
+async fn version(connection: &mut PgConnection, name: &str) -> Result<i64, sqlx::Error> {
+    let made = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'rolekeep_schema')";
+    if !sqlx::query_scalar::<_, bool>(made).bind(name).fetch_one(&mut *connection).await? {
+        return Ok(0);
+    }
+    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM rolekeep_schema").fetch_one(connection).await
+}

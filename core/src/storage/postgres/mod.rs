@@ -1,0 +1,238 @@
+//! PostgreSQL, for servers of several instances.
+//!
+//! Round trips are what operations cost here: a read is one, a list with its total is one, a commit is one, whatever it
+//! writes. It needs a Tokio runtime, and nothing that lasts longer than a transaction is kept on a connection, so that poolers
+//! by transaction can stand between, as far as they carry prepared statements and start-up options.
+
+mod commit;
+mod connections;
+mod error;
+mod migrate;
+mod options;
+mod query;
+mod rows;
+mod statement;
+
+use async_trait::async_trait;
+use sea_query::Values;
+use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+pub use self::options::PostgresOptions;
+use self::{commit::Commits, connections::Connections, migrate::Schema};
+use super::{
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Order, PRUNE_BATCH, Pruned, Query, Retention,
+    Rows, Storage,
+    ledger::{self, number},
+    query::{Direction, Window},
+    sql::{Tables, decode, dialect::Dialect, statement as sql},
+};
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::ChangeSetId,
+    predicate::{Comparison, Predicate},
+    record::{Field, Key, Record, Row, Table},
+    time::Time,
+    value::Value,
+};
+
+const DIALECT: Dialect = Dialect::Postgres;
+
+/// A storage in a schema of a PostgreSQL database, for any number of instances.
+pub struct PostgresStorage {
+    connections: Connections,
+    commits: Commits,
+    tables: Tables,
+}
+
+impl PostgresStorage {
+    /// Opens a database, and makes or migrates this library's tables in it.
+    ///
+    /// # Errors
+    /// - [`Reason::ConfigInvalid`]: the URL is not one, or the schema's name
+    /// - [`Reason::StorageUnavailable`]: the server does not answer
+    /// - [`Reason::StorageDenied`]: it lets nobody in, or the account may not make tables, or TLS is not possible
+    /// - [`Reason::StorageMissing`]: there is no such database
+    /// - [`Reason::SchemaNewer`]: a newer version of this library has migrated it
+    /// - [`Reason::SchemaForeign`]: it needs to be migrated, and [`PostgresOptions::migrates`] says not here
+    pub async fn open(options: PostgresOptions) -> Result<Self> {
+        Self::open_with(options, Schema::migrations()).await
+    }
+
+    /// Opens a database with the tables of the conformance suite beside this library's.
+    #[cfg(feature = "testing")]
+    pub async fn open_for_conformance(options: PostgresOptions) -> Result<Self> {
+        Self::open_with(options, Schema::generated(super::conformance::tables())).await
+    }
+
+    /// The script that makes this library's tables from their declarations, to compare with those that are released.
+    #[cfg(feature = "testing")]
+    pub fn declared_schema() -> String {
+        super::sql::schema::script(DIALECT, super::tables())
+    }
+
+    async fn open_with(options: PostgresOptions, schema: Schema) -> Result<Self> {
+        let connections = Connections::new(&options)?;
+        migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
+        Ok(Self { connections, commits: Commits::default(), tables: Tables(schema.tables) })
+    }
+
+    /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
+    #[cfg(feature = "testing")]
+    pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
+        let (text, values) = match query.group_by.is_empty() {
+            true => query::statement(&self.tables, query)?.0,
+            false => sql::groups(DIALECT, &self.tables, query)?,
+        };
+        let statement = (format!("EXPLAIN {text}"), values);
+        let lines = self.connections.read(&statement).await?;
+        Ok(lines.iter().filter_map(|line| line.try_get(0).ok()).collect())
+    }
+
+    /// Refuses tables that the database does not have.
+    fn known(&self, table: &'static Table) -> Result<()> {
+        let fault = || Error::new(Reason::Internal, format!("the storage has no table {}", table.name));
+        self.tables.has(table).then_some(()).ok_or_else(fault)
+    }
+
+    async fn line(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        let query = Query::of(CommitRecord::TABLE, Predicate::equals("id", id.to_value()));
+        let commit = self.query(&query).await?.rows.pop().map(CommitRecord::from_row).transpose()?;
+        Ok(commit.and_then(|commit| commit.position.try_into().ok()).map(|position| Committed { position }))
+    }
+
+    /// The position and time of the oldest lines of the feed.
+    async fn oldest(&self, count: usize) -> Result<Vec<(i64, Time)>> {
+        let text = "SELECT position, at FROM commits ORDER BY position LIMIT $1";
+        let count = Values(vec![number(count as u64).into()]);
+        let lines = self.connections.read(&(text.to_owned(), count)).await?;
+        let line = |row: &PgRow| {
+            // A time that is none is of no time: it stays, and so does all that comes after it.
+            Ok((row.try_get(0)?, Time::from_microsecond(row.try_get(1)?).unwrap_or(Time::MAX)))
+        };
+        lines.iter().map(line).collect::<Result<_, sqlx::Error>>().map_err(error::error)
+    }
+}
+
+#[async_trait]
+impl Storage for PostgresStorage {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        change_set.validate()?;
+        let checks = change_set.checks.iter().map(|check| check.table);
+        for table in checks.chain(change_set.writes.iter().map(|write| write.table)) {
+            self.known(table)?;
+        }
+        // A row that cannot have such a key is not there.
+        let is_possible = |(table, key): (&'static Table, &Key)| decode::is_key(table, key);
+        let unfit = change_set.checks.iter().filter(|check| !is_possible((check.table, &check.key)));
+        match unfit.clone().find(|check| check.expected.is_some()) {
+            Some(check) => return Err(CommitError::Stale { table: check.table, key: check.key.clone() }),
+            None if unfit.count() == 0 => return self.commits.commit(&self.connections, change_set).await,
+            None => {}
+        }
+        let mut fit = change_set.clone();
+        fit.checks.retain(|check| is_possible((check.table, &check.key)));
+        self.commits.commit(&self.connections, &fit).await
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.known(table)?;
+        let possible: Vec<&Key> = keys.iter().filter(|key| decode::is_key(table, key)).collect();
+        if possible.is_empty() {
+            return Ok(vec![None; keys.len()]);
+        }
+        let statement = sql::by_keys(DIALECT, table, &possible);
+        let found = self.connections.read(&statement).await?;
+        Ok(decode::in_order_of(table, keys, decode::decoded(table, &found)?))
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.known(query.table)?;
+        self.known(query.ordering())?;
+        if query.group_by.is_empty() {
+            return query::run(&self.connections, &self.tables, query).await;
+        }
+        let statement = sql::groups(DIALECT, &self.tables, query)?;
+        let found = self.connections.read(&statement).await?;
+        Ok(Rows { groups: decode::groups(query, &found)?, ..Rows::default() })
+    }
+
+    async fn position(&self) -> Result<u64> {
+        let text = "SELECT (SELECT seq FROM lanes WHERE lane = 0), (SELECT max(version) FROM rolekeep_schema)";
+        let head = self.connections.read(&(text.to_owned(), Values(Vec::new()))).await?;
+        let number = |at: usize| match head.first() {
+            Some(head) => head.try_get::<Option<i64>, _>(at).map(Option::unwrap_or_default),
+            None => Ok(0),
+        };
+        migrate::require_known(number(1).map_err(error::error)?)?;
+        Ok(number(0).map_err(error::error)?.try_into().unwrap_or_default())
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes> {
+        let newer = Predicate::Compare("position".into(), Comparison::Greater, Value::Int(number(since)));
+        let mut query = Query::of(CommitRecord::TABLE, newer);
+        query.order = vec![Order { column: "position".into(), direction: Direction::Ascending }];
+        query.window = Window { limit: Some(FEED_PAGE), ..Window::default() };
+        let mut changes = Changes::after(since);
+        for row in self.query(&query).await?.rows {
+            changes.add(CommitRecord::from_row(row)?);
+        }
+        Ok(changes)
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        if let Some(committed) = self.line(id).await? {
+            return Ok(Some(committed));
+        }
+        if self.commits.is_lost(id) {
+            // The statement may still be under way: behind a commit of its own it comes too late, if it has not come before.
+            let fence = ChangeSet {
+                id: ChangeSetId(Uuid::from_u128(id.0.as_u128() ^ 1)),
+                at: Time::UNIX_EPOCH,
+                checks: Vec::new(),
+                writes: Vec::new(),
+                audit: Vec::new(),
+            };
+            let fenced = self.commits.fence(&self.connections, &fence, id).await;
+            fenced.map_err(|_| {
+                Error::new(Reason::OutcomeUnknown, "it is not known yet whether this commit took place")
+            })?;
+            if let Some(committed) = self.line(id).await? {
+                return Ok(Some(committed));
+            }
+        }
+        ledger::outcome_of_missing(id, self.oldest(1).await?.pop())
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        let lines = self.oldest(PRUNE_BATCH + 1).await?;
+        let count = ledger::prunable(lines.iter().map(|(_, at)| *at), retention);
+        let Some((kept, _)) = lines.get(count).filter(|_| count > 0) else { return Ok(Pruned::default()) };
+        let mut writer = self.connections.writer().await?;
+        let text = "WITH gone AS (DELETE FROM commits WHERE position < $1 RETURNING 1) SELECT count(*) FROM gone";
+        let pruned = writer.fetch((text.to_owned(), Values(vec![(*kept).into()]))).await.map_err(Error::from)?;
+        let lines = pruned.first().and_then(|row| row.try_get::<i64, _>(0).ok());
+        Ok(Pruned { lines: lines.and_then(|lines| lines.try_into().ok()).unwrap_or(count) })
+    }
+
+    /// Frees what was deleted or overwritten for reuse; the server overwrites it when it needs the place.
+    async fn scrub(&self) -> Result<bool> {
+        let mut writer = self.connections.writer().await?;
+        for table in &self.tables.0 {
+            let text = format!("VACUUM {}", super::sql::quoted(table.name));
+            // Safe: a name of a declaration.
+            let vacuumed = sqlx::raw_sql(AssertSqlSafe(text)).execute(writer.get().map_err(error::error)?).await;
+            vacuumed.map_err(error::error)?;
+        }
+        Ok(true)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.connections.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! How a database is reached.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+
+use crate::model::error::{Error, Reason, Result};
+
+/// A database of PostgreSQL, 13 or newer, and how it is used.
+///
+/// ```
+/// # use rolekeep::storage::PostgresOptions;
+/// let options = PostgresOptions::new("postgres://app@db.example.org/app").schema("accounts");
+/// ```
+#[derive(Clone)]
+pub struct PostgresOptions {
+    url: String,
+    pub(super) schema: String,
+    pub(super) writers: u32,
+    pub(super) readers: u32,
+    pub(super) statement_timeout: Duration,
+    pub(super) migrates: bool,
+}
+
+/// Without the URL, which may hold a password.
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOptions").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// How long a connection may take to be made, or to become free.
+const CONNECT: Duration = Duration::from_secs(5);
+
+impl PostgresOptions {
+    /// A database, by a URL such as `postgres://user:password@host:5432/database`; with `?host=/run/postgresql` over a Unix socket.
+    /// Tables are made in the schema `rolekeep`; there are 4 connections for writing and 6 for reading; a statement may take
+    /// 10 seconds.
+    ///
+    /// Over TCP the server's certificate and name are verified (`sslmode=verify-full`), by `sslrootcert` where the URL names one.
+    /// Only an `sslmode` in the URL asks for less.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            schema: "rolekeep".to_owned(),
+            writers: 4,
+            readers: 6,
+            statement_timeout: Duration::from_secs(10),
+            migrates: true,
+        }
+    }
+
+    /// Sets the schema that the tables are in: 1 to 63 lower-case letters, digits and underscores, no digit first. It is made if it
+    /// is not there. Several stores may share a database, each in a schema of its own.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// Sets how many connections write, at least 1.
+    pub fn writers(mut self, writers: u32) -> Self {
+        self.writers = writers.max(1);
+        self
+    }
+
+    /// Sets how many connections read, at least 1.
+    pub fn readers(mut self, readers: u32) -> Self {
+        self.readers = readers.max(1);
+        self
+    }
+
+    /// Sets how long a statement may take; then it fails with [`Reason::StorageUnavailable`].
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = timeout.max(Duration::from_millis(100));
+        self
+    }
+
+    /// Sets whether opening makes or migrates the tables. Where the account of the application may not, somebody else opens the
+    /// store once with one that may.
+    pub fn migrates(mut self, migrates: bool) -> Self {
+        self.migrates = migrates;
+        self
+    }
+
+    fn connect(&self) -> Result<PgConnectOptions> {
+        let mut name = self.schema.chars();
+        let is_name = name.next().is_some_and(|first| first.is_ascii_lowercase() || first == '_')
+            && name.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+            && self.schema.len() <= 63
+            && !self.schema.starts_with("pg_");
+        if !is_name {
+            let message = "postgres: the schema must be 1 to 63 lower-case letters, digits and underscores, no digit first, and not \
+                           begin with `pg_`";
+            return Err(Error::new(Reason::ConfigInvalid, message));
+        }
+        // The driver's message may quote the URL, and the URL a password.
+        let unfit = |_| {
+            Error::new(Reason::ConfigInvalid, "postgres: the URL is not one, such as `postgres://user@host/database`")
+        };
+        let options = PgConnectOptions::from_str(&self.url).map_err(unfit)?;
+        let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
+        let says_mode = self.url.contains("sslmode=") || self.url.contains("ssl-mode=");
+        let options = match is_socket || says_mode {
+            true => options,
+            false => options.ssl_mode(PgSslMode::VerifyFull),
+        };
+        let millis = |duration: Duration| duration.as_millis().to_string();
+        let options =
+            options.application_name("rolekeep").statement_cache_capacity(256).disable_statement_logging().options([
+                ("search_path", self.schema.as_str()),
+                ("statement_timeout", &millis(self.statement_timeout)),
+                ("lock_timeout", &millis(self.statement_timeout)),
+                ("idle_in_transaction_session_timeout", "30000"),
+                ("timezone", "UTC"),
+                ("jit", "off"),
+            ]);
+        Ok(options)
+    }
+
+    /// Connections that only commit: all is found by keys, in a plan that is made once.
+    pub(super) fn for_writing(&self) -> Result<(PgPoolOptions, PgConnectOptions)> {
+        let plans = [
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+        ];
+        Ok((pool(self.writers), self.connect()?.options(plans)))
+    }
+
+    /// Connections that read, planned by the values that are asked for.
+    pub(super) fn for_reading(&self) -> Result<(PgPoolOptions, PgConnectOptions)> {
+        Ok((pool(self.readers), self.connect()?.options([("default_transaction_read_only", "on")])))
+    }
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    // A connection that was lost is noticed by its first use: asking each time whether it is there would be a round trip.
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(0)
+        .acquire_timeout(CONNECT)
+        .test_before_acquire(false)
+}

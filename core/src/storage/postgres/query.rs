@@ -1,0 +1,71 @@
+//! Answering a query in one round trip: a page and its total by one statement, so that both are of one moment.
+
+use sqlx::Row as _;
+
+use super::connections::Connections;
+use crate::{
+    model::{
+        error::Result,
+        predicate::Predicate,
+        record::{Column, Row},
+        value::Value,
+    },
+    storage::{
+        Query, Rows,
+        sql::{
+            Tables,
+            arms::{self, Arm, Wanted},
+            decode::{self, Cells},
+            dialect::{Dialect, Statement},
+            page::{self, Way},
+        },
+    },
+};
+
+/// A page by this many indexes at most: the statement is planned for each.
+const MOST_ARMS: usize = 64;
+
+pub(super) async fn run(connections: &Connections, tables: &Tables, query: &Query) -> Result<Rows> {
+    let (statement, skip) = statement(tables, query)?;
+    let found = connections.read(&statement).await?;
+    let total = found.first().and_then(|row| row.try_get::<i64, _>(0).ok()).and_then(|total| total.try_into().ok());
+    let is_there = |row: &&sqlx::postgres::PgRow| is_there(query, *row);
+    let read = found.iter().filter(is_there).map(|row| decode::decode(of(query), row, 1));
+    let mut rows: Vec<Row> = read.collect::<Result<_, _>>()?;
+    // A statement that is put together gives its rows in any order.
+    let sorting = query.sorting()?;
+    let first = query.beside.map_or(0, |_| query.table.columns.len());
+    rows.sort_by(|left, right| sorting.compare_from(first, left, right));
+    let limit = query.window.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
+    let rows = rows.into_iter().skip(skip.try_into().unwrap_or(usize::MAX)).take(limit).collect();
+    Ok(Rows { rows, total: total.filter(|_| query.count > 0), ..Rows::default() })
+}
+
+/// The statement that gives a page and its total.
+pub(super) fn statement(tables: &Tables, query: &Query) -> Result<(Statement, u64)> {
+    let arms = query.window.limit.and_then(|_| arms::parts(query, Wanted::InOrder));
+    let is_either = query.filter.conjuncts().iter().any(|part| matches!(part, Predicate::Or(_)));
+    let counted = Some(query.count > 0 && is_either).filter(|counts| *counts);
+    let counted = counted.and_then(|_| arms::parts(query, Wanted::InAnyOrder));
+    let (page, count) = (way(arms.as_deref()), way(counted.as_deref()));
+    // Where a statement has too many parameters, the database does what it can.
+    page::whole(Dialect::Postgres, tables, query, (page, count))
+        .or_else(|_| page::whole(Dialect::Postgres, tables, query, (Way::Any, Way::Any)))
+}
+
+fn way(arms: Option<&[Arm]>) -> Way<'_> {
+    arms.filter(|arms| arms.len() <= MOST_ARMS).map_or(Way::Any, |arms| Way::Walked(arms, u64::MAX))
+}
+
+fn of(query: &Query) -> impl Iterator<Item = &'static crate::storage::Table> {
+    std::iter::once(query.table).chain(query.beside)
+}
+
+/// Whether a row of the answer is one, and does not stand for none.
+fn is_there(query: &Query, row: &impl Cells) -> bool {
+    if query.window.limit == Some(0) {
+        return false;
+    }
+    let key: Option<(usize, &Column)> = query.table.key.first().map(|at| (*at, &query.table.columns[*at]));
+    key.is_some_and(|(at, column)| row.value(at + 1, column).is_none_or(|value| value != Value::Null))
+}

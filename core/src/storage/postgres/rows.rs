@@ -1,0 +1,40 @@
+//! Running statements, and PostgreSQL's rows as ours.
+
+use sea_query_sqlx::SqlxValues;
+use sqlx::{
+    AssertSqlSafe, Row as _,
+    postgres::{PgConnection, PgRow},
+};
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        record::{Column, Kind},
+        value::Value,
+    },
+    storage::sql::{decode::Cells, dialect::Statement},
+};
+
+/// All rows of a statement. It is read to its end, so that what the server says after the last row is heard.
+pub(super) async fn fetch(connection: &mut PgConnection, (sql, values): Statement) -> Result<Vec<PgRow>, sqlx::Error> {
+    // Safe: the text holds names of declarations only, every value is bound.
+    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_all(connection).await
+}
+
+impl Cells for PgRow {
+    fn value(&self, at: usize, column: &Column) -> Option<Value> {
+        let value = match column.kind {
+            Kind::Bool => self.try_get::<Option<bool>, _>(at).ok()?.map(Value::Bool),
+            Kind::Int => self.try_get::<Option<i64>, _>(at).ok()?.map(Value::Int),
+            Kind::Time => self.try_get::<Option<i64>, _>(at).ok()?.map(Value::Time),
+            Kind::Text => self.try_get::<Option<String>, _>(at).ok()?.map(Value::Text),
+            Kind::Json => self.try_get::<Option<String>, _>(at).ok()?.map(|text| Value::Json(text.into())),
+            Kind::Id => self.try_get::<Option<Uuid>, _>(at).ok()?.map(Value::Id),
+        };
+        Some(value.unwrap_or(Value::Null))
+    }
+
+    fn count(&self, at: usize) -> Option<i64> {
+        self.try_get(at).ok()
+    }
+}
