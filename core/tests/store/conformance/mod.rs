@@ -1,5 +1,5 @@
 //! Plays `tests/conformance/scenarios`, which say what every language must do alike, in Rust: each
-//! on memory and on an SQLite file, through the typed methods, and through `ffi::call` where they say `raw`.
+//! on memory, on an SQLite file and in a PostgreSQL database, through the typed methods, and through `ffi::call` where they say `raw`.
 //!
 //! `ROLEKEEP_SCENARIO=text` plays only those whose name holds the text, and then writes no result.
 
@@ -30,6 +30,14 @@ async fn memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite() {
     run(Backend::Sqlite, "rust-sqlite").await;
+}
+
+/// `scripts/areas/postgres` starts the server that it needs.
+#[cfg(feature = "postgres")]
+#[ignore = "needs a server, by ROLEKEEP_POSTGRES"]
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres() {
+    run(Backend::Postgres(std::env::var("ROLEKEEP_POSTGRES").unwrap()), "rust-postgres").await;
 }
 
 #[test]

@@ -34,6 +34,9 @@ use crate::{authenticator, mails::Mails, security_key::SecurityKey, seeded::Seed
 pub enum Backend {
     Memory,
     Sqlite,
+    /// A database, by a URL; each store in a schema of its own.
+    #[cfg(feature = "postgres")]
+    Postgres(String),
     /// An SQLite file, each call of which is counted.
     Counted(Arc<Tally>),
 }
@@ -454,10 +457,22 @@ async fn open(
         (Backend::Counted(_), Some(file)) => {
             builder.environment(SeededWorld::new(1)).storage(Arc::new(Counted::open(file).await?))
         }
+        #[cfg(feature = "postgres")]
+        (Backend::Postgres(url), Some(file)) => {
+            let options = rolekeep::storage::PostgresOptions::new(url).schema(schema_of(&file));
+            builder.postgres_with(options.readers(3).writers(2))
+        }
         (_, Some(file)) => builder.sqlite(file),
         (_, None) => builder.memory(),
     };
     builder.open().await
+}
+
+/// A schema for what would be kept in a file.
+#[cfg(feature = "postgres")]
+fn schema_of(file: &std::path::Path) -> String {
+    let folder = file.parent().unwrap().file_name().unwrap().as_encoded_bytes();
+    folder.iter().fold("s".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }
 
 fn folder_of(backend: &Backend) -> Option<TempDir> {
