@@ -24,8 +24,11 @@ const LONGEST: &str = "1800";
 pub struct Cluster {
     folder: tempfile::TempDir,
     server: Child,
+    programs: PathBuf,
     user: Option<(u32, u32)>,
 }
+
+pub mod proxy;
 
 impl Cluster {
     /// Makes a cluster and starts its server. Its own texts are sorted as people sort them, so that
@@ -45,26 +48,28 @@ impl Cluster {
         let made = initdb.stdout(Stdio::null()).current_dir(folder.path()).status().expect("initdb runs");
         assert!(made.success(), "initdb failed");
 
-        let mut server = as_user(Path::new("timeout"), user);
-        server
-            .args(["--foreground", "--signal=QUIT"])
-            .arg(LONGEST)
-            .arg(programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path());
-        // Nothing listens on the network, and nothing has to survive.
-        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off"]);
-        server.stdout(Stdio::null()).stderr(Stdio::null()).current_dir(folder.path());
-        Self { server: server.spawn().expect("the server starts"), folder, user }
+        let server = serve(&programs, folder.path(), user);
+        Self { server, folder, programs, user }
+    }
+
+    /// Ends the server as a crash of it would, and starts another, which recovers.
+    pub fn crash(&mut self) {
+        let mut stop = as_user(&self.programs.join("pg_ctl"), self.user);
+        stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]).arg(self.folder.path().join("data"));
+        let stopped = stop.current_dir(self.folder.path()).status().expect("pg_ctl runs");
+        assert!(stopped.success(), "the server does not stop");
+        let _ = self.server.wait();
+        self.server = serve(&self.programs, self.folder.path(), self.user);
+    }
+
+    /// The folder that its socket is in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What leads to it.
     pub fn url(&self) -> String {
-        // A URL has no other place for a path.
-        let folder = self.folder.path().to_string_lossy().replace('/', "%2F");
-        format!("postgres://postgres@{folder}/postgres")
+        url(self.folder.path())
     }
 
     /// A connection, as soon as the server takes one.
@@ -79,6 +84,22 @@ impl Cluster {
         }
         panic!("the server does not answer");
     }
+}
+
+/// What leads to the socket in a folder.
+fn url(folder: &Path) -> String {
+    // A URL has no other place for a path.
+    format!("postgres://postgres@{}/postgres", folder.to_string_lossy().replace('/', "%2F"))
+}
+
+fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>) -> Child {
+    let mut server = as_user(Path::new("timeout"), user);
+    let postgres = programs.join("postgres");
+    server.args(["--foreground", "--signal=QUIT", LONGEST]).arg(postgres).arg("-D").arg(folder.join("data"));
+    // Nothing listens on the network, and nothing has to survive the machine.
+    server.arg("-k").arg(folder).args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off"]);
+    server.stdout(Stdio::null()).stderr(Stdio::null()).current_dir(folder);
+    server.spawn().expect("the server starts")
 }
 
 impl Drop for Cluster {

@@ -1,13 +1,23 @@
-//! The connections to a database: some write, others read.
+//! The connections to a database: some write, others read. Each is used by one caller at a time, and the one that was used last is
+//! used next, so that as few are open as are needed.
+//!
+//! Pools that others have made ask a server whether a connection is alive before or after each use, which here would be as
+//! many round trips again.
 
-use std::time::Duration;
-
-use sqlx::{
-    Postgres,
-    pool::PoolConnection,
-    postgres::{PgConnection, PgPool, PgRow},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use tokio::time::{error::Elapsed, timeout};
+
+use async_lock::{Semaphore, SemaphoreGuardArc};
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    postgres::{PgConnectOptions, PgConnection, PgRow},
+};
+use tokio::time::{Instant, error::Elapsed, timeout};
 
 use super::{PostgresOptions, error, rows};
 use crate::{
@@ -17,48 +27,62 @@ use crate::{
 
 /// So much longer than the server is waited for than the server itself waits.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection may take to be made, or to become free.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A connection that nobody has used for longer may have been forgotten by what stands between.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// All connections of one storage.
 pub(super) struct Connections {
-    writers: PgPool,
-    readers: PgPool,
+    writers: Arc<Pool>,
+    readers: Arc<Pool>,
+}
+
+/// Connections that are alike.
+struct Pool {
+    options: PgConnectOptions,
+    /// Those that nobody uses, with the time since when; the newest last.
+    idle: Mutex<Vec<(PgConnection, Instant)>>,
+    /// One for each that may be used.
+    permits: Arc<Semaphore>,
+    count: usize,
     longest: Duration,
+    is_closed: AtomicBool,
 }
 
 impl Connections {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self> {
-        let (writers, for_writing) = options.for_writing()?;
-        let (readers, for_reading) = options.for_reading()?;
+        let longest = options.statement_timeout + PATIENCE;
+        let pool = |options, count| {
+            Arc::new(Pool {
+                options,
+                idle: Mutex::default(),
+                permits: Arc::new(Semaphore::new(count)),
+                count,
+                longest,
+                is_closed: AtomicBool::new(false),
+            })
+        };
         Ok(Self {
-            writers: writers.connect_lazy_with(for_writing),
-            readers: readers.connect_lazy_with(for_reading),
-            longest: options.statement_timeout + PATIENCE,
+            writers: pool(options.for_writing()?, options.writers),
+            readers: pool(options.for_reading()?, options.readers),
         })
     }
 
     /// A connection that writes.
     pub(super) async fn writer(&self) -> Result<Connection> {
-        self.take(&self.writers).await
-    }
-
-    async fn take(&self, pool: &PgPool) -> Result<Connection> {
-        if pool.is_closed() {
-            return Err(memory::closed());
-        }
-        let held = pool.acquire().await.map_err(error::error)?;
-        Ok(Connection { held: Some(held), longest: self.longest })
+        self.writers.clone().take().await
     }
 
     /// Reads, once more where the connection turns out to be gone, or the server has forgotten what was prepared.
     pub(super) async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
         // As many as there are may all be gone, after a server was restarted.
-        let mut left = self.readers.size();
+        let mut left = self.readers.count;
         loop {
-            let mut connection = self.take(&self.readers).await?;
-            let answer = connection.fetch(statement.clone()).await;
-            match answer {
+            let mut connection = self.readers.clone().take().await?;
+            match connection.fetch(statement.clone()).await {
                 Err(Fault::Sql(problem)) if left > 0 && error::is_gone(&problem) => connection.give_up(),
-                Err(Fault::Sql(problem)) if left > 0 && error::is_forgotten(&problem) => connection.forget().await,
+                Err(Fault::Sql(problem)) if left > 0 && error::is_forgotten(&problem) => connection.give_up(),
                 Err(fault) => return Err(fault.into()),
                 Ok(rows) => return Ok(rows),
             }
@@ -72,11 +96,62 @@ impl Connections {
     }
 }
 
-/// A connection in use; given back when it is dropped.
+impl Pool {
+    async fn take(self: Arc<Self>) -> Result<Connection> {
+        let permit = timeout(CONNECT, self.permits.acquire_arc()).await;
+        let permit = permit.map_err(|_| unavailable("no connection to the database became free in time"))?;
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(memory::closed());
+        }
+        let held = match self.newest_idle() {
+            Some(held) => held,
+            None => {
+                let made = timeout(CONNECT, self.options.connect()).await;
+                made.map_err(|_| unavailable("the database does not answer"))?.map_err(error::error)?
+            }
+        };
+        Ok(Connection { held: Some(held), is_running: false, pool: self, _permit: permit })
+    }
+
+    fn newest_idle(&self) -> Option<PgConnection> {
+        let mut idle = self.idle();
+        idle.retain(|(_, since)| since.elapsed() < IDLE);
+        idle.pop().map(|(held, _)| held)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        let mut permits = Vec::new();
+        for _ in 0..self.count {
+            permits.push(self.permits.acquire_arc().await);
+        }
+        let idle = std::mem::take(&mut *self.idle());
+        for (held, _) in idle {
+            // Whoever does not answer any more is as good as closed.
+            let _ = timeout(CONNECT, held.close()).await;
+        }
+    }
+}
+
+/// A connection in use; given back when it is dropped, unless a statement may be running on it.
 pub(super) struct Connection {
     /// None once it was given up.
-    held: Option<PoolConnection<Postgres>>,
-    longest: Duration,
+    held: Option<PgConnection>,
+    is_running: bool,
+    pool: Arc<Pool>,
+    _permit: SemaphoreGuardArc,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take().filter(|_| !self.is_running) {
+            self.pool.idle().push((held, Instant::now()));
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -90,50 +165,57 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Sql(problem) => error::error(problem),
-            Fault::Silence => Error::new(Reason::StorageUnavailable, "the database does not answer"),
+            Fault::Silence => unavailable("the database does not answer"),
         }
     }
 }
 
+fn unavailable(message: &'static str) -> Error {
+    Error::new(Reason::StorageUnavailable, message)
+}
+
 impl Connection {
+    /// The connection, on which a statement may be running until [`Self::settle`] says otherwise.
     pub(super) fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.held.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+        self.is_running = true;
+        self.held.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
     /// How long an answer is waited for.
     pub(super) fn longest(&self) -> Duration {
-        self.longest
+        self.pool.longest
     }
 
     /// What has come of something in its time; where nothing has, nobody waits for it any more.
     pub(super) fn settle<T>(&mut self, answer: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, Fault> {
-        answer.map_or_else(
-            |_| {
-                self.give_up();
-                Err(Fault::Silence)
-            },
-            |answer| answer.map_err(Fault::Sql),
-        )
+        let answer = answer.map_err(|_| Fault::Silence).and_then(|answer| answer.map_err(Fault::Sql));
+        match &answer {
+            Ok(_) => self.is_running = false,
+            Err(Fault::Sql(problem)) if !error::is_lost(problem) => self.is_running = false,
+            Err(_) => self.give_up(),
+        }
+        answer
     }
 
     /// All rows of a statement.
     pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, Fault> {
-        let longest = self.longest;
+        let longest = self.longest();
         let answer = timeout(longest, rows::fetch(self.get().map_err(Fault::Sql)?, statement)).await;
         self.settle(answer)
     }
 
     /// Closes it: what it waits for is not waited for any more.
     pub(super) fn give_up(&mut self) {
-        drop(self.held.take().map(PoolConnection::detach));
+        self.held = None;
     }
 
     /// Prepares all statements anew.
     pub(super) async fn forget(&mut self) {
-        use sqlx::Connection as _;
-        if let Some(held) = &mut self.held
-            && held.clear_cached_statements().await.is_err()
-        {
+        let cleared = match &mut self.held {
+            Some(held) => held.clear_cached_statements().await.is_ok(),
+            None => true,
+        };
+        if !cleared {
             self.give_up();
         }
     }

@@ -3,7 +3,10 @@
 use sqlx::{AssertSqlSafe, Connection as _, postgres::PgConnection};
 use tokio::time::timeout;
 
-use super::{connections::Connections, error};
+use super::{
+    connections::{Connections, Fault},
+    error,
+};
 #[cfg(any(test, feature = "testing"))]
 use crate::storage::sql::{dialect::Dialect, schema};
 use crate::{
@@ -87,9 +90,10 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
             return Err(Error::new(Reason::SchemaForeign, message));
         }
         // Without a time of its own, as an index of many rows takes as long as it takes.
-        match migrate(writer.get().map_err(error::error)?, schema, name).await {
-            Err(problem) if attempt < ATTEMPTS && is_race(&problem) => {}
-            done => return done.map_err(error::error),
+        let migrated = migrate(writer.get().map_err(error::error)?, schema, name).await;
+        match writer.settle(Ok(migrated)) {
+            Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => {}
+            done => return done.map_err(Error::from),
         }
     }
     Ok(())

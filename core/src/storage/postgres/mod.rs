@@ -222,7 +222,7 @@ impl Storage for PostgresStorage {
             let text = format!("VACUUM {}", super::sql::quoted(table.name));
             // Safe: a name of a declaration.
             let vacuumed = sqlx::raw_sql(AssertSqlSafe(text)).execute(writer.get().map_err(error::error)?).await;
-            vacuumed.map_err(error::error)?;
+            writer.settle(Ok(vacuumed)).map_err(Error::from)?;
         }
         Ok(true)
     }

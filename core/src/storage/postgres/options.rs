@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions as _,
-    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+    postgres::{PgConnectOptions, PgSslMode},
 };
 
 use crate::model::error::{Error, Reason, Result};
@@ -19,8 +19,8 @@ use crate::model::error::{Error, Reason, Result};
 pub struct PostgresOptions {
     url: String,
     pub(super) schema: String,
-    pub(super) writers: u32,
-    pub(super) readers: u32,
+    pub(super) writers: usize,
+    pub(super) readers: usize,
     pub(super) statement_timeout: Duration,
     pub(super) migrates: bool,
 }
@@ -31,9 +31,6 @@ impl std::fmt::Debug for PostgresOptions {
         f.debug_struct("PostgresOptions").field("schema", &self.schema).finish_non_exhaustive()
     }
 }
-
-/// How long a connection may take to be made, or to become free.
-const CONNECT: Duration = Duration::from_secs(5);
 
 impl PostgresOptions {
     /// A database, by a URL such as `postgres://user:password@host:5432/database`; with `?host=/run/postgresql` over a Unix socket.
@@ -61,13 +58,13 @@ impl PostgresOptions {
     }
 
     /// Sets how many connections write, at least 1.
-    pub fn writers(mut self, writers: u32) -> Self {
+    pub fn writers(mut self, writers: usize) -> Self {
         self.writers = writers.max(1);
         self
     }
 
     /// Sets how many connections read, at least 1.
-    pub fn readers(mut self, readers: u32) -> Self {
+    pub fn readers(mut self, readers: usize) -> Self {
         self.readers = readers.max(1);
         self
     }
@@ -103,9 +100,10 @@ impl PostgresOptions {
         let options = PgConnectOptions::from_str(&self.url).map_err(unfit)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
         let says_mode = self.url.contains("sslmode=") || self.url.contains("ssl-mode=");
-        let options = match is_socket || says_mode {
-            true => options,
-            false => options.ssl_mode(PgSslMode::VerifyFull),
+        let options = match (says_mode, is_socket) {
+            (true, _) => options,
+            (false, true) => options.ssl_mode(PgSslMode::Disable),
+            (false, false) => options.ssl_mode(PgSslMode::VerifyFull),
         };
         let millis = |duration: Duration| duration.as_millis().to_string();
         let options =
@@ -121,27 +119,18 @@ impl PostgresOptions {
     }
 
     /// Connections that only commit: all is found by keys, in a plan that is made once.
-    pub(super) fn for_writing(&self) -> Result<(PgPoolOptions, PgConnectOptions)> {
+    pub(super) fn for_writing(&self) -> Result<PgConnectOptions> {
         let plans = [
             ("plan_cache_mode", "force_generic_plan"),
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
         ];
-        Ok((pool(self.writers), self.connect()?.options(plans)))
+        Ok(self.connect()?.options(plans))
     }
 
     /// Connections that read, planned by the values that are asked for.
-    pub(super) fn for_reading(&self) -> Result<(PgPoolOptions, PgConnectOptions)> {
-        Ok((pool(self.readers), self.connect()?.options([("default_transaction_read_only", "on")])))
+    pub(super) fn for_reading(&self) -> Result<PgConnectOptions> {
+        Ok(self.connect()?.options([("default_transaction_read_only", "on")]))
     }
-}
-
-fn pool(connections: u32) -> PgPoolOptions {
-    // A connection that was lost is noticed by its first use: asking each time whether it is there would be a round trip.
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .min_connections(0)
-        .acquire_timeout(CONNECT)
-        .test_before_acquire(false)
 }

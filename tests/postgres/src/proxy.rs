@@ -1,0 +1,134 @@
+//! Stands between a storage and its server: counts what is answered, and cuts connections around an answer.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    task::JoinHandle,
+};
+
+use super::{Cluster, url};
+
+/// How often something goes wrong, of a thousand times.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// A connection is cut before the server hears what was asked.
+    pub unheard: u32,
+    /// The server has done it, and its answer is cut off.
+    pub unanswered: u32,
+    /// An answer takes some milliseconds.
+    pub late: u32,
+}
+
+/// A proxy on a socket of its own.
+pub struct Proxy {
+    folder: tempfile::TempDir,
+    shared: Arc<Shared>,
+    listens: JoinHandle<()>,
+}
+
+struct Shared {
+    server: PathBuf,
+    answers: AtomicU64,
+    faults: Mutex<Faults>,
+    dice: Mutex<fastrand::Rng>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listens.abort();
+    }
+}
+
+impl Proxy {
+    /// Begins to listen; what goes wrong later goes wrong by this seed.
+    pub fn start(cluster: &Cluster, seed: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).expect("a socket");
+        let shared = Arc::new(Shared {
+            server: cluster.folder().join(".s.PGSQL.5432"),
+            answers: AtomicU64::new(0),
+            faults: Mutex::default(),
+            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+        });
+        let of_clients = shared.clone();
+        let listens = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let shared = of_clients.clone();
+                tokio::spawn(async move { shared.carry(client).await });
+            }
+        });
+        Self { folder, shared, listens }
+    }
+
+    /// What leads to the server through it.
+    pub fn url(&self) -> String {
+        url(self.folder.path())
+    }
+
+    /// How many answers the server has come to the end of: round trips.
+    pub fn answers(&self) -> u64 {
+        self.shared.answers.load(Ordering::Relaxed)
+    }
+
+    /// From now on so much goes wrong.
+    pub fn set(&self, faults: Faults) {
+        *self.shared.faults.lock().expect("nobody panics with it") = faults;
+    }
+}
+
+impl Shared {
+    fn happens(&self, of: impl Fn(&Faults) -> u32) -> bool {
+        let most = of(&self.faults.lock().expect("nobody panics with it"));
+        most > 0 && self.dice.lock().expect("nobody panics with it").u32(..1000) < most
+    }
+
+    async fn carry(&self, client: UnixStream) {
+        let Ok(server) = UnixStream::connect(&self.server).await else { return };
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        let asks = async {
+            let mut bytes = vec![0; 1 << 16];
+            while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                if self.happens(|faults| faults.unheard) || to_server.write_all(&bytes[..count]).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let answers = async {
+            let mut head = [0; 5];
+            while from_server.read_exact(&mut head).await.is_ok() {
+                let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+                let mut body = vec![0; length.saturating_sub(4)];
+                if from_server.read_exact(&mut body).await.is_err() {
+                    return;
+                }
+                // What was asked is done.
+                if head[0] == b'Z' {
+                    self.answers.fetch_add(1, Ordering::Relaxed);
+                }
+                if head[0] == b'Z' && self.happens(|faults| faults.late) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                if head[0] == b'D' || head[0] == b'C' || head[0] == b'Z' {
+                    if self.happens(|faults| faults.unanswered) {
+                        return;
+                    }
+                }
+                if to_client.write_all(&head).await.is_err() || to_client.write_all(&body).await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Whoever ends first ends both.
+        tokio::select! { () = asks => {}, () = answers => {} }
+    }
+}

@@ -1,0 +1,290 @@
+//! Several instances on one database: what is acknowledged is there, once, whoever commits, whatever is cut, and
+//! whenever the server crashes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests panic where they fail")]
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rolekeep::{
+    Reason, Value,
+    internals::record::Record,
+    storage::{
+        ChangeSet, Check, CommitError, Key, PostgresOptions, PostgresStorage, Predicate, Query, Storage, Write,
+        audit::{AuditEntry, AuditHead, Verifier},
+        conformance::{Item, audit, audit_keys, change_set, id},
+    },
+};
+use rolekeep_postgres_tests::{
+    Cluster,
+    proxy::{Faults, Proxy},
+};
+
+/// So few rows that everybody meets everybody.
+const ROWS: u128 = 12;
+
+async fn open(url: String) -> PostgresStorage {
+    let options = PostgresOptions::new(url).statement_timeout(Duration::from_secs(5));
+    for _ in 0..50 {
+        match PostgresStorage::open_for_conformance(options.clone()).await {
+            Err(error) if error.reason() == Reason::StorageUnavailable => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the database does not answer");
+}
+
+fn key(number: u128) -> Key {
+    Key(vec![Value::Id(id(number).0)])
+}
+
+/// What all clients together know.
+#[derive(Default)]
+struct Truth {
+    /// By commit: the rows that it wrote, with the versions that they have after it.
+    written: Mutex<BTreeMap<u64, Vec<(u128, i64)>>>,
+    /// Commits that never took place, by their answers.
+    refused: Mutex<Vec<ChangeSet>>,
+    number: AtomicU64,
+    is_over: AtomicBool,
+}
+
+/// Reads some rows, writes some of them, relies on the others, again and again.
+async fn client(storage: Arc<PostgresStorage>, truth: Arc<Truth>, seed: u64, most: usize) {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut commits = 0;
+    while commits < most && !truth.is_over.load(Ordering::Relaxed) {
+        let mut numbers: Vec<u128> = (0..ROWS).collect();
+        dice.shuffle(&mut numbers);
+        numbers.truncate(dice.usize(2..5));
+        let keys: Vec<Key> = numbers.iter().map(|number| key(*number)).collect();
+        let Ok(rows) = storage.get(Item::TABLE, &keys).await else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let number = u128::from(truth.number.fetch_add(1, Ordering::Relaxed)) + 1;
+        let mut change_set = change_set(number << 64, Vec::new());
+        let mut written = Vec::new();
+        for ((at, row), key) in numbers.iter().zip(rows).zip(keys) {
+            let item = row.map(|row| Item::from_row(row).unwrap());
+            match (item, dice.u8(..4)) {
+                (item, 0) => {
+                    let expected = item.map(|item| item.version);
+                    change_set.checks.push(Check { table: Item::TABLE, key, expected });
+                }
+                (None, _) => {
+                    change_set.writes.push(Write::insert(&mut Item::new(*at, &format!("by {number}"))));
+                    written.push((*at, 1));
+                }
+                (Some(item), 1) if dice.bool() => {
+                    change_set.writes.push(Write::delete(&item));
+                    written.push((*at, -item.version));
+                }
+                (Some(mut item), _) => {
+                    item.note = Some(format!("by {number}"));
+                    change_set.writes.push(Write::update(&mut item));
+                    written.push((*at, item.version));
+                }
+            }
+        }
+        change_set.audit = vec![audit(number, "items.change")];
+        let committed = match storage.commit(&change_set).await {
+            Err(CommitError::Unknown) => outcome(&storage, &change_set).await,
+            Ok(committed) => Some(committed),
+            Err(CommitError::Stale { .. }) => None,
+            Err(CommitError::Failed(error)) => {
+                assert_eq!(error.reason(), Reason::StorageUnavailable, "{error:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                None
+            }
+        };
+        match committed {
+            Some(committed) => {
+                commits += 1;
+                let before = truth.written.lock().unwrap().insert(committed.position, written);
+                assert!(before.is_none(), "two commits at {}", committed.position);
+            }
+            None => truth.refused.lock().unwrap().push(change_set),
+        }
+    }
+}
+
+async fn outcome(storage: &PostgresStorage, change_set: &ChangeSet) -> Option<rolekeep::storage::Committed> {
+    for _ in 0..200 {
+        match storage.outcome(change_set.id).await {
+            Ok(outcome) => return outcome,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    panic!("no outcome");
+}
+
+impl Truth {
+    /// What the storage holds is what was acknowledged.
+    async fn require(&self, storage: &PostgresStorage, may_have_gaps: bool) {
+        let written = self.written.lock().unwrap().clone();
+        let mut rows: BTreeMap<u128, i64> = BTreeMap::new();
+        for (position, written) in &written {
+            for (at, version) in written {
+                let before = rows.get(at).copied();
+                match *version {
+                    1 => assert_eq!(before, None, "{at} is made at {position}"),
+                    gone if gone < 0 => assert_eq!(before, Some(-gone), "{at} is deleted at {position}"),
+                    version => assert_eq!(before, Some(version - 1), "{at} is changed at {position}"),
+                }
+                let _ = if *version < 0 { rows.remove(at) } else { rows.insert(*at, *version) };
+            }
+        }
+        let stored = storage.query(&Query::of(Item::TABLE, Predicate::Always)).await.unwrap().rows;
+        let stored = stored.into_iter().map(|row| Item::from_row(row).unwrap());
+        let stored: BTreeMap<u128, i64> = stored.map(|item| (item.id.0.as_u128(), item.version)).collect();
+        assert_eq!(stored, rows);
+        let position = storage.position().await.unwrap();
+        assert!(may_have_gaps || position == written.len() as u64, "{position} commits, {} known", written.len());
+        let changes = storage.changes(0).await.unwrap();
+        assert!(!changes.has_gap && (changes.position == position || position > 1000));
+        for change_set in &*self.refused.lock().unwrap() {
+            assert_eq!(storage.outcome(change_set.id).await.unwrap(), None);
+        }
+        let entries = storage.query(&Query::of(AuditEntry::TABLE, Predicate::Always)).await.unwrap().rows;
+        assert_eq!(entries.len(), written.len(), "an entry for each commit");
+        let head = storage.get(AuditHead::TABLE, &[Key(vec![Value::Int(0)])]).await.unwrap().pop().flatten();
+        let head = head.map(|row| AuditHead::from_row(row).unwrap());
+        let mut verifier = Verifier::new(0, &audit_keys());
+        for row in entries {
+            verifier.next(row).unwrap();
+        }
+        verifier.finish(head.as_ref()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_instances_commit_at_once_is_there_once() {
+    let cluster = Cluster::start();
+    cluster.connect().await;
+    let truth = Arc::new(Truth::default());
+    let mut clients = Vec::new();
+    for instance in 0..3 {
+        let storage = Arc::new(open(cluster.url()).await);
+        for task in 0..4 {
+            clients.push(tokio::spawn(client(storage.clone(), truth.clone(), instance * 10 + task, 60)));
+        }
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+    truth.require(&open(cluster.url()).await, false).await;
+    assert_eq!(truth.written.lock().unwrap().len(), 720);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
+    let cluster = Cluster::start();
+    cluster.connect().await;
+    for seed in 0..4 {
+        let proxy = Proxy::start(&cluster, seed);
+        let truth = Arc::new(Truth::default());
+        let url = |url: String| format!("{url}?application_name=round{seed}");
+        let mut clients = Vec::new();
+        let mut storages = Vec::new();
+        for instance in 0..2 {
+            let options = PostgresOptions::new(url(proxy.url())).schema(format!("round{seed}"));
+            let storage = Arc::new(PostgresStorage::open_for_conformance(options).await.unwrap());
+            storages.push(storage.clone());
+            for task in 0..3 {
+                clients.push((storage.clone(), seed * 100 + instance * 10 + task));
+            }
+        }
+        proxy.set(Faults { unheard: 30, unanswered: 20, late: 50 });
+        let clients = clients.into_iter().map(|(storage, seed)| tokio::spawn(client(storage, truth.clone(), seed, 40)));
+        for client in clients.collect::<Vec<_>>() {
+            client.await.unwrap();
+        }
+        proxy.set(Faults::default());
+        truth.require(&storages[0], true).await;
+        for storage in storages {
+            storage.close().await.unwrap();
+        }
+    }
+}
+
+/// How often the server crashes; `ROLEKEEP_CRASH_ROUNDS` for more.
+fn rounds() -> u64 {
+    std::env::var("ROLEKEEP_CRASH_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crashed_server_acknowledged_is_there() {
+    let mut cluster = Cluster::start();
+    cluster.connect().await;
+    let truth = Arc::new(Truth::default());
+    let storage = Arc::new(open(cluster.url()).await);
+    for round in 0..rounds() {
+        truth.is_over.store(false, Ordering::Relaxed);
+        let clients = (0..4).map(|task| client(storage.clone(), truth.clone(), round * 10 + task, usize::MAX));
+        let clients: Vec<_> = clients.map(tokio::spawn).collect();
+        tokio::time::sleep(Duration::from_millis(300 + 37 * round)).await;
+        cluster = tokio::task::spawn_blocking(move || {
+            cluster.crash();
+            cluster
+        })
+        .await
+        .unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        truth.is_over.store(true, Ordering::Relaxed);
+        for client in clients {
+            client.await.unwrap();
+        }
+        cluster.connect().await;
+        truth.require(&storage, true).await;
+    }
+    assert!(truth.written.lock().unwrap().len() as u64 > rounds() * 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_a_list_and_a_commit_are_one_round_trip() {
+    let cluster = Cluster::start();
+    cluster.connect().await;
+    let proxy = Proxy::start(&cluster, 0);
+    let storage = open(proxy.url()).await;
+    let mut counts = Vec::new();
+    // The first time a statement is prepared, which is a round trip of its own; and the first entry of an audit log makes its head.
+    for round in 0..3 {
+        let mut count = Vec::new();
+        let before = |proxy: &Proxy| proxy.answers();
+        let mut item = Item::new(round * 10 + 1, "one");
+        let writes = vec![Write::insert(&mut item), Write::insert(&mut Item::new(round * 10 + 2, "two"))];
+        let started = before(&proxy);
+        let made = ChangeSet { audit: vec![audit(round + 1, "made")], ..change_set(round * 10 + 1, writes) };
+        storage.commit(&made).await.unwrap();
+        count.push(before(&proxy) - started);
+        let started = before(&proxy);
+        let check = Check { table: Item::TABLE, key: key(round * 10 + 2), expected: Some(1) };
+        let changed = ChangeSet {
+            checks: vec![check],
+            audit: vec![audit(round + 11, "changed")],
+            ..change_set(round * 10 + 3, vec![Write::update(&mut item)])
+        };
+        storage.commit(&changed).await.unwrap();
+        count.push(before(&proxy) - started);
+        let started = before(&proxy);
+        storage.get(Item::TABLE, &[key(1), key(2)]).await.unwrap();
+        count.push(before(&proxy) - started);
+        let started = before(&proxy);
+        let page = Query { count: 1000, ..Query::of(Item::TABLE, Predicate::Always) };
+        storage.query(&page).await.unwrap();
+        count.push(before(&proxy) - started);
+        let started = before(&proxy);
+        storage.position().await.unwrap();
+        count.push(before(&proxy) - started);
+        counts.push(count);
+    }
+    assert_eq!(counts[2], [1, 1, 1, 1, 1], "{counts:?}");
+}
