@@ -1,10 +1,13 @@
 //! Committing: seal, send, and go on from where others have come to.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_lock::Mutex;
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, postgres::PgConnection};
-use tokio::time::timeout;
+use sqlx::{
+    AssertSqlSafe, Connection as _, Row as _,
+    postgres::{PgConnection, PgRow},
+};
+use tokio::time::{sleep, timeout};
 
 use super::{
     connections::{Connection, Connections, Fault},
@@ -14,19 +17,26 @@ use super::{
 use crate::{
     audit_chain::AuditHead,
     model::{
-        error::Error,
+        error::{Error, Reason},
         id::ChangeSetId,
         record::{Key, Record, Row, Table},
         value::Value,
     },
     storage::{
         ChangeSet, CommitError, Committed, Write, ledger,
-        sql::{decode, dialect::Dialect, statement as sql},
+        sql::{
+            decode,
+            dialect::{Dialect, Statement},
+            statement as sql,
+        },
     },
 };
 
 /// So often a commit is sent that others may come before; then it makes them wait.
 const FREE_TRIES: usize = 2;
+
+/// So long it is waited before a commit whose answer was lost is sent again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(200), Duration::ZERO];
 
 /// Where the newest commit has left the store.
 #[derive(Clone)]
@@ -54,25 +64,49 @@ enum Sent {
 }
 
 impl Commits {
+    /// Commits; where the answer is lost, once more: it is the same commit, which is written once. Either the lost statement has
+    /// taken place, or what is sent now takes its place.
     pub(super) async fn commit(
         &self,
         connections: &Connections,
         change_set: &ChangeSet,
     ) -> Result<Committed, CommitError> {
         let mut last = self.last.lock().await;
+        let mut is_lost = false;
+        for pause in PAUSES {
+            match self.commit_once(connections, change_set, &mut last).await {
+                Err(CommitError::Unknown) => is_lost = true,
+                Err(CommitError::Failed(error)) if is_lost && error.reason() == Reason::StorageUnavailable => {}
+                done => return done,
+            }
+            // After a restart of the server all are as dead as this one.
+            connections.forget_idle_writers();
+            *last = None;
+            sleep(pause).await;
+        }
+        self.lost_ones().insert(change_set.id);
+        Err(CommitError::Unknown)
+    }
+
+    async fn commit_once(
+        &self,
+        connections: &Connections,
+        change_set: &ChangeSet,
+        last: &mut Option<Last>,
+    ) -> Result<Committed, CommitError> {
         let mut connection = connections.writer().await?;
         for _ in 0..FREE_TRIES {
             let known = match last.take() {
                 Some(known) => known,
-                None => read_last(&mut connection).await?,
+                None => read_last(connections).await?,
             };
-            match self.send(&mut connection, change_set, known, &mut last).await {
+            match self.send(&mut connection, change_set, known, last).await {
                 Sent::Committed(committed) => return Ok(committed),
                 Sent::Failed(error) => return Err(error),
                 Sent::Late => {}
             }
         }
-        self.commit_in_turn(&mut connection, change_set, &mut last).await
+        self.commit_in_turn(&mut connection, change_set, last).await
     }
 
     async fn send(
@@ -90,7 +124,7 @@ impl Commits {
             match ask(connection, sealed.statement(change_set)).await {
                 Ok(answers) => return sealed.settle(change_set, &answers, last),
                 Err(Fault::Sql(problem)) if !is_last_try && error::is_forgotten(&problem) => connection.forget().await,
-                Err(fault) => return Sent::Failed(self.failed(change_set, fault)),
+                Err(fault) => return Sent::Failed(failed(change_set, fault)),
             }
         }
         Sent::Late
@@ -107,7 +141,7 @@ impl Commits {
         let commits = async {
             let mut transaction = connection.get()?.begin().await?;
             sqlx::query("SELECT seq FROM lanes WHERE lane = 0 FOR UPDATE").fetch_all(&mut *transaction).await?;
-            let known = last_of(&mut transaction).await?;
+            let known = last_of(&rows::fetch(&mut transaction, last_statement()).await?);
             let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
                 Ok(sealed) => sealed,
                 Err(error) => return Ok(Err(error)),
@@ -124,19 +158,7 @@ impl Commits {
                 Sent::Late => Err(stale(change_set, 0)),
             },
             Ok(Err(error)) => Err(error),
-            Err(fault) => Err(self.failed(change_set, fault)),
-        }
-    }
-
-    /// What is to say of a statement without an answer.
-    fn failed(&self, change_set: &ChangeSet, fault: Fault) -> CommitError {
-        match fault {
-            Fault::Sql(problem) if error::is_stale(&problem) => stale_by(change_set, &problem),
-            Fault::Sql(problem) if !error::is_lost(&problem) => CommitError::Failed(error::error(problem)),
-            Fault::Sql(_) | Fault::Silence => {
-                self.lost_ones().insert(change_set.id);
-                CommitError::Unknown
-            }
+            Err(fault) => Err(failed(change_set, fault)),
         }
     }
 
@@ -211,7 +233,7 @@ impl Sealed {
         }
         let position = self.known.position + 1;
         let head = self.ledger.into_iter().filter(|write| write.table.name == AuditHead::TABLE.name);
-        let head = head.filter_map(|write| write.row).last().or(self.known.head);
+        let head = head.filter_map(|write| write.row).next_back().or(self.known.head);
         *last = Some(Last { position, head });
         Sent::Committed(committed(position))
     }
@@ -229,29 +251,36 @@ async fn ask(
 async fn run(connection: &mut PgConnection, commit: statement::Commit) -> Result<Vec<Answer>, sqlx::Error> {
     // Safe: the text holds names of declarations only, every value is bound. To the end, as the server may refuse after the last row.
     let rows = sqlx::query_with(AssertSqlSafe(commit.text), commit.arguments).fetch_all(connection).await?;
-    let answer = |row: &sqlx::postgres::PgRow| Ok(Answer::of(row.try_get(0)?, row.try_get(1)?));
+    let answer = |row: &PgRow| Ok(Answer::of(row.try_get(0)?, row.try_get(1)?));
     Ok(rows.iter().map(answer).collect::<Result<Vec<_>, sqlx::Error>>()?.into_iter().flatten().collect())
 }
 
-async fn read_last(connection: &mut Connection) -> Result<Last, CommitError> {
-    let longest = connection.longest();
-    let last = timeout(longest, last_of(connection.get().map_err(error::error)?)).await;
-    connection.settle(last).map_err(Error::from)?.map_err(CommitError::Failed)
+async fn read_last(connections: &Connections) -> Result<Last, CommitError> {
+    Ok(last_of(&connections.read(&last_statement()).await?)?)
 }
 
-/// The newest commit and the end of the audit log, of one moment.
-async fn last_of(connection: &mut PgConnection) -> Result<Result<Last, Error>, sqlx::Error> {
+/// What is to say of a statement without an answer.
+fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
+    match fault {
+        Fault::Sql(problem) if error::is_stale(&problem) => stale_by(change_set, &problem),
+        Fault::Sql(problem) if !error::is_lost(&problem) => CommitError::Failed(error::error(problem)),
+        Fault::Sql(_) | Fault::Silence => CommitError::Unknown,
+    }
+}
+
+/// Gives the newest commit and the end of the audit log, of one moment.
+fn last_statement() -> Statement {
     let key = Key(vec![Value::Int(ledger::LANE)]);
     let (head, values) = sql::by_keys(Dialect::Postgres, AuditHead::TABLE, &[&key]);
-    let text = format!(
-        "SELECT (SELECT seq FROM lanes WHERE lane = 0), head.* FROM (SELECT 1) AS one LEFT JOIN ({head}) AS head ON true"
-    );
-    let rows = rows::fetch(connection, (text, values)).await?;
-    let Some(row) = rows.first() else { return Ok(Ok(Last { position: 0, head: None })) };
-    let position = row.try_get::<Option<i64>, _>(0)?.unwrap_or_default();
-    let is_there = row.try_get::<Option<i64>, _>(1)?.is_some();
-    let head = is_there.then(|| decode::decode([AuditHead::TABLE], row, 1)).transpose();
-    Ok(head.map(|head| Last { position, head }).map_err(Error::from))
+    let last = "SELECT (SELECT seq FROM lanes WHERE lane = 0), head.* FROM (SELECT 1) AS one";
+    (format!("{last} LEFT JOIN ({head}) AS head ON true"), values)
+}
+
+fn last_of(rows: &[PgRow]) -> Result<Last, Error> {
+    let Some(row) = rows.first() else { return Ok(Last { position: 0, head: None }) };
+    let number = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
+    let head = number(1)?.map(|_| decode::decode([AuditHead::TABLE], row, 1)).transpose()?;
+    Ok(Last { position: number(0)?.unwrap_or_default(), head })
 }
 
 /// The row of an expectation, by its number among all.

@@ -74,6 +74,11 @@ impl Connections {
         self.writers.clone().take().await
     }
 
+    /// Closes the connections that write and that nobody uses.
+    pub(super) fn forget_idle_writers(&self) {
+        self.writers.idle().clear();
+    }
+
     /// Reads, once more where the connection turns out to be gone, or the server has forgotten what was prepared.
     pub(super) async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
         // As many as there are may all be gone, after a server was restarted.
