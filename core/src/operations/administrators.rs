@@ -9,6 +9,7 @@ use super::{
     plan::Plan,
 };
 use crate::model::{
+    deferred::unless_page,
     error::{Error, Reason, Result},
     group::Group,
     id::{GroupId, UserId},
@@ -65,6 +66,10 @@ async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[Held]) -> Result<b
         own.for_each(|given| plan.check(given));
         return Ok(true);
     }
+    unless_page(Ok(false), || Box::pin(has_one_by_group(plan, named, roles, lost))).await
+}
+
+async fn has_one_by_group(plan: &mut Plan<'_>, named: Predicate, roles: &[&str], lost: &[Held]) -> Result<bool> {
     let held = by_groups(plan, named, roles, lost).await?;
     let Some(user) = first_active(plan, &held).await? else { return Ok(false) };
     plan.check(&user);

@@ -192,7 +192,7 @@ async fn rbc_2_no_group_is_left_with_a_role_that_goes_meanwhile() {
     });
     um.system().roles().delete(DeleteRole::new("reader").force(true)).await.unwrap();
     assert!(storage.has_acted());
-    let again = CreateRole::new("reader").grants([NewGrant::new(["document:edit"])]);
+    let again = CreateRole::new("reader").grants([NewGrant::new("document:edit")]);
     um.system().roles().create(again).await.unwrap();
     assert!(!may_edit(&um.acting_as(ada).await.unwrap()));
     assert_eq!(um.system().groups().roles(ListGroupRoles::new(empty.id)).await.unwrap().items, []);
