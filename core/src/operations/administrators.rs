@@ -87,9 +87,18 @@ fn are_named(roles: &[&str]) -> Predicate {
 
 /// Who is an administrator by these roles of groups, as stored, beside what is lost.
 async fn by_groups(plan: &Plan<'_>, named: Predicate, roles: &[&str], lost: &[Held]) -> Result<Vec<Held>> {
-    let mut given = held::roles_of_groups(plan.reads(), named).await?;
-    given.retain(|given| is_of(plan, &Held::by_group(UserId(Uuid::nil()), given), roles));
-    let held = held::of_members(plan.reads(), &given).await?;
+    // What is lost was read group by group.
+    let known: BTreeSet<GroupId> = lost.iter().filter_map(|held| held.group).collect();
+    let others = match known.is_empty() {
+        true => named,
+        false => named.and(held::are_of(known.iter().copied()).negate()),
+    };
+    let mut held = Vec::new();
+    for among in known.iter().map(|group| held::are_of([*group])).chain([others]) {
+        let mut given = held::roles_of_groups(plan.reads(), among).await?;
+        given.retain(|given| is_of(plan, &Held::by_group(UserId(Uuid::nil()), given), roles));
+        held.extend(held::of_members(plan.reads(), &given).await?);
+    }
     let lost: HashSet<&Held> = lost.iter().collect();
     Ok(held.into_iter().filter(|held| !lost.contains(held)).collect())
 }

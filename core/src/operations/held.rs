@@ -105,12 +105,11 @@ async fn stored_of_members(reads: Reads<'_>, users: Vec<Value>) -> Result<Vec<(U
 
 /// The memberships of users, and the roles of their groups: one read for those who are in none.
 async fn memberships(reads: Reads<'_>, users: Vec<Value>) -> Result<(Vec<GroupMember>, Vec<GroupRole>)> {
-    let members: Vec<GroupMember> = reads.all(Predicate::In("user_id".into(), Predicate::set(users))).await?;
+    let members: Vec<GroupMember> = reads.all(is_one_of("user_id", users)).await?;
     if members.is_empty() {
         return Ok((members, Vec::new()));
     }
-    let groups = Predicate::set(members.iter().map(|member| Value::Id(member.group_id.0)));
-    let roles: Vec<GroupRole> = reads.all(Predicate::In("group_id".into(), groups)).await?;
+    let roles: Vec<GroupRole> = reads.all(are_of(members.iter().map(|member| member.group_id))).await?;
     Ok((members, roles))
 }
 
@@ -123,9 +122,22 @@ async fn crossed(reads: Reads<'_>, roles: &[GroupRole]) -> Result<Vec<Held>> {
     if roles.is_empty() {
         return Ok(Vec::new());
     }
-    let groups = Predicate::set(roles.iter().map(|role| Value::Id(role.group_id.0)));
-    let members: Vec<GroupMember> = reads.all(Predicate::In("group_id".into(), groups)).await?;
+    let members: Vec<GroupMember> = reads.all(are_of(roles.iter().map(|role| role.group_id))).await?;
     Ok(cross(&members, roles))
+}
+
+/// Members, or roles, of these groups.
+pub fn are_of(groups: impl IntoIterator<Item = GroupId>) -> Predicate {
+    is_one_of("group_id", groups.into_iter().map(|group| Value::Id(group.0)).collect())
+}
+
+/// Asked of one in the same words everywhere, so that a plan reads it once.
+fn is_one_of(column: &'static str, values: Vec<Value>) -> Predicate {
+    let values: BTreeSet<Value> = values.into_iter().collect();
+    match values.first() {
+        Some(one) if values.len() == 1 => Predicate::equals(column, one.clone()),
+        _ => Predicate::In(column.into(), Predicate::set(values)),
+    }
 }
 
 /// The roles of groups that pass a predicate, as stored; pages have none.

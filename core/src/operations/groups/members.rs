@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
-use super::{Group, GroupMember, are_members, require_administrator_without, roles_of, target, touch};
+use super::{
+    Group, GroupMember, are_members, is_administrative, members_of, require_administrator_without, roles_of, target,
+    touch,
+};
 use crate::{
     model::{
         check::{Checks, wrong},
@@ -183,12 +186,16 @@ impl Operation for RemoveGroupMembers {
 
     async fn plan(asked: &Vec<UserId>, group: Group, plan: &mut Plan<'_>) -> Result<Group> {
         plan.require_administrator()?;
+        let roles = roles_of(plan, group.id).await?;
+        if roles.iter().any(|role| is_administrative(plan, role)) {
+            // Whoever stays may be the last administrator.
+            members_of(plan, [group.id]).await?;
+        }
         let (_, gone) = named(plan, &group, asked).await?;
         if gone.is_empty() {
             return Ok(group);
         }
         let users: Vec<UserId> = gone.keys().copied().collect();
-        let roles = roles_of(plan, group.id).await?;
         require_administrator_without(plan, &users, &roles).await?;
         let count = group.member_count - i64::try_from(users.len()).unwrap_or(i64::MAX);
         plan.move_authority_of(users).await?;

@@ -9,6 +9,8 @@ mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use uuid::Uuid;
+
 use super::{
     Visible, administrators,
     held::{self, Held},
@@ -47,8 +49,7 @@ pub(super) fn are_members(group: GroupId) -> Predicate {
 
 /// The members of groups, as stored.
 async fn members_of(plan: &Plan<'_>, groups: impl IntoIterator<Item = GroupId>) -> Result<Vec<GroupMember>> {
-    let groups = Predicate::set(groups.into_iter().map(|group| Value::Id(group.0)));
-    plan.reads().all(Predicate::In("group_id".into(), groups)).await
+    plan.reads().all(held::are_of(groups)).await
 }
 
 /// Plans that a group has changed in its members or roles: what else is planned of it meanwhile becomes stale.
@@ -69,11 +70,14 @@ async fn move_members(plan: &mut Plan<'_>, groups: BTreeSet<GroupId>) -> Result<
     Ok(())
 }
 
+/// Whether a role of a group makes its members guarded administrators.
+fn is_administrative(plan: &Plan<'_>, role: &GroupRole) -> bool {
+    administrators::is_administrative(plan, &Held::by_group(UserId(Uuid::nil()), role))
+}
+
 /// Refuses that members lose roles by which they are the last active administrators.
 async fn require_administrator_without(plan: &mut Plan<'_>, members: &[UserId], roles: &[GroupRole]) -> Result<()> {
-    let Some(first) = members.first() else { return Ok(()) };
-    let counts = |role: &&GroupRole| administrators::is_administrative(plan, &Held::by_group(*first, role));
-    let roles: Vec<&GroupRole> = roles.iter().filter(counts).collect();
+    let roles: Vec<&GroupRole> = roles.iter().filter(|role| is_administrative(plan, role)).collect();
     if roles.is_empty() {
         return Ok(());
     }
@@ -128,7 +132,7 @@ pub(super) async fn filter(plan: &Plan<'_>, group: GroupId) -> Result<Predicate>
 
 /// What a group gives its members, as stored.
 async fn roles_of(plan: &Plan<'_>, group: GroupId) -> Result<Vec<GroupRole>> {
-    held::roles_of_groups(plan.reads(), Predicate::equals("group_id", group.0)).await
+    held::roles_of_groups(plan.reads(), held::are_of([group])).await
 }
 
 /// The field of a unique name is called as the input calls it.
