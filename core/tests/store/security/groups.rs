@@ -103,6 +103,9 @@ async fn sec_16_a_group_that_goes_meanwhile_leaves_nobody_its_roles() {
         let (um, storage) = Interposed::open(policy()).await;
         let (editors, ada) = (group(&um, "Editors", Some("editor")).await, user(&um, "ada", &[]).await.id);
         let me = um.acting_as(ada).await.unwrap();
+        // Also where it holds a role on itself.
+        let itself = AssignGroupRole::new(editors.id, "reader").scope(format!("resource:group:{}", editors.id));
+        um.system().groups().assign_role(itself).await.unwrap();
         let (rival, to) = (um.clone(), editors.clone());
         if first == "member" {
             storage.before_next_commit(async move { drop(add(&rival, &to, ada).await.unwrap()) });
