@@ -49,8 +49,7 @@ pub struct Group {
 // Whoever writes one writes the group's row, too: by its version all changes of one group follow one another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
 #[record(table = "group_members", key(group_id, user_id), index(user_id), sync = replicated)]
-#[record(resource = none)]
-#[record(audit(area = "groups", kind = "group_member", words(add_members, add_members, remove_members)))]
+#[record(resource = none, audit(area = "groups", kind = "group_member", words(add_members, add_members, remove_members)))]
 #[record(owner(field = group_id, of = Group, on_delete = cascade), owner(field = user_id, of = User, on_delete = cascade))]
 #[record(caches(authority = user_id), retention = kept)]
 pub struct GroupMember {
@@ -71,8 +70,7 @@ pub struct GroupMember {
 // Written with the group's row, and with the guard of each member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "group_roles", key(group_id, role, scope), index(role), index(scope), sync = replicated)]
-#[record(resource = none)]
-#[record(audit(area = "groups", kind = "group_role", words(assign_role, assign_role, unassign_role)))]
+#[record(resource = none, audit(area = "groups", kind = "group_role", words(assign_role, assign_role, unassign_role)))]
 #[record(owner(field = group_id, of = Group, on_delete = cascade), caches = none, retention = kept)]
 #[non_exhaustive]
 pub struct GroupRole {
