@@ -94,8 +94,8 @@ pub mod internals {
     #[cfg(feature = "passkeys")]
     pub use crate::credentials::passkeys;
     pub use crate::model::{
-        api_key, asset, credential, decode, drone, erasure, factor, import, input, invitation, link, notice, noun,
-        policy, preferences, record, region, registration, registry, session, user,
+        api_key, asset, credential, decode, drone, erasure, factor, group, import, input, invitation, link, notice,
+        noun, policy, preferences, record, region, registration, registry, session, user,
     };
     pub use crate::{
         credentials::{foreign_token::KeySetUrl, hashing, totp},
@@ -140,8 +140,8 @@ pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},
     id::{
-        ApiKeyId, AssetId, AuditId, ChangeSetId, DroneId, FactorId, IdentityId, ImportId, InvitationId, NoticeId,
-        RegionId, SessionId, UserId,
+        ApiKeyId, AssetId, AuditId, ChangeSetId, DroneId, FactorId, GroupId, IdentityId, ImportId, InvitationId,
+        NoticeId, RegionId, SessionId, UserId,
     },
     names::UsernameProfile,
     page::{Page, Paged},
@@ -153,7 +153,7 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, drones, email, factors, identities,
+    Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, drones, email, factors, groups, identities,
     imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles, sessions, setup,
     sign_in, signing_keys, target::schema as library_schema, users, validate, verification,
 };

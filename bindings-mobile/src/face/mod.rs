@@ -13,6 +13,7 @@ mod email;
 mod errors;
 mod factors;
 mod generic;
+mod groups;
 mod identities;
 mod imports;
 mod invitations;
@@ -50,6 +51,7 @@ pub use email::*;
 pub use errors::*;
 pub use factors::*;
 pub use generic::*;
+pub use groups::*;
 pub use identities::*;
 pub use imports::*;
 pub use invitations::*;
@@ -167,6 +169,11 @@ impl Caller {
     /// The policy as a whole: its version, files, and what an edit of it would change.
     pub fn get_policy(self: Arc<Self>) -> Arc<Policy> {
         Arc::new(Policy { caller: self })
+    }
+
+    /// Groups of users, whose members hold their roles.
+    pub fn get_groups(self: Arc<Self>) -> Arc<Groups> {
+        Arc::new(Groups { caller: self })
     }
 
     /// Regions that users and drones belong to.

@@ -98,8 +98,10 @@ pub struct DeleteRole {
 /// What was removed with a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct DeletedRole {
-    /// How many users held it.
+    /// How many users held it, themselves or by their groups.
     pub users: i64,
+    /// How many groups held it.
+    pub groups: i64,
     /// The roles that inherited it.
     #[uniffi(default)]
     pub inherited_by: Vec<String>,
@@ -385,7 +387,7 @@ impl Roles {
         self.caller.run("roles.assignments", &input).await
     }
 
-    /// Lists the roles that the caller holds.
+    /// Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
     pub async fn mine(&self) -> Result<Vec<RoleAssignment>> {
         self.caller.run("roles.mine", &Nothing {}).await
     }

@@ -489,10 +489,15 @@ pub struct LiftUser {
 /// are those of `list`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListUserOverviews {
-    /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+    /// Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+    /// that (`role:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// Only members of this group, which the caller must be allowed to read. Pages have no groups.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<Uuid>,
     /// Only users of this status.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -548,10 +553,15 @@ pub struct ListUserOverviews {
 /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListUsers {
-    /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+    /// Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+    /// that (`role:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// Only members of this group, which the caller must be allowed to read. Pages have no groups.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<Uuid>,
     /// Only users of this status.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -806,7 +816,8 @@ pub struct RestoreUser {
 
 /// Takes from a user every role that makes it an administrator.
 ///
-/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+/// is one by a group.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct RevokeAdmin {
     /// The user's id.
@@ -1265,7 +1276,8 @@ impl Users {
 
     /// Takes from a user every role that makes it an administrator.
     ///
-    /// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+    /// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+    /// is one by a group.
     pub async fn revoke_admin(&self, input: RevokeAdmin) -> Result<()> {
         self.caller.run("users.revoke_admin", &input).await
     }

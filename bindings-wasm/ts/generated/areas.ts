@@ -7,6 +7,7 @@ import type {
   AcceptedInvitation,
   ActivateUser,
   AddFactor,
+  AddGroupMembers,
   AddPasskey,
   AddedFactor,
   ApiKey,
@@ -14,6 +15,7 @@ import type {
   AssetKind,
   AssignAsset,
   AssignDrone,
+  AssignGroupRole,
   AssignRole,
   AssignRoles,
   AuditEntry,
@@ -40,6 +42,7 @@ import type {
   CreateApiKeyFor,
   CreateAsset,
   CreateDrone,
+  CreateGroup,
   CreateInvitation,
   CreatePermission,
   CreateRegion,
@@ -49,6 +52,7 @@ import type {
   DeleteAsset,
   DeleteAssetKind,
   DeleteDrone,
+  DeleteGroup,
   DeletePermission,
   DeleteProfile,
   DeleteRegion,
@@ -81,6 +85,7 @@ import type {
   FormValidation,
   GetAsset,
   GetDrone,
+  GetGroup,
   GetImport,
   GetOutcome,
   GetPermission,
@@ -91,6 +96,9 @@ import type {
   GetUserOverview,
   GetUserStatistics,
   GrantAdmin,
+  Group,
+  GroupMember,
+  GroupRole,
   IdentityChallenge,
   IdentityView,
   Impersonate,
@@ -111,6 +119,9 @@ import type {
   ListAssignments,
   ListAudit,
   ListDrones,
+  ListGroupMembers,
+  ListGroupRoles,
+  ListGroups,
   ListImportFailures,
   ListInvitations,
   ListPermissions,
@@ -145,6 +156,7 @@ import type {
   RegisterUser,
   RegisteredUser,
   RemoveFactor,
+  RemoveGroupMembers,
   ReplaceUser,
   ResetFactorsOf,
   ResetPassword,
@@ -188,10 +200,12 @@ import type {
   Tokens,
   UnassignAsset,
   UnassignDrone,
+  UnassignGroupRole,
   UnassignRole,
   UnlinkIdentity,
   UpdateAsset,
   UpdateDrone,
+  UpdateGroup,
   UpdatePermission,
   UpdatePreferences,
   UpdateProfile,
@@ -404,7 +418,8 @@ export class Users {
   /**
    * Takes from a user every role that makes it an administrator.
    *
-   * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+   * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+   * is one by a group.
    */
   revokeAdmin(input: RevokeAdmin): Promise<void> {
     return this.#run("users.revoke_admin", input, "RevokeAdmin", "");
@@ -1554,7 +1569,7 @@ export class Roles {
   assignmentsAll(input: Omit<ListAssignments, "page" | "cursor"> = {}): AsyncGenerator<RoleAssignment, void, undefined> {
     return allRows((cursor) => this.assignments({ ...input, cursor }));
   }
-  /** Lists the roles that the caller holds. */
+  /** Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups. */
   mine(): Promise<readonly RoleAssignment[]> {
     return this.#run("roles.mine", {}, "MyRoles", "RoleAssignment[]");
   }
@@ -1687,6 +1702,121 @@ export class Policy {
    */
   dryRun(input: DryRunPolicy = {}): Promise<DryRun> {
     return this.#run("policy.dry_run", input, "DryRunPolicy", "DryRun");
+  }
+}
+
+/** Groups of users, whose members hold their roles. */
+export class Groups {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Creates a group, without members and roles.
+   *
+   * Permission `group:create`. Errors: `DUPLICATE_RESOURCE` for a taken name.
+   */
+  create(input: CreateGroup): Promise<Group> {
+    return this.#run("groups.create", input, "CreateGroup", "Group");
+  }
+  /**
+   * Gets a group.
+   *
+   * Permission `group:read`.
+   */
+  get(input: GetGroup): Promise<Group> {
+    return this.#run("groups.get", input, "GetGroup", "Group");
+  }
+  /**
+   * Lists the groups that the caller may see, newest first.
+   *
+   * Permission `group:list`.
+   */
+  list(input: ListGroups = {}): Promise<Page<Group>> {
+    return this.#run("groups.list", input, "ListGroups", "Group@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListGroups, "page" | "cursor"> = {}): AsyncGenerator<Group, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
+  }
+  /**
+   * Changes the given fields of a group; null clears the description.
+   *
+   * Permission `group:update`. Errors: `CONFLICT` if `expectedVersion` is stale, `DUPLICATE_RESOURCE` for a taken name.
+   */
+  update(input: UpdateGroup): Promise<Group> {
+    return this.#run("groups.update", input, "UpdateGroup", "Group");
+  }
+  /**
+   * Deletes a group: its members hold its roles no more, and roles held on it end.
+   *
+   * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
+   * Errors: `CONFLICT` if `expectedVersion` is stale, and if no active administrator would be left.
+   */
+  delete(input: DeleteGroup): Promise<void> {
+    return this.#run("groups.delete", input, "DeleteGroup", "");
+  }
+  /**
+   * Lists the members of a group that the caller may list, the newest accounts first.
+   *
+   * Permissions `group:read` and `user:list`.
+   */
+  members(input: ListGroupMembers): Promise<Page<GroupMember>> {
+    return this.#run("groups.members", input, "ListGroupMembers", "GroupMember@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  membersAll(input: Omit<ListGroupMembers, "page" | "cursor">): AsyncGenerator<GroupMember, void, undefined> {
+    return allRows((cursor) => this.members({ ...input, cursor }));
+  }
+  /**
+   * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+   *
+   * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
+   * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
+   * members, or a user would be in more than 200 groups.
+   */
+  addMembers(input: AddGroupMembers): Promise<Group> {
+    return this.#run("groups.add_members", input, "AddGroupMembers", "Group");
+  }
+  /**
+   * Takes users out of a group, in one commit. Who is no member stays none.
+   *
+   * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
+   * would be left.
+   */
+  removeMembers(input: RemoveGroupMembers): Promise<Group> {
+    return this.#run("groups.remove_members", input, "RemoveGroupMembers", "Group");
+  }
+  /**
+   * Lists the roles of a group, by name.
+   *
+   * Permissions `role:read` and `group:read`.
+   */
+  roles(input: ListGroupRoles): Promise<Page<GroupRole>> {
+    return this.#run("groups.roles", input, "ListGroupRoles", "GroupRole@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  rolesAll(input: Omit<ListGroupRoles, "page" | "cursor">): AsyncGenerator<GroupRole, void, undefined> {
+    return allRows((cursor) => this.roles({ ...input, cursor }));
+  }
+  /**
+   * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
+   *
+   * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
+   * already.
+   */
+  assignRole(input: AssignGroupRole): Promise<GroupRole> {
+    return this.#run("groups.assign_role", input, "AssignGroupRole", "GroupRole");
+  }
+  /**
+   * Takes a role from a group, and so from its members.
+   *
+   * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
+   * would be left.
+   */
+  unassignRole(input: UnassignGroupRole): Promise<void> {
+    return this.#run("groups.unassign_role", input, "UnassignGroupRole", "");
   }
 }
 
@@ -2104,6 +2234,10 @@ export abstract class Areas extends Asker {
   /** The policy as a whole: its version, files, and what an edit of it would change. */
   get policy(): Policy {
     return new Policy(this.run);
+  }
+  /** Groups of users, whose members hold their roles. */
+  get groups(): Groups {
+    return new Groups(this.run);
   }
   /** Regions that users and drones belong to. */
   get regions(): Regions {

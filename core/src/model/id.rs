@@ -89,6 +89,8 @@ ids! {
     DroneId;
     /// The id of an asset of whatever kind; that of a drone is its [`DroneId`].
     AssetId;
+    /// A group's id.
+    GroupId;
     /// A session's id: the `sid` claim of its access tokens.
     SessionId;
     /// The id of one step that a sign-in owes.

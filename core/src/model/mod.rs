@@ -13,6 +13,7 @@ pub mod drone;
 pub mod erasure;
 pub mod error;
 pub mod factor;
+pub mod group;
 pub mod id;
 pub mod identity;
 pub mod import;

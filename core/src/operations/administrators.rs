@@ -1,15 +1,21 @@
 //! The last administrator (USR-6): who they are, and that one always remains.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::plan::Plan;
+use uuid::Uuid;
+
+use super::{
+    held::{self, Held},
+    plan::Plan,
+};
 use crate::model::{
+    deferred::unless_page,
     error::{Error, Reason, Result},
-    id::UserId,
+    group::Group,
+    id::{GroupId, UserId},
     predicate::Predicate,
     registry::Guard,
     role_assignment::RoleAssignment,
-    time::Time,
     user::User,
     value::Value,
 };
@@ -18,24 +24,27 @@ use crate::rules::RuleSet;
 /// The scope of a role held everywhere.
 pub const GLOBAL: &str = "global";
 
-/// Whether an assignment makes its holder a guarded administrator: everywhere, from now, for ever.
-pub fn is_administrative(plan: &Plan<'_>, assignment: &RoleAssignment) -> bool {
-    is_of(plan, assignment, &plan.rules().administrator_roles())
+/// So many users are read at once, until one of them is active.
+const READ_AT_ONCE: usize = 200;
+
+/// Whether a role makes its holder a guarded administrator: everywhere, from now, for ever.
+pub fn is_administrative(plan: &Plan<'_>, held: &Held) -> bool {
+    is_of(plan, held, &plan.rules().administrator_roles())
 }
 
-fn is_of(plan: &Plan<'_>, assignment: &RoleAssignment, roles: &[&str]) -> bool {
-    assignment.scope == GLOBAL
-        && assignment.valid_until.is_none()
-        && assignment.valid_from.is_none_or(|from| from <= plan.now)
-        && roles.contains(&assignment.role.as_str())
+fn is_of(plan: &Plan<'_>, held: &Held, roles: &[&str]) -> bool {
+    held.scope == GLOBAL
+        && held.valid_until.is_none()
+        && held.valid_from.is_none_or(|from| from <= plan.now)
+        && roles.contains(&held.role.as_str())
 }
 
 /// Refuses a policy under which nobody would be an active administrator, where somebody is one now:
-/// `lost` are the assignments that end with the edit.
-pub async fn require_one_under(plan: &mut Plan<'_>, next: &RuleSet, lost: &[RoleAssignment]) -> Result<()> {
+/// `lost` is what is held no more after the edit.
+pub async fn require_one_under(plan: &mut Plan<'_>, next: &RuleSet, lost: &[Held]) -> Result<()> {
     let (now, then) = (plan.rules().administrator_roles(), next.administrator_roles());
     let is_kept = now.iter().all(|role| then.contains(role));
-    if is_kept && !lost.iter().any(|assignment| is_of(plan, assignment, &now)) {
+    if is_kept && !lost.iter().any(|held| is_of(plan, held, &now)) {
         return Ok(());
     }
     if has_one(plan, &then, lost).await? || !has_one(plan, &now, &[]).await? {
@@ -46,56 +55,104 @@ pub async fn require_one_under(plan: &mut Plan<'_>, next: &RuleSet, lost: &[Role
 
 /// Whether somebody is an active administrator by one of these roles. The plan relies on whom it finds,
 /// as stored: what the plan takes away is in `lost`.
-async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[RoleAssignment]) -> Result<bool> {
-    let names = Predicate::set(roles.iter().map(|role| Value::from(*role)));
-    let held: Vec<RoleAssignment> = plan.reads().all(Predicate::In("role".into(), names)).await?;
-    let held: Vec<&RoleAssignment> = held.iter().filter(|one| is_of(plan, one, roles) && !lost.contains(one)).collect();
-    let holders: BTreeSet<UserId> = held.iter().map(|assignment| assignment.user_id).collect();
-    let users: Vec<User> = plan.reads().many(holders.into_iter().map(|id| (id,))).await?;
-    let Some(user) = users.iter().find(|user| user.is_active(plan.now)) else { return Ok(false) };
-    plan.check(user);
-    held.iter().filter(|assignment| assignment.user_id == user.id).for_each(|assignment| plan.check(*assignment));
+async fn has_one(plan: &mut Plan<'_>, roles: &[&str], lost: &[Held]) -> Result<bool> {
+    let named = are_named(roles);
+    let given: Vec<RoleAssignment> = plan.reads().all(named.clone()).await?;
+    let counts = |held: &Held| is_of(plan, held, roles) && !lost.contains(held);
+    let held: Vec<Held> = Held::all(&given).into_iter().filter(counts).collect();
+    if let Some(user) = first_active(plan, &held).await? {
+        plan.check(&user);
+        let own = given.iter().filter(|given| given.user_id == user.id && held.contains(&Held::from(*given)));
+        own.for_each(|given| plan.check(given));
+        return Ok(true);
+    }
+    unless_page(Ok(false), || Box::pin(has_one_by_group(plan, named, roles, lost))).await
+}
+
+async fn has_one_by_group(plan: &mut Plan<'_>, named: Predicate, roles: &[&str], lost: &[Held]) -> Result<bool> {
+    let held = by_groups(plan, named, roles, lost).await?;
+    let Some(user) = first_active(plan, &held).await? else { return Ok(false) };
+    plan.check(&user);
+    // Whatever changes who is in a group, or its roles, writes its row.
+    let groups: BTreeSet<GroupId> =
+        held.iter().filter(|held| held.user == user.id).filter_map(|held| held.group).collect();
+    let groups: Vec<Group> = plan.reads().many(groups.into_iter().map(|id| (id,))).await?;
+    groups.iter().for_each(|group| plan.check(group));
     Ok(true)
 }
 
-/// Refuses the plan if it would leave no active administrator: `lost` are the assignments that stop counting.
+fn are_named(roles: &[&str]) -> Predicate {
+    Predicate::In("role".into(), Predicate::set(roles.iter().map(|role| Value::from(*role))))
+}
+
+/// Who is an administrator by these roles of groups, as stored, beside what is lost.
+async fn by_groups(plan: &Plan<'_>, named: Predicate, roles: &[&str], lost: &[Held]) -> Result<Vec<Held>> {
+    // What is lost was read group by group.
+    let known: BTreeSet<GroupId> = lost.iter().filter_map(|held| held.group).collect();
+    let others = match known.is_empty() {
+        true => named,
+        false => named.and(held::are_of(known.iter().copied()).negate()),
+    };
+    let mut held = Vec::new();
+    for among in known.iter().map(|group| held::are_of([*group])).chain([others]) {
+        let mut given = held::roles_of_groups(plan.reads(), among).await?;
+        given.retain(|given| is_of(plan, &Held::by_group(UserId(Uuid::nil()), given), roles));
+        held.extend(held::of_members(plan.reads(), &given).await?);
+    }
+    let lost: HashSet<&Held> = lost.iter().collect();
+    Ok(held.into_iter().filter(|held| !lost.contains(held)).collect())
+}
+
+/// The first who is active.
+async fn first_active(plan: &Plan<'_>, held: &[Held]) -> Result<Option<User>> {
+    let holders: BTreeSet<UserId> = held.iter().map(|held| held.user).collect();
+    let holders: Vec<UserId> = holders.into_iter().collect();
+    for some in holders.chunks(READ_AT_ONCE) {
+        let users: Vec<User> = plan.reads().many(some.iter().map(|id| (*id,))).await?;
+        if let Some(active) = users.into_iter().find(|user| user.is_active(plan.now)) {
+            return Ok(Some(active));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses the plan if it would leave no active administrator: `lost` is what is held no more.
 ///
 /// Two plans that each take one of the last two meet at the guard: one of them is planned anew.
-pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[RoleAssignment]) -> Result<()> {
-    if !lost.iter().any(|assignment| is_administrative(plan, assignment)) {
+pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[Held]) -> Result<()> {
+    if !lost.iter().any(|held| is_administrative(plan, held)) {
         return Ok(());
     }
     plan.move_guard(Guard::ADMINISTRATORS).await?;
     let roles = plan.rules().administrator_roles();
-    let roles = Predicate::In("role".into(), Predicate::set(roles.into_iter().map(Value::from)));
-    let own: BTreeSet<UserId> = lost.iter().map(|assignment| assignment.user_id).collect();
+    let named = are_named(&roles);
+    let own: BTreeSet<UserId> = lost.iter().map(|held| held.user).collect();
     let are_own = Predicate::In("user_id".into(), Predicate::set(own.iter().map(|user| Value::Id(user.0))));
-    if is_held_by_an_active(plan, roles.and(are_own.negate()), lost).await? {
-        return Ok(());
-    }
-    for user in own {
-        if is_held_by_an_active(plan, Predicate::equals("user_id", user.0), lost).await? {
+    let theirs = match own.first().filter(|_| own.len() == 1) {
+        // Read already, mostly.
+        Some(user) => Predicate::equals("user_id", user.0),
+        None => named.clone().and(are_own.clone()),
+    };
+    for among in [named.clone().and(are_own.negate()), theirs] {
+        let given: Vec<RoleAssignment> = plan.reads().all(among).await?;
+        let counts = |held: &Held| is_administrative(plan, held) && !lost.contains(held);
+        let held: Vec<Held> = Held::all(&given).into_iter().filter(counts).collect();
+        if is_held_by_an_active(plan, &held).await? {
             return Ok(());
         }
+    }
+    let held = by_groups(plan, named, &roles, lost).await?;
+    if is_held_by_an_active(plan, &held).await? {
+        return Ok(());
     }
     Err(Error::new(Reason::LastAdministrator, "this is the last active administrator; appoint another one first"))
 }
 
-/// Whether one of these assignments makes somebody who is active an administrator, beside those that are lost.
-async fn is_held_by_an_active(plan: &mut Plan<'_>, among: Predicate, lost: &[RoleAssignment]) -> Result<bool> {
-    let held: Vec<RoleAssignment> = plan.reads().all(among).await?;
-    let remaining = held.iter().filter(|assignment| is_administrative(plan, assignment) && !lost.contains(assignment));
-    let holders: BTreeSet<UserId> = remaining.map(|assignment| assignment.user_id).collect();
-    let users: Vec<User> = plan.reads().many(holders.into_iter().map(|id| (id,))).await?;
-    let active = users.iter().find(|user| user.is_active(plan.now));
+async fn is_held_by_an_active(plan: &mut Plan<'_>, held: &[Held]) -> Result<bool> {
+    let active = first_active(plan, held).await?;
     // It may have been read before the guard was.
-    active.into_iter().for_each(|user| plan.check(user));
+    active.iter().for_each(|user| plan.check(user));
     Ok(active.is_some())
-}
-
-/// The roles a user holds as the plan leaves them, whatever their time.
-pub async fn assignments_of(plan: &Plan<'_>, user: UserId) -> Result<Vec<RoleAssignment>> {
-    plan.owned("user_id", &user.into()).await
 }
 
 /// Refuses what lets the caller act as the user, or lets the user act again, where the user is an
@@ -107,9 +164,8 @@ pub async fn require_may_act_as(plan: &mut Plan<'_>, user: UserId) -> Result<()>
     // Before its roles are read, so that it is not appointed unseen.
     plan.rely_on(&Guard::of_user(user)).await?;
     let roles = plan.rules().administrator_roles();
-    let held = assignments_of(plan, user).await?;
-    let is_stronger =
-        |assignment: &RoleAssignment| roles.contains(&assignment.role.as_str()) && !has_ended(assignment, plan.now);
+    let held = held::of(plan, user).await?;
+    let is_stronger = |held: &Held| roles.contains(&held.role.as_str()) && !held.has_ended(plan.now);
     if held.iter().any(is_stronger) { plan.require_administrator() } else { Ok(()) }
 }
 
@@ -126,17 +182,12 @@ pub async fn require_may_give_all_of(plan: &mut Plan<'_>, user: UserId) -> Resul
 pub async fn has_more_than_defaults(plan: &mut Plan<'_>, user: UserId) -> Result<bool> {
     // Before its roles are read, so that it gets none unseen.
     plan.rely_on(&Guard::of_user(user)).await?;
-    let held = assignments_of(plan, user).await?;
-    let is_more = |held: &RoleAssignment| is_more_than_default(plan.rules(), &held.role, &held.scope);
-    Ok(held.iter().any(|held| is_more(held) && !has_ended(held, plan.now)))
+    let held = held::of(plan, user).await?;
+    let is_more = |held: &Held| is_more_than_default(plan.rules(), &held.role, &held.scope);
+    Ok(held.iter().any(|held| is_more(held) && !held.has_ended(plan.now)))
 }
 
 /// Whether not every account gets this role there.
 pub fn is_more_than_default(rules: &RuleSet, role: &str, scope: &str) -> bool {
     scope != GLOBAL || !rules.default_roles().contains(&role)
-}
-
-/// Whether the time of an assignment is over.
-pub fn has_ended(assignment: &RoleAssignment, now: Time) -> bool {
-    assignment.valid_until.is_some_and(|until| until <= now)
 }

@@ -21,7 +21,9 @@ pub(crate) mod erasures;
 pub mod factors;
 pub(crate) mod fleet;
 pub(crate) mod gone_names;
+pub mod groups;
 pub mod hasher;
+pub(crate) mod held;
 pub mod identities;
 pub mod imports;
 pub mod invitations;
@@ -410,6 +412,20 @@ macro_rules! operation_list {
                 fn validate(ValidatePolicy) -> PolicyValidation;
                 fn diff(DiffPolicy) -> Vec<PolicyChange>;
                 fn dry_run(DryRunPolicy) -> DryRun;
+            }
+            /// Groups of users, whose members hold their roles.
+            groups: Groups {
+                fn create(CreateGroup) -> Group;
+                fn get(GetGroup) -> Group;
+                fn list(ListGroups) -> Page<Group>;
+                fn update(UpdateGroup) -> Group;
+                fn delete(DeleteGroup);
+                fn members(ListGroupMembers) -> Page<GroupMemberView>;
+                fn add_members(AddGroupMembers) -> Group;
+                fn remove_members(RemoveGroupMembers) -> Group;
+                fn roles(ListGroupRoles) -> Page<GroupRole>;
+                fn assign_role(AssignGroupRole) -> GroupRole;
+                fn unassign_role(UnassignGroupRole);
             }
             /// Regions that users and drones belong to.
             regions: Regions {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::reads::Reads;
+use super::{held, reads::Reads};
 use crate::{
     model::{
         attributes::{self, Attributes},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Reads the facts of users; those that do not exist are left out. Their version is that of their guard, 0 where
-/// there is none. Three reads, however many users.
+/// there is none. Four reads, however many users, and two more where one of them is in a group.
 pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<StoredPrincipal>> {
     // The guards first: a change in between makes what is committed on these rights stale, never the reverse.
     let guards: Vec<Guard> = reads.many(ids.iter().map(|id| (Guard::of_user(*id),))).await?;
@@ -30,12 +30,15 @@ pub async fn load(reads: Reads<'_>, ids: &[UserId], now: Time) -> Result<Vec<Sto
     let mut values: Vec<Value> = users.iter().map(|user| Value::Id(user.id.0)).collect();
     values.sort_unstable();
     values.dedup();
-    for assignment in reads.all::<RoleAssignment>(Predicate::In("user_id".into(), values.into())).await? {
+    for assignment in reads.all::<RoleAssignment>(Predicate::In("user_id".into(), values.clone().into())).await? {
         // A scope that cannot be read covers nothing.
         let Ok(scope) = assignment.scope.parse::<Scope>() else { continue };
         let (from, until) = (assignment.valid_from, assignment.valid_until);
         let facts = StoredAssignment { from, until, ..StoredAssignment::new(assignment.role, scope) };
         held.entry(assignment.user_id).or_default().push(facts);
+    }
+    for (user, facts) in held::stored_by_groups(reads, values).await? {
+        held.entry(user).or_default().push(facts);
     }
     let facts = users.into_iter().map(|user| {
         let is_active = user.is_active(now);

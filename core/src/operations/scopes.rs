@@ -1,10 +1,11 @@
 //! Scopes name live rows (docs/rules.md, "Giving and administering").
 
-use super::{plan::Plan, target};
+use super::{groups, held, plan::Plan, target};
 use crate::{
     model::{
         check::{Invalid, wrong},
         decode::FieldCode,
+        deferred::unless_page,
         error::Result,
         noun::{Named, ResourceType},
         predicate::Predicate,
@@ -76,10 +77,12 @@ pub(super) async fn end(plan: &mut Plan<'_>, scope: &Scope) -> Result<()> {
     // Before they are read, so that none is given unseen.
     plan.end_guard(&Guard::of_scope(&scope.to_string())).await?;
     let held: Vec<RoleAssignment> = plan.reads().all(Predicate::equals("scope", scope.to_string())).await?;
-    if held.iter().any(|assignment| plan.rules().has_denies(&assignment.role)) {
+    let by_groups = held::roles_of_groups(plan.reads(), Predicate::equals("scope", scope.to_string())).await?;
+    let mut roles = held.iter().map(|given| &given.role).chain(by_groups.iter().map(|given| &given.role));
+    if roles.any(|role| plan.rules().has_denies(role)) {
         plan.require_administrator()?;
     }
     plan.move_authority_of(held.iter().map(|assignment| assignment.user_id).collect()).await?;
     held.iter().for_each(|assignment| plan.follow_delete(assignment));
-    Ok(())
+    unless_page(Ok(()), || Box::pin(groups::end_roles(plan, by_groups))).await
 }

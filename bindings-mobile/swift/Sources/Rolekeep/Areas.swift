@@ -59,6 +59,9 @@ extension Caller {
     /// The policy as a whole: its version, files, and what an edit of it would change.
     public var policy: Policy { getPolicy() }
 
+    /// Groups of users, whose members hold their roles.
+    public var groups: Groups { getGroups() }
+
     /// Regions that users and drones belong to.
     public var regions: Regions { getRegions() }
 
@@ -82,7 +85,7 @@ extension Users {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListUsers = ListUsers()) -> AllRows<User> {
         AllRows { cursor in
-            let page = try await self.list(input: ListUsers(role: input.role, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            let page = try await self.list(input: ListUsers(role: input.role, groupId: input.groupId, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -92,7 +95,7 @@ extension Users {
     /// All rows of `overviews`, from the first page to the last; `limit` of them are read at a time.
     public func overviewsAll(input: ListUserOverviews = ListUserOverviews()) -> AllRows<UserOverview> {
         AllRows { cursor in
-            let page = try await self.overviews(input: ListUserOverviews(role: input.role, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            let page = try await self.overviews(input: ListUserOverviews(role: input.role, groupId: input.groupId, status: input.status, region: input.region, verified: input.verified, createdFrom: input.createdFrom, createdUntil: input.createdUntil, search: input.search, sort: input.sort, descending: input.descending, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
             return (page.items, page.nextCursor)
         }
     }
@@ -188,6 +191,36 @@ extension Permissions {
     }
 }
 
+extension Groups {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListGroups = ListGroups()) -> AllRows<Group> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListGroups(userId: input.userId, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Groups {
+    /// All rows of `members`, from the first page to the last; `limit` of them are read at a time.
+    public func membersAll(input: ListGroupMembers) -> AllRows<GroupMember> {
+        AllRows { cursor in
+            let page = try await self.members(input: ListGroupMembers(groupId: input.groupId, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
+extension Groups {
+    /// All rows of `roles`, from the first page to the last; `limit` of them are read at a time.
+    public func rolesAll(input: ListGroupRoles) -> AllRows<GroupRole> {
+        AllRows { cursor in
+            let page = try await self.roles(input: ListGroupRoles(groupId: input.groupId, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
 extension Regions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListRegions = ListRegions()) -> AllRows<Region> {
@@ -261,6 +294,21 @@ extension AuditLinePage: Sequence {
 extension DronePage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[Drone]> { items.makeIterator() }
+}
+
+extension GroupPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[Group]> { items.makeIterator() }
+}
+
+extension GroupMemberPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[GroupMember]> { items.makeIterator() }
+}
+
+extension GroupRolePage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[GroupRole]> { items.makeIterator() }
 }
 
 extension ImportItemPage: Sequence {

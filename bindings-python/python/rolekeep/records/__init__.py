@@ -182,6 +182,11 @@ from .policy import (
     Problem,
     RoleEdit,
 )
+from .groups import (
+    Group,
+    GroupMember,
+    GroupRole,
+)
 from .regions import (
     Region,
     RegionStatus,
@@ -269,6 +274,9 @@ __all__ = [
     "FormValidation",
     "FormerFactor",
     "GrantTrace",
+    "Group",
+    "GroupMember",
+    "GroupRole",
     "IdStorage",
     "IdentityChallenge",
     "IdentityView",

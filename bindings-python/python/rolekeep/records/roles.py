@@ -16,7 +16,9 @@ class DeletedRole:
     """What was removed with a role."""
 
     users: int
-    """How many users held it."""
+    """How many users held it, themselves or by their groups."""
+    groups: int
+    """How many groups held it."""
     inherited_by: builtins.list[str] = field(default_factory=builtins.list)
     """The roles that inherited it."""
 

@@ -73,8 +73,10 @@ export interface DeleteRole {
 
 /** What was removed with a role. */
 export interface DeletedRole {
-  /** How many users held it. */
+  /** How many users held it, themselves or by their groups. */
   readonly users: number;
+  /** How many groups held it. */
+  readonly groups: number;
   /** The roles that inherited it. */
   readonly inheritedBy: readonly string[];
 }

@@ -385,8 +385,13 @@ export interface LiftUser {
  * are those of `list`.
  */
 export interface ListUserOverviews {
-  /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
+  /**
+   * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+   * that (`role:read`).
+   */
   readonly role?: string | null | undefined;
+  /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
+  readonly groupId?: string | null | undefined;
   /** Only users of this status. */
   readonly status?: UserStatus | null | undefined;
   /** Only users of this region, by id or code. */
@@ -419,8 +424,13 @@ export interface ListUserOverviews {
  * Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
  */
 export interface ListUsers {
-  /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
+  /**
+   * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+   * that (`role:read`).
+   */
   readonly role?: string | null | undefined;
+  /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
+  readonly groupId?: string | null | undefined;
   /** Only users of this status. */
   readonly status?: UserStatus | null | undefined;
   /** Only users of this region, by id or code. */
@@ -594,7 +604,8 @@ export interface RestoreUser {
 /**
  * Takes from a user every role that makes it an administrator.
  *
- * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+ * is one by a group.
  */
 export interface RevokeAdmin {
   /** The user's id. */

@@ -31,7 +31,11 @@ pub(super) use remove::{end_after, end_all};
 pub use setup::FactorSetup;
 pub(super) use setup::{begin_setup, require_offered};
 
-use super::{administrators, plan::Plan};
+use super::{
+    administrators,
+    held::{self, Held},
+    plan::Plan,
+};
 use crate::{
     config::SecondFactor,
     model::{
@@ -42,7 +46,6 @@ use crate::{
         id::UserId,
         proof::Proof,
         registry::Guard,
-        role_assignment::RoleAssignment,
     },
 };
 
@@ -112,9 +115,7 @@ pub(super) async fn are_demanded(plan: &Plan<'_>, user: UserId) -> Result<bool> 
     if !rules.has_second_factors() {
         return Ok(false);
     }
-    let is_held = |held: &RoleAssignment| {
-        held.valid_from.is_none_or(|from| from <= plan.now) && !administrators::has_ended(held, plan.now)
-    };
-    let held = administrators::assignments_of(plan, user).await?;
+    let is_held = |held: &Held| held.valid_from.is_none_or(|from| from <= plan.now) && !held.has_ended(plan.now);
+    let held = held::of(plan, user).await?;
     Ok(held.iter().any(|held| is_held(held) && rules.second_factor_demanded_by(&held.role)))
 }

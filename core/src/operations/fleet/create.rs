@@ -31,7 +31,7 @@ pub(in crate::operations) async fn insert<R: AssetRecord>(
 }
 
 /// A user that an input names by id. One that the caller may not see is not there.
-pub(super) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> Result<User> {
+pub(in crate::operations) async fn user_named(plan: &mut Plan<'_>, field: &str, id: UserId) -> Result<User> {
     let user: User = existing(plan.reads(), id).await.map_err(|error| match error.code() {
         crate::Code::NotFound => no_such(field, "user"),
         _ => error,

@@ -14,7 +14,10 @@ use crate::{
     model::{
         error::Result, id::UserId, predicate::Predicate, role_assignment::RoleAssignment, user::User, value::Value,
     },
-    operations::{administrators, plan::Plan},
+    operations::{
+        held::{self, Held},
+        plan::Plan,
+    },
     rules::Scope,
 };
 
@@ -224,27 +227,35 @@ pub(super) async fn compare(
     let roles = Predicate::set(comparison.differing.keys().map(|role| Value::from(role.as_str())));
     // Of many users: the plan does not remember them all.
     let reads = plan.services.reads();
-    let touched: Vec<RoleAssignment> = match roles.is_empty() {
+    let touched: Vec<Held> = match roles.is_empty() {
         true => Vec::new(),
-        false => reads.all(Predicate::In("role".into(), roles.clone())).await?,
+        false => {
+            let filter = Predicate::In("role".into(), roles.clone());
+            let mut touched = Held::all(&reads.all::<RoleAssignment>(filter.clone()).await?);
+            let of_groups = held::roles_of_groups(reads, filter).await?;
+            touched.extend(held::of_members(reads, &of_groups).await?);
+            touched
+        }
     };
-    let lasts = |one: &RoleAssignment| !administrators::has_ended(one, plan.now);
-    let users: BTreeSet<UserId> = touched.iter().filter(|one| lasts(one)).map(|one| one.user_id).collect();
+    let lasts = |one: &Held| !one.has_ended(plan.now);
+    let users: BTreeSet<UserId> = touched.iter().filter(|one| lasts(one)).map(|one| one.user).collect();
     let users: Vec<UserId> = users.into_iter().collect();
     for chunk in users.chunks(CHUNK) {
         let accounts: Vec<User> = reads.many(chunk.iter().map(|id| (*id,))).await?;
         let ids = Predicate::set(chunk.iter().map(|id| Value::Id(id.0)));
         let mut held: BTreeMap<UserId, Vec<(Scope, String)>> = BTreeMap::new();
         let others = Predicate::In("user_id".into(), ids).and(Predicate::In("role".into(), roles.clone()).negate());
-        let mut all: Vec<RoleAssignment> = reads.all(others).await?;
-        all.extend(touched.iter().filter(|one| chunk.contains(&one.user_id)).cloned());
+        let mut all = Held::all(&reads.all::<RoleAssignment>(others).await?);
+        let by_groups = held::by_groups(reads, chunk.iter().map(|id| Value::Id(id.0)).collect()).await?;
+        all.extend(by_groups.into_iter().filter(|one| !comparison.differing.contains_key(&one.role)));
+        all.extend(touched.iter().filter(|one| chunk.contains(&one.user)).cloned());
         all.sort_by(|one, other| one.role.cmp(&other.role).then_with(|| one.scope.cmp(&other.scope)));
         for assignment in all {
             // A scope that cannot be read covers nothing.
             if let Ok(scope) = assignment.scope.parse::<Scope>()
                 && lasts(&assignment)
             {
-                held.entry(assignment.user_id).or_default().push((scope, assignment.role));
+                held.entry(assignment.user).or_default().push((scope, assignment.role));
             }
         }
         for user in accounts.iter().filter(|user| user.is_active(plan.now)) {

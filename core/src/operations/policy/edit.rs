@@ -1,19 +1,30 @@
 //! One edit of the policy: its rows, the rules they make, and what must hold of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::state::{PolicyState, StoredPolicy};
 use crate::{
     model::{
         decode::{FieldCode, FieldError},
+        deferred::unless_page,
         error::{Error, Reason, Result},
+        group::GroupRole,
         policy::{AssetKindRow, PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
         record::Record,
         registry::Guard,
         role_assignment::RoleAssignment,
+        time::Time,
     },
-    operations::{administrators, asset_kinds, plan::Plan, target},
+    operations::{
+        administrators, asset_kinds, groups,
+        held::{self, Held},
+        plan::Plan,
+        target,
+    },
     rules::RuleSet,
 };
 
@@ -35,7 +46,7 @@ pub enum Blame<'a> {
 pub async fn change(
     plan: &mut Plan<'_>,
     rows: StoredPolicy,
-    lost: &[RoleAssignment],
+    lost: &[Held],
     blame: Blame<'_>,
 ) -> Result<Arc<PolicyState>> {
     change_to(plan, rows, None, lost, blame).await
@@ -46,7 +57,7 @@ pub(super) async fn change_to(
     plan: &mut Plan<'_>,
     rows: StoredPolicy,
     rules: Option<Arc<RuleSet>>,
-    lost: &[RoleAssignment],
+    lost: &[Held],
     blame: Blame<'_>,
 ) -> Result<Arc<PolicyState>> {
     let now = plan.actor.policy.clone();
@@ -173,20 +184,52 @@ pub(super) fn told(rows: &StoredPolicy, error: Error, blame: Blame<'_>) -> Error
     Error::invalid(fields.collect::<Vec<_>>())
 }
 
-/// Every assignment of a role, whatever its time.
-pub async fn holders(plan: &Plan<'_>, role: &str) -> Result<Vec<RoleAssignment>> {
-    plan.reads().all(Predicate::equals("role", role)).await
+/// Who holds roles, whatever the time.
+#[derive(Default)]
+pub struct Holders {
+    own: Vec<RoleAssignment>,
+    of_groups: Vec<GroupRole>,
+    by_groups: Vec<Held>,
 }
 
-/// Plans the end of assignments; whether an administrator is left is asked by [`change`].
-pub async fn end(plan: &mut Plan<'_>, held: &[RoleAssignment]) -> Result<()> {
-    plan.move_authority_of(held.iter().map(|assignment| assignment.user_id).collect()).await?;
-    held.iter().for_each(|assignment| plan.follow_delete(assignment));
-    Ok(())
+/// Who holds a role, whatever the time.
+pub async fn holders(plan: &Plan<'_>, role: &str) -> Result<Holders> {
+    let filter = Predicate::equals("role", role);
+    let own = plan.reads().all(filter.clone()).await?;
+    let of_groups = held::roles_of_groups(plan.reads(), filter).await?;
+    let by_groups = held::of_members(plan.reads(), &of_groups).await?;
+    Ok(Holders { own, of_groups, by_groups })
 }
 
-/// How many users these assignments are of; those whose time is over do not count.
-pub fn users_of(plan: &Plan<'_>, held: &[RoleAssignment]) -> usize {
-    let lasting = held.iter().filter(|assignment| !administrators::has_ended(assignment, plan.now));
-    lasting.map(|assignment| assignment.user_id).collect::<std::collections::BTreeSet<_>>().len()
+impl Holders {
+    /// Who holds other roles, too.
+    pub fn extend(&mut self, other: Self) {
+        self.own.extend(other.own);
+        self.of_groups.extend(other.of_groups);
+        self.by_groups.extend(other.by_groups);
+    }
+
+    /// What they all hold.
+    pub fn held(&self) -> Vec<Held> {
+        self.own.iter().map(Held::from).chain(self.by_groups.iter().cloned()).collect()
+    }
+
+    /// How many users hold them, by groups, too; those whose time is over do not count.
+    pub fn users(&self, now: Time) -> usize {
+        let held = self.held();
+        held.iter().filter(|held| !held.has_ended(now)).map(|held| held.user).collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many groups hold them, with members or without; those whose time is over do not count.
+    pub fn groups(&self, now: Time) -> usize {
+        let lasting = self.of_groups.iter().filter(|given| given.valid_until.is_none_or(|until| until > now));
+        lasting.map(|given| given.group_id).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// Plans that nobody holds these roles any more; whether an administrator is left is asked by [`change`].
+pub async fn end(plan: &mut Plan<'_>, held: Holders) -> Result<()> {
+    plan.move_authority_of(held.own.iter().map(|assignment| assignment.user_id).collect()).await?;
+    held.own.iter().for_each(|assignment| plan.follow_delete(assignment));
+    unless_page(Ok(()), || Box::pin(groups::end_roles(plan, held.of_groups))).await
 }

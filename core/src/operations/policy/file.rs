@@ -277,29 +277,31 @@ impl Operation for ImportPolicy {
         let now = plan.actor.policy.clone();
         expect_version(*expected, now.version)?;
         let rows = open::rows_of(parts, &now.rows, plan.now);
-        let mut lost = Vec::new();
+        let mut lost = edit::Holders::default();
         let mut in_use = Vec::new();
         for name in now.rows.roles.keys().filter(|name| !rows.roles.contains_key(*name)) {
             let held = edit::holders(plan, name).await?;
-            match edit::users_of(plan, &held) {
-                0 => {}
-                1 => in_use.push(format!("{name} (1 user)")),
-                users => in_use.push(format!("{name} ({users} users)")),
+            match (held.users(plan.now), held.groups(plan.now)) {
+                (0, 0) => {}
+                (1, 0) => in_use.push(format!("{name} (1 user)")),
+                (users, 0) => in_use.push(format!("{name} ({users} users)")),
+                (users, groups) => in_use.push(format!("{name} (users: {users}, groups: {groups})")),
             }
             lost.extend(held);
         }
         if !in_use.is_empty() && !force {
             let roles = in_use.join(", ");
-            let message = format!("users hold roles that this policy does not have: {roles}; `force` takes them away");
+            let message = format!("roles are held that this policy does not have: {roles}; `force` takes them away");
             return Err(Error::new(Reason::InUse, message));
         }
         // As with roles.create: a role of a name that was there before begins without holders.
         for name in rows.roles.keys().filter(|name| !now.rows.roles.contains_key(*name)) {
             lost.extend(edit::holders(plan, name).await?);
         }
-        edit::end(plan, &lost).await?;
+        let gone = lost.held();
+        edit::end(plan, lost).await?;
         let changes = difference::between(&now.rows, &rows);
-        let next: std::sync::Arc<PolicyState> = edit::change(plan, rows, &lost, Blame::Field("text")).await?;
+        let next: std::sync::Arc<PolicyState> = edit::change(plan, rows, &gone, Blame::Field("text")).await?;
         Ok(ImportedPolicy { version: next.version, changes })
     }
 }

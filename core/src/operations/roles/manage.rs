@@ -121,8 +121,10 @@ pub struct RoleDetails {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct DeletedRole {
-    /// How many users held it.
+    /// How many users held it, themselves or by their groups.
     pub users: i64,
+    /// How many groups held it.
+    pub groups: i64,
     /// The roles that inherited it.
     pub inherited_by: Vec<String>,
 }
@@ -368,9 +370,10 @@ impl Operation for CreateRole {
         }
         // Whoever held a role of this name that went with a host's policy does not hold the new one.
         let left = edit::holders(plan, name).await?;
-        edit::end(plan, &left).await?;
+        let gone = left.held();
+        edit::end(plan, left).await?;
         rows.roles.insert(name.clone(), Arc::new(RoleRow::new(name, form.clone(), plan.now)));
-        let next = edit::change(plan, rows, &left, Blame::Role(name)).await?;
+        let next = edit::change(plan, rows, &gone, Blame::Role(name)).await?;
         Ok(view(&next, existing(&next, name)?.as_ref()))
     }
 }
@@ -431,14 +434,16 @@ impl Operation for DeleteRole {
         let before = existing(&plan.actor.policy, name)?;
         expect_version(asked.expected_version, before.version)?;
         let held = edit::holders(plan, name).await?;
-        let users = edit::users_of(plan, &held);
+        let (users, groups) = (held.users(plan.now), held.groups(plan.now));
         let (rows, uses) = without_role(&plan.actor.policy.rows, name, plan.now);
-        if !asked.force.unwrap_or(false) && (users > 0 || uses.is_any()) {
-            return Err(in_use(name, users, &uses));
+        if !asked.force.unwrap_or(false) && (users + groups > 0 || uses.is_any()) {
+            return Err(in_use(name, users, groups, &uses));
         }
-        edit::end(plan, &held).await?;
-        edit::change(plan, rows, &held, Blame::Field("name")).await?;
-        Ok(DeletedRole { users: i64::try_from(users).unwrap_or(i64::MAX), inherited_by: uses.inherited_by })
+        let gone = held.held();
+        edit::end(plan, held).await?;
+        edit::change(plan, rows, &gone, Blame::Field("name")).await?;
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        Ok(DeletedRole { users: count(users), groups: count(groups), inherited_by: uses.inherited_by })
     }
 }
 
@@ -454,12 +459,17 @@ impl Uses {
     }
 }
 
-fn in_use(name: &str, users: usize, uses: &Uses) -> Error {
+fn in_use(name: &str, users: usize, groups: usize, uses: &Uses) -> Error {
     let mut parts = Vec::new();
     match users {
         0 => {}
         1 => parts.push("1 user holds it".to_owned()),
         users => parts.push(format!("{users} users hold it")),
+    }
+    match groups {
+        0 => {}
+        1 => parts.push("1 group holds it".to_owned()),
+        groups => parts.push(format!("{groups} groups hold it")),
     }
     if !uses.inherited_by.is_empty() {
         parts.push(format!("{} inherits it", uses.inherited_by.join(", ")));

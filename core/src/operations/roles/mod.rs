@@ -9,6 +9,7 @@ use super::{
     Access, Operation, Visible,
     actor::Actor,
     administrators::{self, GLOBAL},
+    held::Held,
     listing,
     plan::Plan,
     reads::Reads,
@@ -97,7 +98,7 @@ pub struct ListAssignments {
     pub total_up_to: Option<u32>,
 }
 
-/// Lists the roles that the caller holds.
+/// Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct MyRoles {}
@@ -216,7 +217,7 @@ impl Operation for UnassignRole {
 }
 
 /// The scope that a text names for a role, and what is wrong with it.
-fn read_scope(rules: &RuleSet, role: &str, scope: Option<&str>) -> (Scope, Vec<Invalid>) {
+pub(super) fn read_scope(rules: &RuleSet, role: &str, scope: Option<&str>) -> (Scope, Vec<Invalid>) {
     let scope = match scope.unwrap_or(GLOBAL).parse::<Scope>() {
         Ok(scope) => scope,
         Err(problem) => return (Scope::Global, vec![Invalid::new(FieldCode::InvalidFormat, problem.to_string())]),
@@ -243,7 +244,7 @@ pub(super) async fn give(
     reason: Option<String>,
 ) -> Result<RoleAssignment> {
     let held = held(plan, user, role, scope).await?;
-    if held.is_some_and(|held| !administrators::has_ended(&held, plan.now)) {
+    if held.is_some_and(|held| !Held::from(&held).has_ended(plan.now)) {
         let message = format!("the user holds the role {role} there already");
         return Err(Error::new(Reason::AlreadyAssigned, message));
     }
@@ -298,7 +299,7 @@ pub(super) async fn bring(plan: &mut Plan<'_>, user: &User, role: &StoredRole, b
         let begins_within = role.valid_from.is_none_or(|from| held.valid_from.is_some_and(|held| from <= held));
         let ends_within = role.valid_until.is_none_or(|until| held.valid_until.is_some_and(|held| held <= until));
         let is_same = held.valid_from == role.valid_from && held.valid_until == role.valid_until;
-        begins_within && ends_within && !is_same || administrators::has_ended(held, plan.now)
+        begins_within && ends_within && !is_same || Held::from(held).has_ended(plan.now)
     };
     if before.as_ref().is_some_and(|held| !is_less(held)) {
         return Ok(());
@@ -327,7 +328,7 @@ pub(super) async fn take(plan: &mut Plan<'_>, user: &User, held: &[RoleAssignmen
     // It must not be activated meanwhile, when it counts.
     plan.check(user);
     if user.is_active(plan.now) {
-        administrators::require_one_left(plan, held).await?;
+        administrators::require_one_left(plan, &Held::all(held)).await?;
     }
     held.iter().for_each(|assignment| plan.delete(assignment));
     plan.move_authority(user.id).await
@@ -378,6 +379,6 @@ impl Operation for MyRoles {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleAssignment>> {
         let me = plan.actor.signed_in()?.id;
-        administrators::assignments_of(plan, me).await
+        plan.owned("user_id", &me.into()).await
     }
 }

@@ -1,5 +1,7 @@
 //! Tokens for a Supabase project (AUT-7; docs/decisions/032-tokens-for-supabase.md).
 
+use std::collections::HashSet;
+
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
@@ -10,12 +12,16 @@ use crate::{
         error::{Error, Reason, Result},
         identity::Identity,
         proof::Proof,
-        role_assignment::RoleAssignment,
         secret::Secret,
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, administrators, plan::Plan, services::Services},
+    operations::{
+        Access, Operation, administrators,
+        held::{self, Held},
+        plan::Plan,
+        services::Services,
+    },
     rules::SessionFacts,
 };
 
@@ -76,14 +82,14 @@ impl Operation for MakeSupabaseToken {
             return Err(Error::new(Reason::WrongStatus, message));
         }
         let subject = identity.map(|one| one.subject);
-        let held = administrators::assignments_of(plan, user.id).await?;
+        let held = held::of(plan, user.id).await?;
         let roles = in_force(plan, &held, &facts);
         if roles.len() > MAX_ROLES {
             let message = format!("the account has more than {MAX_ROLES} roles, which a token cannot hold");
             return Err(Error::new(Reason::LimitReached, message));
         }
         let (now, expires_at) = (plan.now.as_second(), plan.now.plus_seconds(SECONDS).min(session.expires_at));
-        let is_everywhere = |role: &&&RoleAssignment| role.scope == administrators::GLOBAL;
+        let is_everywhere = |role: &&&Held| role.scope == administrators::GLOBAL;
         let claims = Claims {
             iss: signer.issuer(),
             sub: &subject.unwrap_or_else(|| user.id.to_string()),
@@ -124,16 +130,19 @@ impl Operation for MakeSupabaseToken {
     }
 }
 
-/// The assignments that count now: within their time, of roles that the policy has and that need no more than was proved.
-fn in_force<'r>(plan: &Plan<'_>, held: &'r [RoleAssignment], facts: &SessionFacts) -> Vec<&'r RoleAssignment> {
+/// The roles that count now: within their time, that the policy has and that need no more than was proved; each once, though the user holds
+/// it by a group, too.
+fn in_force<'r>(plan: &Plan<'_>, held: &'r [Held], facts: &SessionFacts) -> Vec<&'r Held> {
     let rules = plan.rules();
     let is_enough = |role: &str| {
         facts.proofs.are_two_factors() || !(facts.needs_two_factors || rules.second_factor_demanded_by(role))
     };
-    let is_now = |one: &RoleAssignment| {
+    let is_now = |one: &Held| {
         one.valid_from.is_none_or(|from| from <= plan.now) && one.valid_until.is_none_or(|until| plan.now < until)
     };
-    held.iter().filter(|one| is_now(one) && rules.role(&one.role).is_ok() && is_enough(&one.role)).collect()
+    let mut seen = HashSet::new();
+    let counts = |one: &&Held| is_now(one) && rules.role(&one.role).is_ok() && is_enough(&one.role);
+    held.iter().filter(counts).filter(|one| seen.insert((&one.role, &one.scope))).collect()
 }
 
 /// What was proved, in Supabase's words; nothing where nobody knows when.

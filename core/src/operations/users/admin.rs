@@ -7,6 +7,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::UserId,
+        role_assignment::RoleAssignment,
         time::Time,
         user::User,
     },
@@ -14,6 +15,7 @@ use crate::{
         Access, Operation,
         actor::Actor,
         administrators::{self, GLOBAL},
+        held::{self, Held},
         plan::Plan,
         reads::Reads,
         roles,
@@ -33,7 +35,8 @@ pub struct GrantAdmin {
 
 /// Takes from a user every role that makes it an administrator.
 ///
-/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+/// Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+/// is one by a group.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct RevokeAdmin {
@@ -58,8 +61,8 @@ impl Operation for GrantAdmin {
 
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
         plan.require_administrator()?;
-        let held = administrators::assignments_of(plan, user.id).await?;
-        if held.iter().any(|assignment| administrators::is_administrative(plan, assignment)) {
+        let held: Vec<RoleAssignment> = plan.owned("user_id", &user.id.into()).await?;
+        if held.iter().any(|given| administrators::is_administrative(plan, &Held::from(given))) {
             return Ok(());
         }
         let rules = plan.actor.policy.rules.clone();
@@ -91,8 +94,16 @@ impl Operation for RevokeAdmin {
     async fn plan((): &(), user: User, plan: &mut Plan<'_>) -> Result<()> {
         plan.require_administrator()?;
         let rules = plan.actor.policy.rules.clone();
-        let mut held = administrators::assignments_of(plan, user.id).await?;
+        let mut held: Vec<RoleAssignment> = plan.owned("user_id", &user.id.into()).await?;
         held.retain(|assignment| rules.administrator_roles().contains(&assignment.role.as_str()));
+        let by_groups = held::by_groups(plan.reads(), vec![user.id.into()]).await?;
+        let lasts =
+            |held: &&Held| rules.administrator_roles().contains(&held.role.as_str()) && !held.has_ended(plan.now);
+        if by_groups.iter().any(|held| lasts(&held)) {
+            let message =
+                "the user is an administrator by a group; take it out of the group, or the role from the group";
+            return Err(Error::new(Reason::WrongStatus, message));
+        }
         roles::take(plan, &user, &held).await
     }
 }

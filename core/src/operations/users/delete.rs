@@ -17,6 +17,7 @@ use crate::{
         actor::Actor,
         administrators,
         epochs::{self, ApiKeyFate, Password},
+        groups, held,
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -65,10 +66,11 @@ impl Operation for DeleteUser {
 pub(super) async fn delete(plan: &mut Plan<'_>, user: &User) -> Result<()> {
     // Before what is its own is read, so that nothing comes to it unseen.
     plan.move_authority(user.id).await?;
-    let held = administrators::assignments_of(plan, user.id).await?;
+    let held = held::of(plan, user.id).await?;
     if user.is_active(plan.now) {
         administrators::require_one_left(plan, &held).await?;
     }
+    groups::leave_all(plan, user).await?;
     plan.end_owned(user).await?;
     epochs::advance(plan, user, SessionEnd::UserInactive, Password::Kept, ApiKeyFate::Ended).await?;
     if plan.services.config.names_after_delete == NamesAfterDelete::Freed {

@@ -18,7 +18,7 @@ use crate::{
     operations::{
         Access, Operation, Target, Visible,
         actor::Actor,
-        administrators, erasures,
+        administrators, erasures, groups, held,
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -103,9 +103,10 @@ async fn purge(plan: &mut Plan<'_>, user: &User, expected_version: Option<i64>) 
     // Before what is its own is read. What comes to it all the same goes when the log was gone through.
     plan.move_authority(user.id).await?;
     if user.is_active(plan.now) {
-        let held = administrators::assignments_of(plan, user.id).await?;
+        let held = held::of(plan, user.id).await?;
         administrators::require_one_left(plan, &held).await?;
     }
+    groups::leave_all(plan, user).await?;
     plan.purge_with_owned(user).await?;
     plan.release_all(user.id).await
 }

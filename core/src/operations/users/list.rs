@@ -9,7 +9,9 @@ use crate::{
     model::{
         check::{Checks, wrong},
         decode::FieldCode,
+        deferred::unless_page,
         error::Result,
+        id::GroupId,
         page::{Page, PageRequest},
         predicate::{Comparison, Link, Predicate},
         record::Record,
@@ -18,7 +20,7 @@ use crate::{
         user::{User, UserActivity, UserStatus},
         value::Value,
     },
-    operations::{Access, Operation, Visible, listing, plan::Plan, regions, services::Services},
+    operations::{Access, Operation, Visible, groups, listing, plan::Plan, regions, services::Services},
     storage::{Direction, Order, Query, Window},
 };
 
@@ -29,8 +31,11 @@ macro_rules! user_list {
         #[derive(Clone, Debug, Input, Describe)]
         #[non_exhaustive]
         pub struct $name {
-            /// Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+            /// Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+            /// that (`role:read`).
             pub role: Option<String>,
+            /// Only members of this group, which the caller must be allowed to read. Pages have no groups.
+            pub group_id: Option<GroupId>,
             /// Only users of this status.
             pub status: Option<UserStatus>,
             /// Only users of this region, by id or code.
@@ -88,6 +93,7 @@ pub struct ValidList {
     page: PageRequest,
     filter: Predicate,
     role: Option<String>,
+    group: Option<GroupId>,
     region: Option<String>,
     sort: UserSort,
     order: Order,
@@ -155,7 +161,16 @@ impl ListUsers {
         let descending = self.descending.unwrap_or(self.sort.is_none());
         let direction = if descending { Direction::Descending } else { Direction::Ascending };
         let order = Order { column: column.into(), direction };
-        Ok(ValidList { page, filter, role: self.role, region: self.region, sort, order, is_deleted: deleted })
+        Ok(ValidList {
+            page,
+            filter,
+            role: self.role,
+            group: self.group_id,
+            region: self.region,
+            sort,
+            order,
+            is_deleted: deleted,
+        })
     }
 }
 
@@ -166,6 +181,10 @@ impl ValidList {
         let mut filter = self.filter.clone();
         if let Some(region) = &self.region {
             filter = filter.and(regions::filter(plan, region).await?);
+        }
+        if let Some(group) = self.group {
+            let members = unless_page(Ok(Predicate::Never), || Box::pin(groups::filter(plan, group)));
+            filter = filter.and(members.await?);
         }
         if let Some(role) = &self.role {
             if let Err(problem) = plan.rules().role(role)

@@ -20,7 +20,7 @@ use crate::{
         asset::Asset,
         drone::Drone,
         error::{Error, Result},
-        id::{RegionId, UserId},
+        id::{GroupId, RegionId, UserId},
         page::{Page, PageRequest},
         predicate::{Link, Predicate},
         record::{Record, Table},
@@ -72,6 +72,7 @@ impl From<ListUserOverviews> for ListUsers {
         let PageRequest { page, limit, cursor, total_up_to } = asked.page_request();
         Self {
             role: asked.role,
+            group_id: asked.group_id,
             status: asked.status,
             region: asked.region,
             verified: asked.verified,

@@ -19,6 +19,7 @@ use crate::{
         actor::Actor,
         administrators,
         epochs::{self, ApiKeyFate, Password},
+        held,
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -247,7 +248,7 @@ impl NewStatus {
             ..before.clone()
         };
         if self.to != UserStatus::Active {
-            let held = administrators::assignments_of(plan, id).await?;
+            let held = held::of(plan, id).await?;
             if before.is_active(plan.now) {
                 administrators::require_one_left(plan, &held).await?;
             }

@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0030_searches.sql"),
     include_str!("../../../migrations/sqlite/0031_imports.sql"),
     include_str!("../../../migrations/sqlite/0032_assets.sql"),
+    include_str!("../../../migrations/sqlite/0033_groups.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -75,6 +75,11 @@ typed! {
         get(), export(ExportPolicy), import(ImportPolicy), validate(ValidatePolicy), diff(DiffPolicy),
         dry_run(DryRunPolicy),
     }
+    groups {
+        create(CreateGroup), get(GetGroup), list(ListGroups), update(UpdateGroup), delete(DeleteGroup), members(ListGroupMembers),
+        add_members(AddGroupMembers), remove_members(RemoveGroupMembers), roles(ListGroupRoles), assign_role(AssignGroupRole),
+        unassign_role(UnassignGroupRole),
+    }
     regions {
         create(CreateRegion), get(GetRegion), list(ListRegions), update(UpdateRegion), delete(DeleteRegion),
     }

@@ -11,6 +11,7 @@ use rolekeep::{
     assets::CreateAsset,
     drones::CreateDrone,
     ffi,
+    groups::{AddGroupMembers, AssignGroupRole, CreateGroup},
     imports::{BeginImport, FeedImport, ImportFormat},
     invitations::CreateInvitation,
     permissions::CreatePermission,
@@ -103,8 +104,8 @@ const SYSTEM: [&str; 10] = [
 ];
 
 /// Areas whose operations a key may ask for, as far as its patterns reach: they are about other things than who is let in.
-const AREAS_FOR_KEYS: [&str; 9] =
-    ["users", "roles", "permissions", "policy", "regions", "drones", "asset_kinds", "assets", "audit"];
+const AREAS_FOR_KEYS: [&str; 10] =
+    ["users", "roles", "permissions", "policy", "groups", "regions", "drones", "asset_kinds", "assets", "audit"];
 /// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
 const IN_PERSON_THERE: [&str; 4] = ["users.replace", "users.export", "users.purge", "users.erase"];
 /// And those that only tell, of the other areas.
@@ -142,6 +143,7 @@ struct World {
     suspended: String,
     inactive: String,
     deleted: String,
+    group: String,
     session: String,
     refresh_token: String,
     api_key: String,
@@ -172,6 +174,9 @@ impl World {
         system.users().deactivate(DeactivateUser::new(inactive.id)).await.unwrap();
         let deleted = system.users().create(new("deleted").region("east")).await.unwrap();
         system.users().delete(DeleteUser::new(deleted.id)).await.unwrap();
+        let group = system.groups().create(CreateGroup::new("Moderators")).await.unwrap().id;
+        system.groups().assign_role(AssignGroupRole::new(group, preset.role)).await.unwrap();
+        system.groups().add_members(AddGroupMembers::new(group).user_ids([inactive.id])).await.unwrap();
         let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
         system.drones().create(drone("free")).await.unwrap();
@@ -194,6 +199,7 @@ impl World {
             suspended: suspended.id.to_string(),
             inactive: inactive.id.to_string(),
             deleted: deleted.id.to_string(),
+            group: group.to_string(),
             session: login.session_id.to_string(),
             refresh_token: login.refresh_token.expose().to_owned(),
             api_key: key.api_key.id.to_string(),
@@ -288,6 +294,15 @@ impl World {
             "policy.validate" | "policy.diff" => json!({ "text": only_admin }),
             "policy.dry_run" => json!({ "delete_role": role }),
             "permissions.explain" => json!({"user_id": victim, "permission": "drone:read", "resource": "theirs"}),
+            "groups.create" => json!({"name": "Ours"}),
+            "groups.get" | "groups.delete" => json!({ "id": self.group }),
+            "groups.list" => json!({ "user_id": victim }),
+            "groups.update" => json!({"id": self.group, "name": "Ours"}),
+            "groups.members" | "groups.roles" => json!({ "group_id": self.group }),
+            "groups.add_members" => json!({"group_id": self.group, "user_ids": [victim]}),
+            "groups.remove_members" => json!({"group_id": self.group, "user_ids": [self.inactive]}),
+            "groups.assign_role" => json!({"group_id": self.group, "role": admin}),
+            "groups.unassign_role" => json!({"group_id": self.group, "role": role}),
             "regions.create" => json!({"code": "west", "name": "West"}),
             "regions.get" | "regions.delete" => json!({"region": "east"}),
             "regions.list" => json!({"search": "east"}),
@@ -340,8 +355,10 @@ impl World {
 fn about_nothing(mut input: Value) -> Value {
     let nobody = "0190a0b0-0000-7000-8000-0000000000ff";
     for (key, value) in input.as_object_mut().unwrap() {
-        let known =
-            matches!(key.as_str(), "id" | "user_id" | "operator_id" | "drone" | "asset" | "region" | "target_id");
+        let known = matches!(
+            key.as_str(),
+            "id" | "user_id" | "group_id" | "operator_id" | "drone" | "asset" | "region" | "target_id"
+        );
         if known && value.is_string() {
             *value = nobody.into();
         } else if matches!(key.as_str(), "username" | "resource" | "kind") {

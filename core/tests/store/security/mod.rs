@@ -31,6 +31,7 @@ mod ended;
 mod erased;
 mod escalation;
 mod factors;
+mod groups;
 mod hashes;
 mod identities;
 mod impersonation;

@@ -135,6 +135,17 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "policy.validate" -> writePolicyValidation(me.policy.validate(readValidatePolicy(input)))
     "policy.diff" -> writeList(me.policy.diff(readDiffPolicy(input))) { writePolicyChange(it) }
     "policy.dry_run" -> writeDryRun(me.policy.dryRun(readDryRunPolicy(input)))
+    "groups.create" -> writeGroup(me.groups.create(readCreateGroup(input)))
+    "groups.get" -> writeGroup(me.groups.get(readGetGroup(input)))
+    "groups.list" -> writeGroupPage(me.groups.list(readListGroups(input)))
+    "groups.update" -> writeGroup(me.groups.update(readUpdateGroup(input)))
+    "groups.delete" -> me.groups.delete(readDeleteGroup(input)).let { JsonNull }
+    "groups.members" -> writeGroupMemberPage(me.groups.members(readListGroupMembers(input)))
+    "groups.add_members" -> writeGroup(me.groups.addMembers(readAddGroupMembers(input)))
+    "groups.remove_members" -> writeGroup(me.groups.removeMembers(readRemoveGroupMembers(input)))
+    "groups.roles" -> writeGroupRolePage(me.groups.roles(readListGroupRoles(input)))
+    "groups.assign_role" -> writeGroupRole(me.groups.assignRole(readAssignGroupRole(input)))
+    "groups.unassign_role" -> me.groups.unassignRole(readUnassignGroupRole(input)).let { JsonNull }
     "regions.create" -> writeRegion(me.regions.create(readCreateRegion(input)))
     "regions.get" -> writeRegion(me.regions.get(readGetRegion(input)))
     "regions.list" -> writeRegionPage(me.regions.list(readListRegions(input)))
@@ -249,9 +260,10 @@ fun readFindUser(from: JsonElement) = from.record("username", "email", "identity
     )
 }
 
-fun readListUsers(from: JsonElement) = from.record("role", "status", "region", "verified", "created_from", "created_until", "search", "sort", "descending", "page", "limit", "cursor", "total_up_to").let { it ->
+fun readListUsers(from: JsonElement) = from.record("role", "group_id", "status", "region", "verified", "created_from", "created_until", "search", "sort", "descending", "page", "limit", "cursor", "total_up_to").let { it ->
     ListUsers(
         role = it.optional("role") { readString(it) },
+        groupId = it.optional("group_id") { readId(it) },
         status = it.optional("status") { readUserStatus(it) },
         region = it.optional("region") { readString(it) },
         verified = it.optional("verified") { readBool(it) },
@@ -282,9 +294,10 @@ fun readGetUserOverview(from: JsonElement) = from.record("id").let { it ->
     )
 }
 
-fun readListUserOverviews(from: JsonElement) = from.record("role", "status", "region", "verified", "created_from", "created_until", "search", "sort", "descending", "page", "limit", "cursor", "total_up_to").let { it ->
+fun readListUserOverviews(from: JsonElement) = from.record("role", "group_id", "status", "region", "verified", "created_from", "created_until", "search", "sort", "descending", "page", "limit", "cursor", "total_up_to").let { it ->
     ListUserOverviews(
         role = it.optional("role") { readString(it) },
+        groupId = it.optional("group_id") { readId(it) },
         status = it.optional("status") { readUserStatus(it) },
         region = it.optional("region") { readString(it) },
         verified = it.optional("verified") { readBool(it) },
@@ -1273,6 +1286,98 @@ fun readRoleEdit(from: JsonElement) = from.record("name", "inherits", "grants").
         name = it.required("name") { readString(it) },
         inherits = it.optional("inherits") { it.elements { readString(it) } },
         grants = it.optional("grants") { it.elements { readNewGrant(it) } },
+    )
+}
+
+fun readCreateGroup(from: JsonElement) = from.record("name", "description").let { it ->
+    CreateGroup(
+        name = it.required("name") { readString(it) },
+        description = it.optional("description") { readString(it) },
+    )
+}
+
+fun readGetGroup(from: JsonElement) = from.record("id").let { it ->
+    GetGroup(
+        id = it.required("id") { readId(it) },
+    )
+}
+
+fun readListGroups(from: JsonElement) = from.record("user_id", "page", "limit", "cursor", "total_up_to").let { it ->
+    ListGroups(
+        userId = it.optional("user_id") { readId(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
+    )
+}
+
+fun readUpdateGroup(from: JsonElement) = from.record("id", "expected_version", "name", "description").let { it ->
+    UpdateGroup(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        name = it.change("name") { readString(it) },
+        description = it.patch("description", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+    )
+}
+
+fun readDeleteGroup(from: JsonElement) = from.record("id", "expected_version").let { it ->
+    DeleteGroup(
+        id = it.required("id") { readId(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readListGroupMembers(from: JsonElement) = from.record("group_id", "page", "limit", "cursor", "total_up_to").let { it ->
+    ListGroupMembers(
+        groupId = it.required("group_id") { readId(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
+    )
+}
+
+fun readAddGroupMembers(from: JsonElement) = from.record("group_id", "user_ids").let { it ->
+    AddGroupMembers(
+        groupId = it.required("group_id") { readId(it) },
+        userIds = it.list("user_ids") { readId(it) },
+    )
+}
+
+fun readRemoveGroupMembers(from: JsonElement) = from.record("group_id", "user_ids").let { it ->
+    RemoveGroupMembers(
+        groupId = it.required("group_id") { readId(it) },
+        userIds = it.list("user_ids") { readId(it) },
+    )
+}
+
+fun readListGroupRoles(from: JsonElement) = from.record("group_id", "page", "limit", "cursor", "total_up_to").let { it ->
+    ListGroupRoles(
+        groupId = it.required("group_id") { readId(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
+    )
+}
+
+fun readAssignGroupRole(from: JsonElement) = from.record("group_id", "role", "scope", "valid_from", "valid_until", "reason").let { it ->
+    AssignGroupRole(
+        groupId = it.required("group_id") { readId(it) },
+        role = it.required("role") { readString(it) },
+        scope = it.optional("scope") { readString(it) },
+        validFrom = it.optional("valid_from") { readTime(it) },
+        validUntil = it.optional("valid_until") { readTime(it) },
+        reason = it.optional("reason") { readString(it) },
+    )
+}
+
+fun readUnassignGroupRole(from: JsonElement) = from.record("group_id", "role", "scope").let { it ->
+    UnassignGroupRole(
+        groupId = it.required("group_id") { readId(it) },
+        role = it.required("role") { readString(it) },
+        scope = it.optional("scope") { readString(it) },
     )
 }
 
@@ -2580,6 +2685,7 @@ fun writeRoleDetails(from: RoleDetails) = json(
 
 fun writeDeletedRole(from: DeletedRole) = json(
     "users" to writeInt(from.users),
+    "groups" to writeInt(from.groups),
     "inherited_by" to writeList(from.inheritedBy) { writeString(it) },
 )
 
@@ -2810,6 +2916,70 @@ fun writeDecisionAnswer(from: DecisionAnswer) = writeString(when (from) {
     DecisionAnswer.DENIED -> "denied"
     DecisionAnswer.CONDITIONAL -> "conditional"
 })
+
+fun writeGroup(from: Group) = json(
+    "id" to writeId(from.id),
+    "name" to writeString(from.name),
+    "description" to from.description?.let { writeString(it) },
+    "member_count" to writeInt(from.memberCount),
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "version" to writeInt(from.version),
+)
+
+fun writeGroupPage(from: GroupPage) = json(
+    "items" to writeList(from.items) { writeGroup(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeGroupMemberPage(from: GroupMemberPage) = json(
+    "items" to writeList(from.items) { writeGroupMember(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeGroupMember(from: GroupMember) = json(
+    "user" to writeUserBrief(from.user),
+    "added_by" to writeString(from.addedBy),
+    "added_at" to writeTime(from.addedAt),
+)
+
+fun writeGroupRolePage(from: GroupRolePage) = json(
+    "items" to writeList(from.items) { writeGroupRole(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeGroupRole(from: GroupRole) = json(
+    "group_id" to writeId(from.groupId),
+    "role" to writeString(from.role),
+    "scope" to writeString(from.scope),
+    "valid_from" to from.validFrom?.let { writeTime(it) },
+    "valid_until" to from.validUntil?.let { writeTime(it) },
+    "assigned_by" to writeString(from.assignedBy),
+    "assigned_at" to writeTime(from.assignedAt),
+    "reason" to from.reason?.let { writeString(it) },
+    "version" to writeInt(from.version),
+)
 
 fun writeRegion(from: Region) = json(
     "id" to writeId(from.id),

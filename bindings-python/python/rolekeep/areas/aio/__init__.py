@@ -23,6 +23,7 @@ from .limits import AsyncLimits
 from .roles import AsyncRoles
 from .permissions import AsyncPermissions
 from .policy import AsyncPolicy
+from .groups import AsyncGroups
 from .regions import AsyncRegions
 from .drones import AsyncDrones
 from .asset_kinds import AsyncAssetKinds
@@ -39,6 +40,7 @@ __all__ = [
     "AsyncDrones",
     "AsyncEmail",
     "AsyncFactors",
+    "AsyncGroups",
     "AsyncIdentities",
     "AsyncImports",
     "AsyncInvitations",
@@ -161,6 +163,11 @@ class AsyncAreas:
     def policy(self: AsyncFfi) -> AsyncPolicy:
         """The policy as a whole: its version, files, and what an edit of it would change."""
         return AsyncPolicy(self)
+
+    @property
+    def groups(self: AsyncFfi) -> AsyncGroups:
+        """Groups of users, whose members hold their roles."""
+        return AsyncGroups(self)
 
     @property
     def regions(self: AsyncFfi) -> AsyncRegions:

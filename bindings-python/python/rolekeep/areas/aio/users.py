@@ -240,6 +240,7 @@ class AsyncUsers:
         self,
         *,
         role: str | None = None,
+        group_id: UUID | None = None,
         status: UserStatus | None = None,
         region: str | None = None,
         verified: bool | None = None,
@@ -259,8 +260,10 @@ class AsyncUsers:
         allows.
 
         Args:
-            role: Only holders of this role (by any scope, now or later), as far as the caller may
-                see that (`role:read`).
+            role: Only users to whom this role was given (in any scope, now or later; not to a group
+                of theirs), as far as the caller may see that (`role:read`).
+            group_id: Only members of this group, which the caller must be allowed to read. Pages
+                have no groups.
             status: Only users of this status.
             region: Only users of this region, by id or code.
             verified: Only users whose address was proved, or not.
@@ -277,6 +280,7 @@ class AsyncUsers:
         """
         return decode(Page[User], await self._caller.call("users.list", {
             "role": role,
+            "group_id": group_id,
             "status": status,
             "region": region,
             "verified": verified,
@@ -295,6 +299,7 @@ class AsyncUsers:
         self,
         *,
         role: str | None = None,
+        group_id: UUID | None = None,
         status: UserStatus | None = None,
         region: str | None = None,
         verified: bool | None = None,
@@ -309,8 +314,10 @@ class AsyncUsers:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
-            role: Only holders of this role (by any scope, now or later), as far as the caller may
-                see that (`role:read`).
+            role: Only users to whom this role was given (in any scope, now or later; not to a group
+                of theirs), as far as the caller may see that (`role:read`).
+            group_id: Only members of this group, which the caller must be allowed to read. Pages
+                have no groups.
             status: Only users of this status.
             region: Only users of this region, by id or code.
             verified: Only users whose address was proved, or not.
@@ -325,6 +332,7 @@ class AsyncUsers:
         """
         return all_rows_async(lambda cursor: self.list(
             role=role,
+            group_id=group_id,
             status=status,
             region=region,
             verified=verified,
@@ -355,6 +363,7 @@ class AsyncUsers:
         self,
         *,
         role: str | None = None,
+        group_id: UUID | None = None,
         status: UserStatus | None = None,
         region: str | None = None,
         verified: bool | None = None,
@@ -374,8 +383,10 @@ class AsyncUsers:
         allows. Filters, orders and pages are those of `list`.
 
         Args:
-            role: Only holders of this role (by any scope, now or later), as far as the caller may
-                see that (`role:read`).
+            role: Only users to whom this role was given (in any scope, now or later; not to a group
+                of theirs), as far as the caller may see that (`role:read`).
+            group_id: Only members of this group, which the caller must be allowed to read. Pages
+                have no groups.
             status: Only users of this status.
             region: Only users of this region, by id or code.
             verified: Only users whose address was proved, or not.
@@ -392,6 +403,7 @@ class AsyncUsers:
         """
         return decode(Page[UserOverview], await self._caller.call("users.overviews", {
             "role": role,
+            "group_id": group_id,
             "status": status,
             "region": region,
             "verified": verified,
@@ -410,6 +422,7 @@ class AsyncUsers:
         self,
         *,
         role: str | None = None,
+        group_id: UUID | None = None,
         status: UserStatus | None = None,
         region: str | None = None,
         verified: bool | None = None,
@@ -425,8 +438,10 @@ class AsyncUsers:
         time.
 
         Args:
-            role: Only holders of this role (by any scope, now or later), as far as the caller may
-                see that (`role:read`).
+            role: Only users to whom this role was given (in any scope, now or later; not to a group
+                of theirs), as far as the caller may see that (`role:read`).
+            group_id: Only members of this group, which the caller must be allowed to read. Pages
+                have no groups.
             status: Only users of this status.
             region: Only users of this region, by id or code.
             verified: Only users whose address was proved, or not.
@@ -441,6 +456,7 @@ class AsyncUsers:
         """
         return all_rows_async(lambda cursor: self.overviews(
             role=role,
+            group_id=group_id,
             status=status,
             region=region,
             verified=verified,
@@ -821,7 +837,7 @@ class AsyncUsers:
         """Takes from a user every role that makes it an administrator.
 
         Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active
-        administrator.
+        administrator, and for who is one by a group.
 
         Args:
             id: The user's id.

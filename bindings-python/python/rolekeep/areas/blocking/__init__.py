@@ -23,6 +23,7 @@ from .limits import Limits
 from .roles import Roles
 from .permissions import Permissions
 from .policy import Policy
+from .groups import Groups
 from .regions import Regions
 from .drones import Drones
 from .asset_kinds import AssetKinds
@@ -39,6 +40,7 @@ __all__ = [
     "Drones",
     "Email",
     "Factors",
+    "Groups",
     "Identities",
     "Imports",
     "Invitations",
@@ -161,6 +163,11 @@ class Areas:
     def policy(self: Ffi) -> Policy:
         """The policy as a whole: its version, files, and what an edit of it would change."""
         return Policy(self)
+
+    @property
+    def groups(self: Ffi) -> Groups:
+        """Groups of users, whose members hold their roles."""
+        return Groups(self)
 
     @property
     def regions(self: Ffi) -> Regions:

@@ -308,5 +308,7 @@ class Roles:
         ))
 
     def mine(self) -> builtins.list[RoleAssignment]:
-        """Lists the roles that the caller holds."""
+        """Lists the roles that were given to the caller itself; `permissions.mine` also knows what it
+        may do by its groups.
+        """
         return decode(builtins.list[RoleAssignment], self._caller.call("roles.mine"))

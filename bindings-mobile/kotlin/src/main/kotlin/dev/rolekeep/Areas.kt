@@ -60,6 +60,9 @@ val Caller.permissions: Permissions get() = getPermissions()
 /** The policy as a whole: its version, files, and what an edit of it would change. */
 val Caller.policy: Policy get() = getPolicy()
 
+/** Groups of users, whose members hold their roles. */
+val Caller.groups: Groups get() = getGroups()
+
 /** Regions that users and drones belong to. */
 val Caller.regions: Regions get() = getRegions()
 
@@ -122,6 +125,18 @@ fun Roles.assignmentsAll(input: ListAssignments = ListAssignments()): Flow<RoleA
 fun Permissions.listAll(input: ListPermissions = ListPermissions()): Flow<Permission> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Groups.list], from the first page to the last; `limit` of them are read at a time. */
+fun Groups.listAll(input: ListGroups = ListGroups()): Flow<Group> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
+/** All rows of [Groups.members], from the first page to the last; `limit` of them are read at a time. */
+fun Groups.membersAll(input: ListGroupMembers): Flow<GroupMember> =
+    allRows({ cursor -> members(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
+/** All rows of [Groups.roles], from the first page to the last; `limit` of them are read at a time. */
+fun Groups.rolesAll(input: ListGroupRoles): Flow<GroupRole> =
+    allRows({ cursor -> roles(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** All rows of [Regions.list], from the first page to the last; `limit` of them are read at a time. */
 fun Regions.listAll(input: ListRegions = ListRegions()): Flow<Region> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
@@ -156,6 +171,15 @@ operator fun AuditLinePage.iterator(): Iterator<AuditLine> = items.iterator()
 
 /** The rows of the page. */
 operator fun DronePage.iterator(): Iterator<Drone> = items.iterator()
+
+/** The rows of the page. */
+operator fun GroupPage.iterator(): Iterator<Group> = items.iterator()
+
+/** The rows of the page. */
+operator fun GroupMemberPage.iterator(): Iterator<GroupMember> = items.iterator()
+
+/** The rows of the page. */
+operator fun GroupRolePage.iterator(): Iterator<GroupRole> = items.iterator()
 
 /** The rows of the page. */
 operator fun ImportItemPage.iterator(): Iterator<ImportItem> = items.iterator()

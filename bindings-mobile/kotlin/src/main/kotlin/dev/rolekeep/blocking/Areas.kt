@@ -62,6 +62,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** The policy as a whole: its version, files, and what an edit of it would change. */
     fun policy() = BlockingPolicy(areas.getPolicy())
 
+    /** Groups of users, whose members hold their roles. */
+    fun groups() = BlockingGroups(areas.getGroups())
+
     /** Regions that users and drones belong to. */
     fun regions() = BlockingRegions(areas.getRegions())
 

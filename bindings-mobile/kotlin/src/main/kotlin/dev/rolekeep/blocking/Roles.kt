@@ -77,7 +77,7 @@ class BlockingRoles internal constructor(private val area: Roles) {
     @JvmOverloads
     fun assignments(input: ListAssignments = ListAssignments()): RoleAssignmentPage = await { area.assignments(input) }
 
-    /** Lists the roles that the caller holds. */
+    /** Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups. */
     fun mine(): List<RoleAssignment> = await { area.mine() }
 }
 

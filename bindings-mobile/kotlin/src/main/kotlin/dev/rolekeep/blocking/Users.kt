@@ -171,7 +171,8 @@ class BlockingUsers internal constructor(private val area: Users) {
     /**
      * Takes from a user every role that makes it an administrator.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+     * is one by a group.
      */
     fun revokeAdmin(input: RevokeAdmin): Unit = await { area.revokeAdmin(input) }
 
@@ -559,6 +560,7 @@ class LiftUserBuilder(private val id: UUID) {
 /** Makes a [ListUserOverviews]; what is not set is left out. */
 class ListUserOverviewsBuilder() {
     private var role: String? = null
+    private var groupId: UUID? = null
     private var status: UserStatus? = null
     private var region: String? = null
     private var verified: Boolean? = null
@@ -572,8 +574,14 @@ class ListUserOverviewsBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
+    /**
+     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+     * that (`role:read`).
+     */
     fun role(value: String?) = apply { role = value }
+
+    /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
+    fun groupId(value: UUID?) = apply { groupId = value }
 
     /** Only users of this status. */
     fun status(value: UserStatus?) = apply { status = value }
@@ -611,12 +619,13 @@ class ListUserOverviewsBuilder() {
     /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
     fun totalUpTo(value: Long?) = apply { totalUpTo = value }
 
-    fun build() = ListUserOverviews(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
+    fun build() = ListUserOverviews(role = role, groupId = groupId, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [ListUsers]; what is not set is left out. */
 class ListUsersBuilder() {
     private var role: String? = null
+    private var groupId: UUID? = null
     private var status: UserStatus? = null
     private var region: String? = null
     private var verified: Boolean? = null
@@ -630,8 +639,14 @@ class ListUsersBuilder() {
     private var cursor: String? = null
     private var totalUpTo: Long? = null
 
-    /** Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`). */
+    /**
+     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+     * that (`role:read`).
+     */
     fun role(value: String?) = apply { role = value }
+
+    /** Only members of this group, which the caller must be allowed to read. Pages have no groups. */
+    fun groupId(value: UUID?) = apply { groupId = value }
 
     /** Only users of this status. */
     fun status(value: UserStatus?) = apply { status = value }
@@ -669,7 +684,7 @@ class ListUsersBuilder() {
     /** Up to how many rows are counted for `total`; 1,000 if not given, 0: none. */
     fun totalUpTo(value: Long?) = apply { totalUpTo = value }
 
-    fun build() = ListUsers(role = role, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
+    fun build() = ListUsers(role = role, groupId = groupId, status = status, region = region, verified = verified, createdFrom = createdFrom, createdUntil = createdUntil, search = search, sort = sort, descending = descending, page = page, limit = limit, cursor = cursor, totalUpTo = totalUpTo)
 }
 
 /** Makes a [MoveUsers]; what is not set is left out. */

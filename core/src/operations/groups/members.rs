@@ -1,0 +1,248 @@
+//! Who is in a group. To make somebody a member gives the group's roles: it needs what giving roles needs (decision 005).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rolekeep_macros::{Describe, Input, portable_async};
+use serde::Serialize;
+
+use super::{
+    Group, GroupMember, are_members, is_administrative, members_of, require_administrator_without, roles_of, target,
+    touch,
+};
+use crate::{
+    model::{
+        check::{Checks, wrong},
+        decode::FieldCode,
+        error::{Error, Reason, Result},
+        id::{GroupId, UserId},
+        input::Limits,
+        page::{Page, PageRequest},
+        predicate::Predicate,
+        time::Time,
+        user::{User, UserStatus},
+        value::Value,
+    },
+    operations::{
+        Access, Operation, actor::Actor, fleet::UserBrief, fleet::create::user_named, listing, plan::Plan,
+        reads::Reads, services::Services,
+    },
+};
+
+/// So many are added or removed at a time.
+const MOST: usize = 1_000;
+/// So many members a group has at most: whatever changes what they all may do is one commit.
+const MOST_MEMBERS: i64 = 10_000;
+/// So many groups a user is in at most.
+const MOST_GROUPS: usize = 200;
+
+/// Lists the members of a group that the caller may list, the newest accounts first.
+///
+/// Permissions `group:read` and `user:list`.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ListGroupMembers {
+    /// The group's id.
+    pub group_id: GroupId,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[describe(name = "GroupMember")]
+#[non_exhaustive]
+pub struct GroupMemberView {
+    /// The user.
+    pub user: UserBrief,
+    /// Who added it: a user's id, or `system`.
+    pub added_by: String,
+    /// Since when it is a member.
+    pub added_at: Time,
+}
+
+/// Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+///
+/// Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
+/// Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
+/// members, or a user would be in more than 200 groups.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct AddGroupMembers {
+    /// The group's id.
+    pub group_id: GroupId,
+    /// Who is to be a member; at most 1,000.
+    pub user_ids: Vec<UserId>,
+}
+
+/// Takes users out of a group, in one commit. Who is no member stays none.
+///
+/// Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
+/// would be left.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct RemoveGroupMembers {
+    /// The group's id.
+    pub group_id: GroupId,
+    /// Who is to be a member no more; at most 1,000.
+    pub user_ids: Vec<UserId>,
+}
+
+#[portable_async]
+impl Operation for ListGroupMembers {
+    type Target = Group;
+    type Valid = PageRequest;
+
+    const ACCESS: Access = Access::Permission("group:read");
+    const IS_READ: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Group> {
+        target(reads, self.group_id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<PageRequest> {
+        self.page_request().checked()
+    }
+
+    async fn plan(page: &PageRequest, group: Group, plan: &mut Plan<'_>) -> Result<Page<GroupMemberView>> {
+        let is_there = Predicate::equals("status", UserStatus::Deleted.as_str()).negate();
+        let filter = is_there.and(are_members(group.id));
+        let users: Page<User> = listing::page(plan, page, "user:list", filter, listing::newest_first()).await?;
+        let keys = users.items.iter().map(|user| (group.id, user.id));
+        let members: Vec<GroupMember> = plan.reads().many(keys).await?;
+        let members: HashMap<UserId, GroupMember> =
+            members.into_iter().map(|member| (member.user_id, member)).collect();
+        // Who left between the two reads is no member.
+        let view = |user: &User| {
+            let member = members.get(&user.id)?;
+            let (added_by, added_at) = (member.added_by.clone(), member.added_at);
+            Some(GroupMemberView { user: UserBrief::from(user.clone()), added_by, added_at })
+        };
+        let views = users.items.iter().filter_map(view).collect();
+        Ok(users.with_items(views))
+    }
+}
+
+#[portable_async]
+impl Operation for AddGroupMembers {
+    type Target = Group;
+    type Valid = Vec<UserId>;
+
+    const ACCESS: Access = Access::Permission("role:assign");
+    const LIMITS: Limits = Limits::ROWS;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Group> {
+        target(reads, self.group_id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Vec<UserId>> {
+        few(self.user_ids)
+    }
+
+    async fn plan(asked: &Vec<UserId>, group: Group, plan: &mut Plan<'_>) -> Result<Group> {
+        plan.require_administrator()?;
+        let (users, members) = named(plan, &group, asked).await?;
+        let new: Vec<UserId> = users.into_iter().filter(|user| !members.contains_key(user)).collect();
+        if new.is_empty() {
+            return Ok(group);
+        }
+        let count = group.member_count + i64::try_from(new.len()).unwrap_or(i64::MAX);
+        if count > MOST_MEMBERS {
+            return Err(Error::new(Reason::LimitReached, format!("a group has at most {MOST_MEMBERS} members")));
+        }
+        require_few_groups(plan, &new).await?;
+        plan.move_authority_of(new.clone()).await?;
+        for user_id in new {
+            let (added_by, added_at) = (plan.actor.name(), plan.now);
+            plan.follow(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
+        }
+        Ok(touch(plan, &group, count))
+    }
+}
+
+#[portable_async]
+impl Operation for RemoveGroupMembers {
+    type Target = Group;
+    type Valid = Vec<UserId>;
+
+    const ACCESS: Access = Access::Permission("role:assign");
+    const LIMITS: Limits = Limits::ROWS;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<Group> {
+        target(reads, self.group_id).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Vec<UserId>> {
+        few(self.user_ids)
+    }
+
+    async fn plan(asked: &Vec<UserId>, group: Group, plan: &mut Plan<'_>) -> Result<Group> {
+        plan.require_administrator()?;
+        let roles = roles_of(plan, group.id).await?;
+        if roles.iter().any(|role| is_administrative(plan, role)) {
+            // Whoever stays may be the last administrator.
+            members_of(plan, [group.id]).await?;
+        }
+        let (_, gone) = named(plan, &group, asked).await?;
+        if gone.is_empty() {
+            return Ok(group);
+        }
+        let users: Vec<UserId> = gone.keys().copied().collect();
+        require_administrator_without(plan, &users, &roles).await?;
+        let count = group.member_count - i64::try_from(users.len()).unwrap_or(i64::MAX);
+        plan.move_authority_of(users).await?;
+        gone.values().for_each(|member| plan.follow_delete(member));
+        Ok(touch(plan, &group, count))
+    }
+}
+
+fn few(users: Vec<UserId>) -> Result<Vec<UserId>> {
+    match users.len() {
+        0..=MOST => Ok(users),
+        _ => Err(wrong("user_ids", FieldCode::TooLong, format!("must have at most {MOST} items"))),
+    }
+}
+
+/// The users that an input names, each once, and those of them who are members. One that the caller may not see is not there.
+async fn named(
+    plan: &mut Plan<'_>,
+    group: &Group,
+    asked: &[UserId],
+) -> Result<(BTreeSet<UserId>, BTreeMap<UserId, GroupMember>)> {
+    plan.read_ahead::<User>(asked.iter().map(|id| (*id,)).collect()).await?;
+    let (mut checks, mut users) = (Checks::default(), BTreeSet::new());
+    for (at, id) in asked.iter().enumerate() {
+        match user_named(plan, &format!("user_ids[{at}]"), *id).await {
+            Ok(user) => drop(users.insert(user.id)),
+            Err(error) if error.reason() == Reason::InvalidInput => checks.add(error.fields()),
+            Err(error) => return Err(error),
+        }
+    }
+    checks.finish()?;
+    let members: Vec<GroupMember> = plan.reads().many(users.iter().map(|user| (group.id, *user))).await?;
+    Ok((users, members.into_iter().map(|member| (member.user_id, member)).collect()))
+}
+
+/// Refuses to put users into one more group who are in as many as there may be: whoever puts them into another meanwhile moves their
+/// guards, too.
+async fn require_few_groups(plan: &Plan<'_>, users: &[UserId]) -> Result<()> {
+    let of_these = Predicate::set(users.iter().map(|user| Value::Id(user.0)));
+    let members: Vec<GroupMember> = plan.reads().all(Predicate::In("user_id".into(), of_these)).await?;
+    let mut counts: HashMap<UserId, usize> = HashMap::new();
+    members.iter().for_each(|member| *counts.entry(member.user_id).or_default() += 1);
+    match counts.iter().find(|(_, count)| **count >= MOST_GROUPS) {
+        Some((user, _)) => {
+            let message = format!("a user is in at most {MOST_GROUPS} groups, and {user} is in as many");
+            Err(Error::new(Reason::LimitReached, message))
+        }
+        None => Ok(()),
+    }
+}
