@@ -118,10 +118,8 @@ impl Shared {
                 if head[0] == b'Z' && self.happens(|faults| faults.late) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                if head[0] == b'D' || head[0] == b'C' || head[0] == b'Z' {
-                    if self.happens(|faults| faults.unanswered) {
-                        return;
-                    }
+                if matches!(head[0], b'D' | b'C' | b'Z') && self.happens(|faults| faults.unanswered) {
+                    return;
                 }
                 if to_client.write_all(&head).await.is_err() || to_client.write_all(&body).await.is_err() {
                     return;

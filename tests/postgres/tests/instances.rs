@@ -150,7 +150,8 @@ impl Truth {
         assert!(may_have_gaps || position == written.len() as u64, "{position} commits, {} known", written.len());
         let changes = storage.changes(0).await.unwrap();
         assert!(!changes.has_gap && (changes.position == position || position > 1000));
-        for change_set in &*self.refused.lock().unwrap() {
+        let refused = self.refused.lock().unwrap().clone();
+        for change_set in refused {
             assert_eq!(storage.outcome(change_set.id).await.unwrap(), None);
         }
         let entries = storage.query(&Query::of(AuditEntry::TABLE, Predicate::Always)).await.unwrap().rows;
@@ -161,7 +162,8 @@ impl Truth {
         for row in entries {
             verifier.next(row).unwrap();
         }
-        verifier.finish(head.as_ref()).unwrap();
+        let (_, gone) = verifier.finish(head.as_ref()).unwrap();
+        gone.require_erased().unwrap();
     }
 }
 

@@ -59,19 +59,23 @@ mod mapping;
 mod text;
 
 #[cfg(feature = "sql")]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod arms;
 #[cfg(feature = "sql")]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod decode;
 #[cfg(feature = "sql")]
 pub(in crate::storage) mod dialect;
 #[cfg(feature = "sql")]
 mod keyset;
 #[cfg(feature = "sql")]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod page;
 // Scripts are checked in; only tests make them from the declarations.
 #[cfg(all(feature = "sql", any(test, feature = "testing")))]
 pub(in crate::storage) mod schema;
 #[cfg(feature = "sql")]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod search;
 #[cfg(feature = "sql")]
 pub(in crate::storage) mod statement;

@@ -6,8 +6,10 @@ use sea_query::{Func, OnConflict, SqliteQueryBuilder};
 #[cfg(feature = "sqlite")]
 use serde_json::Value as Json;
 
+#[cfg(feature = "sqlite")]
+use super::SEARCH_TEXT;
 use super::{
-    SEARCH_TEXT, Tables,
+    Tables,
     condition::Compiler,
     dialect::{Dialect, Statement},
     filter::check_count,
@@ -47,6 +49,7 @@ pub(in crate::storage) fn groups(dialect: Dialect, tables: &Tables, query: &Quer
 }
 
 /// All rows that pass a query's filter, in any order.
+#[cfg(feature = "sqlite")]
 pub(in crate::storage) fn all(dialect: Dialect, tables: &Tables, query: &Query) -> Result<Statement> {
     let mut select = rows(query.table);
     filter(dialect, tables, query, &mut select)?;
