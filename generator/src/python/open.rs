@@ -61,7 +61,7 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
 
 fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldShape]) -> String {
     let persister =
-        object("persister", "Persister", "A storage of the host's own, instead of SQLite; see `Persister`.");
+        object("persister", "Persister", "A storage of the host's own, instead of SQLite or PostgreSQL; see `Persister`.");
     let notifier = object(
         "notifier",
         "Notifier",

@@ -19,6 +19,9 @@ use sqlx::{
 /// However the tests end, the server does not outlive them by more.
 const LONGEST: &str = "1800";
 
+/// The account that a server asks for a password, once it is made.
+const GUARDED: &str = "guarded";
+
 /// A running server.
 #[derive(Debug)]
 pub struct Cluster {
@@ -44,6 +47,11 @@ impl Cluster {
         initdb.args(["--locale-provider=icu", "--icu-locale=en"]).arg("--pgdata").arg(&data);
         let made = initdb.stdout(Stdio::null()).current_dir(folder.path()).status().expect("initdb runs");
         assert!(made.success(), "initdb failed");
+
+        let rules = data.join("pg_hba.conf");
+        let trusting = std::fs::read_to_string(&rules).expect("initdb has written rules");
+        let asking = format!("local all {GUARDED} scram-sha-256\n{trusting}");
+        std::fs::write(&rules, asking).expect("the rules are written");
 
         let mut server = as_user(Path::new("timeout"), user);
         server

@@ -18,8 +18,10 @@ use crate::{
 /// So much longer than the server is waited for than the server itself waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// All connections of one storage.
+/// All connections of one storage. They belong to the process that made them: of a forked child, which inherits the sockets and the
+/// runtime's list of them, whatever it read, wrote or let go of would be its parent's.
 pub(super) struct Connections {
+    process: u32,
     writers: PgPool,
     readers: PgPool,
     longest: Duration,
@@ -30,10 +32,15 @@ impl Connections {
         let (writers, for_writing) = options.for_writing()?;
         let (readers, for_reading) = options.for_reading()?;
         Ok(Self {
+            process: std::process::id(),
             writers: writers.connect_lazy_with(for_writing),
             readers: readers.connect_lazy_with(for_reading),
             longest: options.statement_timeout + PATIENCE,
         })
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
     }
 
     /// A connection that writes.
@@ -42,6 +49,10 @@ impl Connections {
     }
 
     async fn take(&self, pool: &PgPool) -> Result<Connection> {
+        if self.is_inherited() {
+            let message = "the connections are those of the process that this one was forked from: open the store anew";
+            return Err(Error::new(Reason::Closed, message));
+        }
         if pool.is_closed() {
             return Err(memory::closed());
         }
@@ -68,7 +79,19 @@ impl Connections {
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.
     pub(super) async fn close(&self) {
+        if self.is_inherited() {
+            return;
+        }
         futures_util::future::join(self.writers.close(), self.readers.close()).await;
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        if self.is_inherited() {
+            // Kept for good, as closing a socket would have the parent's runtime forget it.
+            std::mem::forget((self.writers.clone(), self.readers.clone()));
+        }
     }
 }
 
@@ -136,5 +159,34 @@ impl Connection {
         {
             self.give_up();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn connections() -> Connections {
+        Connections::new(&PostgresOptions::new("postgres://app@%2Fnowhere/app")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_inherited_is_left_alone() {
+        let mut inherited = connections();
+        inherited.process = 0;
+        assert!(matches!(inherited.writer().await, Err(error) if error.reason() == Reason::Closed));
+        let read = inherited.read(&("SELECT 1".to_owned(), sea_query::Values(Vec::new()))).await;
+        assert!(matches!(read, Err(error) if error.reason() == Reason::Closed));
+        let mut end = inherited.writers.close_event();
+        inherited.close().await;
+        drop(inherited);
+        assert!((&mut end).now_or_never().is_none(), "it was closed");
+
+        let own = connections();
+        let end = own.writers.close_event();
+        drop(own);
+        assert!(end.now_or_never().is_some());
     }
 }
