@@ -51,7 +51,7 @@ pub struct Config {
     pub sqlite: Option<String>,
     /// A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
     /// the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
-    /// PostgreSQL, as it is for pages, Node and phones. Default: none.
+    /// PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,

@@ -98,8 +98,8 @@ def open(
         postgres: A PostgreSQL database, by a URL such as
             `postgres://user:password@host:5432/database`, for servers of several instances. Over
             TCP the server's certificate is verified unless the URL has an `sslmode` that asks for
-            less. An error where this was built without PostgreSQL, as it is for pages, Node and
-            phones. Default: none.
+            less. An error where this was built without PostgreSQL, as it is for all languages but
+            Rust, by the feature `postgres`, and Python. Default: none.
         postgres_schema: The schema there that the tables are in, made if it is not there: 1 to 63
             lower-case letters, digits and underscores, no digit first. Stores that share a database
             have a schema each. Default: `rolekeep`.
@@ -436,8 +436,8 @@ def open_async(
         postgres: A PostgreSQL database, by a URL such as
             `postgres://user:password@host:5432/database`, for servers of several instances. Over
             TCP the server's certificate is verified unless the URL has an `sslmode` that asks for
-            less. An error where this was built without PostgreSQL, as it is for pages, Node and
-            phones. Default: none.
+            less. An error where this was built without PostgreSQL, as it is for all languages but
+            Rust, by the feature `postgres`, and Python. Default: none.
         postgres_schema: The schema there that the tables are in, made if it is not there: 1 to 63
             lower-case letters, digits and underscores, no digit first. Stores that share a database
             have a schema each. Default: `rolekeep`.

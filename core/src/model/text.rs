@@ -33,7 +33,8 @@ pub fn schema(name: &str) -> Result<(), Invalid> {
     if is_led && name.len() <= 63 && name.chars().all(is_fit) {
         return Ok(());
     }
-    let message = "must be 1 to 63 lower-case letters, digits and underscores, no digit first, and not begin with `pg_`";
+    let message =
+        "must be 1 to 63 lower-case letters, digits and underscores, no digit first, and not begin with `pg_`";
     Err(Invalid::new(FieldCode::InvalidFormat, message))
 }
 

@@ -35,7 +35,7 @@ export interface Config {
   /**
    * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
    * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
-   * PostgreSQL, as it is for pages, Node and phones. Default: none.
+   * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
    */
   readonly postgres?: string | null | undefined;
   /**

@@ -89,9 +89,8 @@ impl PostgresOptions {
     }
 
     fn connect(&self) -> Result<PgConnectOptions> {
-        text::schema(&self.schema).map_err(|unfit| {
-            Error::new(Reason::ConfigInvalid, format!("postgres: the schema {}", unfit.message))
-        })?;
+        text::schema(&self.schema)
+            .map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: the schema {}", unfit.message)))?;
         // The driver's message may quote the URL, and the URL a password.
         let unfit = || {
             Error::new(Reason::ConfigInvalid, "postgres: the URL is not one, such as `postgres://user@host/database`")

@@ -79,7 +79,7 @@ class ConfigBuilder() {
     /**
      * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
      * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
-     * PostgreSQL, as it is for pages, Node and phones. Default: none.
+     * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
      */
     fun postgres(value: String?) = apply { postgres = value }
 
