@@ -69,6 +69,8 @@ impl Answer {
     /// the call, but a commit that has begun runs to its end all the same.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let runtime = process::runtime(py)?;
+        // Also for what a call lets go of when it is given up: connections go back to their pool by a task.
+        let _within = runtime.enter();
         let mut work = self.start(py)?;
         loop {
             let waited = py.detach(|| runtime.block_on(async { tokio::time::timeout(SIGNALS, &mut work).await }));
@@ -82,12 +84,10 @@ impl Answer {
     /// Polls once on the spot: what is ready needs no way through the event loop.
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let runtime = process::runtime(py)?;
+        let _within = runtime.enter();
         let mut work = self.start(py)?;
         // Without the interpreter, which the call may want on another thread.
-        let polled = py.detach(|| {
-            let _within = runtime.enter();
-            work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        });
+        let polled = py.detach(|| work.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         match polled {
             Poll::Ready(result) => Ready(Mutex::new(Some(finish(py, result)))).into_bound_py_any(py),
             // Polled again at once on the runtime, which puts its own waker in place.

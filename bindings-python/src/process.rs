@@ -94,7 +94,8 @@ pub fn runtime(py: Python<'_>) -> PyResult<&'static Runtime> {
         return Ok(runtime);
     }
     watch(py)?;
-    let fresh = Builder::new_multi_thread().worker_threads(2).thread_name("rolekeep").enable_time().build()?;
+    // All that there is: connections to PostgreSQL need more than time.
+    let fresh = Builder::new_multi_thread().worker_threads(2).thread_name("rolekeep").enable_all().build()?;
     match RUNTIME.get() {
         Some(parents) => parents.put(py, fresh),
         None => {

@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import rolekeep
 from authenticator import Authenticator
@@ -55,13 +55,15 @@ def scenarios(folder: Path) -> list[Scenario]:
 
 
 class Player:
-    """Plays one scenario; `is_async` chooses the face."""
+    """Plays one scenario; `is_async` chooses the face, `postgres` a database, where each store has a schema of its own."""
 
-    def __init__(self, scenario: Scenario, folder: Path, is_async: bool) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, is_async: bool, postgres: str | None = None) -> None:
         self.scenario = scenario
         self.is_async = is_async
         self.settings = CHEAP | scenario.store.get("settings", {})
-        if scenario.needs_file:
+        if postgres is not None:
+            self.settings |= {"postgres": postgres, "postgres_schema": f"s{uuid4().hex}"}
+        elif scenario.needs_file:
             self.settings.setdefault("sqlite", str(folder / "store.db"))
         self.saved: dict[str, Any] = {}
         self.callers: dict[str, Any] = {}
@@ -87,7 +89,10 @@ class Player:
                 await settle(um.close())
 
     def beside(self, name: str) -> dict[str, Any]:
-        """The settings of another store with a file of its own, where the first has one."""
+        """The settings of another store with a file or schema of its own, where the first has one."""
+        if "postgres" in self.settings:
+            schema = f"{self.settings['postgres_schema']}_{name.encode().hex()}"
+            return self.settings | {"postgres_schema": schema[:63]}
         file = {"sqlite": f"{self.settings['sqlite']}-{name}"} if "sqlite" in self.settings else {}
         return self.settings | file
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from player import REPOSITORY, Player, Scenario, matches, scenarios
 
 SHARED = scenarios(REPOSITORY / "tests/conformance/scenarios")
 OWN = scenarios(Path(__file__).parent / "scenarios")
+COLUMNS: dict[str, str | None] = {"python": None}
+"""Where the shared ones are played: each with the URL of its database, if it has one."""
+if url := os.environ.get("ROLEKEEP_POSTGRES"):
+    COLUMNS["python-postgres"] = url
 
 
 def named(scenario: Scenario) -> str:
@@ -18,25 +23,28 @@ def named(scenario: Scenario) -> str:
 
 @pytest.fixture(scope="module")
 def report():
-    outcome = {"column": "python", "passed": [], "failed": []}
-    yield outcome
-    path = REPOSITORY / "target/conformance/python.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(outcome, indent=1))
+    outcomes: dict[str, dict] = {}
+    yield lambda column: outcomes.setdefault(column, {"column": column, "passed": [], "failed": []})
+    folder = REPOSITORY / "target/conformance"
+    folder.mkdir(parents=True, exist_ok=True)
+    for column, outcome in outcomes.items():
+        (folder / f"{column}.json").write_text(json.dumps(outcome, indent=1))
 
 
+@pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("scenario", SHARED, ids=named)
-def test_shared(scenario, report, tmp_path):
+def test_shared(scenario, column, report, tmp_path):
     (tmp_path / "async").mkdir()
-    faces = [Player(scenario, tmp_path, is_async=False), Player(scenario, tmp_path / "async", is_async=True)]
+    place = COLUMNS[column]
+    faces = [Player(scenario, tmp_path, False, place), Player(scenario, tmp_path / "async", True, place)]
     try:
         # At once, as some wait for seconds.
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda player: asyncio.run(player.play()), faces))
     except BaseException:
-        report["failed"].append(scenario.name)
+        report(column)["failed"].append(scenario.name)
         raise
-    report["passed"].append(scenario.name)
+    report(column)["passed"].append(scenario.name)
 
 
 @pytest.mark.parametrize("is_async", [False, True])

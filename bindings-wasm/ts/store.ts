@@ -11,7 +11,7 @@ import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 
 /** The settings of a store. Everything has a safe default. */
-export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive">, WasmSources {
+export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive" | "postgres" | "postgresSchema">, WasmSources {
   /** Where data is kept: `indexedDB(name)`, `filePersister(path)`, or your own. In memory if not given. */
   readonly persister?: Persister | undefined;
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Those who are counted now.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 /// The forks that are under way.
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Counted while it lives.
@@ -15,7 +15,7 @@ pub struct Busy(());
 
 impl Busy {
     /// None while a fork is under way.
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "sql")]
     pub fn try_begin() -> Option<Self> {
         // Counted first: of a fork that begins at this moment, either it sees the count or this sees the fork.
         let begun = Self::regardless();
@@ -37,7 +37,7 @@ impl Drop for Busy {
 }
 
 /// Whether there is a fork to wait for.
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sql")]
 pub fn is_under_way() -> bool {
     FORKS.load(Ordering::SeqCst) > 0
 }

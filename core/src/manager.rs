@@ -13,6 +13,7 @@ use crate::{
         deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
         id::UserId,
+        secret::Secret,
         time::Time,
     },
     operations::{
@@ -231,6 +232,9 @@ fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
     if let Some(path) = &config.sqlite {
         places.push(sqlite(path, config.exclusive)?);
     }
+    if let Some(url) = &config.postgres {
+        places.push(postgres(url, &config.postgres_schema)?);
+    }
     match (places.pop(), places.is_empty()) {
         (None, _) => Ok(Place::Memory),
         (Some(place), true) => Ok(place),
@@ -246,6 +250,16 @@ fn sqlite(path: &str, is_exclusive: bool) -> Result<Place> {
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_: &str, _: bool) -> Result<Place> {
     Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister"))
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(url: &Secret, schema: &str) -> Result<Place> {
+    Ok(Place::Postgres(crate::storage::PostgresOptions::new(url.expose()).schema(schema)))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &Secret, _: &str) -> Result<Place> {
+    Err(Error::new(Reason::ConfigInvalid, "there is no PostgreSQL here; give another storage"))
 }
 
 /// What fetches key sets where the host has nothing for it.

@@ -45,10 +45,21 @@ pub enum AuditDenials {
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
 pub struct Config {
-    /// An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
+    /// An SQLite file, made if it is not there; where no storage is given, everything is kept in memory.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sqlite: Option<String>,
+    /// A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
+    /// the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
+    /// PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
+    /// The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
+    /// first. Stores that share a database have a schema each. Default: `rolekeep`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres_schema: Option<String>,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[uniffi(default)]

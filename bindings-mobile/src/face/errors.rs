@@ -247,9 +247,15 @@ pub enum Reason {
     /// The disk is full.
     #[serde(rename = "storage_full")]
     StorageFull,
+    /// The storage does not let the application in, or not do what it needs.
+    #[serde(rename = "storage_denied")]
+    StorageDenied,
     /// The storage was written by a newer version of this library.
     #[serde(rename = "schema_newer")]
     SchemaNewer,
+    /// The storage does not have this library's tables, or has others of the same name.
+    #[serde(rename = "schema_foreign")]
+    SchemaForeign,
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     #[serde(rename = "outcome_unknown")]
     OutcomeUnknown,

@@ -17,6 +17,8 @@ from .records import AuditDecisions, AuditDenials, NamesAfterDelete, NamesAfterP
 def open(
     *,
     sqlite: str | PathLike[str] | None = None,
+    postgres: str | None = None,
+    postgres_schema: str | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
@@ -91,8 +93,16 @@ def open(
     `UNAVAILABLE` where the storage cannot be used.
 
     Args:
-        sqlite: An SQLite file, made if it is not there; without it and without a persister
-            everything is kept in memory.
+        sqlite: An SQLite file, made if it is not there; where no storage is given, everything is
+            kept in memory.
+        postgres: A PostgreSQL database, by a URL such as
+            `postgres://user:password@host:5432/database`, for servers of several instances. Over
+            TCP the server's certificate is verified unless the URL has an `sslmode` that asks for
+            less. An error where this was built without PostgreSQL, as it is for all languages but
+            Rust, by the feature `postgres`, and Python. Default: none.
+        postgres_schema: The schema there that the tables are in, made if it is not there: 1 to 63
+            lower-case letters, digits and underscores, no digit first. Stores that share a database
+            have a schema each. Default: `rolekeep`.
         exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
             nobody else's changes are looked for, and rights in memory never grow old: for phones
             and single programs. Default: false.
@@ -264,7 +274,7 @@ def open(
         supabase_signing_key: The key that signs them where the project was given it: a private JWK
             (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen signing-key` writes one.
             Needs the feature `asymmetric` in Rust.
-        persister: A storage of the host's own, instead of SQLite; see `Persister`.
+        persister: A storage of the host's own, instead of SQLite or PostgreSQL; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
         breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
@@ -272,6 +282,8 @@ def open(
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
+        "postgres": postgres,
+        "postgres_schema": postgres_schema,
         "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,
@@ -343,6 +355,8 @@ def open(
 def open_async(
     *,
     sqlite: str | PathLike[str] | None = None,
+    postgres: str | None = None,
+    postgres_schema: str | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
@@ -417,8 +431,16 @@ def open_async(
     `UNAVAILABLE` where the storage cannot be used.
 
     Args:
-        sqlite: An SQLite file, made if it is not there; without it and without a persister
-            everything is kept in memory.
+        sqlite: An SQLite file, made if it is not there; where no storage is given, everything is
+            kept in memory.
+        postgres: A PostgreSQL database, by a URL such as
+            `postgres://user:password@host:5432/database`, for servers of several instances. Over
+            TCP the server's certificate is verified unless the URL has an `sslmode` that asks for
+            less. An error where this was built without PostgreSQL, as it is for all languages but
+            Rust, by the feature `postgres`, and Python. Default: none.
+        postgres_schema: The schema there that the tables are in, made if it is not there: 1 to 63
+            lower-case letters, digits and underscores, no digit first. Stores that share a database
+            have a schema each. Default: `rolekeep`.
         exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
             nobody else's changes are looked for, and rights in memory never grow old: for phones
             and single programs. Default: false.
@@ -590,7 +612,7 @@ def open_async(
         supabase_signing_key: The key that signs them where the project was given it: a private JWK
             (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen signing-key` writes one.
             Needs the feature `asymmetric` in Rust.
-        persister: A storage of the host's own, instead of SQLite; see `Persister`.
+        persister: A storage of the host's own, instead of SQLite or PostgreSQL; see `Persister`.
         notifier: Sends notices to people; see `Notifier`. Without one nobody is told of anything,
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
         breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
@@ -598,6 +620,8 @@ def open_async(
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
+        "postgres": postgres,
+        "postgres_schema": postgres_schema,
         "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,

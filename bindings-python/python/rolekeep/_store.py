@@ -28,7 +28,7 @@ def start(
     breached_passwords: BreachedPasswords | None = None,
 ) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
-    is_in_memory = persister is None and config.get("sqlite") is None
+    is_in_memory = persister is None and config.get("sqlite") is None and config.get("postgres") is None
     host = None if persister is None else Host(persister)
     mailer = None if notifier is None else Mailer(notifier)
     breaches = None if breached_passwords is None else Breaches(breached_passwords)

@@ -38,6 +38,9 @@ pub(crate) use policy::policy_of;
 
 const DAY: i64 = 24 * 3600;
 
+/// Where PostgreSQL has the tables.
+const DEFAULT_SCHEMA: &str = "rolekeep";
+
 /// The longest time of a setting, in its unit: a hundred years of seconds.
 const MAX_TIME: i64 = 100 * 366 * 24 * 3600;
 /// One password takes no more than a GiB.
@@ -152,8 +155,16 @@ pub enum NamesAfterPurge {
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct Config {
-    /// An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
+    /// An SQLite file, made if it is not there; where no storage is given, everything is kept in memory.
     pub sqlite: Option<String>,
+    /// A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
+    /// the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
+    /// PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+    pub postgres: Option<Secret>,
+    /// The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
+    /// first. Stores that share a database have a schema each. Default: `rolekeep`.
+    #[input(default = DEFAULT_SCHEMA.to_owned())]
+    pub postgres_schema: String,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[input(default = false)]
@@ -442,6 +453,11 @@ impl Config {
         checks.optional("application_name", self.application_name.as_deref(), |name| text::name(name, 100));
         if self.exclusive && self.sqlite.is_none() {
             checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
+        }
+        if self.postgres.is_none() && self.postgres_schema != DEFAULT_SCHEMA {
+            checks.error("postgres_schema", Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
+        } else {
+            checks.field("postgres_schema", text::schema(&self.postgres_schema));
         }
         if self.token_algorithm != TokenAlgorithm::Hs256 && !cfg!(feature = "asymmetric") {
             let message = "needs the feature `asymmetric`, without which this was built";

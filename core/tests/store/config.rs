@@ -26,6 +26,20 @@ async fn two_storages_are_refused_and_no_file_is_made() {
 }
 
 #[tokio::test]
+async fn a_url_of_postgresql_is_told_by_nothing() {
+    let url = |host: &str| Config::new().postgres(format!("postgres://ada:hunter2hunter2@{host}/app"));
+    let printed = format!("{:?} {:#?}", url("db"), url("db"));
+    assert!(!printed.contains("hunter2") && printed.contains("postgres"), "{printed}");
+    for config in
+        [url("db:port"), url("db").postgres_schema("Accounts"), url("db").sqlite("app.db"), url("db").exclusive(true)]
+    {
+        let error = UserManagement::open(config).await.err().unwrap();
+        assert_eq!((error.code(), error.reason()), (Code::Validation, Reason::ConfigInvalid));
+        assert!(!format!("{error} {error:?} {error:#?}").contains("hunter2"), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn two_policies_are_refused() {
     let roles = [("editor".to_owned(), vec!["document:edit".to_owned()])];
     let builder = UserManagement::builder().config(Config::new().roles(roles)).policy(Policy::new());

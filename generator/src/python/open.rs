@@ -60,8 +60,11 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
 }
 
 fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldShape]) -> String {
-    let persister =
-        object("persister", "Persister", "A storage of the host's own, instead of SQLite; see `Persister`.");
+    let persister = object(
+        "persister",
+        "Persister",
+        "A storage of the host's own, instead of SQLite or PostgreSQL; see `Persister`.",
+    );
     let notifier = object(
         "notifier",
         "Notifier",

@@ -19,6 +19,9 @@ use sqlx::{
 /// However the tests end, the server does not outlive them by more.
 const LONGEST: &str = "1800";
 
+/// The account that a server asks for a password, once it is made.
+const GUARDED: &str = "guarded";
+
 /// A running server.
 #[derive(Debug)]
 pub struct Cluster {
@@ -48,6 +51,10 @@ impl Cluster {
         let made = initdb.stdout(Stdio::null()).current_dir(folder.path()).status().expect("initdb runs");
         assert!(made.success(), "initdb failed");
 
+        let rules = data.join("pg_hba.conf");
+        let trusting = std::fs::read_to_string(&rules).expect("initdb has written rules");
+        let asking = format!("local all {GUARDED} scram-sha-256\n{trusting}");
+        std::fs::write(&rules, asking).expect("the rules are written");
         let server = serve(&programs, folder.path(), user);
         Self { server, folder, programs, user }
     }

@@ -166,8 +166,12 @@ export type Reason =
   | "storage_read_only"
   /** The disk is full. */
   | "storage_full"
+  /** The storage does not let the application in, or not do what it needs. */
+  | "storage_denied"
   /** The storage was written by a newer version of this library. */
   | "schema_newer"
+  /** The storage does not have this library's tables, or has others of the same name. */
+  | "schema_foreign"
   /** It is not known whether the write happened; ask `audit.outcome` about the error's `changeId`. */
   | "outcome_unknown"
   /** The user's rights are not in memory; `check` reads them. */

@@ -38,8 +38,10 @@ pub(super) struct Connections {
     readers: Arc<Pool>,
 }
 
-/// Connections that are alike.
+/// Connections that are alike. They belong to the process that made them: of a forked child, which inherits the sockets and the
+/// runtime's list of them, whatever it read, wrote or let go of would be its parent's.
 struct Pool {
+    process: u32,
     options: PgConnectOptions,
     /// Those that nobody uses, with the time since when; the newest last.
     idle: Mutex<Vec<(PgConnection, Instant)>>,
@@ -55,6 +57,7 @@ impl Connections {
         let longest = options.statement_timeout + PATIENCE;
         let pool = |options, count| {
             Arc::new(Pool {
+                process: std::process::id(),
                 options,
                 idle: Mutex::default(),
                 permits: Arc::new(Semaphore::new(count)),
@@ -102,7 +105,15 @@ impl Connections {
 }
 
 impl Pool {
+    fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     async fn take(self: Arc<Self>) -> Result<Connection> {
+        if self.is_inherited() {
+            let message = "the connections are those of the process that this one was forked from: open the store anew";
+            return Err(Error::new(Reason::Closed, message));
+        }
         let permit = timeout(CONNECT, self.permits.acquire_arc()).await;
         let permit = permit.map_err(|_| unavailable("no connection to the database became free in time"))?;
         if self.is_closed.load(Ordering::Acquire) {
@@ -129,6 +140,9 @@ impl Pool {
     }
 
     async fn close(&self) {
+        if self.is_inherited() {
+            return;
+        }
         self.is_closed.store(true, Ordering::Release);
         let mut permits = Vec::new();
         for _ in 0..self.count {
@@ -138,6 +152,16 @@ impl Pool {
         for (held, _) in idle {
             // Whoever does not answer any more is as good as closed.
             let _ = timeout(CONNECT, held.close()).await;
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.is_inherited() {
+            // Kept for good, as closing a socket would have the parent's runtime forget it.
+            let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::take(idle));
         }
     }
 }
@@ -223,5 +247,23 @@ impl Connection {
         if !cleared {
             self.give_up();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_inherited_is_left_alone() {
+        let mut inherited = Connections::new(&PostgresOptions::new("postgres://app@%2Fnowhere/app")).unwrap();
+        for pool in [&mut inherited.writers, &mut inherited.readers] {
+            Arc::get_mut(pool).unwrap().process = 0;
+        }
+        assert!(matches!(inherited.writer().await, Err(error) if error.reason() == Reason::Closed));
+        let read = inherited.read(&("SELECT 1".to_owned(), sea_query::Values(Vec::new()))).await;
+        assert!(matches!(read, Err(error) if error.reason() == Reason::Closed));
+        inherited.close().await;
+        assert!(!inherited.writers.is_closed.load(Ordering::Acquire), "it was closed");
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn error(error: Sqlx) -> Error {
             (Reason::StorageDenied, format!("no encrypted connection to the database: {problem}; {advice}"))
         }
         Sqlx::PoolTimedOut => {
-            (Reason::StorageUnavailable, "no connection to the database became free in time".to_owned())
+            (Reason::StorageUnavailable, "no connection to the database was made, or became free, in time".to_owned())
         }
         Sqlx::PoolClosed => (Reason::Closed, "the storage was closed".to_owned()),
         Sqlx::Configuration(_) => {

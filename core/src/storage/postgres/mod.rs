@@ -13,6 +13,8 @@ mod query;
 mod rows;
 mod statement;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sea_query::Values;
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
@@ -27,16 +29,21 @@ use super::{
     query::{Direction, Window},
     sql::{Tables, decode, dialect::Dialect, statement as sql},
 };
-use crate::model::{
-    error::{Error, Reason, Result},
-    id::ChangeSetId,
-    predicate::{Comparison, Predicate},
-    record::{Field, Key, Record, Row, Table},
-    time::Time,
-    value::Value,
+use crate::{
+    forks::Busy,
+    model::{
+        error::{Error, Reason, Result},
+        id::ChangeSetId,
+        predicate::{Comparison, Predicate},
+        record::{Field, Key, Record, Row, Table},
+        time::Time,
+        value::Value,
+    },
 };
 
 const DIALECT: Dialect = Dialect::Postgres;
+/// How often somebody who waits for a fork looks whether it is over.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A storage in a schema of a PostgreSQL database, for any number of instances.
 pub struct PostgresStorage {
@@ -72,6 +79,8 @@ impl PostgresStorage {
     }
 
     async fn open_with(options: PostgresOptions, schema: Schema) -> Result<Self> {
+        // The first connection of a process begins what all that follow share: a child must not find it half done.
+        let _busy = begin().await;
         let connections = Connections::new(&options)?;
         migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
         Ok(Self { connections, commits: Commits::default(), tables: Tables(schema.tables) })
@@ -111,6 +120,16 @@ impl PostgresStorage {
             Ok((row.try_get(0)?, Time::from_microsecond(row.try_get(1)?).unwrap_or(Time::MAX)))
         };
         lines.iter().map(line).collect::<Result<_, sqlx::Error>>().map_err(error::error)
+    }
+}
+
+/// Waits for forks, then counts who opens a storage.
+async fn begin() -> Busy {
+    loop {
+        if let Some(begun) = Busy::try_begin() {
+            return begun;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -7,7 +7,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use crate::model::error::{Error, Reason, Result};
+use crate::model::{
+    error::{Error, Reason, Result},
+    text,
+};
 
 /// A database of PostgreSQL, 13 or newer, and how it is used.
 ///
@@ -83,21 +86,15 @@ impl PostgresOptions {
     }
 
     fn connect(&self) -> Result<PgConnectOptions> {
-        let mut name = self.schema.chars();
-        let is_name = name.next().is_some_and(|first| first.is_ascii_lowercase() || first == '_')
-            && name.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
-            && self.schema.len() <= 63
-            && !self.schema.starts_with("pg_");
-        if !is_name {
-            let message = "postgres: the schema must be 1 to 63 lower-case letters, digits and underscores, no digit first, and not \
-                           begin with `pg_`";
-            return Err(Error::new(Reason::ConfigInvalid, message));
-        }
+        text::schema(&self.schema)
+            .map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: the schema {}", unfit.message)))?;
         // The driver's message may quote the URL, and the URL a password.
-        let unfit = |_| {
+        let unfit = || {
             Error::new(Reason::ConfigInvalid, "postgres: the URL is not one, such as `postgres://user@host/database`")
         };
-        let options = PgConnectOptions::from_str(&self.url).map_err(unfit)?;
+        // The driver takes any scheme.
+        let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme));
+        let options = is_ours.then(|| PgConnectOptions::from_str(&self.url).ok()).flatten().ok_or_else(unfit)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
         let says_mode = self.url.contains("sslmode=") || self.url.contains("ssl-mode=");
         let options = match (says_mode, is_socket) {

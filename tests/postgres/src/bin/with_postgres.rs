@@ -5,12 +5,21 @@ use std::process::{Command, ExitCode};
 
 use rolekeep_postgres_tests::Cluster;
 
+/// Beside `postgres`, who may everything: one that needs its password, and one that may make nothing.
+const ACCOUNTS: &str = "
+    CREATE ROLE guarded LOGIN PASSWORD 'correct horse';
+    GRANT CREATE ON DATABASE postgres TO guarded;
+    CREATE ROLE guest LOGIN;
+";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let program = arguments.next().expect("a command");
     let cluster = Cluster::start();
-    drop(cluster.connect().await);
+    let mut connection = cluster.connect().await;
+    sqlx::raw_sql(ACCOUNTS).execute(&mut connection).await.expect("the accounts are made");
+    drop(connection);
     let status = Command::new(program).args(arguments).env("ROLEKEEP_POSTGRES", cluster.url()).status();
     let code = status.expect("the command runs").code().and_then(|code| u8::try_from(code).ok());
     ExitCode::from(code.unwrap_or(1))

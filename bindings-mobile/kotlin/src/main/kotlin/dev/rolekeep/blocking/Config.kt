@@ -6,6 +6,8 @@ import dev.rolekeep.*
 /** Makes a [Config]; what is not set is left out. */
 class ConfigBuilder() {
     private var sqlite: String? = null
+    private var postgres: String? = null
+    private var postgresSchema: String? = null
     private var exclusive: Boolean? = null
     private var preset: String? = null
     private var policyToml: String? = null
@@ -71,8 +73,21 @@ class ConfigBuilder() {
     private var supabaseSecret: String? = null
     private var supabaseSigningKey: String? = null
 
-    /** An SQLite file, made if it is not there; without it and without a persister everything is kept in memory. */
+    /** An SQLite file, made if it is not there; where no storage is given, everything is kept in memory. */
     fun sqlite(value: String?) = apply { sqlite = value }
+
+    /**
+     * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
+     * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
+     * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+     */
+    fun postgres(value: String?) = apply { postgres = value }
+
+    /**
+     * The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
+     * first. Stores that share a database have a schema each. Default: `rolekeep`.
+     */
+    fun postgresSchema(value: String?) = apply { postgresSchema = value }
 
     /**
      * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
@@ -392,7 +407,7 @@ class ConfigBuilder() {
      */
     fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
 
-    fun build() = Config(sqlite = sqlite, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
+    fun build() = Config(sqlite = sqlite, postgres = postgres, postgresSchema = postgresSchema, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */
