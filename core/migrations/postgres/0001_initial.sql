@@ -155,6 +155,40 @@ CREATE TABLE "role_assignments" (
 ) WITH (fillfactor = 90);
 CREATE INDEX "role_assignments_by_role" ON "role_assignments" ("role", "user_id", "scope");
 CREATE INDEX "role_assignments_by_scope" ON "role_assignments" ("scope", "user_id", "role");
+CREATE TABLE "groups" (
+  "id" uuid NOT NULL,
+  "name" text COLLATE "C" NOT NULL,
+  "description" text COLLATE "C",
+  "member_count" bigint NOT NULL,
+  "created_at" bigint NOT NULL,
+  "updated_at" bigint NOT NULL,
+  "version" bigint NOT NULL,
+  PRIMARY KEY ("id")
+) WITH (fillfactor = 90);
+CREATE INDEX "groups_by_created_at" ON "groups" ("created_at", "id");
+CREATE TABLE "group_members" (
+  "group_id" uuid NOT NULL,
+  "user_id" uuid NOT NULL,
+  "added_by" text COLLATE "C" NOT NULL,
+  "added_at" bigint NOT NULL,
+  "version" bigint NOT NULL,
+  PRIMARY KEY ("group_id", "user_id")
+) WITH (fillfactor = 90);
+CREATE INDEX "group_members_by_user_id" ON "group_members" ("user_id", "group_id");
+CREATE TABLE "group_roles" (
+  "group_id" uuid NOT NULL,
+  "role" text COLLATE "C" NOT NULL,
+  "scope" text COLLATE "C" NOT NULL,
+  "valid_from" bigint,
+  "valid_until" bigint,
+  "assigned_by" text COLLATE "C" NOT NULL,
+  "assigned_at" bigint NOT NULL,
+  "reason" text COLLATE "C",
+  "version" bigint NOT NULL,
+  PRIMARY KEY ("group_id", "role", "scope")
+) WITH (fillfactor = 90);
+CREATE INDEX "group_roles_by_role" ON "group_roles" ("role", "group_id", "scope");
+CREATE INDEX "group_roles_by_scope" ON "group_roles" ("scope", "group_id", "role");
 CREATE TABLE "regions" (
   "id" uuid NOT NULL,
   "code" text COLLATE "C" NOT NULL,
