@@ -1,3 +1,4 @@
+-- @generated from the declarations of the records, until the first release
 CREATE TABLE "users" (
   "id" uuid NOT NULL,
   "username" text COLLATE "C",

@@ -64,6 +64,22 @@ object Permissions {
         const val UPDATE = "drone:update"
     }
 
+    /** Permissions on `group`. */
+    object Group {
+        /** Create groups */
+        const val CREATE = "group:create"
+        /** Delete groups */
+        const val DELETE = "group:delete"
+        /** List groups */
+        const val LIST = "group:list"
+        /** Get a group, and list its members */
+        const val READ = "group:read"
+        /** Change attributes of a group that rules read */
+        const val SET_AUTHORITY = "group:set_authority"
+        /** Change a group's name and description */
+        const val UPDATE = "group:update"
+    }
+
     /** Permissions on `kotlin`. */
     object Kotlin {
         /** Costs $5 ${home} */

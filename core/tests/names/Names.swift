@@ -64,6 +64,22 @@ public enum Permissions {
         public static let update = "drone:update"
     }
 
+    /// Permissions on `group`.
+    public enum Group {
+        /// Create groups
+        public static let create = "group:create"
+        /// Delete groups
+        public static let delete = "group:delete"
+        /// List groups
+        public static let list = "group:list"
+        /// Get a group, and list its members
+        public static let read = "group:read"
+        /// Change attributes of a group that rules read
+        public static let setAuthority = "group:set_authority"
+        /// Change a group's name and description
+        public static let update = "group:update"
+    }
+
     /// Permissions on `kotlin`.
     public enum Kotlin {
         /// Costs $5 ${home}

@@ -21,6 +21,12 @@ Permission: TypeAlias = Literal[
     "drone:read",  # Get a drone
     "drone:set_authority",  # Change attributes of a drone that rules read
     "drone:update",  # Change a drone
+    "group:create",  # Create groups
+    "group:delete",  # Delete groups
+    "group:list",  # List groups
+    "group:read",  # Get a group, and list its members
+    "group:set_authority",  # Change attributes of a group that rules read
+    "group:update",  # Change a group's name and description
     "kotlin:val",  # Costs $5 ${home}
     "permission:create",  # Declare permissions
     "permission:delete",  # Delete permissions
@@ -117,6 +123,16 @@ DronePermission: TypeAlias = Literal[
     "drone:update",  # Change a drone
 ]
 """A permission on `drone`."""
+
+GroupPermission: TypeAlias = Literal[
+    "group:create",  # Create groups
+    "group:delete",  # Delete groups
+    "group:list",  # List groups
+    "group:read",  # Get a group, and list its members
+    "group:set_authority",  # Change attributes of a group that rules read
+    "group:update",  # Change a group's name and description
+]
+"""A permission on `group`."""
 
 KotlinPermission: TypeAlias = Literal[
     "kotlin:val",  # Costs $5 ${home}

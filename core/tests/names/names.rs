@@ -64,6 +64,22 @@ pub mod permissions {
         pub const UPDATE: &str = "drone:update";
     }
 
+    /// Permissions on `group`.
+    pub mod group {
+        /// Create groups
+        pub const CREATE: &str = "group:create";
+        /// Delete groups
+        pub const DELETE: &str = "group:delete";
+        /// List groups
+        pub const LIST: &str = "group:list";
+        /// Get a group, and list its members
+        pub const READ: &str = "group:read";
+        /// Change attributes of a group that rules read
+        pub const SET_AUTHORITY: &str = "group:set_authority";
+        /// Change a group's name and description
+        pub const UPDATE: &str = "group:update";
+    }
+
     /// Permissions on `kotlin`.
     pub mod kotlin {
         /// Costs $5 ${home}

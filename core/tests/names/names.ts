@@ -19,6 +19,12 @@ export const PERMISSIONS = [
   "drone:read", // Get a drone
   "drone:set_authority", // Change attributes of a drone that rules read
   "drone:update", // Change a drone
+  "group:create", // Create groups
+  "group:delete", // Delete groups
+  "group:list", // List groups
+  "group:read", // Get a group, and list its members
+  "group:set_authority", // Change attributes of a group that rules read
+  "group:update", // Change a group's name and description
   "kotlin:val", // Costs $5 ${home}
   "permission:create", // Declare permissions
   "permission:delete", // Delete permissions
@@ -93,6 +99,9 @@ export type AuditPermission = Extract<Permission, `audit:${string}`>;
 
 /** A permission on `drone`. */
 export type DronePermission = Extract<Permission, `drone:${string}`>;
+
+/** A permission on `group`. */
+export type GroupPermission = Extract<Permission, `group:${string}`>;
 
 /** A permission on `kotlin`. */
 export type KotlinPermission = Extract<Permission, `kotlin:${string}`>;

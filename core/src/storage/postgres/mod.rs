@@ -75,7 +75,8 @@ impl PostgresStorage {
     /// The script that makes this library's tables from their declarations, to compare with those that are released.
     #[cfg(feature = "testing")]
     pub fn declared_schema() -> String {
-        super::sql::schema::script(DIALECT, super::tables())
+        let from = "-- @generated from the declarations of the records, until the first release\n";
+        from.to_owned() + &super::sql::schema::script(DIALECT, super::tables())
     }
 
     async fn open_with(options: PostgresOptions, schema: Schema) -> Result<Self> {
