@@ -294,3 +294,51 @@ async fn a_read_a_list_and_a_commit_are_one_round_trip() {
     }
     assert_eq!(counts[2], [1, 1, 1, 1, 1], "{counts:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_refused() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    let storage = open(cluster.url()).await;
+    let made = |number| change_set(number, vec![Write::insert(&mut Item::new(number, "one"))]);
+    storage.commit(&made(1)).await.unwrap();
+
+    // Without the row that counts commits nothing is acknowledged, and nothing written.
+    sqlx::query("DELETE FROM rolekeep.lanes").execute(&mut connection).await.unwrap();
+    match storage.commit(&made(2)).await {
+        Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::Corrupt),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(storage.get(Item::TABLE, &[key(2)]).await.unwrap(), [None]);
+    sqlx::query("INSERT INTO rolekeep.lanes VALUES (0, 1)").execute(&mut connection).await.unwrap();
+    storage.commit(&made(2)).await.unwrap();
+
+    // A trigger of somebody else that leaves a row out undoes all.
+    for statement in [
+        "CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER leave_out BEFORE INSERT ON rolekeep.conformance_items FOR EACH ROW WHEN (NEW.name = 'two') \
+         EXECUTE FUNCTION leave_out()",
+    ] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    let writes = vec![Write::insert(&mut Item::new(3, "one")), Write::insert(&mut Item::new(4, "two"))];
+    assert!(storage.commit(&change_set(3, writes)).await.is_err());
+    assert_eq!(storage.get(Item::TABLE, &[key(3), key(4)]).await.unwrap(), [None, None]);
+
+    // A library that is older than the schema stops where it is.
+    sqlx::query("INSERT INTO rolekeep.rolekeep_schema VALUES (999)").execute(&mut connection).await.unwrap();
+    match storage.commit(&made(5)).await {
+        Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::SchemaNewer),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(storage.position().await.unwrap_err().reason(), Reason::SchemaNewer);
+    let options = PostgresOptions::new(cluster.url());
+    assert_eq!(PostgresStorage::open(options).await.err().unwrap().reason(), Reason::SchemaNewer);
+
+    sqlx::query("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let options = PostgresOptions::new(cluster.url().replace("/postgres", "/latin").replace("/latin@", "/postgres@"));
+    assert_eq!(PostgresStorage::open(options).await.err().unwrap().reason(), Reason::ConfigInvalid);
+}

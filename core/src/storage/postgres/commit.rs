@@ -231,6 +231,10 @@ impl Sealed {
         if let Some(write) = stale_place.and_then(|place| self.ledger.get(place - own)) {
             return Sent::Failed(ledger::taken(write));
         }
+        if !answers.contains(&Answer::Written) {
+            let message = "the row that counts commits is not there: the database was changed by somebody else";
+            return Sent::Failed(CommitError::Failed(Error::new(Reason::Corrupt, message)));
+        }
         let position = self.known.position + 1;
         let head = self.ledger.into_iter().filter(|write| write.table.name == AuditHead::TABLE.name);
         let head = head.filter_map(|write| write.row).next_back().or(self.known.head);

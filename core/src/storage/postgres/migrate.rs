@@ -20,6 +20,9 @@ use crate::{
 /// The scripts that were released, in order; a released script never changes.
 const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_initial.sql")];
 
+/// The oldest server.
+const OLDEST: i32 = 130_000;
+
 /// The table that says which of them a schema has seen, and the row that whoever commits holds.
 const FRAME: &str = "\
 CREATE TABLE IF NOT EXISTS rolekeep_schema (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
@@ -79,6 +82,9 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
     for attempt in 1.. {
         let mut writer = connections.writer().await?;
         let longest = writer.longest();
+        let server = timeout(longest, server(writer.get().map_err(error::error)?)).await;
+        let (number, encoding) = writer.settle(server).map_err(Error::from)?;
+        require_fit(number, &encoding)?;
         let version = timeout(longest, version(writer.get().map_err(error::error)?, name)).await;
         let version = writer.settle(version).map_err(Error::from)?;
         require_known(version)?;
@@ -95,6 +101,24 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
             Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => {}
             done => return done.map_err(Error::from),
         }
+    }
+    Ok(())
+}
+
+/// The server's version, such as 150003, and the encoding of the database.
+async fn server(connection: &mut PgConnection) -> Result<(i32, String), sqlx::Error> {
+    let asked = "SELECT current_setting('server_version_num')::integer, current_setting('server_encoding')";
+    sqlx::query_as(asked).fetch_one(connection).await
+}
+
+fn require_fit(version: i32, encoding: &str) -> Result<()> {
+    if version < OLDEST {
+        let message = format!("PostgreSQL {} or newer is needed; this one is {}", OLDEST / 10_000, version / 10_000);
+        return Err(Error::new(Reason::ConfigInvalid, message));
+    }
+    if encoding != "UTF8" {
+        let message = format!("the database has the encoding {encoding}; make one with UTF8");
+        return Err(Error::new(Reason::ConfigInvalid, message));
     }
     Ok(())
 }
