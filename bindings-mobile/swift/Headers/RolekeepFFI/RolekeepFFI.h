@@ -455,6 +455,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_email(uint64_t ptr, RustCal
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_factors(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_GROUPS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_GROUPS
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_groups(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_IDENTITIES
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_IDENTITIES
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_identities(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -813,6 +818,71 @@ uint64_t uniffi_rolekeep_mobile_fn_method_factors_remove(uint64_t ptr, RustBuffe
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_FACTORS_RESET_OF
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_FACTORS_RESET_OF
 uint64_t uniffi_rolekeep_mobile_fn_method_factors_reset_of(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_GROUPS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_GROUPS
+uint64_t uniffi_rolekeep_mobile_fn_clone_groups(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_GROUPS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_GROUPS
+void uniffi_rolekeep_mobile_fn_free_groups(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_ADD_MEMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_ADD_MEMBERS
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_add_members(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_ASSIGN_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_ASSIGN_ROLE
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_assign_role(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_CREATE
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_create(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_delete(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_get(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_LIST
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_list(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_MEMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_MEMBERS
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_members(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_REMOVE_MEMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_REMOVE_MEMBERS
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_remove_members(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_ROLES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_ROLES
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_roles(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_UNASSIGN_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_UNASSIGN_ROLE
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_unassign_role(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_GROUPS_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_groups_update(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_IDENTITIES
@@ -2769,6 +2839,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_factors(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_GROUPS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_GROUPS
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_groups(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_IDENTITIES
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_IDENTITIES
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_identities(void
@@ -3114,6 +3190,72 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_factors_remove(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_FACTORS_RESET_OF
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_FACTORS_RESET_OF
 uint16_t uniffi_rolekeep_mobile_checksum_method_factors_reset_of(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_ADD_MEMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_ADD_MEMBERS
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_add_members(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_ASSIGN_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_ASSIGN_ROLE
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_assign_role(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_CREATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_create(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_delete(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_get(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_LIST
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_list(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_MEMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_MEMBERS
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_members(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_REMOVE_MEMBERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_REMOVE_MEMBERS
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_remove_members(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_ROLES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_ROLES
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_roles(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_UNASSIGN_ROLE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_UNASSIGN_ROLE
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_unassign_role(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_GROUPS_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_groups_update(void
     
 );
 #endif

@@ -2100,6 +2100,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getFactors()  -> Factors
     
     /**
+     * Groups of users, whose members hold their roles.
+     */
+    func getGroups()  -> Groups
+    
+    /**
      * The identities at other issuers that the caller's account is linked to.
      */
     func getIdentities()  -> Identities
@@ -2557,6 +2562,18 @@ open func getFactors() -> Factors  {
     return try!  FfiConverterTypeFactors_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_factors(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Groups of users, whose members hold their roles.
+     */
+open func getGroups() -> Groups  {
+    return try!  FfiConverterTypeGroups_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_groups(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -3759,6 +3776,438 @@ func FfiConverterTypeFactors_lift(_ handle: UInt64) throws -> Factors {
 #endif
 func FfiConverterTypeFactors_lower(_ value: Factors) -> UInt64 {
     return FfiConverterTypeFactors.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Groups of users, whose members hold their roles.
+ */
+public protocol GroupsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+     *
+     * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
+     * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
+     * members, or a user would be in more than 200 groups.
+     */
+    func addMembers(input: AddGroupMembers) async throws  -> Group
+    
+    /**
+     * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
+     *
+     * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
+     * already.
+     */
+    func assignRole(input: AssignGroupRole) async throws  -> GroupRole
+    
+    /**
+     * Creates a group, without members and roles.
+     *
+     * Permission `group:create`. Errors: `DUPLICATE_RESOURCE` for a taken name.
+     */
+    func create(input: CreateGroup) async throws  -> Group
+    
+    /**
+     * Deletes a group: its members hold its roles no more, and roles held on it end.
+     *
+     * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
+     * Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
+     */
+    func delete(input: DeleteGroup) async throws 
+    
+    /**
+     * Gets a group.
+     *
+     * Permission `group:read`.
+     */
+    func get(input: GetGroup) async throws  -> Group
+    
+    /**
+     * Lists the groups that the caller may see, newest first.
+     *
+     * Permission `group:list`.
+     */
+    func list(input: ListGroups) async throws  -> GroupPage
+    
+    /**
+     * Lists the members of a group that the caller may list, the newest accounts first.
+     *
+     * Permissions `group:read` and `user:list`.
+     */
+    func members(input: ListGroupMembers) async throws  -> GroupMemberPage
+    
+    /**
+     * Takes users out of a group, in one commit. Who is no member stays none.
+     *
+     * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
+     * would be left.
+     */
+    func removeMembers(input: RemoveGroupMembers) async throws  -> Group
+    
+    /**
+     * Lists the roles of a group, by name.
+     *
+     * Permissions `role:read` and `group:read`.
+     */
+    func roles(input: ListGroupRoles) async throws  -> GroupRolePage
+    
+    /**
+     * Takes a role from a group, and so from its members.
+     *
+     * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
+     * would be left.
+     */
+    func unassignRole(input: UnassignGroupRole) async throws 
+    
+    /**
+     * Changes the given fields of a group; null clears the description.
+     *
+     * Permission `group:update`. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE` for a taken name.
+     */
+    func update(input: UpdateGroup) async throws  -> Group
+    
+}
+/**
+ * Groups of users, whose members hold their roles.
+ */
+open class Groups: GroupsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_groups(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_groups(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+     *
+     * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
+     * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
+     * members, or a user would be in more than 200 groups.
+     */
+open func addMembers(input: AddGroupMembers)async throws  -> Group  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_add_members(
+                        self.uniffiCloneHandle(),FfiConverterTypeAddGroupMembers_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
+     *
+     * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
+     * already.
+     */
+open func assignRole(input: AssignGroupRole)async throws  -> GroupRole  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_assign_role(
+                        self.uniffiCloneHandle(),FfiConverterTypeAssignGroupRole_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroupRole_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Creates a group, without members and roles.
+     *
+     * Permission `group:create`. Errors: `DUPLICATE_RESOURCE` for a taken name.
+     */
+open func create(input: CreateGroup)async throws  -> Group  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_create(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreateGroup_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Deletes a group: its members hold its roles no more, and roles held on it end.
+     *
+     * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
+     * Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
+     */
+open func delete(input: DeleteGroup)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteGroup_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets a group.
+     *
+     * Permission `group:read`.
+     */
+open func get(input: GetGroup)async throws  -> Group  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_get(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetGroup_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the groups that the caller may see, newest first.
+     *
+     * Permission `group:list`.
+     */
+open func list(input: ListGroups = ListGroups())async throws  -> GroupPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_list(
+                        self.uniffiCloneHandle(),FfiConverterTypeListGroups_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroupPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the members of a group that the caller may list, the newest accounts first.
+     *
+     * Permissions `group:read` and `user:list`.
+     */
+open func members(input: ListGroupMembers)async throws  -> GroupMemberPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_members(
+                        self.uniffiCloneHandle(),FfiConverterTypeListGroupMembers_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroupMemberPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Takes users out of a group, in one commit. Who is no member stays none.
+     *
+     * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
+     * would be left.
+     */
+open func removeMembers(input: RemoveGroupMembers)async throws  -> Group  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_remove_members(
+                        self.uniffiCloneHandle(),FfiConverterTypeRemoveGroupMembers_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the roles of a group, by name.
+     *
+     * Permissions `role:read` and `group:read`.
+     */
+open func roles(input: ListGroupRoles)async throws  -> GroupRolePage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_roles(
+                        self.uniffiCloneHandle(),FfiConverterTypeListGroupRoles_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroupRolePage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Takes a role from a group, and so from its members.
+     *
+     * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
+     * would be left.
+     */
+open func unassignRole(input: UnassignGroupRole)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_unassign_role(
+                        self.uniffiCloneHandle(),FfiConverterTypeUnassignGroupRole_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Changes the given fields of a group; null clears the description.
+     *
+     * Permission `group:update`. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE` for a taken name.
+     */
+open func update(input: UpdateGroup)async throws  -> Group  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_groups_update(
+                        self.uniffiCloneHandle(),FfiConverterTypeUpdateGroup_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeGroup_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroups: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Groups
+
+    public static func lift(_ handle: UInt64) throws -> Groups {
+        return Groups(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Groups) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Groups {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Groups, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroups_lift(_ handle: UInt64) throws -> Groups {
+    return try FfiConverterTypeGroups.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroups_lower(_ value: Groups) -> UInt64 {
+    return FfiConverterTypeGroups.lower(value)
 }
 
 
@@ -7408,7 +7857,7 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func list(input: ListRoles) async throws  -> RolePage
     
     /**
-     * Lists the roles that the caller holds.
+     * Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
      */
     func mine() async throws  -> [RoleAssignment]
     
@@ -7635,7 +8084,7 @@ open func list(input: ListRoles = ListRoles())async throws  -> RolePage  {
 }
     
     /**
-     * Lists the roles that the caller holds.
+     * Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
      */
 open func mine()async throws  -> [RoleAssignment]  {
     return
@@ -10146,7 +10595,8 @@ public protocol UsersProtocol: AnyObject, Sendable {
     /**
      * Takes from a user every role that makes it an administrator.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+     * is one by a group.
      */
     func revokeAdmin(input: RevokeAdmin) async throws 
     
@@ -10767,7 +11217,8 @@ open func restore(input: RestoreUser)async throws  -> User  {
     /**
      * Takes from a user every role that makes it an administrator.
      *
-     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+     * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+     * is one by a group.
      */
 open func revokeAdmin(input: RevokeAdmin)async throws   {
     return
@@ -11752,6 +12203,79 @@ func FfiConverterTypeAddFactor_lift(_ buf: RustBuffer) throws -> AddFactor {
 #endif
 func FfiConverterTypeAddFactor_lower(_ value: AddFactor) -> RustBuffer {
     return FfiConverterTypeAddFactor.lower(value)
+}
+
+
+/**
+ * Adds users to a group, in one commit: all, or none. Who is a member already stays one.
+ *
+ * Permissions `role:assign`, and for now `admin:all`, as it gives them the group's roles; `group:read` and, of each user, `user:read`.
+ * Errors: `VALIDATION_ERROR` naming each user that does not exist (`user_ids[3]`), `CONFLICT` if the group would have more than 10,000
+ * members, or a user would be in more than 200 groups.
+ */
+public struct AddGroupMembers: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let groupId: Uuid
+    /**
+     * Who is to be a member; at most 1,000.
+     */
+    public let userIds: [Uuid]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */groupId: Uuid, 
+        /**
+         * Who is to be a member; at most 1,000.
+         */userIds: [Uuid] = []) {
+        self.groupId = groupId
+        self.userIds = userIds
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AddGroupMembers: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAddGroupMembers: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AddGroupMembers {
+        return
+            try AddGroupMembers(
+                groupId: FfiConverterTypeUuid.read(from: &buf), 
+                userIds: FfiConverterSequenceTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AddGroupMembers, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.groupId, into: &buf)
+        FfiConverterSequenceTypeUuid.write(value.userIds, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddGroupMembers_lift(_ buf: RustBuffer) throws -> AddGroupMembers {
+    return try FfiConverterTypeAddGroupMembers.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAddGroupMembers_lower(_ value: AddGroupMembers) -> RustBuffer {
+    return FfiConverterTypeAddGroupMembers.lower(value)
 }
 
 
@@ -12936,6 +13460,118 @@ func FfiConverterTypeAssignDrone_lift(_ buf: RustBuffer) throws -> AssignDrone {
 #endif
 func FfiConverterTypeAssignDrone_lower(_ value: AssignDrone) -> RustBuffer {
     return FfiConverterTypeAssignDrone.lower(value)
+}
+
+
+/**
+ * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
+ *
+ * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
+ * already.
+ */
+public struct AssignGroupRole: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let groupId: Uuid
+    /**
+     * The role's name.
+     */
+    public let role: String
+    /**
+     * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
+     */
+    public let scope: String?
+    /**
+     * From when, inclusive; at once if not given.
+     */
+    public let validFrom: Timestamp?
+    /**
+     * Until when, exclusive, in the future; for ever if not given.
+     */
+    public let validUntil: Timestamp?
+    /**
+     * Why, at most 500 characters.
+     */
+    public let reason: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */groupId: Uuid, 
+        /**
+         * The role's name.
+         */role: String, 
+        /**
+         * Where: `global` (the default), `region:ID`, `resource:TYPE:ID`, or `KIND:ID` of a kind that the policy declares.
+         */scope: String? = nil, 
+        /**
+         * From when, inclusive; at once if not given.
+         */validFrom: Timestamp? = nil, 
+        /**
+         * Until when, exclusive, in the future; for ever if not given.
+         */validUntil: Timestamp? = nil, 
+        /**
+         * Why, at most 500 characters.
+         */reason: String? = nil) {
+        self.groupId = groupId
+        self.role = role
+        self.scope = scope
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+        self.reason = reason
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AssignGroupRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAssignGroupRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AssignGroupRole {
+        return
+            try AssignGroupRole(
+                groupId: FfiConverterTypeUuid.read(from: &buf), 
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterOptionString.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                reason: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AssignGroupRole, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.groupId, into: &buf)
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterOptionString.write(value.scope, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
+        FfiConverterOptionString.write(value.reason, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssignGroupRole_lift(_ buf: RustBuffer) throws -> AssignGroupRole {
+    return try FfiConverterTypeAssignGroupRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAssignGroupRole_lower(_ value: AssignGroupRole) -> RustBuffer {
+    return FfiConverterTypeAssignGroupRole.lower(value)
 }
 
 
@@ -15454,9 +16090,20 @@ func FfiConverterTypeClearLimits_lower(_ value: ClearLimits) -> RustBuffer {
  */
 public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
     /**
-     * An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
+     * An SQLite file, made if it is not there; where no storage is given, everything is kept in memory.
      */
     public let sqlite: String?
+    /**
+     * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
+     * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
+     * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+     */
+    public let postgres: String?
+    /**
+     * The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
+     * first. Stores that share a database have a schema each. Default: `rolekeep`.
+     */
+    public let postgresSchema: String?
     /**
      * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
      * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
@@ -15774,8 +16421,17 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     // declare one manually.
     public init(
         /**
-         * An SQLite file, made if it is not there; without it and without a persister everything is kept in memory.
+         * An SQLite file, made if it is not there; where no storage is given, everything is kept in memory.
          */sqlite: String? = nil, 
+        /**
+         * A PostgreSQL database, by a URL such as `postgres://user:password@host:5432/database`, for servers of several instances. Over TCP
+         * the server's certificate is verified unless the URL has an `sslmode` that asks for less. An error where this was built without
+         * PostgreSQL, as it is for all languages but Rust, by the feature `postgres`, and Python. Default: none.
+         */postgres: String? = nil, 
+        /**
+         * The schema there that the tables are in, made if it is not there: 1 to 63 lower-case letters, digits and underscores, no digit
+         * first. Stores that share a database have a schema each. Default: `rolekeep`.
+         */postgresSchema: String? = nil, 
         /**
          * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
          * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
@@ -16025,6 +16681,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * signing-key` writes one. Needs the feature `asymmetric` in Rust.
          */supabaseSigningKey: String? = nil) {
         self.sqlite = sqlite
+        self.postgres = postgres
+        self.postgresSchema = postgresSchema
         self.exclusive = exclusive
         self.preset = preset
         self.policyToml = policyToml
@@ -16130,6 +16788,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         return
             try Config(
                 sqlite: FfiConverterOptionString.read(from: &buf), 
+                postgres: FfiConverterOptionString.read(from: &buf), 
+                postgresSchema: FfiConverterOptionString.read(from: &buf), 
                 exclusive: FfiConverterOptionBool.read(from: &buf), 
                 preset: FfiConverterOptionString.read(from: &buf), 
                 policyToml: FfiConverterOptionString.read(from: &buf), 
@@ -16199,6 +16859,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
 
     public static func write(_ value: Config, into buf: inout [UInt8]) {
         FfiConverterOptionString.write(value.sqlite, into: &buf)
+        FfiConverterOptionString.write(value.postgres, into: &buf)
+        FfiConverterOptionString.write(value.postgresSchema, into: &buf)
         FfiConverterOptionBool.write(value.exclusive, into: &buf)
         FfiConverterOptionString.write(value.preset, into: &buf)
         FfiConverterOptionString.write(value.policyToml, into: &buf)
@@ -17159,6 +17821,77 @@ func FfiConverterTypeCreateDrone_lift(_ buf: RustBuffer) throws -> CreateDrone {
 #endif
 func FfiConverterTypeCreateDrone_lower(_ value: CreateDrone) -> RustBuffer {
     return FfiConverterTypeCreateDrone.lower(value)
+}
+
+
+/**
+ * Creates a group, without members and roles.
+ *
+ * Permission `group:create`. Errors: `DUPLICATE_RESOURCE` for a taken name.
+ */
+public struct CreateGroup: Equatable, Hashable {
+    /**
+     * Its name, at most 100 characters; unique, whatever the case.
+     */
+    public let name: String
+    /**
+     * What it is for, at most 500 characters.
+     */
+    public let description: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name, at most 100 characters; unique, whatever the case.
+         */name: String, 
+        /**
+         * What it is for, at most 500 characters.
+         */description: String? = nil) {
+        self.name = name
+        self.description = description
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreateGroup: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCreateGroup: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateGroup {
+        return
+            try CreateGroup(
+                name: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreateGroup, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateGroup_lift(_ buf: RustBuffer) throws -> CreateGroup {
+    return try FfiConverterTypeCreateGroup.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateGroup_lower(_ value: CreateGroup) -> RustBuffer {
+    return FfiConverterTypeCreateGroup.lower(value)
 }
 
 
@@ -18277,6 +19010,78 @@ func FfiConverterTypeDeleteDrone_lower(_ value: DeleteDrone) -> RustBuffer {
 
 
 /**
+ * Deletes a group: its members hold its roles no more, and roles held on it end.
+ *
+ * Permission `group:delete`; of a group that has roles also `role:assign`, and for now `admin:all`, as it takes them from its members.
+ * Errors: `CONFLICT` if `expected_version` is stale, and if no active administrator would be left.
+ */
+public struct DeleteGroup: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let id: Uuid
+    /**
+     * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */id: Uuid, 
+        /**
+         * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil) {
+        self.id = id
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteGroup: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDeleteGroup: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteGroup {
+        return
+            try DeleteGroup(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteGroup, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteGroup_lift(_ buf: RustBuffer) throws -> DeleteGroup {
+    return try FfiConverterTypeDeleteGroup.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteGroup_lower(_ value: DeleteGroup) -> RustBuffer {
+    return FfiConverterTypeDeleteGroup.lower(value)
+}
+
+
+/**
  * Deletes a permission. Patterns that match others as well stay.
  *
  * Permission `permission:delete`, and for now `admin:all`. Errors: `CONFLICT` for permissions of the library, if
@@ -18776,9 +19581,13 @@ func FfiConverterTypeDeletedPermission_lower(_ value: DeletedPermission) -> Rust
  */
 public struct DeletedRole: Equatable, Hashable {
     /**
-     * How many users held it.
+     * How many users held it, themselves or by their groups.
      */
     public let users: Int64
+    /**
+     * How many groups held it.
+     */
+    public let groups: Int64
     /**
      * The roles that inherited it.
      */
@@ -18788,12 +19597,16 @@ public struct DeletedRole: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * How many users held it.
+         * How many users held it, themselves or by their groups.
          */users: Int64, 
+        /**
+         * How many groups held it.
+         */groups: Int64, 
         /**
          * The roles that inherited it.
          */inheritedBy: [String] = []) {
         self.users = users
+        self.groups = groups
         self.inheritedBy = inheritedBy
     }
 
@@ -18814,12 +19627,14 @@ struct FfiConverterTypeDeletedRole: FfiConverterRustBuffer {
         return
             try DeletedRole(
                 users: FfiConverterInt64.read(from: &buf), 
+                groups: FfiConverterInt64.read(from: &buf), 
                 inheritedBy: FfiConverterSequenceString.read(from: &buf)
         )
     }
 
     public static func write(_ value: DeletedRole, into buf: inout [UInt8]) {
         FfiConverterInt64.write(value.users, into: &buf)
+        FfiConverterInt64.write(value.groups, into: &buf)
         FfiConverterSequenceString.write(value.inheritedBy, into: &buf)
     }
 }
@@ -21973,6 +22788,67 @@ func FfiConverterTypeGetDrone_lower(_ value: GetDrone) -> RustBuffer {
 
 
 /**
+ * Gets a group.
+ *
+ * Permission `group:read`.
+ */
+public struct GetGroup: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let id: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */id: Uuid) {
+        self.id = id
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetGroup: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGetGroup: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetGroup {
+        return
+            try GetGroup(
+                id: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetGroup, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetGroup_lift(_ buf: RustBuffer) throws -> GetGroup {
+    return try FfiConverterTypeGetGroup.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetGroup_lower(_ value: GetGroup) -> RustBuffer {
+    return FfiConverterTypeGetGroup.lower(value)
+}
+
+
+/**
  * Gets how far an import has come.
  *
  * Permission `user:import`, held everywhere. Errors: `RESOURCE_NOT_FOUND` for one that somebody else began, unless the caller has `admin:all`.
@@ -22713,6 +23589,766 @@ func FfiConverterTypeGrantTrace_lift(_ buf: RustBuffer) throws -> GrantTrace {
 #endif
 func FfiConverterTypeGrantTrace_lower(_ value: GrantTrace) -> RustBuffer {
     return FfiConverterTypeGrantTrace.lower(value)
+}
+
+
+/**
+ * A group of users: whoever is a member holds its roles.
+ */
+public struct Group: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let id: Uuid
+    /**
+     * Its name; unique, whatever the case.
+     */
+    public let name: String
+    /**
+     * What it is for.
+     */
+    public let description: String?
+    /**
+     * How many members it has, those too that the caller may not see.
+     */
+    public let memberCount: Int64
+    /**
+     * When it was created.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it, its members or its roles were last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Increases by one with every change, of its members and roles, too.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */id: Uuid, 
+        /**
+         * Its name; unique, whatever the case.
+         */name: String, 
+        /**
+         * What it is for.
+         */description: String? = nil, 
+        /**
+         * How many members it has, those too that the caller may not see.
+         */memberCount: Int64, 
+        /**
+         * When it was created.
+         */createdAt: Timestamp, 
+        /**
+         * When it, its members or its roles were last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Increases by one with every change, of its members and roles, too.
+         */version: Int64) {
+        self.id = id
+        self.name = name
+        self.description = description
+        self.memberCount = memberCount
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Group: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroup: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Group {
+        return
+            try Group(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                description: FfiConverterOptionString.read(from: &buf), 
+                memberCount: FfiConverterInt64.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Group, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.description, into: &buf)
+        FfiConverterInt64.write(value.memberCount, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroup_lift(_ buf: RustBuffer) throws -> Group {
+    return try FfiConverterTypeGroup.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroup_lower(_ value: Group) -> RustBuffer {
+    return FfiConverterTypeGroup.lower(value)
+}
+
+
+/**
+ * A member of a group.
+ */
+public struct GroupMember: Equatable, Hashable {
+    /**
+     * The user.
+     */
+    public let user: UserBrief
+    /**
+     * Who added it: a user's id, or `system`.
+     */
+    public let addedBy: String
+    /**
+     * Since when it is a member.
+     */
+    public let addedAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The user.
+         */user: UserBrief, 
+        /**
+         * Who added it: a user's id, or `system`.
+         */addedBy: String, 
+        /**
+         * Since when it is a member.
+         */addedAt: Timestamp) {
+        self.user = user
+        self.addedBy = addedBy
+        self.addedAt = addedAt
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GroupMember: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroupMember: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GroupMember {
+        return
+            try GroupMember(
+                user: FfiConverterTypeUserBrief.read(from: &buf), 
+                addedBy: FfiConverterString.read(from: &buf), 
+                addedAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GroupMember, into buf: inout [UInt8]) {
+        FfiConverterTypeUserBrief.write(value.user, into: &buf)
+        FfiConverterString.write(value.addedBy, into: &buf)
+        FfiConverterTypeTimestamp.write(value.addedAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupMember_lift(_ buf: RustBuffer) throws -> GroupMember {
+    return try FfiConverterTypeGroupMember.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupMember_lower(_ value: GroupMember) -> RustBuffer {
+    return FfiConverterTypeGroupMember.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct GroupMemberPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [GroupMember]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [GroupMember], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GroupMemberPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroupMemberPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GroupMemberPage {
+        return
+            try GroupMemberPage(
+                items: FfiConverterSequenceTypeGroupMember.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GroupMemberPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeGroupMember.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupMemberPage_lift(_ buf: RustBuffer) throws -> GroupMemberPage {
+    return try FfiConverterTypeGroupMemberPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupMemberPage_lower(_ value: GroupMemberPage) -> RustBuffer {
+    return FfiConverterTypeGroupMemberPage.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct GroupPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [Group]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [Group], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GroupPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroupPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GroupPage {
+        return
+            try GroupPage(
+                items: FfiConverterSequenceTypeGroup.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GroupPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeGroup.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupPage_lift(_ buf: RustBuffer) throws -> GroupPage {
+    return try FfiConverterTypeGroupPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupPage_lower(_ value: GroupPage) -> RustBuffer {
+    return FfiConverterTypeGroupPage.lower(value)
+}
+
+
+/**
+ * A role that the members of a group hold by it, in a scope, for a time.
+ */
+public struct GroupRole: Equatable, Hashable {
+    /**
+     * Whose members hold it.
+     */
+    public let groupId: Uuid
+    /**
+     * The role's name in the policy.
+     */
+    public let role: String
+    /**
+     * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+     */
+    public let scope: String
+    /**
+     * From when, inclusive; null: always.
+     */
+    public let validFrom: Timestamp?
+    /**
+     * Until when, exclusive; null: for ever.
+     */
+    public let validUntil: Timestamp?
+    /**
+     * Who assigned it: a user's id, or `system`.
+     */
+    public let assignedBy: String
+    /**
+     * When it was assigned.
+     */
+    public let assignedAt: Timestamp
+    /**
+     * Why it was assigned.
+     */
+    public let reason: String?
+    /**
+     * The row's version.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Whose members hold it.
+         */groupId: Uuid, 
+        /**
+         * The role's name in the policy.
+         */role: String, 
+        /**
+         * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+         */scope: String, 
+        /**
+         * From when, inclusive; null: always.
+         */validFrom: Timestamp? = nil, 
+        /**
+         * Until when, exclusive; null: for ever.
+         */validUntil: Timestamp? = nil, 
+        /**
+         * Who assigned it: a user's id, or `system`.
+         */assignedBy: String, 
+        /**
+         * When it was assigned.
+         */assignedAt: Timestamp, 
+        /**
+         * Why it was assigned.
+         */reason: String? = nil, 
+        /**
+         * The row's version.
+         */version: Int64) {
+        self.groupId = groupId
+        self.role = role
+        self.scope = scope
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+        self.assignedBy = assignedBy
+        self.assignedAt = assignedAt
+        self.reason = reason
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GroupRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroupRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GroupRole {
+        return
+            try GroupRole(
+                groupId: FfiConverterTypeUuid.read(from: &buf), 
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterString.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                assignedBy: FfiConverterString.read(from: &buf), 
+                assignedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                reason: FfiConverterOptionString.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GroupRole, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.groupId, into: &buf)
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
+        FfiConverterString.write(value.assignedBy, into: &buf)
+        FfiConverterTypeTimestamp.write(value.assignedAt, into: &buf)
+        FfiConverterOptionString.write(value.reason, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupRole_lift(_ buf: RustBuffer) throws -> GroupRole {
+    return try FfiConverterTypeGroupRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupRole_lower(_ value: GroupRole) -> RustBuffer {
+    return FfiConverterTypeGroupRole.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct GroupRolePage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [GroupRole]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [GroupRole], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GroupRolePage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroupRolePage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GroupRolePage {
+        return
+            try GroupRolePage(
+                items: FfiConverterSequenceTypeGroupRole.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GroupRolePage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeGroupRole.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupRolePage_lift(_ buf: RustBuffer) throws -> GroupRolePage {
+    return try FfiConverterTypeGroupRolePage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupRolePage_lower(_ value: GroupRolePage) -> RustBuffer {
+    return FfiConverterTypeGroupRolePage.lower(value)
 }
 
 
@@ -25302,6 +26938,309 @@ func FfiConverterTypeListDrones_lower(_ value: ListDrones) -> RustBuffer {
 
 
 /**
+ * Lists the members of a group that the caller may list, the newest accounts first.
+ *
+ * Permissions `group:read` and `user:list`.
+ */
+public struct ListGroupMembers: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let groupId: Uuid
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */groupId: Uuid, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.groupId = groupId
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListGroupMembers: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListGroupMembers: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListGroupMembers {
+        return
+            try ListGroupMembers(
+                groupId: FfiConverterTypeUuid.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListGroupMembers, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.groupId, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListGroupMembers_lift(_ buf: RustBuffer) throws -> ListGroupMembers {
+    return try FfiConverterTypeListGroupMembers.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListGroupMembers_lower(_ value: ListGroupMembers) -> RustBuffer {
+    return FfiConverterTypeListGroupMembers.lower(value)
+}
+
+
+/**
+ * Lists the roles of a group, by name.
+ *
+ * Permissions `role:read` and `group:read`.
+ */
+public struct ListGroupRoles: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let groupId: Uuid
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */groupId: Uuid, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.groupId = groupId
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListGroupRoles: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListGroupRoles: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListGroupRoles {
+        return
+            try ListGroupRoles(
+                groupId: FfiConverterTypeUuid.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListGroupRoles, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.groupId, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListGroupRoles_lift(_ buf: RustBuffer) throws -> ListGroupRoles {
+    return try FfiConverterTypeListGroupRoles.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListGroupRoles_lower(_ value: ListGroupRoles) -> RustBuffer {
+    return FfiConverterTypeListGroupRoles.lower(value)
+}
+
+
+/**
+ * Lists the groups that the caller may see, newest first.
+ *
+ * Permission `group:list`.
+ */
+public struct ListGroups: Equatable, Hashable {
+    /**
+     * Only groups that this user is a member of, whom the caller must be allowed to read.
+     */
+    public let userId: Uuid?
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Only groups that this user is a member of, whom the caller must be allowed to read.
+         */userId: Uuid? = nil, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.userId = userId
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListGroups: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListGroups: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListGroups {
+        return
+            try ListGroups(
+                userId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListGroups, into buf: inout [UInt8]) {
+        FfiConverterOptionTypeUuid.write(value.userId, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListGroups_lift(_ buf: RustBuffer) throws -> ListGroups {
+    return try FfiConverterTypeListGroups.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListGroups_lower(_ value: ListGroups) -> RustBuffer {
+    return FfiConverterTypeListGroups.lower(value)
+}
+
+
+/**
  * Lists the records of an import that made and changed no account and were not skipped, in their order: those that failed, whose account
  * has another address now, or is deleted.
  *
@@ -25995,9 +27934,14 @@ func FfiConverterTypeListSessionsOf_lower(_ value: ListSessionsOf) -> RustBuffer
  */
 public struct ListUserOverviews: Equatable, Hashable {
     /**
-     * Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+     * that (`role:read`).
      */
     public let role: String?
+    /**
+     * Only members of this group, which the caller must be allowed to read. Pages have no groups.
+     */
+    public let groupId: Uuid?
     /**
      * Only users of this status.
      */
@@ -26051,8 +27995,12 @@ public struct ListUserOverviews: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+         * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+         * that (`role:read`).
          */role: String? = nil, 
+        /**
+         * Only members of this group, which the caller must be allowed to read. Pages have no groups.
+         */groupId: Uuid? = nil, 
         /**
          * Only users of this status.
          */status: UserStatus? = nil, 
@@ -26090,6 +28038,7 @@ public struct ListUserOverviews: Equatable, Hashable {
          * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
          */totalUpTo: Int64? = nil) {
         self.role = role
+        self.groupId = groupId
         self.status = status
         self.region = region
         self.verified = verified
@@ -26121,6 +28070,7 @@ struct FfiConverterTypeListUserOverviews: FfiConverterRustBuffer {
         return
             try ListUserOverviews(
                 role: FfiConverterOptionString.read(from: &buf), 
+                groupId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 status: FfiConverterOptionTypeUserStatus.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
                 verified: FfiConverterOptionBool.read(from: &buf), 
@@ -26138,6 +28088,7 @@ struct FfiConverterTypeListUserOverviews: FfiConverterRustBuffer {
 
     public static func write(_ value: ListUserOverviews, into buf: inout [UInt8]) {
         FfiConverterOptionString.write(value.role, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.groupId, into: &buf)
         FfiConverterOptionTypeUserStatus.write(value.status, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterOptionBool.write(value.verified, into: &buf)
@@ -26176,9 +28127,14 @@ func FfiConverterTypeListUserOverviews_lower(_ value: ListUserOverviews) -> Rust
  */
 public struct ListUsers: Equatable, Hashable {
     /**
-     * Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+     * that (`role:read`).
      */
     public let role: String?
+    /**
+     * Only members of this group, which the caller must be allowed to read. Pages have no groups.
+     */
+    public let groupId: Uuid?
     /**
      * Only users of this status.
      */
@@ -26232,8 +28188,12 @@ public struct ListUsers: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only holders of this role (by any scope, now or later), as far as the caller may see that (`role:read`).
+         * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
+         * that (`role:read`).
          */role: String? = nil, 
+        /**
+         * Only members of this group, which the caller must be allowed to read. Pages have no groups.
+         */groupId: Uuid? = nil, 
         /**
          * Only users of this status.
          */status: UserStatus? = nil, 
@@ -26271,6 +28231,7 @@ public struct ListUsers: Equatable, Hashable {
          * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
          */totalUpTo: Int64? = nil) {
         self.role = role
+        self.groupId = groupId
         self.status = status
         self.region = region
         self.verified = verified
@@ -26302,6 +28263,7 @@ struct FfiConverterTypeListUsers: FfiConverterRustBuffer {
         return
             try ListUsers(
                 role: FfiConverterOptionString.read(from: &buf), 
+                groupId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 status: FfiConverterOptionTypeUserStatus.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
                 verified: FfiConverterOptionBool.read(from: &buf), 
@@ -26319,6 +28281,7 @@ struct FfiConverterTypeListUsers: FfiConverterRustBuffer {
 
     public static func write(_ value: ListUsers, into buf: inout [UInt8]) {
         FfiConverterOptionString.write(value.role, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.groupId, into: &buf)
         FfiConverterOptionTypeUserStatus.write(value.status, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterOptionBool.write(value.verified, into: &buf)
@@ -30097,6 +32060,78 @@ func FfiConverterTypeRemoveFactor_lower(_ value: RemoveFactor) -> RustBuffer {
 
 
 /**
+ * Takes users out of a group, in one commit. Who is no member stays none.
+ *
+ * Permissions as for `add_members`. Errors: `VALIDATION_ERROR` naming each user that does not exist, `CONFLICT` if no active administrator
+ * would be left.
+ */
+public struct RemoveGroupMembers: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let groupId: Uuid
+    /**
+     * Who is to be a member no more; at most 1,000.
+     */
+    public let userIds: [Uuid]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */groupId: Uuid, 
+        /**
+         * Who is to be a member no more; at most 1,000.
+         */userIds: [Uuid] = []) {
+        self.groupId = groupId
+        self.userIds = userIds
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension RemoveGroupMembers: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRemoveGroupMembers: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> RemoveGroupMembers {
+        return
+            try RemoveGroupMembers(
+                groupId: FfiConverterTypeUuid.read(from: &buf), 
+                userIds: FfiConverterSequenceTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: RemoveGroupMembers, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.groupId, into: &buf)
+        FfiConverterSequenceTypeUuid.write(value.userIds, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRemoveGroupMembers_lift(_ buf: RustBuffer) throws -> RemoveGroupMembers {
+    return try FfiConverterTypeRemoveGroupMembers.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRemoveGroupMembers_lower(_ value: RemoveGroupMembers) -> RustBuffer {
+    return FfiConverterTypeRemoveGroupMembers.lower(value)
+}
+
+
+/**
  * A grant that was removed with a permission.
  */
 public struct RemovedGrant: Equatable, Hashable {
@@ -31124,7 +33159,8 @@ func FfiConverterTypeRevertEmail_lower(_ value: RevertEmail) -> RustBuffer {
 /**
  * Takes from a user every role that makes it an administrator.
  *
- * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator.
+ * Permission `user:set_admin`, and `admin:all` itself. Errors: `CONFLICT` for the last active administrator, and for who
+ * is one by a group.
  */
 public struct RevokeAdmin: Equatable, Hashable {
     /**
@@ -36494,6 +38530,88 @@ func FfiConverterTypeUnassignDrone_lower(_ value: UnassignDrone) -> RustBuffer {
 
 
 /**
+ * Takes a role from a group, and so from its members.
+ *
+ * Permissions as for `assign_role`. Errors: `RESOURCE_NOT_FOUND` if the group does not hold it there, `CONFLICT` if no active administrator
+ * would be left.
+ */
+public struct UnassignGroupRole: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let groupId: Uuid
+    /**
+     * The role's name.
+     */
+    public let role: String
+    /**
+     * The scope it is held in; `global` if not given.
+     */
+    public let scope: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */groupId: Uuid, 
+        /**
+         * The role's name.
+         */role: String, 
+        /**
+         * The scope it is held in; `global` if not given.
+         */scope: String? = nil) {
+        self.groupId = groupId
+        self.role = role
+        self.scope = scope
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UnassignGroupRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUnassignGroupRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UnassignGroupRole {
+        return
+            try UnassignGroupRole(
+                groupId: FfiConverterTypeUuid.read(from: &buf), 
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UnassignGroupRole, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.groupId, into: &buf)
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterOptionString.write(value.scope, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUnassignGroupRole_lift(_ buf: RustBuffer) throws -> UnassignGroupRole {
+    return try FfiConverterTypeUnassignGroupRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUnassignGroupRole_lower(_ value: UnassignGroupRole) -> RustBuffer {
+    return FfiConverterTypeUnassignGroupRole.lower(value)
+}
+
+
+/**
  * Removes a role from a user.
  *
  * Permission `role:assign`, and for now `admin:all`. Errors: `CONFLICT` for the last active administrator.
@@ -36870,6 +38988,97 @@ func FfiConverterTypeUpdateDrone_lift(_ buf: RustBuffer) throws -> UpdateDrone {
 #endif
 func FfiConverterTypeUpdateDrone_lower(_ value: UpdateDrone) -> RustBuffer {
     return FfiConverterTypeUpdateDrone.lower(value)
+}
+
+
+/**
+ * Changes the given fields of a group; null clears the description.
+ *
+ * Permission `group:update`. Errors: `CONFLICT` if `expected_version` is stale, `DUPLICATE_RESOURCE` for a taken name.
+ */
+public struct UpdateGroup: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let id: Uuid
+    /**
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * Its name, at most 100 characters.
+     */
+    public let name: String?
+    /**
+     * What it is for, at most 500 characters.
+     */
+    public let description: StringPatch?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */id: Uuid, 
+        /**
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * Its name, at most 100 characters.
+         */name: String? = nil, 
+        /**
+         * What it is for, at most 500 characters.
+         */description: StringPatch? = nil) {
+        self.id = id
+        self.expectedVersion = expectedVersion
+        self.name = name
+        self.description = description
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UpdateGroup: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUpdateGroup: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateGroup {
+        return
+            try UpdateGroup(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf), 
+                description: FfiConverterOptionTypeStringPatch.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UpdateGroup, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+        FfiConverterOptionTypeStringPatch.write(value.description, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateGroup_lift(_ buf: RustBuffer) throws -> UpdateGroup {
+    return try FfiConverterTypeUpdateGroup.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateGroup_lower(_ value: UpdateGroup) -> RustBuffer {
+    return FfiConverterTypeUpdateGroup.lower(value)
 }
 
 
@@ -43688,9 +45897,17 @@ public enum Reason: Equatable, Hashable {
      */
     case storageFull
     /**
+     * The storage does not let the application in, or not do what it needs.
+     */
+    case storageDenied
+    /**
      * The storage was written by a newer version of this library.
      */
     case schemaNewer
+    /**
+     * The storage does not have this library's tables, or has others of the same name.
+     */
+    case schemaForeign
     /**
      * It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
      */
@@ -43840,25 +46057,29 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 46: return .storageFull
         
-        case 47: return .schemaNewer
+        case 47: return .storageDenied
         
-        case 48: return .outcomeUnknown
+        case 48: return .schemaNewer
         
-        case 49: return .notLoaded
+        case 49: return .schemaForeign
         
-        case 50: return .deferredNotLoaded
+        case 50: return .outcomeUnknown
         
-        case 51: return .namesNotReady
+        case 51: return .notLoaded
         
-        case 52: return .rightsStale
+        case 52: return .deferredNotLoaded
         
-        case 53: return .notOffered
+        case 53: return .namesNotReady
         
-        case 54: return .closed
+        case 54: return .rightsStale
         
-        case 55: return .corrupt
+        case 55: return .notOffered
         
-        case 56: return .`internal`
+        case 56: return .closed
+        
+        case 57: return .corrupt
+        
+        case 58: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -44052,44 +46273,52 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(46))
         
         
-        case .schemaNewer:
+        case .storageDenied:
             writeInt(&buf, Int32(47))
         
         
-        case .outcomeUnknown:
+        case .schemaNewer:
             writeInt(&buf, Int32(48))
         
         
-        case .notLoaded:
+        case .schemaForeign:
             writeInt(&buf, Int32(49))
         
         
-        case .deferredNotLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(50))
         
         
-        case .namesNotReady:
+        case .notLoaded:
             writeInt(&buf, Int32(51))
         
         
-        case .rightsStale:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(52))
         
         
-        case .notOffered:
+        case .namesNotReady:
             writeInt(&buf, Int32(53))
         
         
-        case .closed:
+        case .rightsStale:
             writeInt(&buf, Int32(54))
         
         
-        case .corrupt:
+        case .notOffered:
             writeInt(&buf, Int32(55))
         
         
-        case .`internal`:
+        case .closed:
             writeInt(&buf, Int32(56))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(57))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(58))
         
         }
     }
@@ -48117,6 +50346,81 @@ fileprivate struct FfiConverterSequenceTypeGrantTrace: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeGroup: FfiConverterRustBuffer {
+    typealias SwiftType = [Group]
+
+    public static func write(_ value: [Group], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeGroup.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Group] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Group]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeGroup.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeGroupMember: FfiConverterRustBuffer {
+    typealias SwiftType = [GroupMember]
+
+    public static func write(_ value: [GroupMember], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeGroupMember.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [GroupMember] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [GroupMember]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeGroupMember.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeGroupRole: FfiConverterRustBuffer {
+    typealias SwiftType = [GroupRole]
+
+    public static func write(_ value: [GroupRole], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeGroupRole.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [GroupRole] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [GroupRole]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeGroupRole.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeIdentityView: FfiConverterRustBuffer {
     typealias SwiftType = [IdentityView]
 
@@ -49513,6 +51817,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_factors() != 54560) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_groups() != 1396) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_identities() != 62594) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -49687,6 +51994,39 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_factors_reset_of() != 17437) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_add_members() != 32789) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_assign_role() != 56644) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_create() != 14549) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_delete() != 64618) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_get() != 13659) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_list() != 25356) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_members() != 40331) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_remove_members() != 54509) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_roles() != 32977) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_unassign_role() != 61527) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_groups_update() != 61794) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_identities_link() != 1770) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -49849,7 +52189,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 991) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 13335) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 47389) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 53038) {
@@ -50023,7 +52363,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_restore() != 9429) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 26757) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_revoke_admin() != 12111) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_set_status_many() != 33702) {
