@@ -7,8 +7,10 @@ use sea_query::{ArrayType, PostgresQueryBuilder};
 use sea_query::{Expr, NullOrdering, SelectStatement, Value as Bound};
 
 use super::{SqlDialect, SqlValue};
+#[cfg(any(feature = "postgres", test, feature = "testing"))]
+use crate::model::record::Kind;
 use crate::{
-    model::{record::Kind, value::Value},
+    model::value::Value,
     storage::{Direction, query::DAY},
 };
 
@@ -85,13 +87,14 @@ impl Dialect {
 
     /// The first moment of the day of a time, also of one before 1970.
     pub(super) fn day(self, time: Expr) -> Expr {
-        let mark = |at: usize| match self {
+        // The builder counts them where they have no numbers.
+        let mark = match self {
             #[cfg(feature = "sqlite")]
-            Dialect::Sqlite => "?".to_owned(),
+            Dialect::Sqlite => "?",
             #[cfg(feature = "postgres")]
-            Dialect::Postgres => format!("${at}"),
+            Dialect::Postgres => "$",
         };
-        let rest = format!("{} - ({} % {DAY} + {DAY}) % {DAY}", mark(1), mark(2));
+        let rest = format!("{mark} - ({mark} % {DAY} + {DAY}) % {DAY}");
         Expr::cust_with_exprs(rest, [time.clone(), time])
     }
 
@@ -126,6 +129,7 @@ impl Dialect {
     }
 
     /// The type of a column.
+    #[cfg(any(feature = "postgres", test, feature = "testing"))]
     pub(in crate::storage) const fn column_type(self, kind: Kind) -> &'static str {
         match (self, kind) {
             #[cfg(feature = "sqlite")]
