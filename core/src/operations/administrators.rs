@@ -11,7 +11,7 @@ use super::{
 use crate::model::{
     deferred::unless_page,
     error::{Error, Reason, Result},
-    group::Group,
+    group::{GroupMember, GroupRole},
     id::{GroupId, UserId},
     predicate::Predicate,
     registry::Guard,
@@ -73,11 +73,7 @@ async fn has_one_by_group(plan: &mut Plan<'_>, named: Predicate, roles: &[&str],
     let held = by_groups(plan, named, roles, lost).await?;
     let Some(user) = first_active(plan, &held).await? else { return Ok(false) };
     plan.check(&user);
-    // Whatever changes who is in a group, or its roles, writes its row.
-    let groups: BTreeSet<GroupId> =
-        held.iter().filter(|held| held.user == user.id).filter_map(|held| held.group).collect();
-    let groups: Vec<Group> = plan.reads().many(groups.into_iter().map(|id| (id,))).await?;
-    groups.iter().for_each(|group| plan.check(group));
+    rely_on_groups_of(plan, user.id, &held).await?;
     Ok(true)
 }
 
@@ -116,6 +112,18 @@ async fn first_active(plan: &Plan<'_>, held: &[Held]) -> Result<Option<User>> {
     Ok(None)
 }
 
+/// Relies on the memberships and roles by which somebody was found to hold these, as they were read then.
+async fn rely_on_groups_of(plan: &mut Plan<'_>, user: UserId, held: &[Held]) -> Result<()> {
+    let by_group = || held.iter().filter(|held| held.user == user).filter_map(|held| Some((held.group?, held)));
+    let groups: BTreeSet<GroupId> = by_group().map(|(group, _)| group).collect();
+    let members: Vec<GroupMember> = plan.reads().many(groups.into_iter().map(|group| (group, user))).await?;
+    let roles = by_group().map(|(group, held)| (group, held.role.clone(), held.scope.clone()));
+    let roles: Vec<GroupRole> = plan.reads().many(roles).await?;
+    members.iter().for_each(|member| plan.check(member));
+    roles.iter().for_each(|role| plan.check(role));
+    Ok(())
+}
+
 /// Refuses the plan if it would leave no active administrator: `lost` is what is held no more.
 ///
 /// Two plans that each take one of the last two meet at the guard: one of them is planned anew.
@@ -151,7 +159,10 @@ pub async fn require_one_left(plan: &mut Plan<'_>, lost: &[Held]) -> Result<()> 
 async fn is_held_by_an_active(plan: &mut Plan<'_>, held: &[Held]) -> Result<bool> {
     let active = first_active(plan, held).await?;
     // It may have been read before the guard was.
-    active.iter().for_each(|user| plan.check(user));
+    if let Some(user) = &active {
+        plan.check(user);
+        unless_page(Ok(()), || Box::pin(rely_on_groups_of(plan, user.id, held))).await?;
+    }
     Ok(active.is_some())
 }
 

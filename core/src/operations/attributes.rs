@@ -70,6 +70,11 @@ pub(super) fn changed<R: ResourceRecord>(
                 held.insert(member, value);
             }
             Some(Err(invalid)) => checks.error(&format!("attributes.{name}"), invalid),
+            // No text of a database has it.
+            None if has_nul(value) => {
+                let message = "must not hold the character NUL";
+                checks.error(&format!("attributes.{name}"), Invalid::new(FieldCode::InvalidCharacter, message));
+            }
             None => {
                 held.insert(member(name, FREE), value.clone());
             }
@@ -82,4 +87,14 @@ pub(super) fn changed<R: ResourceRecord>(
         checks.error("attributes", Invalid::new(FieldCode::TooLong, message));
     }
     Some(held).filter(|held| !held.0.is_empty())
+}
+
+/// Whether a text or a name in it has the character U+0000, which no database keeps in a text.
+fn has_nul(value: &Json) -> bool {
+    match value {
+        Json::String(text) => text.contains('\0'),
+        Json::Array(items) => items.iter().any(has_nul),
+        Json::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
+    }
 }

@@ -122,6 +122,9 @@ async fn crossed(reads: Reads<'_>, roles: &[GroupRole]) -> Result<Vec<Held>> {
     if roles.is_empty() {
         return Ok(Vec::new());
     }
+    // The rows first: a plan that moves the guards of these members relies on them.
+    let groups: BTreeSet<GroupId> = roles.iter().map(|role| role.group_id).collect();
+    reads.many::<Group>(groups.into_iter().map(|group| (group,))).await?;
     let members: Vec<GroupMember> = reads.all(are_of(roles.iter().map(|role| role.group_id))).await?;
     Ok(cross(&members, roles))
 }

@@ -93,13 +93,17 @@ pub(crate) fn prunable(oldest: impl IntoIterator<Item = Time>, retention: &Reten
 /// line was planned is it known that it was not.
 pub(crate) fn outcome_of_missing(id: ChangeSetId, oldest: Option<(i64, Time)>) -> Result<Option<Committed>> {
     let Some((_, at)) = oldest.filter(|(position, _)| *position > 1) else { return Ok(None) };
-    let made_at = id.0.get_timestamp().map(|made| made.to_unix());
-    let made_at = made_at.and_then(|(seconds, nanos)| Time::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)));
-    if made_at.is_some_and(|made_at| made_at > at) {
+    if made_at(id).is_some_and(|made_at| made_at > at) {
         return Ok(None);
     }
     let message = "it is no longer known whether this commit took place: its part of the change feed was pruned";
     Err(Error::new(Reason::OutcomeUnknown, message))
+}
+
+/// When an id was made.
+pub(crate) fn made_at(id: ChangeSetId) -> Option<Time> {
+    let (seconds, nanos) = id.0.get_timestamp()?.to_unix();
+    Time::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
 }
 
 /// A position as it is stored.

@@ -257,7 +257,8 @@ impl Operation for DeleteGroup {
 
     async fn plan(expected_version: &Option<i64>, group: Group, plan: &mut Plan<'_>) -> Result<()> {
         let roles = roles_of(plan, group.id).await?;
-        if !roles.is_empty() {
+        // One whose time is over gives nothing.
+        if roles.iter().any(|role| role.valid_until.is_none_or(|until| until > plan.now)) {
             if !plan.may_everywhere("role:assign")? {
                 return Err(Error::denied("role:assign"));
             }

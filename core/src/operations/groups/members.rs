@@ -157,8 +157,9 @@ impl Operation for AddGroupMembers {
         if count > MOST_MEMBERS {
             return Err(Error::new(Reason::LimitReached, format!("a group has at most {MOST_MEMBERS} members")));
         }
-        require_few_groups(plan, &new).await?;
         plan.move_authority_of(new.clone()).await?;
+        // Once the guards are read: who puts them into another group meanwhile makes this stale.
+        require_few_groups(plan, &new).await?;
         for user_id in new {
             let (added_by, added_at) = (plan.actor.name(), plan.now);
             plan.follow(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
@@ -236,7 +237,7 @@ async fn named(
 async fn require_few_groups(plan: &Plan<'_>, users: &[UserId]) -> Result<()> {
     let of_these = Predicate::set(users.iter().map(|user| Value::Id(user.0)));
     let members: Vec<GroupMember> = plan.reads().all(Predicate::In("user_id".into(), of_these)).await?;
-    let mut counts: HashMap<UserId, usize> = HashMap::new();
+    let mut counts: BTreeMap<UserId, usize> = BTreeMap::new();
     members.iter().for_each(|member| *counts.entry(member.user_id).or_default() += 1);
     match counts.iter().find(|(_, count)| **count >= MOST_GROUPS) {
         Some((user, _)) => {

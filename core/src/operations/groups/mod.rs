@@ -60,6 +60,8 @@ fn touch(plan: &mut Plan<'_>, group: &Group, member_count: i64) -> Group {
 
 /// What the roles of groups change for their members: their guards move, and the groups' rows.
 async fn move_members(plan: &mut Plan<'_>, groups: BTreeSet<GroupId>) -> Result<()> {
+    // The rows first: who joins after that makes this stale, who joined before is among the members.
+    plan.read_ahead::<Group>(groups.iter().map(|id| (*id,)).collect()).await?;
     let members = members_of(plan, groups.iter().copied()).await?;
     let users: BTreeSet<UserId> = members.iter().map(|member| member.user_id).collect();
     plan.move_authority_of(users.into_iter().collect()).await?;

@@ -27,10 +27,13 @@ use crate::{
     storage::{Direction, Order, Query},
 };
 
+/// So many roles a group has at most, each scope of one counted: each of its members holds them all.
+const MOST_ROLES: usize = 200;
+
 /// Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
 ///
 /// Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
-/// already.
+/// already, `CONFLICT` if it holds 200 roles.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct AssignGroupRole {
@@ -112,6 +115,10 @@ impl Operation for AssignGroupRole {
         if before.as_ref().is_some_and(|held| held.valid_until.is_none_or(|until| until > plan.now)) {
             let message = format!("the group holds the role {} there already", asked.role);
             return Err(Error::new(Reason::AlreadyAssigned, message));
+        }
+        let held: Vec<GroupRole> = super::roles_of(plan, group.id).await?;
+        if before.is_none() && held.len() >= MOST_ROLES {
+            return Err(Error::new(Reason::LimitReached, format!("a group has at most {MOST_ROLES} roles")));
         }
         // The role must still be there when the commit comes, whoever asks, and what the scope names.
         plan.rely_on_policy();

@@ -8,6 +8,7 @@ use sqlx::{
     postgres::{PgConnection, PgRow},
 };
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use super::{
     connections::{Connection, Connections, Fault},
@@ -32,6 +33,8 @@ use crate::{
     },
 };
 
+pub(super) const NO_LANE: &str = "the row that counts commits is not there: the database was changed by somebody else";
+
 /// So often a commit is sent that others may come before; then it makes them wait.
 const FREE_TRIES: usize = 2;
 
@@ -42,6 +45,8 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(
 #[derive(Clone)]
 struct Last {
     position: i64,
+    /// Of that commit: after a server has lost it, its number is another's.
+    id: ChangeSetId,
     /// The end of the audit log.
     head: Option<Row>,
 }
@@ -60,7 +65,26 @@ enum Sent {
     Committed(Committed),
     /// Others were first.
     Late,
-    Failed(CommitError),
+    Failed(Failure),
+}
+
+/// Why a commit was not written, or may have been.
+struct Failure {
+    error: CommitError,
+    /// The server has looked for this very commit, and it was not there.
+    is_answered: bool,
+}
+
+impl Failure {
+    fn answered(error: CommitError) -> Self {
+        Self { error, is_answered: true }
+    }
+}
+
+impl<E: Into<CommitError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), is_answered: false }
+    }
 }
 
 impl Commits {
@@ -72,20 +96,32 @@ impl Commits {
         change_set: &ChangeSet,
     ) -> Result<Committed, CommitError> {
         let mut last = self.last.lock().await;
+        // Whoever leaves in the middle leaves it in doubt.
+        self.lost_ones().insert(change_set.id);
         let mut is_lost = false;
         for pause in PAUSES {
-            match self.commit_once(connections, change_set, &mut last).await {
-                Err(CommitError::Unknown) => is_lost = true,
-                Err(CommitError::Failed(error)) if is_lost && error.reason() == Reason::StorageUnavailable => {}
-                done => return done,
+            let failure = match self.commit_once(connections, change_set, &mut last).await {
+                Ok(committed) => return Ok(self.certain(change_set, committed)),
+                Err(failure) => failure,
+            };
+            match failure.error {
+                CommitError::Unknown => is_lost = true,
+                // What is said of this try says nothing of the one before.
+                _ if is_lost && !failure.is_answered => {}
+                error => return Err(self.certain(change_set, error)),
             }
             // After a restart of the server all are as dead as this one.
             connections.forget_idle_writers();
             *last = None;
             sleep(pause).await;
         }
-        self.lost_ones().insert(change_set.id);
         Err(CommitError::Unknown)
+    }
+
+    /// It is known what became of a commit.
+    fn certain<T>(&self, change_set: &ChangeSet, outcome: T) -> T {
+        self.lost_ones().remove(&change_set.id);
+        outcome
     }
 
     async fn commit_once(
@@ -93,7 +129,7 @@ impl Commits {
         connections: &Connections,
         change_set: &ChangeSet,
         last: &mut Option<Last>,
-    ) -> Result<Committed, CommitError> {
+    ) -> Result<Committed, Failure> {
         let mut connection = connections.writer().await?;
         for _ in 0..FREE_TRIES {
             let known = match last.take() {
@@ -118,13 +154,13 @@ impl Commits {
     ) -> Sent {
         let sealed = match Sealed::new(change_set, known) {
             Ok(sealed) => sealed,
-            Err(error) => return Sent::Failed(error),
+            Err(error) => return Sent::Failed(error.into()),
         };
         for is_last_try in [false, true] {
             match ask(connection, sealed.statement(change_set)).await {
                 Ok(answers) => return sealed.settle(change_set, &answers, last),
                 Err(Fault::Sql(problem)) if !is_last_try && error::is_forgotten(&problem) => connection.forget().await,
-                Err(fault) => return Sent::Failed(failed(change_set, fault)),
+                Err(fault) => return Sent::Failed(failed(change_set, fault).into()),
             }
         }
         Sent::Late
@@ -136,7 +172,7 @@ impl Commits {
         connection: &mut Connection,
         change_set: &ChangeSet,
         last: &mut Option<Last>,
-    ) -> Result<Committed, CommitError> {
+    ) -> Result<Committed, Failure> {
         let longest = connection.longest();
         let commits = async {
             let mut transaction = connection.get()?.begin().await?;
@@ -144,7 +180,11 @@ impl Commits {
             let known = last_of(&rows::fetch(&mut transaction, last_statement()).await?);
             let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
                 Ok(sealed) => sealed,
-                Err(error) => return Ok(Err(error)),
+                Err(error) => {
+                    // Whoever only lets go of it has it rolled back by the next user.
+                    transaction.rollback().await?;
+                    return Ok(Err(error));
+                }
             };
             let answers = run(&mut transaction, sealed.statement(change_set)?).await?;
             transaction.commit().await?;
@@ -155,10 +195,13 @@ impl Commits {
             Ok(Ok((sealed, answers))) => match sealed.settle(change_set, &answers, last) {
                 Sent::Committed(committed) => Ok(committed),
                 Sent::Failed(error) => Err(error),
-                Sent::Late => Err(stale(change_set, 0)),
+                Sent::Late => Err(stale(change_set, 0).into()),
             },
-            Ok(Err(error)) => Err(error),
-            Err(fault) => Err(failed(change_set, fault)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(fault) => {
+                connection.give_up();
+                Err(failed(change_set, fault).into())
+            }
         }
     }
 
@@ -199,7 +242,13 @@ impl Sealed {
 
     fn statement(&self, change_set: &ChangeSet) -> Result<statement::Commit, sqlx::Error> {
         let writes: Vec<&Write> = change_set.writes.iter().chain(&self.ledger).collect();
-        statement::commit(change_set.id, self.known.position, migrate::known(), &change_set.checks, &writes)
+        statement::commit(
+            change_set.id,
+            (self.known.position, self.known.id),
+            migrate::known(),
+            &change_set.checks,
+            &writes,
+        )
     }
 
     /// What the answers come to; keeps where the store stands then.
@@ -216,29 +265,30 @@ impl Sealed {
                 Answer::Before(position) => return Sent::Committed(committed(*position)),
                 Answer::Schema(version) => {
                     let newer = migrate::require_known(*version).err();
-                    return Sent::Failed(newer.map_or_else(|| stale(change_set, 0), CommitError::Failed));
+                    return Sent::Failed(Failure::answered(
+                        newer.map_or_else(|| stale(change_set, 0), CommitError::Failed),
+                    ));
                 }
                 _ => {}
             }
         }
         if let Some(place) = stale_place.filter(|place| *place < own) {
             *last = Some(self.known).filter(|_| !answers.iter().any(|answer| matches!(answer, Answer::Moved(_))));
-            return Sent::Failed(stale(change_set, place));
+            return Sent::Failed(Failure::answered(stale(change_set, place)));
         }
         if answers.iter().any(|answer| matches!(answer, Answer::Moved(_))) {
             return Sent::Late;
         }
         if let Some(write) = stale_place.and_then(|place| self.ledger.get(place - own)) {
-            return Sent::Failed(ledger::taken(write));
+            return Sent::Failed(Failure::answered(ledger::taken(write)));
         }
         if !answers.contains(&Answer::Written) {
-            let message = "the row that counts commits is not there: the database was changed by somebody else";
-            return Sent::Failed(CommitError::Failed(Error::new(Reason::Corrupt, message)));
+            return Sent::Failed(Failure::answered(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE))));
         }
         let position = self.known.position + 1;
         let head = self.ledger.into_iter().filter(|write| write.table.name == AuditHead::TABLE.name);
         let head = head.filter_map(|write| write.row).next_back().or(self.known.head);
-        *last = Some(Last { position, head });
+        *last = Some(Last { position, id: change_set.id, head });
         Sent::Committed(committed(position))
     }
 }
@@ -276,15 +326,18 @@ fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
 fn last_statement() -> Statement {
     let key = Key(vec![Value::Int(ledger::LANE)]);
     let (head, values) = sql::by_keys(Dialect::Postgres, AuditHead::TABLE, &[&key]);
-    let last = "SELECT (SELECT seq FROM lanes WHERE lane = 0), head.* FROM (SELECT 1) AS one";
+    let last = "SELECT lane.seq, (SELECT id FROM commits WHERE position = lane.seq) AS last, head.* \
+                FROM (SELECT 1) AS one LEFT JOIN lanes AS lane ON lane.lane = 0";
     (format!("{last} LEFT JOIN ({head}) AS head ON true"), values)
 }
 
 fn last_of(rows: &[PgRow]) -> Result<Last, Error> {
-    let Some(row) = rows.first() else { return Ok(Last { position: 0, head: None }) };
+    let nothing = ChangeSetId(Uuid::nil());
+    let Some(row) = rows.first() else { return Ok(Last { position: 0, id: nothing, head: None }) };
     let number = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
-    let head = number(1)?.map(|_| decode::decode([AuditHead::TABLE], row, 1)).transpose()?;
-    Ok(Last { position: number(0)?.unwrap_or_default(), head })
+    let head = number(2)?.map(|_| decode::decode([AuditHead::TABLE], row, 2)).transpose()?;
+    let id = row.try_get::<Option<Uuid>, _>(1).map_err(error::error)?.map_or(nothing, ChangeSetId);
+    Ok(Last { position: number(0)?.unwrap_or_default(), id, head })
 }
 
 /// The row of an expectation, by its number among all.

@@ -77,6 +77,15 @@ impl Connections {
         self.writers.clone().take().await
     }
 
+    /// A connection that writes, apart from the others, for what takes as long as it takes.
+    pub(super) async fn apart(&self) -> Result<PgConnection> {
+        if self.writers.is_inherited() || self.writers.is_closed.load(Ordering::Acquire) {
+            return Err(memory::closed());
+        }
+        let made = timeout(CONNECT, self.writers.options.clone().options([("statement_timeout", "0")]).connect()).await;
+        made.map_err(|_| unavailable("the database does not answer"))?.map_err(error::error)
+    }
+
     /// Closes the connections that write and that nobody uses.
     pub(super) fn forget_idle_writers(&self) {
         self.writers.idle().clear();
@@ -207,7 +216,7 @@ impl Connection {
     /// The connection, on which a statement may be running until [`Self::settle`] says otherwise.
     pub(super) fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.is_running = true;
-        self.held.as_mut().ok_or(sqlx::Error::PoolClosed)
+        self.held.as_mut().ok_or(sqlx::Error::WorkerCrashed)
     }
 
     /// How long an answer is waited for.
@@ -241,7 +250,7 @@ impl Connection {
     /// Prepares all statements anew.
     pub(super) async fn forget(&mut self) {
         let cleared = match &mut self.held {
-            Some(held) => held.clear_cached_statements().await.is_ok(),
+            Some(held) => matches!(timeout(self.pool.longest, held.clear_cached_statements()).await, Ok(Ok(()))),
             None => true,
         };
         if !cleared {

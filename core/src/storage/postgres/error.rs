@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use sqlx::Error as Sqlx;
+use sqlx::{
+    Error as Sqlx,
+    error::DatabaseError,
+    postgres::{PgDatabaseError, PgSeverity},
+};
 
 use crate::model::error::{Error, Reason};
 
@@ -20,12 +24,19 @@ pub(super) fn is_stale(error: &Sqlx) -> bool {
 /// Whether the server may have done what it was asked, though it did not say so.
 pub(super) fn is_lost(error: &Sqlx) -> bool {
     match error {
+        // After its last word it may have died in the middle of anything.
+        Sqlx::Database(database) if is_last_word(&**database) => true,
         Sqlx::Database(_) => {
             state(error).is_none_or(|state| state.starts_with("08") || matches!(&*state, "57P01" | "57P02"))
         }
         Sqlx::PoolTimedOut | Sqlx::PoolClosed | Sqlx::Configuration(_) | Sqlx::Encode(_) => false,
         _ => true,
     }
+}
+
+fn is_last_word(database: &dyn DatabaseError) -> bool {
+    let own = database.try_downcast_ref::<PgDatabaseError>();
+    own.is_none_or(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 /// Whether the connection was gone before it was asked, as that of a server that was restarted.
@@ -77,7 +88,11 @@ pub(super) fn error(error: Sqlx) -> Error {
         }
         _ => (Reason::Internal, "the database driver failed".to_owned()),
     };
-    Error::new(reason, message).with_source(error)
+    match error {
+        // Its details hold values of rows.
+        Sqlx::Database(_) => Error::new(reason, message),
+        error => Error::new(reason, message).with_source(error),
+    }
 }
 
 fn reason(state: &str) -> (Reason, &'static str) {

@@ -83,8 +83,7 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
         let mut writer = connections.writer().await?;
         let longest = writer.longest();
         let server = timeout(longest, server(writer.get().map_err(error::error)?)).await;
-        let (number, encoding) = writer.settle(server).map_err(Error::from)?;
-        require_fit(number, &encoding)?;
+        require_fit(&writer.settle(server).map_err(Error::from)?, name)?;
         let version = timeout(longest, version(writer.get().map_err(error::error)?, name)).await;
         let version = writer.settle(version).map_err(Error::from)?;
         require_known(version)?;
@@ -97,7 +96,12 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
         }
         // Without a time of its own, as an index of many rows takes as long as it takes.
         let migrated = migrate(writer.get().map_err(error::error)?, schema, name).await;
-        match writer.settle(Ok(migrated)) {
+        let migrated = writer.settle(Ok(migrated));
+        if migrated.is_err() {
+            // A transaction may be open on it.
+            writer.give_up();
+        }
+        match migrated {
             Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => {}
             done => return done.map_err(Error::from),
         }
@@ -105,13 +109,27 @@ pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, 
     Ok(())
 }
 
-/// The server's version, such as 150003, and the encoding of the database.
-async fn server(connection: &mut PgConnection) -> Result<(i32, String), sqlx::Error> {
-    let asked = "SELECT current_setting('server_version_num')::integer, current_setting('server_encoding')";
+/// The server's version, such as 150003, the encoding of the database, and two settings of the session.
+type Server = (i32, String, String, String);
+
+async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
+    let asked = "SELECT current_setting('server_version_num')::integer, current_setting('server_encoding'), \
+                 current_setting('search_path'), current_setting('synchronous_commit')";
     sqlx::query_as(asked).fetch_one(connection).await
 }
 
-fn require_fit(version: i32, encoding: &str) -> Result<()> {
+fn require_fit((version, encoding, path, durable): &Server, schema: &str) -> Result<()> {
+    let version = *version;
+    if path != schema {
+        let message = "the connection does not have the options it was made with, such as `search_path`: a pooler in between has to let \
+                       them pass";
+        return Err(Error::new(Reason::ConfigInvalid, message));
+    }
+    if durable == "off" {
+        let message =
+            "`synchronous_commit` is off for this account, so that acknowledged commits may be lost: turn it on";
+        return Err(Error::new(Reason::ConfigInvalid, message));
+    }
     if version < OLDEST {
         let message = format!("PostgreSQL {} or newer is needed; this one is {}", OLDEST / 10_000, version / 10_000);
         return Err(Error::new(Reason::ConfigInvalid, message));
@@ -141,20 +159,26 @@ async fn migrate(connection: &mut PgConnection, schema: &Schema, name: &str) -> 
     }
     sqlx::raw_sql(FRAME).execute(&mut *transaction).await?;
     sqlx::raw_sql("LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE").execute(&mut *transaction).await?;
+    // No commit of another instance comes between.
+    sqlx::query("SELECT seq FROM lanes WHERE lane = 0 FOR UPDATE").fetch_all(&mut *transaction).await?;
     let newest = "SELECT coalesce(max(version), 0) FROM rolekeep_schema";
     let version: i64 = sqlx::query_scalar(newest).fetch_one(&mut *transaction).await?;
     for (at, script) in (1_i64..).zip(&schema.scripts).filter(|(at, _)| *at > version) {
         sqlx::raw_sql(AssertSqlSafe(script.clone())).execute(&mut *transaction).await?;
         sqlx::query("INSERT INTO rolekeep_schema (version) VALUES ($1)").bind(at).execute(&mut *transaction).await?;
     }
-    transaction.commit().await?;
-    index_searches(connection, &schema.tables).await
+    index_searches(&mut transaction, &schema.tables).await?;
+    transaction.commit().await
 }
 
 /// Makes indexes of search texts; without the extension, a search looks at each row.
 async fn index_searches(connection: &mut PgConnection, tables: &[&'static Table]) -> Result<(), sqlx::Error> {
     // Whoever may not make it may find it made.
-    let _ = sqlx::raw_sql(SEARCHES).execute(&mut *connection).await;
+    let mut tries = connection.begin().await?;
+    match sqlx::raw_sql(SEARCHES).execute(&mut *tries).await {
+        Ok(_) => tries.commit().await?,
+        Err(_) => tries.rollback().await?,
+    }
     let home = "SELECT n.nspname FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace WHERE o.opcname = 'gin_trgm_ops'";
     let Some(home) = sqlx::query_scalar::<_, String>(home).fetch_optional(&mut *connection).await? else {
         return Ok(());

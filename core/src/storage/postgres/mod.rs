@@ -181,11 +181,14 @@ impl Storage for PostgresStorage {
         let text = "SELECT (SELECT seq FROM lanes WHERE lane = 0), (SELECT max(version) FROM rolekeep_schema)";
         let head = self.connections.read(&(text.to_owned(), Values(Vec::new()))).await?;
         let number = |at: usize| match head.first() {
-            Some(head) => head.try_get::<Option<i64>, _>(at).map(Option::unwrap_or_default),
-            None => Ok(0),
+            Some(head) => head.try_get::<Option<i64>, _>(at),
+            None => Ok(None),
         };
-        migrate::require_known(number(1).map_err(error::error)?)?;
-        Ok(number(0).map_err(error::error)?.try_into().unwrap_or_default())
+        migrate::require_known(number(1).map_err(error::error)?.unwrap_or_default())?;
+        match number(0).map_err(error::error)? {
+            Some(position) => Ok(position.try_into().unwrap_or_default()),
+            None => Err(Error::new(Reason::Corrupt, commit::NO_LANE)),
+        }
     }
 
     async fn changes(&self, since: u64) -> Result<Changes> {
@@ -208,7 +211,7 @@ impl Storage for PostgresStorage {
             // The statement may still be under way: behind a commit of its own it comes too late, if it has not come before.
             let fence = ChangeSet {
                 id: ChangeSetId(Uuid::from_u128(id.0.as_u128() ^ 1)),
-                at: Time::UNIX_EPOCH,
+                at: ledger::made_at(id).unwrap_or(Time::UNIX_EPOCH),
                 checks: Vec::new(),
                 writes: Vec::new(),
                 audit: Vec::new(),
@@ -237,12 +240,18 @@ impl Storage for PostgresStorage {
 
     /// Frees what was deleted or overwritten for reuse; the server overwrites it when it needs the place.
     async fn scrub(&self) -> Result<bool> {
-        let mut writer = self.connections.writer().await?;
+        let mut writer = self.connections.apart().await?;
+        // Whoever does not own a table is told, and it is left as it is.
+        let owns =
+            "SELECT bool_and(pg_has_role(tableowner, 'USAGE')) FROM pg_tables WHERE schemaname = current_schema()";
+        let owns: Option<bool> = sqlx::query_scalar(owns).fetch_one(&mut writer).await.map_err(error::error)?;
+        if owns != Some(true) {
+            return Ok(false);
+        }
         for table in &self.tables.0 {
             let text = format!("VACUUM {}", super::sql::quoted(table.name));
             // Safe: a name of a declaration.
-            let vacuumed = sqlx::raw_sql(AssertSqlSafe(text)).execute(writer.get().map_err(error::error)?).await;
-            writer.settle(Ok(vacuumed)).map_err(Error::from)?;
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut writer).await.map_err(error::error)?;
         }
         Ok(true)
     }

@@ -96,7 +96,8 @@ impl PostgresOptions {
         let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme));
         let options = is_ours.then(|| PgConnectOptions::from_str(&self.url).ok()).flatten().ok_or_else(unfit)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
-        let says_mode = self.url.contains("sslmode=") || self.url.contains("ssl-mode=");
+        let (_, said) = self.url.split_once('?').unwrap_or_default();
+        let says_mode = said.split('&').any(|part| part.starts_with("sslmode=") || part.starts_with("ssl-mode="));
         let options = match (says_mode, is_socket) {
             (true, _) => options,
             (false, true) => options.ssl_mode(PgSslMode::Disable),
@@ -109,6 +110,7 @@ impl PostgresOptions {
                 ("statement_timeout", &millis(self.statement_timeout)),
                 ("lock_timeout", &millis(self.statement_timeout)),
                 ("idle_in_transaction_session_timeout", "30000"),
+                ("default_transaction_isolation", "read committed"),
                 ("timezone", "UTC"),
                 ("jit", "off"),
             ]);

@@ -80,7 +80,7 @@ pub(super) struct Commit {
 /// The statement that follows the commit of this position, with the expectations of all checks and writes numbered in their order.
 pub(super) fn commit(
     id: ChangeSetId,
-    position: i64,
+    (position, last): (i64, ChangeSetId),
     known_schema: i64,
     checks: &[Check],
     writes: &[&Write],
@@ -110,10 +110,15 @@ pub(super) fn commit(
 
     let mut writer = Writer { text: String::new(), arguments: PgArguments::default(), count: 0 };
     let seen = [writer.bind(position, "bigint")?, writer.bind(id.0, "uuid")?, writer.bind(known_schema, "bigint")?];
+    let last_id = writer.bind(last.0, "uuid")?;
     let changed = writer.bind(number(changed as u64), "bigint")?;
     let [last, id, schema] = &seen;
     writer.put("WITH lane AS MATERIALIZED (SELECT seq FROM lanes WHERE lane = 0 FOR UPDATE), ");
-    writer.put(&format!("known AS MATERIALIZED (SELECT seq FROM lane WHERE seq = {last}), "));
+    // By its id, too: a server that has lost commits gives their numbers to others.
+    writer.put(&format!(
+        "known AS MATERIALIZED (SELECT seq FROM lane WHERE seq = {last} \
+         AND ({last} = 0 OR EXISTS (SELECT FROM commits WHERE position = {last} AND id = {last_id}))), "
+    ));
     writer.put(&format!("made AS MATERIALIZED (SELECT position FROM commits WHERE id = {id}), "));
     writer.put(&format!("newer AS MATERIALIZED (SELECT version FROM rolekeep_schema WHERE version > {schema})"));
     let (mut stale, mut written) = (Vec::new(), Vec::new());

@@ -8,7 +8,7 @@ use crate::{
         record::{Column, Corrupt, Key, Row, Table},
         value::Value,
     },
-    storage::{Group, Query, change_set::kind_of},
+    storage::{Group, Query, change_set::fits},
 };
 
 /// A row as the driver gives it.
@@ -67,8 +67,8 @@ fn value<C: Cells>(row: &C, at: usize, table: &'static str, column: &'static Col
 /// Whether a row can have such a key: a value of another kind must not be found by its text.
 pub(in crate::storage) fn is_key(table: &Table, key: &Key) -> bool {
     let parts = table.key.iter().zip(&key.0);
-    let mut kinds = parts.map(|(at, value)| kind_of(value) == Some(table.columns[*at].kind));
-    key.0.len() == table.key.len() && kinds.all(|fits| fits)
+    let mut fit = parts.map(|(at, value)| !value.is_null() && fits(&table.columns[*at], value));
+    key.0.len() == table.key.len() && fit.all(|fits| fits)
 }
 
 /// A row or none for each key.
