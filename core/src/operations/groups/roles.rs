@@ -110,13 +110,12 @@ impl Operation for AssignGroupRole {
         let reason = checks.optional("reason", asked.reason.as_deref(), |reason| text::name(reason, 500));
         checks.finish()?;
         let scope = scopes::live(plan, &scope.unwrap_or(crate::rules::Scope::Global)).await?;
-        let key = (group.id, asked.role.clone(), scope.clone());
-        let before: Option<GroupRole> = plan.reads().get(&key).await?;
+        let held = super::roles_of(plan, group.id).await?;
+        let before = held.iter().find(|held| held.role == asked.role && held.scope == scope).cloned();
         if before.as_ref().is_some_and(|held| held.valid_until.is_none_or(|until| until > plan.now)) {
             let message = format!("the group holds the role {} there already", asked.role);
             return Err(Error::new(Reason::AlreadyAssigned, message));
         }
-        let held: Vec<GroupRole> = super::roles_of(plan, group.id).await?;
         if before.is_none() && held.len() >= MOST_ROLES {
             return Err(Error::new(Reason::LimitReached, format!("a group has at most {MOST_ROLES} roles")));
         }
