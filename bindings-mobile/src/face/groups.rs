@@ -27,7 +27,7 @@ pub struct AddGroupMembers {
 /// Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
 ///
 /// Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
-/// already.
+/// already, `CONFLICT` if it holds 200 roles.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct AssignGroupRole {
     /// The group's id.
@@ -355,7 +355,7 @@ impl Groups {
     /// Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
     ///
     /// Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
-    /// already.
+    /// already, `CONFLICT` if it holds 200 roles.
     pub async fn assign_role(&self, input: AssignGroupRole) -> Result<GroupRole> {
         self.caller.run("groups.assign_role", &input).await
     }

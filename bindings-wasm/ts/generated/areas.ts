@@ -1804,7 +1804,7 @@ export class Groups {
    * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
    *
    * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
-   * already.
+   * already, `CONFLICT` if it holds 200 roles.
    */
   assignRole(input: AssignGroupRole): Promise<GroupRole> {
     return this.#run("groups.assign_role", input, "AssignGroupRole", "GroupRole");

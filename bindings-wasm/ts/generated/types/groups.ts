@@ -22,7 +22,7 @@ export interface AddGroupMembers {
  * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
  *
  * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
- * already.
+ * already, `CONFLICT` if it holds 200 roles.
  */
 export interface AssignGroupRole {
   /** The group's id. */

@@ -297,7 +297,8 @@ class AsyncGroups:
         time.
 
         Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors:
-        `DUPLICATE_RESOURCE` if the group holds it in this scope already.
+        `DUPLICATE_RESOURCE` if the group holds it in this scope already, `CONFLICT` if it holds 200
+        roles.
 
         Args:
             group_id: The group's id.

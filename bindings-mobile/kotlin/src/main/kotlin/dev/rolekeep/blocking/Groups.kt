@@ -79,7 +79,7 @@ class BlockingGroups internal constructor(private val area: Groups) {
      * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
      *
      * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
-     * already.
+     * already, `CONFLICT` if it holds 200 roles.
      */
     fun assignRole(input: AssignGroupRole): GroupRole = await { area.assignRole(input) }
 
