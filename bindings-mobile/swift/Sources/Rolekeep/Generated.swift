@@ -3801,7 +3801,7 @@ public protocol GroupsProtocol: AnyObject, Sendable {
      * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
      *
      * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
-     * already.
+     * already, `CONFLICT` if it holds 200 roles.
      */
     func assignRole(input: AssignGroupRole) async throws  -> GroupRole
     
@@ -3955,7 +3955,7 @@ open func addMembers(input: AddGroupMembers)async throws  -> Group  {
      * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
      *
      * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
-     * already.
+     * already, `CONFLICT` if it holds 200 roles.
      */
 open func assignRole(input: AssignGroupRole)async throws  -> GroupRole  {
     return
@@ -13467,7 +13467,7 @@ func FfiConverterTypeAssignDrone_lower(_ value: AssignDrone) -> RustBuffer {
  * Gives a role to a group: its members hold it, everywhere or in a scope, for ever or for a time.
  *
  * Permissions `role:assign`, and for now `admin:all`, and `group:read`. Errors: `DUPLICATE_RESOURCE` if the group holds it in this scope
- * already.
+ * already, `CONFLICT` if it holds 200 roles.
  */
 public struct AssignGroupRole: Equatable, Hashable {
     /**
@@ -51997,7 +51997,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_groups_add_members() != 32789) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_groups_assign_role() != 56644) {
+    if (uniffi_rolekeep_mobile_checksum_method_groups_assign_role() != 53546) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_groups_create() != 14549) {
