@@ -176,6 +176,123 @@ async fn sec_6_who_joins_while_the_roles_change_has_the_roles_of_after() {
     }
 }
 
+/// A rival between any two reads of an operation, from the first to its last: every order of the two that there is.
+async fn with_a_rival_after_each_read(mut round: impl AsyncFnMut(usize) -> bool) {
+    let mut reads = 0;
+    while round(reads).await {
+        reads += 1;
+    }
+    assert!(reads > 2, "the rival has acted in the middle");
+}
+
+#[tokio::test]
+async fn sec_16_who_joins_between_two_reads_keeps_no_right_that_ends() {
+    for deed in ["scope ends", "role ends", "unassign"] {
+        with_a_rival_after_each_read(async |reads| {
+            let (um, storage) = Interposed::open(policy()).await;
+            let system = um.system();
+            let east = system.regions().create(CreateRegion::new("east", "East")).await.unwrap().id;
+            let editors = group(&um, "Editors", None).await;
+            let in_east = AssignGroupRole::new(editors.id, "editor").scope("region:east");
+            system.groups().assign_role(in_east).await.unwrap();
+            let (ada, bob) = (user(&um, "ada", &[]).await.id, user(&um, "bob", &[]).await.id);
+            add(&um, &editors, ada).await.unwrap();
+            let me = um.acting_as(bob).await.unwrap();
+            let (rival, to) = (um.clone(), editors.clone());
+            storage.after_reads(reads, async move { drop(add(&rival, &to, bob).await.unwrap()) });
+            match deed {
+                "scope ends" => system.regions().delete("east").await.unwrap(),
+                "role ends" => drop(system.roles().delete(DeleteRole::new("editor").force(true)).await.unwrap()),
+                _ => {
+                    let role = UnassignGroupRole::new(editors.id, "editor").scope("region:east");
+                    system.groups().unassign_role(role).await.unwrap();
+                }
+            }
+            let has_acted = storage.call_off();
+            let there = Resource::of("document").with("region_id", east.to_string()).with("is_open", true);
+            let there = there.with("id", east.to_string());
+            assert!(!me.can("document:edit", &there).unwrap_or(false), "{deed}, after {reads} reads");
+            has_acted
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn usr_6_who_leaves_between_two_reads_was_not_the_last_administrator() {
+    let rules = format!("{RULES}[roles.owner]\nallow = [\"admin:all\"]\n");
+    for deed in ["role", "revoke", "suspend"] {
+        with_a_rival_after_each_read(async |reads| {
+            let (um, storage) = Interposed::open(Policy::from_toml(&rules).unwrap()).await;
+            let owners = group(&um, "Owners", Some("owner")).await;
+            let (ada, root) = (user(&um, "ada", &[]).await.id, user(&um, "root", &["admin"]).await.id);
+            add(&um, &owners, ada).await.unwrap();
+            let (rival, from) = (um.clone(), owners.clone());
+            storage.after_reads(reads, async move { drop(remove(&rival, &from, ada).await) });
+            let system = um.system();
+            let _ = match deed {
+                "role" => system.roles().delete(DeleteRole::new("admin").force(true)).await.map(drop),
+                "revoke" => system.users().revoke_admin(root).await.map(drop),
+                _ => system.users().suspend(root).await.map(drop),
+            };
+            let has_acted = storage.call_off();
+            let mut left = 0;
+            for user in [ada, root] {
+                let me = um.acting_as(user).await;
+                left += usize::from(me.is_ok_and(|me| me.is_administrator().unwrap()));
+            }
+            assert!(left > 0, "{deed}, after {reads} reads");
+            has_acted
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn sec_15_two_who_add_somebody_between_two_reads_do_not_pass_the_limit() {
+    let (um, storage) = Interposed::open(policy()).await;
+    let ada = user(&um, "ada", &[]).await.id;
+    for at in 0..199 {
+        add(&um, &group(&um, &format!("Group {at}"), None).await, ada).await.unwrap();
+    }
+    let (one, two) = (group(&um, "One", None).await, group(&um, "Two", None).await);
+    with_a_rival_after_each_read(async |reads| {
+        let (rival, to) = (um.clone(), one.clone());
+        storage.after_reads(reads, async move { drop(add(&rival, &to, ada).await) });
+        let _ = add(&um, &two, ada).await;
+        let has_acted = storage.call_off();
+        assert_eq!(members(&um, &one).await.0 + members(&um, &two).await.0, 1, "after {reads} reads");
+        for group in [&one, &two] {
+            remove(&um, group, ada).await.unwrap();
+        }
+        has_acted
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sec_15_a_group_has_two_hundred_roles_and_no_more() {
+    let um = cheap::builder().policy(policy()).open().await.unwrap();
+    let (editors, system) = (group(&um, "Editors", None).await, um.system());
+    let in_scope = |at: u128| {
+        let id = uuid::Uuid::from_u128(at);
+        AssignGroupRole::new(editors.id, "reader").scope(format!("resource:document:{id}"))
+    };
+    for at in 0..200 {
+        system.groups().assign_role(in_scope(at)).await.unwrap();
+    }
+    assert_eq!(system.groups().assign_role(in_scope(200)).await.unwrap_err().reason(), Reason::LimitReached);
+    system
+        .groups()
+        .unassign_role(
+            UnassignGroupRole::new(editors.id, "reader")
+                .scope(format!("resource:document:{}", uuid::Uuid::from_u128(7))),
+        )
+        .await
+        .unwrap();
+    system.groups().assign_role(in_scope(200)).await.unwrap();
+}
+
 /// Also where the host gives it to a group that has no member, whose rights would move.
 #[tokio::test]
 async fn rbc_2_no_group_is_left_with_a_role_that_goes_meanwhile() {

@@ -166,6 +166,8 @@ pub struct Interposed {
     late_rival: Mutex<Option<Rival>>,
     early_rival: Mutex<Option<(&'static str, Rival)>>,
     query_rival: Mutex<Option<Rival>>,
+    /// The rival that acts once so many more reads have been answered.
+    reading_rival: Mutex<Option<(usize, Rival)>>,
     calls: AtomicUsize,
     is_failing: AtomicBool,
     fails_after: AtomicUsize,
@@ -237,6 +239,32 @@ impl Interposed {
         *self.query_rival.lock().unwrap() = Some(Box::new(move || Box::pin(rival)));
     }
 
+    /// After so many reads, by keys or by queries, and before the next, this happens.
+    pub fn after_reads<F: Future<Output = ()> + Send + 'static>(&self, count: usize, rival: F) {
+        *self.reading_rival.lock().unwrap() = Some((count, Box::new(move || Box::pin(rival))));
+    }
+
+    /// Lets the rival act whose turn it is.
+    async fn count_read(&self) {
+        let next = {
+            let mut waiting = self.reading_rival.lock().unwrap();
+            let is_next = waiting.as_mut().is_some_and(|(left, _)| {
+                let is_next = *left == 0;
+                *left = left.saturating_sub(1);
+                is_next
+            });
+            if is_next { waiting.take() } else { None }
+        };
+        if let Some((_, rival)) = next {
+            rival().await;
+        }
+    }
+
+    /// Calls the rival off; whether it had acted.
+    pub fn call_off(&self) -> bool {
+        self.reading_rival.lock().unwrap().take().is_none()
+    }
+
     /// Whether the rival has acted.
     pub fn has_acted(&self) -> bool {
         [&self.rival, &self.query_rival].iter().all(|rival| rival.lock().unwrap().is_none())
@@ -272,6 +300,7 @@ impl Storage for Interposed {
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.count_read().await;
         let is_meant = |(of, _): &mut (&str, Rival)| of.is_empty() || *of == table.name;
         let rival = self.early_rival.lock().unwrap().take_if(is_meant);
         if let Some((_, rival)) = rival {
@@ -282,6 +311,7 @@ impl Storage for Interposed {
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.count_read().await;
         let rival = self.query_rival.lock().unwrap().take();
         if let Some(rival) = rival {
             rival().await;
