@@ -4,6 +4,14 @@
 use std::time::Duration;
 
 use super::{ChangeSet, CommitError, Committed, PRUNE_BATCH, Retention, Touched, Write};
+#[cfg(feature = "sql")]
+use super::{Changes, Direction, FEED_PAGE, Order, Query, Window};
+#[cfg(feature = "sql")]
+use crate::model::{
+    predicate::{Comparison, Predicate},
+    record::Field,
+    value::Value,
+};
 use crate::{
     audit_chain::{AuditEntry, AuditHead, chain},
     model::{
@@ -98,6 +106,40 @@ pub(crate) fn outcome_of_missing(id: ChangeSetId, oldest: Option<(i64, Time)>) -
     }
     let message = "it is no longer known whether this commit took place: its part of the change feed was pruned";
     Err(Error::new(Reason::OutcomeUnknown, message))
+}
+
+/// The lines of commits after this one, as many as are read at a time.
+#[cfg(feature = "sql")]
+pub(crate) fn lines_after(since: u64) -> Query {
+    let newer = Predicate::Compare("position".into(), Comparison::Greater, Value::Int(number(since)));
+    Query {
+        order: vec![Order { column: "position".into(), direction: Direction::Ascending }],
+        window: Window { limit: Some(FEED_PAGE), ..Window::default() },
+        ..Query::of(CommitRecord::TABLE, newer)
+    }
+}
+
+/// The line of a commit.
+#[cfg(feature = "sql")]
+pub(crate) fn line_of(id: ChangeSetId) -> Query {
+    Query::of(CommitRecord::TABLE, Predicate::equals("id", id.to_value()))
+}
+
+/// Where the commit of such a line stands.
+#[cfg(feature = "sql")]
+pub(crate) fn committed(lines: Vec<Row>) -> Result<Option<Committed>> {
+    let line = lines.into_iter().next_back().map(CommitRecord::from_row).transpose()?;
+    Ok(line.and_then(|line| line.position.try_into().ok()).map(|position| Committed { position }))
+}
+
+/// What these lines tell, which follow a position.
+#[cfg(feature = "sql")]
+pub(crate) fn changes(since: u64, lines: Vec<Row>) -> Result<Changes> {
+    let mut changes = Changes::after(since);
+    for line in lines {
+        changes.add(CommitRecord::from_row(line)?);
+    }
+    Ok(changes)
 }
 
 /// When an id was made.

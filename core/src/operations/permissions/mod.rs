@@ -18,6 +18,7 @@ use crate::{
     model::{
         check::wrong,
         decode::FieldCode,
+        deferred::IS_PAGE,
         error::{Error, Result},
         id::UserId,
         noun::{Named, ResourceType},
@@ -42,7 +43,7 @@ pub struct MyPermissions {}
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
 /// or what is missing.
 ///
-/// Permission `policy:explain`, and those to read the user and the stored resource.
+/// Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ExplainPermission {
@@ -101,7 +102,12 @@ impl Operation for ExplainPermission {
         let user = existing(plan.reads(), asked.user_id).await?;
         readable(plan, TargetRow::of(&user)).await?;
         let facts = principals::load(plan.reads(), &[asked.user_id], plan.now).await?.pop();
-        let principal = rules.resolve_stored(facts.ok_or_else(|| Error::not_found("user"))?);
+        let mut facts = facts.ok_or_else(|| Error::not_found("user"))?;
+        // Who may not read groups is not told what they are called.
+        if !IS_PAGE && !plan.may_everywhere("group:read")? {
+            facts.assignments.iter_mut().filter_map(|given| given.group.as_mut()).for_each(|name| *name = "?".into());
+        }
+        let principal = rules.resolve_stored(facts);
         let kind = asked.permission.split(':').next().unwrap_or_default();
         let stored = match &asked.resource {
             Some(name) => Some(stored(plan, kind, name).await?),

@@ -20,7 +20,7 @@ use crate::{
     model::{
         error::{Error, Reason},
         id::ChangeSetId,
-        record::{Key, Record, Row, Table},
+        record::{Key, Record, Row},
         value::Value,
     },
     storage::{
@@ -33,7 +33,8 @@ use crate::{
     },
 };
 
-pub(super) const NO_LANE: &str = "the row that counts commits is not there: the database was changed by somebody else";
+pub(super) const NO_LANE: &str =
+    "the count of commits and their lines do not agree: the database was changed by somebody else";
 
 /// So often a commit is sent that others may come before; then it makes them wait.
 const FREE_TRIES: usize = 2;
@@ -56,7 +57,7 @@ struct Last {
 pub(super) struct Commits {
     /// What is known of the last one; none where it must be asked for.
     last: Mutex<Option<Last>>,
-    /// Those whose answer was lost, and that nobody has asked for yet.
+    /// Those that are under way, and those whose answer was lost and that nobody has asked for yet.
     lost: std::sync::Mutex<BTreeSet<ChangeSetId>>,
 }
 
@@ -195,7 +196,8 @@ impl Commits {
             Ok(Ok((sealed, answers))) => match sealed.settle(change_set, &answers, last) {
                 Sent::Committed(committed) => Ok(committed),
                 Sent::Failed(error) => Err(error),
-                Sent::Late => Err(stale(change_set, 0).into()),
+                // Nobody can be first while the row is held.
+                Sent::Late => Err(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE)).into()),
             },
             Ok(Err(error)) => Err(error.into()),
             Err(fault) => {
@@ -214,8 +216,8 @@ impl Commits {
         self.lost_ones().contains(&id)
     }
 
-    /// Sees to it that a commit whose answer was lost does not take place any more, if it has not: the one after which it was
-    /// sealed is no longer the last.
+    /// Sees to it that a commit whose answer was lost does not take place any more, if it has not: behind this one the number that it
+    /// expects is past.
     pub(super) async fn fence(
         &self,
         connections: &Connections,
@@ -347,12 +349,8 @@ fn stale(change_set: &ChangeSet, place: usize) -> CommitError {
     match all().nth(place).or_else(|| all().next()) {
         Some((table, key)) => CommitError::Stale { table, key: key.clone() },
         // Of what expects nothing only the place of the commit itself was taken.
-        None => CommitError::Stale { table: commits(), key: Key(Vec::new()) },
+        None => CommitError::Stale { table: ledger::CommitRecord::TABLE, key: Key(Vec::new()) },
     }
-}
-
-fn commits() -> &'static Table {
-    ledger::CommitRecord::TABLE
 }
 
 /// The row that the server found to be changed, as far as it says.

@@ -8,13 +8,16 @@ use super::{
     error,
 };
 #[cfg(any(test, feature = "testing"))]
-use crate::storage::sql::{dialect::Dialect, schema};
+use crate::storage::sql::dialect::Dialect;
 use crate::{
     model::{
         error::{Error, Reason, Result},
         record::Table,
     },
-    storage::sql::quoted,
+    storage::sql::{
+        migrations::{self, Schema},
+        quoted,
+    },
 };
 
 /// The scripts that were released, in order; a released script never changes.
@@ -33,31 +36,20 @@ INSERT INTO lanes VALUES (0, 0) ON CONFLICT DO NOTHING;
 /// The indexes of searches, where the extension for them is there or may be made.
 const SEARCHES: &str = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
 
-/// The tables of a schema and the scripts that make them.
-pub(super) struct Schema {
-    pub(super) tables: Vec<&'static Table>,
-    scripts: Vec<String>,
+/// This library's tables.
+pub(super) fn released() -> Schema {
+    Schema::released(MIGRATIONS)
 }
 
-impl Schema {
-    /// This library's.
-    pub(super) fn migrations() -> Self {
-        let scripts = MIGRATIONS.iter().map(|script| (*script).to_owned()).collect();
-        Self { tables: crate::storage::tables().to_vec(), scripts }
-    }
-
-    /// Made from declarations at once.
-    #[cfg(any(test, feature = "testing"))]
-    pub(super) fn generated(tables: Vec<&'static Table>) -> Self {
-        let mut scripts = vec![String::new(); MIGRATIONS.len() - 1];
-        scripts.push(schema::script(Dialect::Postgres, &tables));
-        Self { tables, scripts }
-    }
+/// These tables, made from their declarations at once.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn generated(tables: Vec<&'static Table>) -> Schema {
+    Schema::generated(Dialect::Postgres, tables, MIGRATIONS.len())
 }
 
 /// The newest script.
 pub(super) fn known() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+    migrations::newest(MIGRATIONS)
 }
 
 /// Refuses a schema that a newer version of this library has migrated.
@@ -65,14 +57,7 @@ pub(super) fn known() -> i64 {
 /// # Errors
 /// [`Reason::SchemaNewer`]
 pub(super) fn require_known(version: i64) -> Result<()> {
-    let known = known();
-    if version <= known {
-        return Ok(());
-    }
-    Err(Error::new(
-        Reason::SchemaNewer,
-        format!("the database has schema {version}, this version of the library knows {known}: update the library"),
-    ))
+    migrations::require_known(version, known())
 }
 
 /// Brings a schema to what this library knows, if it is not there yet; or refuses it, where that is not to be done here.

@@ -21,23 +21,19 @@ use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
-use self::{commit::Commits, connections::Connections, migrate::Schema};
+use self::{commit::Commits, connections::Connections};
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Order, PRUNE_BATCH, Pruned, Query, Retention,
-    Rows, Storage,
+    ChangeSet, Changes, CommitError, Committed, PRUNE_BATCH, Pruned, Query, Retention, Rows, Storage,
     ledger::{self, number},
-    query::{Direction, Window},
-    sql::{Tables, decode, dialect::Dialect, statement as sql},
+    sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
 };
 use crate::{
     forks::Busy,
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
-        predicate::{Comparison, Predicate},
-        record::{Field, Key, Record, Row, Table},
+        record::{Key, Row, Table},
         time::Time,
-        value::Value,
     },
 };
 
@@ -63,13 +59,13 @@ impl PostgresStorage {
     /// - [`Reason::SchemaNewer`]: a newer version of this library has migrated it
     /// - [`Reason::SchemaForeign`]: it needs to be migrated, and [`PostgresOptions::migrates`] says not here
     pub async fn open(options: PostgresOptions) -> Result<Self> {
-        Self::open_with(options, Schema::migrations()).await
+        Self::open_with(options, migrate::released()).await
     }
 
     /// Opens a database with the tables of the conformance suite beside this library's.
     #[cfg(feature = "testing")]
     pub async fn open_for_conformance(options: PostgresOptions) -> Result<Self> {
-        Self::open_with(options, Schema::generated(super::conformance::tables())).await
+        Self::open_with(options, migrate::generated(super::conformance::tables())).await
     }
 
     /// The script that makes this library's tables from their declarations, to compare with those that are released.
@@ -99,16 +95,8 @@ impl PostgresStorage {
         Ok(lines.iter().filter_map(|line| line.try_get(0).ok()).collect())
     }
 
-    /// Refuses tables that the database does not have.
-    fn known(&self, table: &'static Table) -> Result<()> {
-        let fault = || Error::new(Reason::Internal, format!("the storage has no table {}", table.name));
-        self.tables.has(table).then_some(()).ok_or_else(fault)
-    }
-
     async fn line(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        let query = Query::of(CommitRecord::TABLE, Predicate::equals("id", id.to_value()));
-        let commit = self.query(&query).await?.rows.pop().map(CommitRecord::from_row).transpose()?;
-        Ok(commit.and_then(|commit| commit.position.try_into().ok()).map(|position| Committed { position }))
+        ledger::committed(self.query(&ledger::line_of(id)).await?.rows)
     }
 
     /// The position and time of the oldest lines of the feed.
@@ -138,10 +126,7 @@ async fn begin() -> Busy {
 impl Storage for PostgresStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         change_set.validate()?;
-        let checks = change_set.checks.iter().map(|check| check.table);
-        for table in checks.chain(change_set.writes.iter().map(|write| write.table)) {
-            self.known(table)?;
-        }
+        self.tables.require_all(change_set)?;
         // A row that cannot have such a key is not there.
         let is_possible = |(table, key): (&'static Table, &Key)| decode::is_key(table, key);
         let unfit = change_set.checks.iter().filter(|check| !is_possible((check.table, &check.key)));
@@ -156,7 +141,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.known(table)?;
+        self.tables.require(table)?;
         let possible: Vec<&Key> = keys.iter().filter(|key| decode::is_key(table, key)).collect();
         if possible.is_empty() {
             return Ok(vec![None; keys.len()]);
@@ -167,8 +152,8 @@ impl Storage for PostgresStorage {
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
-        self.known(query.table)?;
-        self.known(query.ordering())?;
+        self.tables.require(query.table)?;
+        self.tables.require(query.ordering())?;
         if query.group_by.is_empty() {
             return query::run(&self.connections, &self.tables, query).await;
         }
@@ -192,15 +177,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn changes(&self, since: u64) -> Result<Changes> {
-        let newer = Predicate::Compare("position".into(), Comparison::Greater, Value::Int(number(since)));
-        let mut query = Query::of(CommitRecord::TABLE, newer);
-        query.order = vec![Order { column: "position".into(), direction: Direction::Ascending }];
-        query.window = Window { limit: Some(FEED_PAGE), ..Window::default() };
-        let mut changes = Changes::after(since);
-        for row in self.query(&query).await?.rows {
-            changes.add(CommitRecord::from_row(row)?);
-        }
-        Ok(changes)
+        ledger::changes(since, self.query(&ledger::lines_after(since)).await?.rows)
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
@@ -241,7 +218,7 @@ impl Storage for PostgresStorage {
     /// Frees what was deleted or overwritten for reuse; the server overwrites it when it needs the place.
     async fn scrub(&self) -> Result<bool> {
         let mut writer = self.connections.apart().await?;
-        // Whoever does not own a table is told, and it is left as it is.
+        // The server leaves a table as it is that somebody else owns, and only warns.
         let owns =
             "SELECT bool_and(pg_has_role(tableowner, 'USAGE')) FROM pg_tables WHERE schemaname = current_schema()";
         let owns: Option<bool> = sqlx::query_scalar(owns).fetch_one(&mut writer).await.map_err(error::error)?;

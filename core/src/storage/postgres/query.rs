@@ -22,9 +22,6 @@ use crate::{
     },
 };
 
-/// A page by this many indexes at most: the statement is planned for each.
-const MOST_ARMS: usize = 64;
-
 pub(super) async fn run(connections: &Connections, tables: &Tables, query: &Query) -> Result<Rows> {
     let (statement, skip) = statement(tables, query)?;
     let found = connections.read(&statement).await?;
@@ -45,8 +42,7 @@ pub(super) async fn run(connections: &Connections, tables: &Tables, query: &Quer
 pub(super) fn statement(tables: &Tables, query: &Query) -> Result<(Statement, u64)> {
     let arms = query.window.limit.and_then(|_| arms::parts(query, Wanted::InOrder));
     let is_either = query.filter.conjuncts().iter().any(|part| matches!(part, Predicate::Or(_)));
-    let counted = Some(query.count > 0 && is_either).filter(|counts| *counts);
-    let counted = counted.and_then(|_| arms::parts(query, Wanted::InAnyOrder));
+    let counted = (query.count > 0 && is_either).then(|| arms::parts(query, Wanted::InAnyOrder)).flatten();
     let (page, count) = (way(arms.as_deref()), way(counted.as_deref()));
     // Where a statement has too many parameters, the database does what it can.
     page::whole(Dialect::Postgres, tables, query, (page, count))
@@ -54,7 +50,7 @@ pub(super) fn statement(tables: &Tables, query: &Query) -> Result<(Statement, u6
 }
 
 fn way(arms: Option<&[Arm]>) -> Way<'_> {
-    arms.filter(|arms| arms.len() <= MOST_ARMS).map_or(Way::Any, |arms| Way::Walked(arms, u64::MAX))
+    arms.map_or(Way::Any, |arms| Way::Walked(arms, u64::MAX))
 }
 
 fn of(query: &Query) -> impl Iterator<Item = &'static crate::storage::Table> {

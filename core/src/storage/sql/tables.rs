@@ -7,10 +7,14 @@ use super::{
     document::ELEMENTS,
     text::quoted,
 };
-use crate::model::{
-    attributes,
-    predicate::Link,
-    record::{self, Kind, Table},
+use crate::{
+    model::{
+        attributes,
+        error::{Error, Reason, Result},
+        predicate::Link,
+        record::{self, Kind, Table},
+    },
+    storage::ChangeSet,
 };
 
 /// The tables that a database has.
@@ -22,8 +26,16 @@ impl Tables {
         self.0.iter().copied().find(|table| table.name == name)
     }
 
-    pub(in crate::storage) fn has(&self, table: &Table) -> bool {
-        self.named(table.name).is_some()
+    /// Refuses a table that the database does not have.
+    pub(in crate::storage) fn require(&self, table: &Table) -> Result<()> {
+        let fault = || Error::new(Reason::Internal, format!("the storage has no table {}", table.name));
+        self.named(table.name).map(|_| ()).ok_or_else(fault)
+    }
+
+    /// The same of all tables of a change set.
+    pub(in crate::storage) fn require_all(&self, change_set: &ChangeSet) -> Result<()> {
+        let checks = change_set.checks.iter().map(|check| check.table);
+        checks.chain(change_set.writes.iter().map(|write| write.table)).try_for_each(|table| self.require(table))
     }
 }
 

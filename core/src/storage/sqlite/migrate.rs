@@ -5,12 +5,12 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 #[cfg(any(test, feature = "testing"))]
 use super::DIALECT;
 use super::{connections::Connections, error, rows};
-use crate::model::{
-    error::{Error, Reason, Result},
-    record::Table,
-};
 #[cfg(any(test, feature = "testing"))]
-use crate::storage::sql::schema;
+use crate::model::record::Table;
+use crate::{
+    model::error::Result,
+    storage::sql::migrations::{self, Schema},
+};
 
 /// The scripts that were released, in order; a released script never changes.
 const MIGRATIONS: &[&str] = &[
@@ -52,33 +52,30 @@ const MIGRATIONS: &[&str] = &[
 /// The table that says which of them a file has seen.
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS rolekeep_schema (version INTEGER PRIMARY KEY) STRICT";
 
-/// The tables of a file and the scripts that make them.
-pub(super) struct Schema {
-    pub(super) tables: Vec<&'static Table>,
-    scripts: Vec<String>,
+/// This library's tables.
+pub(super) fn released() -> Schema {
+    Schema::released(MIGRATIONS)
 }
 
-impl Schema {
-    /// This library's.
-    pub(super) fn migrations() -> Self {
-        let scripts = MIGRATIONS.iter().map(|script| (*script).to_owned()).collect();
-        Self { tables: crate::storage::tables().to_vec(), scripts }
-    }
+/// These tables, made from their declarations at once.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn generated(tables: Vec<&'static Table>) -> Schema {
+    Schema::generated(DIALECT, tables, MIGRATIONS.len())
+}
 
-    /// Made from declarations at once.
-    #[cfg(any(test, feature = "testing"))]
-    pub(super) fn generated(tables: Vec<&'static Table>) -> Self {
-        let mut scripts = vec![String::new(); MIGRATIONS.len() - 1];
-        scripts.push(schema::script(DIALECT, &tables));
-        Self { tables, scripts }
-    }
+/// Refuses a file that a newer version of this library has migrated.
+///
+/// # Errors
+/// [`Reason::SchemaNewer`](crate::Reason::SchemaNewer)
+pub(super) fn require_known(version: i64) -> Result<()> {
+    migrations::require_known(version, migrations::newest(MIGRATIONS))
 }
 
 /// Brings a file to the schema, if it is not there yet.
 pub(super) async fn run(connections: &Connections, schema: &Schema) -> Result<()> {
     let mut writer = connections.writer().await?;
     let version = version(writer.get()?).await;
-    let (version, known) = (writer.settle(version)?, known());
+    let (version, known) = (writer.settle(version)?, migrations::newest(MIGRATIONS));
     require_known(version)?;
     if !connections.is_read_only() {
         if version < known {
@@ -92,25 +89,6 @@ pub(super) async fn run(connections: &Connections, schema: &Schema) -> Result<()
         writer.settle(migrated)?;
     }
     Ok(())
-}
-
-fn known() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
-}
-
-/// Refuses a file that a newer version of this library has migrated.
-///
-/// # Errors
-/// [`Reason::SchemaNewer`]
-pub(super) fn require_known(version: i64) -> Result<()> {
-    let known = known();
-    if version <= known {
-        return Ok(());
-    }
-    Err(Error::new(
-        Reason::SchemaNewer,
-        format!("the database has schema {version}, this version of the library knows {known}: update the library"),
-    ))
 }
 
 async fn migrate(connection: &mut SqliteConnection, schema: &Schema) -> Result<(), sqlx::Error> {
@@ -169,13 +147,14 @@ mod tests {
     use sqlx::Row;
 
     use super::*;
+    use crate::Reason;
     use crate::storage::{SqliteOptions, Storage, sqlite::SqliteStorage};
 
     /// A change of a record is a new script, which moves what is stored.
     #[tokio::test]
     async fn the_scripts_make_the_declared_tables() {
-        let generated = Schema::generated(crate::storage::tables().to_vec());
-        let (scripts, declared) = (made_by(Schema::migrations()).await, made_by(generated).await);
+        let generated = generated(crate::storage::tables().to_vec());
+        let (scripts, declared) = (made_by(released()).await, made_by(generated).await);
         assert_eq!(scripts, declared, "a record changed: core/migrations needs a new script");
         assert!(declared.len() >= crate::storage::tables().len());
     }

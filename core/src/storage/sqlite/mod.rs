@@ -19,20 +19,15 @@ mod rows;
 use async_trait::async_trait;
 pub use options::{Access, Durability, SqliteOptions};
 
-use self::{connections::Connections, migrate::Schema};
+use self::connections::Connections;
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Order, Pruned, Query, Retention, Rows,
-    Storage,
-    ledger::{self, number},
-    query::{Direction, Window},
-    sql::{Tables, dialect::Dialect, statement},
+    ChangeSet, Changes, CommitError, Committed, Pruned, Query, Retention, Rows, Storage, ledger,
+    sql::{Tables, dialect::Dialect, migrations::Schema, statement},
 };
 use crate::model::{
-    error::{Error, Reason, Result},
+    error::{Reason, Result},
     id::ChangeSetId,
-    predicate::{Comparison, Predicate},
-    record::{Field, Key, Record, Row, Table},
-    value::Value,
+    record::{Key, Row, Table},
 };
 
 const DIALECT: Dialect = Dialect::Sqlite;
@@ -54,13 +49,13 @@ impl SqliteStorage {
     ///   ([`SqliteOptions::exclusive`])
     /// - [`Reason::ConfigInvalid`]: the path is not one, or options contradict each other
     pub async fn open(options: SqliteOptions) -> Result<Self> {
-        Self::open_with(options, Schema::migrations()).await
+        Self::open_with(options, migrate::released()).await
     }
 
     /// Opens a file with the tables of the conformance suite beside this library's.
     #[cfg(feature = "testing")]
     pub async fn open_for_conformance(options: SqliteOptions) -> Result<Self> {
-        Self::open_with(options, Schema::generated(super::conformance::tables())).await
+        Self::open_with(options, migrate::generated(super::conformance::tables())).await
     }
 
     async fn open_with(options: SqliteOptions, schema: Schema) -> Result<Self> {
@@ -91,27 +86,18 @@ impl SqliteStorage {
         }
         Ok(lines)
     }
-
-    /// Refuses tables that the database does not have.
-    fn known(&self, table: &'static Table) -> Result<()> {
-        let fault = || Error::new(Reason::Internal, format!("the storage has no table {}", table.name));
-        self.tables.has(table).then_some(()).ok_or_else(fault)
-    }
 }
 
 #[async_trait]
 impl Storage for SqliteStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         change_set.validate()?;
-        let checks = change_set.checks.iter().map(|check| check.table);
-        for table in checks.chain(change_set.writes.iter().map(|write| write.table)) {
-            self.known(table)?;
-        }
+        self.tables.require_all(change_set)?;
         commit::run(&self.connections, change_set).await
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.known(table)?;
+        self.tables.require(table)?;
         let possible: Vec<&Key> = keys.iter().filter(|key| rows::is_key(table, key)).collect();
         if possible.is_empty() {
             return Ok(vec![None; keys.len()]);
@@ -123,8 +109,8 @@ impl Storage for SqliteStorage {
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
-        self.known(query.table)?;
-        self.known(query.ordering())?;
+        self.tables.require(query.table)?;
+        self.tables.require(query.ordering())?;
         if !query.group_by.is_empty() {
             let statement = statement::groups(DIALECT, &self.tables, query)?;
             let mut reader = self.connections.reader().await?;
@@ -140,22 +126,12 @@ impl Storage for SqliteStorage {
     }
 
     async fn changes(&self, since: u64) -> Result<Changes> {
-        let newer = Predicate::Compare("position".into(), Comparison::Greater, Value::Int(number(since)));
-        let mut query = Query::of(CommitRecord::TABLE, newer);
-        query.order = vec![Order { column: "position".into(), direction: Direction::Ascending }];
-        query.window = Window { limit: Some(FEED_PAGE), ..Window::default() };
-        let mut changes = Changes::after(since);
-        for row in self.query(&query).await?.rows {
-            changes.add(CommitRecord::from_row(row)?);
-        }
-        Ok(changes)
+        ledger::changes(since, self.query(&ledger::lines_after(since)).await?.rows)
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        let query = Query::of(CommitRecord::TABLE, Predicate::equals("id", id.to_value()));
-        let commit = self.query(&query).await?.rows.pop().map(CommitRecord::from_row).transpose()?;
-        match commit.and_then(|commit| commit.position.try_into().ok()) {
-            Some(position) => Ok(Some(Committed { position })),
+        match ledger::committed(self.query(&ledger::line_of(id)).await?.rows)? {
+            Some(committed) => Ok(Some(committed)),
             None => {
                 let mut reader = self.connections.reader().await?;
                 let oldest = prune::oldest(reader.get()?, 1).await;
