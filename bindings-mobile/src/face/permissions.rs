@@ -172,7 +172,7 @@ pub struct EffectiveGrant {
 /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
 /// or what is missing.
 ///
-/// Permission `policy:explain`, and those to read the user and the stored resource.
+/// Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ExplainPermission {
     /// The user.
@@ -448,7 +448,7 @@ impl Permissions {
     /// Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
     /// or what is missing.
     ///
-    /// Permission `policy:explain`, and those to read the user and the stored resource.
+    /// Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
     pub async fn explain(&self, input: ExplainPermission) -> Result<Explanation> {
         self.caller.run("permissions.explain", &input).await
     }

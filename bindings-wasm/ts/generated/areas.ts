@@ -1637,7 +1637,7 @@ export class Permissions {
    * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
    * or what is missing.
    *
-   * Permission `policy:explain`, and those to read the user and the stored resource.
+   * Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
    */
   explain(input: ExplainPermission): Promise<Explanation> {
     return this.#run("permissions.explain", input, "ExplainPermission", "Explanation");

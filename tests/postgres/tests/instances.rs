@@ -296,6 +296,26 @@ async fn a_read_a_list_and_a_commit_are_one_round_trip() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ten_that_start_at_once_make_one_schema() {
+    let cluster = Cluster::start();
+    cluster.connect().await;
+    // Whoever is not to make it finds nothing.
+    let options = || PostgresOptions::new(cluster.url()).schema("accounts");
+    let refused = PostgresStorage::open(options().migrates(false)).await.err().unwrap();
+    assert_eq!(refused.reason(), Reason::SchemaForeign);
+    let starting: Vec<_> = (0..10).map(|_| tokio::spawn(PostgresStorage::open_for_conformance(options()))).collect();
+    let mut storages = Vec::new();
+    for storage in starting {
+        storages.push(storage.await.unwrap().unwrap());
+    }
+    for (storage, number) in storages.iter().zip(1..) {
+        storage.commit(&change_set(number, vec![Write::insert(&mut Item::new(number, "one"))])).await.unwrap();
+    }
+    assert_eq!(storages[0].position().await.unwrap(), 10);
+    PostgresStorage::open(options().migrates(false)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_refused() {
     let cluster = Cluster::start();
     let mut connection = cluster.connect().await;

@@ -126,7 +126,7 @@ export interface EffectiveGrant {
  * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
  * or what is missing.
  *
- * Permission `policy:explain`, and those to read the user and the stored resource.
+ * Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
  */
 export interface ExplainPermission {
   /** The user. */

@@ -161,7 +161,8 @@ class Permissions:
         """Explains whether a user may do something, and why: the roles, grants and conditions that
         decide it, or what is missing.
 
-        Permission `policy:explain`, and those to read the user and the stored resource.
+        Permission `policy:explain`, and those to read the user and the stored resource. A group is
+        named `?` without `group:read` everywhere.
 
         Args:
             user_id: The user.

@@ -52,7 +52,7 @@ class BlockingPermissions internal constructor(private val area: Permissions) {
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
      * or what is missing.
      *
-     * Permission `policy:explain`, and those to read the user and the stored resource.
+     * Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
      */
     fun explain(input: ExplainPermission): Explanation = await { area.explain(input) }
 }
