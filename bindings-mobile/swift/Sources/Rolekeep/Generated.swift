@@ -5818,7 +5818,7 @@ public protocol PermissionsProtocol: AnyObject, Sendable {
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
      * or what is missing.
      *
-     * Permission `policy:explain`, and those to read the user and the stored resource.
+     * Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
      */
     func explain(input: ExplainPermission) async throws  -> Explanation
     
@@ -5954,7 +5954,7 @@ open func delete(input: DeletePermission)async throws  -> DeletedPermission  {
      * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
      * or what is missing.
      *
-     * Permission `policy:explain`, and those to read the user and the stored resource.
+     * Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
      */
 open func explain(input: ExplainPermission)async throws  -> Explanation  {
     return
@@ -21107,7 +21107,7 @@ func FfiConverterTypeExpirePasswords_lower(_ value: ExpirePasswords) -> RustBuff
  * Explains whether a user may do something, and why: the roles, grants and conditions that decide it,
  * or what is missing.
  *
- * Permission `policy:explain`, and those to read the user and the stored resource.
+ * Permission `policy:explain`, and those to read the user and the stored resource. A group is named `?` without `group:read` everywhere.
  */
 public struct ExplainPermission: Equatable, Hashable {
     /**
@@ -52105,7 +52105,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_permissions_delete() != 58420) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 728) {
+    if (uniffi_rolekeep_mobile_checksum_method_permissions_explain() != 5115) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_permissions_get() != 60434) {
