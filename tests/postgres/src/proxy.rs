@@ -38,6 +38,7 @@ pub struct Proxy {
 struct Shared {
     server: PathBuf,
     answers: AtomicU64,
+    cuts: AtomicU64,
     faults: Mutex<Faults>,
     dice: Mutex<fastrand::Rng>,
 }
@@ -56,6 +57,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             server: cluster.folder().join(".s.PGSQL.5432"),
             answers: AtomicU64::new(0),
+            cuts: AtomicU64::new(0),
             faults: Mutex::default(),
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),
         });
@@ -79,6 +81,11 @@ impl Proxy {
         self.shared.answers.load(Ordering::Relaxed)
     }
 
+    /// How many connections it has cut.
+    pub fn cuts(&self) -> u64 {
+        self.shared.cuts.load(Ordering::Relaxed)
+    }
+
     /// From now on so much goes wrong.
     pub fn set(&self, faults: Faults) {
         *self.shared.faults.lock().expect("nobody panics with it") = faults;
@@ -91,6 +98,12 @@ impl Shared {
         most > 0 && self.dice.lock().expect("nobody panics with it").u32(..1000) < most
     }
 
+    fn is_cut(&self, of: impl Fn(&Faults) -> u32) -> bool {
+        let happens = self.happens(of);
+        self.cuts.fetch_add(happens.into(), Ordering::Relaxed);
+        happens
+    }
+
     async fn carry(&self, client: UnixStream) {
         let Ok(server) = UnixStream::connect(&self.server).await else { return };
         let (mut from_client, mut to_client) = client.into_split();
@@ -98,7 +111,7 @@ impl Shared {
         let asks = async {
             let mut bytes = vec![0; 1 << 16];
             while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
-                if self.happens(|faults| faults.unheard) || to_server.write_all(&bytes[..count]).await.is_err() {
+                if self.is_cut(|faults| faults.unheard) || to_server.write_all(&bytes[..count]).await.is_err() {
                     return;
                 }
             }
@@ -118,7 +131,7 @@ impl Shared {
                 if head[0] == b'Z' && self.happens(|faults| faults.late) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                if matches!(head[0], b'D' | b'C' | b'Z') && self.happens(|faults| faults.unanswered) {
+                if matches!(head[0], b'D' | b'C' | b'Z') && self.is_cut(|faults| faults.unanswered) {
                     return;
                 }
                 if to_client.write_all(&head).await.is_err() || to_client.write_all(&body).await.is_err() {
