@@ -13,6 +13,7 @@ use crate::{
     rules::{
         Context, Decision, Explanation, PermissionName, Principal, Question, Resource, Rights, RuleSet, UserHandle,
     },
+    storage::Position,
 };
 
 /// Checks about users with a context, or by rights of at least a certain position. Made by [`UserManagement::checks`].
@@ -36,7 +37,7 @@ use crate::{
 pub struct UserChecks<'u> {
     engine: &'u Arc<Engine>,
     context: Context,
-    at_least: u64,
+    at_least: Position,
 }
 
 /// A handle that caches a user's slot in memory, for frequent checks about the same user: it saves looking up the id.
@@ -116,14 +117,15 @@ mod sealed {
 impl UserManagement {
     /// Checks with a context, or by rights of at least a certain position.
     pub fn checks(&self) -> UserChecks<'_> {
-        UserChecks { engine: self.engine(), context: Context::new(), at_least: 0 }
+        UserChecks { engine: self.engine(), context: Context::new(), at_least: Position::START }
     }
 
-    /// The number of the newest commit that this instance has made or read from the change feed. The commits of a storage
-    /// are counted from 1.
+    /// How far the commits of the storage are known here: up to the newest ones that this instance has made or read from the
+    /// change feed.
     ///
-    /// To make another process answer by a change that was made here, pass it this number for [`UserChecks::at_least`].
-    pub fn position(&self) -> u64 {
+    /// To make another process answer by a change that was made here, pass it this position, as text, for
+    /// [`UserChecks::at_least`].
+    pub fn position(&self) -> Position {
         self.engine().newest()
     }
 
@@ -191,7 +193,7 @@ impl UserChecks<'_> {
     /// Requires that everything committed up to this position counts. Otherwise the error is
     /// [`Reason::RightsStale`](crate::Reason::RightsStale): at once for synchronous checks, for others after waiting
     /// [`Config::rights_max_age_millis`](crate::Config::rights_max_age_millis).
-    pub fn at_least(mut self, position: u64) -> Self {
+    pub fn at_least(mut self, position: Position) -> Self {
         self.at_least = position;
         self
     }
@@ -234,7 +236,7 @@ impl UserChecks<'_> {
         let (resource, id) = (resource.into(), user.id());
         let answer = self.engine.with_user(
             |rights| user.find(rights),
-            self.at_least,
+            &self.at_least,
             &clock,
             |rules, principal| {
                 let (permission, fields) = permission.resolve(rules)?;
@@ -263,7 +265,7 @@ impl UserChecks<'_> {
     /// [`Reason::RightsStale`](crate::Reason::RightsStale) if these users keep changing.
     pub async fn check_many(&self, checks: &[(UserId, &str, Option<&Resource<'_>>)]) -> Result<Vec<bool>> {
         let ask = async {
-            self.engine.follow_to(self.at_least).await?;
+            self.engine.follow_to(&self.at_least).await?;
             let users: BTreeSet<UserId> = checks.iter().map(|(user, ..)| *user).collect();
             let answers = self.engine.with_users(&users, |rights, now| {
                 let answer = |(user, permission, resource): &(UserId, &str, Option<&Resource<'_>>)| {
@@ -303,7 +305,7 @@ impl UserChecks<'_> {
         answer: impl FnOnce(Decision<'_>) -> T,
     ) -> Result<T> {
         let ask = async {
-            self.engine.follow_to(self.at_least).await?;
+            self.engine.follow_to(&self.at_least).await?;
             let loaded = self.load(user).await?;
             let Loaded { principal, policy } = &loaded;
             self.decide(&policy.rules, principal, permission, resource, self.engine.services.now(), answer)

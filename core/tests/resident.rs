@@ -28,7 +28,7 @@ use rolekeep::{
     rules::{Role, RuleSet, Schema},
     storage::{
         Batch, ChangeSet, Changes, CommitError, Committed, Key, Loaded, MemoryStorage, Persisted, PersistedStorage,
-        Persister, Pruned, Query, Retention, Row, RowChange, Rows, Storage, Table, Write,
+        Persister, Position, Pruned, Query, Retention, Row, RowChange, Rows, Storage, Table, Write,
     },
     users::{CreateUser, UpdateUser},
 };
@@ -138,11 +138,11 @@ impl<S: Storage> Storage for Unaudited<S> {
         self.0.query(query).await
     }
 
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.0.position().await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.0.changes(since).await
     }
 

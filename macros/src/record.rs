@@ -16,6 +16,7 @@ struct Declaration {
     key: Vec<Ident>,
     indexes: Vec<Vec<Ident>>,
     search: Vec<Ident>,
+    checks_absence: bool,
     sync: Option<Ident>,
     noun: Noun,
 }
@@ -66,6 +67,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         .chain(&declaration.search)
         .map(position)
         .collect::<Result<_>>()?;
+    let checks_absence = declaration.checks_absence;
     let resource = declaration.noun.resource_type().map(|kind| {
         quote! {
             impl crate::model::record::ResourceRecord for #name {
@@ -96,6 +98,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 key: &[#(#key),*],
                 indexes: &[#(#indexes),*],
                 search: &[#(#search),*],
+                checks_absence: #checks_absence,
                 version: #version,
                 sync: crate::model::record::Replication::#sync,
                 noun: #noun,
@@ -162,10 +165,12 @@ fn declaration(input: &DeriveInput) -> Result<Declaration> {
                 declaration.key = idents(&meta)?;
             } else if meta.path.is_ident("index") {
                 declaration.indexes.push(idents(&meta)?);
+            } else if meta.path.is_ident("checks_absence") {
+                declaration.checks_absence = true;
             } else if meta.path.is_ident("search") {
                 declaration.search = idents(&meta)?;
             } else {
-                return Err(meta.error("expected table, key, index, search, sync, resource, kinds, along, audit, owner, caches, retention or relation"));
+                return Err(meta.error("expected table, key, index, search, checks_absence, sync, resource, kinds, along, audit, owner, caches, retention or relation"));
             }
             Ok(())
         })?;

@@ -603,4 +603,4 @@ CREATE TABLE "commits" (
   "version" bigint NOT NULL,
   PRIMARY KEY ("position")
 ) WITH (fillfactor = 90);
-CREATE INDEX "commits_by_id" ON "commits" ("id", "position");
+CREATE UNIQUE INDEX "commits_by_id" ON "commits" ("id");

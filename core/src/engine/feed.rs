@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -24,7 +24,7 @@ use crate::{
     },
     operations::{policy::state::PolicyState, signing_keys, target::TargetRow},
     rules,
-    storage::{self, ChangeSet, Touched},
+    storage::{self, ChangeSet, Changes, Committed, Gap, Place, Position, Touched},
 };
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
@@ -65,6 +65,11 @@ impl Confirmed {
         let is_recent = |then: i64, now: i64| then != NEVER && now.saturating_sub(then) <= micros;
         is_recent(elapsed, micros_of(clock.elapsed())) && is_recent(wall, clock.now().as_microsecond())
     }
+}
+
+/// Never held while anything is waited for, and whole whatever happens to who holds it.
+fn locked(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
+    position.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn micros_of(elapsed: Duration) -> i64 {
@@ -115,12 +120,16 @@ impl Engine {
             return Ok(());
         }
         let asked_at = (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond());
-        let newest = self.services.storage.position().await?;
-        if self.position.load(Ordering::Acquire) < newest {
-            self.catch_up(newest).await?;
+        if !self.services.storage.changes(&self.heard()).await?.is_empty() {
+            self.catch_up().await?;
         }
         self.confirmed.confirm(asked_at);
         Ok(())
+    }
+
+    /// How far the caches have heard.
+    fn heard(&self) -> Position {
+        locked(&self.position).clone()
     }
 
     /// The same for who may be anybody: not more often than it is done anyhow.
@@ -134,22 +143,18 @@ impl Engine {
         if first.is_ok() { self.follow().await } else { Ok(()) }
     }
 
-    /// Hears of all commits up to this one, one caller at a time; to its end even if that caller goes away.
-    async fn catch_up(self: &Arc<Self>, newest: u64) -> Result<()> {
+    /// Hears of all commits, one caller at a time; to its end even if that caller goes away.
+    async fn catch_up(self: &Arc<Self>) -> Result<()> {
         let engine = self.clone();
         let whole = async move {
             let _turn = engine.catching_up.lock().await;
-            let mut known = engine.position.load(Ordering::Acquire);
             // The feed comes in pages.
-            while known < newest {
-                let changes = engine.services.storage.changes(known).await?;
-                if changes.position == known {
-                    break;
-                }
+            loop {
+                let changes = engine.services.storage.changes(&engine.heard()).await?;
                 // Heard again where this fails: the position stays.
-                match changes.has_gap {
-                    true => engine.hear_of_gap().await?,
-                    false => {
+                match changes.gap {
+                    Some(_) => engine.hear_of_gap().await?,
+                    None => {
                         engine.hear(&changes.touched).await?;
                         // Others erase somebody, and may end in the middle.
                         if !IS_PAGE && changes.touched.iter().any(|row| row.table == Erasure::TABLE.name) {
@@ -157,9 +162,12 @@ impl Engine {
                         }
                     }
                 }
-                known = engine.position.fetch_max(changes.position, Ordering::AcqRel).max(changes.position);
+                let has_more = changes.has_more;
+                engine.has_heard(changes);
+                if !has_more {
+                    return Ok(());
+                }
             }
-            Ok(())
         };
         self.to_its_end(whole).await.unwrap_or_else(|| Err(runtime_ended()))
     }
@@ -176,8 +184,18 @@ impl Engine {
         Ok(())
     }
 
+    /// The caches have heard of these changes.
+    fn has_heard(&self, changes: Changes) {
+        if changes.gap == Some(Gap::Rewound) {
+            // Commits of this instance may be among those that are lost.
+            locked(&self.committed).clone_from(&changes.position);
+        }
+        // Own commits that came meanwhile may be heard once more.
+        *locked(&self.position) = changes.position;
+    }
+
     /// Catches up with the feed to this position at least; waits for it as long as rights may be old.
-    pub(crate) async fn follow_to(self: &Arc<Self>, at_least: u64) -> Result<()> {
+    pub(crate) async fn follow_to(self: &Arc<Self>, at_least: &Position) -> Result<()> {
         self.require_open()?;
         let mut left = self.services.config.rights_max_age_millis;
         loop {
@@ -191,27 +209,33 @@ impl Engine {
     }
 
     /// Refuses where a position is asked for that the caches do not hold yet.
-    pub(crate) fn require_heard(&self, at_least: u64) -> Result<()> {
+    pub(crate) fn require_heard(&self, at_least: &Position) -> Result<()> {
+        // Most ask for none: no lock then.
+        if *at_least == Position::START {
+            return Ok(());
+        }
         // Nobody else writes to a storage of our own, and each commit is heard of before it returns.
         let heard = if self.services.storage.is_shared() { &self.position } else { &self.committed };
-        if at_least <= heard.load(Ordering::Acquire) {
+        if locked(heard).includes(at_least) {
             return Ok(());
         }
         let message = "this instance has not reached that position yet; try again";
         Err(Error::new(Reason::RightsStale, message))
     }
 
-    /// The newest commit that this instance has made or heard of.
-    pub(crate) fn newest(&self) -> u64 {
-        self.position.load(Ordering::Acquire).max(self.committed.load(Ordering::Acquire))
+    /// Up to the newest commits that this instance has made or heard of.
+    pub(crate) fn newest(&self) -> Position {
+        let mut newest = self.heard();
+        newest.merge(&locked(&self.committed));
+        newest
     }
 
     /// Starts at the end of the feed: nothing is cached yet.
     pub(crate) async fn start(&self) -> Result<()> {
         let asked_at = (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond());
         let position = self.services.storage.position().await?;
-        self.position.store(position, Ordering::Release);
-        self.committed.store(position, Ordering::Release);
+        locked(&self.committed).clone_from(&position);
+        *locked(&self.position) = position;
         // The policy was read before; what was edited in between is no news to the feed any more.
         self.renew_policy().await?;
         self.renew_eras().await?;
@@ -236,11 +260,14 @@ impl Engine {
         }
     }
 
-    /// Our own commit is no news, if nobody else's came between.
-    pub(super) fn advance(&self, position: u64) {
-        self.committed.fetch_max(position, Ordering::AcqRel);
-        let before = position.saturating_sub(1);
-        let _ = self.position.compare_exchange(before, position, Ordering::AcqRel, Ordering::Acquire);
+    /// Our own commit is no news, if nobody else's came between in its lane.
+    pub(super) fn advance(&self, Committed { place, follows }: Committed) {
+        locked(&self.committed).advance(place);
+        let mut heard = locked(&self.position);
+        // In a storage that went back it may follow another one than the caches have heard of.
+        if follows == Some(heard.lane(place.lane).unwrap_or(Place::nothing(place.lane))) {
+            heard.advance(place);
+        }
     }
 
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns.

@@ -24,7 +24,7 @@ mod turn;
 use std::{
     future::{Future, poll_fn},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::Poll,
@@ -51,7 +51,7 @@ use crate::{
         target::TargetRow,
     },
     rules::PrincipalCache,
-    storage::{ChangeSet, CommitError, Committed},
+    storage::{ChangeSet, CommitError, Committed, Position},
 };
 use cache::Cache;
 pub(crate) use decisions::Subject;
@@ -116,9 +116,9 @@ pub(crate) struct Engine {
     /// Held by who closes the store; whether it is closed.
     closing: async_lock::Mutex<bool>,
     /// The newest commit whose changes are in the caches.
-    position: AtomicU64,
+    position: Mutex<Position>,
     /// The newest commit of our own.
-    committed: AtomicU64,
+    committed: Mutex<Position>,
     confirmed: Confirmed,
     /// How often it was not known whether the policy was changed, and how many of these times were settled.
     doubts: AtomicU64,
@@ -162,8 +162,8 @@ impl Engine {
             catching_up: async_lock::Mutex::new(()),
             turns: Turns::default(),
             closing: async_lock::Mutex::new(false),
-            position: AtomicU64::new(0),
-            committed: AtomicU64::new(0),
+            position: Mutex::default(),
+            committed: Mutex::default(),
             confirmed: Confirmed::default(),
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
@@ -344,9 +344,9 @@ impl Engine {
             };
             engine.hear_own(unheard.touched(), next).await;
             engine.deliveries.hear(unheard.touched());
-            engine.advance(committed.position);
+            engine.advance(committed);
             unheard.settle();
-            engine.tidy_now_and_then(committed.position);
+            engine.tidy_now_and_then(committed);
             if !IS_PAGE && is_erasure {
                 engine.erase();
             }

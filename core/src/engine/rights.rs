@@ -35,7 +35,7 @@ use crate::{
         sessions::{self, ended},
     },
     rules::{Outdated, Pin, Principal, Rights, RuleSet, StoredPrincipal, Ticket},
-    storage::{ChangeSet, Write},
+    storage::{ChangeSet, Position, Write},
 };
 
 /// The use of a session or an API key is noted once in so many seconds.
@@ -456,7 +456,7 @@ impl Engine {
     pub(crate) fn with_user<T>(
         &self,
         find: impl FnOnce(&Rights) -> Option<&Principal>,
-        at_least: u64,
+        at_least: &Position,
         clock: &Clock<'_>,
         ask: impl FnOnce(&RuleSet, &Principal) -> Result<T>,
     ) -> Result<T> {

@@ -23,7 +23,7 @@ use crate::{
         upkeep::{self, Tidied},
         users::PurgeUser,
     },
-    storage::{ChangeSet, Direction, Order, Query, Window, Write},
+    storage::{ChangeSet, Committed, Direction, Order, Query, Window, Write},
 };
 
 /// Once in so many commits of anybody.
@@ -43,9 +43,9 @@ const USERS: u64 = 100;
 
 impl Engine {
     /// Lets go of all that in the background, once in so many commits of anybody: so an idle store wakes nobody up.
-    pub(super) fn tidy_now_and_then(self: &Arc<Self>, position: u64) {
+    pub(super) fn tidy_now_and_then(self: &Arc<Self>, committed: Committed) {
         // Two at a time would be in each other's way: where much is left over, that takes as many commits.
-        if !position.is_multiple_of(TIDY_EVERY) || self.is_tidying.swap(true, Ordering::AcqRel) {
+        if !committed.place.number.is_multiple_of(TIDY_EVERY) || self.is_tidying.swap(true, Ordering::AcqRel) {
             return;
         }
         let tidying = Tidying(self.clone());

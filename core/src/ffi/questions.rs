@@ -18,6 +18,7 @@ use crate::{
         input::{Limits, read},
     },
     rules::{Context, Explanation, Resource, Scope},
+    storage::Position,
 };
 
 type Attributes = Map<String, Json>;
@@ -46,7 +47,7 @@ pub struct Asked {
     scope: Option<Scope>,
     checks: Vec<Asked>,
     context: Attributes,
-    at_least: Option<i64>,
+    at_least: Option<String>,
 }
 
 /// The question for a row filter.
@@ -70,8 +71,9 @@ impl Asked {
     }
 
     fn user_checks<'u>(&self, um: &'u UserManagement) -> Result<UserChecks<'u>> {
-        let position = u64::try_from(self.at_least.unwrap_or(0));
-        let position = position.map_err(|_| wrong("at_least", FieldCode::OutOfRange, "must not be negative"))?;
+        let position = self.at_least.as_deref().map(Position::parse).transpose();
+        let position =
+            position.map_err(|invalid| wrong("at_least", invalid.code, invalid.message))?.unwrap_or_default();
         Ok(um.checks().context(Context::of_json(self.context.clone())).at_least(position))
     }
 }
@@ -197,7 +199,7 @@ pub(super) fn answer_deferred<W: Answers>(who: &W, question: &str, input: &str) 
 }
 
 /// Whether any user may do this, by the rights in memory; circumstances come as JSON: `{"resource": {"type": …, …},
-/// "context": {…}, "at_least": 7}`, each of them where it is known.
+/// "context": {…}, "at_least": "AQ"}`, each of them where it is known.
 ///
 /// # Errors
 /// Those of [`UserManagement::check_cached`], and as [`ask`].

@@ -13,7 +13,7 @@ use super::{
 
 /// How an account proves who it is: one row for each, made with it. Never leaves the storage.
 #[derive(Clone, PartialEq, Eq, Record)]
-#[record(table = "credentials", key(user_id), index(hash_cost), sync = replicated, resource = none)]
+#[record(table = "credentials", key(user_id), index(hash_cost), checks_absence, sync = replicated, resource = none)]
 #[record(audit = none("the operations that change it tell of it"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(credential = user_id), retention = kept)]
 pub struct Credential {

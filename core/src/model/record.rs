@@ -64,6 +64,9 @@ pub struct Table {
     pub indexes: &'static [&'static [usize]],
     /// Positions of the columns that a text search looks into (none: not searchable).
     pub search: &'static [usize],
+    /// Whether commits check that a row is not there ([`Check`](crate::storage::Check)), so that a storage that runs commits
+    /// beside each other lets nobody add one meanwhile.
+    pub checks_absence: bool,
     /// Position of the version column.
     pub version: usize,
     /// How it takes part in sync.

@@ -12,7 +12,7 @@ use super::{
 
 /// That a unique name belongs to somebody: how uniqueness works on every backend and across sites.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "claims", key(kind, name), index(owner), index(held_until), sync = replicated, resource = none)]
+#[record(table = "claims", key(kind, name), index(owner), index(held_until), checks_absence, sync = replicated, resource = none)]
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
     /// What is unique: `username`, `email`, `identity`, `drone`, `region`, `asset:KIND`; of the open invitation to an address `invitation`; what a
@@ -116,7 +116,7 @@ impl StoreSecret {
 
 /// A version that stands for many rows: who relies on them checks it, who changes them moves it.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "guards", key(name), sync = never, resource = none)]
+#[record(table = "guards", key(name), checks_absence, sync = never, resource = none)]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
     /// `administrators`, `policy`, `signing_keys`, `sessions`, `api_keys`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
@@ -161,6 +161,10 @@ impl Guard {
 
     /// What the policy says; its version is the policy's.
     pub const POLICY: &'static str = "policy";
+
+    /// Those that most commits rely on and that seldom change. A storage that runs commits beside each other may keep their versions
+    /// where it looks anyway.
+    pub const OF_ALL: [&'static str; 4] = [Self::POLICY, Self::SESSIONS, Self::API_KEYS, Self::SIGNING_KEYS];
 
     /// What the guard of this name stands for; none: a name of another version of this library.
     pub fn stands_for(name: &str) -> Option<StandsFor> {
@@ -220,7 +224,7 @@ pub struct DoneRequest {
 
 /// How often something was tried: what a limit goes by (AUT-12).
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "limits", key(lane), index(expires_at), sync = site_local, resource = none)]
+#[record(table = "limits", key(lane), index(expires_at), checks_absence, sync = site_local, resource = none)]
 #[record(audit = none("the tries themselves are told"), owner = none, caches = none, retention = day(expires_at))]
 pub struct Limit {
     /// What is counted, and for whom: a pseudonym of both, since it may be an address or what somebody typed.

@@ -31,8 +31,11 @@ impl ChangeSet {
     ///
     /// # Errors
     /// [`Reason::Internal`]: two writes of one row, a row that does not fit its table, a version
-    /// that did not move by one, a delete of a row that was not seen.
+    /// that did not move by one, a delete of a row that was not seen, a check of absence in a table that is not declared for it.
     pub fn validate(&self) -> Result<()> {
+        if let Some(check) = self.checks.iter().find(|check| check.expected.is_none() && !check.table.checks_absence) {
+            return Err(fault(format!("a change set relies on a row not being in {}", check.table.name)));
+        }
         let mut rows: Vec<(&str, &Key)> = self.writes.iter().map(|write| (write.table.name, &write.key)).collect();
         rows.sort_unstable();
         if let Some(twice) = rows.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -49,7 +52,8 @@ pub struct Check {
     pub table: &'static Table,
     /// The row.
     pub key: Key,
-    /// The version that was seen; none: there was no such row.
+    /// The version that was seen; none: there was no such row, in a table that is declared for that
+    /// ([`Table::checks_absence`]).
     pub expected: Option<i64>,
 }
 
@@ -152,13 +156,6 @@ pub(crate) const fn kind_of(value: &Value) -> Option<Kind> {
 
 fn fault(message: String) -> Error {
     Error::new(Reason::Internal, message)
-}
-
-/// Where a commit stands in the feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// Its number, from 1.
-    pub position: u64,
 }
 
 /// Why a commit wrote nothing, or may have.

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use super::{ChangeSet, CommitError, Committed, PRUNE_BATCH, Retention, Touched, Write};
+use super::{
+    ChangeSet, Changes, CommitError, Committed, FEED_PAGE, Gap, PRUNE_BATCH, Place, Position, Retention, Touched, Write,
+};
 #[cfg(feature = "sql")]
-use super::{Changes, Direction, FEED_PAGE, Order, Query, Window};
+use super::{Direction, Order, Query, Window};
 #[cfg(feature = "sql")]
 use crate::model::{
     predicate::{Comparison, Predicate},
@@ -22,15 +24,16 @@ use crate::{
     },
 };
 
-/// The audit chain of this storage's own commits.
-pub(crate) const LANE: i64 = 0;
+/// The only lane of a storage whose commits follow one another.
+pub(crate) const LANE: u16 = 0;
 
 /// One commit: a line of the change feed, and the answer to [`super::Storage::outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "commits", key(position), index(id), sync = never, resource = none)]
 #[record(audit = none("it is the feed"), owner = none, caches = none, retention = feed(at))]
 pub struct CommitRecord {
-    /// Its number, from 1, without gaps but for those that were pruned.
+    /// Its lane and its number in it, from 1, without gaps but for those that were pruned: the lane times 2 to the power of 48, and
+    /// the number.
     pub position: i64,
     /// The change set's id.
     pub id: ChangeSetId,
@@ -42,16 +45,16 @@ pub struct CommitRecord {
     pub version: i64,
 }
 
-/// The rows that the commit at `position` adds to those of its change set.
+/// The rows that the commit of this number in its lane adds to those of its change set.
 ///
 /// # Errors
 /// A stored head that this library did not write, or not with a key of the log.
-pub(crate) fn rows_of(change_set: &ChangeSet, position: i64, head: Option<Row>) -> Result<Vec<Write>> {
+pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Option<Row>) -> Result<Vec<Write>> {
     let mut writes = Vec::with_capacity(change_set.audit.len() + 2);
     if !change_set.audit.is_empty() {
         let head = head.map(AuditHead::from_row).transpose()?;
         let seen = head.as_ref().map(|head| head.version);
-        let (entries, head) = chain::seal(LANE, head, &change_set.audit)?;
+        let (entries, head) = chain::seal(lane.into(), head, &change_set.audit)?;
         writes.extend(entries.into_iter().map(|mut entry| Write::insert(&mut entry)));
         writes.extend(head.map(|head| {
             let (key, row) = (head.key(), Some(head.to_row()));
@@ -61,7 +64,7 @@ pub(crate) fn rows_of(change_set: &ChangeSet, position: i64, head: Option<Row>) 
     let touched = change_set.writes.iter().filter(|write| write.table.is_in_feed());
     let touched = touched.map(|write| Touched { table: write.table.name.to_owned(), key: write.key.clone() });
     let mut commit = CommitRecord {
-        position,
+        position: Place::line(lane, number),
         id: change_set.id,
         at: change_set.at,
         touched: Document(touched.collect()),
@@ -96,11 +99,17 @@ pub(crate) fn prunable(oldest: impl IntoIterator<Item = Time>, retention: &Reten
 
 /// What is to say of a commit that has no line: none if it never took place.
 ///
+/// `oldest` has the oldest line of each lane.
+///
 /// # Errors
 /// [`Reason::OutcomeUnknown`] where its line may have been pruned: only of ids that were made after the oldest
 /// line was planned is it known that it was not.
-pub(crate) fn outcome_of_missing(id: ChangeSetId, oldest: Option<(i64, Time)>) -> Result<Option<Committed>> {
-    let Some((_, at)) = oldest.filter(|(position, _)| *position > 1) else { return Ok(None) };
+pub(crate) fn outcome_of_missing(
+    id: ChangeSetId,
+    oldest: impl IntoIterator<Item = (i64, Time)>,
+) -> Result<Option<Committed>> {
+    let pruned = oldest.into_iter().filter(|(line, _)| Place::of_line(*line).1 > 1);
+    let Some(at) = pruned.map(|(_, at)| at).max() else { return Ok(None) };
     if made_at(id).is_some_and(|made_at| made_at > at) {
         return Ok(None);
     }
@@ -108,13 +117,69 @@ pub(crate) fn outcome_of_missing(id: ChangeSetId, oldest: Option<(i64, Time)>) -
     Err(Error::new(Reason::OutcomeUnknown, message))
 }
 
-/// The lines of commits after this one, as many as are read at a time.
+impl CommitRecord {
+    /// Where it stands.
+    pub(crate) fn place(&self) -> Place {
+        let (lane, number) = Place::of_line(self.position);
+        Place::new(lane, number, self.id)
+    }
+}
+
+/// The line from which a lane is read on that is known so far: the known one itself, to see that it is the same.
+pub(crate) fn first_line(lane: u16, since: &Position) -> i64 {
+    Place::line(lane, since.number(lane).max(1))
+}
+
+/// As many lines are read of a lane at a time.
+pub(crate) const LINES: u64 = FEED_PAGE + 1;
+
+impl Changes {
+    /// Nothing after this position yet.
+    pub(crate) fn after(since: &Position) -> Self {
+        Self { position: since.clone(), ..Self::default() }
+    }
+
+    /// Takes what there is of a lane: its newest commit, and its lines from [`first_line`] on, up to [`LINES`].
+    pub(crate) fn take(&mut self, newest: Place, lines: impl IntoIterator<Item = CommitRecord>) {
+        let mut known = self.position.lane(newest.lane);
+        let is_other = |found: Place, known: Option<Place>| {
+            known.is_some_and(|known| found.number == known.number && found.tag != known.tag)
+        };
+        let mut is_rewound = is_other(newest, known) || known.is_some_and(|known| newest.number < known.number);
+        let lines = lines.into_iter().map(|line| (line.place(), line.touched.0));
+        let mut taken = 0;
+        for (place, touched) in lines {
+            is_rewound |= is_other(place, known);
+            let number = known.map_or(0, |known| known.number);
+            if place.number <= number || taken == FEED_PAGE {
+                continue;
+            }
+            if place.number != number + 1 {
+                self.gap = self.gap.max(Some(Gap::Pruned));
+            }
+            taken += 1;
+            known = Some(place);
+            self.touched.extend(touched);
+        }
+        if is_rewound {
+            // Nothing is known of what there was; all that there is counts as heard.
+            (self.gap, known) = (Some(Gap::Rewound), Some(newest));
+        }
+        if let Some(known) = known {
+            self.has_more |= known.number < newest.number;
+            self.position.set(known);
+        }
+    }
+}
+
+/// The lines of a lane that follow a position, as many as are read at a time.
 #[cfg(feature = "sql")]
-pub(crate) fn lines_after(since: u64) -> Query {
-    let newer = Predicate::Compare("position".into(), Comparison::Greater, Value::Int(number(since)));
+pub(crate) fn lines_after(since: &Position) -> Query {
+    let first = Value::Int(first_line(LANE, since));
+    let newer = Predicate::Compare("position".into(), Comparison::GreaterOrEqual, first);
     Query {
         order: vec![Order { column: "position".into(), direction: Direction::Ascending }],
-        window: Window { limit: Some(FEED_PAGE), ..Window::default() },
+        window: Window { limit: Some(LINES), ..Window::default() },
         ..Query::of(CommitRecord::TABLE, newer)
     }
 }
@@ -129,16 +194,15 @@ pub(crate) fn line_of(id: ChangeSetId) -> Query {
 #[cfg(feature = "sql")]
 pub(crate) fn committed(lines: Vec<Row>) -> Result<Option<Committed>> {
     let line = lines.into_iter().next_back().map(CommitRecord::from_row).transpose()?;
-    Ok(line.and_then(|line| line.position.try_into().ok()).map(|position| Committed { position }))
+    Ok(line.map(|line| Committed::before(line.place())))
 }
 
-/// What these lines tell, which follow a position.
+/// What the only lane tells after a position: its newest commit, and the lines of [`lines_after`].
 #[cfg(feature = "sql")]
-pub(crate) fn changes(since: u64, lines: Vec<Row>) -> Result<Changes> {
+pub(crate) fn changes(since: &Position, newest: Place, lines: Vec<Row>) -> Result<Changes> {
+    let lines = lines.into_iter().map(CommitRecord::from_row).collect::<Result<Vec<_>, _>>()?;
     let mut changes = Changes::after(since);
-    for line in lines {
-        changes.add(CommitRecord::from_row(line)?);
-    }
+    changes.take(newest, lines);
     Ok(changes)
 }
 
@@ -148,7 +212,7 @@ pub(crate) fn made_at(id: ChangeSetId) -> Option<Time> {
     Time::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
 }
 
-/// A position as it is stored.
-pub(crate) fn number(position: u64) -> i64 {
-    position.try_into().unwrap_or(i64::MAX)
+/// A count as it is stored.
+pub(crate) fn number(count: u64) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }

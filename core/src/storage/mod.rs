@@ -11,6 +11,7 @@ pub mod conformance;
 mod ledger;
 mod memory;
 mod persister;
+mod position;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
@@ -21,10 +22,11 @@ pub mod sqlite;
 use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
-pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
+pub use change_set::{ChangeSet, Check, CommitError, Write};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
+pub use position::{Committed, MOST_LANES, Place, Position};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStorage};
 pub use query::{Direction, Group, GroupBy, Order, Query, Rows, Sorting, Window};
@@ -76,7 +78,7 @@ use crate::{
     },
 };
 
-/// How many commits [`Storage::changes`] returns at a time.
+/// How many commits of a lane [`Storage::changes`] returns at a time.
 pub const FEED_PAGE: u64 = 1_000;
 
 /// How many entries of the change feed [`Storage::prune`] removes at a time.
@@ -154,7 +156,7 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Commits a change set atomically, with its sealed audit entries and its entry in the change feed.
     ///
     /// Checks come first, then writes, each in order; the first that fails is the error. A change set that was
-    /// committed before is not written again: the answer is its position, so that a lost answer can also be
+    /// committed before is not written again: the answer is where that stands, so that a lost answer can also be
     /// recovered by committing again.
     ///
     /// The future may be dropped at any await point; the storage is then as before or as after the commit.
@@ -166,13 +168,13 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// Reads the rows of one table that pass a predicate, sorted and limited to a window, or counts them by groups.
     async fn query(&self, query: &Query) -> Result<Rows>;
 
-    /// The position of the newest commit, by any process; 0 before the first.
-    async fn position(&self) -> Result<u64>;
+    /// How far the storage has come, by any process.
+    async fn position(&self) -> Result<Position>;
 
-    /// The rows that commits after `since` touched, for at most [`FEED_PAGE`] commits: call it again with
-    /// [`Changes::position`] until that no longer increases. If entries after `since` were pruned, the answer says
-    /// so ([`Changes::has_gap`]) and continues after them.
-    async fn changes(&self, since: u64) -> Result<Changes>;
+    /// The rows that commits after `since` touched, for at most [`FEED_PAGE`] commits of each lane: while there are more
+    /// ([`Changes::has_more`]), call it again with [`Changes::position`]. If entries after `since` were pruned, or the storage has
+    /// lost commits that `since` counts, the answer says so ([`Changes::gap`]) and continues with what there is.
+    async fn changes(&self, since: &Position) -> Result<Changes>;
 
     /// Whether a commit took place, if its answer was lost.
     ///
@@ -181,7 +183,7 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>>;
 
     /// Removes the oldest entries of the change feed that are not to be kept, at most [`PRUNE_BATCH`], and never the
-    /// newest one. Rows, [`Storage::position`] and the numbers of later commits stay as they are.
+    /// newest one of a lane. Rows, [`Storage::position`] and the numbers of later commits stay as they are.
     async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
     /// Takes what was deleted or overwritten out of what it keeps it in, such as a write-ahead log and unused parts of files; copies and
@@ -198,27 +200,31 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
 /// A part of the change feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The newest commit included; `since` if there was none.
-    pub position: u64,
-    /// The rows that were written or deleted, oldest first; a row may be repeated. Those of some tables are left out
-    /// ([`Table::is_in_feed`]).
+    /// How far it goes; `since` if there was nothing after that.
+    pub position: Position,
+    /// The rows that were written or deleted, those of a lane oldest first; a row may be repeated. Those of some tables are
+    /// left out ([`Table::is_in_feed`]).
     pub touched: Vec<Touched>,
-    /// Entries in between were pruned, so that any other row may have been written or deleted as well.
-    pub has_gap: bool,
+    /// Why any other row may have been written or deleted as well.
+    pub gap: Option<Gap>,
+    /// There are later commits.
+    pub has_more: bool,
+}
+
+/// Why a part of the change feed does not tell all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    /// Entries after the position that was asked for were pruned.
+    Pruned,
+    /// Commits that this position counts are not there: the storage went back to what it was, as a server may that fails over
+    /// to a copy, or a backup that takes the place of a file. Others may have their numbers.
+    Rewound,
 }
 
 impl Changes {
-    /// Nothing after this commit yet.
-    pub(crate) fn after(since: u64) -> Self {
-        Self { position: since, touched: Vec::new(), has_gap: false }
-    }
-
-    /// Takes the next line.
-    pub(crate) fn add(&mut self, commit: CommitRecord) {
-        let position = commit.position.try_into().unwrap_or(self.position);
-        self.has_gap |= position != self.position + 1;
-        self.position = position;
-        self.touched.extend(commit.touched.0);
+    /// Whether nothing was committed since.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.gap.is_none() && !self.has_more
     }
 }
 

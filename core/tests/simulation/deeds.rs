@@ -349,7 +349,8 @@ impl Stage {
                 let (user, permission) = (*world.pick(&self.users), *world.pick(&PERMISSIONS));
                 // What others did counts from when it is heard of, or at once where that is asked for.
                 let at_least = if world.below(2) == 0 { begin } else { 0 };
-                match instance.um.checks().at_least(at_least).check(user, permission, None).await {
+                let reached = self.history.lock().unwrap().reached(at_least);
+                match instance.um.checks().at_least(reached).check(user, permission, None).await {
                     Ok(is_allowed) => {
                         let mut floors = before;
                         if instance.is_shared {
@@ -418,9 +419,11 @@ pub async fn settle(stage: Rc<Stage>) {
     }
     let system = stage.instances[0].um.system();
     for change in stage.unknown.take() {
-        let known = stage.history.lock().unwrap().position_of(change);
+        let history = stage.history.lock().unwrap();
+        let known = history.position_of(change).map(|number| history.reached(number).to_string());
+        drop(history);
         match system.audit().outcome(change).await {
-            Ok(outcome) if outcome.position == known.map(|position| position as i64) => {}
+            Ok(outcome) if outcome.position == known => {}
             other => stage.break_law(format!("about {change} it is said {other:?}, not {known:?}")),
         }
     }

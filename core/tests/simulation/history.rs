@@ -18,7 +18,7 @@ use rolekeep::{
         user::User,
     },
     roles::RoleAssignment,
-    storage::{ChangeSet, Key, MemoryStorage, Predicate, Query, Row, Storage, Table, Write},
+    storage::{ChangeSet, Key, MemoryStorage, Place, Position, Predicate, Query, Row, Storage, Table, Write},
     users::UserStatus,
 };
 
@@ -40,7 +40,9 @@ pub enum Answer {
 
 /// What was so after one commit.
 pub struct Moment {
+    /// Its number.
     pub position: u64,
+    place: Option<Place>,
     /// The task that committed; none: it was there before.
     pub owner: Option<TaskId>,
     change: Option<ChangeSetId>,
@@ -119,8 +121,8 @@ pub fn all<R: Record>(memory: &MemoryStorage) -> Vec<R> {
 impl History {
     pub fn begin(memory: &MemoryStorage, sent: Arc<Sent>) -> Self {
         let mut history = Self { sent, ..Self::default() };
-        let position = block_on(memory.position()).unwrap();
-        history.moments.push(Moment::now(memory, position, None, None));
+        let place = block_on(memory.position()).unwrap().lane(0);
+        history.moments.push(Moment::now(memory, place, None, None));
         history
     }
 
@@ -133,12 +135,12 @@ impl History {
         format!("{} ({})", actions.join(", "), writes.join("; "))
     }
 
-    pub fn record(&mut self, memory: &MemoryStorage, position: u64, owner: TaskId, change_set: &ChangeSet) {
+    pub fn record(&mut self, memory: &MemoryStorage, place: Place, owner: TaskId, change_set: &ChangeSet) {
         // That a session or a key is used is noted beside whatever is asked for.
         let notes = [SessionActivity::TABLE.name, ApiKeyUse::TABLE.name];
         let is_note = change_set.writes.iter().all(|write| notes.contains(&write.table.name));
         let owner = Some(owner).filter(|_| !is_note);
-        self.moments.push(Moment::now(memory, position, owner, Some(change_set)));
+        self.moments.push(Moment::now(memory, Some(place), owner, Some(change_set)));
         self.unproved = self.unproved.take().or_else(|| factors::broken(memory));
         let untold = self.told.record(change_set, &self.sent);
         self.untold = self.untold.take().or(untold);
@@ -201,6 +203,12 @@ impl History {
         moments.filter_map(|moment| moment.change).collect()
     }
 
+    /// The position that has reached this moment.
+    pub fn reached(&self, position: u64) -> Position {
+        let moment = self.moments.iter().find(|moment| moment.position == position);
+        moment.and_then(|moment| moment.place).into_iter().collect()
+    }
+
     /// The commits of a task.
     pub fn of(&self, owner: TaskId) -> impl Iterator<Item = u64> {
         self.moments.iter().filter(move |moment| moment.owner == Some(owner)).map(|moment| moment.position)
@@ -252,7 +260,7 @@ impl History {
 }
 
 impl Moment {
-    fn now(memory: &MemoryStorage, position: u64, owner: Option<TaskId>, by: Option<&ChangeSet>) -> Self {
+    fn now(memory: &MemoryStorage, place: Option<Place>, owner: Option<TaskId>, by: Option<&ChangeSet>) -> Self {
         let roles = all::<RoleRow>(memory).into_iter().map(|role| {
             let says = serde_json::to_string(&role.grants.0).unwrap();
             let gives = |permission: &&str| says.contains(&format!("\"{permission}\"")) || says.contains("admin:all");
@@ -268,7 +276,8 @@ impl Moment {
         sessions.extend(keys.map(|key| SessionId(key.id.0)));
         let hash = |one: Credential| Some((one.user_id, one.password_hash?.expose().to_owned()));
         Self {
-            position,
+            position: place.map_or(0, |place| place.number),
+            place,
             owner,
             change: by.map(|change_set| change_set.id),
             touched: by.map(|by| subjects(memory, by)).unwrap_or_default(),

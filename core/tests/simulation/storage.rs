@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Error, Reason, Result,
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Pruned, Query, Retention, Row, Rows, Storage,
-        Table,
+        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
+        Storage, Table,
     },
 };
 
@@ -45,13 +45,14 @@ impl Storage for Faulty {
         }
         let known = self.memory.position().await?;
         let committed = self.memory.commit(change_set).await?;
-        if committed.position > known {
-            self.world.tell(|| format!("commit {} of task {owner}: {}", committed.position, History::name(change_set)));
-            self.history.lock().unwrap().record(&self.memory, committed.position, owner, change_set);
+        let number = committed.place.number;
+        if number > known.number(0) {
+            self.world.tell(|| format!("commit {number} of task {owner}: {}", History::name(change_set)));
+            self.history.lock().unwrap().record(&self.memory, committed.place, owner, change_set);
         }
         self.world.dawdle().await;
         if self.world.breaks() {
-            self.world.tell(|| format!("the answer to commit {} is lost", committed.position));
+            self.world.tell(|| format!("the answer to commit {number} is lost"));
             return Err(CommitError::Unknown);
         }
         Ok(committed)
@@ -71,14 +72,14 @@ impl Storage for Faulty {
         Ok(rows)
     }
 
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.arrive("a look at the feed").await?;
         let position = self.memory.position().await?;
         self.world.dawdle().await;
         Ok(position)
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.arrive("a part of the feed").await?;
         let changes = self.memory.changes(since).await?;
         self.world.dawdle().await;

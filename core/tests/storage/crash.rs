@@ -131,7 +131,7 @@ fn acknowledgement(line: &str) -> Option<u64> {
 fn verify(path: &Path, last: u64) -> u64 {
     block_on(async {
         let storage = SqliteStorage::open_for_conformance(SqliteOptions::new(path)).await.unwrap();
-        let position = storage.position().await.unwrap();
+        let position = storage.position().await.unwrap().number(0);
         assert!(position == last || position == last + 1 || last == 0, "{last} was acknowledged, {position} is there");
 
         let mut history = History::up_to(0);
@@ -139,7 +139,7 @@ fn verify(path: &Path, last: u64) -> u64 {
         for number in 1..=position {
             wanted.extend(history.next().audit.into_iter().map(|draft| draft.id));
             let outcome = storage.outcome(change_set_id(number.into())).await.unwrap();
-            assert_eq!(outcome.map(|committed| committed.position), Some(number));
+            assert_eq!(outcome.map(|committed| committed.place.number), Some(number));
         }
         let rows: Vec<Row> = history.rows.iter().flatten().map(Record::to_row).collect();
         let all = |table| Query::of(table, Predicate::Always);
@@ -169,10 +169,10 @@ fn writer() {
     let path = std::env::var_os(FILE).unwrap();
     block_on(async {
         let storage = SqliteStorage::open_for_conformance(SqliteOptions::new(&path)).await.unwrap();
-        let mut history = History::up_to(storage.position().await.unwrap());
+        let mut history = History::up_to(storage.position().await.unwrap().number(0));
         loop {
             let committed = storage.commit(&history.next()).await.unwrap();
-            println!("acknowledged {}", committed.position);
+            println!("acknowledged {}", committed.place.number);
         }
     });
 }

@@ -99,7 +99,7 @@ async fn after_its_connection_was_lost_nothing_of_others_goes_unnoticed() {
     }
     // Its own commits are no news.
     let small = change_set(1_000, vec![Write::delete(&Item { version: 1, ..Item::new(1, "big") })]);
-    let position = storage.commit(&small).await.unwrap().position;
+    let position = storage.commit(&small).await.unwrap().place.number;
     assert_eq!(position as u128, number);
     for number in 2_000.. {
         if storage.commit(&big(number)).await.is_err() {

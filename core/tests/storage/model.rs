@@ -5,8 +5,8 @@ use rolekeep::{
     Value,
     internals::record::Record,
     storage::{
-        ChangeSet, Check, CommitRecord, Key, MemoryStorage, Order, Predicate, Query, SqliteOptions, SqliteStorage,
-        Storage, Window, Write,
+        ChangeSet, Check, CommitRecord, Key, MemoryStorage, Order, Place, Predicate, Query, SqliteOptions,
+        SqliteStorage, Storage, Window, Write,
         audit::{AuditEntry, AuditHead},
         conformance::{self, Item, Tie, audit, change_set, change_set_id, id},
         sqlite::Durability,
@@ -110,7 +110,11 @@ async fn answer(storage: &dyn Storage, command: &Command) -> String {
             let table = [Tie::TABLE, AuditEntry::TABLE, AuditHead::TABLE, CommitRecord::TABLE][*at];
             format!("{:?}", storage.query(&Query::of(table, Predicate::Always)).await)
         }
-        Command::Changes(since) => format!("{:?}", storage.changes(*since).await),
+        Command::Changes(since) => {
+            // What is not there is another history in both.
+            let since = Place::new(0, *since, change_set_id(u128::from(*since))).position();
+            format!("{:?}", storage.changes(&since).await)
+        }
         Command::Outcome(number) => format!("{:?}", storage.outcome(change_set_id(*number)).await),
         Command::Position => format!("{:?}", storage.position().await),
     }

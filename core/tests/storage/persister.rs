@@ -14,8 +14,8 @@ use rolekeep::{
     Error, Reason, Result,
     internals::record::Record,
     storage::{
-        Batch, CommitError, Committed, Loaded, Persisted, PersistedStorage, Persister, Pruned, Retention, RowChange,
-        Storage, Write,
+        Batch, CommitError, Committed, Loaded, Persisted, PersistedStorage, Persister, Place, Position, Pruned,
+        Retention, RowChange, Storage, Write,
         conformance::{self, Item, change_set, change_set_id},
     },
 };
@@ -105,8 +105,10 @@ async fn everything_is_there_after_opening_again() {
     let rows = second.get(Item::TABLE, &keys).await.unwrap();
     assert_eq!(rows[0], None);
     assert_eq!(rows[1..], items[1..].iter().map(|item| Some(item.to_row())).collect::<Vec<_>>());
-    assert_eq!(second.outcome(change_set_id(2)).await.unwrap(), Some(Committed { position: 2 }));
-    assert_eq!(second.changes(1).await.unwrap(), first.changes(1).await.unwrap());
+    let place = Place::new(0, 2, change_set_id(2));
+    assert_eq!(second.outcome(change_set_id(2)).await.unwrap(), Some(Committed::before(place)));
+    let since = Place::new(0, 1, change_set_id(1)).position();
+    assert_eq!(second.changes(&since).await.unwrap(), first.changes(&since).await.unwrap());
 }
 
 #[tokio::test]
@@ -124,8 +126,8 @@ async fn two_writers_see_each_other() {
         let (one, two) = tokio::join!(first.commit(&other), second.commit(&another));
         assert!(one.is_ok() && two.is_ok(), "different rows: {one:?} {two:?}");
     }
-    assert_eq!(first.position().await.unwrap(), 300);
-    assert_eq!(second.changes(0).await.unwrap(), first.changes(0).await.unwrap());
+    assert_eq!(first.position().await.unwrap().number(0), 300);
+    assert_eq!(second.changes(&Position::START).await.unwrap(), first.changes(&Position::START).await.unwrap());
 }
 
 #[tokio::test]
@@ -156,7 +158,7 @@ async fn a_commit_builds_on_one_that_was_stored_but_not_answered() {
     // The host yields before and after it stores.
     assert!(drop_after(storage.commit(&insert), 2).await.is_none());
     let update = change_set(2, vec![Write::update(&mut item)]);
-    assert_eq!(storage.commit(&update).await.unwrap(), Committed { position: 2 });
+    assert_eq!(storage.commit(&update).await.unwrap().place.number, 2);
 }
 
 /// Fails in turn before storing, after storing, and in loading as well.
@@ -198,11 +200,12 @@ async fn a_failing_host_is_never_guessed_about() {
         Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::StorageFull),
         other => panic!("{other:?}"),
     }
-    assert_eq!(storage.commit(&insert(2)).await.unwrap(), Committed { position: 1 });
+    assert_eq!(storage.commit(&insert(2)).await.unwrap().place.number, 1);
     assert!(matches!(storage.commit(&insert(3)).await, Err(CommitError::Unknown)));
     assert_eq!(storage.outcome(change_set_id(3)).await.unwrap_err().reason(), Reason::StorageUnavailable);
     host.loads_fail.store(0, Ordering::Relaxed);
-    assert_eq!(storage.outcome(change_set_id(3)).await.unwrap(), Some(Committed { position: 2 }));
+    let place = Place::new(0, 2, change_set_id(3));
+    assert_eq!(storage.outcome(change_set_id(3)).await.unwrap(), Some(Committed::before(place)));
     assert_eq!(storage.outcome(change_set_id(1)).await.unwrap(), None);
 }
 
@@ -238,7 +241,7 @@ async fn a_host_that_lost_or_mixed_up_its_data_is_found_out() {
 
     // What is found out too late to open changes nothing of what is in memory.
     *host.0.lock().unwrap() = kept.clone();
-    assert_eq!(storage.position().await.unwrap(), 1);
+    assert_eq!(storage.position().await.unwrap().number(0), 1);
     let (mut torn, item) = (kept, Item::new(1, "y"));
     torn.0 = 2;
     for (id, (position, json)) in &mut torn.1 {
@@ -288,14 +291,14 @@ async fn deleted_rows_and_old_lines_leave_nothing_behind() {
     one.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
     let other = PersistedStorage::open_for_conformance(host.clone()).await.unwrap();
     one.commit(&change_set(2, vec![Write::delete(&item)])).await.unwrap();
-    assert_eq!(other.position().await.unwrap(), 2);
+    assert_eq!(other.position().await.unwrap().number(0), 2);
     assert_eq!(other.get(Item::TABLE, &[item.key()]).await.unwrap(), [None]);
     let all = Retention { feed_before: rolekeep::Time::MAX };
     assert_eq!(one.prune(&all).await.unwrap(), Pruned { lines: 1 });
     let kept: Vec<String> = host.0.0.lock().unwrap().1.keys().cloned().collect();
     assert!(!kept.iter().any(|id| id == "commits/1") && kept.iter().any(|id| id == "commits/2"), "{kept:?}");
-    assert_eq!(other.position().await.unwrap(), 2);
-    assert!(other.changes(0).await.unwrap().has_gap);
+    assert_eq!(other.position().await.unwrap().number(0), 2);
+    assert!(other.changes(&Position::START).await.unwrap().gap.is_some());
     let again = PersistedStorage::open_for_conformance(host).await.unwrap();
-    assert_eq!((again.position().await.unwrap(), again.outcome(change_set_id(1)).await.is_err()), (2, true));
+    assert_eq!((again.position().await.unwrap().number(0), again.outcome(change_set_id(1)).await.is_err()), (2, true));
 }

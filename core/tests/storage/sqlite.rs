@@ -152,7 +152,7 @@ async fn a_read_only_storage_reads_and_refuses_to_write() {
     assert_eq!(storage.query(&all).await.unwrap().rows.len(), conformance::items().len());
     let insert = change_set(2, vec![Write::insert(&mut Item::new(999, "x"))]);
     assert_eq!(refusal(storage.commit(&insert).await), Reason::StorageReadOnly);
-    assert_eq!(storage.position().await.unwrap(), 1);
+    assert_eq!(storage.position().await.unwrap().number(0), 1);
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn a_full_storage_refuses_and_recovers() {
         drop_after(storage.commit(&big(written + 1)), polls).await;
         assert_eq!(refusal(storage.commit(&big(written + 1)).await), Reason::StorageFull, "after {polls} polls");
     }
-    assert_eq!(storage.position().await.unwrap() as u128, written);
+    assert_eq!(storage.position().await.unwrap().number(0) as u128, written);
     let entries = Query { count: u64::MAX, ..Query::of(AuditEntry::TABLE, Predicate::Always) };
     assert_eq!(storage.query(&entries).await.unwrap().total, Some(written as u64));
     let first = Item { version: 1, ..Item::new(1, "big") };
@@ -201,7 +201,7 @@ async fn a_lock_is_waited_for_as_long_as_said() {
     assert_eq!(refusal(storage.commit(&insert(1)).await), Reason::StorageUnavailable);
     assert!(began.elapsed() >= Duration::from_millis(300), "gave up after {:?}", began.elapsed());
     // Readers do not wait for a writer.
-    assert_eq!(storage.position().await.unwrap(), 0);
+    assert_eq!(storage.position().await.unwrap().number(0), 0);
     lock.rollback().await.unwrap();
 
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
@@ -210,7 +210,7 @@ async fn a_lock_is_waited_for_as_long_as_said() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         lock.rollback().await.unwrap();
     });
-    assert_eq!(committed.unwrap().position, 1);
+    assert_eq!(committed.unwrap().place.number, 1);
 }
 
 #[tokio::test]
@@ -246,7 +246,7 @@ async fn queries_that_are_left_alone_disturb_nobody() {
         drop_after(storage.query(&query), polls % 15).await;
         drop_after(storage.position(), polls % 4).await;
         assert_eq!(storage.query(&query).await.unwrap().rows.len(), conformance::items().len());
-        assert_eq!(storage.position().await.unwrap(), 1);
+        assert_eq!(storage.position().await.unwrap().number(0), 1);
     }
 }
 
@@ -294,7 +294,7 @@ async fn a_file_that_was_removed_or_replaced_is_not_written_to() {
     for is_replaced in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let storage = filled(&folder).await;
-        assert_eq!(storage.position().await.unwrap(), 1);
+        assert_eq!(storage.position().await.unwrap().number(0), 1);
         let path = folder.path().join("x.db");
         std::fs::rename(&path, folder.path().join("old.db")).unwrap();
         if is_replaced {
@@ -306,7 +306,7 @@ async fn a_file_that_was_removed_or_replaced_is_not_written_to() {
         assert_eq!(storage.query(&all).await.unwrap_err().reason(), Reason::StorageMissing);
         // Back again, it is the same file.
         std::fs::rename(folder.path().join("old.db"), &path).unwrap();
-        assert_eq!(storage.commit(&insert).await.unwrap().position, 2);
+        assert_eq!(storage.commit(&insert).await.unwrap().place.number, 2);
     }
 }
 
@@ -314,7 +314,7 @@ async fn a_file_that_was_removed_or_replaced_is_not_written_to() {
 async fn a_file_that_a_newer_version_migrates_meanwhile_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let storage = filled(&folder).await;
-    assert_eq!(storage.position().await.unwrap(), 1);
+    assert_eq!(storage.position().await.unwrap().number(0), 1);
     let mut newer = SqliteConnectOptions::new().filename(folder.path().join("x.db")).connect().await.unwrap();
     sqlx::query("INSERT INTO rolekeep_schema VALUES (999)").execute(&mut newer).await.unwrap();
     let insert = change_set(2, vec![Write::insert(&mut Item::new(999, "x"))]);

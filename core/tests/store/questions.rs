@@ -337,6 +337,12 @@ async fn a_token_that_ran_out_asks_nothing_any_more() {
     assert_eq!(reason(me.can_many(&[("document:read", None)])), Reason::TokenExpired);
 }
 
+/// The position of a commit that comes some time after this.
+fn later_than(position: &rolekeep::storage::Position) -> rolekeep::storage::Position {
+    let last = position.lanes()[0];
+    rolekeep::storage::Place { number: last.number + 1, ..last }.position()
+}
+
 #[tokio::test]
 async fn a_position_is_waited_for_or_refused() {
     let um = store(&Clock::new()).await;
@@ -345,12 +351,16 @@ async fn a_position_is_waited_for_or_refused() {
     assert!(!um.check(ada, "document:read", None).await.unwrap());
     um.system().roles().assign(AssignRole::new(ada, "reader")).await.unwrap();
     let after = um.position();
-    assert!(after > before);
-    assert!(um.checks().at_least(after).check(ada, "document:read", None).await.unwrap());
-    assert!(um.checks().at_least(after).check_cached(ada, "document:read", None).unwrap());
+    assert!(after.includes(&before) && !before.includes(&after));
+    assert!(um.checks().at_least(after.clone()).check(ada, "document:read", None).await.unwrap());
+    assert!(um.checks().at_least(after.clone()).check_cached(ada, "document:read", None).unwrap());
     // What nobody has written yet.
-    assert_eq!(reason(um.checks().at_least(after + 1).check_cached(ada, "document:read", None)), Reason::RightsStale);
-    let waited = um.checks().at_least(after + 1).check(ada, "document:read", None).await;
+    let later = later_than(&after);
+    assert_eq!(
+        reason(um.checks().at_least(later.clone()).check_cached(ada, "document:read", None)),
+        Reason::RightsStale
+    );
+    let waited = um.checks().at_least(later).check(ada, "document:read", None).await;
     assert_eq!(reason(waited), Reason::RightsStale);
 }
 
@@ -410,9 +420,9 @@ async fn other_languages_ask_by_name() {
     let resource = json!({"resource": mine}).to_string();
     assert!(ffi::check(&um, ada, "document:edit", Some(&resource)).unwrap());
     assert!(!ffi::check(&um, ada, "document:edit", None).unwrap());
-    let late = json!({"at_least": um.position() + 1}).to_string();
+    let late = json!({"at_least": later_than(&um.position())}).to_string();
     assert_eq!(reason(ffi::check(&um, ada, "document:read", Some(&late))), Reason::RightsStale);
-    assert_eq!(reason(ffi::check(&um, ada, "document:read", Some("{\"at_least\": -1}"))), Reason::InvalidInput);
+    assert_eq!(reason(ffi::check(&um, ada, "document:read", Some("{\"at_least\": \"-1\"}"))), Reason::InvalidInput);
     let about = json!({"user_id": ada.to_string(), "permission": "document:edit", "resource": mine});
     assert_eq!(ffi::consult(&um, "check", &about.to_string()).await.unwrap(), "true");
     let why: Json =

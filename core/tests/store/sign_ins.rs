@@ -13,8 +13,8 @@ use rolekeep::{
         user::{User, UserActivity},
     },
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Direction, Key, MemoryStorage, Order, Predicate, Pruned, Query,
-        Retention, Row, Rows, SqliteOptions, Storage, Table, Window, sqlite::SqliteStorage,
+        ChangeSet, Changes, CommitError, Committed, Direction, Key, MemoryStorage, Order, Position, Predicate, Pruned,
+        Query, Retention, Row, Rows, SqliteOptions, Storage, Table, Window, sqlite::SqliteStorage,
     },
     users::{CreateUser, DeleteUser, PurgeUser, UpdateUser},
 };
@@ -45,10 +45,10 @@ impl Storage for Counting {
         self.count(query.table);
         self.0.query(query).await
     }
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.0.position().await
     }
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.0.changes(since).await
     }
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

@@ -17,8 +17,8 @@ use rolekeep::{
         session::{Session, SessionActivity},
     },
     storage::{
-        ChangeSet, Changes, CommitError, CommitRecord, Committed, Key, MemoryStorage, Predicate, Pruned, Query,
-        Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
+        ChangeSet, Changes, CommitError, CommitRecord, Committed, Key, MemoryStorage, Position, Predicate, Pruned,
+        Query, Retention, Row, Rows, SqliteOptions, SqliteStorage, Storage, Table,
     },
     users::{CreateUser, UpdateUser},
 };
@@ -126,10 +126,10 @@ impl Storage for Slow {
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.0.query(query).await
     }
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.0.position().await
     }
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.0.changes(since).await
     }
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {

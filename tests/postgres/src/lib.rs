@@ -105,6 +105,8 @@ fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>) -> Child {
     server.args(["--foreground", "--signal=QUIT", LONGEST]).arg(postgres).arg("-D").arg(folder.join("data"));
     // Nothing listens on the network, and nothing has to survive the machine.
     server.arg("-k").arg(folder).args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off"]);
+    // By which tests tell in what order commits took place.
+    server.args(["-c", "track_commit_timestamp=on"]);
     server.stdout(Stdio::null()).stderr(Stdio::null()).current_dir(folder);
     server.spawn().expect("the server starts")
 }

@@ -15,7 +15,8 @@ use rolekeep::{
     Reason, Value,
     internals::record::Record,
     storage::{
-        ChangeSet, Check, CommitError, Key, PostgresOptions, PostgresStorage, Predicate, Query, Storage, Write,
+        ChangeSet, Check, CommitError, Key, Position, PostgresOptions, PostgresStorage, Predicate, Query, Storage,
+        Write,
         audit::{AuditEntry, AuditHead, Verifier},
         conformance::{Item, audit, audit_keys, change_set, id},
     },
@@ -45,11 +46,20 @@ fn key(number: u128) -> Key {
     Key(vec![Value::Id(id(number).0)])
 }
 
+/// What a commit relied on and did.
+#[derive(Clone, Default)]
+struct Deeds {
+    /// Rows, with the versions that they must have had; none: that they were not there.
+    checked: Vec<(u128, Option<i64>)>,
+    /// Rows, with the versions that they have after it; below 0: the one that was deleted.
+    written: Vec<(u128, i64)>,
+}
+
 /// What all clients together know.
 #[derive(Default)]
 struct Truth {
-    /// By commit: the rows that it wrote, with the versions that they have after it.
-    written: Mutex<BTreeMap<u64, Vec<(u128, i64)>>>,
+    /// By lane and number.
+    committed: Mutex<BTreeMap<(u16, u64), Deeds>>,
     /// Commits that never took place, by their answers.
     refused: Mutex<Vec<ChangeSet>>,
     number: AtomicU64,
@@ -71,26 +81,27 @@ async fn client(storage: Arc<PostgresStorage>, truth: Arc<Truth>, seed: u64, mos
         };
         let number = u128::from(truth.number.fetch_add(1, Ordering::Relaxed)) + 1;
         let mut change_set = change_set(number << 64, Vec::new());
-        let mut written = Vec::new();
+        let mut deeds = Deeds::default();
         for ((at, row), key) in numbers.iter().zip(rows).zip(keys) {
             let item = row.map(|row| Item::from_row(row).unwrap());
             match (item, dice.u8(..4)) {
                 (item, 0) => {
                     let expected = item.map(|item| item.version);
                     change_set.checks.push(Check { table: Item::TABLE, key, expected });
+                    deeds.checked.push((*at, expected));
                 }
                 (None, _) => {
                     change_set.writes.push(Write::insert(&mut Item::new(*at, &format!("by {number}"))));
-                    written.push((*at, 1));
+                    deeds.written.push((*at, 1));
                 }
                 (Some(item), 1) if dice.bool() => {
                     change_set.writes.push(Write::delete(&item));
-                    written.push((*at, -item.version));
+                    deeds.written.push((*at, -item.version));
                 }
                 (Some(mut item), _) => {
                     item.note = Some(format!("by {number}"));
                     change_set.writes.push(Write::update(&mut item));
-                    written.push((*at, item.version));
+                    deeds.written.push((*at, item.version));
                 }
             }
         }
@@ -108,8 +119,9 @@ async fn client(storage: Arc<PostgresStorage>, truth: Arc<Truth>, seed: u64, mos
         match committed {
             Some(committed) => {
                 commits += 1;
-                let before = truth.written.lock().unwrap().insert(committed.position, written);
-                assert!(before.is_none(), "two commits at {}", committed.position);
+                let place = committed.place;
+                let before = truth.committed.lock().unwrap().insert((place.lane, place.number), deeds);
+                assert!(before.is_none(), "two commits at {place:?}");
             }
             None => truth.refused.lock().unwrap().push(change_set),
         }
@@ -126,18 +138,37 @@ async fn outcome(storage: &PostgresStorage, change_set: &ChangeSet) -> Option<ro
     panic!("no outcome");
 }
 
+/// Lanes and numbers of all commits, in the order in which the server committed them: whoever waited for a lock of another one comes
+/// after it.
+async fn in_their_order(connection: &mut sqlx::PgConnection, schema: &str) -> Vec<(u16, u64)> {
+    let text = format!("SELECT position FROM {schema}.commits ORDER BY pg_xact_commit_timestamp(xmin), position");
+    let lines: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(text)).fetch_all(connection).await.unwrap();
+    lines.into_iter().map(|line| ((line >> 48) as u16, (line & 0xffff_ffff_ffff) as u64)).collect()
+}
+
 impl Truth {
-    /// What the storage holds is what was acknowledged.
-    async fn require(&self, storage: &PostgresStorage, may_have_gaps: bool) {
-        let written = self.written.lock().unwrap().clone();
+    fn commits(&self) -> usize {
+        self.committed.lock().unwrap().len()
+    }
+
+    /// What the storage holds is what was acknowledged, and is so as if one commit had come after the other.
+    async fn require(&self, cluster: &Cluster, schema: &str, storage: &PostgresStorage, may_have_more: bool) {
+        let order = in_their_order(&mut cluster.connect().await, schema).await;
+        let committed = self.committed.lock().unwrap().clone();
+        assert!(committed.keys().all(|place| order.contains(place)), "an acknowledged commit is not there");
+        assert!(may_have_more || order.len() == committed.len(), "{} commits, {} known", order.len(), committed.len());
         let mut rows: BTreeMap<u128, i64> = BTreeMap::new();
-        for (position, written) in &written {
-            for (at, version) in written {
+        for place in &order {
+            let Some(deeds) = committed.get(place) else { continue };
+            for (at, version) in &deeds.checked {
+                assert_eq!(rows.get(at), version.as_ref(), "{place:?} relies on {at}");
+            }
+            for (at, version) in &deeds.written {
                 let before = rows.get(at).copied();
                 match *version {
-                    1 => assert_eq!(before, None, "{at} is made at {position}"),
-                    gone if gone < 0 => assert_eq!(before, Some(-gone), "{at} is deleted at {position}"),
-                    version => assert_eq!(before, Some(version - 1), "{at} is changed at {position}"),
+                    1 => assert_eq!(before, None, "{at} is made at {place:?}"),
+                    gone if gone < 0 => assert_eq!(before, Some(-gone), "{at} is deleted at {place:?}"),
+                    version => assert_eq!(before, Some(version - 1), "{at} is changed at {place:?}"),
                 }
                 let _ = if *version < 0 { rows.remove(at) } else { rows.insert(*at, *version) };
             }
@@ -146,24 +177,37 @@ impl Truth {
         let stored = stored.into_iter().map(|row| Item::from_row(row).unwrap());
         let stored: BTreeMap<u128, i64> = stored.map(|item| (item.id.0.as_u128(), item.version)).collect();
         assert_eq!(stored, rows);
+        // The feed tells of each lane without a gap.
         let position = storage.position().await.unwrap();
-        assert!(may_have_gaps || position == written.len() as u64, "{position} commits, {} known", written.len());
-        let changes = storage.changes(0).await.unwrap();
-        assert!(!changes.has_gap && (changes.position == position || position > 1000));
+        let count: u64 = position.lanes().iter().map(|lane| lane.number).sum();
+        assert_eq!(count, order.len() as u64);
+        let mut known = Position::START;
+        loop {
+            let changes = storage.changes(&known).await.unwrap();
+            assert_eq!(changes.gap, None);
+            known = changes.position;
+            if !changes.has_more {
+                break;
+            }
+        }
+        assert_eq!(known, position);
         let refused = self.refused.lock().unwrap().clone();
         for change_set in refused {
             assert_eq!(storage.outcome(change_set.id).await.unwrap(), None);
         }
         let entries = storage.query(&Query::of(AuditEntry::TABLE, Predicate::Always)).await.unwrap().rows;
-        assert_eq!(entries.len(), written.len(), "an entry for each commit that has one");
-        let head = storage.get(AuditHead::TABLE, &[Key(vec![Value::Int(0)])]).await.unwrap().pop().flatten();
-        let head = head.map(|row| AuditHead::from_row(row).unwrap());
-        let mut verifier = Verifier::new(0, &audit_keys());
-        for row in entries {
-            verifier.next(row).unwrap();
+        assert_eq!(entries.len(), committed.len(), "an entry for each commit that has one");
+        let mut entries = entries.into_iter().peekable();
+        for head in storage.query(&Query::of(AuditHead::TABLE, Predicate::Always)).await.unwrap().rows {
+            let head = AuditHead::from_row(head).unwrap();
+            let mut verifier = Verifier::new(head.lane, &audit_keys());
+            while let Some(row) = entries.next_if(|row| row.0[0] == Value::Int(head.lane)) {
+                verifier.next(row).unwrap();
+            }
+            let (_, gone) = verifier.finish(Some(&head)).unwrap();
+            gone.require_erased().unwrap();
         }
-        let (_, gone) = verifier.finish(head.as_ref()).unwrap();
-        gone.require_erased().unwrap();
+        assert!(entries.next().is_none(), "an entry of no chain");
     }
 }
 
@@ -182,8 +226,11 @@ async fn what_instances_commit_at_once_is_there_once() {
     for client in clients {
         client.await.unwrap();
     }
-    truth.require(&open(cluster.url()).await, false).await;
-    assert_eq!(truth.written.lock().unwrap().len(), 720);
+    let storage = open(cluster.url()).await;
+    truth.require(&cluster, "rolekeep", &storage, false).await;
+    assert_eq!(truth.commits(), 720);
+    let lanes = storage.position().await.unwrap().lanes().len();
+    assert!((3..=24).contains(&lanes), "{lanes} lanes are used by three instances of four slots");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +257,7 @@ async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
         }
         proxy.set(Faults::default());
         assert!(proxy.cuts() > 20, "{} connections were cut", proxy.cuts());
-        truth.require(&storages[0], true).await;
+        truth.require(&cluster, &format!("round{seed}"), &storages[0], true).await;
         for storage in storages {
             storage.close().await.unwrap();
         }
@@ -245,13 +292,13 @@ async fn what_a_crashed_server_acknowledged_is_there() {
             client.await.unwrap();
         }
         cluster.connect().await;
-        truth.require(&storage, true).await;
+        truth.require(&cluster, "rolekeep", &storage, true).await;
         // Connections of before the crash are there, and nobody notices.
         let mut new = Item::new(u128::from(round) + 100, "after a crash");
         storage.commit(&change_set(u128::from(round) + 1, vec![Write::insert(&mut new)])).await.unwrap();
         storage.commit(&change_set((u128::from(round) + 1) << 32, vec![Write::delete(&new)])).await.unwrap();
     }
-    assert!(truth.written.lock().unwrap().len() as u64 > rounds() * 20);
+    assert!(truth.commits() as u64 > rounds() * 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,11 +335,15 @@ async fn a_read_a_list_and_a_commit_are_one_round_trip() {
         storage.query(&page).await.unwrap();
         count.push(before(&proxy) - started);
         let started = before(&proxy);
-        storage.position().await.unwrap();
+        let position = storage.position().await.unwrap();
+        count.push(before(&proxy) - started);
+        let started = before(&proxy);
+        storage.changes(&position).await.unwrap();
+        storage.changes(&Position::START).await.unwrap();
         count.push(before(&proxy) - started);
         counts.push(count);
     }
-    assert_eq!(counts[2], [1, 1, 1, 1, 1], "{counts:?}");
+    assert_eq!(counts[2], [1, 1, 1, 1, 1, 2], "{counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,7 +362,8 @@ async fn ten_that_start_at_once_make_one_schema() {
     for (storage, number) in storages.iter().zip(1..) {
         storage.commit(&change_set(number, vec![Write::insert(&mut Item::new(number, "one"))])).await.unwrap();
     }
-    assert_eq!(storages[0].position().await.unwrap(), 10);
+    let lanes = storages[0].position().await.unwrap();
+    assert_eq!(lanes.lanes().iter().map(|lane| lane.number).sum::<u64>(), 10);
     PostgresStorage::open(options().migrates(false)).await.unwrap();
 }
 
@@ -323,14 +375,15 @@ async fn what_does_not_fit_is_refused() {
     let made = |number| change_set(number, vec![Write::insert(&mut Item::new(number, "one"))]);
     storage.commit(&made(1)).await.unwrap();
 
-    // Without the row that counts commits nothing is acknowledged, and nothing written.
+    // Without the rows that count commits nothing is acknowledged, and nothing written.
+    sqlx::query("CREATE TABLE kept AS SELECT * FROM rolekeep.lanes").execute(&mut connection).await.unwrap();
     sqlx::query("DELETE FROM rolekeep.lanes").execute(&mut connection).await.unwrap();
     match storage.commit(&made(2)).await {
         Err(CommitError::Failed(error)) => assert_eq!(error.reason(), Reason::Corrupt),
         other => panic!("{other:?}"),
     }
     assert_eq!(storage.get(Item::TABLE, &[key(2)]).await.unwrap(), [None]);
-    sqlx::query("INSERT INTO rolekeep.lanes VALUES (0, 1)").execute(&mut connection).await.unwrap();
+    sqlx::query("INSERT INTO rolekeep.lanes SELECT * FROM kept").execute(&mut connection).await.unwrap();
     storage.commit(&made(2)).await.unwrap();
 
     // A trigger of somebody else that leaves a row out undoes all.

@@ -115,8 +115,8 @@ pub struct ListAudit {
 pub struct ChangeOutcome {
     /// Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
     pub took_place: bool,
-    /// The number of its commit.
-    pub position: Option<i64>,
+    /// The position that has reached its commit, for `at_least`.
+    pub position: Option<String>,
 }
 
 /// Gets the outcome of a change that ended with `UNAVAILABLE`, reason `outcome_unknown`, by the error's `change_id`.
@@ -144,8 +144,8 @@ impl Operation for GetOutcome {
 
     async fn plan(change: &ChangeSetId, (): (), plan: &mut Plan<'_>) -> Result<ChangeOutcome> {
         let committed = plan.services.storage.outcome(*change).await?;
-        let position = committed.and_then(|committed| committed.position.try_into().ok());
-        Ok(ChangeOutcome { took_place: committed.is_some(), position })
+        let position = committed.map(|committed| committed.place.position().to_string());
+        Ok(ChangeOutcome { took_place: position.is_some(), position })
     }
 }
 

@@ -118,6 +118,7 @@ impl Plan<'_> {
 
     /// The same of a row that may be missing.
     pub fn rely_on_row<R: Record>(&mut self, key: &R::Key, row: Option<&R>) {
+        const { assert!(R::TABLE.checks_absence, "its declaration lacks `checks_absence`") };
         self.check_key::<R>(R::key_of(key), row.map(Record::version));
     }
 

@@ -1,6 +1,6 @@
 //! Cases about writing.
 
-use super::{Outcome, Problem, records::*, same, samples};
+use super::{Outcome, Problem, commits_of, records::*, same, samples};
 use crate::{
     audit_chain::{AuditEntry, AuditHead, verify::Verifier},
     model::{
@@ -10,12 +10,12 @@ use crate::{
         time::Time,
         value::Value,
     },
-    storage::{ChangeSet, Check, CommitError, Committed, Query, Retention, Storage, Write},
+    storage::{ChangeSet, Changes, Check, CommitError, Committed, Position, Query, Retention, Storage, Write},
 };
 
 pub(super) async fn a_new_storage_is_empty(storage: &impl Storage) -> Outcome {
-    same("position", storage.position().await?, 0)?;
-    same("changes", storage.changes(0).await?.position, 0)?;
+    same("position", storage.position().await?, Position::START)?;
+    same("changes", storage.changes(&Position::START).await?, Changes::default())?;
     same("get", storage.get(Item::TABLE, &[key(1)]).await?, vec![None])?;
     same("get nothing", storage.get(Item::TABLE, &[]).await?, Vec::new())?;
     same("query", storage.query(&Query::of(Item::TABLE, Predicate::Always)).await?.rows, Vec::new())
@@ -55,7 +55,7 @@ pub(super) async fn versions_decide(storage: &impl Storage) -> Outcome {
     stale(storage.commit(&change_set(9, vec![Write::update(&mut old)])).await)?;
     storage.commit(&change_set(10, vec![Write::insert(&mut twin)])).await?;
     same("the new row", storage.get(Item::TABLE, &[key(1)]).await?, vec![Some(twin.to_row())])?;
-    same("stale commits have no number", storage.position().await?, 4)
+    same("stale commits have no number", commits_of(storage).await?, 4)
 }
 
 pub(super) async fn checks_decide(storage: &impl Storage) -> Outcome {
@@ -94,7 +94,7 @@ pub(super) async fn all_or_nothing(storage: &impl Storage) -> Outcome {
     same("rows", storage.get(Item::TABLE, &[key(1), key(2)]).await?, vec![Some(item.to_row()), None])?;
     same("audit", storage.query(&Query::of(AuditEntry::TABLE, Predicate::Always)).await?.rows, Vec::new())?;
     same("outcome", storage.outcome(torn.id).await?, None)?;
-    same("position", storage.position().await?, 1)
+    same("commits", commits_of(storage).await?, 1)
 }
 
 pub(super) async fn a_change_set_is_written_once(storage: &impl Storage) -> Outcome {
@@ -102,10 +102,10 @@ pub(super) async fn a_change_set_is_written_once(storage: &impl Storage) -> Outc
     let insert = ChangeSet { audit: vec![audit(1, "once")], ..change_set(1, vec![Write::insert(&mut item)]) };
     let first = storage.commit(&insert).await?;
     storage.commit(&change_set(2, vec![Write::update(&mut item)])).await?;
-    same("the same answer again", storage.commit(&insert).await?, first)?;
+    same("the same answer again", storage.commit(&insert).await?.place, first.place)?;
     same("the row", storage.get(Item::TABLE, &[key(1)]).await?, vec![Some(item.to_row())])?;
     same("audit", storage.query(&Query::of(AuditEntry::TABLE, Predicate::Always)).await?.rows.len(), 1)?;
-    same("position", storage.position().await?, 2)
+    same("commits", commits_of(storage).await?, 2)
 }
 
 pub(super) async fn malformed_change_sets_are_refused(storage: &impl Storage) -> Outcome {
@@ -133,7 +133,7 @@ pub(super) async fn malformed_change_sets_are_refused(storage: &impl Storage) ->
         refused(storage.commit(&change_set(number as u128 + 1, writes)).await)
             .map_err(|problem| Problem::new(format!("{what}: {}", problem.0)))?;
     }
-    same("position", storage.position().await?, 0)
+    same("commits", commits_of(storage).await?, 0)
 }
 
 pub(super) async fn a_key_of_another_kind_finds_nothing(storage: &impl Storage) -> Outcome {
@@ -143,7 +143,8 @@ pub(super) async fn a_key_of_another_kind_finds_nothing(storage: &impl Storage) 
     same("by nothing", storage.get(Item::TABLE, &[Key(Vec::new())]).await?, vec![None])?;
     let check = Check { table: Item::TABLE, key: text, expected: None };
     let checked = ChangeSet { checks: vec![check], ..change_set(2, Vec::new()) };
-    same("a check", storage.commit(&checked).await?, Committed { position: 2 })
+    storage.commit(&checked).await?;
+    same("commits", commits_of(storage).await?, 2)
 }
 
 pub(super) async fn audit_entries_are_chained(storage: &impl Storage) -> Outcome {
@@ -158,14 +159,18 @@ pub(super) async fn audit_entries_are_chained(storage: &impl Storage) -> Outcome
     }
     let rows = storage.query(&Query::of(AuditEntry::TABLE, Predicate::Always)).await?.rows;
     same("entries", rows.len() as u128, number)?;
-    let head = storage.get(AuditHead::TABLE, &[Key(vec![Value::Int(0)])]).await?.pop().flatten();
-    let head = head.map(AuditHead::from_row).transpose().map_err(|corrupt| Problem::new(corrupt.to_string()))?;
-    let mut verifier = Verifier::new(0, &audit_keys());
-    for row in rows {
-        verifier.next(row).map_err(|fault| Problem::new(format!("{fault:?}")))?;
+    let heads = storage.query(&Query::of(AuditHead::TABLE, Predicate::Always)).await?.rows;
+    let mut rows = rows.into_iter().peekable();
+    for head in heads {
+        let head = AuditHead::from_row(head).map_err(|corrupt| Problem::new(corrupt.to_string()))?;
+        let mut verifier = Verifier::new(head.lane, &audit_keys());
+        while let Some(row) = rows.next_if(|row| row.0.first() == Some(&Value::Int(head.lane))) {
+            verifier.next(row).map_err(|fault| Problem::new(format!("{fault:?}")))?;
+        }
+        let verified = verifier.finish(Some(&head)).and_then(|(_, gone)| gone.require_erased());
+        verified.map_err(|fault| Problem::new(format!("{fault:?}")))?;
     }
-    let verified = verifier.finish(head.as_ref()).and_then(|(_, gone)| gone.require_erased());
-    verified.map_err(|fault| Problem::new(format!("{fault:?}")))
+    same("entries of no chain", rows.len(), 0)
 }
 
 pub(super) async fn closing_is_final(storage: &impl Storage) -> Outcome {
@@ -176,7 +181,7 @@ pub(super) async fn closing_is_final(storage: &impl Storage) -> Outcome {
     closed(storage.get(Item::TABLE, &[key(1)]).await.map(|_| ()))?;
     closed(storage.query(&Query::of(Item::TABLE, Predicate::Always)).await.map(|_| ()))?;
     closed(storage.position().await.map(|_| ()))?;
-    closed(storage.changes(0).await.map(|_| ()))?;
+    closed(storage.changes(&Position::START).await.map(|_| ()))?;
     closed(storage.outcome(change_set_id(1)).await.map(|_| ()))?;
     closed(storage.scrub().await.map(|_| ()))?;
     closed(storage.prune(&Retention { feed_before: Time::MAX }).await.map(|_| ()))?;

@@ -1,6 +1,6 @@
 //! Cases about the change feed.
 
-use super::{Outcome, records::*, same};
+use super::{Outcome, commits_of, records::*, same};
 use crate::{
     model::{
         error::Reason,
@@ -11,36 +11,71 @@ use crate::{
         time::Time,
     },
     storage::{
-        ChangeSet, Changes, Committed, FEED_PAGE, PRUNE_BATCH, Pruned, Query, Retention, Storage, Touched, Write,
+        ChangeSet, Changes, FEED_PAGE, Gap, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Storage, Touched,
+        Write,
     },
 };
 
 pub(super) async fn positions_count_commits(storage: &impl Storage) -> Outcome {
-    for number in 1..=5_u64 {
-        let change_set = change_set(number.into(), vec![Write::insert(&mut Item::new(number.into(), "x"))]);
-        same("committed", storage.commit(&change_set).await?, Committed { position: number })?;
-        same("position", storage.position().await?, number)?;
+    let mut before = Position::START;
+    for number in 1..=5_u128 {
+        let change_set = change_set(number, vec![Write::insert(&mut Item::new(number, "x"))]);
+        let committed = storage.commit(&change_set).await?;
+        let place = committed.place;
+        same("the tag", place.tag, Place::tag_of(change_set.id))?;
+        let last = before.lane(place.lane).unwrap_or(Place::nothing(place.lane));
+        same("the one before", committed.follows, Some(last))?;
+        same("the number", place.number, last.number + 1)?;
+        before.advance(place);
+        same("position", storage.position().await?, before.clone())?;
     }
-    Ok(())
+    same("commits", commits_of(storage).await?, 5)
 }
 
 pub(super) async fn the_feed_names_what_was_touched(storage: &impl Storage) -> Outcome {
     let (mut item, mut tie) = (Item::new(1, "x"), Tie { item: id(1), tag: "red".into(), version: 0 });
-    storage.commit(&change_set(1, vec![Write::insert(&mut item), Write::insert(&mut tie)])).await?;
-    storage.commit(&change_set(2, vec![Write::update(&mut item)])).await?;
-    storage.commit(&change_set(3, vec![Write::delete(&tie)])).await?;
+    let mut after = vec![Position::START];
+    let mut commit = async |change_set| {
+        storage.commit(&change_set).await?;
+        after.push(storage.position().await?);
+        Ok::<_, super::Problem>(())
+    };
+    commit(change_set(1, vec![Write::insert(&mut item), Write::insert(&mut tie)])).await?;
+    commit(change_set(2, vec![Write::update(&mut item)])).await?;
+    commit(change_set(3, vec![Write::delete(&tie)])).await?;
     let item = Touched { table: Item::TABLE.name.to_owned(), key: item.key() };
     let tie = Touched { table: Tie::TABLE.name.to_owned(), key: tie.key() };
-    let all = vec![item.clone(), tie.clone(), item.clone(), tie.clone()];
-    same("from the start", storage.changes(0).await?, Changes { position: 3, touched: all, has_gap: false })?;
-    same(
-        "from the second",
-        storage.changes(1).await?,
-        Changes { position: 3, touched: vec![item, tie.clone()], has_gap: false },
-    )?;
-    same("from the third", storage.changes(2).await?, Changes { position: 3, touched: vec![tie], has_gap: false })?;
-    same("from the end", storage.changes(3).await?, Changes { position: 3, touched: Vec::new(), has_gap: false })?;
-    same("from beyond", storage.changes(9).await?, Changes { position: 9, touched: Vec::new(), has_gap: false })
+    let all = vec![item.clone(), tie.clone(), item, tie];
+    for (since, touched) in after.iter().zip([&all[..], &all[2..], &all[3..], &[]]) {
+        let wanted = Changes { position: after[3].clone(), touched: touched.to_vec(), ..Changes::default() };
+        same("what came after", storage.changes(since).await?, wanted)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_lost_commit_is_noticed(storage: &impl Storage) -> Outcome {
+    let mut last = Place::nothing(0);
+    for number in 1..=3_u128 {
+        let write = Write::insert(&mut Item::new(number, "x"));
+        last = storage.commit(&change_set(number, vec![write])).await?.place;
+    }
+    let now = storage.position().await?;
+    let at = |number, tag| {
+        let mut position = now.clone();
+        position.set(Place { number, tag, ..last });
+        position
+    };
+    let others = [
+        ("one that is beyond", at(last.number + 1, last.tag)),
+        ("one far beyond", at(last.number + 2 * FEED_PAGE, 7)),
+        ("another newest one", at(last.number, !last.tag)),
+        ("another one before", at(last.number - 1, !last.tag)),
+    ];
+    for (what, position) in others {
+        let changes = storage.changes(&position).await?;
+        same(what, (changes.gap, changes.position, changes.has_more), (Some(Gap::Rewound), now.clone(), false))?;
+    }
+    Ok(())
 }
 
 pub(super) async fn the_feed_names_no_names(storage: &impl Storage) -> Outcome {
@@ -49,45 +84,72 @@ pub(super) async fn the_feed_names_no_names(storage: &impl Storage) -> Outcome {
     let mut guard = Guard { name: Guard::POLICY.to_owned(), version: 0 };
     storage.commit(&change_set(1, vec![Write::insert(&mut claim), Write::insert(&mut guard)])).await?;
     let guard = Touched { table: Guard::TABLE.name.to_owned(), key: guard.key() };
-    same("the guard alone", storage.changes(0).await?, Changes { position: 1, touched: vec![guard], has_gap: false })
+    same("the guard alone", storage.changes(&Position::START).await?.touched, vec![guard])
 }
 
 pub(super) async fn the_feed_comes_in_parts(storage: &impl Storage) -> Outcome {
-    for number in 1..=FEED_PAGE + 2 {
-        storage.commit(&change_set(number.into(), Vec::new())).await?;
+    let count = 2 * FEED_PAGE + 2;
+    for number in 1..=count {
+        let write = Write::insert(&mut Item::new(number.into(), "x"));
+        storage.commit(&change_set(number.into(), vec![write])).await?;
     }
-    same("the first part", storage.changes(0).await?.position, FEED_PAGE)?;
-    same("the last part", storage.changes(FEED_PAGE).await?.position, FEED_PAGE + 2)
+    let (mut known, mut touched, mut parts) = (Position::START, Vec::new(), 0);
+    loop {
+        let changes = storage.changes(&known).await?;
+        same("a gap", changes.gap, None)?;
+        let lanes = changes.position.lanes().iter();
+        let most = lanes.map(|lane| lane.number - known.number(lane.lane)).max();
+        same("no part is too long", most.is_some_and(|most| most <= FEED_PAGE), true)?;
+        (known, parts) = (changes.position, parts + 1);
+        touched.extend(changes.touched);
+        if !changes.has_more {
+            break;
+        }
+    }
+    same("the end", known, storage.position().await?)?;
+    same("more than one part", parts > 1, true)?;
+    let all = (1..=count).map(|number| Touched::new(Item::TABLE, &Item::new(number.into(), "").key()));
+    same("each once", touched, all.collect())
 }
 
 pub(super) async fn outcomes_are_kept(storage: &impl Storage) -> Outcome {
-    storage.commit(&change_set(7, Vec::new())).await?;
-    storage.commit(&change_set(8, Vec::new())).await?;
-    same("the first", storage.outcome(change_set_id(7)).await?, Some(Committed { position: 1 }))?;
-    same("the second", storage.outcome(change_set_id(8)).await?, Some(Committed { position: 2 }))?;
-    same("one that never was", storage.outcome(change_set_id(9)).await?, None)
+    let mut places = Vec::new();
+    for number in [7, 8] {
+        places.push(Some(storage.commit(&change_set(number, Vec::new())).await?.place));
+    }
+    let outcome = async |number| {
+        let outcome = storage.outcome(change_set_id(number)).await?;
+        Ok::<_, super::Problem>(outcome.map(|committed| committed.place))
+    };
+    same("the first", outcome(7).await?, places[0])?;
+    same("the second", outcome(8).await?, places[1])?;
+    same("one that never was", outcome(9).await?, None)
 }
 
 pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> Outcome {
     let before = |day: i64| Retention { feed_before: Time::from_second(day * 86_400).unwrap_or(Time::MAX) };
     let planned_at = |day: i64, change_set: ChangeSet| ChangeSet { at: before(day).feed_before, ..change_set };
+    let mut after = vec![Position::START];
     for number in 1..=5_u8 {
         let write = Write::insert(&mut Item::new(number.into(), "x"));
         storage.commit(&planned_at(number.into(), change_set(number.into(), vec![write]))).await?;
+        after.push(storage.position().await?);
     }
     same("nothing is so old", storage.prune(&before(1)).await?, Pruned { lines: 0 })?;
-    same("no gap", storage.changes(0).await?.has_gap, false)?;
+    same("no gap", storage.changes(&after[0]).await?.gap, None)?;
     same("two are", storage.prune(&before(3)).await?, Pruned { lines: 2 })?;
-    same("position", storage.position().await?, 5)?;
+    same("position", storage.position().await?, after[5].clone())?;
     let touched = |numbers: std::ops::RangeInclusive<u128>| {
         numbers.map(|number| Touched::new(Item::TABLE, &Item::new(number, "").key()))
     };
-    let rest = |has_gap| Changes { position: 5, touched: touched(3..=5).collect(), has_gap };
-    same("from the start", storage.changes(0).await?, rest(true))?;
-    same("from a line that is gone", storage.changes(1).await?, rest(true))?;
-    same("from the last that is gone", storage.changes(2).await?, rest(false))?;
-    same("an outcome that is there", storage.outcome(change_set_id(3)).await?, Some(Committed { position: 3 }))?;
+    let rest = |gap| Changes { position: after[5].clone(), touched: touched(3..=5).collect(), gap, has_more: false };
+    same("from the start", storage.changes(&after[0]).await?, rest(Some(Gap::Pruned)))?;
+    same("from a line that is gone", storage.changes(&after[1]).await?, rest(Some(Gap::Pruned)))?;
+    same("from the last that is gone", storage.changes(&after[2]).await?, rest(None))?;
     let unknown = async |id| storage.outcome(id).await.map_err(|error| error.reason());
+    let is_there = unknown(change_set_id(3)).await.map(|outcome| outcome.map(|committed| committed.place.position()));
+    let place = after[3].lanes().iter().find(|place| place.tag == Place::tag_of(change_set_id(3)));
+    same("an outcome that is there", is_there, Ok(place.map(|place| place.position())))?;
     same("one that is gone", unknown(change_set_id(1)).await, Err(Reason::OutcomeUnknown))?;
     same("one of that time", unknown(change_set_id(9)).await, Err(Reason::OutcomeUnknown))?;
     let later = uuid::Builder::from_unix_timestamp_millis(4 * 86_400_000, &[7; 10]).into_uuid();
@@ -95,10 +157,12 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
 
     same("never the newest", storage.prune(&before(99)).await?, Pruned { lines: 2 })?;
     same("again", storage.prune(&before(99)).await?, Pruned { lines: 0 })?;
-    same("position", storage.position().await?, 5)?;
+    same("position", storage.position().await?, after[5].clone())?;
     let again = planned_at(5, change_set(5, vec![Write::insert(&mut Item::new(5, "x"))]));
-    same("a commit once more", storage.commit(&again).await?, Committed { position: 5 })?;
-    same("the next", storage.commit(&change_set(6, Vec::new())).await?, Committed { position: 6 })?;
+    storage.commit(&again).await?;
+    same("a commit once more", storage.position().await?, after[5].clone())?;
+    storage.commit(&change_set(6, Vec::new())).await?;
+    same("the next", commits_of(storage).await?, 6)?;
     let rows = storage.query(&Query::of(Item::TABLE, Predicate::Always)).await?.rows;
     same("rows stay", rows.len(), 5)
 }
@@ -110,5 +174,5 @@ pub(super) async fn pruning_comes_in_parts(storage: &impl Storage) -> Outcome {
     let all = Retention { feed_before: Time::MAX };
     same("the first part", storage.prune(&all).await?, Pruned { lines: PRUNE_BATCH })?;
     same("the last part", storage.prune(&all).await?, Pruned { lines: 4 })?;
-    same("position", storage.position().await?, PRUNE_BATCH as u64 + 5)
+    same("commits", commits_of(storage).await?, PRUNE_BATCH as u64 + 5)
 }

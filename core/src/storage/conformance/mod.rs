@@ -58,6 +58,7 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         commits::audit_entries_are_chained,
         commits::closing_is_final,
         feed::positions_count_commits,
+        feed::a_lost_commit_is_noticed,
         feed::the_feed_names_what_was_touched,
         feed::the_feed_names_no_names,
         feed::the_feed_comes_in_parts,
@@ -102,6 +103,11 @@ impl From<super::CommitError> for Problem {
 
 /// What a case answers.
 type Outcome = Result<(), Problem>;
+
+/// How many commits there were.
+async fn commits_of(storage: &impl Storage) -> Result<u64, Problem> {
+    Ok(storage.position().await?.lanes().iter().map(|lane| lane.number).sum())
+}
 
 /// Fails the case unless both are equal.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, wanted: T) -> Outcome {

@@ -19,7 +19,7 @@ use super::tables::{THING_USERS, THINGS};
 /// A row with every kind of column.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(
-    table = "conformance_items", key(id), index(owner), index(name), index(rank), index(flag, at),
+    table = "conformance_items", key(id), checks_absence, index(owner), index(name), index(rank), index(flag, at),
     search(name, note), sync = never, resource = none
 )]
 #[record(audit = none("the suite's"), owner = none, caches = none, retention = kept)]

@@ -11,7 +11,17 @@ const fn column(name: &'static str, kind: Kind, nullable: bool) -> Column {
 
 const fn table(name: &'static str, columns: &'static [Column], key: &'static [usize]) -> Table {
     let version = columns.len() - 1;
-    Table { name, columns, key, indexes: &[], search: &[], version, sync: Replication::SiteLocal, noun: Noun::NONE }
+    Table {
+        name,
+        columns,
+        key,
+        indexes: &[],
+        search: &[],
+        checks_absence: false,
+        version,
+        sync: Replication::SiteLocal,
+        noun: Noun::NONE,
+    }
 }
 
 /// The stored type `thing`: a column of every kind, nullable and not.

@@ -13,7 +13,7 @@ use rolekeep_macros::portable_async;
 pub(super) use state::{Planned, State};
 use table::Stored;
 
-use super::{ChangeSet, Changes, CommitError, Committed, Pruned, Query, Retention, Rows, Storage};
+use super::{ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage};
 use crate::model::{
     error::{Error, Reason, Result},
     id::ChangeSetId,
@@ -23,10 +23,10 @@ use crate::model::{
 /// A storage in memory. Its content is lost when it is dropped.
 ///
 /// ```
-/// # use rolekeep::storage::{MemoryStorage, Storage};
+/// # use rolekeep::storage::{MemoryStorage, Position, Storage};
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let storage = MemoryStorage::new();
-/// assert_eq!(storage.position().await?, 0);
+/// assert_eq!(storage.position().await?, Position::START);
 /// # Ok::<(), rolekeep::Error>(()) }).unwrap();
 /// ```
 pub struct MemoryStorage {
@@ -96,9 +96,9 @@ impl Storage for MemoryStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         self.write(|state| match state.plan(change_set)? {
             Planned::Done(committed) => Ok(committed),
-            Planned::Pending { position, writes } => {
+            Planned::Pending { committed, writes } => {
                 state.apply(writes);
-                Ok(Committed { position })
+                Ok(committed)
             }
         })
     }
@@ -114,11 +114,11 @@ impl Storage for MemoryStorage {
         self.read(|state| plan::run(state, query))
     }
 
-    async fn position(&self) -> Result<u64> {
-        self.read(|state| Ok(state.position()))
+    async fn position(&self) -> Result<Position> {
+        self.read(|state| Ok(state.newest().into_iter().collect()))
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.read(|state| state.changes(since))
     }
 

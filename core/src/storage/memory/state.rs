@@ -13,7 +13,7 @@ use crate::{
         time::Time,
         value::Value,
     },
-    storage::{ChangeSet, Changes, CommitError, CommitRecord, Committed, FEED_PAGE, Retention, Write, ledger},
+    storage::{ChangeSet, Changes, CommitError, CommitRecord, Committed, Place, Position, Retention, Write, ledger},
 };
 
 /// All rows.
@@ -28,8 +28,8 @@ pub(crate) enum Planned {
     Done(Committed),
     /// To write these rows, those of the ledger included.
     Pending {
-        /// The commit's number.
-        position: u64,
+        /// What it will come to.
+        committed: Committed,
         /// All rows.
         writes: Vec<Write>,
     },
@@ -61,15 +61,19 @@ impl State {
                 return Err(CommitError::Stale { table, key: key.clone() });
             }
         }
-        let position = self.position() + 1;
-        let head = self.named(AuditHead::TABLE.name).and_then(|heads| heads.get(&[Value::Int(ledger::LANE)]));
-        let own = ledger::rows_of(change_set, ledger::number(position), head.map(Stored::row))?;
+        let last = self.newest().unwrap_or(Place::nothing(ledger::LANE));
+        let place = Place::new(ledger::LANE, last.number + 1, change_set.id);
+        let head = self.named(AuditHead::TABLE.name).and_then(|heads| heads.get(&[Value::Int(ledger::LANE.into())]));
+        let own = ledger::rows_of(change_set, place.lane, place.number, head.map(Stored::row))?;
         for write in &own {
             if self.table(write.table)?.version(&write.key.0) != write.expected {
                 return Err(ledger::taken(write));
             }
         }
-        Ok(Planned::Pending { position, writes: change_set.writes.iter().cloned().chain(own).collect() })
+        Ok(Planned::Pending {
+            committed: Committed { place, follows: Some(last) },
+            writes: change_set.writes.iter().cloned().chain(own).collect(),
+        })
     }
 
     /// Applies what was planned on this state.
@@ -94,29 +98,34 @@ impl State {
         self.named(name).map(|rows| rows.table)
     }
 
-    pub(crate) fn position(&self) -> u64 {
-        self.commits().and_then(TableRows::last).map_or(0, position_of)
+    /// The newest commit.
+    pub(crate) fn newest(&self) -> Option<Place> {
+        self.commits().and_then(TableRows::last).and_then(place_of)
+    }
+
+    /// How many commits there were.
+    pub(crate) fn number(&self) -> u64 {
+        self.newest().map_or(0, |newest| newest.number)
     }
 
     pub(crate) fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         match self.committed(id) {
             Some(committed) => Ok(Some(committed)),
-            None => ledger::outcome_of_missing(id, self.lines().next()),
+            None => ledger::outcome_of_missing(id, self.lines().take(1)),
         }
     }
 
     pub(crate) fn committed(&self, id: ChangeSetId) -> Option<Committed> {
         let at = CommitRecord::TABLE.position("id")?;
-        let row = self.commits()?.find(vec![(at, &id.to_value())]).next().map(position_of);
-        row.map(|position| Committed { position })
+        self.commits()?.find(vec![(at, &id.to_value())]).next().and_then(place_of).map(Committed::before)
     }
 
-    pub(crate) fn changes(&self, since: u64) -> Result<Changes> {
+    pub(crate) fn changes(&self, since: &Position) -> Result<Changes> {
         let mut changes = Changes::after(since);
-        let Some(commits) = self.commits() else { return Ok(changes) };
-        for row in commits.after(Value::Int(ledger::number(since))).take(FEED_PAGE as usize) {
-            changes.add(CommitRecord::from_row(row.row())?);
-        }
+        let before = Value::Int(ledger::first_line(ledger::LANE, since) - 1);
+        let lines = self.commits().into_iter().flat_map(|commits| commits.after(before.clone()));
+        let lines = lines.take(ledger::LINES as usize).map(|line| CommitRecord::from_row(line.row()));
+        changes.take(self.newest().unwrap_or(Place::nothing(ledger::LANE)), lines.collect::<Result<Vec<_>, _>>()?);
         Ok(changes)
     }
 
@@ -146,8 +155,11 @@ impl State {
     }
 }
 
-fn position_of(row: &Stored) -> u64 {
-    row.value(0).as_int().and_then(|position| position.try_into().ok()).unwrap_or_default()
+/// Where the commit of a line stands, of which that is its key.
+fn place_of(line: &Stored) -> Option<Place> {
+    let id = CommitRecord::TABLE.position("id").and_then(|at| line.value(at).as_id())?;
+    let (lane, number) = Place::of_line(line.value(0).as_int()?);
+    Some(Place::new(lane, number, ChangeSetId(id)))
 }
 
 fn unknown_table(name: &str) -> Error {

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use rows::RowChange;
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, Pruned, Query, Retention, Rows, Storage,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, Position, Pruned, Query, Retention, Rows,
+    Storage,
     memory::{Planned, State},
 };
 use crate::{
@@ -171,7 +172,7 @@ impl<P: Persister> PersistedStorage<P> {
 
     /// Applies what others have stored since.
     async fn catch_up(&self) -> Result<()> {
-        let since = self.memory.read(|state| Ok::<_, Error>(state.position()))?;
+        let since = self.memory.read(|state| Ok::<_, Error>(state.number()))?;
         let loaded = self.persister.load(since).await?;
         if loaded.position < since {
             return Err(Error::new(
@@ -183,7 +184,7 @@ impl<P: Persister> PersistedStorage<P> {
             // All are read before the first is applied, so that a bad one changes nothing.
             let rows = loaded.changes.into_iter().map(|change| change.decode(|name| state.declared(name)));
             let rows = rows.collect::<Result<Vec<_>>>()?;
-            let known = if loaded.is_whole { 0 } else { state.position() };
+            let known = if loaded.is_whole { 0 } else { state.number() };
             let commits = rows.iter().filter(|(table, _, row)| *table == CommitRecord::TABLE && row.is_some());
             let newest = commits.filter_map(|(_, key, _)| u64::try_from(key.0.first()?.as_int()?).ok()).max();
             if newest.unwrap_or(0).max(known) != loaded.position {
@@ -219,12 +220,12 @@ impl<P: Persister> Storage for PersistedStorage<P> {
             host.is_unsure = false;
         }
         for _ in 0..ATTEMPTS {
-            let (position, writes) = match self.memory.read(|state| state.plan(change_set))? {
+            let (committed, writes) = match self.memory.read(|state| state.plan(change_set))? {
                 Planned::Done(committed) => return Ok(committed),
-                Planned::Pending { position, writes } => (position, writes),
+                Planned::Pending { committed, writes } => (committed, writes),
             };
             let changes = writes.iter().map(RowChange::of).collect();
-            let batch = Batch { base: position - 1, position, changes };
+            let batch = Batch { base: committed.place.number - 1, position: committed.place.number, changes };
             // Until the answer is here, whether it arrives or this future is dropped.
             host.is_unsure = true;
             match self.persister.persist(&batch).await {
@@ -234,7 +235,7 @@ impl<P: Persister> Storage for PersistedStorage<P> {
                         Ok::<_, CommitError>(())
                     })?;
                     host.is_unsure = false;
-                    return Ok(Committed { position });
+                    return Ok(committed);
                 }
                 Ok(Persisted::Stale) => {
                     self.catch_up().await?;
@@ -260,12 +261,12 @@ impl<P: Persister> Storage for PersistedStorage<P> {
         self.memory.query(query).await
     }
 
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         let _host = self.newest().await?;
         self.memory.position().await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         let _host = self.newest().await?;
         self.memory.changes(since).await
     }

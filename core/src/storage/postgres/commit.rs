@@ -1,19 +1,26 @@
 //! Committing: seal, send, and go on from where others have come to.
+//!
+//! Commits of one lane follow one another: each names the one before it, so its instance seals it, with its audit entries, before it is
+//! sent. Lanes go on beside each other. An instance takes lanes that no other uses; where two use one nothing is lost but a round trip,
+//! after which the one that was late takes another.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use async_lock::Mutex;
+use async_lock::{Mutex, Semaphore};
+use sea_query::Values;
 use sqlx::{
     AssertSqlSafe, Connection as _, Row as _,
     postgres::{PgConnection, PgRow},
 };
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 
 use super::{
     connections::{Connection, Connections, Fault},
     error, migrate, rows,
-    statement::{self, Answer},
+    statement::{self, Answer, Behind},
 };
 use crate::{
     audit_chain::AuditHead,
@@ -21,15 +28,10 @@ use crate::{
         error::{Error, Reason},
         id::ChangeSetId,
         record::{Key, Record, Row},
-        value::Value,
     },
     storage::{
-        ChangeSet, CommitError, Committed, Write, ledger,
-        sql::{
-            decode,
-            dialect::{Dialect, Statement},
-            statement as sql,
-        },
+        ChangeSet, CommitError, Committed, Place, Write, ledger,
+        sql::{decode, dialect::Statement, quoted},
     },
 };
 
@@ -42,23 +44,32 @@ const FREE_TRIES: usize = 2;
 /// So long it is waited before a commit whose answer was lost is sent again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(200), Duration::ZERO];
 
-/// Where the newest commit has left the store.
-#[derive(Clone)]
-struct Last {
-    position: i64,
-    /// Of that commit: after a server has lost it, its number is another's.
-    id: ChangeSetId,
-    /// The end of the audit log.
-    head: Option<Row>,
+/// The commits of this instance. Each goes on in a slot of its own, as many at a time as there are connections that write, and in the
+/// lane that its slot has.
+pub(super) struct Commits {
+    slots: Vec<Mutex<Slot>>,
+    /// One for each slot that nobody uses.
+    free: Semaphore,
+    /// The lanes of the slots.
+    lanes: std::sync::Mutex<BTreeSet<u16>>,
+    /// Those that are under way, and those whose answer was lost and that nobody has asked for yet, with their lanes.
+    lost: std::sync::Mutex<BTreeMap<ChangeSetId, u16>>,
 }
 
-/// The commits of this instance, in their turn.
+/// Where one commit after the other goes on.
 #[derive(Default)]
-pub(super) struct Commits {
-    /// What is known of the last one; none where it must be asked for.
-    last: Mutex<Option<Last>>,
-    /// Those that are under way, and those whose answer was lost and that nobody has asked for yet.
-    lost: std::sync::Mutex<BTreeSet<ChangeSetId>>,
+struct Slot {
+    lane: Option<u16>,
+    /// Where its lane ends; none where that must be asked for.
+    last: Option<Last>,
+}
+
+/// The end of a lane.
+#[derive(Clone)]
+struct Last {
+    place: Place,
+    /// Of its audit log.
+    head: Option<Row>,
 }
 
 /// What has become of a statement.
@@ -89,6 +100,16 @@ impl<E: Into<CommitError>> From<E> for Failure {
 }
 
 impl Commits {
+    /// So many at a time.
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            slots: (0..count.max(1)).map(|_| Mutex::default()).collect(),
+            free: Semaphore::new(count.max(1)),
+            lanes: std::sync::Mutex::default(),
+            lost: std::sync::Mutex::default(),
+        }
+    }
+
     /// Commits; where the answer is lost, once more: it is the same commit, which is written once. Either the lost statement has
     /// taken place, or what is sent now takes its place.
     pub(super) async fn commit(
@@ -96,54 +117,89 @@ impl Commits {
         connections: &Connections,
         change_set: &ChangeSet,
     ) -> Result<Committed, CommitError> {
-        let mut last = self.last.lock().await;
-        // Whoever leaves in the middle leaves it in doubt.
-        self.lost_ones().insert(change_set.id);
+        let _permit = self.free.acquire().await;
+        // The first of those that are free, so that as few lanes are used as are needed.
+        let mut slot = match self.slots.iter().find_map(Mutex::try_lock) {
+            Some(slot) => slot,
+            None => self.slots[0].lock().await,
+        };
         let mut is_lost = false;
         for pause in PAUSES {
-            let failure = match self.commit_once(connections, change_set, &mut last).await {
-                Ok(committed) => return Ok(self.certain(change_set, committed)),
+            let failure = match self.commit_once(connections, change_set, &mut slot, is_lost).await {
+                Ok(committed) => return Ok(self.certain(change_set.id, committed)),
                 Err(failure) => failure,
             };
             match failure.error {
                 CommitError::Unknown => is_lost = true,
                 // What is said of this try says nothing of the one before.
                 _ if is_lost && !failure.is_answered => {}
-                error => return Err(self.certain(change_set, error)),
+                error => return Err(self.certain(change_set.id, error)),
             }
             // After a restart of the server all are as dead as this one.
             connections.forget_idle_writers();
-            *last = None;
+            slot.last = None;
             sleep(pause).await;
         }
+        // Others need not wait behind it.
+        self.leave(&mut slot);
         Err(CommitError::Unknown)
     }
 
     /// It is known what became of a commit.
-    fn certain<T>(&self, change_set: &ChangeSet, outcome: T) -> T {
-        self.lost_ones().remove(&change_set.id);
+    fn certain<T>(&self, id: ChangeSetId, outcome: T) -> T {
+        locked(&self.lost).remove(&id);
         outcome
     }
 
+    /// One that may be under way stays in its lane: the number that it expects there is given once.
     async fn commit_once(
         &self,
         connections: &Connections,
         change_set: &ChangeSet,
-        last: &mut Option<Last>,
+        slot: &mut Slot,
+        stays: bool,
     ) -> Result<Committed, Failure> {
         let mut connection = connections.writer().await?;
         for _ in 0..FREE_TRIES {
-            let known = match last.take() {
+            let known = match slot.last.take() {
                 Some(known) => known,
-                None => read_last(connections).await?,
+                None => self.place(connections, slot).await?,
             };
-            match self.send(&mut connection, change_set, known, last).await {
+            // Whoever leaves in the middle leaves it in doubt.
+            locked(&self.lost).insert(change_set.id, known.place.lane);
+            match self.send(&mut connection, change_set, known, &mut slot.last).await {
                 Sent::Committed(committed) => return Ok(committed),
                 Sent::Failed(error) => return Err(error),
+                // Another instance uses this lane.
+                Sent::Late if !stays => self.leave(slot),
                 Sent::Late => {}
             }
         }
-        self.commit_in_turn(&mut connection, change_set, last).await
+        let lane = self.place(connections, slot).await?.place.lane;
+        locked(&self.lost).insert(change_set.id, lane);
+        self.commit_in_turn(&mut connection, change_set, lane, &mut slot.last).await
+    }
+
+    /// The end of the slot's lane; where it has none, it takes the first that nobody uses, or else the one that was used least of late.
+    async fn place(&self, connections: &Connections, slot: &mut Slot) -> Result<Last, CommitError> {
+        loop {
+            let others: Vec<u16> = locked(&self.lanes).iter().copied().collect();
+            let last = read_last(connections, slot.lane, &others).await?;
+            if slot.lane.is_some() {
+                return Ok(last);
+            }
+            if locked(&self.lanes).insert(last.place.lane) {
+                slot.lane = Some(last.place.lane);
+                return Ok(last);
+            }
+        }
+    }
+
+    fn leave(&self, slot: &mut Slot) {
+        slot.last = None;
+        if let Some(lane) = slot.lane.take() {
+            locked(&self.lanes).remove(&lane);
+        }
     }
 
     async fn send(
@@ -167,18 +223,20 @@ impl Commits {
         Sent::Late
     }
 
-    /// Waits for all others, and makes those who come wait.
+    /// Waits for all others in the lane, and makes those who come wait.
     async fn commit_in_turn(
         &self,
         connection: &mut Connection,
         change_set: &ChangeSet,
+        lane: u16,
         last: &mut Option<Last>,
     ) -> Result<Committed, Failure> {
         let longest = connection.longest();
         let commits = async {
             let mut transaction = connection.get()?.begin().await?;
-            sqlx::query("SELECT seq FROM lanes WHERE lane = 0 FOR UPDATE").fetch_all(&mut *transaction).await?;
-            let known = last_of(&rows::fetch(&mut transaction, last_statement()).await?);
+            let hold = sqlx::query("SELECT lane FROM lanes WHERE lane = $1 FOR UPDATE").bind(i64::from(lane));
+            hold.fetch_all(&mut *transaction).await?;
+            let known = last_of(&rows::fetch(&mut transaction, last_statement(Some(lane), &[])).await?);
             let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
                 Ok(sealed) => sealed,
                 Err(error) => {
@@ -207,27 +265,30 @@ impl Commits {
         }
     }
 
-    fn lost_ones(&self) -> std::sync::MutexGuard<'_, BTreeSet<ChangeSetId>> {
-        self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Whether the answer to a commit of this instance was lost.
-    pub(super) fn is_lost(&self, id: ChangeSetId) -> bool {
-        self.lost_ones().contains(&id)
+    /// In which lane a commit of this instance may be under way whose answer was lost.
+    pub(super) fn lane_of_lost(&self, id: ChangeSetId) -> Option<u16> {
+        locked(&self.lost).get(&id).copied()
     }
 
     /// Sees to it that a commit whose answer was lost does not take place any more, if it has not: behind this one the number that it
-    /// expects is past.
+    /// expects in its lane is past.
     pub(super) async fn fence(
         &self,
         connections: &Connections,
         fence: &ChangeSet,
-        id: ChangeSetId,
+        (id, lane): (ChangeSetId, u16),
     ) -> Result<(), CommitError> {
-        self.commit(connections, fence).await?;
-        self.lost_ones().remove(&id);
-        Ok(())
+        let mut slot = Slot { lane: Some(lane), last: None };
+        match self.commit_once(connections, fence, &mut slot, true).await {
+            Ok(_) => Ok(self.certain(fence.id, self.certain(id, ()))),
+            Err(failure) => Err(failure.error),
+        }
     }
+}
+
+/// Never held while anything is waited for, and whole whatever happens to who holds it.
+fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A commit in its place behind the last one.
@@ -238,24 +299,18 @@ struct Sealed {
 
 impl Sealed {
     fn new(change_set: &ChangeSet, known: Last) -> Result<Self, CommitError> {
-        let ledger = ledger::rows_of(change_set, known.position + 1, known.head.clone())?;
+        let ledger = ledger::rows_of(change_set, known.place.lane, known.place.number + 1, known.head.clone())?;
         Ok(Self { known, ledger })
     }
 
     fn statement(&self, change_set: &ChangeSet) -> Result<statement::Commit, sqlx::Error> {
         let writes: Vec<&Write> = change_set.writes.iter().chain(&self.ledger).collect();
-        statement::commit(
-            change_set.id,
-            (self.known.position, self.known.id),
-            migrate::known(),
-            &change_set.checks,
-            &writes,
-        )
+        let behind = Behind { last: self.known.place, schema: migrate::known() };
+        statement::commit(change_set.id, &behind, &change_set.checks, &writes)
     }
 
     /// What the answers come to; keeps where the store stands then.
     fn settle(self, change_set: &ChangeSet, answers: &[Answer], last: &mut Option<Last>) -> Sent {
-        let committed = |position: i64| Committed { position: position.try_into().unwrap_or_default() };
         let own = change_set.checks.len() + change_set.writes.len();
         let stale_place = answers.iter().filter_map(|answer| match answer {
             Answer::Stale(place) => Some(*place),
@@ -264,7 +319,10 @@ impl Sealed {
         let stale_place = stale_place.min();
         for answer in answers {
             match answer {
-                Answer::Before(position) => return Sent::Committed(committed(*position)),
+                Answer::Before(line) => {
+                    let (lane, number) = Place::of_line(*line);
+                    return Sent::Committed(Committed::before(Place::new(lane, number, change_set.id)));
+                }
                 Answer::Schema(version) => {
                     let newer = migrate::require_known(*version).err();
                     return Sent::Failed(Failure::answered(
@@ -287,11 +345,12 @@ impl Sealed {
         if !answers.contains(&Answer::Written) {
             return Sent::Failed(Failure::answered(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE))));
         }
-        let position = self.known.position + 1;
+        let follows = self.known.place;
+        let place = Place::new(follows.lane, follows.number + 1, change_set.id);
         let head = self.ledger.into_iter().filter(|write| write.table.name == AuditHead::TABLE.name);
         let head = head.filter_map(|write| write.row).next_back().or(self.known.head);
-        *last = Some(Last { position, id: change_set.id, head });
-        Sent::Committed(committed(position))
+        *last = Some(Last { place, head });
+        Sent::Committed(Committed { place, follows: Some(follows) })
     }
 }
 
@@ -311,8 +370,8 @@ async fn run(connection: &mut PgConnection, commit: statement::Commit) -> Result
     Ok(rows.iter().map(answer).collect::<Result<Vec<_>, sqlx::Error>>()?.into_iter().flatten().collect())
 }
 
-async fn read_last(connections: &Connections) -> Result<Last, CommitError> {
-    Ok(last_of(&connections.read(&last_statement()).await?)?)
+async fn read_last(connections: &Connections, lane: Option<u16>, others: &[u16]) -> Result<Last, CommitError> {
+    Ok(last_of(&connections.read(&last_statement(lane, others)).await?)?)
 }
 
 /// What is to say of a statement without an answer.
@@ -324,22 +383,43 @@ fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
     }
 }
 
-/// Gives the newest commit and the end of the audit log, of one moment.
-fn last_statement() -> Statement {
-    let key = Key(vec![Value::Int(ledger::LANE)]);
-    let (head, values) = sql::by_keys(Dialect::Postgres, AuditHead::TABLE, &[&key]);
-    let last = "SELECT lane.seq, (SELECT id FROM commits WHERE position = lane.seq) AS last, head.* \
-                FROM (SELECT 1) AS one LEFT JOIN lanes AS lane ON lane.lane = 0";
-    (format!("{last} LEFT JOIN ({head}) AS head ON true"), values)
+/// Gives the newest commit and the end of the audit log of a lane, of one moment; none given: of one that others than these slots and,
+/// if there is such a one, other instances do not use.
+fn last_statement(lane: Option<u16>, others: &[u16]) -> Statement {
+    let columns = AuditHead::TABLE.columns.iter().map(|column| format!("head.{}", quoted(column.name)));
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    let which = match lane {
+        Some(_) => "lane = $1",
+        None => "lane <> ALL ($1)",
+    };
+    let text = format!(
+        "SELECT lane.lane, lane.number, lane.tag, {columns} FROM (SELECT lane, number, tag FROM lanes WHERE {which} ORDER BY \
+         greatest(until - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 0), lane LIMIT 1) AS lane \
+         LEFT JOIN {} AS head ON head.lane = lane.lane",
+        quoted(AuditHead::TABLE.name)
+    );
+    let value = match lane {
+        Some(lane) => i64::from(lane).into(),
+        None => others.iter().map(|lane| i64::from(*lane)).collect::<Vec<_>>().into(),
+    };
+    (text, Values(vec![value]))
 }
 
 fn last_of(rows: &[PgRow]) -> Result<Last, Error> {
-    let nothing = ChangeSetId(Uuid::nil());
-    let Some(row) = rows.first() else { return Ok(Last { position: 0, id: nothing, head: None }) };
-    let number = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
-    let head = number(2)?.map(|_| decode::decode([AuditHead::TABLE], row, 2)).transpose()?;
-    let id = row.try_get::<Option<Uuid>, _>(1).map_err(error::error)?.map_or(nothing, ChangeSetId);
-    Ok(Last { position: number(0)?.unwrap_or_default(), id, head })
+    let Some(row) = rows.first() else { return Err(Error::new(Reason::Corrupt, NO_LANE)) };
+    let place = place_of(row, 0)?.ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))?;
+    let is_there = row.try_get::<Option<i64>, _>(3).map_err(error::error)?.is_some();
+    let head = is_there.then(|| decode::decode([AuditHead::TABLE], row, 3)).transpose()?;
+    Ok(Last { place, head })
+}
+
+/// The place in three columns of a row: lane, number and tag; none where they are null.
+pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<Place>, Error> {
+    let part = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
+    let (Some(lane), Some(number), Some(tag)) = (part(at)?, part(at + 1)?, part(at + 2)?) else { return Ok(None) };
+    let place =
+        (|| Some(Place { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? }))();
+    place.map(Some).ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
 }
 
 /// The row of an expectation, by its number among all.

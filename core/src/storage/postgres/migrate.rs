@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use super::{
     connections::{Connections, Fault},
     error,
+    statement::GAPS,
 };
 #[cfg(any(test, feature = "testing"))]
 use crate::storage::sql::dialect::Dialect;
@@ -13,10 +14,14 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         record::Table,
+        registry::Guard,
     },
-    storage::sql::{
-        migrations::{self, Schema},
-        quoted,
+    storage::{
+        MOST_LANES,
+        sql::{
+            migrations::{self, Schema},
+            quoted,
+        },
     },
 };
 
@@ -26,12 +31,21 @@ const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_in
 /// The oldest server.
 const OLDEST: i32 = 130_000;
 
-/// The table that says which of them a schema has seen, and the row that whoever commits holds.
-const FRAME: &str = "\
-CREATE TABLE IF NOT EXISTS rolekeep_schema (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
-CREATE TABLE IF NOT EXISTS lanes (lane bigint PRIMARY KEY, seq bigint NOT NULL) WITH (fillfactor = 10);
-INSERT INTO lanes VALUES (0, 0) ON CONFLICT DO NOTHING;
-";
+/// The table that says which of them a schema has seen, and those of commits: the newest one of each lane with the versions of guards
+/// that stand there, until when it is left to who used it last (microseconds since 1970); and the buckets of rows that are not there.
+fn frame() -> String {
+    let guards = Guard::OF_ALL.map(|name| format!("{} bigint NOT NULL DEFAULT 0", quoted(name))).join(", ");
+    format!(
+        "CREATE TABLE IF NOT EXISTS rolekeep_schema (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now()); \
+         CREATE TABLE IF NOT EXISTS lanes (lane bigint PRIMARY KEY, number bigint NOT NULL DEFAULT 0, \
+         tag bigint NOT NULL DEFAULT 0, until bigint NOT NULL DEFAULT 0, {guards}) WITH (fillfactor = 10); \
+         INSERT INTO lanes (lane) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING; \
+         CREATE TABLE IF NOT EXISTS gaps (bucket bigint PRIMARY KEY, version bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50); \
+         INSERT INTO gaps (bucket) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING;",
+        MOST_LANES - 1,
+        GAPS - 1,
+    )
+}
 
 /// The indexes of searches, where the extension for them is there or may be made.
 const SEARCHES: &str = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
@@ -142,10 +156,11 @@ async fn migrate(connection: &mut PgConnection, schema: &Schema, name: &str) -> 
     if !is_schema(&mut transaction, name).await? {
         sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut *transaction).await?;
     }
-    sqlx::raw_sql(FRAME).execute(&mut *transaction).await?;
+    // Safe: names of this library.
+    sqlx::raw_sql(AssertSqlSafe(frame())).execute(&mut *transaction).await?;
     sqlx::raw_sql("LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE").execute(&mut *transaction).await?;
     // No commit of another instance comes between.
-    sqlx::query("SELECT seq FROM lanes WHERE lane = 0 FOR UPDATE").fetch_all(&mut *transaction).await?;
+    sqlx::query("SELECT lane FROM lanes ORDER BY lane FOR UPDATE").fetch_all(&mut *transaction).await?;
     let newest = "SELECT coalesce(max(version), 0) FROM rolekeep_schema";
     let version: i64 = sqlx::query_scalar(newest).fetch_one(&mut *transaction).await?;
     for (at, script) in (1_i64..).zip(&schema.scripts).filter(|(at, _)| *at > version) {

@@ -23,7 +23,8 @@ use uuid::Uuid;
 pub use self::options::PostgresOptions;
 use self::{commit::Commits, connections::Connections};
 use super::{
-    ChangeSet, Changes, CommitError, Committed, PRUNE_BATCH, Pruned, Query, Retention, Rows, Storage,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
+    Rows, Storage,
     ledger::{self, number},
     sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
 };
@@ -32,8 +33,9 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
-        record::{Key, Row, Table},
+        record::{Corrupt, Document, Field as _, Key, Record as _, Row, Table},
         time::Time,
+        value::Value,
     },
 };
 
@@ -80,7 +82,7 @@ impl PostgresStorage {
         let _busy = begin().await;
         let connections = Connections::new(&options)?;
         migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
-        Ok(Self { connections, commits: Commits::default(), tables: Tables(schema.tables) })
+        Ok(Self { connections, commits: Commits::new(options.writers), tables: Tables(schema.tables) })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
@@ -99,17 +101,55 @@ impl PostgresStorage {
         ledger::committed(self.query(&ledger::line_of(id)).await?.rows)
     }
 
-    /// The position and time of the oldest lines of the feed.
+    /// The position and time of the oldest lines of each lane.
     async fn oldest(&self, count: usize) -> Result<Vec<(i64, Time)>> {
-        let text = "SELECT position, at FROM commits ORDER BY position LIMIT $1";
-        let count = Values(vec![number(count as u64).into()]);
-        let lines = self.connections.read(&(text.to_owned(), count)).await?;
+        let text = format!(
+            "SELECT line.position, line.at FROM lanes CROSS JOIN LATERAL (SELECT position, at FROM commits WHERE {} \
+             ORDER BY position LIMIT $1) AS line ORDER BY line.position",
+            lines_of("lanes.lane", "0")
+        );
+        let lines = self.connections.read(&(text, Values(vec![number(count as u64).into()]))).await?;
         let line = |row: &PgRow| {
             // A time that is none is of no time: it stays, and so does all that comes after it.
             Ok((row.try_get(0)?, Time::from_microsecond(row.try_get(1)?).unwrap_or(Time::MAX)))
         };
         lines.iter().map(line).collect::<Result<_, sqlx::Error>>().map_err(error::error)
     }
+}
+
+/// That a line is of a lane, and from a number on.
+fn lines_of(lane: &str, number: &str) -> String {
+    format!("position >= ({lane} << 48) + {number} AND position < (({lane} + 1) << 48)")
+}
+
+/// The newest schema that the database has seen, as the first column.
+const SCHEMA: &str = "SELECT max(version) AS version FROM rolekeep_schema";
+
+/// Refuses where a newer library has migrated the schema.
+fn require_schema(rows: &[PgRow]) -> Result<()> {
+    let version = rows.first().map(|row| row.try_get::<Option<i64>, _>(0)).transpose().map_err(error::error)?;
+    migrate::require_known(version.flatten().unwrap_or_default())
+}
+
+/// What rows of lanes tell, each with a line of it or none: of lanes that moved since.
+fn changes_of(since: &Position, rows: &[PgRow]) -> Result<Changes> {
+    let mut changes = Changes::after(since);
+    let mut lines: Vec<CommitRecord> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let Some(newest) = commit::place_of(row, 1)? else { continue };
+        if let Some(position) = row.try_get::<Option<i64>, _>(4).map_err(error::error)? {
+            let (id, touched): (Uuid, String) =
+                (row.try_get(5).map_err(error::error)?, row.try_get(6).map_err(error::error)?);
+            let touched = Document::from_value(Value::Json(touched.into()));
+            let touched = touched.ok_or(Corrupt { table: CommitRecord::TABLE.name, column: "touched" })?;
+            lines.push(CommitRecord { position, id: ChangeSetId(id), at: Time::UNIX_EPOCH, touched, version: 1 });
+        }
+        let next = rows.get(at + 1).map(|row| commit::place_of(row, 1)).transpose()?.flatten();
+        if next.is_none_or(|next| next.lane != newest.lane) {
+            changes.take(newest, std::mem::take(&mut lines));
+        }
+    }
+    Ok(changes)
 }
 
 /// Waits for forks, then counts who opens a storage.
@@ -162,29 +202,43 @@ impl Storage for PostgresStorage {
         Ok(Rows { groups: decode::groups(query, &found)?, ..Rows::default() })
     }
 
-    async fn position(&self) -> Result<u64> {
-        let text = "SELECT (SELECT seq FROM lanes WHERE lane = 0), (SELECT max(version) FROM rolekeep_schema)";
-        let head = self.connections.read(&(text.to_owned(), Values(Vec::new()))).await?;
-        let number = |at: usize| match head.first() {
-            Some(head) => head.try_get::<Option<i64>, _>(at),
-            None => Ok(None),
-        };
-        migrate::require_known(number(1).map_err(error::error)?.unwrap_or_default())?;
-        match number(0).map_err(error::error)? {
-            Some(position) => Ok(position.try_into().unwrap_or_default()),
-            None => Err(Error::new(Reason::Corrupt, commit::NO_LANE)),
-        }
+    async fn position(&self) -> Result<Position> {
+        let text = format!(
+            "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
+        );
+        let rows = self.connections.read(&(text, Values(Vec::new()))).await?;
+        require_schema(&rows)?;
+        rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
-        ledger::changes(since, self.query(&ledger::lines_after(since)).await?.rows)
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        let text = format!(
+            "SELECT schema.version, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched \
+             FROM ({SCHEMA}) AS schema LEFT JOIN (SELECT lanes.lane, lanes.number, lanes.tag, coalesce(known.number, 0) AS known \
+             FROM lanes LEFT JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS known (lane, number, tag) \
+             ON known.lane = lanes.lane WHERE (lanes.number, lanes.tag) IS DISTINCT FROM \
+             (coalesce(known.number, 0), coalesce(known.tag, 0))) AS lane ON true LEFT JOIN LATERAL \
+             (SELECT position, id, touched FROM commits WHERE {} ORDER BY position LIMIT $4) AS line ON true \
+             ORDER BY lane.lane, line.position",
+            lines_of("lane.lane", "greatest(lane.known, 1)")
+        );
+        let of = |part: fn(&Place) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
+        let values = Values(vec![
+            of(|place| place.lane.into()).into(),
+            of(|place| number(place.number)).into(),
+            of(|place| place.tag.into()).into(),
+            number(ledger::LINES).into(),
+        ]);
+        let rows = self.connections.read(&(text, values)).await?;
+        require_schema(&rows)?;
+        changes_of(since, &rows)
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
         if let Some(committed) = self.line(id).await? {
             return Ok(Some(committed));
         }
-        if self.commits.is_lost(id) {
+        if let Some(lane) = self.commits.lane_of_lost(id) {
             // The statement may still be under way: behind a commit of its own it comes too late, if it has not come before.
             let fence = ChangeSet {
                 id: ChangeSetId(Uuid::from_u128(id.0.as_u128() ^ 1)),
@@ -193,7 +247,7 @@ impl Storage for PostgresStorage {
                 writes: Vec::new(),
                 audit: Vec::new(),
             };
-            let fenced = self.commits.fence(&self.connections, &fence, id).await;
+            let fenced = self.commits.fence(&self.connections, &fence, (id, lane)).await;
             fenced.map_err(|_| {
                 Error::new(Reason::OutcomeUnknown, "it is not known yet whether this commit took place")
             })?;
@@ -201,18 +255,29 @@ impl Storage for PostgresStorage {
                 return Ok(Some(committed));
             }
         }
-        ledger::outcome_of_missing(id, self.oldest(1).await?.pop())
+        ledger::outcome_of_missing(id, self.oldest(1).await?)
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         let lines = self.oldest(PRUNE_BATCH + 1).await?;
-        let count = ledger::prunable(lines.iter().map(|(_, at)| *at), retention);
-        let Some((kept, _)) = lines.get(count).filter(|_| count > 0) else { return Ok(Pruned::default()) };
+        let (mut first, mut kept, mut left) = (Vec::new(), Vec::new(), PRUNE_BATCH);
+        for lane in lines.chunk_by(|(one, _), (other, _)| Place::of_line(*one).0 == Place::of_line(*other).0) {
+            let count = ledger::prunable(lane.iter().map(|(_, at)| *at), retention).min(left);
+            if let (Some((oldest, _)), Some((next, _))) = (lane.first(), lane.get(count).filter(|_| count > 0)) {
+                (first.push(*oldest), kept.push(*next));
+                left -= count;
+            }
+        }
+        if first.is_empty() {
+            return Ok(Pruned::default());
+        }
         let mut writer = self.connections.writer().await?;
-        let text = "WITH gone AS (DELETE FROM commits WHERE position < $1 RETURNING 1) SELECT count(*) FROM gone";
-        let pruned = writer.fetch((text.to_owned(), Values(vec![(*kept).into()]))).await.map_err(Error::from)?;
+        let text = "WITH gone AS (DELETE FROM commits USING unnest($1::bigint[], $2::bigint[]) AS lane (first, kept) \
+                    WHERE position >= lane.first AND position < lane.kept RETURNING 1) SELECT count(*) FROM gone";
+        let pruned =
+            writer.fetch((text.to_owned(), Values(vec![first.into(), kept.into()]))).await.map_err(Error::from)?;
         let lines = pruned.first().and_then(|row| row.try_get::<i64, _>(0).ok());
-        Ok(Pruned { lines: lines.and_then(|lines| lines.try_into().ok()).unwrap_or(count) })
+        Ok(Pruned { lines: lines.and_then(|lines| lines.try_into().ok()).unwrap_or(PRUNE_BATCH - left) })
     }
 
     /// Frees what was deleted or overwritten for reuse; the server overwrites it when it needs the place.

@@ -4,22 +4,29 @@
 //! Rows are arrays, so that the text depends on the tables and on what is done to their rows, not on how many there are: it is
 //! prepared once. No builder of statements knows such, so it is written here.
 //!
-//! Who commits holds the one row of `lanes` until its end, and has the number of the last commit from an answer: so what the
-//! statement sees is what that commit left, and nothing can come between.
+//! Other commits run at the same time. What one relies on is locked before it is compared, so that nobody changes it until the end:
+//! gaps first, then rows, table by table and key by key, then the lane; whoever waits here goes on with the newest rows, not with
+//! those of when the statement began. Where two must not both take place one waits, and then finds what it expected changed.
+//!
+//! A row that is not there cannot be locked. So keys fall into buckets, the rows of `gaps`: who relies on a row not being there locks
+//! its bucket, and sees by its version whether one was added since the statement began; who adds one moves it. Versions that most
+//! commits rely on ([`Guard::OF_ALL`]) stand in each lane as well: who changes one locks all lanes.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
+use sha2::{Digest, Sha256};
 use sqlx::{Arguments as _, postgres::PgArguments};
 use uuid::Uuid;
 
 use crate::{
     model::{
         id::ChangeSetId,
-        record::{Key, Kind, Table},
+        record::{Key, Kind, Record as _, Table},
+        registry::Guard,
         value::Value,
     },
     storage::{
-        Check, Write,
+        Check, Place, Write,
         ledger::number,
         sql::{SEARCH_TEXT, dialect::Dialect, quoted},
     },
@@ -28,9 +35,9 @@ use crate::{
 /// What a row of the answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The commit was written before, at this position.
+    /// The commit was written before, with this line in the feed.
     Before(i64),
-    /// The newest commit is another one.
+    /// The newest commit of the lane is another one.
     Moved(i64),
     /// The expectation of this number does not hold.
     Stale(usize),
@@ -57,6 +64,8 @@ impl Answer {
 /// What is done to rows of one table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Deed {
+    /// They are not there.
+    Miss,
     Check,
     Insert,
     Update,
@@ -77,71 +86,266 @@ pub(super) struct Commit {
     pub(super) arguments: PgArguments,
 }
 
-/// The statement that follows the commit of this position, with the expectations of all checks and writes numbered in their order.
+/// What a commit follows.
+pub(super) struct Behind {
+    /// The newest commit of its lane.
+    pub(super) last: Place,
+    /// The newest schema that this library knows.
+    pub(super) schema: i64,
+}
+
+/// How many rows `gaps` has.
+pub(super) const GAPS: u16 = 1024;
+
+/// So long a lane is left to who used it last, in microseconds.
+const LEASE: i64 = 60_000_000;
+
+/// What a commit does, by table and deed.
+#[derive(Default)]
+struct Parts<'c> {
+    groups: Vec<(&'static Table, Deed, Vec<Row<'c>>)>,
+    /// What is expected of guards that stand in each lane, and the place of that among all.
+    of_all: Vec<(&'static str, i64, usize)>,
+    /// Their versions from now on.
+    moved: Vec<(&'static str, i64)>,
+    /// Buckets that must stay as they are.
+    kept: BTreeSet<i64>,
+    /// Buckets of rows that are added.
+    filled: BTreeSet<i64>,
+}
+
+impl<'c> Parts<'c> {
+    fn new(checks: &'c [Check], writes: &[&'c Write]) -> Self {
+        let mut parts = Self::default();
+        for (place, check) in checks.iter().enumerate() {
+            if let Some(name) = of_all(check.table, &check.key) {
+                parts.of_all.push((name, check.expected.unwrap_or_default(), place));
+                continue;
+            }
+            let deed = if check.expected.is_some() { Deed::Check } else { Deed::Miss };
+            if deed == Deed::Miss {
+                parts.kept.insert(bucket(check.table, &check.key));
+            }
+            parts.add(check.table, deed, Row { key: &check.key, expected: check.expected, row: None, place });
+        }
+        for (place, write) in (checks.len()..).zip(writes) {
+            let deed = match (&write.row, write.expected) {
+                (Some(_), None) => Deed::Insert,
+                (Some(_), Some(_)) => Deed::Update,
+                (None, _) => Deed::Delete,
+            };
+            if deed == Deed::Insert && write.table.checks_absence {
+                parts.filled.insert(bucket(write.table, &write.key));
+            }
+            if let Some(name) = of_all(write.table, &write.key) {
+                parts.moved.push((name, write.row.as_ref().map_or(0, |row| write.table.version_of(row))));
+            }
+            let row = Row { key: &write.key, expected: write.expected, row: write.row.as_ref(), place };
+            parts.add(write.table, deed, row);
+        }
+        // The same commit has the same text, in whatever order it was planned, and all lock tables in one order.
+        parts.groups.sort_by_key(|(table, deed, _)| (table.name, *deed));
+        parts.of_all.sort_unstable();
+        parts.moved.sort_unstable();
+        parts
+    }
+
+    fn add(&mut self, table: &'static Table, deed: Deed, row: Row<'c>) {
+        match self.groups.iter_mut().find(|(of, what, _)| of.name == table.name && *what == deed) {
+            Some((_, _, rows)) => rows.push(row),
+            None => self.groups.push((table, deed, vec![row])),
+        }
+    }
+
+    /// How many rows are written.
+    fn written(&self) -> usize {
+        let is_written = |deed: &Deed| matches!(deed, Deed::Insert | Deed::Update | Deed::Delete);
+        self.groups.iter().filter(|(_, deed, _)| is_written(deed)).map(|(_, _, rows)| rows.len()).sum()
+    }
+}
+
+/// The guard of this name, if its version stands in each lane.
+fn of_all(table: &Table, key: &Key) -> Option<&'static str> {
+    let name = (table.name == Guard::TABLE.name).then(|| key.0.first()?.as_text()).flatten()?;
+    Guard::OF_ALL.into_iter().find(|of_all| *of_all == name)
+}
+
+/// The bucket of a key: the same for every instance, of whatever version.
+fn bucket(table: &Table, key: &Key) -> i64 {
+    let mut hash = Sha256::new_with_prefix(table.name);
+    for part in &key.0 {
+        hash.update([0]);
+        match part {
+            Value::Null => {}
+            Value::Bool(bool) => hash.update([u8::from(*bool)]),
+            Value::Int(int) | Value::Time(int) => hash.update(int.to_be_bytes()),
+            Value::Id(id) => hash.update(id.as_bytes()),
+            Value::Text(text) => hash.update(text),
+            Value::Json(text) => hash.update(&**text),
+        }
+    }
+    let hash = hash.finalize();
+    (u16::from_be_bytes([hash[0], hash[1]]) % GAPS).into()
+}
+
+/// The statement that follows a commit, with the expectations of all checks and writes numbered in their order.
 pub(super) fn commit(
     id: ChangeSetId,
-    (position, last): (i64, ChangeSetId),
-    known_schema: i64,
+    behind: &Behind,
     checks: &[Check],
     writes: &[&Write],
 ) -> Result<Commit, sqlx::Error> {
-    let mut groups: Vec<(&'static Table, Deed, Vec<Row<'_>>)> = Vec::new();
-    let mut add = |table: &'static Table, deed: Deed, row| {
-        match groups.iter_mut().find(|(of, what, _)| of.name == table.name && *what == deed) {
-            Some((_, _, rows)) => rows.push(row),
-            None => groups.push((table, deed, vec![row])),
-        };
-    };
-    for (place, check) in checks.iter().enumerate() {
-        let row = Row { key: &check.key, expected: check.expected, row: None, place };
-        add(check.table, Deed::Check, row);
-    }
-    for (place, write) in (checks.len()..).zip(writes) {
-        let deed = match (&write.row, write.expected) {
-            (Some(_), None) => Deed::Insert,
-            (Some(_), Some(_)) => Deed::Update,
-            (None, _) => Deed::Delete,
-        };
-        add(write.table, deed, Row { key: &write.key, expected: write.expected, row: write.row.as_ref(), place });
-    }
-    // The same commit has the same text, in whatever order it was planned.
-    groups.sort_by_key(|(table, deed, _)| (table.name, *deed));
-    let changed: usize = groups.iter().filter(|(_, deed, _)| *deed != Deed::Check).map(|(_, _, rows)| rows.len()).sum();
-
+    let parts = Parts::new(checks, writes);
+    let last = behind.last;
     let mut writer = Writer { text: String::new(), arguments: PgArguments::default(), count: 0 };
-    let seen = [writer.bind(position, "bigint")?, writer.bind(id.0, "uuid")?, writer.bind(known_schema, "bigint")?];
-    let last_id = writer.bind(last.0, "uuid")?;
-    let changed = writer.bind(number(changed as u64), "bigint")?;
-    let [last, id, schema] = &seen;
-    writer.put("WITH lane AS MATERIALIZED (SELECT seq FROM lanes WHERE lane = 0 FOR UPDATE), ");
-    // By its id, too: a server that has lost commits gives their numbers to others.
-    writer.put(&format!(
-        "known AS MATERIALIZED (SELECT seq FROM lane WHERE seq = {last} \
-         AND ({last} = 0 OR EXISTS (SELECT FROM commits WHERE position = {last} AND id = {last_id}))), "
-    ));
-    writer.put(&format!("made AS MATERIALIZED (SELECT position FROM commits WHERE id = {id}), "));
+    let own = writer.bind(i64::from(last.lane), "bigint")?;
+    let number_of_last = writer.bind(number(last.number), "bigint")?;
+    let tag_of_last = writer.bind(i64::from(last.tag), "bigint")?;
+    let (id, tag) = (writer.bind(id.0, "uuid")?, writer.bind(i64::from(Place::tag_of(id)), "bigint")?);
+    let schema = writer.bind(behind.schema, "bigint")?;
+    let written = writer.bind(number(parts.written() as u64), "bigint")?;
+
+    writer.put(&format!("WITH made AS MATERIALIZED (SELECT position FROM commits WHERE id = {id}), "));
     writer.put(&format!("newer AS MATERIALIZED (SELECT version FROM rolekeep_schema WHERE version > {schema})"));
-    let (mut stale, mut written) = (Vec::new(), Vec::new());
-    let mut deeds = String::new();
-    for (at, (table, deed, rows)) in groups.iter().enumerate() {
-        let given = format!("g{at}");
-        writer.put(&format!(", {given} AS MATERIALIZED ("));
+    for (at, (table, deed, rows)) in parts.groups.iter().enumerate() {
+        writer.put(&format!(", g{at} AS MATERIALIZED ("));
         writer.rows(table, *deed, rows)?;
         writer.put(")");
-        let (of, same) = (quoted(table.name), same_key(table, "t", &given));
+    }
+    let mut locked = Locked { stale: Vec::new(), last: None };
+    locked.gaps(&mut writer, &parts)?;
+    locked.rows(&mut writer, &parts);
+    let which = if parts.moved.is_empty() { format!("lane = {own}") } else { "true".to_owned() };
+    let after = locked.after();
+    writer.put(&format!(
+        ", held AS MATERIALIZED (SELECT * FROM lanes WHERE {which}{after} ORDER BY lane FOR UPDATE), \
+         own AS MATERIALIZED (SELECT * FROM held WHERE lane = {own}), \
+         known AS MATERIALIZED (SELECT 1 FROM own WHERE number = {number_of_last} AND tag = {tag_of_last})"
+    ));
+    for (name, expected, place) in &parts.of_all {
+        let (expected, place) = (writer.bind(*expected, "bigint")?, writer.bind(number(*place as u64), "bigint")?);
+        locked.stale.push(format!("SELECT {place} FROM own WHERE {} <> {expected}", quoted(name)));
+    }
+    locked.stale.push("SELECT NULL::bigint WHERE false".to_owned());
+    writer.put(&format!(", stale (place) AS MATERIALIZED ({})", locked.stale.join(" UNION ALL ")));
+    writer.put(
+        ", clean AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM made) \
+         AND NOT EXISTS (SELECT FROM newer) AND NOT EXISTS (SELECT FROM stale))",
+    );
+    let counts = deeds(&mut writer, &parts)?;
+    // A row too few, of which a trigger of somebody else may be the reason, divides by zero, which undoes all.
+    let mut sets = vec![
+        ("number", format!("{number_of_last} + 1 / (CASE WHEN {counts} = {written} THEN 1 ELSE 0 END)")),
+        ("tag", tag),
+        ("until", format!("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {LEASE}")),
+    ];
+    if !parts.moved.is_empty() {
+        sets = sets
+            .into_iter()
+            .map(|(name, to)| (name, format!("CASE WHEN lane = {own} THEN {to} ELSE {name} END")))
+            .collect();
+    }
+    for (name, version) in &parts.moved {
+        sets.push((name, writer.bind(*version, "bigint")?));
+    }
+    let sets = sets.iter().map(|(name, to)| format!("{} = {to}", quoted(name))).collect::<Vec<_>>().join(", ");
+    writer.put(&format!(
+        ", moved AS (UPDATE lanes SET {sets} WHERE {which} AND EXISTS (SELECT FROM clean) RETURNING lane, number) \
+         SELECT 0 AS kind, position AS value FROM made UNION ALL \
+         SELECT 1, number FROM own WHERE NOT EXISTS (SELECT FROM known) UNION ALL \
+         SELECT 2, place FROM stale UNION ALL SELECT 3, number FROM moved WHERE lane = {own} UNION ALL \
+         SELECT 4, version FROM newer"
+    ));
+    Ok(Commit { text: writer.text, arguments: writer.arguments })
+}
+
+/// What is locked in its turn, and which expectations turn out not to hold.
+struct Locked {
+    /// Selects of places.
+    stale: Vec<String>,
+    /// What was locked last.
+    last: Option<String>,
+}
+
+impl Locked {
+    /// That this is only done behind what was locked last.
+    fn after(&self) -> String {
+        self.last.as_ref().map_or(String::new(), |last| format!(" AND (SELECT count(*) FROM {last}) >= 0"))
+    }
+
+    fn gaps(&mut self, writer: &mut Writer, parts: &Parts<'_>) -> Result<(), sqlx::Error> {
+        let buckets: Vec<i64> = parts.kept.union(&parts.filled).copied().collect();
+        if !buckets.is_empty() {
+            let buckets = writer.bind(buckets, "bigint[]")?;
+            writer.put(&format!(
+                ", gap AS MATERIALIZED (SELECT bucket, version FROM gaps WHERE bucket = ANY({buckets}) \
+                 ORDER BY bucket FOR UPDATE)"
+            ));
+            self.last = Some("gap".to_owned());
+        }
+        for (at, _) in parts.groups.iter().enumerate().filter(|(_, (_, deed, _))| *deed == Deed::Miss) {
+            // As it was when the statement began, beside what is locked.
+            self.stale.push(format!(
+                "SELECT g{at}.place FROM g{at} JOIN gap ON gap.bucket = g{at}.bucket \
+                 JOIN gaps AS seen ON seen.bucket = g{at}.bucket WHERE seen.version <> gap.version"
+            ));
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, writer: &mut Writer, parts: &Parts<'_>) {
+        let groups: Vec<_> = parts.groups.iter().enumerate().collect();
+        for of_table in groups.chunk_by(|(_, (one, ..)), (_, (other, ..))| one.name == other.name) {
+            let Some((first, (table, ..))) = of_table.first() else { continue };
+            let with = |deeds: &[Deed]| {
+                let found = of_table.iter().filter(|(_, (_, deed, _))| deeds.contains(deed)).map(|(at, _)| *at);
+                found.collect::<Vec<usize>>()
+            };
+            for at in with(&[Deed::Miss, Deed::Insert]) {
+                let of = quoted(table.name);
+                let same = same_key(table, "t", &format!("g{at}"));
+                self.stale.push(format!("SELECT g{at}.place FROM g{at} JOIN {of} AS t ON {same}"));
+            }
+            let seen = with(&[Deed::Check, Deed::Update, Deed::Delete]);
+            if seen.is_empty() {
+                continue;
+            }
+            let keys = table.key.iter().map(|at| quoted(table.columns[*at].name)).collect::<Vec<_>>();
+            let (all, ordered) =
+                (keys.join(", "), keys.iter().map(|key| format!("t.{key}")).collect::<Vec<_>>().join(", "));
+            let wanted =
+                seen.iter().map(|at| format!("SELECT {all} FROM g{at}")).collect::<Vec<_>>().join(" UNION ALL ");
+            // With one strength a table: who shares some of its rows and writes others would wait for those who do the same.
+            let strength = if with(&[Deed::Update, Deed::Delete]).is_empty() { "SHARE" } else { "UPDATE" };
+            let (of, version) = (quoted(table.name), quoted(table.columns[table.version].name));
+            let (name, after) = (format!("l{first}"), self.after());
+            let same = same_key(table, "t", "wanted");
+            writer.put(&format!(
+                ", {name} AS MATERIALIZED (SELECT {ordered}, t.{version} AS seen FROM {of} AS t \
+                 JOIN ({wanted}) AS wanted ON {same} WHERE true{after} ORDER BY {ordered} FOR {strength} OF t)"
+            ));
+            for at in seen {
+                let same = same_key(table, &name, &format!("g{at}"));
+                self.stale.push(format!(
+                    "SELECT g{at}.place FROM g{at} LEFT JOIN {name} ON {same} WHERE {name}.seen IS DISTINCT FROM g{at}.expected"
+                ));
+            }
+            self.last = Some(name);
+        }
+    }
+}
+
+/// Puts what is written where all is as expected; gives how many rows that were.
+fn deeds(writer: &mut Writer, parts: &Parts<'_>) -> Result<String, sqlx::Error> {
+    let clean = "EXISTS (SELECT FROM clean)";
+    let mut counts = Vec::new();
+    for (at, (table, deed, _)) in parts.groups.iter().enumerate() {
+        let (of, given, same) = (quoted(table.name), format!("g{at}"), same_key(table, "t", &format!("g{at}")));
         let version = quoted(table.columns[table.version].name);
-        stale.push(match deed {
-            Deed::Insert => format!("SELECT {given}.place FROM {given} JOIN {of} AS t ON {same}"),
-            _ => format!(
-                "SELECT {given}.place FROM {given} LEFT JOIN {of} AS t ON {same} \
-                 WHERE t.{version} IS DISTINCT FROM {given}.expected"
-            ),
-        });
-        let clean = "EXISTS (SELECT FROM clean)";
         let seen = format!("{same} AND t.{version} = {given}.expected AND {clean}");
         let names = || column_names(table);
         let deed = match deed {
-            Deed::Check => continue,
+            Deed::Miss | Deed::Check => continue,
             Deed::Insert => {
                 let names = names().collect::<Vec<_>>().join(", ");
                 format!("INSERT INTO {of} ({names}) SELECT {names} FROM {given} WHERE {clean}")
@@ -154,27 +358,16 @@ pub(super) fn commit(
             }
             Deed::Delete => format!("DELETE FROM {of} AS t USING {given} WHERE {seen}"),
         };
-        // Writing to a text does not fail.
-        let _ = write!(deeds, ", w{at} AS ({deed} RETURNING 1)");
-        written.push(format!("(SELECT count(*) FROM w{at})"));
+        writer.put(&format!(", w{at} AS ({deed} RETURNING 1)"));
+        counts.push(format!("(SELECT count(*) FROM w{at})"));
     }
-    stale.push("SELECT NULL::bigint AS place WHERE false".to_owned());
-    writer.put(&format!(", stale AS MATERIALIZED ({}), ", stale.join(" UNION ALL ")));
-    writer.put(
-        "clean AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM made) \
-         AND NOT EXISTS (SELECT FROM newer) AND NOT EXISTS (SELECT FROM stale))",
-    );
-    writer.put(&deeds);
-    // A row too few, of which a trigger of somebody else may be the reason, divides by zero, which undoes all.
-    let written = if written.is_empty() { "0".to_owned() } else { written.join(" + ") };
-    writer.put(&format!(
-        ", moved AS (UPDATE lanes SET seq = {last} + 1 / (CASE WHEN {written} = {changed} THEN 1 ELSE 0 END) \
-         WHERE lane = 0 AND EXISTS (SELECT FROM clean) RETURNING seq) \
-         SELECT 0 AS kind, position AS value FROM made UNION ALL \
-         SELECT 1, seq FROM lane WHERE NOT EXISTS (SELECT FROM known) UNION ALL \
-         SELECT 2, place FROM stale UNION ALL SELECT 3, seq FROM moved UNION ALL SELECT 4, version FROM newer"
-    ));
-    Ok(Commit { text: writer.text, arguments: writer.arguments })
+    if !parts.filled.is_empty() {
+        let filled = writer.bind(parts.filled.iter().copied().collect::<Vec<i64>>(), "bigint[]")?;
+        writer.put(&format!(
+            ", filled AS (UPDATE gaps SET version = version + 1 WHERE bucket = ANY({filled}) AND {clean})"
+        ));
+    }
+    Ok(if counts.is_empty() { "0".to_owned() } else { counts.join(" + ") })
 }
 
 fn same_key(table: &Table, left: &str, right: &str) -> String {
@@ -228,9 +421,14 @@ impl Writer {
                 names.push(quoted(column.name));
             }
         }
-        arrays.push(self.bind(rows.iter().map(|row| row.expected).collect::<Vec<_>>(), "bigint[]")?);
+        // Of a row that is not there nothing is expected but that.
+        let (with, name) = match deed {
+            Deed::Miss => (rows.iter().map(|row| Some(bucket(table, row.key))).collect::<Vec<_>>(), "bucket"),
+            _ => (rows.iter().map(|row| row.expected).collect(), "expected"),
+        };
+        arrays.push(self.bind(with, "bigint[]")?);
         arrays.push(self.bind(rows.iter().map(|row| number(row.place as u64)).collect::<Vec<_>>(), "bigint[]")?);
-        names.extend(["expected", "place"].map(str::to_owned));
+        names.extend([name, "place"].map(str::to_owned));
         self.put(&format!("SELECT * FROM unnest({}) AS g ({})", arrays.join(", "), names.join(", ")));
         Ok(())
     }

@@ -10,6 +10,8 @@ use sea_query::{ColumnDef, Index, Table as Sql};
 use super::search::Index as SearchIndex;
 use super::{SEARCH_TEXT, dialect::Dialect, text::quoted};
 use crate::model::record::{Kind, Table};
+#[cfg(feature = "postgres")]
+use crate::{model::record::Record as _, storage::CommitRecord};
 
 /// The script that makes these tables and their indexes.
 pub(in crate::storage) fn script(dialect: Dialect, tables: &[&'static Table]) -> String {
@@ -123,7 +125,12 @@ fn index(dialect: Dialect, table: &'static Table, columns: &[usize]) -> String {
                 false => quoted(name(at)),
             };
             let columns = columns.map(column).collect::<Vec<_>>().join(", ");
-            format!("CREATE INDEX {} ON {} ({columns})", quoted(&index_name), quoted(table.name))
+            // Each commit stands in one lane alone.
+            let (unique, columns) = match table.name == CommitRecord::TABLE.name {
+                true => (" UNIQUE", quoted("id")),
+                false => ("", columns),
+            };
+            format!("CREATE{unique} INDEX {} ON {} ({columns})", quoted(&index_name), quoted(table.name))
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        ChangeSet, CommitError, CommitRecord, Committed, Query, Write, ledger,
+        ChangeSet, CommitError, CommitRecord, Committed, Place, Query, Write, ledger,
         sql::{Tables, dialect::Statement, statement},
     },
 };
@@ -55,7 +55,7 @@ pub(super) async fn run(connections: &Connections, change_set: &ChangeSet) -> Re
     match result {
         Ok(committed) => {
             writer.settle(Ok(()))?;
-            connections.committed(committed.position);
+            connections.committed(committed.place);
             Ok(committed)
         }
         Err(Abort::Commit(error)) => {
@@ -96,8 +96,9 @@ enum Written {
 async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Result<Written, Abort> {
     let head = rows::head(connection).await?;
     migrate::require_known(head.schema).map_err(Foreign)?;
-    if let Some(position) = rows::number(connection, seen_before(change_set)?).await? {
-        return Ok(Written::Before(Committed { position: position.try_into().unwrap_or_default() }));
+    if let Some(line) = rows::number(connection, seen_before(change_set)?).await? {
+        let (lane, number) = Place::of_line(line);
+        return Ok(Written::Before(Committed::before(Place::new(lane, number, change_set.id))));
     }
     for check in &change_set.checks {
         if version(connection, check.table, &check.key).await? != check.expected {
@@ -109,17 +110,18 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
             return Err(stale(write.table, &write.key));
         }
     }
-    let position = head.position + 1;
+    let last = head.newest;
+    let place = Place::new(ledger::LANE, last.number + 1, change_set.id);
     let head = match change_set.audit.is_empty() {
         true => None,
-        false => row(connection, AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE)])).await?,
+        false => row(connection, AuditHead::TABLE, &Key(vec![Value::Int(ledger::LANE.into())])).await?,
     };
-    for write in ledger::rows_of(change_set, position, head).map_err(Foreign)? {
+    for write in ledger::rows_of(change_set, place.lane, place.number, head).map_err(Foreign)? {
         if !has_applied(connection, &write).await? {
             return Err(Abort::Commit(ledger::taken(&write)));
         }
     }
-    Ok(Written::Now(Committed { position: position.try_into().unwrap_or_default() }))
+    Ok(Written::Now(Committed { place, follows: Some(last) }))
 }
 
 /// The position of this change set, if it was committed before.

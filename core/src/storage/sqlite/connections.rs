@@ -22,7 +22,7 @@ use super::{
 use crate::{
     forks::Busy,
     model::error::{Error, Reason, Result},
-    storage::memory,
+    storage::{Place, memory},
 };
 
 /// So long it is waited for others where it may as well be done later.
@@ -52,7 +52,7 @@ pub(super) struct Connections {
 struct Own {
     /// The newest commit as far as known; none before the tables are made. A connection that was lost has lost
     /// the lock as well, and somebody may have been there before the next one.
-    position: SyncMutex<Option<u64>>,
+    newest: SyncMutex<Option<Place>>,
 }
 
 impl Connections {
@@ -146,13 +146,13 @@ impl Connections {
 
     /// The newest commit of any process. While nobody commits this asks SQLite for one number
     /// that it keeps in memory.
-    pub(super) async fn position(&self) -> Result<u64> {
+    pub(super) async fn newest(&self) -> Result<Place> {
         if let Some(own) = &self.own {
             let mut writer = self.writer().await?;
             let head = rows::head(writer.get()?).await;
-            let position = writer.settle(head)?.position.try_into().unwrap_or_default();
-            own.know(position);
-            return Ok(position);
+            let newest = writer.settle(head)?.newest;
+            own.know(newest);
+            return Ok(newest);
         }
         let used = self.gate.begin().await;
         let mut watcher = Lease::new(self.watcher.lock_arc().await, None, used);
@@ -162,26 +162,26 @@ impl Connections {
         let newest = async {
             // Asked before the position: a commit in between is found by the next call.
             let state = rows::pragma(connection, "PRAGMA data_version").await?.unwrap_or_default();
-            if let Some((_, position)) = seen.filter(|(old, _)| *old == state) {
-                return Ok((position, None));
+            if let Some((_, newest)) = seen.filter(|(old, _)| *old == state) {
+                return Ok((newest, None));
             }
             let head = rows::head(connection).await?;
-            Ok((head.position.try_into().unwrap_or_default(), Some((state, head))))
+            Ok((head.newest, Some((state, head))))
         };
         let newest = newest.await;
-        let (position, read) = watcher.settle(newest)?;
+        let (newest, read) = watcher.settle(newest)?;
         if let Some((state, head)) = read {
             // What is too new is asked for again each time.
             migrate::require_known(head.schema)?;
-            watcher.slot()?.seen = Some((state, position));
+            watcher.slot()?.seen = Some((state, newest));
         }
-        Ok(position)
+        Ok(newest)
     }
 
     /// Hears of a commit of this storage.
-    pub(super) fn committed(&self, position: u64) {
+    pub(super) fn committed(&self, committed: Place) {
         if let Some(own) = &self.own {
-            own.know(position);
+            own.know(committed);
         }
     }
 
@@ -228,18 +228,20 @@ impl Drop for Connections {
 }
 
 impl Own {
-    fn know(&self, position: u64) {
-        let mut known = self.position.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(known.unwrap_or_default().max(position));
+    fn know(&self, newest: Place) {
+        let mut known = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none_or(|known| known.number < newest.number) {
+            *known = Some(newest);
+        }
     }
 
     /// Refuses where somebody else has written since the last connection.
     async fn require_unchanged(&self, lease: &mut Lease) -> Result<()> {
-        let known = *self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = known else { return Ok(()) };
         let head = rows::head(lease.get()?).await;
         let head = lease.settle(head).inspect_err(|_| lease.give_up())?;
-        if u64::try_from(head.position).ok() == Some(known) {
+        if head.newest == known {
             return Ok(());
         }
         lease.give_up();

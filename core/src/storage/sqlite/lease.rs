@@ -10,7 +10,11 @@ use super::{
     error,
     gate::{begin_blocking, wait_for},
 };
-use crate::{forks::Busy, model::error::Result, storage::memory};
+use crate::{
+    forks::Busy,
+    model::error::Result,
+    storage::{Place, memory},
+};
 
 /// A connection; none before its first use, after a crash, after a fork and once closed.
 #[derive(Default)]
@@ -18,7 +22,7 @@ pub(super) struct Slot {
     connection: Option<SqliteConnection>,
     /// What the one that watches has seen: SQLite's number of the file's state, which says something to this connection
     /// only, and the newest commit in it.
-    pub(super) seen: Option<(i64, u64)>,
+    pub(super) seen: Option<(i64, Place)>,
     /// A fork closes it, and waits while somebody else does.
     pub(super) is_closed_by_forks: bool,
 }

@@ -21,7 +21,7 @@ pub use options::{Access, Durability, SqliteOptions};
 
 use self::connections::Connections;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, Pruned, Query, Retention, Rows, Storage, ledger,
+    ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage, ledger,
     sql::{Tables, dialect::Dialect, migrations::Schema, statement},
 };
 use crate::model::{
@@ -63,7 +63,7 @@ impl SqliteStorage {
         migrate::run(&connections, &schema).await?;
         if connections.is_exclusive() {
             // What is known from here on is how others are noticed.
-            connections.position().await?;
+            connections.newest().await?;
         }
         Ok(Self { connections, tables: Tables(schema.tables) })
     }
@@ -121,12 +121,16 @@ impl Storage for SqliteStorage {
         query::run(&self.connections, &self.tables, query).await
     }
 
-    async fn position(&self) -> Result<u64> {
-        self.connections.position().await
+    async fn position(&self) -> Result<Position> {
+        Ok([self.connections.newest().await?].into_iter().collect())
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
-        ledger::changes(since, self.query(&ledger::lines_after(since)).await?.rows)
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        let newest = self.connections.newest().await?;
+        if since.lane(newest.lane).map_or(newest.number == 0, |known| known == newest) {
+            return Ok(Changes::after(since));
+        }
+        ledger::changes(since, newest, self.query(&ledger::lines_after(since)).await?.rows)
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
@@ -135,7 +139,7 @@ impl Storage for SqliteStorage {
             None => {
                 let mut reader = self.connections.reader().await?;
                 let oldest = prune::oldest(reader.get()?, 1).await;
-                ledger::outcome_of_missing(id, reader.settle(oldest)?.pop())
+                ledger::outcome_of_missing(id, reader.settle(oldest)?)
             }
         }
     }

@@ -9,11 +9,14 @@ use sqlx::{
 pub(super) use crate::storage::sql::decode::{answered, decoded, groups, in_order_of, is_key};
 use crate::{
     model::{
-        id::parse_uuid,
+        id::{ChangeSetId, parse_uuid},
         record::{Column, Kind},
         value::Value,
     },
-    storage::sql::{decode::Cells, dialect::Statement},
+    storage::{
+        Place,
+        sql::{decode::Cells, dialect::Statement},
+    },
 };
 
 /// All rows of a statement.
@@ -49,20 +52,24 @@ pub(super) async fn pragma(connection: &mut SqliteConnection, sql: &'static str)
 
 /// Where a database stands.
 pub(super) struct Head {
-    /// The newest commit; 0 before the first.
-    pub(super) position: i64,
+    /// The newest commit; its number is 0 before the first.
+    pub(super) newest: Place,
     /// The newest script that it has seen.
     pub(super) schema: i64,
 }
 
 /// Both are found at the end of a key.
-const HEAD: &str = "SELECT (SELECT MAX(position) FROM commits), (SELECT MAX(version) FROM rolekeep_schema)";
+const HEAD: &str = "SELECT newest.position, newest.id, (SELECT MAX(version) FROM rolekeep_schema) \
+                    FROM (SELECT 1) LEFT JOIN (SELECT position, id FROM commits ORDER BY position DESC LIMIT 1) AS newest";
 
 /// Where the database stands.
 pub(super) async fn head(connection: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
     let row = sqlx::query(HEAD).fetch_one(connection).await?;
     let number = |at: usize| row.try_get::<Option<i64>, _>(at).map(Option::unwrap_or_default);
-    Ok(Head { position: number(0)?, schema: number(1)? })
+    let id = row.try_get::<Option<&str>, _>(1)?.and_then(parse_uuid);
+    let (lane, last) = Place::of_line(number(0)?);
+    let newest = id.map_or(Place::nothing(lane), |id| Place::new(lane, last, ChangeSetId(id)));
+    Ok(Head { newest, schema: number(2)? })
 }
 
 impl Cells for SqliteRow {

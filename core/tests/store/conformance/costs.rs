@@ -15,8 +15,8 @@ use rolekeep::{
     ChangeSetId, Result, ffi,
     internals::{erasure::Erasure, record::Record, registry::Limit},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, Pruned, Query, Retention, Row, Rows, SqliteOptions, Storage,
-        Table, sqlite::SqliteStorage,
+        ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, SqliteOptions,
+        Storage, Table, sqlite::SqliteStorage,
     },
 };
 
@@ -158,11 +158,11 @@ impl Storage for Counted {
         Ok(found)
     }
 
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.sqlite.position().await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.sqlite.changes(since).await
     }
 

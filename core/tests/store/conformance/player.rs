@@ -319,8 +319,8 @@ impl Player {
     /// The questions about users; none: it is another step.
     async fn consult(&self, step: &Step) -> Option<Result<Json, Error>> {
         let context = step.context.as_ref().map(|context| context_of(&self.filled(context))).unwrap_or_default();
-        let at_least = step.at_least.as_ref().map_or(0, |position| self.filled(position).as_u64().unwrap());
-        let user_checks = self.um.checks().context(context).at_least(at_least);
+        let at_least = step.at_least.as_ref().map(|position| self.filled(position).as_str().unwrap().parse().unwrap());
+        let user_checks = self.um.checks().context(context).at_least(at_least.unwrap_or_default());
         let user = |given: &Option<Json>| self.filled(given.as_ref().unwrap()).as_str().unwrap().parse().unwrap();
         let resource = step.resource.as_ref().map(|resource| self.resource(resource));
         let resource = resource.as_ref();
@@ -342,7 +342,7 @@ impl Player {
                     checks.map(|(one, resource)| (user(&one.user), &*one.permission, resource.as_ref())).collect();
                 user_checks.check_many(&checks).await.map(Json::from)
             }
-            Step { position: Some(_), .. } => Ok(self.um.position().into()),
+            Step { position: Some(_), .. } => Ok(self.um.position().to_string().into()),
             _ => return None,
         })
     }

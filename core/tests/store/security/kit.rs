@@ -15,8 +15,8 @@ use rolekeep::{
     environment::{Environment, Task, TokioEnvironment, Work},
     internals::{credential::HashCost, record::Record},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Predicate, Pruned, Query, Retention, Row, Rows,
-        Storage, Table,
+        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Predicate, Pruned, Query, Retention,
+        Row, Rows, Storage, Table,
     },
     users::{CreateUser, UserView},
 };
@@ -319,11 +319,11 @@ impl Storage for Interposed {
         self.memory.query(query).await
     }
 
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.memory.position().await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.memory.changes(since).await
     }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Error, Result,
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, Predicate, Pruned, Query, Retention, Row, Rows, Storage,
-        Table, table,
+        ChangeSet, Changes, CommitError, Committed, Key, Position, Predicate, Pruned, Query, Retention, Row, Rows,
+        Storage, Table, table,
     },
 };
 use sha2::Sha256;
@@ -261,12 +261,12 @@ impl Storage for Flaky {
         self.inner.query(query).await
     }
 
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.positions.fetch_add(1, Ordering::SeqCst);
         self.inner.position().await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.inner.changes(since).await
     }
 

@@ -6,8 +6,8 @@ use rolekeep::{
     ChangeSetId,
     sessions::Login,
     storage::{
-        Batch, ChangeSet, Changes, CommitError, Committed, Key, Loaded, Persisted, Persister, Pruned, Retention,
-        RowChange, Rows, Table, Write,
+        Batch, ChangeSet, Changes, CommitError, Committed, Key, Loaded, Persisted, Persister, Position, Pruned,
+        Retention, RowChange, Rows, Table, Write,
     },
 };
 
@@ -91,11 +91,11 @@ impl Storage for Shaky {
         self.memory.query(query).await
     }
 
-    async fn position(&self) -> Result<u64> {
+    async fn position(&self) -> Result<Position> {
         self.memory.position().await
     }
 
-    async fn changes(&self, since: u64) -> Result<Changes> {
+    async fn changes(&self, since: &Position) -> Result<Changes> {
         self.memory.changes(since).await
     }
 
