@@ -39,12 +39,13 @@ pub struct Circumstances {
     pub context: HashMap<String, JsonText>,
     /// A `position`: everything committed up to it counts.
     #[uniffi(default)]
-    pub at_least: Option<u64>,
+    pub at_least: Option<String>,
 }
 
 impl Circumstances {
-    fn under(self, store: &rolekeep::UserManagement) -> UserChecks<'_> {
-        store.checks().context(Context::from_json(&attributes(self.context))).at_least(self.at_least.unwrap_or(0))
+    fn under(self, store: &rolekeep::UserManagement) -> rolekeep::Result<UserChecks<'_>> {
+        let at_least = rolekeep::ffi::at_least(self.at_least.as_deref())?;
+        Ok(store.checks().context(Context::from_json(&attributes(self.context))).at_least(at_least))
     }
 }
 
@@ -168,7 +169,7 @@ impl UserManagement {
     ) -> Result<bool> {
         let (store, resource) = (self.store.clone(), resource.map(Into::into));
         run(async move {
-            Ok(circumstances.under(&store).check(UserId(user_id), &permission, resource.as_ref()).await?)
+            Ok(circumstances.under(&store)?.check(UserId(user_id), &permission, resource.as_ref()).await?)
         })
         .await
     }
@@ -185,7 +186,7 @@ impl UserManagement {
         circumstances: Circumstances,
     ) -> Result<bool> {
         let resource = resource.map(Into::into);
-        Ok(circumstances.under(&self.store).check_cached(UserId(user_id), &permission, resource.as_ref())?)
+        Ok(circumstances.under(&self.store)?.check_cached(UserId(user_id), &permission, resource.as_ref())?)
     }
 
     /// Many checks at one moment, about one user or several.
@@ -198,7 +199,7 @@ impl UserManagement {
             let checks: Vec<_> = checks.collect();
             let checks: Vec<_> =
                 checks.iter().map(|(user, name, resource)| (*user, name.as_str(), resource.as_ref())).collect();
-            Ok(circumstances.under(&store).check_many(&checks).await?)
+            Ok(circumstances.under(&store)?.check_many(&checks).await?)
         })
         .await
     }
@@ -214,16 +215,16 @@ impl UserManagement {
     ) -> Result<Explanation> {
         let (store, resource) = (self.store.clone(), resource.map(Into::into));
         run(async move {
-            let checks = circumstances.under(&store);
+            let checks = circumstances.under(&store)?;
             mirror(&checks.explain(UserId(user_id), &permission, resource.as_ref()).await?)
         })
         .await
     }
 
-    /// The number of the newest commit that this instance has made or read; commits are counted from 1. As
-    /// `at_least` it makes another instance count everything up to it.
-    pub fn position(&self) -> u64 {
-        self.store.position()
+    /// How far the commits of the storage are known here, as an opaque text: up to the newest ones that this instance has made
+    /// or read. As `at_least` it makes another instance count everything up to it.
+    pub fn position(&self) -> String {
+        self.store.position().to_string()
     }
 
     /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.

@@ -130,7 +130,7 @@ impl Store {
         permission: &Bound<'_, PyString>,
         resource: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
-        at_least: Option<u64>,
+        at_least: Option<&str>,
     ) -> PyResult<bool> {
         let answer = self.check_in_memory(user, permission, resource, context, at_least)?;
         at_once(user.py(), || answer)
@@ -144,7 +144,7 @@ impl Store {
         permission: &Bound<'_, PyString>,
         resource: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
-        at_least: Option<u64>,
+        at_least: Option<&str>,
     ) -> PyResult<Option<bool>> {
         match self.check_in_memory(user, permission, resource, context, at_least)? {
             Err(error) if matches!(error.reason(), Reason::NotLoaded | Reason::RightsStale) => Ok(None),
@@ -157,10 +157,10 @@ impl Store {
         Ok(Answer::new(self.0.plan.is_in_memory, async move { ffi::consult(&um, &question, &input).await }))
     }
 
-    /// The number of the newest commit that this instance has made or read.
+    /// How far the commits of the storage are known here.
     #[getter]
-    fn position(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.0.here(py)?.position())
+    fn position(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.0.here(py)?.position().to_string())
     }
 
     fn _refresh(&self, py: Python<'_>) -> PyResult<Answer> {
@@ -182,7 +182,7 @@ impl Store {
         permission: &Bound<'_, PyString>,
         resource: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
-        at_least: Option<u64>,
+        at_least: Option<&str>,
     ) -> PyResult<rolekeep::Result<bool>> {
         let py = user.py();
         let um = self.0.here(py)?;

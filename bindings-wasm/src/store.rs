@@ -115,8 +115,8 @@ impl StoreFfi {
     }
 
     /// The number of the newest commit that this instance has made or read.
-    pub fn position(&self) -> f64 {
-        self.store.position() as f64
+    pub fn position(&self) -> String {
+        self.store.position().to_string()
     }
 
     /// Hears what others have written, sooner than the poll does.

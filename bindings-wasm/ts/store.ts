@@ -27,7 +27,7 @@ export interface Circumstances {
   /** The values that conditions read as `context.NAME`. */
   readonly context?: RequestContext["context"];
   /** A `position`: everything committed up to it counts. */
-  readonly atLeast?: number | undefined;
+  readonly atLeast?: string | undefined;
 }
 
 /** One of many checks about users. */
@@ -169,10 +169,10 @@ export class UserManagement {
   }
 
   /**
-   * The number of the newest commit that this instance has made or read; commits are counted from 1. As `atLeast`
-   * it makes another instance count everything up to it.
+   * How far the commits of the storage are known here, as an opaque text: up to the newest ones that this instance has
+   * made or read. As `atLeast` it makes another instance count everything up to it.
    */
-  get position(): number {
+  get position(): string {
     return this.#native.position();
   }
 

@@ -30,7 +30,7 @@ pub mod fetch {
 
 pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
-pub use questions::{QUESTIONS, ask, can, check, consult, resource};
+pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
 pub use rules_config::RulesConfig;
 
 /// What a host that forks calls: `before_fork`, then [`forks::is_ready`] until it is, and one of the others afterwards.

@@ -115,10 +115,10 @@ pub enum ChainFaultKind {
 pub struct ChangeOutcome {
     /// Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
     pub took_place: bool,
-    /// The number of its commit.
+    /// The position that has reached its commit, for `at_least`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub position: Option<i64>,
+    pub position: Option<String>,
 }
 
 /// Exports the audit log, oldest entries first, as lines of JSON (JSON Lines) that a program of its own verifies

@@ -46,13 +46,14 @@ class Store:
         resource: Mapping[str, Any] | None = None,
         *,
         context: Mapping[str, Any] | None = None,
-        at_least: int | None = None,
+        at_least: str | None = None,
     ) -> bool | None: ...
     @property
-    def position(self) -> int:
-        """The number of the newest commit that this instance has made or read; commits are counted from 1.
+    def position(self) -> str:
+        """How far the commits of the storage are known here, as an opaque text.
 
-        `at_least` with this number makes another instance answer by what was written up to here.
+        That is up to the newest ones that this instance has made or read. `at_least` with this position makes another
+        instance answer by what was written up to here.
         """
 
     def check_cached(
@@ -62,7 +63,7 @@ class Store:
         resource: Mapping[str, Any] | None = None,
         *,
         context: Mapping[str, Any] | None = None,
-        at_least: int | None = None,
+        at_least: str | None = None,
     ) -> bool:
         """Like `check`, but it uses the rights in memory and never waits.
 

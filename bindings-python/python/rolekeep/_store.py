@@ -87,13 +87,13 @@ class AnyCaller(Asker, _rolekeep.Caller):
 
 
 def _about(
-    user: UUID | str, permission: str, resource: Resource | None, context: Resource | None, at_least: int | None
+    user: UUID | str, permission: str, resource: Resource | None, context: Resource | None, at_least: str | None
 ) -> str:
     about = {"user_id": user, "permission": permission, "resource": resource}
     return encode(about | {"context": context or {}, "at_least": at_least})
 
 
-def _about_many(checks: Sequence[UserQuestion], context: Resource | None, at_least: int | None) -> str:
+def _about_many(checks: Sequence[UserQuestion], context: Resource | None, at_least: str | None) -> str:
     expected = "a tuple of a user's id, a permission and, if it is about one, a resource"
     names = ("user_id", "permission", "resource")
     asked = [named(field, each, names, 2, expected) for field, each in several(checks, expected)]
@@ -234,7 +234,7 @@ class UserManagement(_AnyStore[Caller]):
 
     def check(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
-        at_least: int | None = None,
+        at_least: str | None = None,
     ) -> bool:
         """Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
 
@@ -258,7 +258,7 @@ class UserManagement(_AnyStore[Caller]):
         return decode(bool, self._consult("check", _about(user, permission, resource, context, at_least)).wait())
 
     def check_many(
-        self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: int | None = None
+        self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: str | None = None
     ) -> list[bool]:
         """Many checks at one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
 
@@ -268,7 +268,7 @@ class UserManagement(_AnyStore[Caller]):
 
     def explain(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
-        at_least: int | None = None,
+        at_least: str | None = None,
     ) -> Explanation:
         """Explains why a user may or may not do this."""
         about = _about(user, permission, resource, context, at_least)
@@ -332,7 +332,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
 
     async def check(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
-        at_least: int | None = None,
+        at_least: str | None = None,
     ) -> bool:
         """Whether a user may do this; as `UserManagement.check`, without blocking."""
         known = self._check(user, permission, resource, context=context, at_least=at_least)
@@ -341,7 +341,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         return decode(bool, await self._consult("check", _about(user, permission, resource, context, at_least)))
 
     async def check_many(
-        self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: int | None = None
+        self, checks: Sequence[UserQuestion], *, context: Resource | None = None, at_least: str | None = None
     ) -> list[bool]:
         """Many checks at one moment, about one user or several: `[(ada, "document:read"), (bob, "document:edit", it)]`.
 
@@ -351,7 +351,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
 
     async def explain(
         self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
-        at_least: int | None = None,
+        at_least: str | None = None,
     ) -> Explanation:
         """Explains why a user may or may not do this."""
         about = _about(user, permission, resource, context, at_least)

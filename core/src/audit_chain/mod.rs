@@ -133,7 +133,7 @@ fn object<const COUNT: usize>(fields: [(&str, Option<Json>); COUNT]) -> Document
 
 /// A sealed entry, as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
-#[record(table = "audit_entries", key(lane, seq), index(actor, at), index(target_id, at), index(action, at), sync = site_local)]
+#[record(table = "audit_entries", key(lane, seq), index(at), index(actor, at), index(target_id, at), index(action, at), sync = site_local)]
 #[record(resource = "audit", along = own_rules, audit = none("it is the audit log"))]
 #[record(named = none, permissions(read = "Read and verify the audit log"))]
 #[record(owner = none, caches = none, retention = kept)]

@@ -57,6 +57,15 @@ struct AskedFilter {
     table: SqlTable,
 }
 
+/// The position that a question names, if it does.
+///
+/// # Errors
+/// [`Reason::InvalidInput`]
+pub fn at_least(text: Option<&str>) -> Result<Position> {
+    let position = text.map(Position::parse).transpose();
+    Ok(position.map_err(|invalid| wrong("at_least", invalid.code, invalid.message))?.unwrap_or_default())
+}
+
 impl Asked {
     pub(super) fn read(input: &str) -> Result<Self> {
         Ok(decode::decode_within(read(input, Limits::QUESTION)?, Limits::QUESTION)?)
@@ -71,10 +80,7 @@ impl Asked {
     }
 
     fn user_checks<'u>(&self, um: &'u UserManagement) -> Result<UserChecks<'u>> {
-        let position = self.at_least.as_deref().map(Position::parse).transpose();
-        let position =
-            position.map_err(|invalid| wrong("at_least", invalid.code, invalid.message))?.unwrap_or_default();
-        Ok(um.checks().context(Context::of_json(self.context.clone())).at_least(position))
+        Ok(um.checks().context(Context::of_json(self.context.clone())).at_least(at_least(self.at_least.as_deref())?))
     }
 }
 

@@ -111,5 +111,5 @@ class ChangeOutcome:
     """Whether it took place. If not, it may still be on its way to the storage: ask again after a
     while.
     """
-    position: int | None = None
-    """The number of its commit."""
+    position: str | None = None
+    """The position that has reached its commit, for `at_least`."""

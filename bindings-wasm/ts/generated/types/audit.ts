@@ -89,8 +89,8 @@ export type ChainFaultKind =
 export interface ChangeOutcome {
   /** Whether it took place. If not, it may still be on its way to the storage: ask again after a while. */
   readonly tookPlace: boolean;
-  /** The number of its commit. */
-  readonly position: number | null;
+  /** The position that has reached its commit, for `at_least`. */
+  readonly position: string | null;
 }
 
 /**

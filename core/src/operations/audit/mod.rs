@@ -182,7 +182,8 @@ impl Operation for ListAudit {
 
     async fn plan((page, filter): &(PageRequest, Predicate), (): (), plan: &mut Plan<'_>) -> Result<Page<AuditView>> {
         let newest = |column: &'static str| Order { column: column.into(), direction: Direction::Descending };
-        let order = vec![newest("lane"), newest("seq")];
+        // Those of different lanes follow by their times.
+        let order = vec![newest("at"), newest("lane"), newest("seq")];
         let mut rows: Page<AuditEntry> = listing::page(plan, page, "audit:read", filter.clone(), order).await?;
         let views = shown(plan, std::mem::take(&mut rows.items)).await?;
         Ok(rows.with_items(views))

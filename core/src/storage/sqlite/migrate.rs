@@ -47,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0031_imports.sql"),
     include_str!("../../../migrations/sqlite/0032_assets.sql"),
     include_str!("../../../migrations/sqlite/0033_groups.sql"),
+    include_str!("../../../migrations/sqlite/0034_audit_times.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -3174,7 +3174,7 @@ fun writeAuditLine(from: AuditLine) = json(
 
 fun writeChangeOutcome(from: ChangeOutcome) = json(
     "took_place" to writeBool(from.tookPlace),
-    "position" to from.position?.let { writeInt(it) },
+    "position" to from.position?.let { writeString(it) },
 )
 
 fun writeSeedResult(from: SeedResult) = json(

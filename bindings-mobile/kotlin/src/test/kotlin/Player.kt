@@ -110,7 +110,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         text("require_role")?.let { caller(step).requireRole(it, scope); return JsonNull }
         step["is_administrator"]?.let { return JsonPrimitive(caller(step).isAdministrator()) }
         step["require_admin"]?.let { caller(step).requireAdmin(); return JsonNull }
-        step["position"]?.let { return JsonPrimitive(um.position().toLong()) }
+        step["position"]?.let { return JsonPrimitive(um.position()) }
         return consult(step, resource) ?: error("the step says nothing to do")
     }
 
@@ -119,7 +119,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         fun text(key: String) = step[key]?.jsonPrimitive?.contentOrNull
         fun user() = readId(filled(step.getValue("user")))
         val context = step["context"]?.jsonObject.orEmpty().mapValues { jsonText(plain(filled(it.value))) }
-        val circumstances = Circumstances(context, step["at_least"]?.let { filled(it).jsonPrimitive.long.toULong() })
+        val circumstances = Circumstances(context, step["at_least"]?.let { filled(it).jsonPrimitive.content })
         text("check_cached")?.let { return JsonPrimitive(um.checkCached(user(), it, resource, circumstances)) }
         text("check")?.let { return JsonPrimitive(um.check(user(), it, resource, circumstances)) }
         text("explain_user")?.let { return writeExplanation(um.explain(user(), it, resource, circumstances)) }

@@ -78,8 +78,8 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     fun explain(userId: UUID, permission: String, resource: Resource? = null, circumstances: Circumstances = Circumstances()): Explanation =
         await { um.explain(userId, permission, resource, circumstances) }
 
-    /** The number of the newest commit that this instance has made or read: see [circumstances]. */
-    fun position(): Long = um.position().toLong()
+    /** How far the commits of the storage are known here, as an opaque text: see [circumstances]. */
+    fun position(): String = um.position()
 
     /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms. */
     fun refresh() = await { um.refresh() }
@@ -136,8 +136,8 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
          */
         @JvmStatic
         @JvmOverloads
-        fun circumstances(context: Map<String, Any?> = emptyMap(), atLeast: Long? = null) =
-            Circumstances(context.mapValues { jsonText(it.value) }, atLeast?.toULong())
+        fun circumstances(context: Map<String, Any?> = emptyMap(), atLeast: String? = null) =
+            Circumstances(context.mapValues { jsonText(it.value) }, atLeast)
     }
 }
 
