@@ -1,6 +1,7 @@
 //! What storage adds to the rules, one of the steps of `scripts/bench rules`.
 
 mod changes;
+mod commits;
 mod conditions;
 mod file;
 mod floor;
@@ -45,8 +46,9 @@ async fn main() -> Result<()> {
             Ok(())
         }
         ["imports", folder, users] => imports::measure(Path::new(folder), users.parse()?).await,
+        ["commits"] => commits::measure().await,
         ["watch", file] => changes::child(Path::new(file)).await,
-        _ => bail!("usage: storage measure|quick OUT FOLDER, storage imports FOLDER USERS, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
+        _ => bail!("usage: storage measure|quick OUT FOLDER, storage imports FOLDER USERS, storage commits, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
     }
 }
 

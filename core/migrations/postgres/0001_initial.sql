@@ -583,6 +583,7 @@ CREATE TABLE "audit_entries" (
   "version" bigint NOT NULL,
   PRIMARY KEY ("lane", "seq")
 ) WITH (fillfactor = 90);
+CREATE INDEX "audit_entries_by_at" ON "audit_entries" ("at", "lane", "seq");
 CREATE INDEX "audit_entries_by_actor_at" ON "audit_entries" ("actor", "at", "lane", "seq");
 CREATE INDEX "audit_entries_by_target_id_at" ON "audit_entries" ("target_id" NULLS FIRST, "at", "lane", "seq");
 CREATE INDEX "audit_entries_by_action_at" ON "audit_entries" ("action", "at", "lane", "seq");

@@ -19,7 +19,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
-        record::{Document, Record, Row},
+        record::{Document, Key, Record, Row, Table},
         time::Time,
     },
 };
@@ -75,12 +75,12 @@ pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Opti
 }
 
 /// Why a row of [`rows_of`] cannot be written: its place is taken. Where an audit entry has it, planning anew finds no other place.
-pub(crate) fn taken(write: &Write) -> CommitError {
-    if write.table.name == AuditEntry::TABLE.name {
+pub(crate) fn taken(table: &'static Table, key: Key) -> CommitError {
+    if table.name == AuditEntry::TABLE.name {
         let message = "the audit log has an entry where the next one belongs: verify the log (audit.verify)";
         return CommitError::Failed(Error::new(Reason::Corrupt, message));
     }
-    CommitError::Stale { table: write.table, key: write.key.clone() }
+    CommitError::Stale { table, key }
 }
 
 /// How many of the oldest lines go, of the first ones in their order and one more than can go at a time.

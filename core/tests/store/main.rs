@@ -23,6 +23,7 @@ mod config;
 mod conformance;
 mod decisions;
 mod dropped;
+mod failover;
 mod filters;
 mod growth;
 mod guarded_attributes;

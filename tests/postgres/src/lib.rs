@@ -29,14 +29,24 @@ pub struct Cluster {
     server: Child,
     programs: PathBuf,
     user: Option<(u32, u32)>,
+    settings: &'static [&'static str],
 }
 
 pub mod proxy;
 
 impl Cluster {
-    /// Makes a cluster and starts its server. Its own texts are sorted as people sort them, so that
-    /// a comparison by anything but bytes shows.
+    /// Makes a cluster and starts its server, for which nothing has to survive the machine. Its own texts are sorted as people sort
+    /// them, so that a comparison by anything but bytes shows.
     pub fn start() -> Self {
+        Self::with(&["-c", "fsync=off", "-c", "full_page_writes=off"])
+    }
+
+    /// One that waits for the disk, as those of users do: for measuring.
+    pub fn durable() -> Self {
+        Self::with(&["-c", "shared_buffers=512MB"])
+    }
+
+    fn with(settings: &'static [&'static str]) -> Self {
         let programs = programs();
         let folder = tempfile::tempdir().expect("a temporary folder");
         // The server refuses to run as root.
@@ -55,8 +65,8 @@ impl Cluster {
         let trusting = std::fs::read_to_string(&rules).expect("initdb has written rules");
         let asking = format!("local all {GUARDED} scram-sha-256\n{trusting}");
         std::fs::write(&rules, asking).expect("the rules are written");
-        let server = serve(&programs, folder.path(), user);
-        Self { server, folder, programs, user }
+        let server = serve(&programs, folder.path(), user, settings);
+        Self { server, folder, programs, user, settings }
     }
 
     /// Ends the server as a crash of it would, and starts another, which recovers.
@@ -66,7 +76,7 @@ impl Cluster {
         let stopped = stop.current_dir(self.folder.path()).status().expect("pg_ctl runs");
         assert!(stopped.success(), "the server does not stop");
         let _ = self.server.wait();
-        self.server = serve(&self.programs, self.folder.path(), self.user);
+        self.server = serve(&self.programs, self.folder.path(), self.user, self.settings);
     }
 
     /// The folder that its socket is in.
@@ -99,12 +109,12 @@ fn url(folder: &Path) -> String {
     format!("postgres://postgres@{}/postgres", folder.to_string_lossy().replace('/', "%2F"))
 }
 
-fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>) -> Child {
+fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[&str]) -> Child {
     let mut server = as_user(Path::new("timeout"), user);
     let postgres = programs.join("postgres");
     server.args(["--foreground", "--signal=QUIT", LONGEST]).arg(postgres).arg("-D").arg(folder.join("data"));
-    // Nothing listens on the network, and nothing has to survive the machine.
-    server.arg("-k").arg(folder).args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off"]);
+    // Nothing listens on the network.
+    server.arg("-k").arg(folder).args(["-c", "listen_addresses="]).args(settings);
     // By which tests tell in what order commits took place.
     server.args(["-c", "track_commit_timestamp=on"]);
     server.stdout(Stdio::null()).stderr(Stdio::null()).current_dir(folder);

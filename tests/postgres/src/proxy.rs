@@ -24,8 +24,10 @@ pub struct Faults {
     pub unheard: u32,
     /// The server has done it, and its answer is cut off.
     pub unanswered: u32,
-    /// An answer takes some milliseconds.
+    /// An answer takes so much longer.
     pub late: u32,
+    /// How much.
+    pub late_by: Duration,
 }
 
 /// A proxy on a socket of its own.
@@ -129,7 +131,8 @@ impl Shared {
                     self.answers.fetch_add(1, Ordering::Relaxed);
                 }
                 if head[0] == b'Z' && self.happens(|faults| faults.late) {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    let late_by = self.faults.lock().expect("nobody panics with it").late_by;
+                    tokio::time::sleep(late_by).await;
                 }
                 if matches!(head[0], b'D' | b'C' | b'Z') && self.is_cut(|faults| faults.unanswered) {
                     return;

@@ -250,7 +250,7 @@ async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
                 clients.push((storage.clone(), seed * 100 + instance * 10 + task));
             }
         }
-        proxy.set(Faults { unheard: 30, unanswered: 20, late: 50 });
+        proxy.set(Faults { unheard: 30, unanswered: 20, late: 50, late_by: Duration::from_millis(5) });
         let clients = clients.into_iter().map(|(storage, seed)| tokio::spawn(client(storage, truth.clone(), seed, 40)));
         for client in clients.collect::<Vec<_>>() {
             client.await.unwrap();

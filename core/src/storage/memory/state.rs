@@ -67,7 +67,7 @@ impl State {
         let own = ledger::rows_of(change_set, place.lane, place.number, head.map(Stored::row))?;
         for write in &own {
             if self.table(write.table)?.version(&write.key.0) != write.expected {
-                return Err(ledger::taken(write));
+                return Err(ledger::taken(write.table, write.key.clone()));
             }
         }
         Ok(Planned::Pending {

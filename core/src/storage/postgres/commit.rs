@@ -23,7 +23,7 @@ use super::{
     statement::{self, Answer, Behind},
 };
 use crate::{
-    audit_chain::AuditHead,
+    audit_chain::{AuditEntry, AuditHead},
     model::{
         error::{Error, Reason},
         id::ChangeSetId,
@@ -217,6 +217,8 @@ impl Commits {
             match ask(connection, sealed.statement(change_set)).await {
                 Ok(answers) => return sealed.settle(change_set, &answers, last),
                 Err(Fault::Sql(problem)) if !is_last_try && error::is_forgotten(&problem) => connection.forget().await,
+                // What was written in the lane since is read before it is tried again.
+                Err(Fault::Sql(problem)) if error::is_of_lane(&problem) => return Sent::Late,
                 Err(fault) => return Sent::Failed(failed(change_set, fault).into()),
             }
         }
@@ -304,14 +306,12 @@ impl Sealed {
     }
 
     fn statement(&self, change_set: &ChangeSet) -> Result<statement::Commit, sqlx::Error> {
-        let writes: Vec<&Write> = change_set.writes.iter().chain(&self.ledger).collect();
         let behind = Behind { last: self.known.place, schema: migrate::known() };
-        statement::commit(change_set.id, &behind, &change_set.checks, &writes)
+        statement::commit(change_set, &behind, &self.ledger)
     }
 
     /// What the answers come to; keeps where the store stands then.
     fn settle(self, change_set: &ChangeSet, answers: &[Answer], last: &mut Option<Last>) -> Sent {
-        let own = change_set.checks.len() + change_set.writes.len();
         let stale_place = answers.iter().filter_map(|answer| match answer {
             Answer::Stale(place) => Some(*place),
             _ => None,
@@ -332,15 +332,12 @@ impl Sealed {
                 _ => {}
             }
         }
-        if let Some(place) = stale_place.filter(|place| *place < own) {
+        if let Some(place) = stale_place {
             *last = Some(self.known).filter(|_| !answers.iter().any(|answer| matches!(answer, Answer::Moved(_))));
             return Sent::Failed(Failure::answered(stale(change_set, place)));
         }
         if answers.iter().any(|answer| matches!(answer, Answer::Moved(_))) {
             return Sent::Late;
-        }
-        if let Some(write) = stale_place.and_then(|place| self.ledger.get(place - own)) {
-            return Sent::Failed(Failure::answered(ledger::taken(write)));
         }
         if !answers.contains(&Answer::Written) {
             return Sent::Failed(Failure::answered(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE))));
@@ -436,6 +433,9 @@ fn stale(change_set: &ChangeSet, place: usize) -> CommitError {
 /// The row that the server found to be changed, as far as it says.
 fn stale_by(change_set: &ChangeSet, problem: &sqlx::Error) -> CommitError {
     let table = problem.as_database_error().and_then(|error| error.table());
+    if table == Some(AuditEntry::TABLE.name) {
+        return ledger::taken(AuditEntry::TABLE, Key(Vec::new()));
+    }
     let written = change_set.writes.iter().position(|write| Some(write.table.name) == table);
     stale(change_set, written.map_or(0, |at| change_set.checks.len() + at))
 }

@@ -8,7 +8,14 @@ use sqlx::{
     postgres::{PgDatabaseError, PgSeverity},
 };
 
-use crate::model::error::{Error, Reason};
+use crate::{
+    audit_chain::{AuditEntry, AuditHead},
+    model::{
+        error::{Error, Reason},
+        record::Record as _,
+    },
+    storage::CommitRecord,
+};
 
 /// What PostgreSQL says went wrong.
 pub(super) fn state(error: &Sqlx) -> Option<Cow<'_, str>> {
@@ -19,6 +26,17 @@ pub(super) fn state(error: &Sqlx) -> Option<Cow<'_, str>> {
 pub(super) fn is_stale(error: &Sqlx) -> bool {
     // A key that is taken, a row that another host changed between reading and writing, a conflict of transactions.
     state(error).is_some_and(|state| matches!(&*state, "23505" | "22012" | "40001" | "40P01"))
+}
+
+/// Whether somebody else wrote in the lane, or a row of it is not as it was left.
+pub(super) fn is_of_lane(error: &Sqlx) -> bool {
+    let of_lane = [CommitRecord::TABLE, AuditEntry::TABLE, AuditHead::TABLE];
+    let table = error.as_database_error().and_then(DatabaseError::table);
+    match state(error).as_deref() {
+        Some("23505") => of_lane.iter().any(|of_lane| table == Some(of_lane.name)),
+        Some("22012") => true,
+        _ => false,
+    }
 }
 
 /// Whether the server may have done what it was asked, though it did not say so.

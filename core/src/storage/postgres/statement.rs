@@ -20,13 +20,12 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        id::ChangeSetId,
         record::{Key, Kind, Record as _, Table},
         registry::Guard,
         value::Value,
     },
     storage::{
-        Check, Place, Write,
+        ChangeSet, Check, Place, Write,
         ledger::number,
         sql::{SEARCH_TEXT, dialect::Dialect, quoted},
     },
@@ -70,6 +69,9 @@ enum Deed {
     Insert,
     Update,
     Delete,
+    /// Like `Insert` and `Update`, of rows that only commits of the lane write: the lane is held, so nobody else does.
+    Append,
+    Replace,
 }
 
 /// A row, the version that is expected of it, and the place of the expectation among all.
@@ -115,7 +117,7 @@ struct Parts<'c> {
 }
 
 impl<'c> Parts<'c> {
-    fn new(checks: &'c [Check], writes: &[&'c Write]) -> Self {
+    fn new(checks: &'c [Check], writes: &'c [Write], ledger: &'c [Write]) -> Self {
         let mut parts = Self::default();
         for (place, check) in checks.iter().enumerate() {
             if let Some(name) = of_all(check.table, &check.key) {
@@ -143,6 +145,11 @@ impl<'c> Parts<'c> {
             let row = Row { key: &write.key, expected: write.expected, row: write.row.as_ref(), place };
             parts.add(write.table, deed, row);
         }
+        for write in ledger {
+            let deed = if write.expected.is_some() { Deed::Replace } else { Deed::Append };
+            let row = Row { key: &write.key, expected: write.expected, row: write.row.as_ref(), place: 0 };
+            parts.add(write.table, deed, row);
+        }
         // The same commit has the same text, in whatever order it was planned, and all lock tables in one order.
         parts.groups.sort_by_key(|(table, deed, _)| (table.name, *deed));
         parts.of_all.sort_unstable();
@@ -159,7 +166,7 @@ impl<'c> Parts<'c> {
 
     /// How many rows are written.
     fn written(&self) -> usize {
-        let is_written = |deed: &Deed| matches!(deed, Deed::Insert | Deed::Update | Deed::Delete);
+        let is_written = |deed: &Deed| !matches!(deed, Deed::Miss | Deed::Check);
         self.groups.iter().filter(|(_, deed, _)| is_written(deed)).map(|(_, _, rows)| rows.len()).sum()
     }
 }
@@ -188,14 +195,11 @@ fn bucket(table: &Table, key: &Key) -> i64 {
     (u16::from_be_bytes([hash[0], hash[1]]) % GAPS).into()
 }
 
-/// The statement that follows a commit, with the expectations of all checks and writes numbered in their order.
-pub(super) fn commit(
-    id: ChangeSetId,
-    behind: &Behind,
-    checks: &[Check],
-    writes: &[&Write],
-) -> Result<Commit, sqlx::Error> {
-    let parts = Parts::new(checks, writes);
+/// The statement that follows a commit, with what it adds to its lane. The expectations of all checks and writes are numbered in their
+/// order.
+pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) -> Result<Commit, sqlx::Error> {
+    let parts = Parts::new(&change_set.checks, &change_set.writes, ledger);
+    let id = change_set.id;
     let last = behind.last;
     let mut writer = Writer { text: String::new(), arguments: PgArguments::default(), count: 0 };
     let own = writer.bind(i64::from(last.lane), "bigint")?;
@@ -346,11 +350,11 @@ fn deeds(writer: &mut Writer, parts: &Parts<'_>) -> Result<String, sqlx::Error> 
         let names = || column_names(table);
         let deed = match deed {
             Deed::Miss | Deed::Check => continue,
-            Deed::Insert => {
+            Deed::Insert | Deed::Append => {
                 let names = names().collect::<Vec<_>>().join(", ");
                 format!("INSERT INTO {of} ({names}) SELECT {names} FROM {given} WHERE {clean}")
             }
-            Deed::Update => {
+            Deed::Update | Deed::Replace => {
                 let is_key = |name: &String| table.key.iter().any(|at| quoted(table.columns[*at].name) == *name);
                 let sets = names().filter(|name| !is_key(name)).map(|name| format!("{name} = {given}.{name}"));
                 let sets = sets.collect::<Vec<_>>().join(", ");
@@ -405,7 +409,7 @@ impl Writer {
     fn rows(&mut self, table: &'static Table, deed: Deed, rows: &[Row<'_>]) -> Result<(), sqlx::Error> {
         let mut arrays = Vec::new();
         let mut names = Vec::new();
-        if matches!(deed, Deed::Insert | Deed::Update) {
+        if matches!(deed, Deed::Insert | Deed::Update | Deed::Append | Deed::Replace) {
             for (at, column) in table.columns.iter().enumerate() {
                 arrays.push(self.array(column.kind, rows.iter().map(|row| row.row.map(|row| &row.0[at])))?);
             }

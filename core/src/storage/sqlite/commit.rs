@@ -118,7 +118,7 @@ async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Res
     };
     for write in ledger::rows_of(change_set, place.lane, place.number, head).map_err(Foreign)? {
         if !has_applied(connection, &write).await? {
-            return Err(Abort::Commit(ledger::taken(&write)));
+            return Err(Abort::Commit(ledger::taken(write.table, write.key)));
         }
     }
     Ok(Written::Now(Committed { place, follows: Some(last) }))

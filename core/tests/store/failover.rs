@@ -1,0 +1,113 @@
+//! A storage that fails over to a copy that lags: commits that were acknowledged are gone, and their numbers become others'. What rests
+//! on them is not used any more, also by an instance that was not there when it happened.
+
+use std::sync::{Arc, RwLock};
+
+use async_trait::async_trait;
+use rolekeep::{
+    ChangeSetId, Policy, Reason, Result, UserManagement,
+    roles::{AssignRole, UnassignRole},
+    storage::{
+        ChangeSet, Changes, CommitError, Committed, Gap, Key, MemoryStorage, Position, Pruned, Query, Retention, Row,
+        Rows, Storage, Table,
+    },
+    users::CreateUser,
+};
+
+/// A server whose place a copy takes.
+#[derive(Clone)]
+struct Server(Arc<RwLock<Arc<MemoryStorage>>>);
+
+impl Server {
+    fn now(&self) -> Arc<MemoryStorage> {
+        self.0.read().unwrap().clone()
+    }
+
+    fn fail_over_to(&self, copy: MemoryStorage) {
+        *self.0.write().unwrap() = Arc::new(copy);
+    }
+}
+
+#[async_trait]
+impl Storage for Server {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        self.now().commit(change_set).await
+    }
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.now().get(table, keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.now().query(query).await
+    }
+    async fn position(&self) -> Result<Position> {
+        self.now().position().await
+    }
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        self.now().changes(since).await
+    }
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        self.now().outcome(id).await
+    }
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.now().prune(retention).await
+    }
+    async fn scrub(&self) -> Result<bool> {
+        self.now().scrub().await
+    }
+    fn is_shared(&self) -> bool {
+        true
+    }
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+async fn open(server: &Server) -> UserManagement {
+    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    UserManagement::builder().policy(policy).storage(Arc::new(server.clone())).open().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_lost_commits_gave_is_not_used_any_more() {
+    for commits_of_others in 0..5 {
+        for goes_on_itself in [false, true] {
+            let server = Server(Arc::new(RwLock::new(Arc::new(MemoryStorage::new()))));
+            let (here, there) = (open(&server).await, open(&server).await);
+            let ada = here.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+            let bob =
+                here.system().users().create(CreateUser::new("bob@example.org").roles(["editor"])).await.unwrap().id;
+            let copy = server.now().fork().unwrap();
+            // Neither has arrived at the copy.
+            here.system().roles().assign(AssignRole::new(ada, "editor")).await.unwrap();
+            here.system().roles().unassign(UnassignRole::new(bob, "editor")).await.unwrap();
+            for um in [&here, &there] {
+                assert!(um.check(ada, "document:edit", None).await.unwrap());
+                assert!(!um.check(bob, "document:edit", None).await.unwrap());
+            }
+            let lost = here.position();
+            server.fail_over_to(copy);
+            // Somebody who knows nothing of that goes on, as far as the lost ones went, less far or further.
+            let other = open(&server).await;
+            for number in 0..commits_of_others {
+                other.system().users().create(CreateUser::new(format!("u{number}@example.org"))).await.unwrap();
+            }
+            if goes_on_itself {
+                here.system().users().create(CreateUser::new("eve@example.org")).await.unwrap();
+            }
+            for um in [&here, &there, &other] {
+                // Looked for by now and then, and by each operation.
+                um.refresh().await.unwrap();
+                assert!(!um.check(ada, "document:edit", None).await.unwrap(), "what was given was lost");
+                assert!(um.check(bob, "document:edit", None).await.unwrap(), "what was taken was not");
+                assert!(!um.check_cached(ada, "document:edit", None).unwrap());
+                assert!(um.position().includes(&server.position().await.unwrap()));
+            }
+            assert_eq!(server.changes(&lost).await.unwrap().gap, Some(Gap::Rewound));
+            // Nobody has reached what is lost, as long as nothing else has its place.
+            let asked = here.checks().at_least(lost.clone()).check_cached(ada, "document:edit", None);
+            if here.position().number(0) <= lost.number(0) {
+                assert_eq!(asked.unwrap_err().reason(), Reason::RightsStale);
+            }
+        }
+    }
+}
