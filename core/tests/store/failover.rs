@@ -1,7 +1,7 @@
 //! A storage that fails over to a copy that lags: commits that were acknowledged are gone, and their numbers become others'. What rests
 //! on them is not used any more, also by an instance that was not there when it happened.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use async_trait::async_trait;
 use rolekeep::{
@@ -14,11 +14,15 @@ use rolekeep::{
     users::CreateUser,
 };
 
-/// A server whose place a copy takes.
+/// A server whose place a copy takes: at once, or in the middle of the next commit.
 #[derive(Clone)]
-struct Server(Arc<RwLock<Arc<MemoryStorage>>>);
+struct Server(Arc<RwLock<Arc<MemoryStorage>>>, Arc<Mutex<Option<Arc<MemoryStorage>>>>);
 
 impl Server {
+    fn new(storage: Arc<MemoryStorage>) -> Self {
+        Self(Arc::new(RwLock::new(storage)), Arc::default())
+    }
+
     fn now(&self) -> Arc<MemoryStorage> {
         self.0.read().unwrap().clone()
     }
@@ -31,6 +35,9 @@ impl Server {
 #[async_trait]
 impl Storage for Server {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        if let Some(copy) = self.1.lock().unwrap().take() {
+            *self.0.write().unwrap() = copy;
+        }
         self.now().commit(change_set).await
     }
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
@@ -71,7 +78,7 @@ async fn open(server: &Server) -> UserManagement {
 async fn what_lost_commits_gave_is_not_used_any_more() {
     for commits_of_others in 0..5 {
         for goes_on_itself in [false, true] {
-            let server = Server(Arc::new(RwLock::new(Arc::new(MemoryStorage::new()))));
+            let server = Server::new(Arc::new(MemoryStorage::new()));
             let (here, there) = (open(&server).await, open(&server).await);
             let ada = here.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
             let bob =
@@ -109,5 +116,27 @@ async fn what_lost_commits_gave_is_not_used_any_more() {
                 assert_eq!(asked.unwrap_err().reason(), Reason::RightsStale);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn an_own_commit_behind_another_history_hides_it_not() {
+    for commits_of_others in 0..5 {
+        let server = Server::new(Arc::new(MemoryStorage::new()));
+        let here = open(&server).await;
+        let ada = here.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+        let copy = Arc::new(server.now().fork().unwrap());
+        here.system().roles().assign(AssignRole::new(ada, "editor")).await.unwrap();
+        assert!(here.check(ada, "document:edit", None).await.unwrap());
+        let other = open(&Server::new(copy.clone())).await;
+        for number in 0..commits_of_others {
+            other.system().users().create(CreateUser::new(format!("u{number}@example.org"))).await.unwrap();
+        }
+        // It has looked for news before, and commits what has the number that comes next.
+        *server.1.lock().unwrap() = Some(copy);
+        here.system().users().create(CreateUser::new("eve@example.org")).await.unwrap();
+        here.refresh().await.unwrap();
+        assert!(!here.check(ada, "document:edit", None).await.unwrap(), "after {commits_of_others} commits of others");
+        assert!(here.position().includes(&server.position().await.unwrap()));
     }
 }
