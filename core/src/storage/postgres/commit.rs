@@ -267,6 +267,15 @@ impl Commits {
         }
     }
 
+    /// Leaves the lanes to others; where that fails they are free after a while.
+    pub(super) async fn close(&self, connections: &Connections) {
+        let lanes: Vec<i64> = std::mem::take(&mut *locked(&self.lanes)).into_iter().map(i64::from).collect();
+        if let (false, Ok(mut writer)) = (lanes.is_empty(), connections.writer().await) {
+            let text = "UPDATE lanes SET until = 0 WHERE lane = ANY ($1)".to_owned();
+            let _ = writer.fetch((text, Values(vec![lanes.into()]))).await;
+        }
+    }
+
     /// In which lane a commit of this instance may be under way whose answer was lost.
     pub(super) fn lane_of_lost(&self, id: ChangeSetId) -> Option<u16> {
         locked(&self.lost).get(&id).copied()

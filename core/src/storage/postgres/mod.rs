@@ -303,6 +303,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn close(&self) -> Result<()> {
+        self.commits.close(&self.connections).await;
         self.connections.close().await;
         Ok(())
     }
