@@ -12,11 +12,20 @@ use super::{
 };
 use crate::{
     model::{
-        error::Result, id::UserId, predicate::Predicate, role_assignment::RoleAssignment, user::User, value::Value,
+        deferred::unless_page,
+        error::Result,
+        group::GroupMember,
+        id::{GroupId, UserId},
+        predicate::Predicate,
+        role_assignment::RoleAssignment,
+        time::Time,
+        user::User,
+        value::Value,
     },
     operations::{
         held::{self, Held},
         plan::Plan,
+        reads::Reads,
     },
     rules::Scope,
 };
@@ -227,39 +236,38 @@ pub(super) async fn compare(
     let roles = Predicate::set(comparison.differing.keys().map(|role| Value::from(role.as_str())));
     // Of many users: the plan does not remember them all.
     let reads = plan.services.reads();
-    let touched: Vec<Held> = match roles.is_empty() {
-        true => Vec::new(),
-        false => {
-            let filter = Predicate::In("role".into(), roles.clone());
-            let mut touched = Held::all(&reads.all::<RoleAssignment>(filter.clone()).await?);
-            let of_groups = held::roles_of_groups(reads, filter).await?;
-            touched.extend(held::of_members(reads, &of_groups).await?);
-            touched
-        }
-    };
     let lasts = |one: &Held| !one.has_ended(plan.now);
-    let users: BTreeSet<UserId> = touched.iter().filter(|one| lasts(one)).map(|one| one.user).collect();
-    let users: Vec<UserId> = users.into_iter().collect();
+    let mut touched: BTreeMap<UserId, Vec<Held>> = BTreeMap::new();
+    if !roles.is_empty() {
+        let filter = Predicate::In("role".into(), roles.clone());
+        for one in Held::all(&reads.all::<RoleAssignment>(filter.clone()).await?).into_iter().filter(lasts) {
+            touched.entry(one.user).or_default().push(one);
+        }
+        for user in members_of_lasting(reads, filter, plan.now).await? {
+            touched.entry(user).or_default();
+        }
+    }
+    let mut groups = Groups::default();
+    let users: Vec<UserId> = touched.keys().copied().collect();
     for chunk in users.chunks(CHUNK) {
         let accounts: Vec<User> = reads.many(chunk.iter().map(|id| (*id,))).await?;
         let ids = Predicate::set(chunk.iter().map(|id| Value::Id(id.0)));
-        let mut held: BTreeMap<UserId, Vec<(Scope, String)>> = BTreeMap::new();
         let others = Predicate::In("user_id".into(), ids).and(Predicate::In("role".into(), roles.clone()).negate());
-        let mut all = Held::all(&reads.all::<RoleAssignment>(others).await?);
-        let by_groups = held::by_groups(reads, chunk.iter().map(|id| Value::Id(id.0)).collect()).await?;
-        all.extend(by_groups.into_iter().filter(|one| !comparison.differing.contains_key(&one.role)));
-        all.extend(touched.iter().filter(|one| chunk.contains(&one.user)).cloned());
-        all.sort_by(|one, other| one.role.cmp(&other.role).then_with(|| one.scope.cmp(&other.scope)));
-        for assignment in all {
-            // A scope that cannot be read covers nothing.
-            if let Ok(scope) = assignment.scope.parse::<Scope>()
-                && lasts(&assignment)
-            {
-                held.entry(assignment.user).or_default().push((scope, assignment.role));
-            }
+        for one in Held::all(&reads.all::<RoleAssignment>(others).await?).into_iter().filter(lasts) {
+            touched.entry(one.user).or_default().push(one);
         }
+        let mut members = groups.of(reads, chunk, plan.now).await?;
         for user in accounts.iter().filter(|user| user.is_active(plan.now)) {
-            comparison.changes(Some(user.id), held.get(&user.id).map_or(&[], Vec::as_slice), &mut found);
+            let own = touched.remove(&user.id).unwrap_or_default();
+            // A scope that cannot be read covers nothing.
+            let own = own.into_iter().filter_map(|one| Some((one.scope.parse::<Scope>().ok()?, one.role)));
+            let by_groups = members.remove(&user.id).unwrap_or_default();
+            let by_groups = by_groups.iter().flat_map(|group| groups.roles(*group)).cloned();
+            let mut held: Vec<(Scope, String)> = own.chain(by_groups).collect();
+            held.sort_by(|one, other| one.1.cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
+            // What is held twice says the same twice.
+            held.dedup();
+            comparison.changes(Some(user.id), &held, &mut found);
         }
     }
     let listed = found.decisions.len() as u64;
@@ -270,6 +278,62 @@ pub(super) async fn compare(
         has_more: found.total > skip.saturating_add(listed),
         decisions: found.decisions,
     })
+}
+
+/// Who is a member of a group with one of these roles, now or later. Pages have no groups.
+async fn members_of_lasting(reads: Reads<'_>, roles: Predicate, now: Time) -> Result<BTreeSet<UserId>> {
+    unless_page(Ok(BTreeSet::new()), || {
+        Box::pin(async move {
+            let mut given = held::roles_of_groups(reads, roles).await?;
+            given.retain(|given| given.valid_until.is_none_or(|until| until > now));
+            let groups: BTreeSet<GroupId> = given.iter().map(|given| given.group_id).collect();
+            if groups.is_empty() {
+                return Ok(BTreeSet::new());
+            }
+            let members: Vec<GroupMember> = reads.all(held::are_of(groups)).await?;
+            Ok(members.into_iter().map(|member| member.user_id).collect())
+        })
+    })
+    .await
+}
+
+/// What groups hold, each read once however many members it has.
+#[derive(Default)]
+struct Groups(HashMap<GroupId, Vec<(Scope, String)>>);
+
+impl Groups {
+    /// The groups of each of these users.
+    async fn of(&mut self, reads: Reads<'_>, users: &[UserId], now: Time) -> Result<HashMap<UserId, Vec<GroupId>>> {
+        unless_page(Ok(HashMap::new()), || Box::pin(self.of_members(reads, users, now))).await
+    }
+
+    async fn of_members(
+        &mut self,
+        reads: Reads<'_>,
+        users: &[UserId],
+        now: Time,
+    ) -> Result<HashMap<UserId, Vec<GroupId>>> {
+        let ids = Predicate::set(users.iter().map(|id| Value::Id(id.0)));
+        let members: Vec<GroupMember> = reads.all(Predicate::In("user_id".into(), ids)).await?;
+        let groups: BTreeSet<GroupId> = members.iter().map(|member| member.group_id).collect();
+        let new: Vec<GroupId> = groups.into_iter().filter(|group| !self.0.contains_key(group)).collect();
+        if !new.is_empty() {
+            self.0.extend(new.iter().map(|group| (*group, Vec::new())));
+            for given in held::roles_of_groups(reads, held::are_of(new)).await? {
+                let scope =
+                    given.scope.parse::<Scope>().ok().filter(|_| given.valid_until.is_none_or(|until| until > now));
+                let roles = self.0.entry(given.group_id).or_default();
+                roles.extend(scope.map(|scope| (scope, given.role)));
+            }
+        }
+        let mut groups: HashMap<UserId, Vec<GroupId>> = HashMap::new();
+        members.into_iter().for_each(|member| groups.entry(member.user_id).or_default().push(member.group_id));
+        Ok(groups)
+    }
+
+    fn roles(&self, group: GroupId) -> &[(Scope, String)] {
+        self.0.get(&group).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// Who is not signed in: may hold another role after the edit.
