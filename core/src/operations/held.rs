@@ -63,16 +63,21 @@ impl Held {
 }
 
 /// What one plan has read of groups before: it is not read again.
-#[derive(Default)]
 pub struct Known {
     /// All members of some groups.
     pub members: Vec<GroupMember>,
     /// Of these.
     pub complete: BTreeSet<GroupId>,
-    /// All that groups hold of one role.
+    /// All that groups hold of some roles.
     pub roles: Vec<GroupRole>,
-    /// Of this one.
-    pub role: Option<String>,
+    /// Of these.
+    pub read: Predicate,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { members: Vec::new(), complete: BTreeSet::new(), roles: Vec::new(), read: Predicate::Never }
+    }
 }
 
 /// All roles that a user holds, whatever their time: its own as the plan leaves them, and those of the groups that it is stored in.
@@ -122,7 +127,7 @@ pub async fn memberships(
     users: Vec<Value>,
     known: Known,
 ) -> Result<(Vec<GroupMember>, Vec<GroupRole>)> {
-    let Known { members: mut all, complete, roles: mut given, role } = known;
+    let Known { members: mut all, complete, roles: mut given, read } = known;
     let users: BTreeSet<Value> = users.into_iter().collect();
     all.retain(|member| users.contains(&Value::Id(member.user_id.0)));
     let others = if complete.is_empty() { Predicate::Always } else { are_of(complete).negate() };
@@ -130,8 +135,7 @@ pub async fn memberships(
     let groups: BTreeSet<GroupId> = all.iter().map(|member| member.group_id).collect();
     given.retain(|role| groups.contains(&role.group_id));
     if !groups.is_empty() {
-        let others = role.map_or(Predicate::Always, |role| Predicate::equals("role", role).negate());
-        given.extend(reads.all::<GroupRole>(are_of(groups).and(others)).await?);
+        given.extend(reads.all::<GroupRole>(are_of(groups).and(read.negate())).await?);
     }
     Ok((all, given))
 }

@@ -35,9 +35,10 @@ pub(in crate::operations) async fn holding(
     if *visible == Predicate::Never {
         return Ok(Holding::Users(Vec::new(), Known::default()));
     }
-    let roles = held::roles_of_groups(plan.reads(), Predicate::equals("role", role)).await?;
+    let read = Predicate::equals("role", role);
+    let roles = held::roles_of_groups(plan.reads(), read.clone()).await?;
     let groups: BTreeSet<GroupId> = roles.iter().map(|given| given.group_id).collect();
-    let mut known = Known { roles, role: Some(role.to_owned()), ..Known::default() };
+    let mut known = Known { roles, read, ..Known::default() };
     if groups.is_empty() {
         return Ok(Holding::Users(Vec::new(), known));
     }

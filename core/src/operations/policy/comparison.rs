@@ -14,7 +14,7 @@ use crate::{
     model::{
         deferred::unless_page,
         error::Result,
-        group::GroupMember,
+        group::{GroupMember, GroupRole},
         id::{GroupId, UserId},
         predicate::Predicate,
         role_assignment::RoleAssignment,
@@ -238,16 +238,17 @@ pub(super) async fn compare(
     let reads = plan.services.reads();
     let lasts = |one: &Held| !one.has_ended(plan.now);
     let mut touched: BTreeMap<UserId, Vec<Held>> = BTreeMap::new();
+    let mut groups = Groups { read: Predicate::In("role".into(), roles.clone()), ..Groups::default() };
     if !roles.is_empty() {
-        let filter = Predicate::In("role".into(), roles.clone());
-        for one in Held::all(&reads.all::<RoleAssignment>(filter.clone()).await?).into_iter().filter(lasts) {
+        let filter = groups.read.clone();
+        for one in Held::all(&reads.all::<RoleAssignment>(filter).await?).into_iter().filter(lasts) {
             touched.entry(one.user).or_default().push(one);
         }
-        for user in members_of_lasting(reads, filter, plan.now).await? {
-            touched.entry(user).or_default();
+        unless_page(Ok(()), || Box::pin(groups.begin(reads, plan.now))).await?;
+        for user in groups.of.keys() {
+            touched.entry(*user).or_default();
         }
     }
-    let mut groups = Groups::default();
     let users: Vec<UserId> = touched.keys().copied().collect();
     for chunk in users.chunks(CHUNK) {
         let accounts: Vec<User> = reads.many(chunk.iter().map(|id| (*id,))).await?;
@@ -256,14 +257,12 @@ pub(super) async fn compare(
         for one in Held::all(&reads.all::<RoleAssignment>(others).await?).into_iter().filter(lasts) {
             touched.entry(one.user).or_default().push(one);
         }
-        let mut members = groups.of(reads, chunk, plan.now).await?;
+        unless_page(Ok(()), || Box::pin(groups.go_on(reads, chunk, plan.now))).await?;
         for user in accounts.iter().filter(|user| user.is_active(plan.now)) {
             let own = touched.remove(&user.id).unwrap_or_default();
             // A scope that cannot be read covers nothing.
             let own = own.into_iter().filter_map(|one| Some((one.scope.parse::<Scope>().ok()?, one.role)));
-            let by_groups = members.remove(&user.id).unwrap_or_default();
-            let by_groups = by_groups.iter().flat_map(|group| groups.roles(*group)).cloned();
-            let mut held: Vec<(Scope, String)> = own.chain(by_groups).collect();
+            let mut held: Vec<(Scope, String)> = own.chain(groups.roles_of(user.id)).collect();
             held.sort_by(|one, other| one.1.cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
             // What is held twice says the same twice.
             held.dedup();
@@ -280,59 +279,70 @@ pub(super) async fn compare(
     })
 }
 
-/// Who is a member of a group with one of these roles, now or later. Pages have no groups.
-async fn members_of_lasting(reads: Reads<'_>, roles: Predicate, now: Time) -> Result<BTreeSet<UserId>> {
-    unless_page(Ok(BTreeSet::new()), || {
-        Box::pin(async move {
-            let mut given = held::roles_of_groups(reads, roles).await?;
-            given.retain(|given| given.valid_until.is_none_or(|until| until > now));
-            let groups: BTreeSet<GroupId> = given.iter().map(|given| given.group_id).collect();
-            if groups.is_empty() {
-                return Ok(BTreeSet::new());
-            }
-            let members: Vec<GroupMember> = reads.all(held::are_of(groups)).await?;
-            Ok(members.into_iter().map(|member| member.user_id).collect())
-        })
-    })
-    .await
+/// What users hold by groups, now or later. A role of a group is there once, however many members it has, and nothing is read twice.
+struct Groups {
+    of: HashMap<UserId, Vec<GroupId>>,
+    roles: HashMap<GroupId, Vec<(Scope, String)>>,
+    /// Which roles were read at first, of all groups.
+    read: Predicate,
+    /// The groups of which all members are known.
+    complete: BTreeSet<GroupId>,
+    /// Those of which all roles are.
+    whole: BTreeSet<GroupId>,
 }
 
-/// What groups hold, each read once however many members it has.
-#[derive(Default)]
-struct Groups(HashMap<GroupId, Vec<(Scope, String)>>);
+impl Default for Groups {
+    fn default() -> Self {
+        let (of, roles, read) = (HashMap::new(), HashMap::new(), Predicate::Never);
+        Self { of, roles, read, complete: BTreeSet::new(), whole: BTreeSet::new() }
+    }
+}
 
 impl Groups {
-    /// The groups of each of these users.
-    async fn of(&mut self, reads: Reads<'_>, users: &[UserId], now: Time) -> Result<HashMap<UserId, Vec<GroupId>>> {
-        unless_page(Ok(HashMap::new()), || Box::pin(self.of_members(reads, users, now))).await
+    /// Begins with everybody who holds one of the roles that are read at first.
+    async fn begin(&mut self, reads: Reads<'_>, now: Time) -> Result<()> {
+        self.add_roles(held::roles_of_groups(reads, self.read.clone()).await?, now);
+        self.complete = self.roles.keys().copied().collect();
+        if !self.complete.is_empty() {
+            self.add_members(reads.all(held::are_of(self.complete.iter().copied())).await?);
+        }
+        Ok(())
     }
 
-    async fn of_members(
-        &mut self,
-        reads: Reads<'_>,
-        users: &[UserId],
-        now: Time,
-    ) -> Result<HashMap<UserId, Vec<GroupId>>> {
+    /// Reads what else these users hold.
+    async fn go_on(&mut self, reads: Reads<'_>, users: &[UserId], now: Time) -> Result<()> {
         let ids = Predicate::set(users.iter().map(|id| Value::Id(id.0)));
-        let members: Vec<GroupMember> = reads.all(Predicate::In("user_id".into(), ids)).await?;
-        let groups: BTreeSet<GroupId> = members.iter().map(|member| member.group_id).collect();
-        let new: Vec<GroupId> = groups.into_iter().filter(|group| !self.0.contains_key(group)).collect();
+        let others = match self.complete.is_empty() {
+            true => Predicate::Always,
+            false => held::are_of(self.complete.iter().copied()).negate(),
+        };
+        self.add_members(reads.all(Predicate::In("user_id".into(), ids).and(others)).await?);
+        let groups = users.iter().filter_map(|user| self.of.get(user)).flatten().copied();
+        let new: BTreeSet<GroupId> = groups.filter(|group| !self.whole.contains(group)).collect();
         if !new.is_empty() {
-            self.0.extend(new.iter().map(|group| (*group, Vec::new())));
-            for given in held::roles_of_groups(reads, held::are_of(new)).await? {
-                let scope =
-                    given.scope.parse::<Scope>().ok().filter(|_| given.valid_until.is_none_or(|until| until > now));
-                let roles = self.0.entry(given.group_id).or_default();
-                roles.extend(scope.map(|scope| (scope, given.role)));
+            let others = held::are_of(new.iter().copied()).and(self.read.clone().negate());
+            self.add_roles(held::roles_of_groups(reads, others).await?, now);
+            self.whole.extend(new);
+        }
+        Ok(())
+    }
+
+    fn add_members(&mut self, members: Vec<GroupMember>) {
+        members.into_iter().for_each(|member| self.of.entry(member.user_id).or_default().push(member.group_id));
+    }
+
+    fn add_roles(&mut self, roles: Vec<GroupRole>, now: Time) {
+        for given in roles.into_iter().filter(|given| given.valid_until.is_none_or(|until| until > now)) {
+            // A scope that cannot be read covers nothing.
+            if let Ok(scope) = given.scope.parse::<Scope>() {
+                self.roles.entry(given.group_id).or_default().push((scope, given.role));
             }
         }
-        let mut groups: HashMap<UserId, Vec<GroupId>> = HashMap::new();
-        members.into_iter().for_each(|member| groups.entry(member.user_id).or_default().push(member.group_id));
-        Ok(groups)
     }
 
-    fn roles(&self, group: GroupId) -> &[(Scope, String)] {
-        self.0.get(&group).map_or(&[], Vec::as_slice)
+    fn roles_of(&self, user: UserId) -> impl Iterator<Item = (Scope, String)> {
+        let groups = self.of.get(&user).into_iter().flatten();
+        groups.filter_map(|group| self.roles.get(group)).flatten().cloned()
     }
 }
 
