@@ -147,6 +147,50 @@ pub struct FactorSetup {
 }
 hidden!(FactorSetup);
 
+/// A short form of a group.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct GroupBrief {
+    /// The group's id.
+    pub id: Uuid,
+    /// Its name; null if the caller may not see the group (`group:read`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A role that a user holds, in a scope, for a time: given to the user itself, or to a group of its.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct HeldRole {
+    /// Who holds it.
+    pub user_id: Uuid,
+    /// The role's name in the policy.
+    pub role: String,
+    /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+    pub scope: String,
+    /// From when, inclusive; null: always.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Timestamp>,
+    /// Until when, exclusive; null: for ever.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// Who assigned it, to the user or to the group: a user's id, or `system`.
+    pub assigned_by: String,
+    /// When it was assigned.
+    pub assigned_at: Timestamp,
+    /// Why it was assigned; of a role of a group told to who may read the group (`group:read`).
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The group by which the user holds it; null: the user holds it itself.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<GroupBrief>,
+    /// The version of the row by which it is held.
+    pub version: i64,
+}
+
 /// A grant to add to a role.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct NewGrant {
@@ -199,35 +243,6 @@ pub enum Proof {
     /// A token of another issuer, for which the account stands.
     #[serde(rename = "external")]
     External,
-}
-
-/// A role that a user holds, in a scope, for a time.
-#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
-pub struct RoleAssignment {
-    /// Who holds it.
-    pub user_id: Uuid,
-    /// The role's name in the policy.
-    pub role: String,
-    /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
-    pub scope: String,
-    /// From when, inclusive; null: always.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid_from: Option<Timestamp>,
-    /// Until when, exclusive; null: for ever.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid_until: Option<Timestamp>,
-    /// Who assigned it: a user's id, or `system`.
-    pub assigned_by: String,
-    /// When it was assigned.
-    pub assigned_at: Timestamp,
-    /// Why it was assigned.
-    #[uniffi(default)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The row's version.
-    pub version: i64,
 }
 
 /// A grant of a role.

@@ -24,7 +24,7 @@ pub struct AbortImport {
 /// Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
 ///
 /// Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-/// passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+/// passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
 /// Errors: `VALIDATION_ERROR` with all wrong fields.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct BeginImport {
@@ -66,6 +66,10 @@ pub struct BeginImport {
     /// Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
     #[uniffi(default)]
     pub roles: HashMap<String, String>,
+    /// The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
+    /// record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+    #[uniffi(default)]
+    pub groups: HashMap<String, String>,
     /// Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
     /// that the policy declares; other fields are counted.
     #[uniffi(default)]
@@ -343,7 +347,7 @@ pub enum OnExisting {
     /// Nothing.
     #[serde(rename = "skip")]
     Skip,
-    /// Names, the profile and attributes are changed; never address, password, status or roles.
+    /// Names, the profile and attributes are changed; never address, password, status, roles or groups.
     #[serde(rename = "update")]
     Update,
     /// They fail.
@@ -372,7 +376,7 @@ impl Imports {
     /// Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
     ///
     /// Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-    /// passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+    /// passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
     /// Errors: `VALIDATION_ERROR` with all wrong fields.
     pub async fn begin(&self, input: BeginImport) -> Result<Import> {
         self.caller.run("imports.begin", &input).await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{NewGrant, RoleAssignment, RoleGrant};
+use super::common::{HeldRole, NewGrant, RoleGrant};
 use super::generic::{RoleAssignmentPage, RolePage, StringPatch};
 use crate::caller::Nothing;
 use crate::{Caller, Result, Timestamp, Uuid};
@@ -116,9 +116,10 @@ pub struct GetRole {
     pub name: String,
 }
 
-/// Lists who holds which role: for one user, for one role, or all.
+/// Lists the roles that were given to users themselves: to one user, of one role, or all.
 ///
-/// Permission `role:read`.
+/// Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+/// `users.list` with a `role` finds who holds it either way.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListAssignments {
     /// Only assignments of this user.
@@ -221,6 +222,35 @@ pub struct Role {
     /// When it was last changed.
     pub updated_at: Timestamp,
     /// Increases by one with every change; pass it as `expected_version` to detect lost updates.
+    pub version: i64,
+}
+
+/// A role that a user holds, in a scope, for a time.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct RoleAssignment {
+    /// Who holds it.
+    pub user_id: Uuid,
+    /// The role's name in the policy.
+    pub role: String,
+    /// Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+    pub scope: String,
+    /// From when, inclusive; null: always.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Timestamp>,
+    /// Until when, exclusive; null: for ever.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// Who assigned it: a user's id, or `system`.
+    pub assigned_by: String,
+    /// When it was assigned.
+    pub assigned_at: Timestamp,
+    /// Why it was assigned.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The row's version.
     pub version: i64,
 }
 
@@ -379,16 +409,17 @@ impl Roles {
         self.caller.run("roles.unassign", &input).await
     }
 
-    /// Lists who holds which role: for one user, for one role, or all.
+    /// Lists the roles that were given to users themselves: to one user, of one role, or all.
     ///
-    /// Permission `role:read`.
+    /// Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+    /// `users.list` with a `role` finds who holds it either way.
     #[uniffi::method(default(input))]
     pub async fn assignments(&self, input: ListAssignments) -> Result<RoleAssignmentPage> {
         self.caller.run("roles.assignments", &input).await
     }
 
-    /// Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
-    pub async fn mine(&self) -> Result<Vec<RoleAssignment>> {
+    /// Lists the roles that the caller holds, those of its groups among them.
+    pub async fn mine(&self) -> Result<Vec<HeldRole>> {
         self.caller.run("roles.mine", &Nothing {}).await
     }
 }

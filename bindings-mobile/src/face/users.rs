@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::common::{AuditEntry, ExternalIdentity, RoleAssignment, User, UserBrief, UserStatus, Visibility};
+use super::common::{AuditEntry, ExternalIdentity, HeldRole, User, UserBrief, UserStatus, Visibility};
 use super::errors::{Code, Reason};
 use super::generic::{DatePatch, StringPatch, UserOverviewPage, UserPage};
 use crate::caller::Nothing;
@@ -489,8 +489,8 @@ pub struct LiftUser {
 /// are those of `list`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListUserOverviews {
-    /// Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-    /// that (`role:read`).
+    /// Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+    /// (`role:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
@@ -553,8 +553,8 @@ pub struct ListUserOverviews {
 /// Permission `user:list`: without it anywhere the answer is `FORBIDDEN`, else just the rows it allows.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct ListUsers {
-    /// Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-    /// that (`role:read`).
+    /// Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+    /// (`role:read`).
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
@@ -1036,9 +1036,9 @@ pub struct UserOverview {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<RegionBrief>,
-    /// The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
+    /// The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
     #[uniffi(default)]
-    pub roles: Vec<RoleAssignment>,
+    pub roles: Vec<HeldRole>,
     /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
     #[uniffi(default)]
     pub assigned_assets: Vec<AssetBrief>,

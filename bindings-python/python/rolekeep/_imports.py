@@ -47,6 +47,7 @@ def import_users(
     trust_verified_emails: bool | None = None,
     without_unknown_hashes: bool | None = None,
     roles: Mapping[str, str] = EMPTY,
+    groups: Mapping[str, str] = EMPTY,
     attributes: Mapping[str, str] = EMPTY,
     firebase: FirebaseHashing | None = None,
     resume: UUID | None = None,
@@ -67,7 +68,7 @@ def import_users(
     options = _Options(
         shape=shape, on_existing=on_existing, level=level, match_email=match_email, atomic=atomic,
         trust_verified_emails=trust_verified_emails, without_unknown_hashes=without_unknown_hashes, roles=roles,
-        attributes=attributes, firebase=firebase,
+        groups=groups, attributes=attributes, firebase=firebase,
     )
     imports = caller.imports
     feed = _Feed(imports.begin(source, format, **options) if resume is None else imports.resume(resume))
@@ -95,6 +96,7 @@ async def import_users_async(
     trust_verified_emails: bool | None = None,
     without_unknown_hashes: bool | None = None,
     roles: Mapping[str, str] = EMPTY,
+    groups: Mapping[str, str] = EMPTY,
     attributes: Mapping[str, str] = EMPTY,
     firebase: FirebaseHashing | None = None,
     resume: UUID | None = None,
@@ -104,7 +106,7 @@ async def import_users_async(
     options = _Options(
         shape=shape, on_existing=on_existing, level=level, match_email=match_email, atomic=atomic,
         trust_verified_emails=trust_verified_emails, without_unknown_hashes=without_unknown_hashes, roles=roles,
-        attributes=attributes, firebase=firebase,
+        groups=groups, attributes=attributes, firebase=firebase,
     )
     imports = caller.imports
     begun = await (imports.begin(source, format, **options) if resume is None else imports.resume(resume))
@@ -130,6 +132,7 @@ class _Options(TypedDict):
     trust_verified_emails: bool | None
     without_unknown_hashes: bool | None
     roles: Mapping[str, str]
+    groups: Mapping[str, str]
     attributes: Mapping[str, str]
     firebase: FirebaseHashing | None
 

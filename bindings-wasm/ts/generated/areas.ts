@@ -99,6 +99,7 @@ import type {
   Group,
   GroupMember,
   GroupRole,
+  HeldRole,
   IdentityChallenge,
   IdentityView,
   Impersonate,
@@ -523,7 +524,7 @@ export class Imports {
    * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
    *
    * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-   * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+   * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
    * Errors: `VALIDATION_ERROR` with all wrong fields.
    */
   begin(input: BeginImport): Promise<Import> {
@@ -1558,9 +1559,10 @@ export class Roles {
     return this.#run("roles.unassign", input, "UnassignRole", "");
   }
   /**
-   * Lists who holds which role: for one user, for one role, or all.
+   * Lists the roles that were given to users themselves: to one user, of one role, or all.
    *
-   * Permission `role:read`.
+   * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+   * `users.list` with a `role` finds who holds it either way.
    */
   assignments(input: ListAssignments = {}): Promise<Page<RoleAssignment>> {
     return this.#run("roles.assignments", input, "ListAssignments", "RoleAssignment@");
@@ -1569,9 +1571,9 @@ export class Roles {
   assignmentsAll(input: Omit<ListAssignments, "page" | "cursor"> = {}): AsyncGenerator<RoleAssignment, void, undefined> {
     return allRows((cursor) => this.assignments({ ...input, cursor }));
   }
-  /** Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups. */
-  mine(): Promise<readonly RoleAssignment[]> {
-    return this.#run("roles.mine", {}, "MyRoles", "RoleAssignment[]");
+  /** Lists the roles that the caller holds, those of its groups among them. */
+  mine(): Promise<readonly HeldRole[]> {
+    return this.#run("roles.mine", {}, "MyRoles", "HeldRole[]");
   }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     decode::FieldError,
     error::Code,
-    id::{ImportId, UserId},
+    id::{GroupId, ImportId, UserId},
     record::{Document, Record},
     secret::Secret,
     time::Time,
@@ -135,6 +135,9 @@ pub struct ImportOptions {
     pub without_unknown_hashes: bool,
     /// Our roles by those of the source.
     pub roles: BTreeMap<String, String>,
+    /// Our groups by those of the source. None in imports that were begun before there were groups.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, GroupId>,
     /// Our attributes by fields of the source.
     pub attributes: BTreeMap<String, String>,
 }
@@ -235,7 +238,7 @@ pub enum ImportShape {
 pub enum OnExisting {
     /// Nothing.
     Skip,
-    /// Names, the profile and attributes are changed; never address, password, status or roles.
+    /// Names, the profile and attributes are changed; never address, password, status, roles or groups.
     Update,
     /// They fail.
     Fail,

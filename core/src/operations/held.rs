@@ -8,7 +8,7 @@ use std::{
 use super::{plan::Plan, reads::Reads};
 use crate::{
     model::{
-        deferred::unless_page,
+        deferred::{IS_PAGE, unless_page},
         error::Result,
         group::{Group, GroupMember, GroupRole},
         id::{GroupId, UserId},
@@ -62,6 +62,24 @@ impl Held {
     }
 }
 
+/// What one plan has read of groups before: it is not read again.
+pub struct Known {
+    /// All members of some groups.
+    pub members: Vec<GroupMember>,
+    /// Of these.
+    pub complete: BTreeSet<GroupId>,
+    /// All that groups hold of some roles.
+    pub roles: Vec<GroupRole>,
+    /// Of these.
+    pub read: Predicate,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { members: Vec::new(), complete: BTreeSet::new(), roles: Vec::new(), read: Predicate::Never }
+    }
+}
+
 /// All roles that a user holds, whatever their time: its own as the plan leaves them, and those of the groups that it is stored in.
 pub async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<Held>> {
     let own: Vec<RoleAssignment> = plan.owned("user_id", &user.into()).await?;
@@ -74,7 +92,7 @@ pub async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<Held>> {
 pub async fn by_groups(reads: Reads<'_>, users: Vec<Value>) -> Result<Vec<Held>> {
     unless_page(Ok(Vec::new()), || {
         Box::pin(async move {
-            let (members, roles) = memberships(reads, users).await?;
+            let (members, roles) = memberships(reads, users, Known::default()).await?;
             Ok(cross(&members, &roles))
         })
     })
@@ -87,7 +105,7 @@ pub async fn stored_by_groups(reads: Reads<'_>, users: Vec<Value>) -> Result<Vec
 }
 
 async fn stored_of_members(reads: Reads<'_>, users: Vec<Value>) -> Result<Vec<(UserId, StoredAssignment)>> {
-    let (members, roles) = memberships(reads, users).await?;
+    let (members, roles) = memberships(reads, users, Known::default()).await?;
     let groups: BTreeSet<GroupId> = roles.iter().map(|role| role.group_id).collect();
     let groups: Vec<Group> = reads.many(groups.into_iter().map(|id| (id,))).await?;
     let names: HashMap<GroupId, Arc<str>> = groups.into_iter().map(|group| (group.id, group.name.into())).collect();
@@ -104,29 +122,42 @@ async fn stored_of_members(reads: Reads<'_>, users: Vec<Value>) -> Result<Vec<(U
 }
 
 /// The memberships of users, and the roles of their groups: one read for those who are in none.
-async fn memberships(reads: Reads<'_>, users: Vec<Value>) -> Result<(Vec<GroupMember>, Vec<GroupRole>)> {
-    let members: Vec<GroupMember> = reads.all(is_one_of("user_id", users)).await?;
-    if members.is_empty() {
-        return Ok((members, Vec::new()));
+pub async fn memberships(
+    reads: Reads<'_>,
+    users: Vec<Value>,
+    known: Known,
+) -> Result<(Vec<GroupMember>, Vec<GroupRole>)> {
+    let Known { members: mut all, complete, roles: mut given, read } = known;
+    let users: BTreeSet<Value> = users.into_iter().collect();
+    all.retain(|member| users.contains(&Value::Id(member.user_id.0)));
+    let others = if complete.is_empty() { Predicate::Always } else { are_of(complete).negate() };
+    all.extend(reads.all::<GroupMember>(is_one_of("user_id", users).and(others)).await?);
+    let groups: BTreeSet<GroupId> = all.iter().map(|member| member.group_id).collect();
+    given.retain(|role| groups.contains(&role.group_id));
+    if !groups.is_empty() {
+        given.extend(reads.all::<GroupRole>(are_of(groups).and(read.negate())).await?);
     }
-    let roles: Vec<GroupRole> = reads.all(are_of(members.iter().map(|member| member.group_id))).await?;
-    Ok((members, roles))
+    Ok((all, given))
 }
 
 /// What the members of groups hold by these roles of groups, as stored; pages have none.
 pub async fn of_members(reads: Reads<'_>, roles: &[GroupRole]) -> Result<Vec<Held>> {
-    unless_page(Ok(Vec::new()), || Box::pin(crossed(reads, roles))).await
+    Ok(cross(&members_by(reads, roles).await?, roles))
 }
 
-async fn crossed(reads: Reads<'_>, roles: &[GroupRole]) -> Result<Vec<Held>> {
+/// Who holds these roles of groups, as stored: each member once, however many roles its group has. Pages have none.
+pub async fn members_by(reads: Reads<'_>, roles: &[GroupRole]) -> Result<Vec<GroupMember>> {
+    unless_page(Ok(Vec::new()), || Box::pin(read_members(reads, roles))).await
+}
+
+async fn read_members(reads: Reads<'_>, roles: &[GroupRole]) -> Result<Vec<GroupMember>> {
     if roles.is_empty() {
         return Ok(Vec::new());
     }
     // The rows first: a plan that moves the guards of these members relies on them.
     let groups: BTreeSet<GroupId> = roles.iter().map(|role| role.group_id).collect();
-    reads.many::<Group>(groups.into_iter().map(|group| (group,))).await?;
-    let members: Vec<GroupMember> = reads.all(are_of(roles.iter().map(|role| role.group_id))).await?;
-    Ok(cross(&members, roles))
+    reads.many::<Group>(groups.iter().map(|group| (*group,))).await?;
+    reads.all(are_of(groups)).await
 }
 
 /// Members, or roles, of these groups.
@@ -135,8 +166,7 @@ pub fn are_of(groups: impl IntoIterator<Item = GroupId>) -> Predicate {
 }
 
 /// Asked of one in the same words everywhere, so that a plan reads it once.
-fn is_one_of(column: &'static str, values: Vec<Value>) -> Predicate {
-    let values: BTreeSet<Value> = values.into_iter().collect();
+fn is_one_of(column: &'static str, values: BTreeSet<Value>) -> Predicate {
     match values.first() {
         Some(one) if values.len() == 1 => Predicate::equals(column, one.clone()),
         _ => Predicate::In(column.into(), Predicate::set(values)),
@@ -148,14 +178,27 @@ pub async fn roles_of_groups(reads: Reads<'_>, filter: Predicate) -> Result<Vec<
     unless_page(Ok(Vec::new()), || Box::pin(async move { reads.all::<GroupRole>(filter).await })).await
 }
 
-fn cross(members: &[GroupMember], roles: &[GroupRole]) -> Vec<Held> {
+/// What each member holds by the roles of its group.
+pub fn cross(members: &[GroupMember], roles: &[GroupRole]) -> Vec<Held> {
+    // Pages have neither.
+    if IS_PAGE {
+        return Vec::new();
+    }
+    let held = each(members, roles).map(|(member, role)| Held::by_group(member.user_id, role));
+    held.collect()
+}
+
+/// Each member with each role of its group.
+pub fn each<'g>(
+    members: &'g [GroupMember],
+    roles: &'g [GroupRole],
+) -> impl Iterator<Item = (&'g GroupMember, &'g GroupRole)> {
     let mut of: HashMap<GroupId, Vec<&GroupRole>> = HashMap::new();
     for role in roles {
         of.entry(role.group_id).or_default().push(role);
     }
-    let roles_of = |member: &GroupMember| of.get(&member.group_id).map_or(&[][..], Vec::as_slice);
-    let held = members.iter().flat_map(|member| {
-        roles_of(member).iter().map(|role| Held::by_group(member.user_id, role)).collect::<Vec<_>>()
-    });
-    held.collect()
+    members.iter().flat_map(move |member| {
+        let of_group = of.get(&member.group_id).cloned().unwrap_or_default();
+        of_group.into_iter().map(move |role| (member, role))
+    })
 }

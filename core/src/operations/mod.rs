@@ -392,7 +392,7 @@ macro_rules! operation_list {
                 fn assign_many(AssignRoles) -> Vec<RoleAssignment>;
                 fn unassign(UnassignRole);
                 fn assignments(ListAssignments) -> Page<RoleAssignment>;
-                fn mine() -> Vec<RoleAssignment> = MyRoles;
+                fn mine() -> Vec<HeldRole> = MyRoles;
             }
             /// The permissions that exist, what a caller may do, and why.
             permissions: Permissions {

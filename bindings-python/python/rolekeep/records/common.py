@@ -130,6 +130,44 @@ class FactorSetup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupBrief:
+    """A short form of a group."""
+
+    id: UUID
+    """The group's id."""
+    name: str | None = None
+    """Its name; `None` if the caller may not see the group (`group:read`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRole:
+    """A role that a user holds, in a scope, for a time: given to the user itself, or to a group of
+    its.
+    """
+
+    user_id: UUID
+    """Who holds it."""
+    role: str
+    """The role's name in the policy."""
+    scope: str
+    """Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`."""
+    valid_from: datetime | None = None
+    """From when, inclusive; `None`: always."""
+    valid_until: datetime | None = None
+    """Until when, exclusive; `None`: for ever."""
+    assigned_by: str
+    """Who assigned it, to the user or to the group: a user's id, or `system`."""
+    assigned_at: datetime
+    """When it was assigned."""
+    reason: str | None = None
+    """Why it was assigned; of a role of a group told to who may read the group (`group:read`)."""
+    via: GroupBrief | None = None
+    """The group by which the user holds it; `None`: the user holds it itself."""
+    version: int
+    """The version of the row by which it is held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewGrant:
     """A grant to add to a role."""
 
@@ -178,30 +216,6 @@ class Proof(Word):
     """A code or link that was mailed to the account's address."""
     EXTERNAL = "external"
     """A token of another issuer, for which the account stands."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleAssignment:
-    """A role that a user holds, in a scope, for a time."""
-
-    user_id: UUID
-    """Who holds it."""
-    role: str
-    """The role's name in the policy."""
-    scope: str
-    """Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`."""
-    valid_from: datetime | None = None
-    """From when, inclusive; `None`: always."""
-    valid_until: datetime | None = None
-    """Until when, exclusive; `None`: for ever."""
-    assigned_by: str
-    """Who assigned it: a user's id, or `system`."""
-    assigned_at: datetime
-    """When it was assigned."""
-    reason: str | None = None
-    """Why it was assigned."""
-    version: int
-    """The row's version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,6 @@ class OnExisting(Word):
     SKIP = "skip"
     """Nothing."""
     UPDATE = "update"
-    """Names, the profile and attributes are changed; never address, password, status or roles."""
+    """Names, the profile and attributes are changed; never address, password, status, roles or groups."""
     FAIL = "fail"
     """They fail."""

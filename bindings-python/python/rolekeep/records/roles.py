@@ -72,6 +72,30 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoleAssignment:
+    """A role that a user holds, in a scope, for a time."""
+
+    user_id: UUID
+    """Who holds it."""
+    role: str
+    """The role's name in the policy."""
+    scope: str
+    """Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`."""
+    valid_from: datetime | None = None
+    """From when, inclusive; `None`: always."""
+    valid_until: datetime | None = None
+    """Until when, exclusive; `None`: for ever."""
+    assigned_by: str
+    """Who assigned it: a user's id, or `system`."""
+    assigned_at: datetime
+    """When it was assigned."""
+    reason: str | None = None
+    """Why it was assigned."""
+    version: int
+    """The row's version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDetails:
     """A role, and the permissions that it results in."""
 

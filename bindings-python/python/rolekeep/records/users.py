@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from ._base import Word
-from .common import AuditEntry, RoleAssignment, User, UserBrief, UserStatus
+from .common import AuditEntry, HeldRole, User, UserBrief, UserStatus
 from .errors import Code, Reason
 
 
@@ -191,9 +191,9 @@ class UserOverview:
     """The id of the region it belongs to."""
     region: RegionBrief | None = None
     """That region; also `None` if the caller may not see it (`region:read`)."""
-    roles: builtins.list[RoleAssignment] = field(default_factory=builtins.list)
-    """The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its
-    own.
+    roles: builtins.list[HeldRole] = field(default_factory=builtins.list)
+    """The roles it holds, now or later, itself or by its groups, that the caller may see
+    (`role:read`); a user sees all of its own.
     """
     assigned_assets: builtins.list[AssetBrief] = field(default_factory=builtins.list)
     """The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code."""

@@ -108,6 +108,38 @@ export interface FactorSetup {
   readonly expiresAt: Date;
 }
 
+/** A short form of a group. */
+export interface GroupBrief {
+  /** The group's id. */
+  readonly id: string;
+  /** Its name; null if the caller may not see the group (`group:read`). */
+  readonly name: string | null;
+}
+
+/** A role that a user holds, in a scope, for a time: given to the user itself, or to a group of its. */
+export interface HeldRole {
+  /** Who holds it. */
+  readonly userId: string;
+  /** The role's name in the policy. */
+  readonly role: string;
+  /** Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`. */
+  readonly scope: string;
+  /** From when, inclusive; null: always. */
+  readonly validFrom: Date | null;
+  /** Until when, exclusive; null: for ever. */
+  readonly validUntil: Date | null;
+  /** Who assigned it, to the user or to the group: a user's id, or `system`. */
+  readonly assignedBy: string;
+  /** When it was assigned. */
+  readonly assignedAt: Date;
+  /** Why it was assigned; of a role of a group told to who may read the group (`group:read`). */
+  readonly reason: string | null;
+  /** The group by which the user holds it; null: the user holds it itself. */
+  readonly via: GroupBrief | null;
+  /** The version of the row by which it is held. */
+  readonly version: number;
+}
+
 /** A grant to add to a role. */
 export interface NewGrant {
   /**
@@ -149,28 +181,6 @@ export type Proof =
   | "mail"
   /** A token of another issuer, for which the account stands. */
   | "external";
-
-/** A role that a user holds, in a scope, for a time. */
-export interface RoleAssignment {
-  /** Who holds it. */
-  readonly userId: string;
-  /** The role's name in the policy. */
-  readonly role: string;
-  /** Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`. */
-  readonly scope: string;
-  /** From when, inclusive; null: always. */
-  readonly validFrom: Date | null;
-  /** Until when, exclusive; null: for ever. */
-  readonly validUntil: Date | null;
-  /** Who assigned it: a user's id, or `system`. */
-  readonly assignedBy: string;
-  /** When it was assigned. */
-  readonly assignedAt: Date;
-  /** Why it was assigned. */
-  readonly reason: string | null;
-  /** The row's version. */
-  readonly version: number;
-}
 
 /** A grant of a role. */
 export interface RoleGrant {

@@ -18,7 +18,7 @@ export interface AbortImport {
  * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
  *
  * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
- * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+ * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
  * Errors: `VALIDATION_ERROR` with all wrong fields.
  */
 export interface BeginImport {
@@ -51,6 +51,11 @@ export interface BeginImport {
   readonly withoutUnknownHashes?: boolean | null | undefined;
   /** Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account. */
   readonly roles?: { readonly [key: string]: string } | undefined;
+  /**
+   * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
+   * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+   */
+  readonly groups?: { readonly [key: string]: string } | undefined;
   /**
    * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
    * that the policy declares; other fields are counted.
@@ -267,7 +272,7 @@ export interface ListImportFailures {
 export type OnExisting =
   /** Nothing. */
   | "skip"
-  /** Names, the profile and attributes are changed; never address, password, status or roles. */
+  /** Names, the profile and attributes are changed; never address, password, status, roles or groups. */
   | "update"
   /** They fail. */
   | "fail";

@@ -92,9 +92,10 @@ export interface GetRole {
 }
 
 /**
- * Lists who holds which role: for one user, for one role, or all.
+ * Lists the roles that were given to users themselves: to one user, of one role, or all.
  *
- * Permission `role:read`.
+ * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+ * `users.list` with a `role` finds who holds it either way.
  */
 export interface ListAssignments {
   /** Only assignments of this user. */
@@ -164,6 +165,28 @@ export interface Role {
   /** When it was last changed. */
   readonly updatedAt: Date;
   /** Increases by one with every change; pass it as `expectedVersion` to detect lost updates. */
+  readonly version: number;
+}
+
+/** A role that a user holds, in a scope, for a time. */
+export interface RoleAssignment {
+  /** Who holds it. */
+  readonly userId: string;
+  /** The role's name in the policy. */
+  readonly role: string;
+  /** Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`. */
+  readonly scope: string;
+  /** From when, inclusive; null: always. */
+  readonly validFrom: Date | null;
+  /** Until when, exclusive; null: for ever. */
+  readonly validUntil: Date | null;
+  /** Who assigned it: a user's id, or `system`. */
+  readonly assignedBy: string;
+  /** When it was assigned. */
+  readonly assignedAt: Date;
+  /** Why it was assigned. */
+  readonly reason: string | null;
+  /** The row's version. */
   readonly version: number;
 }
 

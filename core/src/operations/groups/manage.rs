@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The longest name, in characters.
-const MAX_NAME: usize = 100;
+pub(super) const MAX_NAME: usize = 100;
 
 /// Creates a group, without members and roles.
 ///
@@ -129,7 +129,7 @@ impl Operation for CreateGroup {
 
 impl Group {
     /// The kind of the claims on names of groups.
-    const TYPE_OF_NAMES: &'static str = "group";
+    pub(super) const TYPE_OF_NAMES: &'static str = "group";
 }
 
 #[portable_async]

@@ -6,8 +6,8 @@ use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
 use super::{
-    Group, GroupMember, are_members, is_administrative, members_of, require_administrator_without, roles_of, target,
-    touch,
+    Group, GroupMember, are_members, is_administrative, manage::MAX_NAME, members_of, require_administrator_without,
+    roles_of, target, touch,
 };
 use crate::{
     model::{
@@ -18,13 +18,20 @@ use crate::{
         input::Limits,
         page::{Page, PageRequest},
         predicate::Predicate,
+        text,
         time::Time,
         user::{User, UserStatus},
         value::Value,
     },
     operations::{
-        Access, Operation, actor::Actor, fleet::UserBrief, fleet::create::user_named, listing, plan::Plan,
-        reads::Reads, services::Services,
+        Access, Operation, Visible,
+        actor::Actor,
+        fleet::{UserBrief, create::user_named},
+        listing,
+        plan::{Plan, no_such},
+        reads::Reads,
+        services::Services,
+        target::TargetRow,
     },
 };
 
@@ -112,7 +119,7 @@ impl Operation for ListGroupMembers {
 
     async fn plan(page: &PageRequest, group: Group, plan: &mut Plan<'_>) -> Result<Page<GroupMemberView>> {
         let is_there = Predicate::equals("status", UserStatus::Deleted.as_str()).negate();
-        let filter = is_there.and(are_members(group.id));
+        let filter = is_there.and(are_members([group.id], false));
         let users: Page<User> = listing::page(plan, page, "user:list", filter, listing::newest_first()).await?;
         let keys = users.items.iter().map(|user| (group.id, user.id));
         let members: Vec<GroupMember> = plan.reads().many(keys).await?;
@@ -148,14 +155,14 @@ impl Operation for AddGroupMembers {
 
     async fn plan(asked: &Vec<UserId>, group: Group, plan: &mut Plan<'_>) -> Result<Group> {
         plan.require_administrator()?;
-        let (users, members) = named(plan, &group, asked).await?;
+        let (users, members) = users_named(plan, &group, asked).await?;
         let new: Vec<UserId> = users.into_iter().filter(|user| !members.contains_key(user)).collect();
         if new.is_empty() {
             return Ok(group);
         }
         let count = group.member_count + i64::try_from(new.len()).unwrap_or(i64::MAX);
         if count > MOST_MEMBERS {
-            return Err(Error::new(Reason::LimitReached, format!("a group has at most {MOST_MEMBERS} members")));
+            return Err(too_many_members());
         }
         plan.move_authority_of(new.clone()).await?;
         // Once the guards are read: who puts them into another group meanwhile makes this stale.
@@ -192,7 +199,7 @@ impl Operation for RemoveGroupMembers {
             // Whoever stays may be the last administrator.
             members_of(plan, [group.id]).await?;
         }
-        let (_, gone) = named(plan, &group, asked).await?;
+        let (_, gone) = users_named(plan, &group, asked).await?;
         if gone.is_empty() {
             return Ok(group);
         }
@@ -205,6 +212,63 @@ impl Operation for RemoveGroupMembers {
     }
 }
 
+/// Refuses who may not put users into groups; which groups and users it may see is another matter.
+pub(in crate::operations) fn require_may_add(plan: &Plan<'_>) -> Result<()> {
+    let Access::Permission(permission) = AddGroupMembers::ACCESS else { return Ok(()) };
+    plan.require_administrator()?;
+    if plan.may_everywhere(permission)? { Ok(()) } else { Err(Error::denied(permission)) }
+}
+
+/// The group of this name, whatever the case; one that the caller may not see is not there.
+pub(in crate::operations) async fn named(plan: &mut Plan<'_>, name: &str) -> Result<Option<Group>> {
+    let Ok(name) = text::name(name, MAX_NAME) else { return Ok(None) };
+    let Some(holder) = plan.holder(Group::TYPE_OF_NAMES, &name).await? else { return Ok(None) };
+    let Ok(id) = holder.parse::<GroupId>() else { return Ok(None) };
+    seen(plan, id).await
+}
+
+/// The group, if it is there and the caller may see it.
+async fn seen(plan: &mut Plan<'_>, id: GroupId) -> Result<Option<Group>> {
+    let Some(group) = plan.reads().get::<Group>(&(id,)).await? else { return Ok(None) };
+    if plan.may(Group::READ, &TargetRow::of(&group)).await? {
+        return Ok(Some(group));
+    }
+    drop(plan.hide("group"));
+    Ok(None)
+}
+
+/// Plans that an account which is made becomes a member of groups, as `groups.add_members` would add it. They are fewer than a user may be in.
+pub(in crate::operations) async fn add_new(plan: &mut Plan<'_>, user: &User, groups: &BTreeSet<GroupId>) -> Result<()> {
+    if groups.is_empty() {
+        return Ok(());
+    }
+    require_may_add(plan)?;
+    if !plan.may_after(User::READ, &TargetRow::of(user)).await? {
+        return Err(Error::denied(User::READ));
+    }
+    for id in groups {
+        let Some(group) = seen(plan, *id).await? else {
+            let stored = plan.reads().get::<Group>(&(*id,)).await?;
+            plan.rely_on_row(&(*id,), stored.as_ref());
+            return Err(no_such("groups", "group"));
+        };
+        let count = group.member_count + 1;
+        if count > MOST_MEMBERS {
+            // Another one may leave meanwhile.
+            plan.check(&group);
+            return Err(too_many_members());
+        }
+        let (added_by, added_at) = (plan.actor.name(), plan.now);
+        plan.follow(None, GroupMember { group_id: *id, user_id: user.id, added_by, added_at, version: 0 });
+        touch(plan, &group, count);
+    }
+    Ok(())
+}
+
+fn too_many_members() -> Error {
+    Error::new(Reason::LimitReached, format!("a group has at most {MOST_MEMBERS} members"))
+}
+
 fn few(users: Vec<UserId>) -> Result<Vec<UserId>> {
     match users.len() {
         0..=MOST => Ok(users),
@@ -213,7 +277,7 @@ fn few(users: Vec<UserId>) -> Result<Vec<UserId>> {
 }
 
 /// The users that an input names, each once, and those of them who are members. One that the caller may not see is not there.
-async fn named(
+async fn users_named(
     plan: &mut Plan<'_>,
     group: &Group,
     asked: &[UserId],

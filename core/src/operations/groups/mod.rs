@@ -3,6 +3,7 @@
 //! Every change of a group's members or roles writes the group's row and moves the guard of each user whose rights it touches, in one
 //! commit: so that changes of one group follow one another, and what users do relies on the rights that they have by it.
 
+mod holding;
 mod manage;
 mod members;
 mod roles;
@@ -28,8 +29,10 @@ use crate::model::{
 };
 
 pub use crate::model::group::{Group, GroupMember, GroupRole};
+pub(super) use holding::{Holding, holding};
 pub use manage::{CreateGroup, DeleteGroup, GetGroup, ListGroups, UpdateGroup};
 pub use members::{AddGroupMembers, GroupMemberView, ListGroupMembers, RemoveGroupMembers};
+pub(super) use members::{add_new, named, require_may_add};
 pub use roles::{AssignGroupRole, ListGroupRoles, UnassignGroupRole};
 
 impl Visible for Group {
@@ -40,11 +43,11 @@ async fn target(reads: Reads<'_>, id: GroupId) -> Result<Group> {
     reads.require(&(id,), "group").await
 }
 
-/// A condition on users: that they are members of a group.
-pub(super) fn are_members(group: GroupId) -> Predicate {
+/// A condition on users: that they are members of one of these groups, as many of those who are gone through are or few.
+fn are_members(groups: impl IntoIterator<Item = GroupId>, is_common: bool) -> Predicate {
     let [table, from, own, to] = [GroupMember::TABLE.name, "user_id", "id", "group_id"].map(Into::into);
-    let link = Link { table, from, own, to, is_common: false };
-    Predicate::Linked(link, Predicate::set([Value::Id(group.0)]))
+    let link = Link { table, from, own, to, is_common };
+    Predicate::Linked(link, Predicate::set(groups.into_iter().map(|group| Value::Id(group.0))))
 }
 
 /// The members of groups, as stored.
@@ -127,7 +130,9 @@ async fn leave(plan: &mut Plan<'_>, user: UserId) -> Result<()> {
 pub(super) async fn filter(plan: &Plan<'_>, group: GroupId) -> Result<Predicate> {
     let group: Option<Group> = plan.reads().get(&(group,)).await?;
     match group {
-        Some(group) if plan.may(Group::READ, &super::target::TargetRow::of(&group)).await? => Ok(are_members(group.id)),
+        Some(group) if plan.may(Group::READ, &super::target::TargetRow::of(&group)).await? => {
+            Ok(are_members([group.id], false))
+        }
         _ => Ok(Predicate::Never),
     }
 }

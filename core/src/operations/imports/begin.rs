@@ -10,7 +10,7 @@ use crate::{
         check::{Checks, Invalid},
         decode::FieldCode,
         error::Result,
-        id::ImportId,
+        id::{GroupId, ImportId},
         import::{
             Import, ImportCounts, ImportFormat, ImportLevel, ImportOptions, ImportShape, ImportStatus, OnExisting,
             Reading,
@@ -21,7 +21,7 @@ use crate::{
         time::Time,
         user::User,
     },
-    operations::{Access, Operation, attributes, plan::Plan, services::Services, users::check_roles},
+    operations::{Access, Operation, attributes, groups, plan::Plan, services::Services, users::check_roles},
 };
 
 /// So many names of a source are mapped at most.
@@ -30,7 +30,7 @@ const MOST_MAPPED: usize = 100;
 /// Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
 ///
 /// Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-/// passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+/// passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
 /// Errors: `VALIDATION_ERROR` with all wrong fields.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -65,6 +65,9 @@ pub struct BeginImport {
     pub without_unknown_hashes: bool,
     /// Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
     pub roles: BTreeMap<String, String>,
+    /// The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
+    /// record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+    pub groups: BTreeMap<String, String>,
     /// Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
     /// that the policy declares; other fields are counted.
     pub attributes: BTreeMap<String, String>,
@@ -100,7 +103,7 @@ pub struct ResumeImport {
 #[portable_async]
 impl Operation for BeginImport {
     type Target = ();
-    type Valid = (ImportOptions, Option<Secret>, Checks);
+    type Valid = (ImportOptions, BTreeMap<String, String>, Option<Secret>, Checks);
 
     const ACCESS: Access = Access::Everywhere("user:import");
     // No program gives anybody anything.
@@ -110,7 +113,7 @@ impl Operation for BeginImport {
     async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
         let source = checks.field("source", text::code(&self.source)).unwrap_or_default().to_ascii_lowercase();
-        for (field, mapped) in [("roles", &self.roles), ("attributes", &self.attributes)] {
+        for (field, mapped) in [("roles", &self.roles), ("groups", &self.groups), ("attributes", &self.attributes)] {
             if mapped.len() > MOST_MAPPED {
                 checks.error(field, Invalid::new(FieldCode::TooLong, format!("must have at most {MOST_MAPPED} items")));
             }
@@ -141,21 +144,29 @@ impl Operation for BeginImport {
             trust_verified_emails: self.trust_verified_emails,
             without_unknown_hashes: self.without_unknown_hashes,
             roles: self.roles,
+            // They are found once it is known that the caller may put somebody into groups.
+            groups: BTreeMap::new(),
             attributes: self.attributes,
         };
-        Ok((options, parameters, checks))
+        Ok((options, self.groups, parameters, checks))
     }
 
-    async fn plan((options, parameters, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<ImportView> {
+    async fn plan(
+        (options, groups, parameters, checks): &Self::Valid,
+        (): (),
+        plan: &mut Plan<'_>,
+    ) -> Result<ImportView> {
         require_may(plan, options)?;
         let mut checks = checks.clone();
         let roles: Vec<String> = options.roles.values().cloned().collect();
         check_roles(&mut checks, plan.rules(), &roles);
+        let groups = groups_named(&mut checks, plan, groups).await?;
         checks.finish()?;
+        let options = ImportOptions { groups, ..options.clone() };
         let import = Import {
             id: plan.services.env.new_id()?,
             started_by: plan.actor.user_id(),
-            options: Document(options.clone()),
+            options: Document(options),
             hash_parameters: parameters.clone(),
             status: ImportStatus::Open,
             position: 0,
@@ -168,9 +179,32 @@ impl Operation for BeginImport {
             expires_at: plan.now.plus_seconds(KEPT_SECONDS),
             version: 0,
         };
-        plan.audit("imports.begin", Some(("import", import.id.to_string())), Some(options.source.clone()));
+        plan.audit("imports.begin", Some(("import", import.id.to_string())), Some(import.options.0.source.clone()));
         Ok(ImportView::of(plan.follow(None, import)))
     }
+}
+
+/// Our groups, by those of the source: by id, so that one that is renamed meanwhile stays what was meant.
+async fn groups_named(
+    checks: &mut Checks,
+    plan: &mut Plan<'_>,
+    names: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, GroupId>> {
+    let mut groups = BTreeMap::new();
+    if names.is_empty() {
+        return Ok(groups);
+    }
+    groups::require_may_add(plan)?;
+    // Of more, all is said.
+    for (at, (theirs, ours)) in names.iter().take(MOST_MAPPED).enumerate() {
+        match groups::named(plan, ours).await? {
+            Some(group) => drop(groups.insert(theirs.clone(), group.id)),
+            None => {
+                checks.error(&format!("groups[{at}]"), Invalid::new(FieldCode::NotFound, "there is no such group"));
+            }
+        }
+    }
+    Ok(groups)
 }
 
 #[portable_async]

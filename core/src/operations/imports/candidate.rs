@@ -35,6 +35,8 @@ pub(super) struct Candidate {
     pub(super) created_at: Option<Time>,
     /// As the source calls them.
     pub(super) roles: BTreeSet<String>,
+    /// The same.
+    pub(super) groups: BTreeSet<String>,
     /// Fields that nothing was made of.
     pub(super) ignored: BTreeSet<String>,
     pub(super) checks: Checks,
@@ -62,6 +64,7 @@ impl Mapping<'_> {
             is_email_verified: false,
             created_at: None,
             roles: BTreeSet::new(),
+            groups: BTreeSet::new(),
             ignored: BTreeSet::new(),
             checks: Checks::default(),
             unread: Vec::new(),
@@ -89,7 +92,10 @@ impl Mapping<'_> {
                     made.checks.error(&name, Invalid::new(FieldCode::UnknownField, message));
                 }
             }
-            Some(free) => self.keep_free(&mut made, left, free, &mut ignored),
+            Some(free) => {
+                self.keep_free(&mut made, left, free, &mut ignored);
+                self.tell_groups(&mut made);
+            }
         }
         made.foreign_id = made.foreign_id.and_then(|id| {
             let is_fit = !id.is_empty() && id.chars().count() <= LONGEST_ID && !id.chars().any(char::is_control);
@@ -126,6 +132,13 @@ impl Mapping<'_> {
                 None => drop(ignored.insert(name)),
             }
         }
+    }
+
+    /// Other systems call a role what is a group here, and the other way round: the call says what each name is, which may be both.
+    fn tell_groups(&self, made: &mut Candidate) {
+        let options = self.options;
+        made.groups = made.roles.iter().filter(|name| options.groups.contains_key(*name)).cloned().collect();
+        made.roles.retain(|name| options.roles.contains_key(name) || !options.groups.contains_key(name));
     }
 }
 
@@ -183,6 +196,7 @@ fn ours(made: &mut Candidate, fields: &mut Fields) {
     let is_verified = read(made, fields, "email_verified", "true or false", |value| into_flag(&value));
     made.is_email_verified = is_verified.unwrap_or_default();
     made.roles = fields.take("roles").map(role_names).unwrap_or_default();
+    made.groups = fields.take("groups").map(role_names).unwrap_or_default();
 }
 
 /// An export of Auth0, or a file that its bulk import takes; what it makes accounts of free is answered.
@@ -330,7 +344,7 @@ fn roles_of(data: Map<String, Json>) -> BTreeSet<String> {
     roles
 }
 
-/// Names of roles: a list, of whose elements lists are natural keys, or a text with semicolons.
+/// Names of roles or groups: a list, of whose elements lists are natural keys, or a text with semicolons.
 fn role_names(value: Json) -> BTreeSet<String> {
     match value {
         Json::Array(items) => items.into_iter().flat_map(role_names).collect(),

@@ -337,7 +337,7 @@ impl Wrong {
 
 /// The names of a CSV's columns; of our own shape each must be known.
 fn checked_header(record: &[u8], shape: ImportShape) -> Result<Vec<String>> {
-    const OURS: [&str; 23] = [
+    const OURS: [&str; 24] = [
         "foreign_id",
         "email",
         "username",
@@ -356,6 +356,7 @@ fn checked_header(record: &[u8], shape: ImportShape) -> Result<Vec<String>> {
         "attributes",
         "region",
         "roles",
+        "groups",
         "status",
         "status_reason",
         "suspended_until",

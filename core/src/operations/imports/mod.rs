@@ -38,7 +38,7 @@ use sha2::{
     digest::common::hazmat::{SerializableState, SerializedState},
 };
 
-use super::plan::Plan;
+use super::{groups, plan::Plan};
 use crate::model::{
     error::{Error, Reason, Result},
     id::ImportId,
@@ -55,10 +55,13 @@ async fn own(plan: &Plan<'_>, id: ImportId) -> Result<Import> {
     if is_own || plan.require_administrator().is_ok() { Ok(import) } else { Err(Error::not_found("import")) }
 }
 
-/// What an import does beyond making accounts is for administrators: giving roles, and vouching for addresses.
+/// What an import does beyond making accounts is for administrators: giving roles, themselves or by groups, and vouching for addresses.
 fn require_may(plan: &Plan<'_>, options: &ImportOptions) -> Result<()> {
     if options.trust_verified_emails || !options.roles.is_empty() {
         plan.require_administrator()?;
+    }
+    if !options.groups.is_empty() {
+        groups::require_may_add(plan)?;
     }
     Ok(())
 }

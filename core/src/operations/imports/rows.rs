@@ -9,7 +9,8 @@ use crate::{
         check::{Checks, Invalid},
         decode::{FieldCode, FieldError},
         error::{Error, Reason, Result},
-        id::UserId,
+        group::Group,
+        id::{GroupId, UserId},
         import::{ImportLevel, ImportOptions, ImportOutcome, OnExisting},
         names,
         record::ResourceRecord,
@@ -18,7 +19,7 @@ use crate::{
         user::{User, UserStatus, Visibility},
     },
     operations::{
-        Visible, administrators, attributes, gone_names, limits,
+        Visible, administrators, attributes, gone_names, groups, limits,
         plan::Plan,
         rights,
         target::TargetRow,
@@ -33,6 +34,8 @@ pub(super) struct Row {
     /// Under which name the source's claim is.
     key: Option<String>,
     pub(super) new: NewUser,
+    /// What it becomes a member of, if it is made.
+    groups: BTreeSet<GroupId>,
     visibility: Option<Visibility>,
     /// What was left out, as it is wrong.
     pub(super) left_out: Vec<FieldError>,
@@ -69,14 +72,8 @@ impl Row {
             }
             left_out.extend(errors);
         };
-        let roles = candidate.roles.iter().filter_map(|role| match options.roles.get(role) {
-            Some(ours) => Some(ours.clone()),
-            None => {
-                note(ignored, &format!("role:{role}"));
-                None
-            }
-        });
-        let roles = roles.collect();
+        let roles = ours(candidate.roles, &options.roles, "role", ignored);
+        let groups = ours(candidate.groups, &options.groups, "group", ignored);
         candidate.ignored.iter().for_each(|name| note(ignored, name));
         let is_suspended = candidate.status == UserStatus::Suspended;
         let is_over = is_suspended && candidate.suspended_until.is_some_and(|until| until <= plan.now);
@@ -106,12 +103,29 @@ impl Row {
             past,
         };
         let visibility = candidate.user.visibility;
-        Ok(Ok(Self { number, foreign_id: candidate.foreign_id, key, new, visibility, left_out }))
+        Ok(Ok(Self { number, foreign_id: candidate.foreign_id, key, new, groups, visibility, left_out }))
     }
 
     fn claim(&self, options: &ImportOptions) -> Option<(String, String)> {
         Some((Claim::of_import(&options.source), self.key.clone()?))
     }
+}
+
+/// What we call roles or groups of the source; those that the call does not name are counted.
+fn ours<T: Clone, C: FromIterator<T>>(
+    theirs: BTreeSet<String>,
+    names: &BTreeMap<String, T>,
+    what: &str,
+    ignored: &mut BTreeMap<String, i64>,
+) -> C {
+    let mut ours = |name: String| {
+        let known = names.get(&name).cloned();
+        if known.is_none() {
+            note(ignored, &format!("{what}:{name}"));
+        }
+        known
+    };
+    theirs.into_iter().filter_map(&mut ours).collect()
 }
 
 /// Notes what is wrong with a record; a hash of an unknown form may be left out.
@@ -194,6 +208,8 @@ pub(super) async fn read_ahead(rows: &[Row], options: &ImportOptions, plan: &Pla
     }
     plan.read_ahead::<Claim>(claims.clone()).await?;
     plan.read_ahead::<Guard>(guards).await?;
+    let groups: BTreeSet<GroupId> = rows.iter().flat_map(|row| row.groups.iter().copied()).collect();
+    plan.read_ahead::<Group>(groups.into_iter().map(|group| (group,)).collect()).await?;
     plan.read_ahead::<Limit>(lanes.into_iter().map(|lane| (lane,)).collect()).await?;
     // Who is there already.
     let known: Vec<Claim> = plan.reads().many(claims).await?;
@@ -311,5 +327,5 @@ async fn create(row: &Row, plan: &mut Plan<'_>) -> Result<()> {
     if !matches!(user.status, UserStatus::Active | UserStatus::Inactive) {
         rights::require_after(plan, "user:set_status", &user).await?;
     }
-    Ok(())
+    groups::add_new(plan, &user, &row.groups).await
 }

@@ -12,11 +12,20 @@ use super::{
 };
 use crate::{
     model::{
-        error::Result, id::UserId, predicate::Predicate, role_assignment::RoleAssignment, user::User, value::Value,
+        deferred::unless_page,
+        error::Result,
+        group::{GroupMember, GroupRole},
+        id::{GroupId, UserId},
+        predicate::Predicate,
+        role_assignment::RoleAssignment,
+        time::Time,
+        user::User,
+        value::Value,
     },
     operations::{
         held::{self, Held},
         plan::Plan,
+        reads::Reads,
     },
     rules::Scope,
 };
@@ -227,39 +236,37 @@ pub(super) async fn compare(
     let roles = Predicate::set(comparison.differing.keys().map(|role| Value::from(role.as_str())));
     // Of many users: the plan does not remember them all.
     let reads = plan.services.reads();
-    let touched: Vec<Held> = match roles.is_empty() {
-        true => Vec::new(),
-        false => {
-            let filter = Predicate::In("role".into(), roles.clone());
-            let mut touched = Held::all(&reads.all::<RoleAssignment>(filter.clone()).await?);
-            let of_groups = held::roles_of_groups(reads, filter).await?;
-            touched.extend(held::of_members(reads, &of_groups).await?);
-            touched
-        }
-    };
     let lasts = |one: &Held| !one.has_ended(plan.now);
-    let users: BTreeSet<UserId> = touched.iter().filter(|one| lasts(one)).map(|one| one.user).collect();
-    let users: Vec<UserId> = users.into_iter().collect();
+    let mut touched: BTreeMap<UserId, Vec<Held>> = BTreeMap::new();
+    let mut groups = Groups { read: Predicate::In("role".into(), roles.clone()), ..Groups::default() };
+    if !roles.is_empty() {
+        let filter = groups.read.clone();
+        for one in Held::all(&reads.all::<RoleAssignment>(filter).await?).into_iter().filter(lasts) {
+            touched.entry(one.user).or_default().push(one);
+        }
+        unless_page(Ok(()), || Box::pin(groups.begin(reads, plan.now))).await?;
+        for user in groups.of.keys() {
+            touched.entry(*user).or_default();
+        }
+    }
+    let users: Vec<UserId> = touched.keys().copied().collect();
     for chunk in users.chunks(CHUNK) {
         let accounts: Vec<User> = reads.many(chunk.iter().map(|id| (*id,))).await?;
         let ids = Predicate::set(chunk.iter().map(|id| Value::Id(id.0)));
-        let mut held: BTreeMap<UserId, Vec<(Scope, String)>> = BTreeMap::new();
         let others = Predicate::In("user_id".into(), ids).and(Predicate::In("role".into(), roles.clone()).negate());
-        let mut all = Held::all(&reads.all::<RoleAssignment>(others).await?);
-        let by_groups = held::by_groups(reads, chunk.iter().map(|id| Value::Id(id.0)).collect()).await?;
-        all.extend(by_groups.into_iter().filter(|one| !comparison.differing.contains_key(&one.role)));
-        all.extend(touched.iter().filter(|one| chunk.contains(&one.user)).cloned());
-        all.sort_by(|one, other| one.role.cmp(&other.role).then_with(|| one.scope.cmp(&other.scope)));
-        for assignment in all {
-            // A scope that cannot be read covers nothing.
-            if let Ok(scope) = assignment.scope.parse::<Scope>()
-                && lasts(&assignment)
-            {
-                held.entry(assignment.user).or_default().push((scope, assignment.role));
-            }
+        for one in Held::all(&reads.all::<RoleAssignment>(others).await?).into_iter().filter(lasts) {
+            touched.entry(one.user).or_default().push(one);
         }
+        unless_page(Ok(()), || Box::pin(groups.go_on(reads, chunk, plan.now))).await?;
         for user in accounts.iter().filter(|user| user.is_active(plan.now)) {
-            comparison.changes(Some(user.id), held.get(&user.id).map_or(&[], Vec::as_slice), &mut found);
+            let own = touched.remove(&user.id).unwrap_or_default();
+            // A scope that cannot be read covers nothing.
+            let own = own.into_iter().filter_map(|one| Some((one.scope.parse::<Scope>().ok()?, one.role)));
+            let mut held: Vec<(Scope, String)> = own.chain(groups.roles_of(user.id)).collect();
+            held.sort_by(|one, other| one.1.cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
+            // What is held twice says the same twice.
+            held.dedup();
+            comparison.changes(Some(user.id), &held, &mut found);
         }
     }
     let listed = found.decisions.len() as u64;
@@ -270,6 +277,73 @@ pub(super) async fn compare(
         has_more: found.total > skip.saturating_add(listed),
         decisions: found.decisions,
     })
+}
+
+/// What users hold by groups, now or later. A role of a group is there once, however many members it has, and nothing is read twice.
+struct Groups {
+    of: HashMap<UserId, Vec<GroupId>>,
+    roles: HashMap<GroupId, Vec<(Scope, String)>>,
+    /// Which roles were read at first, of all groups.
+    read: Predicate,
+    /// The groups of which all members are known.
+    complete: BTreeSet<GroupId>,
+    /// Those of which all roles are.
+    whole: BTreeSet<GroupId>,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        let (of, roles, read) = (HashMap::new(), HashMap::new(), Predicate::Never);
+        Self { of, roles, read, complete: BTreeSet::new(), whole: BTreeSet::new() }
+    }
+}
+
+impl Groups {
+    /// Begins with everybody who holds one of the roles that are read at first.
+    async fn begin(&mut self, reads: Reads<'_>, now: Time) -> Result<()> {
+        self.add_roles(held::roles_of_groups(reads, self.read.clone()).await?, now);
+        self.complete = self.roles.keys().copied().collect();
+        if !self.complete.is_empty() {
+            self.add_members(reads.all(held::are_of(self.complete.iter().copied())).await?);
+        }
+        Ok(())
+    }
+
+    /// Reads what else these users hold.
+    async fn go_on(&mut self, reads: Reads<'_>, users: &[UserId], now: Time) -> Result<()> {
+        let ids = Predicate::set(users.iter().map(|id| Value::Id(id.0)));
+        let others = match self.complete.is_empty() {
+            true => Predicate::Always,
+            false => held::are_of(self.complete.iter().copied()).negate(),
+        };
+        self.add_members(reads.all(Predicate::In("user_id".into(), ids).and(others)).await?);
+        let groups = users.iter().filter_map(|user| self.of.get(user)).flatten().copied();
+        let new: BTreeSet<GroupId> = groups.filter(|group| !self.whole.contains(group)).collect();
+        if !new.is_empty() {
+            let others = held::are_of(new.iter().copied()).and(self.read.clone().negate());
+            self.add_roles(held::roles_of_groups(reads, others).await?, now);
+            self.whole.extend(new);
+        }
+        Ok(())
+    }
+
+    fn add_members(&mut self, members: Vec<GroupMember>) {
+        members.into_iter().for_each(|member| self.of.entry(member.user_id).or_default().push(member.group_id));
+    }
+
+    fn add_roles(&mut self, roles: Vec<GroupRole>, now: Time) {
+        for given in roles.into_iter().filter(|given| given.valid_until.is_none_or(|until| until > now)) {
+            // A scope that cannot be read covers nothing.
+            if let Ok(scope) = given.scope.parse::<Scope>() {
+                self.roles.entry(given.group_id).or_default().push((scope, given.role));
+            }
+        }
+    }
+
+    fn roles_of(&self, user: UserId) -> impl Iterator<Item = (Scope, String)> {
+        let groups = self.of.get(&user).into_iter().flatten();
+        groups.filter_map(|group| self.roles.get(group)).flatten().cloned()
+    }
 }
 
 /// Who is not signed in: may hold another role after the edit.

@@ -11,7 +11,8 @@ use crate::{
         decode::{FieldCode, FieldError},
         deferred::unless_page,
         error::{Error, Reason, Result},
-        group::GroupRole,
+        group::{GroupMember, GroupRole},
+        id::GroupId,
         policy::{AssetKindRow, PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
         record::Record,
@@ -20,7 +21,8 @@ use crate::{
         time::Time,
     },
     operations::{
-        administrators, asset_kinds, groups,
+        administrators::{self, GLOBAL},
+        asset_kinds, groups,
         held::{self, Held},
         plan::Plan,
         target,
@@ -37,7 +39,7 @@ pub enum Blame<'a> {
     Field(&'a str),
 }
 
-/// Plans the policy that these rows are; `lost` are the assignments that end with the edit, planned
+/// Plans the policy that these rows are; `lost` is what ends with the edit of what is held everywhere and for ever, planned
 /// already. Rows keep their versions and times; those that differ from the stored ones are written.
 ///
 /// # Errors
@@ -189,7 +191,8 @@ pub(super) fn told(rows: &StoredPolicy, error: Error, blame: Blame<'_>) -> Error
 pub struct Holders {
     own: Vec<RoleAssignment>,
     of_groups: Vec<GroupRole>,
-    by_groups: Vec<Held>,
+    /// Whoever holds them by those groups.
+    members: Vec<GroupMember>,
 }
 
 /// Who holds a role, whatever the time.
@@ -197,27 +200,38 @@ pub async fn holders(plan: &Plan<'_>, role: &str) -> Result<Holders> {
     let filter = Predicate::equals("role", role);
     let own = plan.reads().all(filter.clone()).await?;
     let of_groups = held::roles_of_groups(plan.reads(), filter).await?;
-    let by_groups = held::of_members(plan.reads(), &of_groups).await?;
-    Ok(Holders { own, of_groups, by_groups })
+    let members = held::members_by(plan.reads(), &of_groups).await?;
+    Ok(Holders { own, of_groups, members })
 }
 
 impl Holders {
     /// Who holds other roles, too.
     pub fn extend(&mut self, other: Self) {
         self.own.extend(other.own);
+        // A group's members are the same whichever of its roles they were read for.
+        let known: BTreeSet<GroupId> = self.of_groups.iter().map(|given| given.group_id).collect();
+        self.members.extend(other.members.into_iter().filter(|member| !known.contains(&member.group_id)));
         self.of_groups.extend(other.of_groups);
-        self.by_groups.extend(other.by_groups);
     }
 
-    /// What they all hold.
-    pub fn held(&self) -> Vec<Held> {
-        self.own.iter().map(Held::from).chain(self.by_groups.iter().cloned()).collect()
+    /// What they hold by which somebody may be an administrator: everywhere, for ever. With all scopes of a group's role for each of its
+    /// members it would be too much.
+    pub fn lasting_everywhere(&self) -> Vec<Held> {
+        let is_lasting = |scope: &str, until: Option<Time>| scope == GLOBAL && until.is_none();
+        let own = self.own.iter().filter(|given| is_lasting(&given.scope, given.valid_until)).map(Held::from);
+        let mut of_groups = self.of_groups.clone();
+        of_groups.retain(|given| is_lasting(&given.scope, given.valid_until));
+        own.chain(held::cross(&self.members, &of_groups)).collect()
     }
 
-    /// How many users hold them, by groups, too; those whose time is over do not count.
+    /// How many users hold them, by groups, too, each counted once; those whose time is over do not count.
     pub fn users(&self, now: Time) -> usize {
-        let held = self.held();
-        held.iter().filter(|held| !held.has_ended(now)).map(|held| held.user).collect::<BTreeSet<_>>().len()
+        let lasts = |until: Option<Time>| until.is_none_or(|until| until > now);
+        let own = self.own.iter().filter(|given| lasts(given.valid_until)).map(|given| given.user_id);
+        let of_groups = self.of_groups.iter().filter(|given| lasts(given.valid_until));
+        let groups: BTreeSet<GroupId> = of_groups.map(|given| given.group_id).collect();
+        let members = self.members.iter().filter(|member| groups.contains(&member.group_id));
+        own.chain(members.map(|member| member.user_id)).collect::<BTreeSet<_>>().len()
     }
 
     /// How many groups hold them, with members or without; those whose time is over do not count.

@@ -298,7 +298,7 @@ impl Operation for ImportPolicy {
         for name in rows.roles.keys().filter(|name| !now.rows.roles.contains_key(*name)) {
             lost.extend(edit::holders(plan, name).await?);
         }
-        let gone = lost.held();
+        let gone = lost.lasting_everywhere();
         edit::end(plan, lost).await?;
         let changes = difference::between(&now.rows, &rows);
         let next: std::sync::Arc<PolicyState> = edit::change(plan, rows, &gone, Blame::Field("text")).await?;

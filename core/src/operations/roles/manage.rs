@@ -370,7 +370,7 @@ impl Operation for CreateRole {
         }
         // Whoever held a role of this name that went with a host's policy does not hold the new one.
         let left = edit::holders(plan, name).await?;
-        let gone = left.held();
+        let gone = left.lasting_everywhere();
         edit::end(plan, left).await?;
         rows.roles.insert(name.clone(), Arc::new(RoleRow::new(name, form.clone(), plan.now)));
         let next = edit::change(plan, rows, &gone, Blame::Role(name)).await?;
@@ -439,7 +439,7 @@ impl Operation for DeleteRole {
         if !asked.force.unwrap_or(false) && (users + groups > 0 || uses.is_any()) {
             return Err(in_use(name, users, groups, &uses));
         }
-        let gone = held.held();
+        let gone = held.lasting_everywhere();
         edit::end(plan, held).await?;
         edit::change(plan, rows, &gone, Blame::Field("name")).await?;
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);

@@ -1,6 +1,7 @@
 //! Roles of the policy, and who holds them (RBC-2, RBC-3).
 
 mod assign_many;
+mod held;
 mod manage;
 
 use rolekeep_macros::{Describe, Input, portable_async};
@@ -35,6 +36,8 @@ use crate::{
 
 pub use crate::model::role_assignment::RoleAssignment;
 pub use assign_many::{AssignRoles, NewRoleAssignment};
+pub use held::{GroupBrief, HeldRole, MyRoles};
+pub(in crate::operations) use held::{by_groups, may_see, sort};
 pub use manage::{
     CreateRole, DeleteRole, DeletedRole, GetRole, ListRoles, NewGrant, RoleDetails, RoleGrant, RoleView, UpdateRole,
 };
@@ -78,9 +81,10 @@ pub struct UnassignRole {
     pub scope: Option<String>,
 }
 
-/// Lists who holds which role: for one user, for one role, or all.
+/// Lists the roles that were given to users themselves: to one user, of one role, or all.
 ///
-/// Permission `role:read`.
+/// Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+/// `users.list` with a `role` finds who holds it either way.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct ListAssignments {
@@ -97,11 +101,6 @@ pub struct ListAssignments {
     /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
     pub total_up_to: Option<u32>,
 }
-
-/// Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
-#[derive(Clone, Debug, Input, Describe)]
-#[non_exhaustive]
-pub struct MyRoles {}
 
 /// A valid assignment.
 struct NewAssignment {
@@ -361,24 +360,5 @@ impl Operation for ListAssignments {
     ) -> Result<Page<RoleAssignment>> {
         let order = vec![Order { column: "user_id".into(), direction: Direction::Ascending }];
         listing::page(plan, page, "role:read", filter.clone(), order).await
-    }
-}
-
-#[portable_async]
-impl Operation for MyRoles {
-    type Target = ();
-    type Valid = ();
-
-    const ACCESS: Access = Access::SignedIn;
-    const IN_PERSON: bool = false;
-    const IS_READ: bool = true;
-
-    async fn validate(self, _: &Services, _: Time) -> Result<()> {
-        Ok(())
-    }
-
-    async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<Vec<RoleAssignment>> {
-        let me = plan.actor.signed_in()?.id;
-        plan.owned("user_id", &me.into()).await
     }
 }

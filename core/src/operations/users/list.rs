@@ -20,7 +20,15 @@ use crate::{
         user::{User, UserActivity, UserStatus},
         value::Value,
     },
-    operations::{Access, Operation, Visible, groups, listing, plan::Plan, regions, services::Services},
+    operations::{
+        Access, Operation, Visible,
+        groups::{self, Holding},
+        held::Known,
+        listing,
+        plan::Plan,
+        regions,
+        services::Services,
+    },
     storage::{Direction, Order, Query, Window},
 };
 
@@ -31,8 +39,8 @@ macro_rules! user_list {
         #[derive(Clone, Debug, Input, Describe)]
         #[non_exhaustive]
         pub struct $name {
-            /// Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-            /// that (`role:read`).
+            /// Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+            /// (`role:read`).
             pub role: Option<String>,
             /// Only members of this group, which the caller must be allowed to read. Pages have no groups.
             pub group_id: Option<GroupId>,
@@ -209,37 +217,49 @@ impl ValidList {
 /// So many are found faster one by one than by going through all users.
 const FEW_HOLDERS: u64 = 1_000;
 
-/// Those who hold a role, as far as the caller may see that.
+/// What was read of the roles that users hold, as far as the caller may see that.
 pub(super) struct Holders {
     /// Which assignments were all read.
     pub(super) read: Predicate,
     /// These.
     pub(super) found: Vec<RoleAssignment>,
+    /// The same of groups.
+    pub(super) of_groups: Known,
 }
 
 impl Default for Holders {
     fn default() -> Self {
-        Self { read: Predicate::Never, found: Vec::new() }
+        Self { read: Predicate::Never, found: Vec::new(), of_groups: Known::default() }
     }
 }
 
 impl Holders {
-    /// The users who hold a role, and their assignments unless there are many.
+    /// The users who hold a role, and what was read of that.
     async fn of(plan: &Plan<'_>, role: &str) -> Result<(Predicate, Self)> {
         let visible = plan.visible(RoleAssignment::READ)?;
+        let nobody = Ok(Holding::Users(Vec::new(), Known::default()));
+        let by_groups = unless_page(nobody, || Box::pin(groups::holding(plan, role, &visible, FEW_HOLDERS))).await?;
+        let (mut users, many, of_groups) = match by_groups {
+            Holding::Users(users, known) => (users, Predicate::Never, known),
+            Holding::Those(many, known) => (Vec::new(), many, known),
+        };
         let are_all_seen = visible == Predicate::Always;
         let held = visible.and(Predicate::equals("role", role));
         let limit = are_all_seen.then_some(FEW_HOLDERS + 1);
         let window = Window { limit, ..Window::default() };
         let query = Query { window, ..Query::of(RoleAssignment::TABLE, held.clone()) };
         let found: Vec<RoleAssignment> = plan.reads().query(&query).await?;
-        if are_all_seen && found.len() as u64 > FEW_HOLDERS {
+        let (many, holders) = if are_all_seen && found.len() as u64 > FEW_HOLDERS {
             // Of those who are gone through in order many hold it.
             let [table, from, own, to] = [RoleAssignment::TABLE.name, "user_id", "id", "role"].map(Into::into);
             let link = Link { table, from, own, to, is_common: true };
-            return Ok((Predicate::Linked(link, Predicate::set([Value::from(role)])), Self::default()));
-        }
-        let ids = Predicate::set(found.iter().map(|assignment| Value::Id(assignment.user_id.0)));
-        Ok((Predicate::In("id".into(), ids), Self { read: held, found }))
+            let given = Predicate::Linked(link, Predicate::set([Value::from(role)]));
+            (Predicate::any([given, many]), Self { of_groups, ..Self::default() })
+        } else {
+            users.extend(found.iter().map(|assignment| assignment.user_id));
+            (many, Self { read: held, found, of_groups })
+        };
+        let few = Predicate::In("id".into(), Predicate::set(users.iter().map(|user| Value::Id(user.0))));
+        Ok((if users.is_empty() && many != Predicate::Never { many } else { Predicate::any([few, many]) }, holders))
     }
 }

@@ -1,5 +1,5 @@
-//! Users with what belongs to them (FLT-5, 8): each part only as far as the caller may see it, in six queries however many users
-//! there are, and three more where the policy declares kinds of assets.
+//! Users with what belongs to them (FLT-5, 8): each part only as far as the caller may see it, in seven queries however many users
+//! there are, two more where some are in groups, and three more where the policy declares kinds of assets.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -37,6 +37,7 @@ use crate::{
         plan::Plan,
         reads::Reads,
         regions::RegionBrief,
+        roles::{self, HeldRole},
         services::Services,
         target::TargetRow,
     },
@@ -118,8 +119,8 @@ pub struct UserOverview {
     pub region_id: Option<RegionId>,
     /// That region; also null if the caller may not see it (`region:read`).
     pub region: Option<RegionBrief>,
-    /// The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
-    pub roles: Vec<RoleAssignment>,
+    /// The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
+    pub roles: Vec<HeldRole>,
     /// The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
     pub assigned_assets: Vec<AssetBrief>,
     /// Other users of its region who are operators of assets there, by username: up to 100, as far as the caller may see both the asset and
@@ -185,7 +186,8 @@ impl Operation for ListUserOverviews {
     }
 }
 
-/// Overviews of users as stored, in the same order; five queries whatever their number, and three more where the policy declares kinds of assets.
+/// Overviews of users as stored, in the same order; six queries whatever their number, two more where some are in groups, and three more
+/// where the policy declares kinds of assets.
 async fn overviews(plan: &Plan<'_>, users: Vec<User>, holders: Holders) -> Result<Vec<UserOverview>> {
     if users.is_empty() {
         return Ok(Vec::new());
@@ -229,7 +231,7 @@ fn region_ids_of(users: &[User]) -> impl Iterator<Item = Value> {
     users.iter().filter_map(|user| Some(Value::Id(user.region_id?.0)))
 }
 
-async fn roles_of(plan: &Plan<'_>, users: &[User], holders: Holders) -> Result<HashMap<UserId, Vec<RoleAssignment>>> {
+async fn roles_of(plan: &Plan<'_>, users: &[User], holders: Holders) -> Result<HashMap<UserId, Vec<HeldRole>>> {
     // As `roles.mine` says.
     let own = plan.actor.user_id().map_or(Predicate::Never, |me| Predicate::equals("user_id", me.0));
     let filter = Predicate::all([
@@ -237,12 +239,14 @@ async fn roles_of(plan: &Plan<'_>, users: &[User], holders: Holders) -> Result<H
         Predicate::any([plan.visible(RoleAssignment::READ)?, own]),
         holders.read.negate(),
     ]);
-    let mut all = holders.found;
+    let mut given = holders.found;
     if filter != Predicate::Never {
-        all.extend(plan.reads().all::<RoleAssignment>(filter).await?);
+        given.extend(plan.reads().all::<RoleAssignment>(filter).await?);
     }
-    all.sort_unstable_by_key(Record::key);
-    let mut roles: HashMap<UserId, Vec<RoleAssignment>> = HashMap::new();
+    let mut all: Vec<HeldRole> = given.into_iter().map(HeldRole::from).collect();
+    all.extend(roles::by_groups(plan, users.iter().map(|user| user.id).collect(), holders.of_groups).await?);
+    roles::sort(&mut all);
+    let mut roles: HashMap<UserId, Vec<HeldRole>> = HashMap::new();
     all.into_iter().for_each(|held| roles.entry(held.user_id).or_default().push(held));
     Ok(roles)
 }

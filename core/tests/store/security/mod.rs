@@ -32,6 +32,7 @@ mod erased;
 mod escalation;
 mod factors;
 mod groups;
+mod groups_held;
 mod hashes;
 mod identities;
 mod impersonation;

@@ -121,7 +121,7 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "roles.assign_many" -> writeList(me.roles.assignMany(readAssignRoles(input))) { writeRoleAssignment(it) }
     "roles.unassign" -> me.roles.unassign(readUnassignRole(input)).let { JsonNull }
     "roles.assignments" -> writeRoleAssignmentPage(me.roles.assignments(readListAssignments(input)))
-    "roles.mine" -> writeList(input.record().let { me.roles.mine() }) { writeRoleAssignment(it) }
+    "roles.mine" -> writeList(input.record().let { me.roles.mine() }) { writeHeldRole(it) }
     "permissions.create" -> writePermission(me.permissions.create(readCreatePermission(input)))
     "permissions.get" -> writePermission(me.permissions.get(readGetPermission(input)))
     "permissions.list" -> writePermissionPage(me.permissions.list(readListPermissions(input)))
@@ -509,7 +509,7 @@ fun readMoveUsers(from: JsonElement) = from.record("ids", "region", "atomic").le
     )
 }
 
-fun readBeginImport(from: JsonElement) = from.record("source", "format", "shape", "on_existing", "level", "match_email", "atomic", "trust_verified_emails", "without_unknown_hashes", "roles", "attributes", "firebase").let { it ->
+fun readBeginImport(from: JsonElement) = from.record("source", "format", "shape", "on_existing", "level", "match_email", "atomic", "trust_verified_emails", "without_unknown_hashes", "roles", "groups", "attributes", "firebase").let { it ->
     BeginImport(
         source = it.required("source") { readString(it) },
         format = it.required("format") { readImportFormat(it) },
@@ -521,6 +521,7 @@ fun readBeginImport(from: JsonElement) = from.record("source", "format", "shape"
         trustVerifiedEmails = it.optional("trust_verified_emails") { readBool(it) },
         withoutUnknownHashes = it.optional("without_unknown_hashes") { readBool(it) },
         roles = it.map("roles") { readString(it) },
+        groups = it.map("groups") { readString(it) },
         attributes = it.map("attributes") { readString(it) },
         firebase = it.optional("firebase") { readFirebaseHashing(it) },
     )
@@ -1990,7 +1991,7 @@ fun writeUserOverview(from: UserOverview) = json(
     "birth_date" to from.birthDate?.let { writeDate(it) },
     "region_id" to from.regionId?.let { writeId(it) },
     "region" to from.region?.let { writeRegionBrief(it) },
-    "roles" to writeList(from.roles) { writeRoleAssignment(it) },
+    "roles" to writeList(from.roles) { writeHeldRole(it) },
     "assigned_assets" to writeList(from.assignedAssets) { writeAssetBrief(it) },
     "operators" to writeList(from.operators) { writeUserBrief(it) },
     "status" to writeUserStatus(from.status),
@@ -2008,7 +2009,7 @@ fun writeRegionBrief(from: RegionBrief) = json(
     "area" to from.area?.let { writeString(it) },
 )
 
-fun writeRoleAssignment(from: RoleAssignment) = json(
+fun writeHeldRole(from: HeldRole) = json(
     "user_id" to writeId(from.userId),
     "role" to writeString(from.role),
     "scope" to writeString(from.scope),
@@ -2017,7 +2018,13 @@ fun writeRoleAssignment(from: RoleAssignment) = json(
     "assigned_by" to writeString(from.assignedBy),
     "assigned_at" to writeTime(from.assignedAt),
     "reason" to from.reason?.let { writeString(it) },
+    "via" to from.via?.let { writeGroupBrief(it) },
     "version" to writeInt(from.version),
+)
+
+fun writeGroupBrief(from: GroupBrief) = json(
+    "id" to writeId(from.id),
+    "name" to from.name?.let { writeString(it) },
 )
 
 fun writeAssetBrief(from: AssetBrief) = json(
@@ -2691,6 +2698,18 @@ fun writeDeletedRole(from: DeletedRole) = json(
     "users" to writeInt(from.users),
     "groups" to writeInt(from.groups),
     "inherited_by" to writeList(from.inheritedBy) { writeString(it) },
+)
+
+fun writeRoleAssignment(from: RoleAssignment) = json(
+    "user_id" to writeId(from.userId),
+    "role" to writeString(from.role),
+    "scope" to writeString(from.scope),
+    "valid_from" to from.validFrom?.let { writeTime(it) },
+    "valid_until" to from.validUntil?.let { writeTime(it) },
+    "assigned_by" to writeString(from.assignedBy),
+    "assigned_at" to writeTime(from.assignedAt),
+    "reason" to from.reason?.let { writeString(it) },
+    "version" to writeInt(from.version),
 )
 
 fun writeRoleAssignmentPage(from: RoleAssignmentPage) = json(

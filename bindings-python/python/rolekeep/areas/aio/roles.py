@@ -12,6 +12,7 @@ from ..._codec import UNSET, Unset, decode
 from ..._pages import all_rows_async
 from ...records import (
     DeletedRole,
+    HeldRole,
     NewGrant,
     NewRoleAssignment,
     Page,
@@ -261,9 +262,11 @@ class AsyncRoles:
         cursor: str | None = None,
         total_up_to: int | None = None,
     ) -> Page[RoleAssignment]:
-        """Lists who holds which role: for one user, for one role, or all.
+        """Lists the roles that were given to users themselves: to one user, of one role, or all.
 
-        Permission `role:read`.
+        Permission `role:read`. What users hold by their groups `users.overview` shows,
+        `groups.roles` what was given to a group; `users.list` with a `role` finds who holds it
+        either way.
 
         Args:
             user_id: Only assignments of this user.
@@ -307,8 +310,6 @@ class AsyncRoles:
             cursor=cursor,
         ))
 
-    async def mine(self) -> builtins.list[RoleAssignment]:
-        """Lists the roles that were given to the caller itself; `permissions.mine` also knows what it
-        may do by its groups.
-        """
-        return decode(builtins.list[RoleAssignment], await self._caller.call("roles.mine"))
+    async def mine(self) -> builtins.list[HeldRole]:
+        """Lists the roles that the caller holds, those of its groups among them."""
+        return decode(builtins.list[HeldRole], await self._caller.call("roles.mine"))

@@ -43,6 +43,7 @@ class Imports:
         trust_verified_emails: bool | None = None,
         without_unknown_hashes: bool | None = None,
         roles: Mapping[str, str] = EMPTY,
+        groups: Mapping[str, str] = EMPTY,
         attributes: Mapping[str, str] = EMPTY,
         firebase: FirebaseHashing | None = None,
     ) -> Import:
@@ -50,9 +51,9 @@ class Imports:
         helpers of each language do all three.
 
         Permission `user:import`, held everywhere; each account needs `user:create` as well, and one
-        that is changed `user:update`. Hashes of passwords, roles and addresses that count as proved
-        need `admin:all`. An import that is not fed for seven days ends, and what is known of it
-        goes.
+        that is changed `user:update`. Hashes of passwords, roles, groups and addresses that count
+        as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is
+        not fed for seven days ends, and what is known of it goes.
         Errors: `VALIDATION_ERROR` with all wrong fields.
 
         Args:
@@ -73,6 +74,10 @@ class Imports:
                 of an unknown form. Default: false: they fail.
             roles: Our roles, by those of the source; they are held everywhere. Others are counted.
                 Default roles come with every account.
+            groups: The names of our groups, by those of the source: the accounts that are made
+                become members. Others are counted. In our own shape a record names its groups in
+                the field `groups`; in those of other systems whatever may be a role may be a group
+                as well.
             attributes: Our attributes, by fields of the source. What the source keeps of its own
                 accord becomes an attribute of the same name, but for those that the policy
                 declares; other fields are counted.
@@ -89,6 +94,7 @@ class Imports:
             "trust_verified_emails": trust_verified_emails,
             "without_unknown_hashes": without_unknown_hashes,
             "roles": roles,
+            "groups": groups,
             "attributes": attributes,
             "firebase": firebase,
         }))

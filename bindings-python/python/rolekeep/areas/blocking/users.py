@@ -260,8 +260,8 @@ class Users:
         allows.
 
         Args:
-            role: Only users to whom this role was given (in any scope, now or later; not to a group
-                of theirs), as far as the caller may see that (`role:read`).
+            role: Only users who hold this role (in any scope, now or later), themselves or by a
+                group, as far as the caller may see that (`role:read`).
             group_id: Only members of this group, which the caller must be allowed to read. Pages
                 have no groups.
             status: Only users of this status.
@@ -314,8 +314,8 @@ class Users:
         """All rows of `list`, from the first page to the last; `limit` of them are read at a time.
 
         Args:
-            role: Only users to whom this role was given (in any scope, now or later; not to a group
-                of theirs), as far as the caller may see that (`role:read`).
+            role: Only users who hold this role (in any scope, now or later), themselves or by a
+                group, as far as the caller may see that (`role:read`).
             group_id: Only members of this group, which the caller must be allowed to read. Pages
                 have no groups.
             status: Only users of this status.
@@ -383,8 +383,8 @@ class Users:
         allows. Filters, orders and pages are those of `list`.
 
         Args:
-            role: Only users to whom this role was given (in any scope, now or later; not to a group
-                of theirs), as far as the caller may see that (`role:read`).
+            role: Only users who hold this role (in any scope, now or later), themselves or by a
+                group, as far as the caller may see that (`role:read`).
             group_id: Only members of this group, which the caller must be allowed to read. Pages
                 have no groups.
             status: Only users of this status.
@@ -438,8 +438,8 @@ class Users:
         time.
 
         Args:
-            role: Only users to whom this role was given (in any scope, now or later; not to a group
-                of theirs), as far as the caller may see that (`role:read`).
+            role: Only users who hold this role (in any scope, now or later), themselves or by a
+                group, as far as the caller may see that (`role:read`).
             group_id: Only members of this group, which the caller must be allowed to read. Pages
                 have no groups.
             status: Only users of this status.

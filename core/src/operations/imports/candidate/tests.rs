@@ -17,6 +17,7 @@ fn options(shape: ImportShape) -> ImportOptions {
         trust_verified_emails: false,
         without_unknown_hashes: false,
         roles: BTreeMap::new(),
+        groups: BTreeMap::new(),
         attributes: BTreeMap::from([("dept".into(), "department".into())]),
     }
 }

@@ -10,7 +10,7 @@ class BlockingImports internal constructor(private val area: Imports) {
      * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
      *
      * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-     * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+     * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
      * Errors: `VALIDATION_ERROR` with all wrong fields.
      */
     fun begin(input: BeginImport): Import = await { area.begin(input) }
@@ -75,6 +75,7 @@ class BeginImportBuilder(private val source: String, private val format: ImportF
     private var trustVerifiedEmails: Boolean? = null
     private var withoutUnknownHashes: Boolean? = null
     private var roles: Map<String, String> = emptyMap()
+    private var groups: Map<String, String> = emptyMap()
     private var attributes: Map<String, String> = emptyMap()
     private var firebase: FirebaseHashing? = null
 
@@ -109,6 +110,12 @@ class BeginImportBuilder(private val source: String, private val format: ImportF
     fun roles(value: Map<String, String>) = apply { roles = value }
 
     /**
+     * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
+     * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+     */
+    fun groups(value: Map<String, String>) = apply { groups = value }
+
+    /**
      * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
      * that the policy declares; other fields are counted.
      */
@@ -117,7 +124,7 @@ class BeginImportBuilder(private val source: String, private val format: ImportF
     /** What the hashes of a Firebase project are made with. */
     fun firebase(value: FirebaseHashing?) = apply { firebase = value }
 
-    fun build() = BeginImport(source = source, format = format, shape = shape, onExisting = onExisting, level = level, matchEmail = matchEmail, atomic = atomic, trustVerifiedEmails = trustVerifiedEmails, withoutUnknownHashes = withoutUnknownHashes, roles = roles, attributes = attributes, firebase = firebase)
+    fun build() = BeginImport(source = source, format = format, shape = shape, onExisting = onExisting, level = level, matchEmail = matchEmail, atomic = atomic, trustVerifiedEmails = trustVerifiedEmails, withoutUnknownHashes = withoutUnknownHashes, roles = roles, groups = groups, attributes = attributes, firebase = firebase)
 }
 
 /** Makes a [FeedImport]; what is not set is left out. */

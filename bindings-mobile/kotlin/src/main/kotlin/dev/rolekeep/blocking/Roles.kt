@@ -70,15 +70,16 @@ class BlockingRoles internal constructor(private val area: Roles) {
     fun unassign(input: UnassignRole): Unit = await { area.unassign(input) }
 
     /**
-     * Lists who holds which role: for one user, for one role, or all.
+     * Lists the roles that were given to users themselves: to one user, of one role, or all.
      *
-     * Permission `role:read`.
+     * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+     * `users.list` with a `role` finds who holds it either way.
      */
     @JvmOverloads
     fun assignments(input: ListAssignments = ListAssignments()): RoleAssignmentPage = await { area.assignments(input) }
 
-    /** Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups. */
-    fun mine(): List<RoleAssignment> = await { area.mine() }
+    /** Lists the roles that the caller holds, those of its groups among them. */
+    fun mine(): List<HeldRole> = await { area.mine() }
 }
 
 /** Makes a [AssignRole]; what is not set is left out. */

@@ -575,8 +575,8 @@ class ListUserOverviewsBuilder() {
     private var totalUpTo: Long? = null
 
     /**
-     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-     * that (`role:read`).
+     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * (`role:read`).
      */
     fun role(value: String?) = apply { role = value }
 
@@ -640,8 +640,8 @@ class ListUsersBuilder() {
     private var totalUpTo: Long? = null
 
     /**
-     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-     * that (`role:read`).
+     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * (`role:read`).
      */
     fun role(value: String?) = apply { role = value }
 
