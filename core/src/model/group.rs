@@ -12,7 +12,7 @@ use super::{
 
 /// A group of users: whoever is a member holds its roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
-#[record(table = "groups", key(id), index(created_at), sync = replicated)]
+#[record(table = "groups", key(id), checks_absence, index(created_at), sync = replicated)]
 #[record(resource = "group", along = judged, audit(area = "groups", kind = "group", words(create, update, delete)))]
 #[record(named(id))]
 #[record(permissions(
