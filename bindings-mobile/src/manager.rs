@@ -13,7 +13,7 @@ use crate::{
     caller::{Caller, RequestContext, Resource, attributes},
     direct,
     error::RolekeepError,
-    face::{Config, Explanation, SignInResult},
+    face::{Config, Explanation, Health, SignInResult},
     notifier::{self, Notifier},
     persister::{self, Persister},
     runtime::run,
@@ -232,6 +232,21 @@ impl UserManagement {
     pub async fn refresh(&self) -> Result<()> {
         let store = self.store.clone();
         run(async move { Ok(store.refresh().await?) }).await
+    }
+
+    /// How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+    ///
+    /// It is answered within two seconds, whatever the storage does, and the storage's answer is kept for a second, however
+    /// often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
+    pub async fn health(&self) -> Result<Health> {
+        let store = self.store.clone();
+        run(async move { mirror(&store.health().await) }).await
+    }
+
+    /// Whether requests should be sent to this process: `is_ready` of its health.
+    pub async fn ready(&self) -> Result<bool> {
+        let store = self.store.clone();
+        run(async move { Ok(store.ready().await) }).await
     }
 
     /// What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.

@@ -121,8 +121,12 @@ pub mod limits {
 pub mod notices {
     pub use crate::operations::notices::{Delivery, Notice, NoticeKind, Notifier};
 }
-/// A hook that observes every operation, for metrics and logs.
+/// How well a store works, and a hook that observes every operation, for metrics and logs.
 pub mod observe {
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub use crate::engine::health::{
+        CacheHealth, CacheKind, FeedHealth, HashingHealth, Health, HealthStatus, NoticesHealth, StorageHealth,
+    };
     pub use crate::engine::{
         UsersInMemory,
         around::{Asker, Ended, Observer, Request},

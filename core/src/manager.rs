@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use crate::engine::health::Health;
 use crate::{
     caller::Caller,
     config::Config,
@@ -449,6 +451,35 @@ impl UserManagement {
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
         self.engine.follow().await
+    }
+
+    /// How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+    ///
+    /// It is answered within two seconds, whatever the storage does: that is asked for its position alone, for a second at most, and its
+    /// answer is kept for a second, however often this is called. Nothing in it is secret or names anybody. Of a store that was
+    /// closed it says so.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use rolekeep::{UserManagement, observe::HealthStatus};
+    ///
+    /// let um = UserManagement::builder().open().await?;
+    /// let health = um.health().await;
+    /// assert_eq!((health.status, health.is_ready), (HealthStatus::Healthy, true));
+    /// um.close().await?;
+    /// assert!(!um.ready().await);
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub async fn health(&self) -> Health {
+        self.engine.health().await
+    }
+
+    /// Whether requests should be sent to this instance ([`Health::is_ready`]): not while its storage does not answer, its rights are too
+    /// old to decide by, or it is closing or closed.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub async fn ready(&self) -> bool {
+        self.health().await.is_ready
     }
 
     /// The users whose rights are in memory, and how often they were: for metrics.

@@ -14,7 +14,7 @@ from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
 from .errors import Unauthorized
-from .records import Explanation, Reason, SignInResult
+from .records import Explanation, Health, Reason, SignInResult
 
 C = TypeVar("C", bound="AnyCaller")
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
@@ -283,6 +283,18 @@ class UserManagement(_AnyStore[Caller]):
         """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms."""
         self._refresh().wait()
 
+    def health(self) -> Health:
+        """How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+
+        It is answered within two seconds, whatever the storage does, and the storage's answer is kept for a second, however
+        often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
+        """
+        return decode(Health, self._consult("health", "{}").wait())
+
+    def ready(self) -> bool:
+        """Whether requests should be sent to this process: `health().is_ready`."""
+        return self.health().is_ready
+
     def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""
         self._close().wait()
@@ -365,6 +377,14 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     async def refresh(self) -> None:
         """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms."""
         await self._refresh()
+
+    async def health(self) -> Health:
+        """How well the store works, with everything that it depends on; as `UserManagement.health`."""
+        return decode(Health, await self._consult("health", "{}"))
+
+    async def ready(self) -> bool:
+        """Whether requests should be sent to this process: `health().is_ready`."""
+        return (await self.health()).is_ready
 
     async def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""

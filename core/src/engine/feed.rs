@@ -67,6 +67,15 @@ impl Confirmed {
     }
 }
 
+impl Confirmed {
+    /// How many milliseconds ago that was, by the clock that has gone further; none: never.
+    pub(super) fn age_millis(&self, clock: &Clock<'_>) -> Option<i64> {
+        let (elapsed, wall) = (self.elapsed.load(Ordering::Acquire), self.wall.load(Ordering::Acquire));
+        let age = |then: i64, now: i64| (then != NEVER).then(|| now.saturating_sub(then).max(0) / 1000);
+        age(elapsed, micros_of(clock.elapsed())).max(age(wall, clock.now().as_microsecond()))
+    }
+}
+
 fn micros_of(elapsed: Duration) -> i64 {
     elapsed.as_micros().try_into().unwrap_or(i64::MAX)
 }

@@ -10,6 +10,8 @@ mod deliveries;
 mod denials;
 mod feed;
 mod foreign_tokens;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(crate) mod health;
 mod impersonation;
 pub(crate) mod limit;
 mod of_servers;
@@ -136,7 +138,10 @@ pub(crate) struct Engine {
     deliveries: Deliveries,
     rates: Rates,
     sampled: Sampled,
-    looks: rights::Looks,
+    looks: cache::Looks,
+    /// What the storage said last of how it is.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    asked: async_lock::Mutex<Option<health::Asked>>,
 }
 
 /// What the host hangs around every operation.
@@ -177,7 +182,9 @@ impl Engine {
             deliveries: Deliveries::default(),
             rates: Rates::default(),
             sampled: Sampled::default(),
-            looks: rights::Looks::default(),
+            looks: cache::Looks::default(),
+            #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+            asked: async_lock::Mutex::new(None),
         }
     }
 

@@ -6,6 +6,7 @@
 //! a version of its row.
 
 mod change_set;
+mod condition;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod ledger;
@@ -22,6 +23,7 @@ use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
 pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
+pub use condition::{PoolUse, StorageCondition};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
@@ -190,6 +192,12 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
 
     /// Whether another process may write to it, so that the change feed has to be read.
     fn is_shared(&self) -> bool;
+
+    /// What it knows of itself without asking anybody, for [`UserManagement::health`](crate::UserManagement::health): nothing, unless
+    /// it says more.
+    fn condition(&self) -> StorageCondition {
+        StorageCondition::default()
+    }
 
     /// Finishes running calls and releases files and connections.
     async fn close(&self) -> Result<()>;

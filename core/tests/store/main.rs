@@ -26,6 +26,7 @@ mod dropped;
 mod filters;
 mod growth;
 mod guarded_attributes;
+mod health;
 mod idle;
 mod import_users;
 mod locales;

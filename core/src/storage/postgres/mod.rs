@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use self::options::PostgresOptions;
 use self::{commit::Commits, connections::Connections};
 use super::{
-    ChangeSet, Changes, CommitError, Committed, PRUNE_BATCH, Pruned, Query, Retention, Rows, Storage,
+    ChangeSet, Changes, CommitError, Committed, PRUNE_BATCH, Pruned, Query, Retention, Rows, Storage, StorageCondition,
     ledger::{self, number},
     sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
 };
@@ -46,6 +46,7 @@ pub struct PostgresStorage {
     connections: Connections,
     commits: Commits,
     tables: Tables,
+    schema_version: i64,
 }
 
 impl PostgresStorage {
@@ -80,7 +81,8 @@ impl PostgresStorage {
         let _busy = begin().await;
         let connections = Connections::new(&options)?;
         migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
-        Ok(Self { connections, commits: Commits::default(), tables: Tables(schema.tables) })
+        let schema_version = schema.version();
+        Ok(Self { connections, commits: Commits::default(), tables: Tables(schema.tables), schema_version })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
@@ -235,6 +237,10 @@ impl Storage for PostgresStorage {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn condition(&self) -> StorageCondition {
+        StorageCondition::new(Some(self.schema_version), self.connections.uses())
     }
 
     async fn close(&self) -> Result<()> {

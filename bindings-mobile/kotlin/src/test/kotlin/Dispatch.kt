@@ -3231,6 +3231,75 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.SIGN_IN_LOCKED -> "sign_in_locked"
 })
 
+fun writeHealth(from: Health) = json(
+    "status" to writeHealthStatus(from.status),
+    "is_ready" to writeBool(from.isReady),
+    "at" to writeTime(from.at),
+    "storage" to writeStorageHealth(from.storage),
+    "feed" to writeFeedHealth(from.feed),
+    "hashing" to writeHashingHealth(from.hashing),
+    "notices" to writeNoticesHealth(from.notices),
+    "caches" to writeList(from.caches) { writeCacheHealth(it) },
+    "policy_version" to writeInt(from.policyVersion),
+)
+
+fun writeHealthStatus(from: HealthStatus) = writeString(when (from) {
+    HealthStatus.HEALTHY -> "healthy"
+    HealthStatus.DEGRADED -> "degraded"
+    HealthStatus.UNHEALTHY -> "unhealthy"
+})
+
+fun writeStorageHealth(from: StorageHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "reason" to from.reason?.let { writeReason(it) },
+    "millis" to from.millis?.let { writeInt(it) },
+    "schema_version" to from.schemaVersion?.let { writeInt(it) },
+    "pools" to writeList(from.pools) { writePoolUse(it) },
+)
+
+fun writePoolUse(from: PoolUse) = json(
+    "name" to writeString(from.name),
+    "in_use" to writeInt(from.inUse),
+    "waiting" to writeInt(from.waiting),
+    "most" to writeInt(from.most),
+)
+
+fun writeFeedHealth(from: FeedHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "reason" to from.reason?.let { writeReason(it) },
+    "is_shared" to writeBool(from.isShared),
+    "age_millis" to from.ageMillis?.let { writeInt(it) },
+)
+
+fun writeHashingHealth(from: HashingHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "waiting" to writeInt(from.waiting),
+    "most" to writeInt(from.most),
+)
+
+fun writeNoticesHealth(from: NoticesHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "is_offered" to writeBool(from.isOffered),
+    "waiting" to from.waiting?.let { writeInt(it) },
+    "overdue_seconds" to writeInt(from.overdueSeconds),
+    "failed_in_a_row" to writeInt(from.failedInARow),
+)
+
+fun writeCacheHealth(from: CacheHealth) = json(
+    "kind" to writeCacheKind(from.kind),
+    "count" to writeInt(from.count),
+    "hits" to writeInt(from.hits),
+    "misses" to writeInt(from.misses),
+)
+
+fun writeCacheKind(from: CacheKind) = writeString(when (from) {
+    CacheKind.USERS -> "users"
+    CacheKind.SESSIONS -> "sessions"
+    CacheKind.API_KEYS -> "api_keys"
+    CacheKind.STANDINGS -> "standings"
+    CacheKind.TARGETS -> "targets"
+})
+
 fun writeSqlFilter(from: SqlFilter) = json(
     "rows" to writeFilteredRows(from.rows),
     "sql" to writeString(from.sql),

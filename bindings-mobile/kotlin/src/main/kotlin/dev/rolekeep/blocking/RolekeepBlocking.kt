@@ -84,6 +84,12 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms. */
     fun refresh() = await { um.refresh() }
 
+    /** How well the store works, with everything that it depends on. Of a store that was closed it says so. */
+    fun health(): Health = await { um.health() }
+
+    /** Whether requests should be sent to this process: what its [health] says. */
+    fun ready(): Boolean = await { um.ready() }
+
     /** Finishes running commits and closes the storage; later calls throw [RolekeepException.Unavailable]. */
     override fun close() = um.close()
 
