@@ -77,21 +77,27 @@ impl UserManagement {
         notifier: Option<Arc<dyn Notifier>>,
         breached_passwords: Option<Arc<dyn BreachedPasswords>>,
     ) -> Result<Arc<Self>> {
-        let json = serde_json::to_string(&config).map_err(|_| RolekeepError::fault("config cannot be written"))?;
-        run(async move {
-            let mut builder = rolekeep::UserManagement::builder().config(rolekeep::Config::from_json(&json)?);
-            if let Some(persister) = persister {
-                builder = builder.persister(persister::Host::new(persister));
-            }
-            if let Some(notifier) = notifier {
-                builder = builder.notifier(notifier::Host(notifier));
-            }
-            if let Some(list) = breached_passwords {
-                builder = builder.breached_passwords(breached::Host(list));
-            }
-            Ok(Arc::new(Self { store: builder.open().await?, number: OnceLock::new() }))
-        })
-        .await
+        let settings = rolekeep::Config::from_json(&json(&config)?)?;
+        open(settings, (persister, notifier, breached_passwords)).await
+    }
+
+    /// The same, where settings that `config` does not give are taken from variables of the process, and those that neither gives from a
+    /// file, in TOML (where its name ends so) or JSON.
+    ///
+    /// A variable is `ROLEKEEP_SESSION_SECONDS`, a part has two underscores before it (`ROLEKEEP_ROLES__EDITOR`), lists are in JSON.
+    /// With `_FILE` at its end it names a file that has the value. One that is no setting is an error. Throws `VALIDATION_ERROR`
+    /// (`CONFIG_INVALID`) naming every wrong one.
+    #[uniffi::constructor(default(config_file = None, persister = None, notifier = None, breached_passwords = None, config))]
+    pub async fn open_from_env(
+        config: Config,
+        config_file: Option<String>,
+        persister: Option<Arc<dyn Persister>>,
+        notifier: Option<Arc<dyn Notifier>>,
+        breached_passwords: Option<Arc<dyn BreachedPasswords>>,
+    ) -> Result<Arc<Self>> {
+        let layers = rolekeep::Layers::of_process();
+        let layers = config_file.into_iter().fold(layers, rolekeep::Layers::file);
+        open(rolekeep::ffi::of_layers(&layers, &json(&config)?)?, (persister, notifier, breached_passwords)).await
     }
 
     /// The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request.
@@ -264,4 +270,27 @@ impl UserManagement {
         let store = self.store.clone();
         run(async move { Ok(store.close().await?) }).await
     }
+}
+
+type Objects = (Option<Arc<dyn Persister>>, Option<Arc<dyn Notifier>>, Option<Arc<dyn BreachedPasswords>>);
+
+fn json(config: &Config) -> Result<String> {
+    serde_json::to_string(config).map_err(|_| RolekeepError::fault("config cannot be written"))
+}
+
+async fn open(config: rolekeep::Config, (persister, notifier, list): Objects) -> Result<Arc<UserManagement>> {
+    run(async move {
+        let mut builder = rolekeep::UserManagement::builder().config(config);
+        if let Some(persister) = persister {
+            builder = builder.persister(persister::Host::new(persister));
+        }
+        if let Some(notifier) = notifier {
+            builder = builder.notifier(notifier::Host(notifier));
+        }
+        if let Some(list) = list {
+            builder = builder.breached_passwords(breached::Host(list));
+        }
+        Ok(Arc::new(UserManagement { store: builder.open().await?, number: OnceLock::new() }))
+    })
+    .await
 }

@@ -2,6 +2,8 @@
 
 mod delivery;
 mod filters;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod layers;
 pub mod packed;
 mod questions;
 pub mod rules;
@@ -30,6 +32,8 @@ pub mod fetch {
 
 pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use layers::{config, of_layers};
 pub use questions::{QUESTIONS, ask, can, check, consult, resource};
 pub use rules_config::RulesConfig;
 

@@ -135,6 +135,8 @@ pub mod observe {
 
 pub use caller::{All, Caller, CallerFilter, Importer, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use config::Layers;
 pub use config::{
     AuditDecisions, AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor,
     TrustedIssuer,

@@ -191,16 +191,16 @@ impl Builder {
     /// no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         let Self { places, policy, config, environment, fetch, hooks } = self;
-        config.check()?;
-        config.check_notifier(hooks.notifier.is_some())?;
-        let env = environment_or_current(environment)?;
-        let place = place_of(places, &config)?;
-        // What is wrong with the policy is told before a file is made.
-        let policy = match (policy, config.policy()?) {
-            (Some(_), Some(_)) => return Err(Error::new(Reason::ConfigInvalid, "two policies are given")),
-            (given, named) => given.or(named),
-        };
-        let given = policy.map(Given::new).transpose()?;
+        // All that is wrong is told, and before a file is made.
+        let checked = config.check_beside(hooks.notifier.is_some());
+        let (env, place, given) =
+            (environment_or_current(environment), place_of(places, &config), given(policy, &config));
+        if !IS_PAGE {
+            let wrong = [checked.as_ref().err(), env.as_ref().err(), place.as_ref().err(), given.as_ref().err()];
+            Error::together(wrong.into_iter().flatten())?;
+        }
+        checked?;
+        let (env, place, given) = (env?, place?, given?);
         let storage: Arc<dyn Storage> = match place {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
@@ -227,6 +227,15 @@ impl Builder {
         engine.spawn_deliveries();
         Ok(UserManagement { engine })
     }
+}
+
+/// The one policy that was given, if any was.
+fn given(policy: Option<Policy>, config: &Config) -> Result<Option<Given>> {
+    let policy = match (policy, config.policy()?) {
+        (Some(_), Some(_)) => return Err(Error::new(Reason::ConfigInvalid, "two policies are given")),
+        (given, named) => given.or(named),
+    };
+    policy.map(Given::new).transpose()
 }
 
 /// The one place that was given, by the builder or its configuration; memory where none was.

@@ -86,6 +86,8 @@ def open(
     persister: Persister | None = None,
     notifier: Notifier | None = None,
     breached_passwords: BreachedPasswords | None = None,
+    from_env: bool | None = None,
+    config_file: str | PathLike[str] | None = None,
 ) -> UserManagement:
     """Opens a store for blocking code; use it with `with`, or `close` it.
 
@@ -279,6 +281,12 @@ def open(
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
         breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
             Without it common ones are refused, and those built from the account's names.
+        from_env: Whether settings that are not given are taken from variables:
+            `ROLEKEEP_SESSION_SECONDS=43200`, a part by two underscores (`ROLEKEEP_ROLES__EDITOR`),
+            lists in JSON. With `_FILE` at its end a variable names a file that has the value. One
+            that is no setting is an error.
+        config_file: A file in TOML (where its name ends so) or JSON with settings that neither the
+            call nor a variable gives.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -349,7 +357,7 @@ def open(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return UserManagement(start(config, persister, notifier, breached_passwords).wait())
+    return UserManagement(start(config, persister, notifier, breached_passwords, from_env, config_file).wait())
 
 
 def open_async(
@@ -424,6 +432,8 @@ def open_async(
     persister: Persister | None = None,
     notifier: Notifier | None = None,
     breached_passwords: BreachedPasswords | None = None,
+    from_env: bool | None = None,
+    config_file: str | PathLike[str] | None = None,
 ) -> Opening:
     """Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.
 
@@ -617,6 +627,12 @@ def open_async(
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
         breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
             Without it common ones are refused, and those built from the account's names.
+        from_env: Whether settings that are not given are taken from variables:
+            `ROLEKEEP_SESSION_SECONDS=43200`, a part by two underscores (`ROLEKEEP_ROLES__EDITOR`),
+            lists in JSON. With `_FILE` at its end a variable names a file that has the value. One
+            that is no setting is an error.
+        config_file: A file in TOML (where its name ends so) or JSON with settings that neither the
+            call nor a variable gives.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -687,4 +703,4 @@ def open_async(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return Opening(start(config, persister, notifier, breached_passwords))
+    return Opening(start(config, persister, notifier, breached_passwords, from_env, config_file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping, Sequence
+from os import PathLike
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -26,13 +28,23 @@ def start(
     persister: Persister | None,
     notifier: Notifier | None = None,
     breached_passwords: BreachedPasswords | None = None,
+    from_env: bool | None = None,
+    config_file: str | PathLike[str] | None = None,
 ) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
-    is_in_memory = persister is None and config.get("sqlite") is None and config.get("postgres") is None
     host = None if persister is None else Host(persister)
     mailer = None if notifier is None else Mailer(notifier)
     breaches = None if breached_passwords is None else Breaches(breached_passwords)
-    return _rolekeep.Store._open(encode(config), host, mailer, breaches, is_in_memory)
+    return _rolekeep.Store._open(encode(config), _places(from_env, config_file), host, mailer, breaches)
+
+
+def _places(from_env: bool | None, config_file: str | PathLike[str] | None) -> str | None:
+    """Where settings come from beside the program."""
+    if not from_env and config_file is None:
+        return None
+    variables = [(name, text) for name, text in os.environ.items() if from_env and name.startswith("ROLEKEEP_")]
+    file = None if config_file is None else {"name": os.fspath(config_file)}
+    return encode({"file": file, "variables": [{"name": name, "text": text} for name, text in variables]})
 
 
 def _request(

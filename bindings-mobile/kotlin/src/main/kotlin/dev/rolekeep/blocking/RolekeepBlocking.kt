@@ -121,6 +121,32 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
             },
         )
 
+        /**
+         * The same, where settings that [config] does not give are taken from variables of the process (`ROLEKEEP_SESSION_SECONDS`),
+         * and those that neither gives from a file in TOML or JSON: see [UserManagement.openFromEnv].
+         *
+         * @throws RolekeepException.Validation naming every wrong one.
+         */
+        @JvmStatic
+        @JvmOverloads
+        fun openFromEnv(
+            config: Config = Config(),
+            configFile: String? = null,
+            persister: BlockingPersister? = null,
+            notifier: BlockingNotifier? = null,
+            breachedPasswords: BlockingBreachedPasswords? = null,
+        ): RolekeepBlocking = RolekeepBlocking(
+            await {
+                UserManagement.openFromEnv(
+                    config,
+                    configFile,
+                    persister?.let(::Adapter),
+                    notifier?.let(::NotifierAdapter),
+                    breachedPasswords?.let(::BreachedPasswordsAdapter),
+                )
+            },
+        )
+
         /** Opens a store in memory or in the SQLite file of the config, with a notifier that sends mail. */
         @JvmStatic
         fun open(config: Config, notifier: BlockingNotifier): RolekeepBlocking = open(config, null, notifier)
