@@ -50,7 +50,8 @@
 //! | `fetch` | fetching the key sets of other issuers ([`TrustedIssuer::jwks_url`]); implies `asymmetric` |
 //! | `passkeys` | passkeys; implies `asymmetric` |
 //! | `reports` (default) | policy errors with source lines, as a compiler prints them |
-//! | `tracing` | a span for each operation |
+//! | `tracing` | a span for each operation and each call of the storage, and a warning where one is slow |
+//! | `metrics` | metrics through the facade of the crate [`metrics`](https://docs.rs/metrics) |
 //! | `testing` | the conformance suite for storages |
 //!
 //! Without features the crate builds for wasm32. `bindings` and `describe` are for the packages of other languages; what they
@@ -70,6 +71,8 @@ mod forks;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod manager;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod net;
 mod operations;
@@ -123,7 +126,6 @@ pub mod notices {
 }
 /// How well a store works, and a hook that observes every operation, for metrics and logs.
 pub mod observe {
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub use crate::engine::health::{
         CacheHealth, CacheKind, FeedHealth, HashingHealth, Health, HealthStatus, NoticesHealth, StorageHealth,
     };

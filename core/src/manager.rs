@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-use crate::engine::health::Health;
 use crate::{
     caller::Caller,
     config::Config,
     credentials::api_key,
-    engine::{By, Engine, Hooks, UsersInMemory, Who, WhoKind, WhoSession, around::Observer, limit::Limiter},
+    engine::{
+        By, Engine, Hooks, UsersInMemory, Who, WhoKind, WhoSession, around::Observer, health::Health, limit::Limiter,
+    },
     environment::{Env, Environment},
     fetch::Fetch,
     model::{
@@ -218,6 +218,8 @@ impl Builder {
         let keys = (signing_keys::open(&config, &*storage, &env).await?, secrets.names, audit_keys);
         let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
+        #[cfg(feature = "metrics")]
+        crate::metrics::describe();
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
         engine.spawn_poll();
@@ -479,14 +481,12 @@ impl UserManagement {
     /// assert!(!um.ready().await);
     /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
     /// ```
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub async fn health(&self) -> Health {
         self.engine.health().await
     }
 
     /// Whether requests should be sent to this instance ([`Health::is_ready`]): not while its storage does not answer, its rights are too
     /// old to decide by, or it is closing or closed.
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub async fn ready(&self) -> bool {
         self.health().await.is_ready
     }

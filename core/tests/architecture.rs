@@ -13,7 +13,7 @@ const LAYERS: &[&str] = &[
     "model+describe",
     "rules credentials",
     "audit_chain",
-    "environment forks net",
+    "environment forks net metrics",
     "fetch",
     "config storage",
     "operations",

@@ -59,6 +59,8 @@ impl Told {
 
     /// The notifier has answered, or has not.
     fn count(&self, delivery: Option<Delivery>) {
+        #[cfg(feature = "metrics")]
+        crate::metrics::notice(matches!(delivery, Some(Delivery::Sent | Delivery::Refused)));
         match delivery {
             Some(Delivery::Sent | Delivery::Refused) => self.failed_in_a_row.store(0, Ordering::Relaxed),
             Some(Delivery::RetryAfter(_)) | None => {

@@ -242,6 +242,8 @@ impl Engine {
             }
             // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
             let _ = engine.follow().await;
+            #[cfg(feature = "metrics")]
+            engine.publish();
         }
     }
 

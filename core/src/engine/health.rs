@@ -1,7 +1,7 @@
 //! How well a store works: what it depends on, one by one, for whoever restarts it or sends it requests. Nothing in it names
 //! anybody, or says where the storage is.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
@@ -74,6 +74,8 @@ pub struct StorageHealth {
     pub millis: Option<i64>,
     /// The version of its tables; none where they have none, as in memory.
     pub schema_version: Option<i64>,
+    /// How many of its calls took longer than the setting `slow_statement_millis` since the store was opened.
+    pub slow_calls: i64,
     /// Its connections, of a database.
     pub pools: Vec<PoolUse>,
 }
@@ -171,6 +173,16 @@ impl Engine {
         let storage = self.storage_health(storage);
         let (feed, hashing, notices) = (self.feed_health(), self.hashing_health(), self.notices_health(notices));
         let statuses = [storage.status, feed.status, hashing.status, notices.status];
+        #[cfg(feature = "metrics")]
+        crate::metrics::health(
+            [
+                ("storage", storage.reason.is_none()),
+                ("feed", feed.reason.is_none()),
+                ("hashing", hashing.status == HealthStatus::Healthy),
+                ("notices", notices.status == HealthStatus::Healthy),
+            ],
+            notices.waiting,
+        );
         let is_ready = storage.reason.is_none() && feed.reason.is_none();
         Health {
             status: statuses.into_iter().max().unwrap_or(HealthStatus::Unhealthy),
@@ -227,6 +239,7 @@ impl Engine {
             reason: answer.err(),
             millis: answer.ok(),
             schema_version: condition.schema_version,
+            slow_calls: number(self.services.slow_calls.load(Ordering::Relaxed)),
             pools: condition.pools,
         }
     }

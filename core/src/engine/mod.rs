@@ -10,7 +10,8 @@ mod deliveries;
 mod denials;
 mod feed;
 mod foreign_tokens;
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+#[cfg(feature = "metrics")]
+mod gauges;
 pub(crate) mod health;
 mod impersonation;
 pub(crate) mod limit;
@@ -136,11 +137,12 @@ pub(crate) struct Engine {
     has_warned: AtomicBool,
     hooks: Hooks,
     deliveries: Deliveries,
+    #[cfg(feature = "metrics")]
+    told: gauges::Told,
     rates: Rates,
     sampled: Sampled,
     looks: cache::Looks,
     /// What the storage said last of how it is.
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     asked: async_lock::Mutex<Option<health::Asked>>,
 }
 
@@ -180,10 +182,11 @@ impl Engine {
             has_warned: AtomicBool::new(false),
             hooks,
             deliveries: Deliveries::default(),
+            #[cfg(feature = "metrics")]
+            told: gauges::Told::default(),
             rates: Rates::default(),
             sampled: Sampled::default(),
             looks: cache::Looks::default(),
-            #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
             asked: async_lock::Mutex::new(None),
         }
     }

@@ -11,6 +11,7 @@ mod condition;
 pub mod conformance;
 mod ledger;
 mod memory;
+mod observed;
 mod persister;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -26,6 +27,7 @@ pub use change_set::{ChangeSet, Check, CommitError, Committed, Write};
 pub use condition::{PoolUse, StorageCondition};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
+pub(crate) use observed::Observed;
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStorage};

@@ -31,6 +31,7 @@ mod idle;
 mod import_users;
 mod locales;
 mod mails;
+mod observed;
 mod policy_dry_run;
 mod policy_open;
 mod policy_shared;
