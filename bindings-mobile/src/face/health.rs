@@ -154,6 +154,8 @@ pub struct StorageHealth {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<i64>,
+    /// How many of its calls took longer than the setting `slow_statement_millis` since the store was opened.
+    pub slow_calls: i64,
     /// Its connections, of a database.
     #[uniffi(default)]
     pub pools: Vec<PoolUse>,

@@ -60,6 +60,7 @@ def open(
     hashing_max_millis: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
+    slow_statement_millis: int | None = None,
     audit_denials: AuditDenials | None = None,
     audit_decisions: AuditDecisions | None = None,
     audit_key: str | None = None,
@@ -192,6 +193,9 @@ def open(
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
+        slow_statement_millis: A call of the storage that takes longer, in milliseconds, is counted
+            in `health` and, in Rust with the feature `tracing`, told as a warning with the tables'
+            names. Default: 250; 0: none is.
         audit_denials: Which refused operations the audit log records: who asked for what, and on
             which target. At most one entry a minute is written per caller and operation; per
             instance a burst of 50, then one a second. The rest are only counted, as are entries
@@ -333,6 +337,7 @@ def open(
         "hashing_max_millis": hashing_max_millis,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
+        "slow_statement_millis": slow_statement_millis,
         "audit_denials": audit_denials,
         "audit_decisions": audit_decisions,
         "audit_key": audit_key,
@@ -406,6 +411,7 @@ def open_async(
     hashing_max_millis: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
+    slow_statement_millis: int | None = None,
     audit_denials: AuditDenials | None = None,
     audit_decisions: AuditDecisions | None = None,
     audit_key: str | None = None,
@@ -538,6 +544,9 @@ def open_async(
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
+        slow_statement_millis: A call of the storage that takes longer, in milliseconds, is counted
+            in `health` and, in Rust with the feature `tracing`, told as a warning with the tables'
+            names. Default: 250; 0: none is.
         audit_denials: Which refused operations the audit log records: who asked for what, and on
             which target. At most one entry a minute is written per caller and operation; per
             instance a burst of 50, then one a second. The rest are only counted, as are entries
@@ -679,6 +688,7 @@ def open_async(
         "hashing_max_millis": hashing_max_millis,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
+        "slow_statement_millis": slow_statement_millis,
         "audit_denials": audit_denials,
         "audit_decisions": audit_decisions,
         "audit_key": audit_key,

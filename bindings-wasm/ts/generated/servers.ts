@@ -11,5 +11,5 @@ export const records: { readonly [name: string]: string } = {
   Health: "status is_ready at:time storage:StorageHealth feed:FeedHealth hashing:HashingHealth notices:NoticesHealth caches:CacheHealth[] policy_version",
   NoticesHealth: "status is_offered waiting overdue_seconds failed_in_a_row",
   PoolUse: "name in_use waiting most",
-  StorageHealth: "status reason millis schema_version pools:PoolUse[]",
+  StorageHealth: "status reason millis schema_version slow_calls pools:PoolUse[]",
 };

@@ -151,5 +151,9 @@ class StorageHealth:
     """How long its answer took, in milliseconds; none: it gave none."""
     schema_version: int | None = None
     """The version of its tables; none where they have none, as in memory."""
+    slow_calls: int
+    """How many of its calls took longer than the setting `slow_statement_millis` since the store was
+    opened.
+    """
     pools: builtins.list[PoolUse] = field(default_factory=builtins.list)
     """Its connections, of a database."""

@@ -121,6 +121,8 @@ export interface StorageHealth {
   readonly millis: number | null;
   /** The version of its tables; none where they have none, as in memory. */
   readonly schemaVersion: number | null;
+  /** How many of its calls took longer than the setting `slowStatementMillis` since the store was opened. */
+  readonly slowCalls: number;
   /** Its connections, of a database. */
   readonly pools: readonly PoolUse[];
 }
