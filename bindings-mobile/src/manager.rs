@@ -13,7 +13,7 @@ use crate::{
     caller::{Caller, RequestContext, Resource, attributes},
     direct,
     error::RolekeepError,
-    face::{Config, Explanation, SignInResult},
+    face::{Config, Explanation, Health, SignInResult},
     notifier::{self, Notifier},
     persister::{self, Persister},
     runtime::run,
@@ -78,21 +78,27 @@ impl UserManagement {
         notifier: Option<Arc<dyn Notifier>>,
         breached_passwords: Option<Arc<dyn BreachedPasswords>>,
     ) -> Result<Arc<Self>> {
-        let json = serde_json::to_string(&config).map_err(|_| RolekeepError::fault("config cannot be written"))?;
-        run(async move {
-            let mut builder = rolekeep::UserManagement::builder().config(rolekeep::Config::from_json(&json)?);
-            if let Some(persister) = persister {
-                builder = builder.persister(persister::Host::new(persister));
-            }
-            if let Some(notifier) = notifier {
-                builder = builder.notifier(notifier::Host(notifier));
-            }
-            if let Some(list) = breached_passwords {
-                builder = builder.breached_passwords(breached::Host(list));
-            }
-            Ok(Arc::new(Self { store: builder.open().await?, number: OnceLock::new() }))
-        })
-        .await
+        let settings = rolekeep::Config::from_json(&json(&config)?)?;
+        open(settings, (persister, notifier, breached_passwords)).await
+    }
+
+    /// The same, where settings that `config` does not give are taken from variables of the process, and those that neither gives from a
+    /// file, in TOML (where its name ends so) or JSON.
+    ///
+    /// A variable is `ROLEKEEP_SESSION_SECONDS`, a part has two underscores before it (`ROLEKEEP_ROLES__EDITOR`), lists are in JSON.
+    /// With `_FILE` at its end it names a file that has the value. One that is no setting is an error. Throws `VALIDATION_ERROR`
+    /// (`CONFIG_INVALID`) naming every wrong one.
+    #[uniffi::constructor(default(config_file = None, persister = None, notifier = None, breached_passwords = None, config))]
+    pub async fn open_from_env(
+        config: Config,
+        config_file: Option<String>,
+        persister: Option<Arc<dyn Persister>>,
+        notifier: Option<Arc<dyn Notifier>>,
+        breached_passwords: Option<Arc<dyn BreachedPasswords>>,
+    ) -> Result<Arc<Self>> {
+        let layers = rolekeep::Layers::of_process();
+        let layers = config_file.into_iter().fold(layers, rolekeep::Layers::file);
+        open(rolekeep::ffi::of_layers(&layers, &json(&config)?)?, (persister, notifier, breached_passwords)).await
     }
 
     /// The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request.
@@ -235,6 +241,21 @@ impl UserManagement {
         run(async move { Ok(store.refresh().await?) }).await
     }
 
+    /// How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+    ///
+    /// It is answered within two seconds, whatever the storage does, and the storage's answer is kept for a second, however
+    /// often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
+    pub async fn health(&self) -> Result<Health> {
+        let store = self.store.clone();
+        run(async move { mirror(&store.health().await) }).await
+    }
+
+    /// Whether requests should be sent to this process: `is_ready` of its health.
+    pub async fn ready(&self) -> Result<bool> {
+        let store = self.store.clone();
+        run(async move { Ok(store.ready().await) }).await
+    }
+
     /// What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
     ///
     /// Throws as `check_cached` does for an unknown permission.
@@ -250,4 +271,27 @@ impl UserManagement {
         let store = self.store.clone();
         run(async move { Ok(store.close().await?) }).await
     }
+}
+
+type Objects = (Option<Arc<dyn Persister>>, Option<Arc<dyn Notifier>>, Option<Arc<dyn BreachedPasswords>>);
+
+fn json(config: &Config) -> Result<String> {
+    serde_json::to_string(config).map_err(|_| RolekeepError::fault("config cannot be written"))
+}
+
+async fn open(config: rolekeep::Config, (persister, notifier, list): Objects) -> Result<Arc<UserManagement>> {
+    run(async move {
+        let mut builder = rolekeep::UserManagement::builder().config(config);
+        if let Some(persister) = persister {
+            builder = builder.persister(persister::Host::new(persister));
+        }
+        if let Some(notifier) = notifier {
+            builder = builder.notifier(notifier::Host(notifier));
+        }
+        if let Some(list) = list {
+            builder = builder.breached_passwords(breached::Host(list));
+        }
+        Ok(Arc::new(UserManagement { store: builder.open().await?, number: OnceLock::new() }))
+    })
+    .await
 }

@@ -28,7 +28,8 @@ struct Kept {
 
 /// How to open a store, again in each process.
 struct Plan {
-    config: String,
+    /// What is wrong with it is told when it is opened.
+    config: Result<Config>,
     host: Option<Py<PyAny>>,
     mailer: Option<Py<PyAny>>,
     breaches: Option<Py<PyAny>>,
@@ -38,7 +39,7 @@ struct Plan {
 
 impl Plan {
     async fn open(&self) -> Result<UserManagement> {
-        let mut builder = UserManagement::builder().config(Config::from_json(&self.config)?).environment(Process);
+        let mut builder = UserManagement::builder().config(self.config.clone()?).environment(Process);
         if let Some(host) = &self.host {
             let host = process::attach(|py| Host::new(py, host)).unwrap_or_else(|| Err(ended()))?;
             builder = builder.persister(host);
@@ -79,12 +80,15 @@ impl Store {
 
     #[staticmethod]
     fn _open(
-        config: String,
+        config: &str,
+        places: Option<&str>,
         host: Option<Py<PyAny>>,
         mailer: Option<Py<PyAny>>,
         breaches: Option<Py<PyAny>>,
-        is_in_memory: bool,
     ) -> Answer {
+        let config = ffi::config(config, places);
+        let is_in_file = config.as_ref().is_ok_and(|config| config.sqlite.is_some() || config.postgres.is_some());
+        let is_in_memory = host.is_none() && !is_in_file;
         let plan = Plan { config, host, mailer, breaches, is_in_memory };
         Answer::new(is_in_memory, async move {
             let slot = PerProcess::new(plan.open().await?);

@@ -23,34 +23,43 @@ pub struct StoreFfi {
 /// Opens a store: config as JSON, and a persister or undefined.
 #[wasm_bindgen(unchecked_return_type = "Promise<StoreFfi>")]
 pub fn open(config: String, persister: JsValue) -> Promise {
-    open_with(config, persister, |builder| builder)
+    open_with(move || Config::from_json(&config), persister, |builder| builder)
 }
 
-/// The same, with what sends notices, fetches key sets and knows breached passwords. Web pages do none of it, so that nothing of it is in their wasm.
+/// The same, with settings from a file and variables, what sends notices, fetches key sets and knows breached passwords. Web pages do none of it, so that nothing of it is in their wasm.
 #[cfg(feature = "node")]
 #[wasm_bindgen(js_name = openInNode, unchecked_return_type = "Promise<StoreFfi>")]
 pub fn open_in_node(
     config: String,
+    places: Option<String>,
     persister: JsValue,
     fetch: js_sys::Function,
     send: Option<js_sys::Function>,
     contain: Option<js_sys::Function>,
 ) -> Promise {
-    open_with(config, persister, |builder| {
-        let mut builder = builder.fetch(crate::fetch::JsFetch(fetch));
-        if let Some(send) = send {
-            builder = builder.notifier(crate::notifier::JsNotifier(send));
-        }
-        if let Some(contain) = contain {
-            builder = builder.breached_passwords(crate::breached::JsBreaches(contain));
-        }
-        builder
-    })
+    open_with(
+        move || ffi::config(&config, places.as_deref()),
+        persister,
+        |builder| {
+            let mut builder = builder.fetch(crate::fetch::JsFetch(fetch));
+            if let Some(send) = send {
+                builder = builder.notifier(crate::notifier::JsNotifier(send));
+            }
+            if let Some(contain) = contain {
+                builder = builder.breached_passwords(crate::breached::JsBreaches(contain));
+            }
+            builder
+        },
+    )
 }
 
-fn open_with(config: String, persister: JsValue, more: impl FnOnce(Builder) -> Builder + 'static) -> Promise {
+fn open_with(
+    config: impl FnOnce() -> Result<Config> + 'static,
+    persister: JsValue,
+    more: impl FnOnce(Builder) -> Builder + 'static,
+) -> Promise {
     promise(async move {
-        let mut builder = UserManagement::builder().config(Config::from_json(&config)?).environment(JsEnvironment);
+        let mut builder = UserManagement::builder().config(config()?).environment(JsEnvironment);
         if !persister.is_undefined() && !persister.is_null() {
             builder = builder.persister(JsPersister::new(persister)?);
         }

@@ -1,9 +1,15 @@
 import { type BreachedPasswords, breaches } from "./breached.js";
+import { addRecords, fromJson } from "./codec.js";
 import { fetchText } from "./fetch.node.js";
+import { records as ofServers } from "./generated/servers.js";
+import type { Health } from "./generated/types.js";
+import { placesOf } from "./env.node.js";
 import { mailer, type Notifier } from "./notifier.js";
 import { read } from "./read.node.js";
 import init, * as functions from "./rolekeep_node.js";
-import { openOn, type OpenOptions, type UserManagement } from "./store.js";
+import type { StoreFfi } from "./rolekeep.js";
+import { openOn, type OpenOptions, UserManagement as Store } from "./store.js";
+import { store } from "./wasm.js";
 import { wasmFile } from "./wasm.node.js";
 
 export * from "./api.js";
@@ -19,13 +25,50 @@ export interface ServerOptions extends OpenOptions {
   readonly notifier?: Notifier | undefined;
   /** Whether a password is known from a breach. Without it common ones are refused, and those built from the account's names. */
   readonly breachedPasswords?: BreachedPasswords | undefined;
+  /**
+   * Whether settings that are not given are taken from variables: `ROLEKEEP_SESSION_SECONDS=43200`, a part by two underscores
+   * (`ROLEKEEP_ROLES__EDITOR`), lists in JSON. With `_FILE` at its end a variable names a file that has the value. One that is
+   * no setting is an error.
+   */
+  readonly fromEnv?: boolean | undefined;
+  /** A file in TOML (where its name ends so) or JSON with settings that neither the call nor a variable gives. */
+  readonly configFile?: string | undefined;
+}
+
+/** An open store: users, roles, sessions, and the rules that decide. Made by `open`. */
+export class UserManagement extends Store {
+  readonly #native: StoreFfi;
+
+  /** @internal */
+  constructor(native: StoreFfi) {
+    super(native);
+    this.#native = native;
+  }
+
+  /**
+   * How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+   *
+   * It is answered within two seconds, whatever the storage does, and the storage's answer is kept for a second, however
+   * often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
+   */
+  async health(): Promise<Health> {
+    return fromJson((await store.asking(() => this.#native.consult("health", "{}"))) as string, "Health") as Health;
+  }
+
+  /** Whether requests should be sent to this process: `isReady` of its health. */
+  async ready(): Promise<boolean> {
+    return (await this.health()).isReady;
+  }
 }
 
 /** Opens a store: in memory and with the policy `standard`, unless told otherwise. */
 export async function open(options: ServerOptions = {}): Promise<UserManagement> {
-  const { notifier, breachedPasswords, ...anywhere } = options;
+  const { notifier, breachedPasswords, fromEnv, configFile, ...anywhere } = options;
+  const places = await placesOf(fromEnv, configFile);
   const send = notifier == null ? undefined : mailer(notifier);
   const contain = breachedPasswords == null ? undefined : breaches(breachedPasswords);
-  const open: typeof functions.open = (config, persister) => functions.openInNode(config, persister, fetchText, send, contain);
-  return openOn({ wasm: wasmFile(), init, functions: { ...functions, open }, read }, anywhere);
+  const open: typeof functions.open = (config, persister) => functions.openInNode(config, places, persister, fetchText, send, contain);
+  addRecords(ofServers);
+  const native = await openOn({ wasm: wasmFile(), init, functions: { ...functions, open }, read }, anywhere);
+  return new UserManagement(native);
 }

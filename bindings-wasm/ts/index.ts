@@ -1,12 +1,12 @@
 import init, * as functions from "./rolekeep.js";
-import { openOn, type OpenOptions, type UserManagement } from "./store.js";
+import { openOn, type OpenOptions, UserManagement } from "./store.js";
 
 export * from "./api.js";
 
 /** Opens a store: in memory and with the policy `standard`, unless told otherwise. */
-export function open(options?: OpenOptions): Promise<UserManagement> {
+export async function open(options?: OpenOptions): Promise<UserManagement> {
   // Literally so, that bundlers find the files and take them along.
   const wasm = new URL("./rolekeep_bg.wasm", import.meta.url);
   const deferredWasm = new URL("./rolekeep_deferred_bg.wasm", import.meta.url);
-  return openOn({ wasm, deferredWasm, init, functions, read: (from) => fetch(from) }, options);
+  return new UserManagement(await openOn({ wasm, deferredWasm, init, functions, read: (from) => fetch(from) }, options));
 }

@@ -42,7 +42,7 @@ const users = new Map<string, number>();
 const MAX_USERS = 100_000;
 
 /** @internal */
-export async function openOn(platform: Platform<Functions>, options: OpenOptions = {}): Promise<UserManagement> {
+export async function openOn(platform: Platform<Functions>, options: OpenOptions = {}): Promise<StoreFfi> {
   const { persister, wasm, deferredWasm, ...config } = options;
   // Here, so that a page with the rules alone does not load them.
   addRecords(records);
@@ -52,7 +52,7 @@ export async function openOn(platform: Platform<Functions>, options: OpenOptions
   const native = await store.asking(() => platform.functions.open(json, persister));
   // A failure will show when the store is asked.
   persister?.watch?.(() => void native.refresh().catch(() => {}));
-  return new UserManagement(native);
+  return native;
 }
 
 /** An open store: users, roles, sessions, and the rules that decide. Made by `open`. */

@@ -2,6 +2,8 @@
 
 mod delivery;
 mod filters;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod layers;
 pub mod packed;
 mod questions;
 pub mod rules;
@@ -30,6 +32,8 @@ pub mod fetch {
 
 pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use layers::{config, of_layers};
 pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
 pub use rules_config::RulesConfig;
 
@@ -95,6 +99,7 @@ macro_rules! dispatch {
             }),*];
             // What the hand-written parts of a binding speak of.
             crate::config::Config::describe(&mut types);
+            crate::engine::health::Health::describe(&mut types);
             RulesConfig::describe(&mut types);
             operations::notices::Notice::describe(&mut types);
             crate::rules::PrincipalData::describe(&mut types);

@@ -50,7 +50,8 @@
 //! | `fetch` | fetching the key sets of other issuers ([`TrustedIssuer::jwks_url`]); implies `asymmetric` |
 //! | `passkeys` | passkeys; implies `asymmetric` |
 //! | `reports` (default) | policy errors with source lines, as a compiler prints them |
-//! | `tracing` | a span for each operation |
+//! | `tracing` | a span for each operation and each call of the storage, and a warning where one is slow |
+//! | `metrics` | metrics through the facade of the crate [`metrics`](https://docs.rs/metrics) |
 //! | `testing` | the conformance suite for storages |
 //!
 //! Without features the crate builds for wasm32. `bindings` and `describe` are for the packages of other languages; what they
@@ -70,6 +71,8 @@ mod forks;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod manager;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod model;
 mod net;
 mod operations;
@@ -121,8 +124,11 @@ pub mod limits {
 pub mod notices {
     pub use crate::operations::notices::{Delivery, Notice, NoticeKind, Notifier};
 }
-/// A hook that observes every operation, for metrics and logs.
+/// How well a store works, and a hook that observes every operation, for metrics and logs.
 pub mod observe {
+    pub use crate::engine::health::{
+        CacheHealth, CacheKind, FeedHealth, HashingHealth, Health, HealthStatus, NoticesHealth, StorageHealth,
+    };
     pub use crate::engine::{
         UsersInMemory,
         around::{Asker, Ended, Observer, Request},
@@ -131,6 +137,8 @@ pub mod observe {
 
 pub use caller::{All, Caller, CallerFilter, Importer, areas};
 pub use checks::{KnownUser, UserChecks, UserRef};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use config::Layers;
 pub use config::{
     AuditDecisions, AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor,
     TrustedIssuer,

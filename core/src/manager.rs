@@ -6,7 +6,9 @@ use crate::{
     caller::Caller,
     config::Config,
     credentials::api_key,
-    engine::{By, Engine, Hooks, UsersInMemory, Who, WhoKind, WhoSession, around::Observer, limit::Limiter},
+    engine::{
+        By, Engine, Hooks, UsersInMemory, Who, WhoKind, WhoSession, around::Observer, health::Health, limit::Limiter,
+    },
     environment::{Env, Environment},
     fetch::Fetch,
     model::{
@@ -189,16 +191,16 @@ impl Builder {
     /// no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
         let Self { places, policy, config, environment, fetch, hooks } = self;
-        config.check()?;
-        config.check_notifier(hooks.notifier.is_some())?;
-        let env = environment_or_current(environment)?;
-        let place = place_of(places, &config)?;
-        // What is wrong with the policy is told before a file is made.
-        let policy = match (policy, config.policy()?) {
-            (Some(_), Some(_)) => return Err(Error::new(Reason::ConfigInvalid, "two policies are given")),
-            (given, named) => given.or(named),
-        };
-        let given = policy.map(Given::new).transpose()?;
+        // All that is wrong is told, and before a file is made.
+        let checked = config.check_beside(hooks.notifier.is_some());
+        let (env, place, given) =
+            (environment_or_current(environment), place_of(places, &config), given(policy, &config));
+        if !IS_PAGE {
+            let wrong = [checked.as_ref().err(), env.as_ref().err(), place.as_ref().err(), given.as_ref().err()];
+            Error::together(wrong.into_iter().flatten())?;
+        }
+        checked?;
+        let (env, place, given) = (env?, place?, given?);
         let storage: Arc<dyn Storage> = match place {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
@@ -216,6 +218,8 @@ impl Builder {
         let keys = (signing_keys::open(&config, &*storage, &env).await?, secrets.names, audit_keys);
         let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;
         policy::open::open(&services, given).await?;
+        #[cfg(feature = "metrics")]
+        crate::metrics::describe();
         let engine = Arc::new(Engine::new(services, hooks));
         engine.start().await?;
         engine.spawn_poll();
@@ -225,6 +229,15 @@ impl Builder {
         engine.spawn_deliveries();
         Ok(UserManagement { engine })
     }
+}
+
+/// The one policy that was given, if any was.
+fn given(policy: Option<Policy>, config: &Config) -> Result<Option<Given>> {
+    let policy = match (policy, config.policy()?) {
+        (Some(_), Some(_)) => return Err(Error::new(Reason::ConfigInvalid, "two policies are given")),
+        (given, named) => given.or(named),
+    };
+    policy.map(Given::new).transpose()
 }
 
 /// The one place that was given, by the builder or its configuration; memory where none was.
@@ -449,6 +462,33 @@ impl UserManagement {
     pub async fn refresh(&self) -> Result<()> {
         self.engine.require_open()?;
         self.engine.follow().await
+    }
+
+    /// How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+    ///
+    /// It is answered within two seconds, whatever the storage does: that is asked for its position alone, for a second at most, and its
+    /// answer is kept for a second, however often this is called. Nothing in it is secret or names anybody. Of a store that was
+    /// closed it says so.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use rolekeep::{UserManagement, observe::HealthStatus};
+    ///
+    /// let um = UserManagement::builder().open().await?;
+    /// let health = um.health().await;
+    /// assert_eq!((health.status, health.is_ready), (HealthStatus::Healthy, true));
+    /// um.close().await?;
+    /// assert!(!um.ready().await);
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    pub async fn health(&self) -> Health {
+        self.engine.health().await
+    }
+
+    /// Whether requests should be sent to this instance ([`Health::is_ready`]): not while its storage does not answer, its rights are too
+    /// old to decide by, or it is closing or closed.
+    pub async fn ready(&self) -> bool {
+        self.health().await.is_ready
     }
 
     /// The users whose rights are in memory, and how often they were: for metrics.

@@ -1,5 +1,5 @@
 //! The TypeScript face: `types/` (what crosses the border, those of each area in a file of their own),
-//! `areas.ts` (the typed methods), `codec.ts` and `rules.ts` (how records are written in JSON).
+//! `areas.ts` (the typed methods), `codec.ts`, `rules.ts` and `servers.ts` (how records are written in JSON).
 
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -19,12 +19,14 @@ pub(crate) fn faces(catalogue: &Catalogue) -> Vec<Face> {
     let homes = homes(catalogue, |name, _| shown.contains(name));
     let types = homes.iter().map(|home| face(&format!("types/{}", home.name), types(catalogue, &homes, home)));
     let of_rules = of_rules(catalogue);
-    let of_stores = &shown - &of_rules;
+    let of_servers = of_servers(catalogue);
+    let of_stores = &(&shown - &of_rules) - &of_servers;
     let others = [
         face("types", index(&homes)),
         face("areas", areas(catalogue)),
-        face("codec", codec(catalogue, "all but those of `rules.ts`", &of_stores)),
+        face("codec", codec(catalogue, "all but those of `rules.ts` and `servers.ts`", &of_stores)),
         face("rules", codec(catalogue, "those that the rules alone speak of", &of_rules)),
+        face("servers", codec(catalogue, "those that no page speaks of", &of_servers)),
     ];
     types.chain(others).collect()
 }
@@ -292,9 +294,14 @@ fn of_rules(catalogue: &Catalogue) -> BTreeSet<String> {
     homes::reached(catalogue, &named.map(|name| TypeRef::Named(name.to_owned())))
 }
 
+/// What crosses the border where there is a server; no page loads it.
+fn of_servers(catalogue: &Catalogue) -> BTreeSet<String> {
+    homes::reached(catalogue, &[TypeRef::Named("Health".to_owned())])
+}
+
 /// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
-    const MORE: [&str; 11] = [
+    const MORE: [&str; 12] = [
         "Config",
         "RulesConfig",
         "PrincipalData",
@@ -302,6 +309,7 @@ fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
         "SqlFilter",
         "Explanation",
         "Notice",
+        "Health",
         "Code",
         "Reason",
         "FieldError",

@@ -32,7 +32,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             quote!(crate::describe::Shape::Words(vec![#((#words, #abouts)),*]))
         }
         _ => {
-            let fields = named_fields(input)?;
+            let (_, fields) = input::parted(named_fields(input)?)?;
             let keys = fields.iter().map(|field| field.ident.as_ref().map(ToString::to_string).unwrap_or_default());
             let abouts = fields.iter().map(|field| docs(&field.attrs));
             let types = fields.iter().map(|field| match (&field.ty, input::has_default(field)) {

@@ -8,7 +8,7 @@ use crate::shape::{argument, docs, inner, named_fields};
 
 pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
-    let fields = named_fields(input)?;
+    let (apart, fields) = parted(named_fields(input)?)?;
     for field in &fields {
         if Stated::of(field)?.is_positional && inner(&field.ty, "Option").is_none() {
             return Err(Error::new_spanned(field, "only a field that may be left out is declared `positional`"));
@@ -27,9 +27,10 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let keys = fields.iter().map(|field| key_of(field));
     let whole = alone(input)?.map(|field| quote!(let value = crate::model::decode::whole(value, #field);));
     let paged = paged(input, &fields);
-    let constructor = constructor(input, &fields);
+    let constructor = constructor(input, &fields, &apart);
     let conversions = conversions(input, &fields);
-    let setters = fields.iter().filter_map(|field| setter(field));
+    let setters = fields.iter().filter_map(|field| setter(field, &apart));
+    let others = apart.iter().map(|field| &field.ident);
     Ok(quote! {
         impl crate::model::decode::FromJson for #name {
             fn from_json(value: ::serde_json::Value, at: &mut crate::model::decode::Decoder) -> Option<Self> {
@@ -37,7 +38,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 let mut object = at.object(value, &[#(#keys),*])?;
                 #(#decoded)*
                 object.finish();
-                Some(Self { #(#unpacked),* })
+                Some(Self { #(#unpacked,)* #(#others: Default::default()),* })
             }
         }
         impl TryFrom<::serde_json::Value> for #name {
@@ -106,6 +107,14 @@ fn conversions(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
     }
 }
 
+/// The fields that are apart, and those that are given.
+pub fn parted(fields: Vec<&Field>) -> Result<(Vec<&Field>, Vec<&Field>)> {
+    for field in &fields {
+        Stated::of(field)?;
+    }
+    Ok(fields.into_iter().partition(|field| Stated::of(field).is_ok_and(|stated| stated.is_apart)))
+}
+
 /// The field of `#[input(alone = "field")]`: JSON may give it alone, as a string, instead of the object.
 pub fn alone(input: &DeriveInput) -> Result<Option<String>> {
     let mut field = None;
@@ -127,6 +136,8 @@ struct Stated {
     /// `#[input(positional)]`: the field may be left out, and seldom is. `new` takes it, as do the constructors of
     /// languages that know arguments by place.
     is_positional: bool,
+    /// `#[input(apart)]`: it is not given. It begins with its default, and hears of each field that a setter sets: `forget("field")`.
+    is_apart: bool,
     /// `#[input(default = value)]`: the value of a field that is not given, or null in JSON.
     default: Option<Expr>,
 }
@@ -138,10 +149,12 @@ impl Stated {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("positional") {
                     stated.is_positional = true;
+                } else if meta.path.is_ident("apart") {
+                    stated.is_apart = true;
                 } else if meta.path.is_ident("default") {
                     stated.default = Some(meta.value()?.parse()?);
                 } else {
-                    return Err(meta.error("expected `positional` or `default`"));
+                    return Err(meta.error("expected `positional`, `apart` or `default`"));
                 }
                 Ok(())
             })?;
@@ -184,7 +197,7 @@ fn is_required(field: &Field) -> bool {
     wrappers.iter().all(|wrapper| inner(&field.ty, wrapper).is_none()) && !has_default(field)
 }
 
-fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
+fn constructor(input: &DeriveInput, fields: &[&Field], apart: &[&Field]) -> TokenStream {
     let leading: Vec<_> = fields.iter().filter(|field| is_leading(field)).collect();
     let names: Vec<_> = leading.iter().map(|field| &field.ident).collect();
     let types = leading.iter().map(|field| taken(given(field)));
@@ -197,13 +210,14 @@ fn constructor(input: &DeriveInput, fields: &[&Field]) -> TokenStream {
         let default = default(field).map_or_else(|| quote!(Default::default()), |default| quote!(#default));
         quote!(#ident: #default)
     });
+    let others = apart.iter().map(|field| &field.ident);
     let needs = if leading.iter().all(|field| is_required(field)) { "it cannot do without" } else { "it mostly has" };
     let about = format!("Starts a `{}` with what {needs}; the rest has setters.", input.ident);
     quote! {
         #[doc = #about]
         #[allow(clippy::new_without_default, clippy::too_many_arguments, reason = "every input starts with `new`")]
         pub fn new(#(#names: #types),*) -> Self {
-            Self { #(#names: #values,)* #(#rest),* }
+            Self { #(#names: #values,)* #(#rest,)* #(#others: Default::default()),* }
         }
     }
 }
@@ -217,14 +231,18 @@ fn taken(ty: &Type) -> TokenStream {
     }
 }
 
-fn setter(field: &Field) -> Option<TokenStream> {
+fn setter(field: &Field, apart: &[&Field]) -> Option<TokenStream> {
     let ident = field.ident.as_ref()?;
     let about = docs(&field.attrs);
+    let key = key_of(field);
+    let apart: Vec<_> = apart.iter().map(|field| &field.ident).collect();
+    let forget = quote!(#(self.#apart.forget(#key);)*);
     let optional = inner(&field.ty, "Option");
     if let Some(item) = optional.and_then(|ty| inner(ty, "Vec")) {
         return Some(quote! {
             #[doc = #about]
             pub fn #ident(mut self, #ident: impl IntoIterator<Item = impl Into<#item>>) -> Self {
+                #forget
                 self.#ident = Some(#ident.into_iter().map(Into::into).collect());
                 self
             }
@@ -235,6 +253,7 @@ fn setter(field: &Field) -> Option<TokenStream> {
         return Some(quote! {
             #[doc = #about]
             pub fn #ident(mut self, #ident: #taken) -> Self {
+                #forget
                 self.#ident = Some(#ident.into());
                 self
             }
@@ -244,6 +263,7 @@ fn setter(field: &Field) -> Option<TokenStream> {
         return Some(quote! {
             #[doc = #about]
             pub fn #ident(mut self, #ident: impl IntoIterator<Item = impl Into<#inner>>) -> Self {
+                #forget
                 self.#ident = #ident.into_iter().map(Into::into).collect();
                 self
             }
@@ -254,6 +274,7 @@ fn setter(field: &Field) -> Option<TokenStream> {
         return Some(quote! {
             #[doc = #about]
             pub fn #ident(mut self, #ident: #taken) -> Self {
+                #forget
                 self.#ident = crate::model::patch::Change::Set(#ident.into());
                 self
             }
@@ -264,6 +285,7 @@ fn setter(field: &Field) -> Option<TokenStream> {
         return Some(quote! {
             #[doc = #about]
             pub fn #ident(mut self, #ident: #taken) -> Self {
+                #forget
                 self.#ident = #ident.into();
                 self
             }
@@ -276,6 +298,7 @@ fn setter(field: &Field) -> Option<TokenStream> {
                 mut self,
                 #ident: impl IntoIterator<Item = (impl Into<String>, impl Into<#value>)>,
             ) -> Self {
+                #forget
                 self.#ident = #ident.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
                 self
             }

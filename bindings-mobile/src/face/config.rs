@@ -241,6 +241,11 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_in_memory: Option<i64>,
+    /// A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
+    /// warning with the tables' names. Default: 250; 0: none is.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_statement_millis: Option<i64>,
     /// Which refused operations the audit log records: who asked for what, and on which target. At most one
     /// entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
     /// counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove

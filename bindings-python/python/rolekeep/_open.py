@@ -60,6 +60,7 @@ def open(
     hashing_max_millis: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
+    slow_statement_millis: int | None = None,
     audit_denials: AuditDenials | None = None,
     audit_decisions: AuditDecisions | None = None,
     audit_key: str | None = None,
@@ -86,6 +87,8 @@ def open(
     persister: Persister | None = None,
     notifier: Notifier | None = None,
     breached_passwords: BreachedPasswords | None = None,
+    from_env: bool | None = None,
+    config_file: str | PathLike[str] | None = None,
 ) -> UserManagement:
     """Opens a store for blocking code; use it with `with`, or `close` it.
 
@@ -190,6 +193,9 @@ def open(
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
+        slow_statement_millis: A call of the storage that takes longer, in milliseconds, is counted
+            in `health` and, in Rust with the feature `tracing`, told as a warning with the tables'
+            names. Default: 250; 0: none is.
         audit_denials: Which refused operations the audit log records: who asked for what, and on
             which target. At most one entry a minute is written per caller and operation; per
             instance a burst of 50, then one a second. The rest are only counted, as are entries
@@ -279,6 +285,12 @@ def open(
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
         breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
             Without it common ones are refused, and those built from the account's names.
+        from_env: Whether settings that are not given are taken from variables:
+            `ROLEKEEP_SESSION_SECONDS=43200`, a part by two underscores (`ROLEKEEP_ROLES__EDITOR`),
+            lists in JSON. With `_FILE` at its end a variable names a file that has the value. One
+            that is no setting is an error.
+        config_file: A file in TOML (where its name ends so) or JSON with settings that neither the
+            call nor a variable gives.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -325,6 +337,7 @@ def open(
         "hashing_max_millis": hashing_max_millis,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
+        "slow_statement_millis": slow_statement_millis,
         "audit_denials": audit_denials,
         "audit_decisions": audit_decisions,
         "audit_key": audit_key,
@@ -349,7 +362,7 @@ def open(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return UserManagement(start(config, persister, notifier, breached_passwords).wait())
+    return UserManagement(start(config, persister, notifier, breached_passwords, from_env, config_file).wait())
 
 
 def open_async(
@@ -398,6 +411,7 @@ def open_async(
     hashing_max_millis: int | None = None,
     rights_max_age_millis: int | None = None,
     users_in_memory: int | None = None,
+    slow_statement_millis: int | None = None,
     audit_denials: AuditDenials | None = None,
     audit_decisions: AuditDecisions | None = None,
     audit_key: str | None = None,
@@ -424,6 +438,8 @@ def open_async(
     persister: Persister | None = None,
     notifier: Notifier | None = None,
     breached_passwords: BreachedPasswords | None = None,
+    from_env: bool | None = None,
+    config_file: str | PathLike[str] | None = None,
 ) -> Opening:
     """Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.
 
@@ -528,6 +544,9 @@ def open_async(
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
+        slow_statement_millis: A call of the storage that takes longer, in milliseconds, is counted
+            in `health` and, in Rust with the feature `tracing`, told as a warning with the tables'
+            names. Default: 250; 0: none is.
         audit_denials: Which refused operations the audit log records: who asked for what, and on
             which target. At most one entry a minute is written per caller and operation; per
             instance a burst of 50, then one a second. The rest are only counted, as are entries
@@ -617,6 +636,12 @@ def open_async(
             and what is done by mail, such as `passwords.forgot`, answers `UNAVAILABLE`.
         breached_passwords: Whether a password is known from a breach; see `BreachedPasswords`.
             Without it common ones are refused, and those built from the account's names.
+        from_env: Whether settings that are not given are taken from variables:
+            `ROLEKEEP_SESSION_SECONDS=43200`, a part by two underscores (`ROLEKEEP_ROLES__EDITOR`),
+            lists in JSON. With `_FILE` at its end a variable names a file that has the value. One
+            that is no setting is an error.
+        config_file: A file in TOML (where its name ends so) or JSON with settings that neither the
+            call nor a variable gives.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -663,6 +688,7 @@ def open_async(
         "hashing_max_millis": hashing_max_millis,
         "rights_max_age_millis": rights_max_age_millis,
         "users_in_memory": users_in_memory,
+        "slow_statement_millis": slow_statement_millis,
         "audit_denials": audit_denials,
         "audit_decisions": audit_decisions,
         "audit_key": audit_key,
@@ -687,4 +713,4 @@ def open_async(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return Opening(start(config, persister, notifier, breached_passwords))
+    return Opening(start(config, persister, notifier, breached_passwords, from_env, config_file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping, Sequence
+from os import PathLike
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
 from .areas import Areas, AsyncAreas
 from .errors import Unauthorized
-from .records import Explanation, Reason, SignInResult
+from .records import Explanation, Health, Reason, SignInResult
 
 C = TypeVar("C", bound="AnyCaller")
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
@@ -26,13 +28,23 @@ def start(
     persister: Persister | None,
     notifier: Notifier | None = None,
     breached_passwords: BreachedPasswords | None = None,
+    from_env: bool | None = None,
+    config_file: str | PathLike[str] | None = None,
 ) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
-    is_in_memory = persister is None and config.get("sqlite") is None and config.get("postgres") is None
     host = None if persister is None else Host(persister)
     mailer = None if notifier is None else Mailer(notifier)
     breaches = None if breached_passwords is None else Breaches(breached_passwords)
-    return _rolekeep.Store._open(encode(config), host, mailer, breaches, is_in_memory)
+    return _rolekeep.Store._open(encode(config), _places(from_env, config_file), host, mailer, breaches)
+
+
+def _places(from_env: bool | None, config_file: str | PathLike[str] | None) -> str | None:
+    """Where settings come from beside the program."""
+    if not from_env and config_file is None:
+        return None
+    variables = [(name, text) for name, text in os.environ.items() if from_env and name.startswith("ROLEKEEP_")]
+    file = None if config_file is None else {"name": os.fspath(config_file)}
+    return encode({"file": file, "variables": [{"name": name, "text": text} for name, text in variables]})
 
 
 def _request(
@@ -283,6 +295,18 @@ class UserManagement(_AnyStore[Caller]):
         """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms."""
         self._refresh().wait()
 
+    def health(self) -> Health:
+        """How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+
+        It is answered within two seconds, whatever the storage does, and the storage's answer is kept for a second, however
+        often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
+        """
+        return decode(Health, self._consult("health", "{}").wait())
+
+    def ready(self) -> bool:
+        """Whether requests should be sent to this process: `health().is_ready`."""
+        return self.health().is_ready
+
     def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""
         self._close().wait()
@@ -365,6 +389,14 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     async def refresh(self) -> None:
         """Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms."""
         await self._refresh()
+
+    async def health(self) -> Health:
+        """How well the store works, with everything that it depends on; as `UserManagement.health`."""
+        return decode(Health, await self._consult("health", "{}"))
+
+    async def ready(self) -> bool:
+        """Whether requests should be sent to this process: `health().is_ready`."""
+        return (await self.health()).is_ready
 
     async def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""

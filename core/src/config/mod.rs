@@ -2,8 +2,11 @@
 
 mod audit;
 mod issuers;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod layers;
 mod passkeys;
 mod policy;
+mod sources;
 mod supabase;
 
 use std::collections::BTreeMap;
@@ -32,9 +35,12 @@ use crate::{
 };
 
 pub use issuers::{IssuerKind, TrustedIssuer};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use layers::Layers;
 #[cfg(feature = "bindings")]
 pub(crate) use policy::ONE_POLICY;
 pub(crate) use policy::policy_of;
+use sources::Sources;
 
 const DAY: i64 = 24 * 3600;
 
@@ -300,6 +306,10 @@ pub struct Config {
     /// nobody asks about are dropped first and read again when needed. Default: 100000.
     #[input(default = 100_000)]
     pub users_in_memory: u32,
+    /// A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
+    /// warning with the tables' names. Default: 250; 0: none is.
+    #[input(default = 250)]
+    pub slow_statement_millis: u32,
     /// Which refused operations the audit log records: who asked for what, and on which target. At most one
     /// entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
     /// counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
@@ -389,6 +399,9 @@ pub struct Config {
     /// The key that signs them where the project was given it: a private JWK (RFC 7517) of ES256 or EdDSA with its `kid`, as `supabase gen
     /// signing-key` writes one. Needs the feature `asymmetric` in Rust.
     pub supabase_signing_key: Option<Secret>,
+    /// Where the settings stand that somebody else than the program gave.
+    #[input(apart)]
+    sources: Sources,
 }
 
 impl Default for Config {
@@ -411,6 +424,11 @@ impl Config {
     /// # Errors
     /// [`Reason::ConfigInvalid`](crate::Reason::ConfigInvalid) with every wrong field.
     pub fn check(&self) -> Result<()> {
+        self.check_beside(true)
+    }
+
+    /// The same, and those that let nobody in without a notifier. Pages have none, and take the settings of their server as they are.
+    pub(crate) fn check_beside(&self, has_notifier: bool) -> Result<()> {
         let mut checks = Checks::default();
         let mut within = |field: &str, value: i64, from: i64, to: i64| {
             if !(from..=to).contains(&value) {
@@ -497,12 +515,6 @@ impl Config {
         if let Err(problem) = self.networks() {
             checks.add(problem.fields());
         }
-        checks.finish_as(Error::config)
-    }
-
-    /// Names every setting that lets nobody in without a notifier. Pages have none, and take the settings of their server as they are.
-    pub(crate) fn check_notifier(&self, has_notifier: bool) -> Result<()> {
-        let mut checks = Checks::default();
         if !has_notifier && !IS_PAGE {
             let needs = [
                 (
@@ -516,7 +528,7 @@ impl Config {
                 checks.error(field, Invalid::new(FieldCode::Disagrees, message));
             }
         }
-        checks.finish_as(Error::config)
+        self.sources.told(checks.finish_as(Error::config))
     }
 
     /// The policy that it names; none where it names none.

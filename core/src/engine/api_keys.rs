@@ -96,7 +96,7 @@ impl Engine {
 
     /// The key that a caller came by, as it is now, if it may be used.
     pub(super) async fn good_key(self: &Arc<Self>, user: UserId, who: &WhoKey, asked: &Who) -> Result<Arc<Found>> {
-        let found = match who.slot.get() {
+        let found = match self.keys.look(&who.slot) {
             Some(found) => found,
             None => who.slot.fill(|| self.read_key(who.id)).await?.0,
         };

@@ -116,14 +116,25 @@ impl Engine {
         let request = Request { operation, asker, on_behalf_of, context: &who.request };
         let attempt = Attempt { request, account, now: self.services.now(), storage: &*self.services.storage };
         let steps = limited(self.hooks.limiter.as_deref(), &attempt, steps);
-        let Some(observer) = &self.hooks.observer else { return in_span(request, steps).await };
+        let observer = self.hooks.observer.as_ref();
+        if observer.is_none() && !cfg!(feature = "metrics") {
+            return in_span(request, steps).await;
+        }
         let began = self.services.env.elapsed();
-        let result = match observer.admit(&request) {
+        let result = match observer.map_or(Ok(()), |observer| observer.admit(&request)) {
             Ok(()) => in_span(request, steps).await,
             Err(refusal) => Err(refusal),
         };
         let took = self.services.env.elapsed().saturating_sub(began);
-        observer.ended(&Ended { request, error: result.as_ref().err(), took });
+        let error = result.as_ref().err();
+        if let Some(observer) = observer {
+            observer.ended(&Ended { request, error, took });
+        }
+        #[cfg(feature = "metrics")]
+        {
+            crate::metrics::operation(operation, error.map_or("OK", |error| error.code().as_str()), took);
+            self.publish();
+        }
         result
     }
 }

@@ -3,13 +3,16 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwapOption;
 
 use super::rights::READINGS;
-use crate::model::error::Result;
+use crate::model::{deferred::IS_PAGE, error::Result};
 
 /// From so many entries on, those that no caller holds are let go; then again when there are twice as
 /// many as stayed.
@@ -18,6 +21,30 @@ const MAX_UNHELD: usize = 10_000;
 /// Slots by key.
 pub(crate) struct Cache<K, V> {
     slots: Mutex<Slots<K, V>>,
+    looks: Looks,
+}
+
+/// How often something was in memory when an operation asked for it. Nothing is counted where checks ask that do not wait.
+#[derive(Default)]
+pub(super) struct Looks {
+    found: AtomicU64,
+    read: AtomicU64,
+}
+
+impl Looks {
+    /// So many were found, and so many have to be read.
+    pub(super) fn count(&self, found: usize, read: usize) {
+        for (count, more) in [(&self.found, found), (&self.read, read)] {
+            if more > 0 {
+                count.fetch_add(more as u64, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How often it was found, and how often it had to be read.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        (self.found.load(Ordering::Relaxed), self.read.load(Ordering::Relaxed))
+    }
 }
 
 struct Slots<K, V> {
@@ -63,7 +90,7 @@ impl<K, V> Drop for Outdated<K, V> {
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
-        Self { slots: Mutex::new(Slots { by_key: HashMap::new(), before_sweep: MAX_UNHELD }) }
+        Self { slots: Mutex::new(Slots { by_key: HashMap::new(), before_sweep: MAX_UNHELD }), looks: Looks::default() }
     }
 }
 
@@ -77,6 +104,20 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         }
         let empty = || Arc::new(Slot { value: ArcSwapOption::empty(), epoch: Mutex::new(0) });
         slots.by_key.entry(key).or_insert_with(empty).clone()
+    }
+
+    /// What is in a slot of this cache, counted; in a page nobody asks how often.
+    pub(super) fn look(&self, slot: &Slot<V>) -> Option<Arc<V>> {
+        let value = slot.get();
+        if !IS_PAGE {
+            self.looks.count(value.is_some().into(), value.is_none().into());
+        }
+        value
+    }
+
+    /// How many entries there are, and how often they were looked for.
+    pub(super) fn looks(&self) -> (usize, (u64, u64)) {
+        (lock(&self.slots).by_key.len(), self.looks.so_far())
     }
 
     /// The slot of a key that has one.

@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeSet,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_channel::mpsc;
@@ -37,7 +40,35 @@ const LONGEST_MILLIS: u64 = 60_000;
 
 /// Wakes who gives notices out.
 #[derive(Default)]
-pub(super) struct Deliveries(Mutex<Option<mpsc::Sender<()>>>);
+pub(super) struct Deliveries {
+    wakes: Mutex<Option<mpsc::Sender<()>>>,
+    pub(super) told: Told,
+}
+
+/// What became of notices that this instance gave to the notifier.
+#[derive(Default)]
+pub(super) struct Told {
+    /// How often in a row it failed, or asked to be told later.
+    failed_in_a_row: AtomicU64,
+}
+
+impl Told {
+    pub(super) fn failed_in_a_row(&self) -> u64 {
+        self.failed_in_a_row.load(Ordering::Relaxed)
+    }
+
+    /// The notifier has answered, or has not.
+    fn count(&self, delivery: Option<Delivery>) {
+        #[cfg(feature = "metrics")]
+        crate::metrics::notice(matches!(delivery, Some(Delivery::Sent | Delivery::Refused)));
+        match delivery {
+            Some(Delivery::Sent | Delivery::Refused) => self.failed_in_a_row.store(0, Ordering::Relaxed),
+            Some(Delivery::RetryAfter(_)) | None => {
+                self.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
 
 impl Deliveries {
     /// Rows were written, here or elsewhere.
@@ -52,7 +83,7 @@ impl Deliveries {
         if IS_PAGE {
             return;
         }
-        if let Some(sender) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(sender) = &mut *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) {
             // Where it is full, who gives out is awake already.
             let _ = sender.try_send(());
         }
@@ -60,7 +91,7 @@ impl Deliveries {
 
     fn wakes(&self) -> mpsc::Receiver<()> {
         let (sender, receiver) = mpsc::channel(1);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *self.wakes.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         receiver
     }
 }
@@ -102,6 +133,7 @@ impl Engine {
             Some(Ok(Ok(delivery))) => Some(delivery),
             Some(_) | None => None,
         };
+        self.deliveries.told.count(delivery);
         self.settle(&leased, delivery).await
     }
 

@@ -67,6 +67,15 @@ impl Confirmed {
     }
 }
 
+impl Confirmed {
+    /// How many milliseconds ago that was, by the clock that has gone further; none: never.
+    pub(super) fn age_millis(&self, clock: &Clock<'_>) -> Option<i64> {
+        let (elapsed, wall) = (self.elapsed.load(Ordering::Acquire), self.wall.load(Ordering::Acquire));
+        let age = |then: i64, now: i64| (then != NEVER).then(|| now.saturating_sub(then).max(0) / 1000);
+        age(elapsed, micros_of(clock.elapsed())).max(age(wall, clock.now().as_microsecond()))
+    }
+}
+
 /// Never held while anything is waited for, and whole whatever happens to who holds it.
 fn locked(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
     position.lock().unwrap_or_else(PoisonError::into_inner)
@@ -257,6 +266,8 @@ impl Engine {
             }
             // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
             let _ = engine.follow().await;
+            #[cfg(feature = "metrics")]
+            engine.publish();
         }
     }
 

@@ -108,7 +108,7 @@ impl Engine {
     }
 
     async fn standing(&self, user: UserId, slot: &Slot<Standing>) -> Result<Arc<Standing>> {
-        match slot.get() {
+        match self.standings.look(slot) {
             Some(standing) => Ok(standing),
             None => Ok(slot.fill(|| self.read_standing(user)).await?.0),
         }

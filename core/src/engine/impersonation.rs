@@ -64,7 +64,7 @@ impl Engine {
         session: SessionId,
         slot: &Slot<Live>,
     ) -> Result<Option<WhoImpersonator>> {
-        let live = match slot.get() {
+        let live = match self.sessions.look(slot) {
             Some(live) => Some(live),
             None => self.load_session(session, slot).await?,
         };
@@ -81,11 +81,11 @@ impl Engine {
     /// What somebody rests on who acts as a user, read where it is not in memory; and its own rights, by the same policy as those
     /// of the user.
     pub(super) async fn impersonation(&self, who: &WhoImpersonator, user: UserId) -> Result<(RestsOn, Loaded, Loaded)> {
-        let session = match who.slot.get() {
+        let session = match self.sessions.look(&who.slot) {
             Some(live) => Some(live),
             None => self.load_session(who.session, &who.slot).await?,
         };
-        let target = match who.target.get() {
+        let target = match self.targets.look(&who.target) {
             Some(target) => Some(target),
             None => who.target.fill(|| self.read_target(user)).await?.0,
         };

@@ -10,6 +10,9 @@ mod deliveries;
 mod denials;
 mod feed;
 mod foreign_tokens;
+#[cfg(feature = "metrics")]
+mod gauges;
+pub(crate) mod health;
 mod impersonation;
 pub(crate) mod limit;
 mod of_servers;
@@ -134,9 +137,13 @@ pub(crate) struct Engine {
     has_warned: AtomicBool,
     hooks: Hooks,
     deliveries: Deliveries,
+    #[cfg(feature = "metrics")]
+    told: gauges::Told,
     rates: Rates,
     sampled: Sampled,
-    looks: rights::Looks,
+    looks: cache::Looks,
+    /// What the storage said last of how it is.
+    asked: async_lock::Mutex<Option<health::Asked>>,
 }
 
 /// What the host hangs around every operation.
@@ -175,9 +182,12 @@ impl Engine {
             has_warned: AtomicBool::new(false),
             hooks,
             deliveries: Deliveries::default(),
+            #[cfg(feature = "metrics")]
+            told: gauges::Told::default(),
             rates: Rates::default(),
             sampled: Sampled::default(),
-            looks: rights::Looks::default(),
+            looks: cache::Looks::default(),
+            asked: async_lock::Mutex::new(None),
         }
     }
 

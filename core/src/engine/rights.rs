@@ -2,10 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use uuid::Uuid;
@@ -133,13 +130,6 @@ pub(crate) struct Loaded {
     pub(crate) policy: Arc<PolicyState>,
 }
 
-/// How often the rights of users were in memory.
-#[derive(Default)]
-pub(super) struct Looks {
-    found: AtomicU64,
-    read: AtomicU64,
-}
-
 /// How many users' rights are in memory, and how often they were found there. If `read` grows about as fast as `found`,
 /// [`Config::users_in_memory`](crate::Config::users_in_memory) is too low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +230,7 @@ impl Engine {
             let missing: Vec<UserId> = self
                 .principals
                 .with_rights(|rights| users.iter().copied().filter(|user| !is_there(rights, user)).collect());
-            self.looks.found.fetch_add((users.len() - missing.len()) as u64, Ordering::Relaxed);
-            self.looks.read.fetch_add(missing.len() as u64, Ordering::Relaxed);
+            self.looks.count(users.len() - missing.len(), missing.len());
             let mut absent: BTreeSet<UserId> = missing.iter().copied().collect();
             for ids in missing.chunks(READ_AT_ONCE) {
                 for (ticket, stored) in self.read_users(ids).await? {
@@ -292,7 +281,7 @@ impl Engine {
                 Ok(Some(Loaded { principal, policy }))
             }
             None => {
-                self.looks.read.fetch_add(1, Ordering::Relaxed);
+                self.looks.count(0, 1);
                 self.load_user(id).await
             }
         }
@@ -300,13 +289,12 @@ impl Engine {
 
     /// Somebody's rights were in memory.
     pub(crate) fn count_found(&self) {
-        self.looks.found.fetch_add(1, Ordering::Relaxed);
+        self.looks.count(1, 0);
     }
 
     pub(crate) fn users_in_memory(&self) -> UsersInMemory {
-        let seen = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let count = self.principals.with_rights(Rights::count);
-        UsersInMemory { count, found: seen(&self.looks.found), read: seen(&self.looks.read) }
+        let (found, read) = self.looks.so_far();
+        UsersInMemory { count: self.principals.with_rights(Rights::count), found, read }
     }
 
     /// Who it is at this moment; a user who may no longer sign in, or whose session ended, is nobody.
@@ -357,7 +345,7 @@ impl Engine {
 
     /// A caller's session, if it may still be used.
     pub(super) async fn live_session(&self, user: UserId, session: &WhoSession, era: i64) -> Result<Arc<Live>> {
-        let live = match session.slot.get() {
+        let live = match self.sessions.look(&session.slot) {
             Some(live) => Some(live),
             None => self.load_session(session.id, &session.slot).await?,
         };

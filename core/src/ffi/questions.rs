@@ -34,6 +34,8 @@ pub const QUESTIONS: &[&str] = &[
     "check",
     "check_many",
     "explain_user",
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    "health",
 ];
 
 /// What a question is made of; each takes the part that it names. One form for all of them, as each form is bytes in
@@ -222,11 +224,16 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 /// | `check` | `{"user_id", "permission", "resource", "context", "at_least"}` | a boolean |
 /// | `check_many` | `{"checks": [{"user_id", "permission", "resource"}], "context", "at_least"}` | a list of booleans |
 /// | `explain_user` | as `check` | an explanation |
+/// | `health` | `{}` | a [`Health`](crate::observe::Health); not in a web page |
 ///
 /// # Errors
 /// Those of [`UserManagement::check_cached`], and as [`ask`].
 pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result<String> {
     let asked = Asked::read(input)?;
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    if question == "health" {
+        return written(&um.health().await);
+    }
     if question == "explain_user" {
         return EXPLAIN_USER.get()?.explain(um, &asked).await;
     }

@@ -19,7 +19,8 @@
 //! | [`audit`] | read who did what, and see that nobody changed the log |
 //! | [`errors`] | answer requests and write logs |
 //! | [`testing`] | test an application and its policy |
-//! | [`deployment`] | run it: processes, files, backups, keys, metrics |
+//! | [`deployment`] | run it: processes, files, backups, keys |
+//! | [`operating`] | see whether it is well, set it by the environment, measure and trace it |
 //!
 //! The packages for Python, npm, Kotlin and Swift have the same operations and questions under the same names, spelt as
 //! each language spells them. A page says where they differ in more than that.
@@ -76,3 +77,6 @@ pub mod testing {}
 
 #[doc = include_str!("deployment.md")]
 pub mod deployment {}
+
+#[doc = include_str!("operating.md")]
+pub mod operating {}

@@ -229,6 +229,24 @@ impl Error {
         error
     }
 
+    /// All of these as one: that of the settings, if it is one of them, with what the others name.
+    ///
+    /// # Errors
+    /// Unless there are none.
+    pub(crate) fn together<'e>(errors: impl Iterator<Item = &'e Self> + Clone) -> Result<()> {
+        let is_of_config = |error: &&Self| error.reason() == Reason::ConfigInvalid;
+        let Some(first) = errors.clone().find(is_of_config).or_else(|| errors.clone().next()) else { return Ok(()) };
+        let mut whole = first.clone();
+        for other in errors.filter(|error| !std::ptr::eq(*error, first)) {
+            let message = format!("{}; {}", whole.message(), other.message());
+            whole.0.message = message.into();
+            whole.0.fields.extend(other.fields().iter().cloned());
+            whole.0.problems.extend(other.problems().iter().cloned());
+            whole.0.marked = whole.0.marked.or_else(|| other.0.marked.clone());
+        }
+        Err(whole)
+    }
+
     /// An error with the problems of a file, each with its position.
     pub fn in_file(reason: Reason, message: impl Into<String>, problems: Vec<Problem>) -> Self {
         let mut error = Self::new(reason, message);

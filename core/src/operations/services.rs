@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -27,13 +27,15 @@ use crate::{
     model::{deferred::IS_PAGE, error::Result, secret::Secret, time::Time},
     net::Networks,
     rules::RuleSet,
-    storage::Storage,
+    storage::{Observed, Storage},
 };
 
 /// One open store.
 pub struct Services {
     /// Where rows are kept.
     pub storage: Arc<dyn Storage>,
+    /// How many of its calls were slow.
+    pub slow_calls: Arc<AtomicU64>,
     /// Time, randomness, tasks.
     pub env: Env,
     /// The settings.
@@ -81,11 +83,19 @@ impl Services {
     ) -> Result<Self> {
         let (networks, relying_party) = (config.networks()?, config.relying_party()?);
         let (supabase, audit_signer) = (config.supabase()?, config.audit_signer()?);
+        let slow_calls = Arc::default();
+        let storage = match IS_PAGE {
+            true => storage,
+            false => {
+                Arc::new(Observed::new(storage, env.clone(), config.slow_statement_millis, Arc::clone(&slow_calls)))
+            }
+        };
         let keys = ArcSwap::from_pointee(keys);
         let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
         let (era, key_era) = (AtomicI64::new(0), AtomicI64::new(0));
         Ok(Self {
             storage,
+            slow_calls,
             env,
             config,
             policy,

@@ -6,10 +6,12 @@
 //! a version of its row.
 
 mod change_set;
+mod condition;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod ledger;
 mod memory;
+mod observed;
 mod persister;
 mod position;
 #[cfg(feature = "postgres")]
@@ -23,8 +25,10 @@ use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
 pub use change_set::{ChangeSet, Check, CommitError, Write};
+pub use condition::{PoolUse, StorageCondition};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
+pub(crate) use observed::Observed;
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
 pub use position::{Committed, MOST_LANES, Place, Position};
 #[cfg(feature = "postgres")]
@@ -192,6 +196,12 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
 
     /// Whether another process may write to it, so that the change feed has to be read.
     fn is_shared(&self) -> bool;
+
+    /// What it knows of itself without asking anybody, for [`UserManagement::health`](crate::UserManagement::health): nothing, unless
+    /// it says more.
+    fn condition(&self) -> StorageCondition {
+        StorageCondition::default()
+    }
 
     /// Finishes running calls and releases files and connections.
     async fn close(&self) -> Result<()>;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rolekeep::{Code, Config, Policy, Reason, UserManagement, storage::MemoryStorage};
+use rolekeep::{Code, Config, FieldCode, Layers, Policy, Reason, SecondFactor, UserManagement, storage::MemoryStorage};
 
 #[tokio::test]
 async fn two_storages_are_refused_and_no_file_is_made() {
@@ -46,4 +46,173 @@ async fn two_policies_are_refused() {
     let error = builder.open().await.err().unwrap();
     assert_eq!(error.reason(), Reason::ConfigInvalid);
     assert!(error.message().contains("two policies"), "{error}");
+}
+
+#[tokio::test]
+async fn ops_5_a_wrong_policy_hides_no_wrong_setting_and_the_other_way_round() {
+    let config = Config::new()
+        .session_seconds(0)
+        .mail_sign_in(true)
+        .policy_toml("[permissions]\n\"report:read\" = \"\"\n[roles.reader]\nallow = [\"report:raed\"]\n");
+    let error = UserManagement::builder().config(config).memory().sqlite("/tmp/x.db").open().await.err().unwrap();
+    assert_eq!((error.code(), error.reason()), (Code::Validation, Reason::ConfigInvalid));
+    let fields: Vec<&str> = error.fields().iter().map(|field| field.field.as_str()).collect();
+    assert_eq!(fields, ["session_seconds", "mail_sign_in"]);
+    assert_eq!(error.problems().len(), 1, "{error}");
+    for part in ["session_seconds", "mail_sign_in", "two storages"] {
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+    assert!(error.report().is_some_and(|report| report.to_string().contains("report:raed")));
+
+    let policy = "[permissions]\n\"report:read\" = \"\"\n[roles.reader]\nallow = [\"report:raed\"]\n";
+    let error = UserManagement::open(Config::new().policy_toml(policy)).await.err().unwrap();
+    assert_eq!(error.reason(), Reason::PolicyInvalid, "where nothing else is wrong");
+}
+
+fn of(variables: &[(&str, &str)]) -> Layers {
+    variables.iter().fold(Layers::new(), |layers, (name, value)| layers.variable(*name, *value))
+}
+
+fn wrong(layers: &Layers) -> Vec<(String, FieldCode)> {
+    let error = layers.config("{}").unwrap_err();
+    assert_eq!(error.reason(), Reason::ConfigInvalid);
+    let field = |field: &rolekeep::FieldError| (field.message.rsplit_once('(').unwrap().1.replace(')', ""), field.code);
+    error.fields().iter().map(field).collect()
+}
+
+#[test]
+fn ops_5_variables_say_every_form_of_a_setting() {
+    let layers = of(&[
+        ("ROLEKEEP_SESSION_SECONDS", "43200"),
+        ("ROLEKEEP_SMTPUTF8", "false"),
+        ("ROLEKEEP_ISSUER", "12345"),
+        ("ROLEKEEP_SECOND_FACTOR", "required"),
+        ("ROLEKEEP_SIGNING_KEY", "0123456789012345678901234567890123456789"),
+        ("ROLEKEEP_RETIRED_PEPPERS__0", "11111111111111111111111111111111"),
+        ("ROLEKEEP_RETIRED_PEPPERS__1", "22222222222222222222222222222222"),
+        ("ROLEKEEP_TRUSTED_PROXIES", r#"["10.0.0.0/8"]"#),
+        ("ROLEKEEP_ROLES", r#"{"reader": ["document:read"]}"#),
+        ("ROLEKEEP_ROLES__EDITOR", r#"["document:edit"]"#),
+        ("ROLEKEEP_TRUSTED_ISSUERS__0__ISSUER", "https://login.example.org"),
+        ("ROLEKEEP_TRUSTED_ISSUERS__0__AUDIENCES", r#"["app"]"#),
+        // Not ours, and those that Kubernetes makes of a service of this name.
+        ("SESSION_SECONDS", "none"),
+        ("rolekeep_session_seconds", "none"),
+        ("ROLEKEEP_PORT", "tcp://10.0.0.1:80"),
+        ("ROLEKEEP_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("ROLEKEEP_SERVICE_HOST", "10.0.0.1"),
+        ("ROLEKEEP_SERVICE_PORT_HTTP", "80"),
+    ]);
+    let config = layers.config("{}").unwrap();
+    assert_eq!((config.session_seconds, config.smtputf8), (43_200, false));
+    assert_eq!((config.issuer.as_str(), config.second_factor), ("12345", SecondFactor::Required));
+    assert_eq!(config.signing_key.as_ref().unwrap().expose().len(), 40);
+    assert_eq!(config.retired_peppers.len(), 2);
+    assert_eq!(config.trusted_proxies, ["10.0.0.0/8"]);
+    assert_eq!(config.roles["reader"], ["document:read"]);
+    assert_eq!(config.roles["editor"], ["document:edit"]);
+    assert_eq!(config.trusted_issuers[0].issuer, "https://login.example.org");
+    let printed = format!("{layers:?} {config:?}");
+    assert!(!printed.contains("0123456789012345") && !printed.contains("1111111"), "{printed}");
+}
+
+#[test]
+fn ops_5_all_that_is_wrong_is_named_by_its_variable() {
+    use FieldCode::{InvalidFormat, InvalidType, OutOfRange, TooShort, UnknownField, UnknownValue};
+    let layers = of(&[
+        ("ROLEKEEP_SESION_SECONDS", "43200"),
+        ("ROLEKEEP_SESSION_SECONDS", "long"),
+        ("ROLEKEEP_MAX_SESSIONS", "0"),
+        ("ROLEKEEP_SECOND_FACTOR", "perhaps"),
+        ("ROLEKEEP_SIGNING_KEY", "hunter2"),
+        ("ROLEKEEP_RETIRED_PEPPERS__1", "11111111111111111111111111111111"),
+        ("ROLEKEEP_PASSWORD_PEPPER_FILE", "/nowhere/pepper"),
+        ("ROLEKEEP_EXCLUSIVE", "yes"),
+    ]);
+    let mut named = wrong(&layers);
+    named.sort_by(|one, other| one.0.cmp(&other.0));
+    let name = |name: &str| format!("ROLEKEEP_{name}");
+    let expected = [
+        (name("EXCLUSIVE"), InvalidType),
+        (name("MAX_SESSIONS"), OutOfRange),
+        (name("PASSWORD_PEPPER_FILE"), InvalidFormat),
+        (name("RETIRED_PEPPERS__1"), FieldCode::Disagrees),
+        (name("SECOND_FACTOR"), UnknownValue),
+        (name("SESION_SECONDS"), UnknownField),
+        (name("SESSION_SECONDS"), InvalidType),
+        (name("SIGNING_KEY"), TooShort),
+    ];
+    assert_eq!(named, expected);
+    let message = layers.config("{}").unwrap_err().to_string();
+    assert!(message.contains("did you mean session_seconds?") && !message.contains("hunter2"), "{message}");
+}
+
+#[tokio::test]
+async fn ops_5_the_program_goes_before_variables_and_those_before_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name)
+    };
+    let toml = write(
+        "app.toml",
+        "issuer = \"file\"\naudience = \"file\"\nsession_seconds = 1\nmax_sessions = 0\n\
+         preset = \"flyos\"\nsqlite = \"file.db\"\n[roles]\neditor = [\"document:edit\"]\n",
+    );
+    let variables =
+        [("ROLEKEEP_ISSUER", "variable"), ("ROLEKEEP_AUDIENCE", "variable"), ("ROLEKEEP_MAX_SESSIONS", "7")];
+    let config = of(&variables).file(&toml).config(r#"{"issuer": "program", "postgres": null, "roles": {}}"#).unwrap();
+    assert_eq!((config.issuer.as_str(), config.audience.as_str()), ("program", "variable"));
+    assert_eq!((config.session_seconds, config.max_sessions), (1, 7));
+    // Another policy, another storage: what was said of them before counts no more.
+    let layers = of(&[("ROLEKEEP_POLICY_JSON", "{}"), ("ROLEKEEP_POSTGRES", "postgres://db/app")]).file(&toml);
+    let config = layers.config("{}").unwrap();
+    assert_eq!((config.preset.is_none(), config.roles.is_empty(), config.policy_json.is_some()), (true, true, true));
+    assert_eq!((config.sqlite, config.postgres.is_some()), (None, true));
+    let config = layers.config(r#"{"sqlite": "own.db", "preset": "standard"}"#).unwrap();
+    assert_eq!((config.sqlite.as_deref(), config.postgres.is_none()), (Some("own.db"), true));
+    assert_eq!((config.preset.as_deref(), config.policy_json.is_none()), (Some("standard"), true));
+
+    // What is wrong with a value is told at opening, by where it stands now.
+    let json = write("app.json", r#"{"session_seconds": 0, "idle_seconds": 0, "leeway_seconds": 301}"#);
+    let config = of(&[("ROLEKEEP_IDLE_SECONDS", "-1")]).file(&json).config("{}").unwrap().leeway_seconds(-1);
+    let error = UserManagement::open(config).await.err().unwrap();
+    let messages: Vec<&str> = error.fields().iter().map(|field| field.message.as_str()).collect();
+    assert!(messages[0].ends_with("(ROLEKEEP_IDLE_SECONDS)") && messages[1].ends_with("app.json)"), "{messages:?}");
+    assert!(!messages[2].contains('('), "the program's own: {messages:?}");
+
+    // A file that cannot be read, or is none.
+    for (name, text) in [("a.toml", "issuer = "), ("b.json", "{"), ("c.json", "[]")] {
+        let error = Layers::new().file(write(name, text)).config("{}").unwrap_err();
+        assert!(error.message().contains(name), "{error}");
+    }
+    assert!(Layers::new().file(folder.path().join("none.toml")).config("{}").is_err());
+    // A value in a file of its own, and one that is given twice.
+    let key = write("key", "0123456789012345678901234567890123456789\n");
+    let key = ("ROLEKEEP_SIGNING_KEY_FILE", key.to_str().unwrap());
+    assert_eq!(of(&[key]).config("{}").unwrap().signing_key.unwrap().expose().len(), 40);
+    assert_eq!(wrong(&of(&[key, ("ROLEKEEP_SIGNING_KEY", "0")]))[0].0, "ROLEKEEP_SIGNING_KEY_FILE");
+}
+
+/// The variables of a process: this test starts itself again with some.
+#[test]
+fn ops_5_the_environment_is_that_of_the_process() {
+    const INSIDE: &str = "INSIDE_OF_A_TEST";
+    let name = "config::ops_5_the_environment_is_that_of_the_process";
+    if std::env::var_os(INSIDE).is_some() {
+        let config = Config::from_env().unwrap().issuer("program");
+        assert_eq!((config.session_seconds, config.issuer.as_str()), (43_200, "program"));
+        return;
+    }
+    let start = |value: &str| {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ROLEKEEP_") {
+                child.env_remove(name);
+            }
+        }
+        child.args([name, "--exact"]).env(INSIDE, "1").env("ROLEKEEP_SESSION_SECONDS", value).output().unwrap()
+    };
+    assert!(start("43200").status.success());
+    assert!(!start("long").status.success());
 }

@@ -46,14 +46,14 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
         "open",
         "UserManagement",
         "Opens a store for blocking code; use it with `with`, or `close` it.",
-        "UserManagement(start(config, persister, notifier, breached_passwords).wait())",
+        "UserManagement(start(config, persister, notifier, breached_passwords, from_env, config_file).wait())",
         config,
     );
     let asynchronous = function(
         "open_async",
         "Opening",
         "Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.",
-        "Opening(start(config, persister, notifier, breached_passwords))",
+        "Opening(start(config, persister, notifier, breached_passwords, from_env, config_file))",
         config,
     );
     format!("{HEAD}{}{blocking}{asynchronous}", words(config))
@@ -77,9 +77,26 @@ fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldSh
         "Whether a password is known from a breach; see `BreachedPasswords`. Without it common ones are refused, and those \
          built from the account's names.",
     );
-    let shown: Vec<FieldShape> = config.iter().cloned().chain([persister, notifier, breached]).collect();
+    let optional =
+        |name, about, ty| FieldShape { name, about, ty: TypeRef::Optional(Box::new(ty)), is_positional: false };
+    let from_env = optional(
+        "from_env",
+        "Whether settings that are not given are taken from variables: `ROLEKEEP_SESSION_SECONDS=43200`, a part by two underscores \
+         (`ROLEKEEP_ROLES__EDITOR`), lists in JSON. With `_FILE` at its end a variable names a file that has the value. One that \
+         is no setting is an error.",
+        TypeRef::Bool,
+    );
+    let config_file = optional(
+        "config_file",
+        "A file in TOML (where its name ends so) or JSON with settings that neither the call nor a variable gives.",
+        TypeRef::Text,
+    );
+    let objects = [persister, notifier, breached, from_env, config_file];
+    let shown: Vec<FieldShape> = config.iter().cloned().chain(objects).collect();
     let about = docstring(&format!("{about}\n\n{ERRORS}"), &shown, "    ");
-    let parameters = parameters(&shown, "    ").replace("sqlite: str |", "sqlite: str | PathLike[str] |");
+    let parameters = parameters(&shown, "    ")
+        .replace("sqlite: str |", "sqlite: str | PathLike[str] |")
+        .replace("config_file: str |", "config_file: str | PathLike[str] |");
     let given = given(config, "    ");
     format!(
         "\n\ndef {name}(\n{parameters}) -> {answer}:\n{about}    config: dict[str, object] = {given}\n    return {body}\n"

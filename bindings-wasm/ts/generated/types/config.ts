@@ -186,6 +186,11 @@ export interface Config {
    */
   readonly usersInMemory?: number | null | undefined;
   /**
+   * A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
+   * warning with the tables' names. Default: 250; 0: none is.
+   */
+  readonly slowStatementMillis?: number | null | undefined;
+  /**
    * Which refused operations the audit log records: who asked for what, and on which target. At most one
    * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
    * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove

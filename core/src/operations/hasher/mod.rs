@@ -47,6 +47,11 @@ impl Hasher {
         self.queue.give_up_memory();
     }
 
+    /// How many passwords are hashed or wait for it, and how many may.
+    pub fn depth(&self) -> (usize, usize) {
+        self.queue.depth()
+    }
+
     /// How often passwords were hashed or verified.
     #[cfg(feature = "testing")]
     pub fn hashed(&self) -> usize {

@@ -133,6 +133,11 @@ impl Queue {
         Ok(place)
     }
 
+    /// How many have a place, and how many may.
+    pub(super) fn depth(&self) -> (usize, usize) {
+        (self.taken.load(Ordering::SeqCst), self.places)
+    }
+
     /// Whether nobody has a place.
     pub(super) fn is_empty(&self) -> bool {
         self.taken.load(Ordering::SeqCst) == 0

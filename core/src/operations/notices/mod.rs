@@ -12,7 +12,7 @@ mod text;
 
 pub use crate::model::notice::{Notice, NoticeKind};
 pub use notifier::{Delivery, Notifier};
-pub(crate) use send::{Leased, due, lease, next_due, settle};
+pub(crate) use send::{Leased, due, lease, next_due, settle, waiting};
 
 use std::{net::IpAddr, time::Duration};
 

@@ -53,13 +53,26 @@ pub(crate) async fn next_due(reads: Reads<'_>) -> Result<Option<Time>> {
     Ok(first(reads, Predicate::Always, 1).await?.first().map(|notice| notice.due_at))
 }
 
+/// How many wait, counted up to so many, and when the next one is to be sent.
+pub(crate) async fn waiting(reads: Reads<'_>, most: u64) -> Result<(u64, Option<Time>)> {
+    let window = Window { limit: Some(1), ..Window::default() };
+    let query = Query { count: most, order: by_due(), window, ..Query::of(PendingNotice::TABLE, Predicate::Always) };
+    let found = reads.found(&query).await?;
+    // A kind of another version of this library is nothing to wait for.
+    let next = found.rows.into_iter().next().and_then(|row| PendingNotice::from_row(row).ok());
+    Ok((found.total.unwrap_or_default(), next.map(|notice| notice.due_at)))
+}
+
 async fn first(reads: Reads<'_>, filter: Predicate, most: u64) -> Result<Vec<PendingNotice>> {
     // Kinds of another version of this library are left to it. Said by what is not so, as all others are found by when they are due, and
     // not by their kinds.
     let filter = filter.and(Predicate::Not(Box::new(of_kinds(NoticeKind::ALL).negate())));
-    let order = vec![Order { column: "due_at".into(), direction: Direction::Ascending }];
     let window = Window { limit: Some(most), ..Window::default() };
-    reads.query(&Query { order, window, ..Query::of(PendingNotice::TABLE, filter) }).await
+    reads.query(&Query { order: by_due(), window, ..Query::of(PendingNotice::TABLE, filter) }).await
+}
+
+fn by_due() -> Vec<Order> {
+    vec![Order { column: "due_at".into(), direction: Direction::Ascending }]
 }
 
 /// What is mailed: to whom, what it is about, and the link in it.

@@ -22,7 +22,7 @@ use tokio::time::{Instant, error::Elapsed, timeout};
 use super::{PostgresOptions, error, rows};
 use crate::{
     model::error::{Error, Reason, Result},
-    storage::{memory, sql::dialect::Statement},
+    storage::{PoolUse, memory, sql::dialect::Statement},
 };
 
 /// So much longer than the server is waited for than the server itself waits.
@@ -105,6 +105,12 @@ impl Connections {
             }
             left -= 1;
         }
+    }
+
+    /// How they are used: whoever has or waits for one holds the permits.
+    pub(super) fn uses(&self) -> Vec<PoolUse> {
+        let uses = |name, pool: &Pool| PoolUse::new(name, Arc::strong_count(&pool.permits) - 1, pool.count);
+        vec![uses("writers", &self.writers), uses("readers", &self.readers)]
     }
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.

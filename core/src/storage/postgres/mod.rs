@@ -24,7 +24,7 @@ pub use self::options::PostgresOptions;
 use self::{commit::Commits, connections::Connections};
 use super::{
     ChangeSet, Changes, CommitError, CommitRecord, Committed, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
-    Rows, Storage,
+    Rows, Storage, StorageCondition,
     ledger::{self, number},
     sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
 };
@@ -48,6 +48,7 @@ pub struct PostgresStorage {
     connections: Connections,
     commits: Commits,
     tables: Tables,
+    schema_version: i64,
 }
 
 impl PostgresStorage {
@@ -82,7 +83,9 @@ impl PostgresStorage {
         let _busy = begin().await;
         let connections = Connections::new(&options)?;
         migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
-        Ok(Self { connections, commits: Commits::new(options.writers), tables: Tables(schema.tables) })
+        let schema_version = schema.version();
+        let commits = Commits::new(options.writers);
+        Ok(Self { connections, commits, tables: Tables(schema.tables), schema_version })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
@@ -300,6 +303,10 @@ impl Storage for PostgresStorage {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn condition(&self) -> StorageCondition {
+        StorageCondition::new(Some(self.schema_version), self.connections.uses())
     }
 
     async fn close(&self) -> Result<()> {

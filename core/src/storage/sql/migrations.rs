@@ -14,6 +14,11 @@ pub(in crate::storage) struct Schema {
 }
 
 impl Schema {
+    /// What the tables are once all scripts have run.
+    pub(in crate::storage) fn version(&self) -> i64 {
+        i64::try_from(self.scripts.len()).unwrap_or(i64::MAX)
+    }
+
     /// This library's, by the scripts that were released.
     pub(in crate::storage) fn released(scripts: &[&str]) -> Self {
         let scripts = scripts.iter().map(|script| (*script).to_owned()).collect();

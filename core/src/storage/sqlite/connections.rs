@@ -22,7 +22,7 @@ use super::{
 use crate::{
     forks::Busy,
     model::error::{Error, Reason, Result},
-    storage::{Place, memory},
+    storage::{Place, PoolUse, memory},
 };
 
 /// So long it is waited for others where it may as well be done later.
@@ -103,6 +103,15 @@ impl Connections {
     /// Whether nobody else can write to the file.
     pub(super) fn is_exclusive(&self) -> bool {
         self.own.is_some()
+    }
+
+    /// How they are used: whoever has or waits for one holds what it waits at.
+    pub(super) fn uses(&self) -> Vec<PoolUse> {
+        let writers = PoolUse::new("writers", Arc::strong_count(&self.writer) - 1, 1);
+        if self.is_exclusive() {
+            return vec![writers];
+        }
+        vec![writers, PoolUse::new("readers", Arc::strong_count(&self.free) - 1, self.readers.len())]
     }
 
     /// The one connection that writes.

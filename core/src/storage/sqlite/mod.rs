@@ -21,7 +21,8 @@ pub use options::{Access, Durability, SqliteOptions};
 
 use self::connections::Connections;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage, ledger,
+    ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage, StorageCondition,
+    ledger,
     sql::{Tables, dialect::Dialect, migrations::Schema, statement},
 };
 use crate::model::{
@@ -36,6 +37,7 @@ const DIALECT: Dialect = Dialect::Sqlite;
 pub struct SqliteStorage {
     connections: Connections,
     tables: Tables,
+    schema_version: i64,
 }
 
 impl SqliteStorage {
@@ -61,11 +63,12 @@ impl SqliteStorage {
     async fn open_with(options: SqliteOptions, schema: Schema) -> Result<Self> {
         let connections = Connections::open(&options).await?;
         migrate::run(&connections, &schema).await?;
+        let schema_version = schema.version();
         if connections.is_exclusive() {
             // What is known from here on is how others are noticed.
             connections.newest().await?;
         }
-        Ok(Self { connections, tables: Tables(schema.tables) })
+        Ok(Self { connections, tables: Tables(schema.tables), schema_version })
     }
 
     /// How SQLite would run a query: the lines of `EXPLAIN QUERY PLAN`, for tests and tuning. Of a search, all ways in which it may be
@@ -167,6 +170,10 @@ impl Storage for SqliteStorage {
 
     fn is_shared(&self) -> bool {
         !self.connections.is_exclusive()
+    }
+
+    fn condition(&self) -> StorageCondition {
+        StorageCondition::new(Some(self.schema_version), self.connections.uses())
     }
 
     async fn close(&self) -> Result<()> {

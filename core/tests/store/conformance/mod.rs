@@ -6,7 +6,7 @@
 mod costs;
 mod matching;
 mod plans;
-mod planted;
+pub mod planted;
 mod player;
 mod scenario;
 pub mod statements;

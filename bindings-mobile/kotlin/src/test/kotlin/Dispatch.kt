@@ -1684,7 +1684,7 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "postgres", "postgres_schema", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "audit_denials", "audit_decisions", "audit_key", "audit_signing_key", "retired_audit_keys", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "postgres", "postgres_schema", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "slow_statement_millis", "audit_denials", "audit_decisions", "audit_key", "audit_signing_key", "retired_audit_keys", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         postgres = it.optional("postgres") { readString(it) },
@@ -1730,6 +1730,7 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "postgres", "postgres_
         hashingMaxMillis = it.optional("hashing_max_millis") { readInt(it) },
         rightsMaxAgeMillis = it.optional("rights_max_age_millis") { readInt(it) },
         usersInMemory = it.optional("users_in_memory") { readInt(it) },
+        slowStatementMillis = it.optional("slow_statement_millis") { readInt(it) },
         auditDenials = it.optional("audit_denials") { readAuditDenials(it) },
         auditDecisions = it.optional("audit_decisions") { readAuditDecisions(it) },
         auditKey = it.optional("audit_key") { readString(it) },
@@ -3248,6 +3249,76 @@ fun writeNoticeKind(from: NoticeKind) = writeString(when (from) {
     NoticeKind.NEW_DEVICE -> "new_device"
     NoticeKind.SESSION_REUSED -> "session_reused"
     NoticeKind.SIGN_IN_LOCKED -> "sign_in_locked"
+})
+
+fun writeHealth(from: Health) = json(
+    "status" to writeHealthStatus(from.status),
+    "is_ready" to writeBool(from.isReady),
+    "at" to writeTime(from.at),
+    "storage" to writeStorageHealth(from.storage),
+    "feed" to writeFeedHealth(from.feed),
+    "hashing" to writeHashingHealth(from.hashing),
+    "notices" to writeNoticesHealth(from.notices),
+    "caches" to writeList(from.caches) { writeCacheHealth(it) },
+    "policy_version" to writeInt(from.policyVersion),
+)
+
+fun writeHealthStatus(from: HealthStatus) = writeString(when (from) {
+    HealthStatus.HEALTHY -> "healthy"
+    HealthStatus.DEGRADED -> "degraded"
+    HealthStatus.UNHEALTHY -> "unhealthy"
+})
+
+fun writeStorageHealth(from: StorageHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "reason" to from.reason?.let { writeReason(it) },
+    "millis" to from.millis?.let { writeInt(it) },
+    "schema_version" to from.schemaVersion?.let { writeInt(it) },
+    "slow_calls" to writeInt(from.slowCalls),
+    "pools" to writeList(from.pools) { writePoolUse(it) },
+)
+
+fun writePoolUse(from: PoolUse) = json(
+    "name" to writeString(from.name),
+    "in_use" to writeInt(from.inUse),
+    "waiting" to writeInt(from.waiting),
+    "most" to writeInt(from.most),
+)
+
+fun writeFeedHealth(from: FeedHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "reason" to from.reason?.let { writeReason(it) },
+    "is_shared" to writeBool(from.isShared),
+    "age_millis" to from.ageMillis?.let { writeInt(it) },
+)
+
+fun writeHashingHealth(from: HashingHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "waiting" to writeInt(from.waiting),
+    "most" to writeInt(from.most),
+)
+
+fun writeNoticesHealth(from: NoticesHealth) = json(
+    "status" to writeHealthStatus(from.status),
+    "is_offered" to writeBool(from.isOffered),
+    "waiting" to from.waiting?.let { writeInt(it) },
+    "overdue_seconds" to writeInt(from.overdueSeconds),
+    "failed_in_a_row" to writeInt(from.failedInARow),
+)
+
+fun writeCacheHealth(from: CacheHealth) = json(
+    "kind" to writeCacheKind(from.kind),
+    "count" to writeInt(from.count),
+    "hits" to writeInt(from.hits),
+    "misses" to writeInt(from.misses),
+)
+
+fun writeCacheKind(from: CacheKind) = writeString(when (from) {
+    CacheKind.USERS -> "users"
+    CacheKind.SESSIONS -> "sessions"
+    CacheKind.API_KEYS -> "api_keys"
+    CacheKind.STANDINGS -> "standings"
+    CacheKind.TARGETS -> "targets"
 })
 
 fun writeSqlFilter(from: SqlFilter) = json(

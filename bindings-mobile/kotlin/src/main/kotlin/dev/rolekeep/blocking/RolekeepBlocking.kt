@@ -84,6 +84,12 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /** Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms. */
     fun refresh() = await { um.refresh() }
 
+    /** How well the store works, with everything that it depends on. Of a store that was closed it says so. */
+    fun health(): Health = await { um.health() }
+
+    /** Whether requests should be sent to this process: what its [health] says. */
+    fun ready(): Boolean = await { um.ready() }
+
     /** Finishes running commits and closes the storage; later calls throw [RolekeepException.Unavailable]. */
     override fun close() = um.close()
 
@@ -108,6 +114,32 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
             await {
                 UserManagement.open(
                     config,
+                    persister?.let(::Adapter),
+                    notifier?.let(::NotifierAdapter),
+                    breachedPasswords?.let(::BreachedPasswordsAdapter),
+                )
+            },
+        )
+
+        /**
+         * The same, where settings that [config] does not give are taken from variables of the process (`ROLEKEEP_SESSION_SECONDS`),
+         * and those that neither gives from a file in TOML or JSON: see [UserManagement.openFromEnv].
+         *
+         * @throws RolekeepException.Validation naming every wrong one.
+         */
+        @JvmStatic
+        @JvmOverloads
+        fun openFromEnv(
+            config: Config = Config(),
+            configFile: String? = null,
+            persister: BlockingPersister? = null,
+            notifier: BlockingNotifier? = null,
+            breachedPasswords: BlockingBreachedPasswords? = null,
+        ): RolekeepBlocking = RolekeepBlocking(
+            await {
+                UserManagement.openFromEnv(
+                    config,
+                    configFile,
                     persister?.let(::Adapter),
                     notifier?.let(::NotifierAdapter),
                     breachedPasswords?.let(::BreachedPasswordsAdapter),

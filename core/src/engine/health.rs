@@ -1,0 +1,298 @@
+//! How well a store works: what it depends on, one by one, for whoever restarts it or sends it requests. Nothing in it names
+//! anybody, or says where the storage is.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use rolekeep_macros::{Describe, Word};
+use serde::Serialize;
+
+use super::Engine;
+use crate::{
+    model::{error::Reason, time::Time},
+    operations::notices,
+    rules::Rights,
+    storage::PoolUse,
+};
+
+/// How long the storage may take to answer.
+const DEADLINE_MILLIS: u64 = 1_000;
+/// A storage that takes longer is slow.
+const SLOW_MILLIS: i64 = 500;
+/// For so long its answer is kept.
+const KEPT: Duration = Duration::from_secs(1);
+/// So many notices are counted.
+const MAX_NOTICES: u64 = 1_000;
+/// A notice that should have been sent so long ago waits for somebody who does not come.
+const OVERDUE_SECONDS: i64 = 60;
+
+/// How well something works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum HealthStatus {
+    /// As it should.
+    Healthy,
+    /// With delays, or not everything; requests are answered.
+    Degraded,
+    /// Not at all.
+    Unhealthy,
+}
+
+/// How well a store works, as far as this instance knows. Made by [`UserManagement::health`](crate::UserManagement::health).
+/// Nothing in it is secret or names anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct Health {
+    /// The worst that any part says.
+    pub status: HealthStatus,
+    /// Whether requests should be sent here: the store is open, its storage answers, and rights in memory are not too old.
+    pub is_ready: bool,
+    /// When it was asked.
+    pub at: Time,
+    /// The storage.
+    pub storage: StorageHealth,
+    /// What others wrote to the same storage.
+    pub feed: FeedHealth,
+    /// Hashing of passwords.
+    pub hashing: HashingHealth,
+    /// Notices to people, and who sends them.
+    pub notices: NoticesHealth,
+    /// What is kept in memory.
+    pub caches: Vec<CacheHealth>,
+    /// How often the policy was changed that decides here.
+    pub policy_version: i64,
+}
+
+/// The storage's part in a [`Health`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct StorageHealth {
+    /// `unhealthy` where it gave no answer within a second, `degraded` where that took half a second.
+    pub status: HealthStatus,
+    /// Why it is unhealthy; `closed` where this store was.
+    pub reason: Option<Reason>,
+    /// How long its answer took, in milliseconds; none: it gave none.
+    pub millis: Option<i64>,
+    /// The version of its tables; none where they have none, as in memory.
+    pub schema_version: Option<i64>,
+    /// How many of its calls took longer than the setting `slow_statement_millis` since the store was opened.
+    pub slow_calls: i64,
+    /// Its connections, of a database.
+    pub pools: Vec<PoolUse>,
+}
+
+/// The change feed's part in a [`Health`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct FeedHealth {
+    /// `unhealthy` while checks are refused, as nobody knows whether rights in memory still hold.
+    pub status: HealthStatus,
+    /// Why it is unhealthy.
+    pub reason: Option<Reason>,
+    /// Whether others may write to the same storage.
+    pub is_shared: bool,
+    /// How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
+    pub age_millis: Option<i64>,
+}
+
+/// The part of password hashing in a [`Health`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct HashingHealth {
+    /// `degraded` while more than half of the places are taken.
+    pub status: HealthStatus,
+    /// How many passwords are hashed or wait for it.
+    pub waiting: i64,
+    /// How many may; further ones are answered `RATE_LIMIT_EXCEEDED`.
+    pub most: i64,
+}
+
+/// The part of notices in a [`Health`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct NoticesHealth {
+    /// `degraded` while the notifier fails, or where a notice should have been sent a minute ago.
+    pub status: HealthStatus,
+    /// Whether there is a notifier.
+    pub is_offered: bool,
+    /// How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the storage did not say.
+    pub waiting: Option<i64>,
+    /// For how many seconds the first of them has been due; 0 where none is.
+    pub overdue_seconds: i64,
+    /// How often in a row this instance's notifier failed, or asked to be told later.
+    pub failed_in_a_row: i64,
+}
+
+/// What a [`CacheHealth`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum CacheKind {
+    /// Rights of users.
+    Users,
+    /// Sessions.
+    Sessions,
+    /// API keys.
+    ApiKeys,
+    /// Whom accounts stand for at other issuers.
+    Standings,
+    /// Accounts that somebody else acts as.
+    Targets,
+}
+
+/// One cache's part in a [`Health`]. Synchronous checks are not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
+pub struct CacheHealth {
+    /// What it holds.
+    pub kind: CacheKind,
+    /// How many entries it has.
+    pub count: i64,
+    /// How often what was asked for was in it, since the store was opened.
+    pub hits: i64,
+    /// How often it had to be read.
+    pub misses: i64,
+}
+
+/// What the storage said, and when.
+pub(super) struct Asked {
+    at: Duration,
+    answer: Result<i64, Reason>,
+    notices: Option<(i64, i64)>,
+}
+
+fn number(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+impl Engine {
+    /// How well the store works. One at a time asks the storage, and its answer is everybody's for a second.
+    pub(crate) async fn health(&self) -> Health {
+        let (storage, notices) = match self.require_open() {
+            Ok(()) => self.asked().await,
+            Err(error) => (Err(error.reason()), None),
+        };
+        let storage = self.storage_health(storage);
+        let (feed, hashing, notices) = (self.feed_health(), self.hashing_health(), self.notices_health(notices));
+        let statuses = [storage.status, feed.status, hashing.status, notices.status];
+        #[cfg(feature = "metrics")]
+        crate::metrics::health(
+            [
+                ("storage", storage.reason.is_none()),
+                ("feed", feed.reason.is_none()),
+                ("hashing", hashing.status == HealthStatus::Healthy),
+                ("notices", notices.status == HealthStatus::Healthy),
+            ],
+            notices.waiting,
+        );
+        let is_ready = storage.reason.is_none() && feed.reason.is_none();
+        Health {
+            status: statuses.into_iter().max().unwrap_or(HealthStatus::Unhealthy),
+            is_ready,
+            at: self.services.now(),
+            storage,
+            feed,
+            hashing,
+            notices,
+            caches: self.caches(),
+            policy_version: self.services.policy().version,
+        }
+    }
+
+    /// What the storage says, in milliseconds or by its error; how many notices wait, and for how many seconds the first is due.
+    async fn asked(&self) -> (Result<i64, Reason>, Option<(i64, i64)>) {
+        let mut asked = self.asked.lock().await;
+        let env = &self.services.env;
+        let known = asked.as_ref().filter(|asked| env.elapsed().saturating_sub(asked.at) < KEPT);
+        if let Some(Asked { answer, notices, .. }) = known {
+            return (*answer, *notices);
+        }
+        let began = env.elapsed();
+        let answer = match env.within(DEADLINE_MILLIS, self.services.storage.position()).await {
+            Some(Ok(_)) => Ok(number(env.elapsed().saturating_sub(began).as_millis())),
+            Some(Err(error)) => Err(error.reason()),
+            None => Err(Reason::StorageUnavailable),
+        };
+        let notices = match answer {
+            Ok(millis) if self.services.has_notifier() => {
+                let left = DEADLINE_MILLIS.saturating_sub(millis.unsigned_abs());
+                let waiting = notices::waiting(self.services.reads(), MAX_NOTICES);
+                env.within(left, waiting).await.and_then(Result::ok)
+            }
+            _ => None,
+        };
+        let notices = notices.map(|(waiting, due)| {
+            let micros = due.map_or(0, |due| self.services.now().as_microsecond().saturating_sub(due.as_microsecond()));
+            (number(waiting), micros.max(0) / 1_000_000)
+        });
+        *asked = Some(Asked { at: env.elapsed(), answer, notices });
+        (answer, notices)
+    }
+
+    fn storage_health(&self, answer: Result<i64, Reason>) -> StorageHealth {
+        let condition = self.services.storage.condition();
+        let status = match answer {
+            Err(_) => HealthStatus::Unhealthy,
+            Ok(millis) if millis >= SLOW_MILLIS => HealthStatus::Degraded,
+            Ok(_) => HealthStatus::Healthy,
+        };
+        StorageHealth {
+            status,
+            reason: answer.err(),
+            millis: answer.ok(),
+            schema_version: condition.schema_version,
+            slow_calls: number(self.services.slow_calls.load(Ordering::Relaxed)),
+            pools: condition.pools,
+        }
+    }
+
+    fn feed_health(&self) -> FeedHealth {
+        let clock = self.services.env.clock();
+        let is_shared = self.services.storage.is_shared();
+        let reason = self.require_fresh(&clock).err().map(|error| error.reason());
+        FeedHealth {
+            status: if reason.is_some() { HealthStatus::Unhealthy } else { HealthStatus::Healthy },
+            reason,
+            is_shared,
+            age_millis: if is_shared { self.confirmed.age_millis(&clock) } else { None },
+        }
+    }
+
+    fn hashing_health(&self) -> HashingHealth {
+        let (taken, places) = self.services.hasher.depth();
+        let is_crowded = taken > places / 2 && taken > self.services.config.hashing_parallel as usize;
+        HashingHealth {
+            status: if is_crowded { HealthStatus::Degraded } else { HealthStatus::Healthy },
+            waiting: number(taken),
+            most: number(places),
+        }
+    }
+
+    fn notices_health(&self, asked: Option<(i64, i64)>) -> NoticesHealth {
+        let (waiting, overdue_seconds) = asked.unzip();
+        let overdue_seconds = overdue_seconds.unwrap_or_default();
+        let failed_in_a_row = number(self.deliveries.told.failed_in_a_row());
+        let fails = failed_in_a_row > 0 || overdue_seconds >= OVERDUE_SECONDS;
+        NoticesHealth {
+            status: if fails { HealthStatus::Degraded } else { HealthStatus::Healthy },
+            is_offered: self.services.has_notifier(),
+            waiting,
+            overdue_seconds,
+            failed_in_a_row,
+        }
+    }
+
+    fn caches(&self) -> Vec<CacheHealth> {
+        let of = |kind, (count, (hits, misses)): (usize, (u64, u64))| CacheHealth {
+            kind,
+            count: number(count),
+            hits: number(hits),
+            misses: number(misses),
+        };
+        vec![
+            of(CacheKind::Users, (self.principals.with_rights(Rights::count), self.looks.so_far())),
+            of(CacheKind::Sessions, self.sessions.looks()),
+            of(CacheKind::ApiKeys, self.keys.looks()),
+            of(CacheKind::Standings, self.standings.looks()),
+            of(CacheKind::Targets, self.targets.looks()),
+        ]
+    }
+}

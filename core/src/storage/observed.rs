@@ -1,0 +1,191 @@
+//! Any storage, with a span, a time and a warning where it is slow around each of its calls: by the names of calls and tables, never by
+//! what is in a row, a key or a condition.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rolekeep_macros::portable_async;
+
+use super::{
+    ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, Storage,
+    StorageCondition, Table,
+};
+use crate::{
+    environment::{Env, MaybeSend},
+    model::{error::Result, id::ChangeSetId},
+};
+
+/// A storage whose calls are observed.
+pub(crate) struct Observed {
+    storage: Arc<dyn Storage>,
+    env: Env,
+    /// A call that takes longer is told; none: none is.
+    slow: Option<Duration>,
+    /// How many did.
+    slow_calls: Arc<AtomicU64>,
+}
+
+/// What a call is about.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "who tells of it is left out"))]
+struct Call<'c> {
+    name: &'static str,
+    tables: Tables<'c>,
+}
+
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "who tells of it is left out"))]
+enum Tables<'c> {
+    None,
+    One(&'static Table),
+    Of(&'c ChangeSet),
+}
+
+impl std::fmt::Display for Tables<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::One(table) => out.write_str(table.name),
+            Self::Of(change_set) => {
+                let checked = change_set.checks.iter().map(|check| check.table.name);
+                let names: std::collections::BTreeSet<&str> =
+                    change_set.writes.iter().map(|write| write.table.name).chain(checked).collect();
+                for (at, name) in names.iter().enumerate() {
+                    out.write_str(if at == 0 { "" } else { "," })?;
+                    out.write_str(name)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How a call ended, in a word.
+trait Outcome {
+    fn word(&self) -> &'static str;
+}
+
+impl<T> Outcome for Result<T> {
+    fn word(&self) -> &'static str {
+        match self {
+            Ok(_) => "done",
+            Err(error) => error.reason().as_str(),
+        }
+    }
+}
+
+impl Outcome for Result<Committed, CommitError> {
+    fn word(&self) -> &'static str {
+        match self {
+            Ok(_) => "done",
+            Err(CommitError::Stale { .. }) => "stale",
+            Err(CommitError::Unknown) => "unknown",
+            Err(CommitError::Failed(error)) => error.reason().as_str(),
+        }
+    }
+}
+
+impl Observed {
+    pub(crate) fn new(storage: Arc<dyn Storage>, env: Env, slow_millis: u32, slow_calls: Arc<AtomicU64>) -> Self {
+        let slow = (slow_millis > 0).then(|| Duration::from_millis(slow_millis.into()));
+        Self { storage, env, slow, slow_calls }
+    }
+
+    async fn observe<T>(
+        &self,
+        name: &'static str,
+        tables: Tables<'_>,
+        work: impl Future<Output = Result<T>> + MaybeSend,
+    ) -> Result<T> {
+        let began = self.env.elapsed();
+        let result = in_span(Call { name, tables }, work).await;
+        self.ended(Call { name, tables }, self.env.elapsed().saturating_sub(began), result.word());
+        result
+    }
+
+    fn ended(&self, call: Call<'_>, took: Duration, outcome: &'static str) {
+        #[cfg(feature = "metrics")]
+        crate::metrics::storage_call(call.name, took, outcome);
+        if self.slow.is_some_and(|slow| took > slow) {
+            self.slow_calls.fetch_add(1, Ordering::Relaxed);
+            slow(call, took, outcome);
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+async fn in_span<T>(call: Call<'_>, work: impl Future<Output = T>) -> T {
+    use tracing::Instrument;
+    let span = tracing::debug_span!("rolekeep.storage", call = call.name, tables = %call.tables);
+    work.instrument(span).await
+}
+
+#[cfg(not(feature = "tracing"))]
+async fn in_span<T>(_: Call<'_>, work: impl Future<Output = T>) -> T {
+    work.await
+}
+
+#[cfg(feature = "tracing")]
+fn slow(call: Call<'_>, took: Duration, outcome: &'static str) {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::warn!(call = call.name, tables = %call.tables, millis, outcome, "a slow call of the storage");
+}
+
+#[cfg(not(feature = "tracing"))]
+fn slow(_: Call<'_>, _: Duration, _: &'static str) {}
+
+#[portable_async]
+impl Storage for Observed {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        let call = Call { name: "commit", tables: Tables::Of(change_set) };
+        let began = self.env.elapsed();
+        let result = in_span(call, self.storage.commit(change_set)).await;
+        self.ended(call, self.env.elapsed().saturating_sub(began), result.word());
+        result
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.observe("get", Tables::One(table), self.storage.get(table, keys)).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.observe("query", Tables::One(query.table), self.storage.query(query)).await
+    }
+
+    async fn position(&self) -> Result<Position> {
+        self.observe("position", Tables::None, self.storage.position()).await
+    }
+
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        self.observe("changes", Tables::None, self.storage.changes(since)).await
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        self.observe("outcome", Tables::None, self.storage.outcome(id)).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.observe("prune", Tables::None, self.storage.prune(retention)).await
+    }
+
+    async fn scrub(&self) -> Result<bool> {
+        self.observe("scrub", Tables::None, self.storage.scrub()).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.storage.is_shared()
+    }
+
+    fn condition(&self) -> StorageCondition {
+        self.storage.condition()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.observe("close", Tables::None, self.storage.close()).await
+    }
+}

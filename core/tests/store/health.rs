@@ -1,0 +1,285 @@
+//! How well a store works is told by what it depends on, and never by what it keeps (OPS-1).
+
+use std::{
+    future::pending,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use rolekeep::{
+    Error, Reason, Result, Time, UserManagement,
+    environment::{Environment, Task, TokioEnvironment, Work},
+    notices::{Delivery, Notice, Notifier},
+    observe::{CacheKind, HealthStatus},
+    storage::{
+        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
+        Storage, Table,
+    },
+    users::CreateUser,
+};
+
+use crate::cheap;
+
+/// A storage in memory that may not answer.
+#[derive(Default)]
+struct Moody {
+    memory: MemoryStorage,
+    is_shared: bool,
+    hangs: AtomicBool,
+    fails: AtomicBool,
+    asked: AtomicU64,
+}
+
+#[async_trait]
+impl Storage for Moody {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        self.memory.commit(change_set).await
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.memory.get(table, keys).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.memory.query(query).await
+    }
+
+    async fn position(&self) -> Result<Position> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.hangs.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Error::new(Reason::StorageUnavailable, "postgres://ada:secret@db.example.org is gone"));
+        }
+        self.memory.position().await
+    }
+
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        self.memory.changes(since).await
+    }
+
+    async fn outcome(&self, id: rolekeep::ChangeSetId) -> Result<Option<Committed>> {
+        self.memory.outcome(id).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.memory.prune(retention).await
+    }
+
+    async fn scrub(&self) -> Result<bool> {
+        self.memory.scrub().await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.memory.close().await
+    }
+}
+
+async fn on(storage: &Arc<Moody>) -> UserManagement {
+    let um = UserManagement::builder().config(cheap::config()).storage(storage.clone());
+    um.open().await.unwrap()
+}
+
+#[tokio::test]
+async fn ops_1_a_store_that_works_says_so_and_names_nobody() {
+    let um = cheap::builder().open().await.unwrap();
+    let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+    for _ in 0..3 {
+        um.check(ada, "user:read", None).await.unwrap();
+    }
+    let health = um.health().await;
+    assert_eq!((health.status, health.is_ready), (HealthStatus::Healthy, true));
+    assert_eq!((health.storage.reason, health.storage.schema_version), (None, None));
+    assert_eq!((health.feed.is_shared, health.feed.age_millis), (false, None));
+    assert_eq!((health.notices.is_offered, health.notices.waiting), (false, None));
+    assert_eq!((health.hashing.waiting, health.hashing.most), (0, 1002));
+    let users = health.caches.iter().find(|cache| cache.kind == CacheKind::Users).unwrap();
+    assert_eq!((users.count, users.hits, users.misses), (1, 2, 1));
+    let text = serde_json::to_string(&health).unwrap();
+    assert!(!text.contains("ada") && !text.contains(&ada.to_string()), "{text}");
+}
+
+#[tokio::test]
+async fn ops_9_a_store_that_was_closed_is_not_ready() {
+    let um = cheap::builder().open().await.unwrap();
+    assert!(um.ready().await);
+    um.close().await.unwrap();
+    let health = um.health().await;
+    assert_eq!((health.status, health.is_ready), (HealthStatus::Unhealthy, false));
+    assert_eq!(health.storage.reason, Some(Reason::Closed));
+}
+
+#[tokio::test]
+async fn ops_1_sessions_in_memory_are_counted() {
+    let um = cheap::builder().open().await.unwrap();
+    let password = "correct horse battery";
+    um.system().users().create(CreateUser::new("ada@example.org").password(password)).await.unwrap();
+    let tokens = um.login("ada@example.org", password, Default::default()).await.unwrap().done().unwrap();
+    let me = um.authenticate(tokens.access_token.expose(), Default::default()).await.unwrap();
+    me.users().me().await.unwrap();
+    me.users().me().await.unwrap();
+    let health = um.health().await;
+    let sessions = health.caches.iter().find(|cache| cache.kind == CacheKind::Sessions).unwrap();
+    assert_eq!(sessions.count, 1);
+    assert!(sessions.hits >= 2 && sessions.misses >= 1, "{sessions:?}");
+}
+
+#[tokio::test]
+async fn ops_1_a_storage_out_of_reach_is_told_in_time_and_so_is_its_return() {
+    let storage = Arc::new(Moody { is_shared: true, ..Moody::default() });
+    let um = on(&storage).await;
+    let health = um.health().await;
+    assert!(health.is_ready && health.feed.age_millis.unwrap() < 1000, "{health:?}");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+
+    storage.hangs.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    let health = um.health().await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!((health.status, health.is_ready), (HealthStatus::Unhealthy, false));
+    assert_eq!((health.storage.reason, health.storage.millis), (Some(Reason::StorageUnavailable), None));
+
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    storage.hangs.store(false, Ordering::SeqCst);
+    storage.fails.store(true, Ordering::SeqCst);
+    let health = um.health().await;
+    assert!(!health.is_ready);
+    assert_eq!(health.feed.reason, Some(Reason::RightsStale), "what is known is too old by now");
+    assert!(!serde_json::to_string(&health).unwrap().contains("secret"), "messages stay where they are");
+
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    storage.fails.store(false, Ordering::SeqCst);
+    um.refresh().await.unwrap();
+    assert!(um.ready().await);
+}
+
+#[tokio::test]
+async fn ops_1_however_often_it_is_asked_the_storage_is_asked_once_a_second() {
+    let storage = Arc::new(Moody::default());
+    let um = on(&storage).await;
+    let before = storage.asked.load(Ordering::SeqCst);
+    for _ in 0..100 {
+        assert!(futures_util::future::join(um.ready(), um.ready()).await.0);
+    }
+    assert_eq!(storage.asked.load(Ordering::SeqCst), before + 1);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(um.ready().await);
+    assert_eq!(storage.asked.load(Ordering::SeqCst), before + 2);
+}
+
+/// A mail server that is down.
+struct Down;
+
+#[async_trait]
+impl Notifier for Down {
+    async fn send(&self, _: &Notice) -> Result<Delivery> {
+        Err(Error::new(Reason::StorageUnavailable, "no route to mail.example.org"))
+    }
+}
+
+#[tokio::test]
+async fn ops_1_a_mailer_that_fails_degrades_and_leaves_ready() {
+    let um = cheap::builder().notifier(Down).open().await.unwrap();
+    assert_eq!(um.health().await.notices.waiting, Some(0));
+    let password = "correct horse battery";
+    um.system().users().create(CreateUser::new("ada@example.org").password(password)).await.unwrap();
+    um.anonymous(Default::default())
+        .passwords()
+        .forgot(rolekeep::passwords::ForgotPassword::new("ada@example.org"))
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let health = um.health().await;
+    assert_eq!((health.status, health.notices.status), (HealthStatus::Degraded, HealthStatus::Degraded));
+    assert_eq!((health.is_ready, health.notices.waiting), (true, Some(1)));
+    assert!(health.notices.failed_in_a_row >= 1);
+}
+
+/// A world whose processors do nothing until they are let.
+struct Idle {
+    world: TokioEnvironment,
+    works: Arc<Mutex<Vec<Work>>>,
+}
+
+impl Environment for Idle {
+    fn now(&self) -> Time {
+        self.world.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.world.elapsed()
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<()> {
+        self.world.random(buffer)
+    }
+
+    fn spawn(&self, task: Task) {
+        self.world.spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: Work) {
+        self.works.lock().unwrap().push(work);
+    }
+
+    fn sleep(&self, millis: u64) -> Task {
+        self.world.sleep(millis)
+    }
+}
+
+#[tokio::test]
+async fn ops_1_a_queue_of_passwords_is_told_before_it_is_full() {
+    let works = Arc::new(Mutex::new(Vec::new()));
+    let world = Idle { world: TokioEnvironment::current().unwrap(), works: works.clone() };
+    let config = cheap::config().hashing_parallel(1).hashing_queue(3);
+    let um = UserManagement::builder().config(config).environment(world).open().await.unwrap();
+    let create = |name: usize| {
+        let um = um.clone();
+        let user = CreateUser::new(format!("u{name}@example.org")).password("correct horse battery");
+        tokio::spawn(async move { um.system().users().create(user).await.unwrap() })
+    };
+    let users: Vec<_> = (0..3).map(create).collect();
+    while um.health().await.hashing.waiting < 3 {
+        tokio::task::yield_now().await;
+    }
+    let health = um.health().await;
+    assert_eq!((health.hashing.status, health.status), (HealthStatus::Degraded, HealthStatus::Degraded));
+    assert_eq!((health.hashing.most, health.is_ready), (4, true));
+    for user in users {
+        while !user.is_finished() {
+            let next: Vec<Work> = works.lock().unwrap().drain(..).collect();
+            next.into_iter().for_each(|work| work());
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(um.health().await.hashing.status, HealthStatus::Healthy);
+}
+
+#[tokio::test]
+async fn ops_1_a_file_has_a_schema_and_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let um = cheap::builder().sqlite(folder.path().join("x.db")).open().await.unwrap();
+    let health = um.health().await;
+    assert!(health.storage.schema_version.unwrap() >= 33, "{health:?}");
+    let pools: Vec<_> = health.storage.pools.iter().map(|pool| (pool.name.as_str(), pool.in_use, pool.most)).collect();
+    assert_eq!((pools[0], pools[1].0), (("writers", 0, 1), "readers"));
+    assert!(pools[1].2 > 1 && pools.len() == 2);
+    um.close().await.unwrap();
+
+    let um = cheap::builder().config(cheap::config().sqlite(path(&folder)).exclusive(true)).open().await.unwrap();
+    let pools = um.health().await.storage.pools;
+    assert_eq!(pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>(), ["writers"]);
+}
+
+fn path(folder: &tempfile::TempDir) -> String {
+    folder.path().join("x.db").to_str().unwrap().to_owned()
+}

@@ -1,0 +1,377 @@
+//! What metrics and traces tell of a store, and what they keep to themselves (OPS-1, OPS-8).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rolekeep::{
+    RequestContext, Result, UserManagement,
+    storage::{
+        ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
+        Storage, Table,
+    },
+    users::{CreateUser, ListUsers},
+};
+
+use crate::{cheap, conformance::planted::Traced};
+
+/// A storage in memory that takes its time, where it is told to.
+#[derive(Default)]
+struct Slow {
+    memory: MemoryStorage,
+    millis: AtomicU64,
+}
+
+impl Slow {
+    async fn wait(&self) {
+        match self.millis.load(Ordering::SeqCst) {
+            0 => {}
+            millis => tokio::time::sleep(Duration::from_millis(millis)).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for Slow {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        self.wait().await;
+        self.memory.commit(change_set).await
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.memory.get(table, keys).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.wait().await;
+        self.memory.query(query).await
+    }
+
+    async fn position(&self) -> Result<Position> {
+        self.memory.position().await
+    }
+
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        self.memory.changes(since).await
+    }
+
+    async fn outcome(&self, id: rolekeep::ChangeSetId) -> Result<Option<Committed>> {
+        self.memory.outcome(id).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.memory.prune(retention).await
+    }
+
+    async fn scrub(&self) -> Result<bool> {
+        self.memory.scrub().await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.memory.close().await
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+const PASSWORD: &str = "correct horse battery";
+
+#[test]
+fn ops_8_a_slow_call_of_the_storage_is_told_by_its_tables_alone() {
+    let traced = Traced::default();
+    let told = tracing::subscriber::with_default(traced.clone(), || {
+        runtime().block_on(async {
+            let storage = Arc::new(Slow::default());
+            let config = cheap::config().slow_statement_millis(300);
+            let um = UserManagement::builder().config(config).storage(storage.clone()).open().await.unwrap();
+            let create = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
+            um.system().users().create(create("adalovelace")).await.unwrap();
+            assert_eq!(um.health().await.storage.slow_calls, 0);
+            let before = traced.take();
+            assert!(!before.contains("slow"), "{before}");
+            storage.millis.store(350, Ordering::SeqCst);
+            um.system().users().create(create("gracehopper")).await.unwrap();
+            um.system().users().list(ListUsers::new().search("gracehopper")).await.unwrap();
+            assert!(um.health().await.storage.slow_calls >= 2);
+            traced.take()
+        })
+    });
+    let slow: Vec<&str> = told.lines().filter(|line| line.contains("a slow call of the storage")).collect();
+    let commit = slow.iter().find(|line| line.contains("call=\"commit\"")).unwrap();
+    assert!(commit.contains("users") && commit.contains("credentials") && commit.contains("millis="), "{commit}");
+    assert!(slow.iter().any(|line| line.contains("call=\"query\"") && line.contains("tables=users")), "{slow:?}");
+    for secret in ["gracehopper", "example.org", PASSWORD] {
+        assert!(!told.contains(secret), "{secret}: {told}");
+    }
+}
+
+#[test]
+fn ops_8_a_request_s_id_comes_out_in_its_span() {
+    let traced = Traced::default();
+    tracing::subscriber::with_default(traced.clone(), || {
+        runtime().block_on(async {
+            let um = cheap::builder().open().await.unwrap();
+            let mut request = RequestContext::default();
+            request.request_id = Some("req-7".to_owned());
+            let refused = um.anonymous(request).users().list(ListUsers::new()).await;
+            assert!(refused.is_err());
+        });
+    });
+    let told = traced.take();
+    let span = told.lines().find(|line| line.contains("operation=\"users.list\"")).unwrap();
+    assert!(span.contains("request_id=\"req-7\"") && told.contains("reason=not_signed_in"), "{told}");
+}
+
+#[cfg(feature = "metrics")]
+mod measured {
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        sync::Mutex,
+    };
+
+    use metrics::{
+        Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString,
+        Unit,
+    };
+    use rolekeep::{
+        Error, Reason,
+        notices::{Delivery, Notice, Notifier},
+        passwords::ForgotPassword,
+    };
+
+    use super::*;
+
+    /// What was recorded, by name and labels.
+    #[derive(Clone, Default)]
+    struct Recorded(Arc<Mutex<Known>>);
+
+    #[derive(Default)]
+    struct Known {
+        described: BTreeMap<String, &'static str>,
+        values: BTreeMap<(String, Vec<(String, String)>), (&'static str, f64)>,
+    }
+
+    struct One {
+        of: Recorded,
+        key: (String, Vec<(String, String)>),
+        kind: &'static str,
+    }
+
+    impl One {
+        fn change(&self, change: impl FnOnce(f64) -> f64) {
+            let mut known = self.of.0.lock().unwrap();
+            let (_, value) = known.values.entry(self.key.clone()).or_insert((self.kind, 0.0));
+            *value = change(*value);
+        }
+    }
+
+    impl CounterFn for One {
+        fn increment(&self, more: u64) {
+            self.change(|value| value + more as f64);
+        }
+
+        fn absolute(&self, value: u64) {
+            self.change(|_| value as f64);
+        }
+    }
+
+    impl GaugeFn for One {
+        fn increment(&self, more: f64) {
+            self.change(|value| value + more);
+        }
+
+        fn decrement(&self, less: f64) {
+            self.change(|value| value - less);
+        }
+
+        fn set(&self, value: f64) {
+            self.change(|_| value);
+        }
+    }
+
+    impl HistogramFn for One {
+        fn record(&self, _: f64) {
+            self.change(|count| count + 1.0);
+        }
+    }
+
+    impl Recorded {
+        fn one(&self, key: &Key, kind: &'static str) -> Arc<One> {
+            let labels = key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
+            Arc::new(One { of: self.clone(), key: (key.name().to_owned(), labels), kind })
+        }
+
+        fn describe(&self, name: &KeyName, kind: &'static str) {
+            self.0.lock().unwrap().described.insert(name.as_str().to_owned(), kind);
+        }
+
+        fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+            let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            self.0.lock().unwrap().values.get(&(name.to_owned(), labels)).map_or(0.0, |(_, value)| *value)
+        }
+    }
+
+    impl Recorder for Recorded {
+        fn describe_counter(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+            self.describe(&name, "counter");
+        }
+
+        fn describe_gauge(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+            self.describe(&name, "gauge");
+        }
+
+        fn describe_histogram(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+            self.describe(&name, "histogram");
+        }
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(self.one(key, "counter"))
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(self.one(key, "gauge"))
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::from_arc(self.one(key, "histogram"))
+        }
+    }
+
+    /// Sends the first notice, and no other.
+    #[derive(Default)]
+    struct Once(AtomicU64);
+
+    #[async_trait]
+    impl Notifier for Once {
+        async fn send(&self, _: &Notice) -> Result<Delivery> {
+            match self.0.fetch_add(1, Ordering::SeqCst) {
+                0 => Ok(Delivery::Sent),
+                _ => Err(Error::new(Reason::StorageUnavailable, "no route to mail.example.org")),
+            }
+        }
+    }
+
+    /// The rows of the guide's table: names, kinds, labels.
+    fn guide() -> BTreeSet<(String, String, Vec<String>)> {
+        let rows = include_str!("../../src/guide/operating.md").lines().filter(|line| line.starts_with("| `rolekeep_"));
+        let row = |line: &str| {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            let name = cells.next().unwrap().trim_matches('`').to_owned();
+            let kind = cells.next().unwrap().to_owned();
+            let labels = cells.next().unwrap().split(", ").filter(|label| !label.is_empty());
+            (name, kind, labels.map(|label| label.trim_matches('`').to_owned()).collect())
+        };
+        rows.map(row).collect()
+    }
+
+    #[test]
+    fn ops_1_the_guide_has_the_metrics_that_there_are_and_no_label_is_an_id() {
+        let recorded = Recorded::default();
+        metrics::with_local_recorder(&recorded, || {
+            runtime().block_on(async {
+                let folder = tempfile::tempdir().unwrap();
+                let builder = cheap::builder().notifier(Once::default()).sqlite(folder.path().join("x.db"));
+                let um = builder.open().await.unwrap();
+                for name in ["ada", "bob"] {
+                    let user = CreateUser::new(format!("{name}@example.org")).password(PASSWORD);
+                    um.system().users().create(user).await.unwrap();
+                    let ask = ForgotPassword::new(format!("{name}@example.org"));
+                    um.anonymous(RequestContext::default()).passwords().forgot(ask).await.unwrap();
+                }
+                let tokens = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap();
+                let token = tokens.done().unwrap().access_token;
+                let me = um.authenticate(token.expose(), RequestContext::default()).await.unwrap();
+                me.users().me().await.unwrap();
+                me.users().me().await.unwrap();
+                assert!(me.users().list(ListUsers::new()).await.is_err());
+                // So that the poll tells, and notices are given out.
+                tokio::time::sleep(Duration::from_millis(1300)).await;
+                um.health().await;
+                um.close().await.unwrap();
+            });
+        });
+        let known = recorded.0.lock().unwrap();
+        let emitted: BTreeSet<_> = known
+            .values
+            .iter()
+            .map(|((name, labels), (kind, _))| {
+                (name.clone(), (*kind).to_owned(), labels.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>())
+            })
+            .collect();
+        assert_eq!(emitted, guide());
+        let described: BTreeSet<_> =
+            known.described.iter().map(|(name, kind)| (name.clone(), (*kind).to_owned())).collect();
+        assert_eq!(described, emitted.iter().map(|(name, kind, _)| (name.clone(), kind.clone())).collect());
+        let values = known.values.keys().flat_map(|(_, labels)| labels.iter().map(|(_, value)| value));
+        for value in values {
+            let is_word =
+                value.len() < 40 && value.chars().all(|letter| letter.is_ascii_alphabetic() || "._".contains(letter));
+            assert!(is_word, "{value}");
+        }
+        drop(known);
+        let operations = |operation, outcome| {
+            recorded.value("rolekeep_operations_total", &[("operation", operation), ("outcome", outcome)])
+        };
+        assert_eq!((operations("users.create", "OK"), operations("users.list", "FORBIDDEN")), (2.0, 1.0));
+        assert_eq!(recorded.value("rolekeep_operation_duration_seconds", &[("operation", "users.me")]), 2.0);
+        assert!(recorded.value("rolekeep_commits_total", &[("outcome", "done")]) >= 5.0);
+        assert!(recorded.value("rolekeep_cache_hits_total", &[("cache", "sessions")]) >= 2.0);
+        assert_eq!(recorded.value("rolekeep_notices_sent_total", &[]), 1.0);
+        assert!(recorded.value("rolekeep_notices_failed_total", &[]) >= 1.0);
+        assert_eq!(recorded.value("rolekeep_dependency_up", &[("dependency", "notices")]), 0.0);
+        assert_eq!(recorded.value("rolekeep_dependency_up", &[("dependency", "storage")]), 1.0);
+    }
+
+    #[test]
+    fn ops_1_a_commit_that_comes_second_is_counted_as_stale() {
+        let recorded = Recorded::default();
+        metrics::with_local_recorder(&recorded, || {
+            runtime().block_on(async {
+                let storage = Arc::new(Slow::default());
+                let um = cheap::builder().storage(storage.clone()).open().await.unwrap();
+                storage.millis.store(5, Ordering::SeqCst);
+                let create = || {
+                    let um = um.clone();
+                    async move { um.system().users().create(CreateUser::new("ada@example.org")).await }
+                };
+                let both = futures_util::future::join(create(), create()).await;
+                assert!(both.0.is_ok() != both.1.is_ok());
+            });
+        });
+        assert!(recorded.value("rolekeep_commits_total", &[("outcome", "stale")]) >= 1.0);
+    }
+
+    /// Two stores of a process add up: what one has told before is not told again.
+    #[test]
+    fn ops_1_counts_of_caches_are_what_came_since() {
+        let recorded = Recorded::default();
+        metrics::with_local_recorder(&recorded, || {
+            runtime().block_on(async {
+                for _ in 0..2 {
+                    let um = cheap::builder().open().await.unwrap();
+                    let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+                    for _ in 0..4 {
+                        um.check(ada, "user:read", None).await.unwrap();
+                    }
+                    for _ in 0..2 {
+                        tokio::time::sleep(Duration::from_millis(1100)).await;
+                        um.system().users().list(ListUsers::new()).await.unwrap();
+                    }
+                }
+            });
+        });
+        let of = |name| recorded.value(name, &[("cache", "users")]);
+        assert_eq!((of("rolekeep_cache_hits_total"), of("rolekeep_cache_misses_total")), (6.0, 2.0));
+    }
+}
