@@ -54,7 +54,8 @@ impl Engine for ScopedNamed {
 
     #[inline]
     fn check(&mut self, (user, permission, resource): &Self::Ask) -> Result<bool> {
-        let permission = self.0.rights.rules().permission(permission)?;
-        self.0.decide(self.0.rights.principal_named(user), permission, resource)
+        // The user first, as `Rights::check_named` does.
+        let principal = self.0.rights.principal_named(user);
+        self.0.decide(principal, self.0.rights.rules().permission(permission)?, resource)
     }
 }

@@ -42,7 +42,7 @@ pub(in crate::rules) struct EvaluationContext<'a> {
     pub(in crate::rules) ty: &'a ResourceType,
     pub(in crate::rules) principal: &'a Principal,
     pub(in crate::rules) resource: Option<&'a Resource<'a>>,
-    values: &'a ResourceValues<'a>,
+    values: &'a [Option<TypedValue<'a>>],
     /// Where the resource lies, where its type is bound to one kind of scope, by an id: what most scopes compare with.
     lies_at: Option<(KindId, Uuid)>,
     pub(in crate::rules) context: &'a Context,
@@ -60,16 +60,17 @@ impl RuleSet {
         look: impl FnOnce(&EvaluationContext<'_>) -> T,
     ) -> Result<T> {
         let mut values = ResourceValues::default();
-        self.find_values(question, &mut values)?;
-        Ok(look(&self.evaluation_context(question, &values)))
+        let ty = self.find_values(question, &mut values)?;
+        Ok(look(&self.evaluation_context(question, ty, values.by_slot())))
     }
 
     /// Checks that a question is complete, and finds what it reads of the resource: what comes before anything else.
+    /// Gives the type that the question is about.
     pub(in crate::rules) fn find_values<'a>(
         &'a self,
         question: &Question<'a>,
         values: &mut ResourceValues<'a>,
-    ) -> Result<()> {
+    ) -> Result<&'a ResourceType> {
         let Question { principal, permission, fields, resource, context, .. } = *question;
         if !principal.is_of(self) {
             return Err(Error::new(Reason::Internal, "this principal was made by another rule set"));
@@ -86,7 +87,8 @@ impl RuleSet {
             resource.find_values(ty, reads, values)?;
         }
         self.check_context(context, reads)?;
-        principal.chain().try_for_each(|one| self.check_principal(one, reads))
+        principal.chain().try_for_each(|one| self.check_principal(one, reads))?;
+        Ok(ty)
     }
 
     #[inline]
@@ -126,13 +128,13 @@ impl RuleSet {
     pub(in crate::rules) fn evaluation_context<'a>(
         &'a self,
         question: &Question<'a>,
-        values: &'a ResourceValues<'a>,
+        ty: &'a ResourceType,
+        values: &'a [Option<TypedValue<'a>>],
     ) -> EvaluationContext<'a> {
-        let Question { principal, permission, resource, context, now, .. } = *question;
-        let (ty, _) = self.type_of(permission);
+        let Question { principal, resource, context, now, .. } = *question;
         let lies_at = match &*ty.bound {
             [(kind, slot)] => match values.get(*slot as usize) {
-                Some(TypedValue::Id(id)) => Some((*kind, id)),
+                Some(Some(TypedValue::Id(id))) => Some((*kind, *id)),
                 _ => None,
             },
             _ => None,
@@ -274,7 +276,7 @@ impl<'a> EvaluationContext<'a> {
     /// An attribute that was given, or that conditions or scopes read.
     #[inline]
     fn slot_read(&self, slot: u32) -> Option<TypedValue<'a>> {
-        self.values.get(slot as usize)
+        *self.values.get(slot as usize)?
     }
 
     /// The value of an attribute of the resource, as a column would hold it; none where it is absent.

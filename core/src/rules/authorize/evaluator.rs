@@ -25,17 +25,15 @@ impl RuleSet {
         if let Some(assignment) = self.administration(principal, cx.now()) {
             return Verdict::Admin { assignment };
         }
-        let mut verdict = Verdict::NothingGrants { field: None };
-        if question.fields.is_empty() {
-            return self.verdict_on(question.permission.0, None, cx);
-        }
-        for field in question.fields {
-            verdict = self.verdict_on(question.permission.0, Some(*field), cx);
-            if !verdict.is_allowed() {
+        let mut fields = question.fields.iter().copied();
+        let mut field = fields.next();
+        loop {
+            let verdict = self.verdict_on(question.permission.0, field, cx);
+            field = fields.next();
+            if field.is_none() || !verdict.is_allowed() {
                 return verdict;
             }
         }
-        verdict
     }
 
     /// The assignment that administers, if one does.
@@ -95,8 +93,19 @@ impl RuleSet {
     fn role_allows(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         match cx.principal.active() {
             None => !self.is_held_back(cx.principal, role) && self.gives(role, permission, field, cx),
-            Some(_) => self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx)),
+            Some(_) => self.active_part_allows(role, permission, field, cx),
         }
+    }
+
+    #[cold]
+    fn active_part_allows(
+        &self,
+        role: u32,
+        permission: u32,
+        field: Option<FieldId>,
+        cx: &EvaluationContext<'_>,
+    ) -> bool {
+        self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx))
     }
 
     /// The first assignment that denies.
@@ -123,8 +132,9 @@ impl RuleSet {
     fn gives(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         let mark = self.marks.get(permission as usize).copied().unwrap_or_default();
         let allows = |one: &Special| one.effect == Effect::Allow && self.grants(one, field, cx);
-        self.permission_index.has(role, permission)
-            || mark.has(Mark::SPECIAL) && self.specials(role, permission).any(allows)
+        // The specials first: they take less memory, and so are at hand more often.
+        mark.has(Mark::SPECIAL) && self.specials(role, permission).any(allows)
+            || self.permission_index.has(role, permission)
     }
 
     /// Whether an assignment has any effect now: `admin:all` is held everywhere or not at all.
@@ -160,6 +170,7 @@ impl RuleSet {
     }
 
     /// Whether a grant allows that is held where the resource is.
+    #[inline]
     fn grants(&self, special: &Special, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         // Asked without fields, a narrowed allow does not count.
         self.is_on(special.fields, field, false) && self.condition_allows(special.condition, cx)

@@ -120,7 +120,7 @@ impl RuleSet {
         if question.fields.is_empty() && question.resource.is_none() {
             return self.allows_at_all(principal, permission, context, || now);
         }
-        Ok(self.settle(question)?.is_allowed())
+        self.settle(question)
     }
 
     /// [`RuleSet::allows`] without fields and resource; the time is asked for only where it matters.
@@ -134,13 +134,13 @@ impl RuleSet {
         // A context is checked even if nothing reads it.
         let quick = if context.is_empty() { self.fast_path(principal, permission) } else { None };
         let question = || Question { principal, permission, fields: &[], resource: None, context, now: now() };
-        quick.map_or_else(|| Ok(self.settle(&question())?.is_allowed()), Ok)
+        quick.map_or_else(|| self.settle(&question()), Ok)
     }
 
     #[inline(never)]
     pub(super) fn check_closely(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
         let question = Question { principal, permission, fields: &[], resource: None, context: &NO_CONTEXT, now };
-        Ok(self.settle(&question)?.is_allowed())
+        self.settle(&question)
     }
 
     /// Several questions of one moment: what is read of a resource is looked up once where questions about it follow each
@@ -163,14 +163,15 @@ impl RuleSet {
             let whole = Question { principal, permission, fields: &[], resource, context, now };
             let question = Question { fields: &fields, ..whole };
             let Some(resource) = resource else { return self.allows(&question) };
-            let about = (std::ptr::from_ref(resource), std::ptr::from_ref(self.type_of(permission).0));
+            let (ty, _) = self.type_of(permission);
+            let about = (std::ptr::from_ref(resource), std::ptr::from_ref(ty));
             if known != Some(about) {
                 known = None;
                 values = ResourceValues::default();
                 self.find_values(&whole, &mut values)?;
                 known = Some(about);
             }
-            Ok(self.judge(&question, &self.evaluation_context(&question, &values)).is_allowed())
+            Ok(self.judge(&question, &self.evaluation_context(&question, ty, values.by_slot())).is_allowed())
         });
         answers.collect()
     }
@@ -183,12 +184,17 @@ impl RuleSet {
     /// attribute is not declared; `InvalidInput` if the resource does not have the permission's type; `Internal` if the
     /// principal belongs to another rule set.
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
-        Ok(Decision { rules: self, question: *question, verdict: self.settle(question)? })
+        Ok(Decision {
+            rules: self,
+            question: *question,
+            verdict: self.evaluate(question, |cx| self.judge(question, cx))?,
+        })
     }
 
+    /// Only whether it is allowed: nothing of the verdict is moved.
     #[inline(never)]
-    fn settle(&self, question: &Question<'_>) -> Result<Verdict> {
-        self.evaluate(question, |cx| self.judge(question, cx))
+    fn settle(&self, question: &Question<'_>) -> Result<bool> {
+        self.evaluate(question, |cx| self.judge(question, cx).is_allowed())
     }
 
     /// About the principal and those on whose behalf it acts.

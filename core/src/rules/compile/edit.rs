@@ -7,7 +7,7 @@ use super::{
     bits,
     interner::{Interner, place},
     reads::Reads,
-    role::{CompiledRole, NONE},
+    role::{Closure, CompiledRole, NONE},
     rule_set::{RoleId, RuleSet, Stamp},
 };
 use crate::{
@@ -124,9 +124,9 @@ impl RuleSet {
     }
 
     /// A role and all juniors, sorted.
-    fn closure(&self, id: u32, inherits: &[RoleId]) -> Box<[u32]> {
+    fn closure(&self, id: u32, inherits: &[RoleId]) -> Closure {
         let juniors = inherits.iter().filter_map(|junior| self.roles.get(junior.0 as usize));
-        sorted(juniors.flat_map(|junior| junior.closure.iter().copied()).chain([id]).collect())
+        Closure::from_slice(&sorted(juniors.flat_map(|junior| junior.closure.iter().copied()).chain([id]).collect()))
     }
 
     /// Puts a role in its place, and makes its seniors anew.
@@ -184,6 +184,6 @@ impl RuleSet {
 
 /// In the place of a role that is not there.
 fn gone(id: u32, name: &str) -> CompiledRole {
-    let nothing = CompiledRole::new(id, Arc::new(Role::new(name)), Box::default(), Box::default(), Arc::default());
+    let nothing = CompiledRole::new(id, Arc::new(Role::new(name)), Box::default(), Closure::default(), Arc::default());
     CompiledRole { is_gone: true, ..nothing }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{
     Budget,
     bits::{self, Bits},
@@ -16,6 +18,10 @@ use crate::{
 /// Stands for "no condition" and "not narrowed to fields", and among a principal's roles for "none".
 pub(in crate::rules) const NONE: u32 = u32::MAX;
 
+/// The numbers of a role and its juniors. Of most roles they stand in the role itself, so that a check need not fetch them
+/// from elsewhere.
+pub(in crate::rules) type Closure = SmallVec<[u32; 6]>;
+
 /// A role with all that it inherits.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct CompiledRole {
@@ -27,7 +33,7 @@ pub(in crate::rules) struct CompiledRole {
     pub(in crate::rules) is_gone: bool,
     pub(in crate::rules) inherits: Box<[RoleId]>,
     /// Itself and all juniors, sorted.
-    pub(in crate::rules) closure: Box<[u32]>,
+    pub(in crate::rules) closure: Closure,
     pub(in crate::rules) own: Arc<Own>,
     /// Through the hierarchy.
     pub(in crate::rules) is_administrator: bool,
@@ -69,7 +75,7 @@ pub(in crate::rules) struct GrantId {
 
 impl CompiledRole {
     /// A role that has nothing yet, neither its own grants nor those that it inherits.
-    pub(super) fn new(id: u32, source: Arc<Role>, inherits: Box<[RoleId]>, closure: Box<[u32]>, own: Arc<Own>) -> Self {
+    pub(super) fn new(id: u32, source: Arc<Role>, inherits: Box<[RoleId]>, closure: Closure, own: Arc<Own>) -> Self {
         let (plain, needs_second_factor) = (Bits::default(), source.needs_second_factor);
         let (is_gone, is_administrator) = (false, false);
         Self { id, source, is_gone, inherits, closure, own, is_administrator, needs_second_factor, plain }

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::{
     problems::tell,
-    role::CompiledRole,
+    role::{Closure, CompiledRole},
     rule_set::{RoleId, RoleIds},
 };
 use crate::rules::{
@@ -56,7 +56,7 @@ pub(super) fn hierarchy(policy: &Policy, budget: &mut Budget, diagnostics: &mut 
             let twice = diagnostics.add(*span, format!("role `{}` is declared twice", shown(name)));
             twice.label("declared again").first(hierarchy.span(first), "first declared");
         }
-        hierarchy.roles.push(CompiledRole::new(id, role.clone(), Box::default(), Box::default(), Arc::default()));
+        hierarchy.roles.push(CompiledRole::new(id, role.clone(), Box::default(), Closure::default(), Arc::default()));
     }
     resolve(policy, &mut hierarchy, diagnostics);
     close(&mut hierarchy, budget, diagnostics);
@@ -147,7 +147,7 @@ fn close(hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagn
             diagnostics.add(hierarchy.span(role), "the hierarchy of this policy is too large");
             return;
         }
-        hierarchy.roles[role as usize].closure = closure;
+        hierarchy.roles[role as usize].closure = Closure::from_slice(&closure);
         hierarchy.order.push(role);
         for senior in &seniors[role as usize] {
             waits[*senior as usize] -= 1;

@@ -18,11 +18,16 @@ impl Condition {
 impl Tree {
     /// Whether it holds, where its tests do as `test` says.
     pub(in crate::rules) fn holds(&self, test: &impl Fn(&Test) -> bool) -> bool {
+        // Most parts are tests, for which nothing need be called.
+        let holds = |part: &Tree| match part {
+            Tree::Test(one) => test(one),
+            part => part.holds(test),
+        };
         match self {
             Tree::Test(one) => test(one),
-            Tree::Not(inner) => !inner.holds(test),
-            Tree::All(parts) => parts.iter().all(|part| part.holds(test)),
-            Tree::Any(parts) => parts.iter().any(|part| part.holds(test)),
+            Tree::Not(inner) => !holds(inner),
+            Tree::All(parts) => parts.iter().all(holds),
+            Tree::Any(parts) => parts.iter().any(holds),
         }
     }
 }

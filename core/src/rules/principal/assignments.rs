@@ -127,7 +127,7 @@ impl Principal {
     /// The roles that are held everywhere and always.
     #[inline]
     pub(in crate::rules) fn plain(&self) -> impl Iterator<Item = &u32> + Clone {
-        self.first().iter().take_while(|role| **role != NONE).chain(self.more())
+        self.first().iter().filter(|role| **role != NONE).chain(self.more())
     }
 
     /// When one that has limits holds.

@@ -184,8 +184,7 @@ impl RuleSet {
         }
         let mut declared = Declared::of(declared);
         given.iter().filter(|(name, _)| !name.contains(':')).find_map(|(name, value)| {
-            let problem =
-                declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty).then_some(()), |_, ()| {}).err()?;
+            let problem = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)).err()?;
             Some(problem.of("principal", name))
         })
     }

@@ -201,8 +201,7 @@ impl RuleSet {
         let mut declared = Declared::of(own);
         for (name, value) in given {
             let field = || format!("attributes.{}", shown(name));
-            let is_of = |ty| GivenValue::from(value.clone()).is_of(ty).then_some(());
-            if let Err(problem) = declared.check(name, is_of, |_, ()| {}) {
+            if let Err(problem) = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)) {
                 checks.error(&field(), problem.into_invalid("principal", name));
             } else if own.is_empty() {
                 let message = "the policy declares no attributes for the type `user`";

@@ -298,8 +298,10 @@ impl Principal {
             1 => TypedValue::Bool(self.proved.has(Proved::ADDRESS)),
             slot => {
                 let attributes = self.detail.as_deref().map(|detail| &*detail.attributes).unwrap_or_default();
-                let found = attributes.iter().find(|(known, _)| *known == slot);
-                found.map_or(TypedValue::Absent, |(_, held)| held.read(path.ty))
+                match attributes.iter().find(|(known, _)| *known == slot) {
+                    Some((_, held)) => held.read(path.ty),
+                    None => TypedValue::Absent,
+                }
             }
         }
     }

@@ -23,30 +23,26 @@ impl<'d> Declared<'d> {
         Self { attributes, next: 0 }
     }
 
-    /// Sees an attribute's slot and its value as `read` reads it. Where nothing is declared, anything may be given.
+    /// An attribute and its slot. Where nothing is declared, there is none, and anything may be given.
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn check<V>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(Type) -> Option<V>,
-        see: impl FnOnce(usize, V),
-    ) -> std::result::Result<(), Problem<'d>> {
+    pub(in crate::rules) fn find(&mut self, name: &str) -> Result<Option<(usize, &'d Attribute)>, Problem<'d>> {
         let at = match self.attributes.get(self.next) {
             Some(next) if next.name == name => self.next,
             _ => match self.attributes.iter().position(|one| one.name == name) {
                 Some(at) => at,
-                None if self.attributes.is_empty() => return Ok(()),
+                None if self.attributes.is_empty() => return Ok(None),
                 None => return Err(Problem::Undeclared(self.attributes)),
             },
         };
-        let attribute = &self.attributes[at];
         self.next = at + 1;
-        match read(attribute.ty) {
-            Some(value) => {
-                see(at, value);
-                Ok(())
-            }
-            None => Err(Problem::Type(attribute)),
+        Ok(Some((at, &self.attributes[at])))
+    }
+
+    /// Whether the value of this name is of its declared type.
+    pub(in crate::rules) fn check(&mut self, name: &str, is_of: impl FnOnce(Type) -> bool) -> Result<(), Problem<'d>> {
+        match self.find(name)? {
+            Some((_, attribute)) if !is_of(attribute.ty) => Err(Problem::Type(attribute)),
+            _ => Ok(()),
         }
     }
 }

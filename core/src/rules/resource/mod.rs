@@ -20,38 +20,36 @@ use crate::rules::{
         attribute::{Attribute, ResourceType},
         reads::TypeReads,
     },
-    condition::value::{GivenValue, Type, TypedValue, read_one, read_text},
+    condition::value::{Base, GivenValue, Type, TypedValue, read_one, read_text},
 };
-use given::Declared;
+use given::{Declared, Problem};
 
-/// Most types have fewer attributes.
-const FIRST_VALUES: usize = 12;
+/// Most types have no more attributes.
+const FEW: usize = 12;
 
-/// The values of a resource that were given or are read, by the slots of its type; nothing where none was named.
+/// The values of a resource that were given or are read, by the slots of its type; none where no resource was named.
 #[derive(Default)]
 pub(in crate::rules) struct ResourceValues<'a> {
-    first: [Option<TypedValue<'a>>; FIRST_VALUES],
-    more: Vec<Option<TypedValue<'a>>>,
+    few: [Option<TypedValue<'a>>; FEW],
+    /// In place of the few, where there are more.
+    many: Vec<Option<TypedValue<'a>>>,
 }
 
 impl<'a> ResourceValues<'a> {
+    /// Room for so many.
     #[inline]
-    pub(in crate::rules) fn get(&self, slot: usize) -> Option<TypedValue<'a>> {
-        *self.first.get(slot).or_else(|| self.more.get(slot - FIRST_VALUES))?
-    }
-
-    #[inline]
-    fn set(&mut self, slot: usize, value: TypedValue<'a>) {
-        match self.first.get_mut(slot) {
-            Some(place) => *place = Some(value),
-            None => self.set_later(slot - FIRST_VALUES, value),
+    fn slots(&mut self, count: usize) -> &mut [Option<TypedValue<'a>>] {
+        if count <= FEW {
+            return &mut self.few;
         }
+        self.many.resize(count, None);
+        &mut self.many
     }
 
-    #[cold]
-    fn set_later(&mut self, at: usize, value: TypedValue<'a>) {
-        self.more.resize(self.more.len().max(at + 1), None);
-        self.more[at] = Some(value);
+    /// All of them, by slot.
+    #[inline]
+    pub(in crate::rules) fn by_slot(&self) -> &[Option<TypedValue<'a>>] {
+        if self.many.is_empty() { &self.few } else { &self.many }
     }
 }
 
@@ -78,6 +76,30 @@ impl From<GivenValue> for ResourceValue<'_> {
 }
 
 impl ResourceValue<'_> {
+    /// [`ResourceValue::read_given`] into its place.
+    // What most are is written right there, word by word: moved as a whole just after that, it would be read before the
+    // words have arrived, for which processors wait long.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    fn read_into<'v>(&'v self, ty: Type, place: &mut Option<TypedValue<'v>>) {
+        match self {
+            ResourceValue::Given(GivenValue::One(Value::Id(id))) if ty == Base::Id.one() => {
+                *place = Some(TypedValue::Id(*id));
+            }
+            ResourceValue::Given(GivenValue::One(Value::Int(int))) if ty == Base::Int.one() => {
+                *place = Some(TypedValue::Int(*int));
+            }
+            ResourceValue::Given(GivenValue::One(Value::Text(text))) if ty == Base::String.one() => {
+                *place = Some(TypedValue::Text(text));
+            }
+            other => other.convert_into(ty, place),
+        }
+    }
+
+    #[inline(never)]
+    fn convert_into<'v>(&'v self, ty: Type, place: &mut Option<TypedValue<'v>>) {
+        *place = self.read_given(ty);
+    }
+
     /// As [`GivenValue::read_given`].
     #[inline]
     fn read_given(&self, ty: Type) -> Option<TypedValue<'_>> {
@@ -194,23 +216,34 @@ impl<'r> Resource<'r> {
         if *self.resource_type != *ty.name {
             return Err(self.of_other_type(ty));
         }
+        let wrong = |problem: Problem<'_>, name: &str| problem.into_error(Reason::ResourceInvalid, &ty.name, name);
         let mut declared = Declared::of(&ty.attributes);
+        let values = values.slots(ty.attributes.len());
         for (name, given) in &self.given {
-            let checked = declared.check(name, |ty| given.read_given(ty), |slot, value| values.set(slot, value));
-            checked.map_err(|problem| problem.into_error(Reason::ResourceInvalid, &ty.name, name))?;
+            let Some((slot, attribute)) = declared.find(name).map_err(|problem| wrong(problem, name))? else {
+                continue;
+            };
+            given.read_into(attribute.ty, &mut values[slot]);
+            if values[slot].is_none() {
+                return Err(wrong(Problem::Type(attribute), name));
+            }
         }
-        let is_there = |slot: &u32| values.get(*slot as usize).is_some_and(|value| !value.is_absent());
+        let is_there = |slot: &u32| !matches!(values.get(*slot as usize), None | Some(None | Some(TypedValue::Absent)));
         if reads.slots.iter().all(is_there) { Ok(()) } else { self.find_others(ty, reads, values) }
     }
 
     /// What was not given, or is null.
-    fn find_others<'a>(&'a self, ty: &ResourceType, reads: &TypeReads, values: &mut ResourceValues<'a>) -> Result<()> {
+    fn find_others<'a>(
+        &'a self,
+        ty: &ResourceType,
+        reads: &TypeReads,
+        values: &mut [Option<TypedValue<'a>>],
+    ) -> Result<()> {
         for slot in reads.slots.iter().map(|slot| *slot as usize) {
             let Some(attribute) = ty.attributes.get(slot) else { continue };
-            let mut value = values.get(slot);
-            if let (None, Some(row)) = (value, self.row) {
-                value = column(row, ty, attribute);
-                value.into_iter().for_each(|value| values.set(slot, value));
+            let value = &mut values[slot];
+            if let (None, Some(row)) = (&value, self.row) {
+                *value = column(row, ty, attribute);
             }
             if !value.is_some_and(|value| attribute.is_optional || !value.is_absent()) {
                 return Err(missing(Reason::ResourceIncomplete, &ty.name, &attribute.name));
@@ -316,7 +349,7 @@ impl Context {
     pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
         let mut declared = Declared::of(declared);
         self.given.iter().try_for_each(|(name, given)| {
-            let checked = declared.check(name, |ty| given.read_given(ty), |_, _| {});
+            let checked = declared.check(name, |ty| given.is_of(ty));
             checked.map_err(|problem| problem.into_error(Reason::ContextInvalid, "context", name))
         })
     }
@@ -342,19 +375,20 @@ pub(in crate::rules) fn missing(reason: Reason, of: &str, name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{FIRST_VALUES, ResourceValues, TypedValue};
+    use super::{FEW, ResourceValues, TypedValue};
 
     #[test]
     fn values_stand_at_their_slots_however_many_there_are() {
-        let slots = [0, FIRST_VALUES - 1, FIRST_VALUES, FIRST_VALUES + 5];
-        let mut values = ResourceValues::default();
-        for slot in slots.into_iter().rev() {
-            assert_eq!(values.get(slot), None);
-            values.set(slot, TypedValue::Int(slot as i64));
-        }
-        for slot in 0..FIRST_VALUES + 10 {
-            let wanted = slots.contains(&slot).then_some(TypedValue::Int(slot as i64));
-            assert_eq!(values.get(slot), wanted, "{slot}");
+        for count in [1, FEW, FEW + 1, 3 * FEW] {
+            let mut values = ResourceValues::default();
+            assert!(values.by_slot().iter().all(Option::is_none));
+            for (slot, value) in values.slots(count).iter_mut().enumerate().take(count).step_by(2) {
+                *value = Some(TypedValue::Int(slot as i64));
+            }
+            for slot in 0..count {
+                let wanted = slot.is_multiple_of(2).then_some(TypedValue::Int(slot as i64));
+                assert_eq!(values.by_slot()[slot], wanted, "{slot} of {count}");
+            }
         }
     }
 }
