@@ -213,6 +213,7 @@ pub(crate) fn made_at(id: ChangeSetId) -> Option<Time> {
 }
 
 /// A count as it is stored.
+#[cfg(feature = "sql")]
 pub(crate) fn number(count: u64) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }

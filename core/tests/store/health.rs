@@ -34,6 +34,20 @@ struct Moody {
     asked: AtomicU64,
 }
 
+impl Moody {
+    /// What every look at the feed meets.
+    async fn reach(&self) -> Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.hangs.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(Error::new(Reason::StorageUnavailable, "postgres://ada:secret@db.example.org is gone")),
+            false => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl Storage for Moody {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
@@ -49,17 +63,12 @@ impl Storage for Moody {
     }
 
     async fn position(&self) -> Result<Position> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.hangs.load(Ordering::SeqCst) {
-            pending::<()>().await;
-        }
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(Error::new(Reason::StorageUnavailable, "postgres://ada:secret@db.example.org is gone"));
-        }
+        self.reach().await?;
         self.memory.position().await
     }
 
     async fn changes(&self, since: &Position) -> Result<Changes> {
+        self.reach().await?;
         self.memory.changes(since).await
     }
 

@@ -89,23 +89,22 @@ const PASSWORD: &str = "correct horse battery";
 
 #[test]
 fn ops_8_a_slow_call_of_the_storage_is_told_by_its_tables_alone() {
-    let traced = Traced::default();
-    let told = tracing::subscriber::with_default(traced.clone(), || {
-        runtime().block_on(async {
-            let storage = Arc::new(Slow::default());
-            let config = cheap::config().slow_statement_millis(300);
-            let um = UserManagement::builder().config(config).storage(storage.clone()).open().await.unwrap();
-            let create = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
-            um.system().users().create(create("adalovelace")).await.unwrap();
-            assert_eq!(um.health().await.storage.slow_calls, 0);
-            let before = traced.take();
-            assert!(!before.contains("slow"), "{before}");
-            storage.millis.store(350, Ordering::SeqCst);
-            um.system().users().create(create("gracehopper")).await.unwrap();
-            um.system().users().list(ListUsers::new().search("gracehopper")).await.unwrap();
-            assert!(um.health().await.storage.slow_calls >= 2);
-            traced.take()
-        })
+    Traced::install();
+    Traced::take();
+    let told = runtime().block_on(async {
+        let storage = Arc::new(Slow::default());
+        let config = cheap::config().slow_statement_millis(300);
+        let um = UserManagement::builder().config(config).storage(storage.clone()).open().await.unwrap();
+        let create = |name: &str| CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
+        um.system().users().create(create("adalovelace")).await.unwrap();
+        assert_eq!(um.health().await.storage.slow_calls, 0);
+        let before = Traced::take();
+        assert!(!before.contains("slow"), "{before}");
+        storage.millis.store(350, Ordering::SeqCst);
+        um.system().users().create(create("gracehopper")).await.unwrap();
+        um.system().users().list(ListUsers::new().search("gracehopper")).await.unwrap();
+        assert!(um.health().await.storage.slow_calls >= 2);
+        Traced::take()
     });
     let slow: Vec<&str> = told.lines().filter(|line| line.contains("a slow call of the storage")).collect();
     let commit = slow.iter().find(|line| line.contains("call=\"commit\"")).unwrap();
@@ -118,17 +117,16 @@ fn ops_8_a_slow_call_of_the_storage_is_told_by_its_tables_alone() {
 
 #[test]
 fn ops_8_a_request_s_id_comes_out_in_its_span() {
-    let traced = Traced::default();
-    tracing::subscriber::with_default(traced.clone(), || {
-        runtime().block_on(async {
-            let um = cheap::builder().open().await.unwrap();
-            let mut request = RequestContext::default();
-            request.request_id = Some("req-7".to_owned());
-            let refused = um.anonymous(request).users().list(ListUsers::new()).await;
-            assert!(refused.is_err());
-        });
+    Traced::install();
+    Traced::take();
+    runtime().block_on(async {
+        let um = cheap::builder().open().await.unwrap();
+        let mut request = RequestContext::default();
+        request.request_id = Some("req-7".to_owned());
+        let refused = um.anonymous(request).users().list(ListUsers::new()).await;
+        assert!(refused.is_err());
     });
-    let told = traced.take();
+    let told = Traced::take();
     let span = told.lines().find(|line| line.contains("operation=\"users.list\"")).unwrap();
     assert!(span.contains("request_id=\"req-7\"") && told.contains("reason=not_signed_in"), "{told}");
 }

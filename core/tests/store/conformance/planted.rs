@@ -2,9 +2,10 @@
 //! `tracing`, in the audit log (SEC-13).
 
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     fmt::{self, Debug, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use rolekeep::{Error, UserManagement, audit::ListAudit};
@@ -140,21 +141,36 @@ impl Known {
 /// What is told through `tracing`.
 const TRACING: &str = "tracing";
 
-/// Whatever goes through `tracing`.
-#[derive(Clone, Default)]
-pub struct Traced(Arc<Mutex<String>>);
+thread_local! {
+    /// Whatever goes through `tracing` in this thread, if anybody wants to know.
+    static TRACED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Listens in all threads: of a subscriber of one thread it depends on the others what it is told of.
+pub struct Traced;
 
 impl Traced {
-    /// All of it so far.
-    pub fn take(&self) -> String {
-        std::mem::take(&mut self.0.lock().unwrap())
+    /// Begins to listen, once.
+    pub fn install() {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| tracing::subscriber::set_global_default(Self).unwrap());
+    }
+
+    /// What this thread says from now on is kept; gives what was kept before.
+    pub fn take() -> String {
+        TRACED.replace(Some(String::new())).unwrap_or_default()
+    }
+
+    fn keep(say: impl FnOnce(&mut String)) {
+        TRACED.with_borrow_mut(|kept| kept.as_mut().map(say));
     }
 
     fn write(&self, metadata: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) {
-        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = write!(all, "{} {}", metadata.target(), metadata.name());
-        record(&mut Printed(&mut all));
-        all.push('\n');
+        Self::keep(|all| {
+            let _ = write!(all, "{} {}", metadata.target(), metadata.name());
+            record(&mut Printed(all));
+            all.push('\n');
+        });
     }
 }
 
@@ -177,8 +193,7 @@ impl Subscriber for Traced {
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
-        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        values.record(&mut Printed(&mut all));
+        Self::keep(|all| values.record(&mut Printed(all)));
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -201,13 +216,13 @@ impl fmt::Debug for Watched {
 #[test]
 fn sec_13_no_output_holds_a_secret() {
     // One thread, whose spans are all of this scenario.
+    Traced::install();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut secrets, mut people, mut leaks) = (0, 0, Vec::new());
     for scenario in scenario::all() {
-        let (watched, traced) = (Watched::default(), Traced::default());
-        let outcome = tracing::subscriber::with_default(traced.clone(), || {
-            runtime.block_on(play_watched(&scenario, Backend::Memory, Some(watched.clone())))
-        });
+        let watched = Watched::default();
+        Traced::take();
+        let outcome = runtime.block_on(play_watched(&scenario, Backend::Memory, Some(watched.clone())));
         match outcome {
             Outcome::Passed => {}
             Outcome::Skipped => continue,
@@ -215,7 +230,7 @@ fn sec_13_no_output_holds_a_secret() {
             Outcome::Failed(why) => panic!("{}: {why}", scenario.name),
         }
         people += watched.known().people.len();
-        let traced = traced.take();
+        let traced = Traced::take();
         assert!(traced.contains("rolekeep.storage"), "{}: no call of the storage was traced", scenario.name);
         watched.printed(TRACING, traced);
         secrets += watched.count();
