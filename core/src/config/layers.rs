@@ -273,7 +273,7 @@ impl Merged {
     fn make_room(&mut self, keys: &[&str]) {
         for ways in INSTEAD {
             let is_named = |way: &&[&str]| way.iter().any(|key| keys.contains(key));
-            if ways.iter().any(|way| is_named(way)) {
+            if ways.iter().any(is_named) {
                 for key in ways.iter().filter(|way| !is_named(way)).copied().flatten() {
                     self.settings.remove(*key);
                     self.sources.forget(key);

@@ -64,8 +64,9 @@ struct AskedFilter {
 /// # Errors
 /// [`Reason::InvalidInput`]
 pub fn at_least(text: Option<&str>) -> Result<Position> {
-    let position = text.map(Position::parse).transpose();
-    Ok(position.map_err(|invalid| wrong("at_least", invalid.code, invalid.message))?.unwrap_or_default())
+    let read =
+        |text: &str| text.parse().map_err(|error: Error| wrong("at_least", FieldCode::InvalidFormat, error.message()));
+    text.map(read).transpose().map(Option::unwrap_or_default)
 }
 
 impl Asked {

@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "sql")]
+use super::Query;
 use super::{
     ChangeSet, Changes, CommitError, Committed, FEED_PAGE, Gap, PRUNE_BATCH, Place, Position, Retention, Touched, Write,
 };
+#[cfg(feature = "sqlite")]
+use super::{Direction, Order, Window};
+#[cfg(feature = "sqlite")]
+use crate::model::{predicate::Comparison, value::Value};
 #[cfg(feature = "sql")]
-use super::{Direction, Order, Query, Window};
-#[cfg(feature = "sql")]
-use crate::model::{
-    predicate::{Comparison, Predicate},
-    record::Field,
-    value::Value,
-};
+use crate::model::{predicate::Predicate, record::Field};
 use crate::{
     audit_chain::{AuditEntry, AuditHead, chain},
     model::{
@@ -173,7 +173,7 @@ impl Changes {
 }
 
 /// The lines of a lane that follow a position, as many as are read at a time.
-#[cfg(feature = "sql")]
+#[cfg(feature = "sqlite")]
 pub(crate) fn lines_after(since: &Position) -> Query {
     let first = Value::Int(first_line(LANE, since));
     let newer = Predicate::Compare("position".into(), Comparison::GreaterOrEqual, first);
@@ -198,7 +198,7 @@ pub(crate) fn committed(lines: Vec<Row>) -> Result<Option<Committed>> {
 }
 
 /// What the only lane tells after a position: its newest commit, and the lines of [`lines_after`].
-#[cfg(feature = "sql")]
+#[cfg(feature = "sqlite")]
 pub(crate) fn changes(since: &Position, newest: Place, lines: Vec<Row>) -> Result<Changes> {
     let lines = lines.into_iter().map(CommitRecord::from_row).collect::<Result<Vec<_>, _>>()?;
     let mut changes = Changes::after(since);

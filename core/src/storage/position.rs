@@ -10,8 +10,6 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::model::{
-    check::Invalid,
-    decode::FieldCode,
     error::{Error, Reason},
     id::ChangeSetId,
 };
@@ -196,13 +194,6 @@ impl FromStr for Position {
 }
 
 const MALFORMED: &str = "is not a position that a store has given";
-
-impl Position {
-    /// Reads what a field holds.
-    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
-        read(text).ok_or_else(|| Invalid::new(FieldCode::InvalidFormat, MALFORMED))
-    }
-}
 
 fn read(text: &str) -> Option<Position> {
     // A lane takes twelve bytes at most.

@@ -419,9 +419,10 @@ pub async fn settle(stage: Rc<Stage>) {
     }
     let system = stage.instances[0].um.system();
     for change in stage.unknown.take() {
-        let history = stage.history.lock().unwrap();
-        let known = history.position_of(change).map(|number| history.reached(number).to_string());
-        drop(history);
+        let known = {
+            let history = stage.history.lock().unwrap();
+            history.position_of(change).map(|number| history.reached(number).to_string())
+        };
         match system.audit().outcome(change).await {
             Ok(outcome) if outcome.position == known => {}
             other => stage.break_law(format!("about {change} it is said {other:?}, not {known:?}")),

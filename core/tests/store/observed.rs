@@ -150,6 +150,9 @@ mod measured {
 
     use super::*;
 
+    /// A name and its labels.
+    type Name = (String, Vec<(String, String)>);
+
     /// What was recorded, by name and labels.
     #[derive(Clone, Default)]
     struct Recorded(Arc<Mutex<Known>>);
@@ -157,12 +160,12 @@ mod measured {
     #[derive(Default)]
     struct Known {
         described: BTreeMap<String, &'static str>,
-        values: BTreeMap<(String, Vec<(String, String)>), (&'static str, f64)>,
+        values: BTreeMap<Name, (&'static str, f64)>,
     }
 
     struct One {
         of: Recorded,
-        key: (String, Vec<(String, String)>),
+        key: Name,
         kind: &'static str,
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn the_feed_names_what_was_touched(storage: &impl Storage) -> O
     commit(change_set(3, vec![Write::delete(&tie)])).await?;
     let item = Touched { table: Item::TABLE.name.to_owned(), key: item.key() };
     let tie = Touched { table: Tie::TABLE.name.to_owned(), key: tie.key() };
-    let all = vec![item.clone(), tie.clone(), item, tie];
+    let all = [item.clone(), tie.clone(), item, tie];
     for (since, touched) in after.iter().zip([&all[..], &all[2..], &all[3..], &[]]) {
         let wanted = Changes { position: after[3].clone(), touched: touched.to_vec(), ..Changes::default() };
         same("what came after", storage.changes(since).await?, wanted)?;

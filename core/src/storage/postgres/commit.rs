@@ -290,10 +290,11 @@ impl Commits {
         (id, lane): (ChangeSetId, u16),
     ) -> Result<(), CommitError> {
         let mut slot = Slot { lane: Some(lane), last: None };
-        match self.commit_once(connections, fence, &mut slot, true).await {
-            Ok(_) => Ok(self.certain(fence.id, self.certain(id, ()))),
-            Err(failure) => Err(failure.error),
-        }
+        self.commit_once(connections, fence, &mut slot, true).await.map_err(|failure| failure.error)?;
+        let mut lost = locked(&self.lost);
+        lost.remove(&fence.id);
+        lost.remove(&id);
+        Ok(())
     }
 }
 

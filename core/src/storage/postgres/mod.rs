@@ -267,7 +267,8 @@ impl Storage for PostgresStorage {
         for lane in lines.chunk_by(|(one, _), (other, _)| Place::of_line(*one).0 == Place::of_line(*other).0) {
             let count = ledger::prunable(lane.iter().map(|(_, at)| *at), retention).min(left);
             if let (Some((oldest, _)), Some((next, _))) = (lane.first(), lane.get(count).filter(|_| count > 0)) {
-                (first.push(*oldest), kept.push(*next));
+                first.push(*oldest);
+                kept.push(*next);
                 left -= count;
             }
         }
