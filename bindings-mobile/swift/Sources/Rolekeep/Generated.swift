@@ -489,22 +489,6 @@ fileprivate struct FfiConverterInt32: FfiConverterPrimitive {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterUInt64: FfiConverterPrimitive {
-    typealias FfiType = UInt64
-    typealias SwiftType = UInt64
-
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UInt64 {
-        return try lift(readInt(&buf))
-    }
-
-    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
-        writeInt(&buf, lower(value))
-    }
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
 fileprivate struct FfiConverterInt64: FfiConverterPrimitive {
     typealias FfiType = Int64
     typealias SwiftType = Int64
@@ -4467,7 +4451,7 @@ public protocol ImportsProtocol: AnyObject, Sendable {
      * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
      *
      * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-     * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+     * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
      * Errors: `VALIDATION_ERROR` with all wrong fields.
      */
     func begin(input: BeginImport) async throws  -> Import
@@ -4596,7 +4580,7 @@ open func abort(input: AbortImport)async throws  -> Import  {
      * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
      *
      * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
-     * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+     * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
      * Errors: `VALIDATION_ERROR` with all wrong fields.
      */
 open func begin(input: BeginImport)async throws  -> Import  {
@@ -7820,9 +7804,10 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func assignMany(input: AssignRoles) async throws  -> [RoleAssignment]
     
     /**
-     * Lists who holds which role: for one user, for one role, or all.
+     * Lists the roles that were given to users themselves: to one user, of one role, or all.
      *
-     * Permission `role:read`.
+     * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+     * `users.list` with a `role` finds who holds it either way.
      */
     func assignments(input: ListAssignments) async throws  -> RoleAssignmentPage
     
@@ -7857,9 +7842,9 @@ public protocol RolesProtocol: AnyObject, Sendable {
     func list(input: ListRoles) async throws  -> RolePage
     
     /**
-     * Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
+     * Lists the roles that the caller holds, those of its groups among them.
      */
-    func mine() async throws  -> [RoleAssignment]
+    func mine() async throws  -> [HeldRole]
     
     /**
      * Removes a role from a user.
@@ -7977,9 +7962,10 @@ open func assignMany(input: AssignRoles = AssignRoles())async throws  -> [RoleAs
 }
     
     /**
-     * Lists who holds which role: for one user, for one role, or all.
+     * Lists the roles that were given to users themselves: to one user, of one role, or all.
      *
-     * Permission `role:read`.
+     * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+     * `users.list` with a `role` finds who holds it either way.
      */
 open func assignments(input: ListAssignments = ListAssignments())async throws  -> RoleAssignmentPage  {
     return
@@ -8084,9 +8070,9 @@ open func list(input: ListRoles = ListRoles())async throws  -> RolePage  {
 }
     
     /**
-     * Lists the roles that were given to the caller itself; `permissions.mine` also knows what it may do by its groups.
+     * Lists the roles that the caller holds, those of its groups among them.
      */
-open func mine()async throws  -> [RoleAssignment]  {
+open func mine()async throws  -> [HeldRole]  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
@@ -8097,7 +8083,7 @@ open func mine()async throws  -> [RoleAssignment]  {
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
             completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
             freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
-            liftFunc: FfiConverterSequenceTypeRoleAssignment.lift,
+            liftFunc: FfiConverterSequenceTypeHeldRole.lift,
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
@@ -9951,6 +9937,14 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func explain(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Explanation
     
     /**
+     * How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+     *
+     * It is answered within two seconds, whatever the storage does, and the storage's answer is kept for a second, however
+     * often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
+     */
+    func health() async throws  -> Health
+    
+    /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
      * It is short for `anonymous(request).sessions.login`. Give the device token of an earlier sign-in on this device, if there was
@@ -9968,10 +9962,15 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func numbers(permission: String) throws  -> [Int64]
     
     /**
-     * The number of the newest commit that this instance has made or read; commits are counted from 1. As
-     * `at_least` it makes another instance count everything up to it.
+     * How far the commits of the storage are known here, as an opaque text: up to the newest ones that this instance has made
+     * or read. As `at_least` it makes another instance count everything up to it.
      */
-    func position()  -> UInt64
+    func position()  -> String
+    
+    /**
+     * Whether requests should be sent to this process: `is_ready` of its health.
+     */
+    func ready() async throws  -> Bool
     
     /**
      * Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
@@ -10065,6 +10064,29 @@ public static func `open`(config: Config = Config(), persister: Persister? = nil
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier),FfiConverterOptionTypeBreachedPasswords.lower(breachedPasswords)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_u64,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_u64,
+            liftFunc: FfiConverterTypeUserManagement_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * The same, where settings that `config` does not give are taken from variables of the process, and those that neither gives from a
+     * file, in TOML (where its name ends so) or JSON.
+     *
+     * A variable is `ROLEKEEP_SESSION_SECONDS`, a part has two underscores before it (`ROLEKEEP_ROLES__EDITOR`), lists are in JSON.
+     * With `_FILE` at its end it names a file that has the value. One that is no setting is an error. Throws `VALIDATION_ERROR`
+     * (`CONFIG_INVALID`) naming every wrong one.
+     */
+public static func openFromEnv(config: Config = Config(), configFile: String? = nil, persister: Persister? = nil, notifier: Notifier? = nil, breachedPasswords: BreachedPasswords? = nil)async throws  -> UserManagement  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open_from_env(FfiConverterTypeConfig_lower(config),FfiConverterOptionString.lower(configFile),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier),FfiConverterOptionTypeBreachedPasswords.lower(breachedPasswords)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
@@ -10236,6 +10258,28 @@ open func explain(userId: Uuid, permission: String, resource: Resource? = nil, c
 }
     
     /**
+     * How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+     *
+     * It is answered within two seconds, whatever the storage does, and the storage's answer is kept for a second, however
+     * often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
+     */
+open func health()async throws  -> Health  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_health(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeHealth_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Signs in with an e-mail address or username and the password; then `authenticate` with the access token.
      *
      * It is short for `anonymous(request).sessions.login`. Give the device token of an earlier sign-in on this device, if there was
@@ -10275,16 +10319,35 @@ open func numbers(permission: String)throws  -> [Int64]  {
 }
     
     /**
-     * The number of the newest commit that this instance has made or read; commits are counted from 1. As
-     * `at_least` it makes another instance count everything up to it.
+     * How far the commits of the storage are known here, as an opaque text: up to the newest ones that this instance has made
+     * or read. As `at_least` it makes another instance count everything up to it.
      */
-open func position() -> UInt64  {
-    return try!  FfiConverterUInt64.lift(try! rustCall() {
+open func position() -> String  {
+    return try!  FfiConverterString.lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_usermanagement_position(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
+}
+    
+    /**
+     * Whether requests should be sent to this process: `is_ready` of its health.
+     */
+open func ready()async throws  -> Bool  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_ready(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_i8,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_i8,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_i8,
+            liftFunc: FfiConverterBool.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
 }
     
     /**
@@ -14884,7 +14947,7 @@ func FfiConverterTypeBatch_lower(_ value: Batch) -> RustBuffer {
  * Begins an import of users, which is fed by `imports.feed` and ends by `imports.finish`. The helpers of each language do all three.
  *
  * Permission `user:import`, held everywhere; each account needs `user:create` as well, and one that is changed `user:update`. Hashes of
- * passwords, roles and addresses that count as proved need `admin:all`. An import that is not fed for seven days ends, and what is known of it goes.
+ * passwords, roles, groups and addresses that count as proved need `admin:all`, groups also `role:assign` and `group:read`. An import that is not fed for seven days ends, and what is known of it goes.
  * Errors: `VALIDATION_ERROR` with all wrong fields.
  */
 public struct BeginImport: Equatable, Hashable {
@@ -14932,6 +14995,11 @@ public struct BeginImport: Equatable, Hashable {
      */
     public let roles: [String: String]
     /**
+     * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
+     * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+     */
+    public let groups: [String: String]
+    /**
      * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
      * that the policy declares; other fields are counted.
      */
@@ -14978,6 +15046,10 @@ public struct BeginImport: Equatable, Hashable {
          * Our roles, by those of the source; they are held everywhere. Others are counted. Default roles come with every account.
          */roles: [String: String] = [:], 
         /**
+         * The names of our groups, by those of the source: the accounts that are made become members. Others are counted. In our own shape a
+         * record names its groups in the field `groups`; in those of other systems whatever may be a role may be a group as well.
+         */groups: [String: String] = [:], 
+        /**
          * Our attributes, by fields of the source. What the source keeps of its own accord becomes an attribute of the same name, but for those
          * that the policy declares; other fields are counted.
          */attributes: [String: String] = [:], 
@@ -14994,6 +15066,7 @@ public struct BeginImport: Equatable, Hashable {
         self.trustVerifiedEmails = trustVerifiedEmails
         self.withoutUnknownHashes = withoutUnknownHashes
         self.roles = roles
+        self.groups = groups
         self.attributes = attributes
         self.firebase = firebase
     }
@@ -15024,6 +15097,7 @@ struct FfiConverterTypeBeginImport: FfiConverterRustBuffer {
                 trustVerifiedEmails: FfiConverterOptionBool.read(from: &buf), 
                 withoutUnknownHashes: FfiConverterOptionBool.read(from: &buf), 
                 roles: FfiConverterDictionaryStringString.read(from: &buf), 
+                groups: FfiConverterDictionaryStringString.read(from: &buf), 
                 attributes: FfiConverterDictionaryStringString.read(from: &buf), 
                 firebase: FfiConverterOptionTypeFirebaseHashing.read(from: &buf)
         )
@@ -15040,6 +15114,7 @@ struct FfiConverterTypeBeginImport: FfiConverterRustBuffer {
         FfiConverterOptionBool.write(value.trustVerifiedEmails, into: &buf)
         FfiConverterOptionBool.write(value.withoutUnknownHashes, into: &buf)
         FfiConverterDictionaryStringString.write(value.roles, into: &buf)
+        FfiConverterDictionaryStringString.write(value.groups, into: &buf)
         FfiConverterDictionaryStringString.write(value.attributes, into: &buf)
         FfiConverterOptionTypeFirebaseHashing.write(value.firebase, into: &buf)
     }
@@ -15250,6 +15325,95 @@ func FfiConverterTypeBulkResult_lower(_ value: BulkResult) -> RustBuffer {
 
 
 /**
+ * One cache's part in a `Health`. Synchronous checks are not counted.
+ */
+public struct CacheHealth: Equatable, Hashable {
+    /**
+     * What it holds.
+     */
+    public let kind: CacheKind
+    /**
+     * How many entries it has.
+     */
+    public let count: Int64
+    /**
+     * How often what was asked for was in it, since the store was opened.
+     */
+    public let hits: Int64
+    /**
+     * How often it had to be read.
+     */
+    public let misses: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What it holds.
+         */kind: CacheKind, 
+        /**
+         * How many entries it has.
+         */count: Int64, 
+        /**
+         * How often what was asked for was in it, since the store was opened.
+         */hits: Int64, 
+        /**
+         * How often it had to be read.
+         */misses: Int64) {
+        self.kind = kind
+        self.count = count
+        self.hits = hits
+        self.misses = misses
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CacheHealth: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCacheHealth: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CacheHealth {
+        return
+            try CacheHealth(
+                kind: FfiConverterTypeCacheKind.read(from: &buf), 
+                count: FfiConverterInt64.read(from: &buf), 
+                hits: FfiConverterInt64.read(from: &buf), 
+                misses: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CacheHealth, into buf: inout [UInt8]) {
+        FfiConverterTypeCacheKind.write(value.kind, into: &buf)
+        FfiConverterInt64.write(value.count, into: &buf)
+        FfiConverterInt64.write(value.hits, into: &buf)
+        FfiConverterInt64.write(value.misses, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCacheHealth_lift(_ buf: RustBuffer) throws -> CacheHealth {
+    return try FfiConverterTypeCacheHealth.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCacheHealth_lower(_ value: CacheHealth) -> RustBuffer {
+    return FfiConverterTypeCacheHealth.lower(value)
+}
+
+
+/**
  * What is wrong with a chain, at its first bad entry.
  */
 public struct ChainFault: Equatable, Hashable {
@@ -15412,9 +15576,9 @@ public struct ChangeOutcome: Equatable, Hashable {
      */
     public let tookPlace: Bool
     /**
-     * The number of its commit.
+     * The position that has reached its commit, for `at_least`.
      */
-    public let position: Int64?
+    public let position: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -15423,8 +15587,8 @@ public struct ChangeOutcome: Equatable, Hashable {
          * Whether it took place. If not, it may still be on its way to the storage: ask again after a while.
          */tookPlace: Bool, 
         /**
-         * The number of its commit.
-         */position: Int64? = nil) {
+         * The position that has reached its commit, for `at_least`.
+         */position: String? = nil) {
         self.tookPlace = tookPlace
         self.position = position
     }
@@ -15446,13 +15610,13 @@ struct FfiConverterTypeChangeOutcome: FfiConverterRustBuffer {
         return
             try ChangeOutcome(
                 tookPlace: FfiConverterBool.read(from: &buf), 
-                position: FfiConverterOptionInt64.read(from: &buf)
+                position: FfiConverterOptionString.read(from: &buf)
         )
     }
 
     public static func write(_ value: ChangeOutcome, into buf: inout [UInt8]) {
         FfiConverterBool.write(value.tookPlace, into: &buf)
-        FfiConverterOptionInt64.write(value.position, into: &buf)
+        FfiConverterOptionString.write(value.position, into: &buf)
     }
 }
 
@@ -15961,7 +16125,7 @@ public struct Circumstances: Equatable, Hashable {
     /**
      * A `position`: everything committed up to it counts.
      */
-    public let atLeast: UInt64?
+    public let atLeast: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -15971,7 +16135,7 @@ public struct Circumstances: Equatable, Hashable {
          */context: [String: JsonText] = [:], 
         /**
          * A `position`: everything committed up to it counts.
-         */atLeast: UInt64? = nil) {
+         */atLeast: String? = nil) {
         self.context = context
         self.atLeast = atLeast
     }
@@ -15993,13 +16157,13 @@ struct FfiConverterTypeCircumstances: FfiConverterRustBuffer {
         return
             try Circumstances(
                 context: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
-                atLeast: FfiConverterOptionUInt64.read(from: &buf)
+                atLeast: FfiConverterOptionString.read(from: &buf)
         )
     }
 
     public static func write(_ value: Circumstances, into buf: inout [UInt8]) {
         FfiConverterDictionaryStringTypeJsonText.write(value.context, into: &buf)
-        FfiConverterOptionUInt64.write(value.atLeast, into: &buf)
+        FfiConverterOptionString.write(value.atLeast, into: &buf)
     }
 }
 
@@ -16291,6 +16455,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let usersInMemory: Int64?
     /**
+     * A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
+     * warning with the tables' names. Default: 250; 0: none is.
+     */
+    public let slowStatementMillis: Int64?
+    /**
      * Which refused operations the audit log records: who asked for what, and on which target. At most one
      * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
      * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
@@ -16578,6 +16747,10 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * nobody asks about are dropped first and read again when needed. Default: 100000.
          */usersInMemory: Int64? = nil, 
         /**
+         * A call of the storage that takes longer, in milliseconds, is counted in `health` and, in Rust with the feature `tracing`, told as a
+         * warning with the tables' names. Default: 250; 0: none is.
+         */slowStatementMillis: Int64? = nil, 
+        /**
          * Which refused operations the audit log records: who asked for what, and on which target. At most one
          * entry a minute is written per caller and operation; per instance a burst of 50, then one a second. The rest are only
          * counted, as are entries that the storage refuses. They are written after the answer. Refused tries to sign in or to prove
@@ -16724,6 +16897,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.hashingMaxMillis = hashingMaxMillis
         self.rightsMaxAgeMillis = rightsMaxAgeMillis
         self.usersInMemory = usersInMemory
+        self.slowStatementMillis = slowStatementMillis
         self.auditDenials = auditDenials
         self.auditDecisions = auditDecisions
         self.auditKey = auditKey
@@ -16831,6 +17005,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 hashingMaxMillis: FfiConverterOptionInt64.read(from: &buf), 
                 rightsMaxAgeMillis: FfiConverterOptionInt64.read(from: &buf), 
                 usersInMemory: FfiConverterOptionInt64.read(from: &buf), 
+                slowStatementMillis: FfiConverterOptionInt64.read(from: &buf), 
                 auditDenials: FfiConverterOptionTypeAuditDenials.read(from: &buf), 
                 auditDecisions: FfiConverterOptionTypeAuditDecisions.read(from: &buf), 
                 auditKey: FfiConverterOptionString.read(from: &buf), 
@@ -16902,6 +17077,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionInt64.write(value.hashingMaxMillis, into: &buf)
         FfiConverterOptionInt64.write(value.rightsMaxAgeMillis, into: &buf)
         FfiConverterOptionInt64.write(value.usersInMemory, into: &buf)
+        FfiConverterOptionInt64.write(value.slowStatementMillis, into: &buf)
         FfiConverterOptionTypeAuditDenials.write(value.auditDenials, into: &buf)
         FfiConverterOptionTypeAuditDecisions.write(value.auditDecisions, into: &buf)
         FfiConverterOptionString.write(value.auditKey, into: &buf)
@@ -21959,6 +22135,95 @@ func FfiConverterTypeFactorSetup_lower(_ value: FactorSetup) -> RustBuffer {
 
 
 /**
+ * The change feed's part in a `Health`.
+ */
+public struct FeedHealth: Equatable, Hashable {
+    /**
+     * `unhealthy` while checks are refused, as nobody knows whether rights in memory still hold.
+     */
+    public let status: HealthStatus
+    /**
+     * Why it is unhealthy.
+     */
+    public let reason: Reason?
+    /**
+     * Whether others may write to the same storage.
+     */
+    public let isShared: Bool
+    /**
+     * How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
+     */
+    public let ageMillis: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `unhealthy` while checks are refused, as nobody knows whether rights in memory still hold.
+         */status: HealthStatus, 
+        /**
+         * Why it is unhealthy.
+         */reason: Reason? = nil, 
+        /**
+         * Whether others may write to the same storage.
+         */isShared: Bool, 
+        /**
+         * How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
+         */ageMillis: Int64? = nil) {
+        self.status = status
+        self.reason = reason
+        self.isShared = isShared
+        self.ageMillis = ageMillis
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension FeedHealth: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeFeedHealth: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> FeedHealth {
+        return
+            try FeedHealth(
+                status: FfiConverterTypeHealthStatus.read(from: &buf), 
+                reason: FfiConverterOptionTypeReason.read(from: &buf), 
+                isShared: FfiConverterBool.read(from: &buf), 
+                ageMillis: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: FeedHealth, into buf: inout [UInt8]) {
+        FfiConverterTypeHealthStatus.write(value.status, into: &buf)
+        FfiConverterOptionTypeReason.write(value.reason, into: &buf)
+        FfiConverterBool.write(value.isShared, into: &buf)
+        FfiConverterOptionInt64.write(value.ageMillis, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFeedHealth_lift(_ buf: RustBuffer) throws -> FeedHealth {
+    return try FfiConverterTypeFeedHealth.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeFeedHealth_lower(_ value: FeedHealth) -> RustBuffer {
+    return FfiConverterTypeFeedHealth.lower(value)
+}
+
+
+/**
  * Feeds an import with the bytes of its source from `position` on.
  *
  * Up to 500 records are imported in one commit, and the answer says by `import.position` which byte is fed next: a record of which the end is
@@ -23712,6 +23977,75 @@ func FfiConverterTypeGroup_lower(_ value: Group) -> RustBuffer {
 
 
 /**
+ * A short form of a group.
+ */
+public struct GroupBrief: Equatable, Hashable {
+    /**
+     * The group's id.
+     */
+    public let id: Uuid
+    /**
+     * Its name; null if the caller may not see the group (`group:read`).
+     */
+    public let name: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The group's id.
+         */id: Uuid, 
+        /**
+         * Its name; null if the caller may not see the group (`group:read`).
+         */name: String? = nil) {
+        self.id = id
+        self.name = name
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GroupBrief: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGroupBrief: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GroupBrief {
+        return
+            try GroupBrief(
+                id: FfiConverterTypeUuid.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GroupBrief, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.id, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupBrief_lift(_ buf: RustBuffer) throws -> GroupBrief {
+    return try FfiConverterTypeGroupBrief.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGroupBrief_lower(_ value: GroupBrief) -> RustBuffer {
+    return FfiConverterTypeGroupBrief.lower(value)
+}
+
+
+/**
  * A member of a group.
  */
 public struct GroupMember: Equatable, Hashable {
@@ -24349,6 +24683,374 @@ func FfiConverterTypeGroupRolePage_lift(_ buf: RustBuffer) throws -> GroupRolePa
 #endif
 func FfiConverterTypeGroupRolePage_lower(_ value: GroupRolePage) -> RustBuffer {
     return FfiConverterTypeGroupRolePage.lower(value)
+}
+
+
+/**
+ * The part of password hashing in a `Health`.
+ */
+public struct HashingHealth: Equatable, Hashable {
+    /**
+     * `degraded` while more than half of the places are taken.
+     */
+    public let status: HealthStatus
+    /**
+     * How many passwords are hashed or wait for it.
+     */
+    public let waiting: Int64
+    /**
+     * How many may; further ones are answered `RATE_LIMIT_EXCEEDED`.
+     */
+    public let most: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `degraded` while more than half of the places are taken.
+         */status: HealthStatus, 
+        /**
+         * How many passwords are hashed or wait for it.
+         */waiting: Int64, 
+        /**
+         * How many may; further ones are answered `RATE_LIMIT_EXCEEDED`.
+         */most: Int64) {
+        self.status = status
+        self.waiting = waiting
+        self.most = most
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension HashingHealth: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeHashingHealth: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> HashingHealth {
+        return
+            try HashingHealth(
+                status: FfiConverterTypeHealthStatus.read(from: &buf), 
+                waiting: FfiConverterInt64.read(from: &buf), 
+                most: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: HashingHealth, into buf: inout [UInt8]) {
+        FfiConverterTypeHealthStatus.write(value.status, into: &buf)
+        FfiConverterInt64.write(value.waiting, into: &buf)
+        FfiConverterInt64.write(value.most, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHashingHealth_lift(_ buf: RustBuffer) throws -> HashingHealth {
+    return try FfiConverterTypeHashingHealth.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHashingHealth_lower(_ value: HashingHealth) -> RustBuffer {
+    return FfiConverterTypeHashingHealth.lower(value)
+}
+
+
+/**
+ * How well a store works, as far as this instance knows. Made by `UserManagement::health`.
+ * Nothing in it is secret or names anybody.
+ */
+public struct Health: Equatable, Hashable {
+    /**
+     * The worst that any part says.
+     */
+    public let status: HealthStatus
+    /**
+     * Whether requests should be sent here: the store is open, its storage answers, and rights in memory are not too old.
+     */
+    public let isReady: Bool
+    /**
+     * When it was asked.
+     */
+    public let at: Timestamp
+    /**
+     * The storage.
+     */
+    public let storage: StorageHealth
+    /**
+     * What others wrote to the same storage.
+     */
+    public let feed: FeedHealth
+    /**
+     * Hashing of passwords.
+     */
+    public let hashing: HashingHealth
+    /**
+     * Notices to people, and who sends them.
+     */
+    public let notices: NoticesHealth
+    /**
+     * What is kept in memory.
+     */
+    public let caches: [CacheHealth]
+    /**
+     * How often the policy was changed that decides here.
+     */
+    public let policyVersion: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The worst that any part says.
+         */status: HealthStatus, 
+        /**
+         * Whether requests should be sent here: the store is open, its storage answers, and rights in memory are not too old.
+         */isReady: Bool, 
+        /**
+         * When it was asked.
+         */at: Timestamp, 
+        /**
+         * The storage.
+         */storage: StorageHealth, 
+        /**
+         * What others wrote to the same storage.
+         */feed: FeedHealth, 
+        /**
+         * Hashing of passwords.
+         */hashing: HashingHealth, 
+        /**
+         * Notices to people, and who sends them.
+         */notices: NoticesHealth, 
+        /**
+         * What is kept in memory.
+         */caches: [CacheHealth] = [], 
+        /**
+         * How often the policy was changed that decides here.
+         */policyVersion: Int64) {
+        self.status = status
+        self.isReady = isReady
+        self.at = at
+        self.storage = storage
+        self.feed = feed
+        self.hashing = hashing
+        self.notices = notices
+        self.caches = caches
+        self.policyVersion = policyVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Health: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeHealth: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Health {
+        return
+            try Health(
+                status: FfiConverterTypeHealthStatus.read(from: &buf), 
+                isReady: FfiConverterBool.read(from: &buf), 
+                at: FfiConverterTypeTimestamp.read(from: &buf), 
+                storage: FfiConverterTypeStorageHealth.read(from: &buf), 
+                feed: FfiConverterTypeFeedHealth.read(from: &buf), 
+                hashing: FfiConverterTypeHashingHealth.read(from: &buf), 
+                notices: FfiConverterTypeNoticesHealth.read(from: &buf), 
+                caches: FfiConverterSequenceTypeCacheHealth.read(from: &buf), 
+                policyVersion: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Health, into buf: inout [UInt8]) {
+        FfiConverterTypeHealthStatus.write(value.status, into: &buf)
+        FfiConverterBool.write(value.isReady, into: &buf)
+        FfiConverterTypeTimestamp.write(value.at, into: &buf)
+        FfiConverterTypeStorageHealth.write(value.storage, into: &buf)
+        FfiConverterTypeFeedHealth.write(value.feed, into: &buf)
+        FfiConverterTypeHashingHealth.write(value.hashing, into: &buf)
+        FfiConverterTypeNoticesHealth.write(value.notices, into: &buf)
+        FfiConverterSequenceTypeCacheHealth.write(value.caches, into: &buf)
+        FfiConverterInt64.write(value.policyVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHealth_lift(_ buf: RustBuffer) throws -> Health {
+    return try FfiConverterTypeHealth.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHealth_lower(_ value: Health) -> RustBuffer {
+    return FfiConverterTypeHealth.lower(value)
+}
+
+
+/**
+ * A role that a user holds, in a scope, for a time: given to the user itself, or to a group of its.
+ */
+public struct HeldRole: Equatable, Hashable {
+    /**
+     * Who holds it.
+     */
+    public let userId: Uuid
+    /**
+     * The role's name in the policy.
+     */
+    public let role: String
+    /**
+     * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+     */
+    public let scope: String
+    /**
+     * From when, inclusive; null: always.
+     */
+    public let validFrom: Timestamp?
+    /**
+     * Until when, exclusive; null: for ever.
+     */
+    public let validUntil: Timestamp?
+    /**
+     * Who assigned it, to the user or to the group: a user's id, or `system`.
+     */
+    public let assignedBy: String
+    /**
+     * When it was assigned.
+     */
+    public let assignedAt: Timestamp
+    /**
+     * Why it was assigned; of a role of a group told to who may read the group (`group:read`).
+     */
+    public let reason: String?
+    /**
+     * The group by which the user holds it; null: the user holds it itself.
+     */
+    public let via: GroupBrief?
+    /**
+     * The version of the row by which it is held.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Who holds it.
+         */userId: Uuid, 
+        /**
+         * The role's name in the policy.
+         */role: String, 
+        /**
+         * Where: `global`, `region:ID`, `resource:TYPE:ID` or `KIND:ID`.
+         */scope: String, 
+        /**
+         * From when, inclusive; null: always.
+         */validFrom: Timestamp? = nil, 
+        /**
+         * Until when, exclusive; null: for ever.
+         */validUntil: Timestamp? = nil, 
+        /**
+         * Who assigned it, to the user or to the group: a user's id, or `system`.
+         */assignedBy: String, 
+        /**
+         * When it was assigned.
+         */assignedAt: Timestamp, 
+        /**
+         * Why it was assigned; of a role of a group told to who may read the group (`group:read`).
+         */reason: String? = nil, 
+        /**
+         * The group by which the user holds it; null: the user holds it itself.
+         */via: GroupBrief? = nil, 
+        /**
+         * The version of the row by which it is held.
+         */version: Int64) {
+        self.userId = userId
+        self.role = role
+        self.scope = scope
+        self.validFrom = validFrom
+        self.validUntil = validUntil
+        self.assignedBy = assignedBy
+        self.assignedAt = assignedAt
+        self.reason = reason
+        self.via = via
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension HeldRole: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeHeldRole: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> HeldRole {
+        return
+            try HeldRole(
+                userId: FfiConverterTypeUuid.read(from: &buf), 
+                role: FfiConverterString.read(from: &buf), 
+                scope: FfiConverterString.read(from: &buf), 
+                validFrom: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                validUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                assignedBy: FfiConverterString.read(from: &buf), 
+                assignedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                reason: FfiConverterOptionString.read(from: &buf), 
+                via: FfiConverterOptionTypeGroupBrief.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: HeldRole, into buf: inout [UInt8]) {
+        FfiConverterTypeUuid.write(value.userId, into: &buf)
+        FfiConverterString.write(value.role, into: &buf)
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validFrom, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.validUntil, into: &buf)
+        FfiConverterString.write(value.assignedBy, into: &buf)
+        FfiConverterTypeTimestamp.write(value.assignedAt, into: &buf)
+        FfiConverterOptionString.write(value.reason, into: &buf)
+        FfiConverterOptionTypeGroupBrief.write(value.via, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHeldRole_lift(_ buf: RustBuffer) throws -> HeldRole {
+    return try FfiConverterTypeHeldRole.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHeldRole_lower(_ value: HeldRole) -> RustBuffer {
+    return FfiConverterTypeHeldRole.lower(value)
 }
 
 
@@ -26555,9 +27257,10 @@ func FfiConverterTypeListAssets_lower(_ value: ListAssets) -> RustBuffer {
 
 
 /**
- * Lists who holds which role: for one user, for one role, or all.
+ * Lists the roles that were given to users themselves: to one user, of one role, or all.
  *
- * Permission `role:read`.
+ * Permission `role:read`. What users hold by their groups `users.overview` shows, `groups.roles` what was given to a group;
+ * `users.list` with a `role` finds who holds it either way.
  */
 public struct ListAssignments: Equatable, Hashable {
     /**
@@ -27934,8 +28637,8 @@ func FfiConverterTypeListSessionsOf_lower(_ value: ListSessionsOf) -> RustBuffer
  */
 public struct ListUserOverviews: Equatable, Hashable {
     /**
-     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-     * that (`role:read`).
+     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * (`role:read`).
      */
     public let role: String?
     /**
@@ -27995,8 +28698,8 @@ public struct ListUserOverviews: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-         * that (`role:read`).
+         * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+         * (`role:read`).
          */role: String? = nil, 
         /**
          * Only members of this group, which the caller must be allowed to read. Pages have no groups.
@@ -28127,8 +28830,8 @@ func FfiConverterTypeListUserOverviews_lower(_ value: ListUserOverviews) -> Rust
  */
 public struct ListUsers: Equatable, Hashable {
     /**
-     * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-     * that (`role:read`).
+     * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+     * (`role:read`).
      */
     public let role: String?
     /**
@@ -28188,8 +28891,8 @@ public struct ListUsers: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * Only users to whom this role was given (in any scope, now or later; not to a group of theirs), as far as the caller may see
-         * that (`role:read`).
+         * Only users who hold this role (in any scope, now or later), themselves or by a group, as far as the caller may see that
+         * (`role:read`).
          */role: String? = nil, 
         /**
          * Only members of this group, which the caller must be allowed to read. Pages have no groups.
@@ -29279,6 +29982,105 @@ func FfiConverterTypeNotice_lower(_ value: Notice) -> RustBuffer {
 
 
 /**
+ * The part of notices in a `Health`.
+ */
+public struct NoticesHealth: Equatable, Hashable {
+    /**
+     * `degraded` while the notifier fails, or where a notice should have been sent a minute ago.
+     */
+    public let status: HealthStatus
+    /**
+     * Whether there is a notifier.
+     */
+    public let isOffered: Bool
+    /**
+     * How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the storage did not say.
+     */
+    public let waiting: Int64?
+    /**
+     * For how many seconds the first of them has been due; 0 where none is.
+     */
+    public let overdueSeconds: Int64
+    /**
+     * How often in a row this instance's notifier failed, or asked to be told later.
+     */
+    public let failedInARow: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `degraded` while the notifier fails, or where a notice should have been sent a minute ago.
+         */status: HealthStatus, 
+        /**
+         * Whether there is a notifier.
+         */isOffered: Bool, 
+        /**
+         * How many notices wait to be sent, counted up to 1,000. None where there is no notifier, or the storage did not say.
+         */waiting: Int64? = nil, 
+        /**
+         * For how many seconds the first of them has been due; 0 where none is.
+         */overdueSeconds: Int64, 
+        /**
+         * How often in a row this instance's notifier failed, or asked to be told later.
+         */failedInARow: Int64) {
+        self.status = status
+        self.isOffered = isOffered
+        self.waiting = waiting
+        self.overdueSeconds = overdueSeconds
+        self.failedInARow = failedInARow
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension NoticesHealth: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeNoticesHealth: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NoticesHealth {
+        return
+            try NoticesHealth(
+                status: FfiConverterTypeHealthStatus.read(from: &buf), 
+                isOffered: FfiConverterBool.read(from: &buf), 
+                waiting: FfiConverterOptionInt64.read(from: &buf), 
+                overdueSeconds: FfiConverterInt64.read(from: &buf), 
+                failedInARow: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: NoticesHealth, into buf: inout [UInt8]) {
+        FfiConverterTypeHealthStatus.write(value.status, into: &buf)
+        FfiConverterBool.write(value.isOffered, into: &buf)
+        FfiConverterOptionInt64.write(value.waiting, into: &buf)
+        FfiConverterInt64.write(value.overdueSeconds, into: &buf)
+        FfiConverterInt64.write(value.failedInARow, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNoticesHealth_lift(_ buf: RustBuffer) throws -> NoticesHealth {
+    return try FfiConverterTypeNoticesHealth.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeNoticesHealth_lower(_ value: NoticesHealth) -> RustBuffer {
+    return FfiConverterTypeNoticesHealth.lower(value)
+}
+
+
+/**
  * What a browser, or an app by the means of its system, asks an authenticator by.
  */
 public struct PasskeyOptions: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -30255,6 +31057,95 @@ func FfiConverterTypePolicyValidation_lift(_ buf: RustBuffer) throws -> PolicyVa
 #endif
 func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBuffer {
     return FfiConverterTypePolicyValidation.lower(value)
+}
+
+
+/**
+ * How connections are used.
+ */
+public struct PoolUse: Equatable, Hashable {
+    /**
+     * What they are for: `readers` or `writers`.
+     */
+    public let name: String
+    /**
+     * How many are in use now.
+     */
+    public let inUse: Int64
+    /**
+     * How many callers wait for one.
+     */
+    public let waiting: Int64
+    /**
+     * How many there may be.
+     */
+    public let most: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What they are for: `readers` or `writers`.
+         */name: String, 
+        /**
+         * How many are in use now.
+         */inUse: Int64, 
+        /**
+         * How many callers wait for one.
+         */waiting: Int64, 
+        /**
+         * How many there may be.
+         */most: Int64) {
+        self.name = name
+        self.inUse = inUse
+        self.waiting = waiting
+        self.most = most
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PoolUse: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypePoolUse: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PoolUse {
+        return
+            try PoolUse(
+                name: FfiConverterString.read(from: &buf), 
+                inUse: FfiConverterInt64.read(from: &buf), 
+                waiting: FfiConverterInt64.read(from: &buf), 
+                most: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PoolUse, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterInt64.write(value.inUse, into: &buf)
+        FfiConverterInt64.write(value.waiting, into: &buf)
+        FfiConverterInt64.write(value.most, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePoolUse_lift(_ buf: RustBuffer) throws -> PoolUse {
+    return try FfiConverterTypePoolUse.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypePoolUse_lower(_ value: PoolUse) -> RustBuffer {
+    return FfiConverterTypePoolUse.lower(value)
 }
 
 
@@ -37500,6 +38391,115 @@ func FfiConverterTypeStepUpExternal_lower(_ value: StepUpExternal) -> RustBuffer
 
 
 /**
+ * The storage's part in a `Health`.
+ */
+public struct StorageHealth: Equatable, Hashable {
+    /**
+     * `unhealthy` where it gave no answer within a second, `degraded` where that took half a second.
+     */
+    public let status: HealthStatus
+    /**
+     * Why it is unhealthy; `closed` where this store was.
+     */
+    public let reason: Reason?
+    /**
+     * How long its answer took, in milliseconds; none: it gave none.
+     */
+    public let millis: Int64?
+    /**
+     * The version of its tables; none where they have none, as in memory.
+     */
+    public let schemaVersion: Int64?
+    /**
+     * How many of its calls took longer than the setting `slow_statement_millis` since the store was opened.
+     */
+    public let slowCalls: Int64
+    /**
+     * Its connections, of a database.
+     */
+    public let pools: [PoolUse]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `unhealthy` where it gave no answer within a second, `degraded` where that took half a second.
+         */status: HealthStatus, 
+        /**
+         * Why it is unhealthy; `closed` where this store was.
+         */reason: Reason? = nil, 
+        /**
+         * How long its answer took, in milliseconds; none: it gave none.
+         */millis: Int64? = nil, 
+        /**
+         * The version of its tables; none where they have none, as in memory.
+         */schemaVersion: Int64? = nil, 
+        /**
+         * How many of its calls took longer than the setting `slow_statement_millis` since the store was opened.
+         */slowCalls: Int64, 
+        /**
+         * Its connections, of a database.
+         */pools: [PoolUse] = []) {
+        self.status = status
+        self.reason = reason
+        self.millis = millis
+        self.schemaVersion = schemaVersion
+        self.slowCalls = slowCalls
+        self.pools = pools
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension StorageHealth: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeStorageHealth: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> StorageHealth {
+        return
+            try StorageHealth(
+                status: FfiConverterTypeHealthStatus.read(from: &buf), 
+                reason: FfiConverterOptionTypeReason.read(from: &buf), 
+                millis: FfiConverterOptionInt64.read(from: &buf), 
+                schemaVersion: FfiConverterOptionInt64.read(from: &buf), 
+                slowCalls: FfiConverterInt64.read(from: &buf), 
+                pools: FfiConverterSequenceTypePoolUse.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: StorageHealth, into buf: inout [UInt8]) {
+        FfiConverterTypeHealthStatus.write(value.status, into: &buf)
+        FfiConverterOptionTypeReason.write(value.reason, into: &buf)
+        FfiConverterOptionInt64.write(value.millis, into: &buf)
+        FfiConverterOptionInt64.write(value.schemaVersion, into: &buf)
+        FfiConverterInt64.write(value.slowCalls, into: &buf)
+        FfiConverterSequenceTypePoolUse.write(value.pools, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStorageHealth_lift(_ buf: RustBuffer) throws -> StorageHealth {
+    return try FfiConverterTypeStorageHealth.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeStorageHealth_lower(_ value: StorageHealth) -> RustBuffer {
+    return FfiConverterTypeStorageHealth.lower(value)
+}
+
+
+/**
  * A token for a Supabase project.
  */
 public struct SupabaseToken: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -40537,9 +41537,9 @@ public struct UserOverview: Equatable, Hashable {
      */
     public let region: RegionBrief?
     /**
-     * The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
+     * The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
      */
-    public let roles: [RoleAssignment]
+    public let roles: [HeldRole]
     /**
      * The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
      */
@@ -40614,8 +41614,8 @@ public struct UserOverview: Equatable, Hashable {
          * That region; also null if the caller may not see it (`region:read`).
          */region: RegionBrief? = nil, 
         /**
-         * The roles it holds, now or later, that the caller may see (`role:read`); a user sees all of its own.
-         */roles: [RoleAssignment] = [], 
+         * The roles it holds, now or later, itself or by its groups, that the caller may see (`role:read`); a user sees all of its own.
+         */roles: [HeldRole] = [], 
         /**
          * The assets assigned to it that the caller may see (`drone:read`, `KIND:read`), by code.
          */assignedAssets: [AssetBrief] = [], 
@@ -40692,7 +41692,7 @@ struct FfiConverterTypeUserOverview: FfiConverterRustBuffer {
                 birthDate: FfiConverterOptionTypeCalendarDate.read(from: &buf), 
                 regionId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 region: FfiConverterOptionTypeRegionBrief.read(from: &buf), 
-                roles: FfiConverterSequenceTypeRoleAssignment.read(from: &buf), 
+                roles: FfiConverterSequenceTypeHeldRole.read(from: &buf), 
                 assignedAssets: FfiConverterSequenceTypeAssetBrief.read(from: &buf), 
                 operators: FfiConverterSequenceTypeUserBrief.read(from: &buf), 
                 status: FfiConverterTypeUserStatus.read(from: &buf), 
@@ -40717,7 +41717,7 @@ struct FfiConverterTypeUserOverview: FfiConverterRustBuffer {
         FfiConverterOptionTypeCalendarDate.write(value.birthDate, into: &buf)
         FfiConverterOptionTypeUuid.write(value.regionId, into: &buf)
         FfiConverterOptionTypeRegionBrief.write(value.region, into: &buf)
-        FfiConverterSequenceTypeRoleAssignment.write(value.roles, into: &buf)
+        FfiConverterSequenceTypeHeldRole.write(value.roles, into: &buf)
         FfiConverterSequenceTypeAssetBrief.write(value.assignedAssets, into: &buf)
         FfiConverterSequenceTypeUserBrief.write(value.operators, into: &buf)
         FfiConverterTypeUserStatus.write(value.status, into: &buf)
@@ -42119,6 +43119,111 @@ func FfiConverterTypeBreachedPasswordsError_lift(_ buf: RustBuffer) throws -> Br
 func FfiConverterTypeBreachedPasswordsError_lower(_ value: BreachedPasswordsError) -> RustBuffer {
     return FfiConverterTypeBreachedPasswordsError.lower(value)
 }
+
+
+/**
+ * What a `CacheHealth` is about.
+ */
+
+public enum CacheKind: Equatable, Hashable {
+    
+    /**
+     * Rights of users.
+     */
+    case users
+    /**
+     * Sessions.
+     */
+    case sessions
+    /**
+     * API keys.
+     */
+    case apiKeys
+    /**
+     * Whom accounts stand for at other issuers.
+     */
+    case standings
+    /**
+     * Accounts that somebody else acts as.
+     */
+    case targets
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension CacheKind: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCacheKind: FfiConverterRustBuffer {
+    typealias SwiftType = CacheKind
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CacheKind {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .users
+        
+        case 2: return .sessions
+        
+        case 3: return .apiKeys
+        
+        case 4: return .standings
+        
+        case 5: return .targets
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: CacheKind, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .users:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .sessions:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .apiKeys:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .standings:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .targets:
+            writeInt(&buf, Int32(5))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCacheKind_lift(_ buf: RustBuffer) throws -> CacheKind {
+    return try FfiConverterTypeCacheKind.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCacheKind_lower(_ value: CacheKind) -> RustBuffer {
+    return FfiConverterTypeCacheKind.lower(value)
+}
+
 
 
 /**
@@ -43617,6 +44722,91 @@ func FfiConverterTypeFilteredRows_lower(_ value: FilteredRows) -> RustBuffer {
 
 
 /**
+ * How well something works.
+ */
+
+public enum HealthStatus: Equatable, Hashable {
+    
+    /**
+     * As it should.
+     */
+    case healthy
+    /**
+     * With delays, or not everything; requests are answered.
+     */
+    case degraded
+    /**
+     * Not at all.
+     */
+    case unhealthy
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension HealthStatus: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeHealthStatus: FfiConverterRustBuffer {
+    typealias SwiftType = HealthStatus
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> HealthStatus {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .healthy
+        
+        case 2: return .degraded
+        
+        case 3: return .unhealthy
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: HealthStatus, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .healthy:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .degraded:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .unhealthy:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHealthStatus_lift(_ buf: RustBuffer) throws -> HealthStatus {
+    return try FfiConverterTypeHealthStatus.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeHealthStatus_lower(_ value: HealthStatus) -> RustBuffer {
+    return FfiConverterTypeHealthStatus.lower(value)
+}
+
+
+
+/**
  * How ids are stored.
  */
 
@@ -44972,7 +46162,7 @@ public enum OnExisting: Equatable, Hashable {
      */
     case skip
     /**
-     * Names, the profile and attributes are changed; never address, password, status or roles.
+     * Names, the profile and attributes are changed; never address, password, status, roles or groups.
      */
     case update
     /**
@@ -48525,30 +49715,6 @@ fileprivate struct FfiConverterOptionInt32: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterOptionUInt64: FfiConverterRustBuffer {
-    typealias SwiftType = UInt64?
-
-    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
-        guard let value = value else {
-            writeInt(&buf, Int8(0))
-            return
-        }
-        writeInt(&buf, Int8(1))
-        FfiConverterUInt64.write(value, into: &buf)
-    }
-
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
-        switch try readInt(&buf) as Int8 {
-        case 0: return nil
-        case 1: return try FfiConverterUInt64.read(from: &buf)
-        default: throw UniffiInternalError.unexpectedOptionalTag
-        }
-    }
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
 fileprivate struct FfiConverterOptionInt64: FfiConverterRustBuffer {
     typealias SwiftType = Int64?
 
@@ -48805,6 +49971,30 @@ fileprivate struct FfiConverterOptionTypeGrantTrace: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeGrantTrace.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeGroupBrief: FfiConverterRustBuffer {
+    typealias SwiftType = GroupBrief?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeGroupBrief.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeGroupBrief.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -50096,6 +51286,31 @@ fileprivate struct FfiConverterSequenceTypeBulkItem: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeCacheHealth: FfiConverterRustBuffer {
+    typealias SwiftType = [CacheHealth]
+
+    public static func write(_ value: [CacheHealth], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeCacheHealth.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [CacheHealth] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [CacheHealth]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeCacheHealth.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeCheck: FfiConverterRustBuffer {
     typealias SwiftType = [Check]
 
@@ -50421,6 +51636,31 @@ fileprivate struct FfiConverterSequenceTypeGroupRole: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeHeldRole: FfiConverterRustBuffer {
+    typealias SwiftType = [HeldRole]
+
+    public static func write(_ value: [HeldRole], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeHeldRole.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [HeldRole] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [HeldRole]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeHeldRole.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeIdentityView: FfiConverterRustBuffer {
     typealias SwiftType = [IdentityView]
 
@@ -50688,6 +51928,31 @@ fileprivate struct FfiConverterSequenceTypePolicyFieldChange: FfiConverterRustBu
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypePolicyFieldChange.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypePoolUse: FfiConverterRustBuffer {
+    typealias SwiftType = [PoolUse]
+
+    public static func write(_ value: [PoolUse], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypePoolUse.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [PoolUse] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [PoolUse]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypePoolUse.read(from: &buf))
         }
         return seq
     }
@@ -52042,7 +53307,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_imports_abort() != 17984) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_imports_begin() != 2692) {
+    if (uniffi_rolekeep_mobile_checksum_method_imports_begin() != 65166) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_imports_failures() != 40677) {
@@ -52168,13 +53433,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 53356) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 36439) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 6031) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 45710) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assign_many() != 9380) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 52411) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_assignments() != 45717) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_create() != 57275) {
@@ -52189,7 +53454,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_roles_list() != 991) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 47389) {
+    if (uniffi_rolekeep_mobile_checksum_method_roles_mine() != 62222) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_unassign() != 53038) {
@@ -52414,13 +53679,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 21236) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_health() != 5263) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_login() != 35686) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_numbers() != 17405) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 13399) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_position() != 15956) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_ready() != 38129) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_refresh() != 22986) {
@@ -52487,6 +53758,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 57716) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open_from_env() != 61173) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_rules_compile() != 17709) {
