@@ -15,6 +15,8 @@ import { wasmFile } from "./wasm.node.js";
 export * from "./api.js";
 export type { BreachedPasswords } from "./breached.js";
 export type { Delivery, Notifier } from "./notifier.js";
+/** What a store can do in web pages, too. */
+export { UserManagement as UserManagementOfPages } from "./store.js";
 
 /** The settings of a store on a server. Everything has a safe default. */
 export interface ServerOptions extends OpenOptions {
