@@ -143,7 +143,7 @@ impl Changes {
     pub(crate) fn take(&mut self, newest: Place, lines: impl IntoIterator<Item = CommitRecord>) {
         let mut known = self.position.lane(newest.lane);
         let is_other = |found: Place, known: Option<Place>| {
-            known.is_some_and(|known| found.number == known.number && found.tag != known.tag)
+            known.is_some_and(|known| found.number == known.number && found != known)
         };
         let mut is_rewound = is_other(newest, known) || known.is_some_and(|known| newest.number < known.number);
         let lines = lines.into_iter().map(|line| (line.place(), line.touched.0));

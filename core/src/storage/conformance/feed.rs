@@ -148,7 +148,7 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     same("from the last that is gone", storage.changes(&after[2]).await?, rest(None))?;
     let unknown = async |id| storage.outcome(id).await.map_err(|error| error.reason());
     let is_there = unknown(change_set_id(3)).await.map(|outcome| outcome.map(|committed| committed.place.position()));
-    let place = after[3].lanes().iter().find(|place| place.tag == Place::tag_of(change_set_id(3)));
+    let place = after[3].lanes().iter().find(|place| **place == Place::new(place.lane, place.number, change_set_id(3)));
     same("an outcome that is there", is_there, Ok(place.map(|place| place.position())))?;
     same("one that is gone", unknown(change_set_id(1)).await, Err(Reason::OutcomeUnknown))?;
     same("one of that time", unknown(change_set_id(9)).await, Err(Reason::OutcomeUnknown))?;
