@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -22,6 +23,8 @@ use super::{Cluster, url};
 pub struct Faults {
     /// A connection is cut before the server hears what was asked.
     pub unheard: u32,
+    /// The server hears it, maybe waits for others, and does it when nobody listens any more.
+    pub deserted: u32,
     /// The server has done it, and its answer is cut off.
     pub unanswered: u32,
     /// An answer takes so much longer.
@@ -29,6 +32,9 @@ pub struct Faults {
     /// How much.
     pub late_by: Duration,
 }
+
+/// So long the server does not notice that nobody listens.
+const DESERTED: Duration = Duration::from_secs(2);
 
 /// A proxy on a socket of its own.
 pub struct Proxy {
@@ -43,6 +49,7 @@ struct Shared {
     cuts: AtomicU64,
     faults: Mutex<Faults>,
     dice: Mutex<fastrand::Rng>,
+    desert: Notify,
 }
 
 impl Drop for Proxy {
@@ -62,6 +69,7 @@ impl Proxy {
             cuts: AtomicU64::new(0),
             faults: Mutex::default(),
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+            desert: Notify::new(),
         });
         let of_clients = shared.clone();
         let listens = tokio::spawn(async move {
@@ -86,6 +94,11 @@ impl Proxy {
     /// How many connections it has cut.
     pub fn cuts(&self) -> u64 {
         self.shared.cuts.load(Ordering::Relaxed)
+    }
+
+    /// Cuts all connections, of which the server notices nothing for a while: it does what it has heard.
+    pub fn desert(&self) {
+        self.shared.desert.notify_waiters();
     }
 
     /// From now on so much goes wrong.
@@ -114,9 +127,13 @@ impl Shared {
             let mut bytes = vec![0; 1 << 16];
             while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
                 if self.is_cut(|faults| faults.unheard) || to_server.write_all(&bytes[..count]).await.is_err() {
-                    return;
+                    return false;
+                }
+                if self.is_cut(|faults| faults.deserted) {
+                    return true;
                 }
             }
+            false
         };
         let answers = async {
             let mut head = [0; 5];
@@ -142,7 +159,19 @@ impl Shared {
                 }
             }
         };
-        // Whoever ends first ends both.
-        tokio::select! { () = asks => {}, () = answers => {} }
+        // Whoever ends first ends both; but the server finishes what it has heard.
+        tokio::select! {
+            is_deserted = asks => {
+                drop(to_client);
+                if is_deserted {
+                    tokio::time::sleep(DESERTED).await;
+                }
+            }
+            () = answers => {}
+            () = self.desert.notified() => {
+                drop(to_client);
+                tokio::time::sleep(DESERTED).await;
+            }
+        }
     }
 }

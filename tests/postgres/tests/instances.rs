@@ -25,6 +25,7 @@ use rolekeep_postgres_tests::{
     Cluster,
     proxy::{Faults, Proxy},
 };
+use sqlx::Connection as _;
 
 /// So few rows that everybody meets everybody.
 const ROWS: u128 = 12;
@@ -250,7 +251,7 @@ async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
                 clients.push((storage.clone(), seed * 100 + instance * 10 + task));
             }
         }
-        proxy.set(Faults { unheard: 30, unanswered: 20, late: 50, late_by: Duration::from_millis(5) });
+        proxy.set(Faults { unheard: 30, deserted: 20, unanswered: 20, late: 50, late_by: Duration::from_millis(5) });
         let clients = clients.into_iter().map(|(storage, seed)| tokio::spawn(client(storage, truth.clone(), seed, 40)));
         for client in clients.collect::<Vec<_>>() {
             client.await.unwrap();
@@ -262,6 +263,52 @@ async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
             storage.close().await.unwrap();
         }
     }
+}
+
+/// A commit waits for a row, its connection is cut, and it is sent again while the first is still waiting. Both go on: the first takes
+/// place, the second finds the row changed. What the second is told is no answer to the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_while_it_waits_takes_place_once() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let proxy = Proxy::start(&cluster, 0);
+    let storage = Arc::new(open(proxy.url()).await);
+    let mut item = Item::new(1, "before");
+    storage.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
+    for round in 2..6_u128 {
+        let mut lock = other.begin().await.unwrap();
+        sqlx::query("SELECT FROM rolekeep.conformance_items FOR UPDATE").fetch_all(&mut *lock).await.unwrap();
+        item.name = format!("after {round}");
+        let write = Write::update(&mut item);
+        let change = ChangeSet { audit: vec![audit(round, "items.change")], ..change_set(round, vec![write]) };
+        let committing = tokio::spawn({
+            let storage = storage.clone();
+            async move { storage.commit(&change).await }
+        });
+        waiting(&mut cluster.connect().await, 1).await;
+        proxy.desert();
+        waiting(&mut cluster.connect().await, 2).await;
+        lock.rollback().await.unwrap();
+        let committed = committing.await.unwrap().unwrap();
+        let row = storage.get(Item::TABLE, &[key(1)]).await.unwrap().pop().flatten().unwrap();
+        assert_eq!(Item::from_row(row).unwrap(), item, "it took place");
+        let outcome = storage.outcome(change_set(round, Vec::new()).id).await.unwrap();
+        assert_eq!(outcome.map(|outcome| outcome.place), Some(committed.place));
+    }
+    let count: u64 = storage.position().await.unwrap().lanes().iter().map(|lane| lane.number).sum();
+    assert_eq!(count, 5, "each took place once");
+}
+
+/// Waits until so many statements wait for a lock.
+async fn waiting(connection: &mut sqlx::PgConnection, count: i64) {
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    for _ in 0..400 {
+        if sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut *connection).await.unwrap() >= count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{count} statements do not wait");
 }
 
 /// How often the server crashes; `ROLEKEEP_CRASH_ROUNDS` for more.

@@ -167,7 +167,7 @@ impl Commits {
             };
             // Whoever leaves in the middle leaves it in doubt.
             locked(&self.lost).insert(change_set.id, known.place.lane);
-            match self.send(&mut connection, change_set, known, &mut slot.last).await {
+            match self.send(&mut connection, change_set, (known, stays), &mut slot.last).await {
                 Sent::Committed(committed) => return Ok(committed),
                 Sent::Failed(error) => return Err(error),
                 // Another instance uses this lane.
@@ -177,7 +177,7 @@ impl Commits {
         }
         let lane = self.place(connections, slot).await?.place.lane;
         locked(&self.lost).insert(change_set.id, lane);
-        self.commit_in_turn(&mut connection, change_set, lane, &mut slot.last).await
+        self.commit_in_turn(&mut connection, change_set, (lane, stays), &mut slot.last).await
     }
 
     /// The end of the slot's lane; where it has none, it takes the first that nobody uses, or else the one that was used least of late.
@@ -206,7 +206,7 @@ impl Commits {
         &self,
         connection: &mut Connection,
         change_set: &ChangeSet,
-        known: Last,
+        (known, may_be_under_way): (Last, bool),
         last: &mut Option<Last>,
     ) -> Sent {
         let sealed = match Sealed::new(change_set, known) {
@@ -215,7 +215,7 @@ impl Commits {
         };
         for is_last_try in [false, true] {
             match ask(connection, sealed.statement(change_set)).await {
-                Ok(answers) => return sealed.settle(change_set, &answers, last),
+                Ok(answers) => return sealed.settle(change_set, &answers, may_be_under_way, last),
                 Err(Fault::Sql(problem)) if !is_last_try && error::is_forgotten(&problem) => connection.forget().await,
                 // What was written in the lane since is read before it is tried again.
                 Err(Fault::Sql(problem)) if error::is_of_lane(&problem) => return Sent::Late,
@@ -230,7 +230,7 @@ impl Commits {
         &self,
         connection: &mut Connection,
         change_set: &ChangeSet,
-        lane: u16,
+        (lane, may_be_under_way): (u16, bool),
         last: &mut Option<Last>,
     ) -> Result<Committed, Failure> {
         let longest = connection.longest();
@@ -253,7 +253,7 @@ impl Commits {
         };
         let answer = timeout(longest, commits).await;
         match connection.settle(answer) {
-            Ok(Ok((sealed, answers))) => match sealed.settle(change_set, &answers, last) {
+            Ok(Ok((sealed, answers))) => match sealed.settle(change_set, &answers, may_be_under_way, last) {
                 Sent::Committed(committed) => Ok(committed),
                 Sent::Failed(error) => Err(error),
                 // Nobody can be first while the row is held.
@@ -321,12 +321,19 @@ impl Sealed {
     }
 
     /// What the answers come to; keeps where the store stands then.
-    fn settle(self, change_set: &ChangeSet, answers: &[Answer], last: &mut Option<Last>) -> Sent {
-        let stale_place = answers.iter().filter_map(|answer| match answer {
-            Answer::Stale(place) => Some(*place),
-            _ => None,
-        });
-        let stale_place = stale_place.min();
+    ///
+    /// Where the same commit may be under way, only what will be said of that as well is said: a row that was changed stays changed, but a
+    /// gap that was filled while this statement ran is as it should be for one that begins later, and a lane that moved may have
+    /// been moved by it.
+    fn settle(
+        self,
+        change_set: &ChangeSet,
+        answers: &[Answer],
+        may_be_under_way: bool,
+        last: &mut Option<Last>,
+    ) -> Sent {
+        let is_moved = answers.iter().any(|answer| matches!(answer, Answer::Moved(_)));
+        let (mut stale_place, mut crowded_place) = (None, None);
         for answer in answers {
             match answer {
                 Answer::Before(line) => {
@@ -335,18 +342,27 @@ impl Sealed {
                 }
                 Answer::Schema(version) => {
                     let newer = migrate::require_known(*version).err();
-                    return Sent::Failed(Failure::answered(
-                        newer.map_or_else(|| stale(change_set, 0), CommitError::Failed),
-                    ));
+                    let newer = newer.map_or_else(|| stale(change_set, 0), CommitError::Failed);
+                    return Sent::Failed(Failure { error: newer, is_answered: !is_moved });
                 }
-                _ => {}
+                Answer::Stale(place) => {
+                    stale_place = Some(stale_place.map_or(*place, |first: usize| first.min(*place)))
+                }
+                Answer::Crowded(place) => {
+                    crowded_place = Some(crowded_place.map_or(*place, |first: usize| first.min(*place)));
+                }
+                Answer::Moved(_) | Answer::Written => {}
             }
         }
-        if let Some(place) = stale_place {
-            *last = Some(self.known).filter(|_| !answers.iter().any(|answer| matches!(answer, Answer::Moved(_))));
-            return Sent::Failed(Failure::answered(stale(change_set, place)));
+        if is_moved && may_be_under_way {
+            return Sent::Late;
         }
-        if answers.iter().any(|answer| matches!(answer, Answer::Moved(_))) {
+        if let Some(place) = stale_place.or(crowded_place) {
+            *last = Some(self.known).filter(|_| !is_moved);
+            let is_answered = stale_place.is_some() || !may_be_under_way;
+            return Sent::Failed(Failure { error: stale(change_set, place), is_answered });
+        }
+        if is_moved {
             return Sent::Late;
         }
         if !answers.contains(&Answer::Written) {

@@ -44,6 +44,8 @@ pub(super) enum Answer {
     Written,
     /// A newer library has migrated the schema.
     Schema(i64),
+    /// Since the statement began somebody added a row in the bucket of a row on whose absence this expectation relies.
+    Crowded(usize),
 }
 
 impl Answer {
@@ -55,6 +57,7 @@ impl Answer {
             2 => Self::Stale(value.try_into().ok()?),
             3 => Self::Written,
             4 => Self::Schema(value),
+            5 => Self::Crowded(value.try_into().ok()?),
             _ => return None,
         })
     }
@@ -216,7 +219,7 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
         writer.rows(table, *deed, rows)?;
         writer.put(")");
     }
-    let mut locked = Locked { stale: Vec::new(), last: None };
+    let mut locked = Locked::default();
     locked.gaps(&mut writer, &parts)?;
     locked.rows(&mut writer, &parts);
     let which = if parts.moved.is_empty() { format!("lane = {own}") } else { "true".to_owned() };
@@ -231,10 +234,12 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
         locked.stale.push(format!("SELECT {place} FROM own WHERE {} <> {expected}", quoted(name)));
     }
     locked.stale.push("SELECT NULL::bigint WHERE false".to_owned());
+    locked.crowded.push("SELECT NULL::bigint WHERE false".to_owned());
     writer.put(&format!(", stale (place) AS MATERIALIZED ({})", locked.stale.join(" UNION ALL ")));
+    writer.put(&format!(", crowded (place) AS MATERIALIZED ({})", locked.crowded.join(" UNION ALL ")));
     writer.put(
         ", clean AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM made) \
-         AND NOT EXISTS (SELECT FROM newer) AND NOT EXISTS (SELECT FROM stale))",
+         AND NOT EXISTS (SELECT FROM newer) AND NOT EXISTS (SELECT FROM stale) AND NOT EXISTS (SELECT FROM crowded))",
     );
     let counts = deeds(&mut writer, &parts)?;
     // A row too few, of which a trigger of somebody else may be the reason, divides by zero, which undoes all.
@@ -258,15 +263,18 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
          SELECT 0 AS kind, position AS value FROM made UNION ALL \
          SELECT 1, number FROM own WHERE NOT EXISTS (SELECT FROM known) UNION ALL \
          SELECT 2, place FROM stale UNION ALL SELECT 3, number FROM moved WHERE lane = {own} UNION ALL \
-         SELECT 4, version FROM newer"
+         SELECT 4, version FROM newer UNION ALL SELECT 5, place FROM crowded"
     ));
     Ok(Commit { text: writer.text, arguments: writer.arguments })
 }
 
 /// What is locked in its turn, and which expectations turn out not to hold.
+#[derive(Default)]
 struct Locked {
     /// Selects of places.
     stale: Vec<String>,
+    /// The same of rows that may have been added.
+    crowded: Vec<String>,
     /// What was locked last.
     last: Option<String>,
 }
@@ -289,7 +297,7 @@ impl Locked {
         }
         for (at, _) in parts.groups.iter().enumerate().filter(|(_, (_, deed, _))| *deed == Deed::Miss) {
             // As it was when the statement began, beside what is locked.
-            self.stale.push(format!(
+            self.crowded.push(format!(
                 "SELECT g{at}.place FROM g{at} JOIN gap ON gap.bucket = g{at}.bucket \
                  JOIN gaps AS seen ON seen.bucket = g{at}.bucket WHERE seen.version <> gap.version"
             ));
