@@ -71,6 +71,12 @@ export function eightDaysLater(rows, position) {
   return { rows: later, position: 998, old };
 }
 
+/** How many commits a store with one lane has seen: its position holds a format, the lane, their number (LEB128) and a tag. */
+function commits({ position }) {
+  const number = [...atob(position.replaceAll("-", "+").replaceAll("_", "/"))].slice(2, -4);
+  return number.reduce((sum, byte, at) => sum + ((byte.charCodeAt(0) & 0x7f) << (7 * at)), 0);
+}
+
 /** What is pruned is gone from the host's store, and that is whole when it is opened again. */
 export async function retention(open, make, rewrite, ids, equal) {
   const settings = { hashingMemoryKib: 7168, hashingIterations: 5 };
@@ -88,7 +94,7 @@ export async function retention(open, make, rewrite, ids, equal) {
   await second.close();
   const third = await open({ ...settings, persister: make() });
   equal((await third.system.users.list()).items.map(({ email }) => email.split("@")[0]).sort(), ["ada", "cleo", "dora"]);
-  equal([third.position, (await third.system.audit.verify()).isWhole], [1_000, true]);
+  equal([commits(third), (await third.system.audit.verify()).isWhole], [1_000, true]);
   await third.system.users.create({ email: "eve@example.org" });
   await third.close();
 }
