@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 
 import pytest
 import rolekeep
@@ -34,14 +35,22 @@ def test_ops_1_asyncio():
     assert asyncio.run(ask()).notices.is_offered is False
 
 
-def test_ops_5_settings_of_the_environment(monkeypatch, tmp_path):
+@pytest.fixture
+def environment(monkeypatch):
+    """Without what begins like a setting and is one of the tests."""
+    for name in [name for name in os.environ if name.startswith("ROLEKEEP_")]:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_ops_5_settings_of_the_environment(environment, tmp_path):
     file, key = tmp_path / "app.toml", tmp_path / "key"
     file.write_text('issuer = "file"\naudience = "file"\n[roles]\neditor = ["document:edit"]\n')
     key.write_text("0123456789012345678901234567890123456789\n")
-    monkeypatch.setenv("ROLEKEEP_SQLITE", str(tmp_path / "x.db"))
-    monkeypatch.setenv("ROLEKEEP_AUDIENCE", "variable")
-    monkeypatch.setenv("ROLEKEEP_SIGNING_KEY_FILE", str(key))
-    monkeypatch.setenv("ROLEKEEP_ISSUER", "variable")
+    environment.setenv("ROLEKEEP_SQLITE", str(tmp_path / "x.db"))
+    environment.setenv("ROLEKEEP_AUDIENCE", "variable")
+    environment.setenv("ROLEKEEP_SIGNING_KEY_FILE", str(key))
+    environment.setenv("ROLEKEEP_ISSUER", "variable")
     with rolekeep.open(from_env=True, config_file=file, issuer="program") as um:
         um.system.users.create("ada@example.org", password="correct horse battery", roles=["editor"])
         token = um.login("ada@example.org", "correct horse battery").done().access_token
@@ -54,11 +63,11 @@ def test_ops_5_settings_of_the_environment(monkeypatch, tmp_path):
         assert not um.health().storage.pools
 
 
-def test_ops_5_every_wrong_variable_is_named(monkeypatch):
-    monkeypatch.setenv("ROLEKEEP_SESSION_SECONDS", "long")
-    monkeypatch.setenv("ROLEKEEP_MAX_SESSIONS", "0")
-    monkeypatch.setenv("ROLEKEEP_ROLES__EDITOR", '["documentedit"]')
-    monkeypatch.setenv("ROLEKEEP_SESION_SECONDS", "1")
+def test_ops_5_every_wrong_variable_is_named(environment):
+    environment.setenv("ROLEKEEP_SESSION_SECONDS", "long")
+    environment.setenv("ROLEKEEP_MAX_SESSIONS", "0")
+    environment.setenv("ROLEKEEP_ROLES__EDITOR", '["documentedit"]')
+    environment.setenv("ROLEKEEP_SESION_SECONDS", "1")
     with pytest.raises(ValidationError) as raised:
         rolekeep.open(from_env=True)
     assert raised.value.reason is Reason.CONFIG_INVALID

@@ -11,6 +11,8 @@ after(() => rm(folder, { recursive: true }));
 
 /** What happens while these variables are set. */
 async function within(variables, happens) {
+  // Those of the tests themselves begin like settings, too.
+  for (const name of Object.keys(process.env)) if (name.startsWith("ROLEKEEP_")) delete process.env[name];
   Object.assign(process.env, variables);
   try {
     return await happens();
