@@ -231,13 +231,6 @@ pub enum Gap {
     Rewound,
 }
 
-impl Changes {
-    /// Whether nothing was committed since.
-    pub fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.gap.is_none() && !self.has_more
-    }
-}
-
 /// What [`Storage::prune`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {

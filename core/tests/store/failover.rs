@@ -140,3 +140,14 @@ async fn an_own_commit_behind_another_history_hides_it_not() {
         assert!(here.position().includes(&server.position().await.unwrap()));
     }
 }
+
+#[tokio::test]
+async fn a_commit_that_the_feed_tells_nothing_of_is_reached() {
+    let server = Server::new(Arc::new(MemoryStorage::new()));
+    let um = open(&server).await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+    let nothing = rolekeep::storage::conformance::change_set(7, Vec::new());
+    let reached = server.commit(&nothing).await.unwrap().place.position();
+    assert!(!um.checks().at_least(reached.clone()).check(ada, "document:edit", None).await.unwrap());
+    assert!(um.position().includes(&reached));
+}
