@@ -246,7 +246,7 @@ fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
         places.push(sqlite(path, config.exclusive)?);
     }
     if let Some(url) = &config.postgres {
-        places.push(postgres(url, &config.postgres_schema)?);
+        places.push(postgres(url, &config.postgres_schema, config.postgres_listener.as_ref())?);
     }
     match (places.pop(), places.is_empty()) {
         (None, _) => Ok(Place::Memory),
@@ -266,12 +266,16 @@ fn sqlite(_: &str, _: bool) -> Result<Place> {
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(url: &Secret, schema: &str) -> Result<Place> {
-    Ok(Place::Postgres(crate::storage::PostgresOptions::new(url.expose()).schema(schema)))
+fn postgres(url: &Secret, schema: &str, listener: Option<&Secret>) -> Result<Place> {
+    let options = crate::storage::PostgresOptions::new(url.expose()).schema(schema);
+    Ok(Place::Postgres(match listener {
+        Some(listener) => options.listener_url(listener.expose()),
+        None => options,
+    }))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(_: &Secret, _: &str) -> Result<Place> {
+fn postgres(_: &Secret, _: &str, _: Option<&Secret>) -> Result<Place> {
     Err(Error::new(Reason::ConfigInvalid, "there is no PostgreSQL here; give another storage"))
 }
 
@@ -372,7 +376,7 @@ impl UserManagement {
         };
         let (user, slot) = (claims.sub, self.engine.sessions.slot(claims.sid));
         let pin = self.engine.principals.pin(user.0);
-        self.engine.follow().await?;
+        self.engine.keep_up().await?;
         let impersonator = || Box::pin(self.engine.impersonator_of(user, claims.sid, &slot)) as _;
         let impersonator = unless_page(Ok(None), impersonator).await?;
         let session = WhoSession {
@@ -395,7 +399,7 @@ impl UserManagement {
         let caller = async {
             self.engine.require_open()?;
             let pin = self.engine.principals.pin(user.0);
-            self.engine.follow().await?;
+            self.engine.keep_up().await?;
             self.vouched_for(user, pin).await
         };
         caller.await.map_err(|error| error.at(self.engine.services.now()))
@@ -430,7 +434,7 @@ impl UserManagement {
 
     async fn standing_for(&self, identity: &ExternalIdentity) -> Result<Caller> {
         self.engine.require_open()?;
-        self.engine.follow().await?;
+        self.engine.keep_up().await?;
         let user = identity.user(self.engine.services.reads()).await?.ok_or_else(|| Error::not_found("user"))?;
         self.vouched_for(user, self.engine.principals.pin(user.0)).await
     }
@@ -455,7 +459,8 @@ impl UserManagement {
         self.engine.services.rules()
     }
 
-    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms.
+    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, or some milliseconds where the storage tells
+    /// of it, as PostgreSQL does.
     ///
     /// # Errors
     /// `UNAVAILABLE` if the storage does not answer.

@@ -171,6 +171,10 @@ pub struct Config {
     /// first. Stores that share a database have a schema each. Default: `rolekeep`.
     #[input(default = DEFAULT_SCHEMA.to_owned())]
     pub postgres_schema: String,
+    /// The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
+    /// to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
+    /// others changed would be found half a second later. Default: that of `postgres`.
+    pub postgres_listener: Option<Secret>,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[input(default = false)]
@@ -298,8 +302,8 @@ pub struct Config {
     /// would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
     #[input(default = 1000)]
     pub hashing_max_millis: u32,
-    /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
-    /// Default: 1000.
+    /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
+    /// of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
     #[input(default = 1000)]
     pub rights_max_age_millis: i64,
     /// The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
@@ -476,6 +480,9 @@ impl Config {
             checks.error("postgres_schema", Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
         } else {
             checks.field("postgres_schema", text::schema(&self.postgres_schema));
+        }
+        if self.postgres.is_none() && self.postgres_listener.is_some() {
+            checks.error("postgres_listener", Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
         }
         if self.token_algorithm != TokenAlgorithm::Hs256 && !cfg!(feature = "asymmetric") {
             let message = "needs the feature `asymmetric`, without which this was built";

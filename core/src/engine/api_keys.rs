@@ -76,7 +76,7 @@ impl Engine {
         let request = Arc::new(request);
         let unknown = |error: &Error| self.tell_of_token(&request, error);
         let given = api_key::read(text).inspect_err(unknown)?;
-        self.follow().await?;
+        self.keep_up().await?;
         // Nothing is kept of keys that nobody has: whoever guesses does not push out those that are used.
         let held = self.keys.known(given.id).and_then(|slot| slot.get());
         let key = match held.as_deref() {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Engine, Live, api_keys::Found, cache, foreign_tokens::Standing};
 use crate::{
-    environment::Clock,
+    environment::{Clock, Task},
     model::{
         deferred::{IS_PAGE, unless_page},
         erasure::Erasure,
@@ -29,6 +29,11 @@ use crate::{
 
 /// How often others' changes are looked for when no operation does, in milliseconds.
 const POLL_MILLIS: u64 = 200;
+/// The same where the storage tells of them, in case it does not.
+const BEAT_MILLIS: u64 = 500;
+/// How long ago it may be that operations knew of all commits that they were not told of, in milliseconds: a right that was taken elsewhere is
+/// gone after a second.
+const MAX_AGE_MILLIS: i64 = 1_000;
 /// How often they are looked for at most for tokens that may be anybody's, in microseconds.
 const STRANGERS_MICROS: i64 = 100_000;
 /// How often who waits for a position looks for it, in milliseconds.
@@ -122,6 +127,15 @@ impl Drop for Unheard {
 }
 
 impl Engine {
+    /// Catches up with the feed, unless the storage would have told of news, and it is not long ago that there were none.
+    pub(crate) async fn keep_up(self: &Arc<Self>) -> Result<()> {
+        let max_age = self.services.config.rights_max_age_millis.min(MAX_AGE_MILLIS);
+        if self.services.storage.hears() && self.confirmed.is_within(max_age, &self.services.env.clock()) {
+            return self.settle_doubts().await;
+        }
+        self.follow().await
+    }
+
     /// Catches up with the feed; costs next to nothing where nobody else wrote.
     pub(crate) async fn follow(self: &Arc<Self>) -> Result<()> {
         self.settle_doubts().await?;
@@ -209,6 +223,10 @@ impl Engine {
     pub(crate) async fn follow_to(self: &Arc<Self>, at_least: &Position) -> Result<()> {
         self.require_open()?;
         let mut left = self.services.config.rights_max_age_millis;
+        self.keep_up().await?;
+        if self.require_heard(at_least).is_ok() {
+            return Ok(());
+        }
         loop {
             self.follow().await?;
             if left <= 0 || self.require_heard(at_least).is_ok() {
@@ -260,8 +278,8 @@ impl Engine {
     /// Follows the feed until the store is closed or nobody holds it any more.
     pub(crate) async fn poll(engine: Weak<Self>) {
         loop {
-            let Some(sleep) = engine.upgrade().map(|engine| engine.services.env.sleep(POLL_MILLIS)) else { return };
-            sleep.await;
+            let Some(next_look) = engine.upgrade().map(|engine| engine.next_look()) else { return };
+            next_look.await;
             let Some(engine) = engine.upgrade() else { return };
             if engine.require_open().is_err() {
                 return;
@@ -271,6 +289,16 @@ impl Engine {
             #[cfg(feature = "metrics")]
             engine.publish();
         }
+    }
+
+    /// When to look for others' changes again; without holding what belongs to the store longer than needed.
+    fn next_look(&self) -> Task {
+        let (storage, env) = (&self.services.storage, &self.services.env);
+        if IS_PAGE || !storage.hears() {
+            return env.sleep(POLL_MILLIS);
+        }
+        let (news, sleep) = (storage.news(), env.sleep(BEAT_MILLIS));
+        Box::pin(async { drop(futures_util::future::select(news, sleep).await) })
     }
 
     /// Our own commit is no news, if nobody else's came between in its lane.

@@ -74,7 +74,7 @@ impl Engine {
     }
 
     async fn bearer(self: &Arc<Self>, text: &str, request: &Arc<RequestContext>) -> Result<Who> {
-        self.follow().await?;
+        self.keep_up().await?;
         let Verified { identity, token } =
             match self.services.issuers.read_for_access(text, self.services.now()).await? {
                 Ok(read) => read,

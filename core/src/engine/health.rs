@@ -92,6 +92,9 @@ pub struct FeedHealth {
     pub is_shared: bool,
     /// How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
     pub age_millis: Option<i64>,
+    /// Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
+    /// does not, each operation asks for their commits.
+    pub is_told: bool,
 }
 
 /// The part of password hashing in a [`Health`].
@@ -253,6 +256,7 @@ impl Engine {
             reason,
             is_shared,
             age_millis: if is_shared { self.confirmed.age_millis(&clock) } else { None },
+            is_told: self.services.storage.hears(),
         }
     }
 

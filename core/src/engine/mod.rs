@@ -226,7 +226,12 @@ impl Engine {
         let (mut attempts, mut policies) = (0, 0);
         while attempts < ATTEMPTS && policies < POLICY_ATTEMPTS {
             let alone = if attempts < patience { None } else { self.turn_alone().await };
-            self.follow().await?;
+            // What made it start again is heard of.
+            if attempts + policies == 0 {
+                self.keep_up().await?
+            } else {
+                self.follow().await?
+            }
             let actor = self.actor(who).await?;
             refusal.let_in();
             let now = self.services.now();

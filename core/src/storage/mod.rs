@@ -52,7 +52,7 @@ pub use crate::model::{
 
 use crate::{
     audit_chain::{AuditEntry, AuditHead},
-    environment::{MaybeSend, MaybeSync},
+    environment::{MaybeSend, MaybeSync, Task},
     model::{
         api_key::{ApiKey, ApiKeyUse},
         asset::{Asset, AssetAssignment},
@@ -196,6 +196,19 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
 
     /// Whether another process may write to it, so that the change feed has to be read.
     fn is_shared(&self) -> bool;
+
+    /// Whether [`Self::news`] tells at once when somebody else has committed, as far as is known now. While it does, operations rely on what
+    /// was heard within the setting `rights_max_age_millis`, instead of each asking for [`Self::changes`]. What is told may be lost: the
+    /// feed is read now and then all the same.
+    fn hears(&self) -> bool {
+        false
+    }
+
+    /// Completes when somebody else may have committed, since this was last awaited or from now on. One at a time awaits it, and does
+    /// not while the storage hears nothing.
+    fn news(&self) -> Task {
+        Box::pin(std::future::pending())
+    }
 
     /// What it knows of itself without asking anybody, for [`UserManagement::health`](crate::UserManagement::health): nothing, unless
     /// it says more.

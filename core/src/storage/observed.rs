@@ -16,7 +16,7 @@ use super::{
     StorageCondition, Table,
 };
 use crate::{
-    environment::{Env, MaybeSend},
+    environment::{Env, MaybeSend, Task},
     model::{error::Result, id::ChangeSetId},
 };
 
@@ -179,6 +179,14 @@ impl Storage for Observed {
 
     fn is_shared(&self) -> bool {
         self.storage.is_shared()
+    }
+
+    fn hears(&self) -> bool {
+        self.storage.hears()
+    }
+
+    fn news(&self) -> Task {
+        self.storage.news()
     }
 
     fn condition(&self) -> StorageCondition {

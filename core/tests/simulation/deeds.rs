@@ -41,6 +41,8 @@ pub struct SignIn {
 pub struct Instance {
     pub um: UserManagement,
     pub is_shared: bool,
+    /// Whether it is told of others' commits.
+    pub hears: bool,
     pub held: RefCell<Vec<Held>>,
     /// What counts here for certain: acknowledged here, or caught up with.
     pub floors: RefCell<Floors>,
@@ -61,6 +63,9 @@ pub enum Proves {
     Passwords,
     Factors,
 }
+
+/// How old rights in memory are at most, in microseconds: the default of `rights_max_age_millis`.
+const MAX_AGE: u64 = 1_000_000;
 
 /// What all callers of one seed share.
 pub struct Stage {
@@ -109,6 +114,10 @@ impl Stage {
     /// Whoever holds a caller hears what was so at the floor or later. Once all is quiet it hears it for certain.
     pub fn look(&self, at: usize, is_quiet: bool) {
         let instance = &self.instances[at];
+        if instance.is_shared {
+            let time = self.world.elapsed().saturating_sub(MAX_AGE);
+            instance.caught_up(self.history.lock().unwrap().newest_before(time));
+        }
         for held in instance.held.borrow().iter() {
             for permission in PERMISSIONS {
                 let answer = match held.caller.can(permission, None) {
@@ -152,6 +161,7 @@ impl Stage {
         let (world, instance) = (&self.world, &self.instances[at]);
         let task = world.current();
         let begin = self.newest();
+        let asks = !instance.hears;
         let user = *world.pick(&self.users);
         let role = *world.pick(&["editor", "clerk"]);
         let system = instance.um.system();
@@ -244,7 +254,10 @@ impl Stage {
         match result {
             Ok(()) => {
                 world.tell(|| format!("{deed} is acknowledged"));
-                instance.caught_up(begin);
+                // Where it is told of news an operation asks for none: what counts is how old they may be.
+                if asks {
+                    instance.caught_up(begin);
+                }
                 let history = self.history.lock().unwrap();
                 own.iter().for_each(|position| history.raise(&mut instance.floors.borrow_mut(), *position));
                 drop(history);
@@ -317,10 +330,38 @@ impl Stage {
         }
     }
 
+    /// An operation that only reads is decided by rights that are as old as they may be.
+    async fn read(&self, at: usize, begin: u64) {
+        let instance = &self.instances[at];
+        let held = self.world.pick(&instance.held.borrow()[..]).clone();
+        let mut floors = instance.floors.borrow().clone();
+        if instance.is_shared {
+            let time = self.world.elapsed().saturating_sub(MAX_AGE);
+            let counts = if instance.hears { self.history.lock().unwrap().newest_before(time) } else { begin };
+            floors.raise_all(counts);
+        }
+        let other = self.users.iter().find(|user| **user != held.user).copied().unwrap_or(held.user);
+        let answer = match held.caller.users().get(other).await {
+            Ok(_) => Answer::Allowed,
+            // Who may not know of somebody finds nobody.
+            Err(error) if matches!(error.reason(), Reason::Denied | Reason::NotFound) => Answer::Denied,
+            Err(error)
+                if matches!(error.reason(), Reason::SessionEnded | Reason::AccountInactive | Reason::InvalidToken) =>
+            {
+                Answer::Ended
+            }
+            Err(error) => return self.require_known("read", &error),
+        };
+        let right = self.history.lock().unwrap().answers(&floors, held.user, held.session, "user:read");
+        if !right.contains(&answer) {
+            self.break_law(format!("instance {at}: {} reads and is answered {answer:?}, not {right:?}", held.user));
+        }
+    }
+
     async fn ask(&self, at: usize) {
         let (world, instance) = (&self.world, &self.instances[at]);
         let begin = self.newest();
-        match world.below(4) {
+        match world.below(5) {
             0 => {
                 if instance.um.refresh().await.is_ok() {
                     instance.caught_up(begin);
@@ -344,6 +385,7 @@ impl Stage {
                     Err(error) => self.require_known("acting_as", &error),
                 }
             }
+            3 => self.read(at, begin).await,
             _ => {
                 let before = instance.floors.borrow().clone();
                 let (user, permission) = (*world.pick(&self.users), *world.pick(&PERMISSIONS));

@@ -42,6 +42,8 @@ pub enum Answer {
 pub struct Moment {
     /// Its number.
     pub position: u64,
+    /// When it came, in microseconds that passed.
+    at: u64,
     place: Option<Place>,
     /// The task that committed; none: it was there before.
     pub owner: Option<TaskId>,
@@ -108,7 +110,7 @@ pub struct History {
 pub const TRIES_SECONDS: i64 = 24 * 3600;
 
 /// What is asked about.
-pub const PERMISSIONS: [&str; 3] = ["document:edit", "document:read", "user:update"];
+pub const PERMISSIONS: [&str; 4] = ["document:edit", "document:read", "user:read", "user:update"];
 
 fn rows(memory: &MemoryStorage, table: &'static Table) -> Vec<Row> {
     block_on(memory.query(&Query::of(table, Predicate::Always))).unwrap().rows
@@ -122,7 +124,7 @@ impl History {
     pub fn begin(memory: &MemoryStorage, sent: Arc<Sent>) -> Self {
         let mut history = Self { sent, ..Self::default() };
         let place = block_on(memory.position()).unwrap().lane(0);
-        history.moments.push(Moment::now(memory, place, None, None));
+        history.moments.push(Moment::now(memory, 0, place, None, None));
         history
     }
 
@@ -135,12 +137,12 @@ impl History {
         format!("{} ({})", actions.join(", "), writes.join("; "))
     }
 
-    pub fn record(&mut self, memory: &MemoryStorage, place: Place, owner: TaskId, change_set: &ChangeSet) {
+    pub fn record(&mut self, memory: &MemoryStorage, at: u64, place: Place, owner: TaskId, change_set: &ChangeSet) {
         // That a session or a key is used is noted beside whatever is asked for.
         let notes = [SessionActivity::TABLE.name, ApiKeyUse::TABLE.name];
         let is_note = change_set.writes.iter().all(|write| notes.contains(&write.table.name));
         let owner = Some(owner).filter(|_| !is_note);
-        self.moments.push(Moment::now(memory, Some(place), owner, Some(change_set)));
+        self.moments.push(Moment::now(memory, at, Some(place), owner, Some(change_set)));
         self.unproved = self.unproved.take().or_else(|| factors::broken(memory));
         let untold = self.told.record(change_set, &self.sent);
         self.untold = self.untold.take().or(untold);
@@ -190,6 +192,12 @@ impl History {
 
     pub fn newest(&self) -> u64 {
         self.moments.last().map_or(0, |moment| moment.position)
+    }
+
+    /// The newest commit from before that time.
+    pub fn newest_before(&self, time: u64) -> u64 {
+        let end = self.moments.partition_point(|moment| moment.at < time);
+        self.moments[..end].last().map_or(0, |moment| moment.position)
     }
 
     /// Where a change stands, if it took place.
@@ -260,7 +268,13 @@ impl History {
 }
 
 impl Moment {
-    fn now(memory: &MemoryStorage, place: Option<Place>, owner: Option<TaskId>, by: Option<&ChangeSet>) -> Self {
+    fn now(
+        memory: &MemoryStorage,
+        at: u64,
+        place: Option<Place>,
+        owner: Option<TaskId>,
+        by: Option<&ChangeSet>,
+    ) -> Self {
         let roles = all::<RoleRow>(memory).into_iter().map(|role| {
             let says = serde_json::to_string(&role.grants.0).unwrap();
             let gives = |permission: &&str| says.contains(&format!("\"{permission}\"")) || says.contains("admin:all");
@@ -277,6 +291,7 @@ impl Moment {
         let hash = |one: Credential| Some((one.user_id, one.password_hash?.expose().to_owned()));
         Self {
             position: place.map_or(0, |place| place.number),
+            at,
             place,
             owner,
             change: by.map(|change_set| change_set.id),

@@ -31,6 +31,7 @@ use std::{
 use deeds::{Held, Instance, Proves, SignIn, Stage};
 use history::{Floors, History};
 use rolekeep::{Config, Policy, UserId, UserManagement, storage::MemoryStorage, users::CreateUser};
+use tokio::sync::Notify;
 use world::{Executor, Outside, World, calmly};
 
 const SEEDS: u64 = 5_000;
@@ -123,12 +124,18 @@ fn play(seed: u64) -> Result<u64, String> {
         let (world, memory, history, sent) = (world.clone(), memory.clone(), history.clone(), sent.clone());
         async move {
             let mut instances = Vec::new();
-            for _ in 0..count {
+            // In half of the seeds with several instances they are told of each other's commits.
+            let hears = count > 1 && seed % 5 < 3;
+            let bells: Vec<Arc<Notify>> = (0..count).map(|_| Arc::default()).collect();
+            for at in 0..count {
+                let others = bells.iter().enumerate().filter(|(other, _)| *other != at);
                 let storage = storage::Faulty {
                     world: world.clone(),
                     memory: memory.clone(),
                     history: history.clone(),
                     is_shared: count > 1,
+                    bell: hears.then(|| bells[at].clone()),
+                    bells: others.map(|(_, bell)| bell.clone()).collect(),
                 };
                 let builder = UserManagement::builder().storage(Arc::new(storage)).config(config(tries(seed)));
                 let post = notices::Post { world: world.clone(), sent: sent.clone() };
@@ -145,7 +152,7 @@ fn play(seed: u64) -> Result<u64, String> {
                 let mut floors = Floors::default();
                 floors.raise_all(history.lock().unwrap().newest());
                 let (held, floors) = (RefCell::new(held), RefCell::new(floors));
-                instances.push(Instance { um, is_shared: count > 1, held, floors });
+                instances.push(Instance { um, is_shared: count > 1, hears, held, floors });
             }
             Stage {
                 world,

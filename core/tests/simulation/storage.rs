@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use rolekeep::{
     ChangeSetId, Error, Reason, Result,
+    environment::Task,
     storage::{
         ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
         Storage, Table,
     },
 };
+
+use tokio::sync::Notify;
 
 use crate::{history::History, world::World};
 
@@ -20,6 +23,10 @@ pub struct Faulty {
     pub history: Arc<Mutex<History>>,
     /// Whether other instances write.
     pub is_shared: bool,
+    /// What rings where others have committed; none: nothing does.
+    pub bell: Option<Arc<Notify>>,
+    /// Those of the others.
+    pub bells: Vec<Arc<Notify>>,
 }
 
 impl Faulty {
@@ -48,7 +55,10 @@ impl Storage for Faulty {
         let number = committed.place.number;
         if number > known.number(0) {
             self.world.tell(|| format!("commit {number} of task {owner}: {}", History::name(change_set)));
-            self.history.lock().unwrap().record(&self.memory, committed.place, owner, change_set);
+            let at = self.world.elapsed();
+            self.history.lock().unwrap().record(&self.memory, at, committed.place, owner, change_set);
+            // What is told may be lost.
+            self.bells.iter().filter(|_| !self.world.breaks()).for_each(|bell| bell.notify_one());
         }
         self.world.dawdle().await;
         if self.world.breaks() {
@@ -103,6 +113,21 @@ impl Storage for Faulty {
 
     fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    fn hears(&self) -> bool {
+        self.bell.is_some() && !self.world.breaks()
+    }
+
+    fn news(&self) -> Task {
+        let (world, bell) = (self.world.clone(), self.bell.clone());
+        Box::pin(async move {
+            match bell {
+                Some(bell) => bell.notified().await,
+                None => std::future::pending().await,
+            }
+            world.dawdle().await;
+        })
     }
 
     async fn close(&self) -> Result<()> {

@@ -83,6 +83,11 @@ impl World {
         Time::from_microsecond(self.lock().wall).unwrap()
     }
 
+    /// What passed, in microseconds.
+    pub fn elapsed(&self) -> u64 {
+        self.lock().elapsed
+    }
+
     pub fn below(&self, end: usize) -> usize {
         self.lock().random.usize(..end)
     }

@@ -7,6 +7,7 @@
 mod commit;
 mod connections;
 mod error;
+mod listener;
 mod migrate;
 mod options;
 mod query;
@@ -21,7 +22,7 @@ use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
-use self::{commit::Commits, connections::Connections};
+use self::{commit::Commits, connections::Connections, listener::Listener};
 use super::{
     ChangeSet, Changes, CommitError, CommitRecord, Committed, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
     Rows, Storage, StorageCondition,
@@ -29,6 +30,7 @@ use super::{
     sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
 };
 use crate::{
+    environment::Task,
     forks::Busy,
     model::{
         error::{Error, Reason, Result},
@@ -47,6 +49,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub struct PostgresStorage {
     connections: Connections,
     commits: Commits,
+    listener: Option<Listener>,
     tables: Tables,
     schema_version: i64,
 }
@@ -85,7 +88,10 @@ impl PostgresStorage {
         migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
         let schema_version = schema.version();
         let commits = Commits::new(options.writers);
-        Ok(Self { connections, commits, tables: Tables(schema.tables), schema_version })
+        // Stores of one database are in schemas of their own.
+        let channel = format!("rolekeep_{}", options.schema);
+        let listener = options.for_listening()?.map(|options| Listener::start(options, channel));
+        Ok(Self { connections, commits, listener, tables: Tables(schema.tables), schema_version })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
@@ -98,6 +104,15 @@ impl PostgresStorage {
         let statement = (format!("EXPLAIN {text}"), values);
         let lines = self.connections.read(&statement).await?;
         Ok(lines.iter().filter_map(|line| line.try_get(0).ok()).collect())
+    }
+
+    async fn commit_and_tell(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        let committed = self.commits.commit(&self.connections, change_set).await;
+        // One whose outcome is unknown may be there.
+        if let (Some(listener), Ok(_) | Err(CommitError::Unknown)) = (&self.listener, &committed) {
+            listener.tell();
+        }
+        committed
     }
 
     async fn line(&self, id: ChangeSetId) -> Result<Option<Committed>> {
@@ -175,12 +190,12 @@ impl Storage for PostgresStorage {
         let unfit = change_set.checks.iter().filter(|check| !is_possible((check.table, &check.key)));
         match unfit.clone().find(|check| check.expected.is_some()) {
             Some(check) => return Err(CommitError::Stale { table: check.table, key: check.key.clone() }),
-            None if unfit.count() == 0 => return self.commits.commit(&self.connections, change_set).await,
+            None if unfit.count() == 0 => return self.commit_and_tell(change_set).await,
             None => {}
         }
         let mut fit = change_set.clone();
         fit.checks.retain(|check| is_possible((check.table, &check.key)));
-        self.commits.commit(&self.connections, &fit).await
+        self.commit_and_tell(&fit).await
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
@@ -306,11 +321,25 @@ impl Storage for PostgresStorage {
         true
     }
 
+    fn hears(&self) -> bool {
+        self.listener.as_ref().is_some_and(Listener::hears)
+    }
+
+    fn news(&self) -> Task {
+        match &self.listener {
+            Some(listener) => Box::pin(listener.news()),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
     fn condition(&self) -> StorageCondition {
         StorageCondition::new(Some(self.schema_version), self.connections.uses())
     }
 
     async fn close(&self) -> Result<()> {
+        if let Some(listener) = &self.listener {
+            listener.close();
+        }
         self.commits.close(&self.connections).await;
         self.connections.close().await;
         Ok(())

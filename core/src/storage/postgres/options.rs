@@ -26,6 +26,16 @@ pub struct PostgresOptions {
     pub(super) readers: usize,
     pub(super) statement_timeout: Duration,
     pub(super) migrates: bool,
+    /// None: nothing listens.
+    listener: Option<Listener>,
+}
+
+/// Where the connection leads that listens.
+#[derive(Clone)]
+enum Listener {
+    /// Where the others do.
+    There,
+    Url(String),
 }
 
 /// Without the URL, which may hold a password.
@@ -50,6 +60,7 @@ impl PostgresOptions {
             readers: 6,
             statement_timeout: Duration::from_secs(10),
             migrates: true,
+            listener: Some(Listener::There),
         }
     }
 
@@ -85,7 +96,27 @@ impl PostgresOptions {
         self
     }
 
+    /// Sets whether a connection more listens to what other instances commit (`LISTEN`), and tells them of this one's commits. Then they
+    /// are heard of within milliseconds, and operations need not ask for them. Otherwise each does, and what is decided without an
+    /// operation is up to 200 ms old. Default: true.
+    pub fn listens(mut self, listens: bool) -> Self {
+        self.listener = listens.then_some(Listener::There);
+        self
+    }
+
+    /// Sets a URL for the connection that listens, of the same database, where the other leads to a pooler that gives a connection to a
+    /// transaction and not to a session (PgBouncer's `pool_mode = transaction`): nothing can be heard through that, and others' commits
+    /// would be found half a second later.
+    pub fn listener_url(mut self, url: impl Into<String>) -> Self {
+        self.listener = Some(Listener::Url(url.into()));
+        self
+    }
+
     fn connect(&self) -> Result<PgConnectOptions> {
+        self.connect_to(&self.url)
+    }
+
+    fn connect_to(&self, url: &str) -> Result<PgConnectOptions> {
         text::schema(&self.schema)
             .map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: the schema {}", unfit.message)))?;
         // The driver's message may quote the URL, and the URL a password.
@@ -93,10 +124,10 @@ impl PostgresOptions {
             Error::new(Reason::ConfigInvalid, "postgres: the URL is not one, such as `postgres://user@host/database`")
         };
         // The driver takes any scheme.
-        let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme));
-        let options = is_ours.then(|| PgConnectOptions::from_str(&self.url).ok()).flatten().ok_or_else(unfit)?;
+        let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        let options = is_ours.then(|| PgConnectOptions::from_str(url).ok()).flatten().ok_or_else(unfit)?;
         let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
-        let (_, said) = self.url.split_once('?').unwrap_or_default();
+        let (_, said) = url.split_once('?').unwrap_or_default();
         let says_mode = said.split('&').any(|part| part.starts_with("sslmode=") || part.starts_with("ssl-mode="));
         let options = match (says_mode, is_socket) {
             (true, _) => options,
@@ -131,5 +162,15 @@ impl PostgresOptions {
     /// Connections that read, planned by the values that are asked for.
     pub(super) fn for_reading(&self) -> Result<PgConnectOptions> {
         Ok(self.connect()?.options([("default_transaction_read_only", "on")]))
+    }
+
+    /// The connection that listens and tells; none: none does.
+    pub(super) fn for_listening(&self) -> Result<Option<PgConnectOptions>> {
+        let url = match &self.listener {
+            None => return Ok(None),
+            Some(Listener::There) => &self.url,
+            Some(Listener::Url(url)) => url,
+        };
+        Ok(Some(self.connect_to(url)?.application_name("rolekeep listener")))
     }
 }

@@ -1,0 +1,192 @@
+//! Telling other instances that something was committed, and hearing that they have committed, by `NOTIFY` and `LISTEN`.
+//!
+//! A notification says that there is news, not what: that is read from the change feed. It is sent after a commit, never with it, as the
+//! server lets only one transaction at a time commit that notifies. Who should notify may die before it does, and one may be lost with a
+//! connection, so an instance looks for news now and then all the same; what is notified makes it early.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::{Either, select};
+use sqlx::{
+    Executor as _,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+/// Others are told of this instance's commits once in so long at most.
+const SPACING: Duration = Duration::from_millis(5);
+/// How often it is seen to that the connection is alive.
+const BEAT: Duration = Duration::from_millis(500);
+/// So long the server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it takes to be connected again: at first, and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// A connection that hears and tells, in a task of its own.
+pub(super) struct Listener {
+    /// Whose task it is: a child that is forked inherits neither it nor the threads that would end it.
+    process: u32,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    begun: Instant,
+    /// Until when notifications are taken to arrive, in milliseconds since `begun`. No lock: a child that is forked would inherit it.
+    hears_until: AtomicU64,
+    /// Others may have committed.
+    news: Notify,
+    /// This instance has.
+    own: Notify,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Listener {
+    /// Begins to listen; where the server cannot be reached, again and again.
+    pub(super) fn start(options: PgConnectOptions, channel: String) -> Self {
+        let (news, own) = (Notify::new(), Notify::new());
+        let shared = Arc::new(Shared { begun: Instant::now(), hears_until: AtomicU64::new(0), news, own });
+        let task = tokio::spawn(keep_listening(shared.clone(), options, channel)).abort_handle();
+        Self { process: std::process::id(), shared, task }
+    }
+
+    /// Whether notifications arrive, as far as can be known.
+    pub(super) fn hears(&self) -> bool {
+        // A process that was forked inherits this, but not the task: to it the last beat grows old.
+        self.shared.elapsed() < self.shared.hears_until.load(Ordering::Acquire)
+    }
+
+    /// Others may have committed, since this was last awaited or from now on. For one at a time.
+    pub(super) fn news(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = self.shared.clone();
+        async move { shared.news.notified().await }
+    }
+
+    /// Has others told that this instance has committed; nobody waits for it.
+    pub(super) fn tell(&self) {
+        self.shared.own.notify_one();
+    }
+
+    /// Hears and tells nothing any more.
+    pub(super) fn close(&self) {
+        self.shared.deafen();
+        if self.process == std::process::id() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Shared {
+    fn elapsed(&self) -> u64 {
+        self.begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// It is alive now: until it should have been seen again, notifications arrive.
+    fn hear(&self) {
+        let longest = (BEAT + PATIENCE).as_millis().try_into().unwrap_or(u64::MAX);
+        self.hears_until.store(self.elapsed().saturating_add(longest), Ordering::Release);
+    }
+
+    fn deafen(&self) {
+        self.hears_until.store(0, Ordering::Release);
+    }
+}
+
+async fn keep_listening(shared: Arc<Shared>, options: PgConnectOptions, channel: String) {
+    let mut pause = BACK_OFF.0;
+    loop {
+        let _ = listen(&shared, options.clone(), &channel, &mut pause).await;
+        shared.deafen();
+        // Whoever waits looks for itself from now on.
+        shared.news.notify_one();
+        sleep(pause).await;
+        pause = (pause * 2).min(BACK_OFF.1);
+    }
+}
+
+/// Listens until the connection is lost.
+async fn listen(
+    shared: &Shared,
+    options: PgConnectOptions,
+    channel: &str,
+    pause: &mut Duration,
+) -> Result<(), sqlx::Error> {
+    // A pool of one connection that is never asked whether it is alive, as the driver listens by no other.
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).acquire_timeout(PATIENCE * 5);
+    let pool = pool.max_lifetime(None).idle_timeout(None).connect_lazy_with(options);
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+    in_time(listener.listen(channel)).await?;
+    *pause = BACK_OFF.0;
+    let me: i32 = in_time(sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut listener)).await?;
+    let me = me.cast_unsigned();
+    shared.hear();
+    // What was told before is heard of by nobody else.
+    shared.news.notify_one();
+    let mut next_beat = Instant::now() + BEAT;
+    let mut next_word = Instant::now();
+    let mut has_word = false;
+    loop {
+        let (wakes_at, waits) = if has_word { (next_word.min(next_beat), false) } else { (next_beat, true) };
+        match next_of(&mut listener, waits.then_some(&shared.own), wakes_at).await? {
+            Event::Told(by) if by == me => {}
+            Event::Told(_) => shared.news.notify_one(),
+            Event::Own => has_word = true,
+            Event::Time => {
+                if has_word && next_word <= Instant::now() {
+                    in_time(listener.execute(sqlx::query("SELECT pg_notify($1, '')").bind(channel))).await?;
+                    (has_word, next_word) = (false, Instant::now() + SPACING);
+                } else {
+                    in_time(listener.execute("SELECT 1")).await?;
+                }
+                // Either answer shows that it is alive.
+                shared.hear();
+                next_beat = Instant::now() + BEAT;
+            }
+        }
+    }
+}
+
+enum Event {
+    /// Somebody has committed, by the number of the server's process.
+    Told(u32),
+    /// This instance has.
+    Own,
+    Time,
+}
+
+async fn next_of(listener: &mut PgListener, own: Option<&Notify>, wakes_at: Instant) -> Result<Event, sqlx::Error> {
+    let own = async {
+        match own {
+            Some(own) => own.notified().await,
+            None => std::future::pending().await,
+        }
+    };
+    // All three may be dropped where they wait, and nothing is lost.
+    match select(pin!(listener.try_recv()), select(pin!(own), pin!(sleep_until(wakes_at)))).await {
+        Either::Left((told, _)) => told?.map(|told| Event::Told(told.process_id())).ok_or(sqlx::Error::WorkerCrashed),
+        Either::Right((Either::Left(_), _)) => Ok(Event::Own),
+        Either::Right((Either::Right(_), _)) => Ok(Event::Time),
+    }
+}
+
+/// What comes of something in time; whoever does not answer any more is lost.
+async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
