@@ -70,6 +70,8 @@ mod fetch;
 mod forks;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+#[cfg(feature = "sql")]
+mod join;
 mod manager;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -143,6 +145,8 @@ pub use config::{
     AuditDecisions, AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor,
     TrustedIssuer,
 };
+#[cfg(feature = "sql")]
+pub use join::{HostConnection, Pending};
 pub use manager::{Builder, UserManagement};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},

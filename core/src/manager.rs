@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "sql")]
+use crate::engine::joined::Database;
 use crate::{
     caller::Caller,
     config::Config,
@@ -201,14 +203,26 @@ impl Builder {
         }
         checked?;
         let (env, place, given) = (env?, place?, given?);
+        #[cfg(feature = "sql")]
+        let mut hooks = hooks;
         let storage: Arc<dyn Storage> = match place {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
             Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
             #[cfg(feature = "sqlite")]
-            Place::Sqlite(options) => Arc::new(crate::storage::SqliteStorage::open(options).await?),
+            Place::Sqlite(options) => {
+                let storage = Arc::new(crate::storage::SqliteStorage::open(options).await?);
+                if storage.is_shared() {
+                    hooks.database = Database::Sqlite(storage.clone());
+                }
+                storage
+            }
             #[cfg(feature = "postgres")]
-            Place::Postgres(options) => Arc::new(crate::storage::PostgresStorage::open(options).await?),
+            Place::Postgres(options) => {
+                let storage = Arc::new(crate::storage::PostgresStorage::open(options).await?);
+                hooks.database = Database::Postgres(storage.clone());
+                storage
+            }
         };
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
         let passwords = (Hasher::new(env.clone(), &config)?, breaches);
@@ -517,6 +531,11 @@ impl UserManagement {
     /// Finishes running commits, refuses further operations and lets go of the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await
+    }
+
+    #[cfg(feature = "sql")]
+    pub(crate) const fn of(engine: Arc<Engine>) -> Self {
+        Self { engine }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

@@ -132,7 +132,8 @@ impl Engine {
     fn note_key_use(self: &Arc<Self>, found: &Arc<Found>) {
         let Some(live) = (**found).as_ref() else { return };
         let now = self.services.now();
-        let is_noted = live.last_use.last_used_at.is_some_and(|at| now < at.plus_seconds(SEEN_SECONDS));
+        let is_noted =
+            self.main.is_some() || live.last_use.last_used_at.is_some_and(|at| now < at.plus_seconds(SEEN_SECONDS));
         if is_noted || live.is_being_noted.swap(true, Ordering::AcqRel) {
             return;
         }

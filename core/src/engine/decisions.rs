@@ -63,7 +63,9 @@ impl Engine {
         });
         let (kind, id) = target.as_ref().map_or(("", None), |(kind, id)| (kind, id.as_deref()));
         let question = format!("{is_allowed} {permission} {kind} {}", id.unwrap_or_default());
-        let Some(more) = self.sampled.count(crowd, told_apart, question, self.services.env.elapsed()) else { return };
+        let Some(more) = self.main().sampled.count(crowd, told_apart, question, self.services.env.elapsed()) else {
+            return;
+        };
         let action = if is_allowed { "decisions.allowed" } else { "decisions.denied" };
         let facts = AuditFacts { before: None, after: Some(json!({ "permission": permission })) };
         self.write_sampled(Told { target, from, facts, ..Told::new(action, asker) }, &more);

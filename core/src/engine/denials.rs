@@ -125,7 +125,9 @@ impl Engine {
             WhoKind::Anonymous => Crowd::Strangers,
         };
         let (asker, elapsed) = (Asker::of_who(who), self.services.env.elapsed());
-        let Some(more) = self.sampled.count(crowd, asker.told_apart(&who.request), operation, elapsed) else { return };
+        let Some(more) = self.main().sampled.count(crowd, asker.told_apart(&who.request), operation, elapsed) else {
+            return;
+        };
         let detail = format!("{operation}: {}", error.reason());
         let target = target.map(|(kind, id)| (kind, Some(id)));
         let told = Told { target, from: who.request.audited(), detail, ..Told::new(ACTION, asker) };
@@ -136,7 +138,8 @@ impl Engine {
     /// as other refusals.
     pub(super) fn tell_of_key(self: &Arc<Self>, key: &ApiKey, request: &RequestContext, why: KeyRefusal) {
         let told_apart = format!("{} {why}", key.id);
-        let Some(more) = self.sampled.count(Crowd::Users, told_apart, "api_keys", self.services.env.elapsed()) else {
+        let Some(more) = self.main().sampled.count(Crowd::Users, told_apart, "api_keys", self.services.env.elapsed())
+        else {
             return;
         };
         let target = Some(("api_key".to_owned(), Some(key.id.to_string())));

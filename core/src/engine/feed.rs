@@ -82,7 +82,7 @@ impl Confirmed {
 }
 
 /// Never held while anything is waited for, and whole whatever happens to who holds it.
-fn locked(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
+pub(super) fn locked(position: &Mutex<Position>) -> MutexGuard<'_, Position> {
     position.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -153,7 +153,7 @@ impl Engine {
     }
 
     /// How far the caches have heard.
-    fn heard(&self) -> Position {
+    pub(super) fn heard(&self) -> Position {
         locked(&self.position).clone()
     }
 

@@ -14,6 +14,8 @@ mod foreign_tokens;
 mod gauges;
 pub(crate) mod health;
 mod impersonation;
+#[cfg(feature = "sql")]
+pub(crate) mod joined;
 pub(crate) mod limit;
 mod of_servers;
 mod once;
@@ -136,6 +138,8 @@ pub(crate) struct Engine {
     #[cfg(feature = "tracing")]
     has_warned: AtomicBool,
     hooks: Hooks,
+    /// The store that this one is of, where it reads and writes in a transaction of the application's.
+    main: Option<Arc<Self>>,
     deliveries: Deliveries,
     #[cfg(feature = "metrics")]
     told: gauges::Told,
@@ -153,6 +157,9 @@ pub(crate) struct Hooks {
     pub(crate) limiter: Option<Arc<dyn limit::Limiter>>,
     pub(crate) notifier: Option<Arc<dyn Notifier>>,
     pub(crate) breached_passwords: Option<Arc<dyn BreachedPasswords>>,
+    /// The storage, where an application's transaction can be joined.
+    #[cfg(feature = "sql")]
+    pub(crate) database: joined::Database,
 }
 
 impl Engine {
@@ -181,6 +188,7 @@ impl Engine {
             #[cfg(feature = "tracing")]
             has_warned: AtomicBool::new(false),
             hooks,
+            main: None,
             deliveries: Deliveries::default(),
             #[cfg(feature = "metrics")]
             told: gauges::Told::default(),

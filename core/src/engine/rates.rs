@@ -103,8 +103,8 @@ impl Engine {
     /// # Errors
     /// `RATE_LIMIT_EXCEEDED`, and those of the storage.
     pub(super) async fn admit(self: &Arc<Self>, who: &Who, listed: Entry) -> Result<()> {
-        // Whoever has the browser has the storage.
-        if IS_PAGE {
+        // Whoever has the browser has the storage; and what an application does in a transaction of its own it could roll back.
+        if IS_PAGE || self.main.is_some() {
             return Ok(());
         }
         let user = match &who.kind {

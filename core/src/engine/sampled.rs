@@ -212,6 +212,11 @@ fn further(count: u64) -> String {
 }
 
 impl Engine {
+    /// The store itself, also of one that is joined to a transaction.
+    pub(super) fn main(self: &Arc<Self>) -> &Arc<Self> {
+        self.main.as_ref().unwrap_or(self)
+    }
+
     /// Has an entry written that speaks for more.
     pub(super) fn write_sampled(self: &Arc<Self>, mut told: Told, more: &More) {
         let alike = Some(more.alike).filter(|alike| *alike > 0);
@@ -221,8 +226,9 @@ impl Engine {
             Some(more.others).filter(|others| *others > 0).map(further),
         ];
         told.detail = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
-        self.queue_sampled(told, 1 + more.alike + more.others);
-        let engine = self.clone();
+        // Not in a transaction of the application's, where it would go with that.
+        let engine = self.main().clone();
+        engine.queue_sampled(told, 1 + more.alike + more.others);
         // The answer is on its way, whatever becomes of this.
         self.services.env.spawn(Box::pin(async move { engine.write_queued().await }));
     }

@@ -45,7 +45,10 @@ impl Engine {
     /// Lets go of all that in the background, once in so many commits of anybody: so an idle store wakes nobody up.
     pub(super) fn tidy_now_and_then(self: &Arc<Self>, committed: Committed) {
         // Two at a time would be in each other's way: where much is left over, that takes as many commits.
-        if !committed.place.number.is_multiple_of(TIDY_EVERY) || self.is_tidying.swap(true, Ordering::AcqRel) {
+        if self.main.is_some()
+            || !committed.place.number.is_multiple_of(TIDY_EVERY)
+            || self.is_tidying.swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let tidying = Tidying(self.clone());
@@ -57,6 +60,9 @@ impl Engine {
 
     /// Goes on with what is being erased, in the background, until nothing is left to be done.
     pub(crate) fn erase(self: &Arc<Self>) {
+        if self.main.is_some() {
+            return;
+        }
         self.erasing.asked.fetch_add(1, Ordering::AcqRel);
         if !self.erasing.is_under_way.swap(true, Ordering::AcqRel) {
             self.services.env.spawn(Box::pin(erase(Arc::downgrade(self), self.services.env.clone())));
@@ -73,7 +79,7 @@ impl Engine {
 
     /// The same after a while: another instance does it, which may end in the middle.
     pub(super) fn take_over_erasures(self: &Arc<Self>) {
-        if self.erasing.is_watched.swap(true, Ordering::AcqRel) {
+        if self.main.is_some() || self.erasing.is_watched.swap(true, Ordering::AcqRel) {
             return;
         }
         let (engine, slept) = (Arc::downgrade(self), self.services.env.sleep(TAKE_OVER_MILLIS));

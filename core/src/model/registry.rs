@@ -164,7 +164,7 @@ impl Guard {
 
     /// Those that most commits rely on and that seldom change. A storage that runs commits beside each other may keep their versions
     /// where it looks anyway.
-    #[cfg(feature = "postgres")]
+    #[cfg(feature = "sql")]
     pub const OF_ALL: [&'static str; 4] = [Self::POLICY, Self::SESSIONS, Self::API_KEYS, Self::SIGNING_KEYS];
 
     /// What the guard of this name stands for; none: a name of another version of this library.

@@ -1,8 +1,11 @@
 //! What operations need of the store they run in.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -24,7 +27,12 @@ use crate::{
         supabase_token::Signer,
     },
     environment::Env,
-    model::{deferred::IS_PAGE, error::Result, secret::Secret, time::Time},
+    model::{
+        deferred::IS_PAGE,
+        error::{Error, Reason, Result},
+        secret::Secret,
+        time::Time,
+    },
     net::Networks,
     rules::RuleSet,
     storage::{Observed, Storage},
@@ -34,28 +42,35 @@ use crate::{
 pub struct Services {
     /// Where rows are kept.
     pub storage: Arc<dyn Storage>,
-    /// How many of its calls were slow.
+    policy: ArcSwap<PolicyState>,
+    keys: ArcSwap<Keys>,
+    /// How often the sessions of everybody were ended.
+    era: AtomicI64,
+    /// The same of API keys.
+    key_era: AtomicI64,
+    /// Whether somebody else decides in the end about what is written.
+    is_joined: bool,
+    shared: Arc<Shared>,
+}
+
+/// What a store has wherever its rows are read: also in a transaction of the application's.
+pub struct Shared {
+    /// How many calls of the storage were slow.
     pub slow_calls: Arc<AtomicU64>,
     /// Time, randomness, tasks.
     pub env: Env,
     /// The settings.
     pub config: Config,
-    policy: ArcSwap<PolicyState>,
     /// Password hashing.
     pub hasher: Hasher,
     /// Passwords that nobody may choose.
     pub breaches: Breaches,
-    keys: ArcSwap<Keys>,
     /// What stands for the names of accounts that are gone is made with this.
     pub(super) names: NameKey,
     /// What seals the audit log.
     pub(crate) audit_keys: AuditKeys,
     /// What signs its ends for others, where they are signed.
     pub(crate) audit_signer: Option<Jws>,
-    /// How often the sessions of everybody were ended.
-    era: AtomicI64,
-    /// The same of API keys.
-    key_era: AtomicI64,
     /// Whose word on addresses is believed, and from which addresses requests are answered.
     pub(crate) networks: Networks,
     /// The tries that are looked at now.
@@ -68,6 +83,26 @@ pub struct Services {
     pub(crate) supabase: Option<Signer>,
     /// Whether there is somebody who sends notices.
     is_notifying: bool,
+}
+
+impl Deref for Services {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Shared {
+    fn observed(&self, storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+        match IS_PAGE {
+            true => storage,
+            false => {
+                let (env, slow_millis) = (self.env.clone(), self.config.slow_statement_millis);
+                Arc::new(Observed::new(storage, env, slow_millis, Arc::clone(&self.slow_calls)))
+            }
+        }
+    }
 }
 
 impl Services {
@@ -83,37 +118,52 @@ impl Services {
     ) -> Result<Self> {
         let (networks, relying_party) = (config.networks()?, config.relying_party()?);
         let (supabase, audit_signer) = (config.supabase()?, config.audit_signer()?);
-        let slow_calls = Arc::default();
-        let storage = match IS_PAGE {
-            true => storage,
-            false => {
-                Arc::new(Observed::new(storage, env.clone(), config.slow_statement_millis, Arc::clone(&slow_calls)))
-            }
-        };
         let keys = ArcSwap::from_pointee(keys);
         let (policy, places) = (ArcSwap::from_pointee(PolicyState::empty()?), Places::default());
         let (era, key_era) = (AtomicI64::new(0), AtomicI64::new(0));
-        Ok(Self {
-            storage,
-            slow_calls,
+        let shared = Shared {
+            slow_calls: Arc::default(),
             env,
             config,
-            policy,
             hasher,
             breaches,
-            keys,
             names,
             audit_keys,
             audit_signer,
-            era,
-            key_era,
             networks,
             places,
             relying_party,
             issuers,
             supabase,
             is_notifying,
-        })
+        };
+        let storage = shared.observed(storage);
+        Ok(Self { storage, policy, keys, era, key_era, is_joined: false, shared: Arc::new(shared) })
+    }
+
+    /// This store, read and written in a transaction of the application's.
+    #[cfg(feature = "sql")]
+    pub(crate) fn joined(&self, storage: Arc<dyn Storage>) -> Self {
+        Self {
+            storage: self.shared.observed(storage),
+            policy: ArcSwap::new(self.policy()),
+            keys: ArcSwap::new(self.keys()),
+            era: AtomicI64::new(self.era()),
+            key_era: AtomicI64::new(self.key_era()),
+            is_joined: true,
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Refuses what has to be counted whatever comes of it, such as tries of a password, where it could be rolled back.
+    pub(crate) fn require_lasting(&self) -> Result<()> {
+        match self.is_joined {
+            false => Ok(()),
+            true => Err(Error::new(
+                Reason::NotOffered,
+                "passwords, codes and links are not tried in a transaction of the application: to roll it back would undo that they were counted",
+            )),
+        }
     }
 
     /// Whether there is somebody who sends notices; never in a page.

@@ -3,6 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::reads::Reads;
+#[cfg(feature = "sql")]
+use super::services::Services;
 use crate::{
     credentials,
     environment::Env,
@@ -23,6 +25,13 @@ pub(crate) struct StoreSecrets {
     pub(crate) names: NameKey,
     /// What seals the audit log where the application has no key for that.
     pub(crate) audit: Zeroizing<Vec<u8>>,
+}
+
+/// Whether what these services read is the store whose secrets they have.
+#[cfg(feature = "sql")]
+pub(crate) async fn are_those_of(services: &Services) -> Result<bool> {
+    let found = services.reads().get::<StoreSecret>(&(StoreSecret::NAMES.to_owned(),)).await?;
+    Ok(found.is_some_and(|found| *found.secret.expose().as_bytes() == **services.names.0))
 }
 
 /// The secrets of a store; made where there are none yet.

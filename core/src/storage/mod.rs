@@ -10,12 +10,14 @@ mod condition;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod ledger;
+#[cfg(feature = "sql")]
+pub(crate) mod lent;
 mod memory;
 mod observed;
 mod persister;
 mod position;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 mod query;
 pub mod sql;
 #[cfg(feature = "sqlite")]

@@ -30,6 +30,8 @@ mod guarded_attributes;
 mod health;
 mod idle;
 mod import_users;
+#[cfg(feature = "sqlite")]
+mod join;
 mod locales;
 mod mails;
 mod observed;

@@ -1,6 +1,11 @@
 //! What one instance commits the others hear of: at once where they are told, soon where nobody tells them, and before they answer where they
 //! cannot be told.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests panic where they fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests panic where they fail, and measure real time"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -69,6 +69,7 @@ pub(in crate::operations) trait Tries {
 /// # Errors
 /// `RATE_LIMIT_EXCEEDED`
 pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Result<(Option<Place>, bool)> {
+    services.require_lasting()?;
     let found = async || {
         let now = services.now();
         let rows = rows(services.reads(), tried.keys(), now).await?;
@@ -85,6 +86,7 @@ pub(in crate::operations) async fn room(services: &Services, tried: &Try) -> Res
 #[portable_async]
 impl Tries for Plan<'_> {
     async fn standing(&mut self, tried: &Try) -> Result<Standing> {
+        self.services.require_lasting()?;
         let rows = rows(self.reads(), tried.keys(), self.now).await?;
         let side = side(tried, &rows);
         let is_known = tried.known.is_some() && !std::ptr::eq(side, &tried.other);

@@ -19,7 +19,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     connections::{Connection, Connections, Fault},
-    error, migrate, rows,
+    error, migrate,
+    reads::Reader as _,
+    rows,
     statement::{self, Answer, Behind},
 };
 use crate::{
@@ -66,7 +68,7 @@ struct Slot {
 
 /// The end of a lane.
 #[derive(Clone)]
-struct Last {
+pub(super) struct Last {
     place: Place,
     /// Of its audit log.
     head: Option<Row>,
@@ -184,7 +186,7 @@ impl Commits {
     async fn place(&self, connections: &Connections, slot: &mut Slot) -> Result<Last, CommitError> {
         loop {
             let others: Vec<u16> = locked(&self.lanes).iter().copied().collect();
-            let last = read_last(connections, slot.lane, &others).await?;
+            let last = read_last(connections, slot.lane.map_or(Lane::Free(&others), Lane::Own)).await?;
             if slot.lane.is_some() {
                 return Ok(last);
             }
@@ -238,7 +240,7 @@ impl Commits {
             let mut transaction = connection.get()?.begin().await?;
             let hold = sqlx::query("SELECT lane FROM lanes WHERE lane = $1 FOR UPDATE").bind(i64::from(lane));
             hold.fetch_all(&mut *transaction).await?;
-            let known = last_of(&rows::fetch(&mut transaction, last_statement(Some(lane), &[])).await?);
+            let known = last_of(&rows::fetch(&mut transaction, last_statement(Lane::Own(lane))).await?);
             let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
                 Ok(sealed) => sealed,
                 Err(error) => {
@@ -276,6 +278,11 @@ impl Commits {
         }
     }
 
+    /// The lanes of the slots.
+    pub(super) fn lanes(&self) -> Vec<u16> {
+        locked(&self.lanes).iter().copied().collect()
+    }
+
     /// In which lane a commit of this instance may be under way whose answer was lost.
     pub(super) fn lane_of_lost(&self, id: ChangeSetId) -> Option<u16> {
         locked(&self.lost).get(&id).copied()
@@ -295,6 +302,69 @@ impl Commits {
         lost.remove(&fence.id);
         lost.remove(&id);
         Ok(())
+    }
+}
+
+/// Commits in a transaction of somebody else, whose end is the commit's: behind a savepoint, so that nothing is left of what is refused.
+pub(super) async fn within(
+    connection: &mut PgConnection,
+    change_set: &ChangeSet,
+    last: &mut Option<Last>,
+    others: &[u16],
+) -> Result<Committed, CommitError> {
+    for _ in 0..FREE_TRIES {
+        sqlx::raw_sql("SAVEPOINT rolekeep_commit").execute(&mut *connection).await.map_err(within_failed)?;
+        let sent = send_within(connection, change_set, last, others).await;
+        let end = match &sent {
+            Sent::Committed(_) => "RELEASE SAVEPOINT rolekeep_commit",
+            _ => "ROLLBACK TO SAVEPOINT rolekeep_commit; RELEASE SAVEPOINT rolekeep_commit",
+        };
+        sqlx::raw_sql(end).execute(&mut *connection).await.map_err(within_failed)?;
+        match sent {
+            Sent::Committed(committed) => return Ok(committed),
+            // With the connection went the transaction.
+            Sent::Failed(Failure { error: CommitError::Unknown, .. }) => {
+                return Err(within_failed(sqlx::Error::WorkerCrashed));
+            }
+            Sent::Failed(failure) => return Err(failure.error),
+            Sent::Late => *last = None,
+        }
+    }
+    Err(CommitError::Stale { table: ledger::CommitRecord::TABLE, key: Key(Vec::new()) })
+}
+
+fn within_failed(problem: sqlx::Error) -> CommitError {
+    CommitError::Failed(error::error(problem))
+}
+
+async fn send_within(
+    connection: &mut PgConnection,
+    change_set: &ChangeSet,
+    last: &mut Option<Last>,
+    others: &[u16],
+) -> Sent {
+    let known = match last.take() {
+        Some(known) => Ok(known),
+        None => match rows::fetch(connection, last_statement(Lane::Reserved(others))).await {
+            Ok(rows) if rows.is_empty() => {
+                Err(Error::new(Reason::Contention, "too many transactions of applications have written and not ended"))
+            }
+            Ok(rows) => last_of(&rows),
+            Err(problem) => Err(error::error(problem)),
+        },
+    };
+    let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
+        Ok(sealed) => sealed,
+        Err(error) => return Sent::Failed(error.into()),
+    };
+    let statement = match sealed.statement(change_set) {
+        Ok(statement) => statement,
+        Err(problem) => return Sent::Failed(within_failed(problem).into()),
+    };
+    match run(connection, statement).await {
+        Ok(answers) => sealed.settle(change_set, &answers, false, last),
+        Err(problem) if error::is_of_lane(&problem) => Sent::Late,
+        Err(problem) => Sent::Failed(failed(change_set, Fault::Sql(problem)).into()),
     }
 }
 
@@ -393,8 +463,17 @@ async fn run(connection: &mut PgConnection, commit: statement::Commit) -> Result
     Ok(rows.iter().map(answer).collect::<Result<Vec<_>, sqlx::Error>>()?.into_iter().flatten().collect())
 }
 
-async fn read_last(connections: &Connections, lane: Option<u16>, others: &[u16]) -> Result<Last, CommitError> {
-    Ok(last_of(&connections.read(&last_statement(lane, others)).await?)?)
+async fn read_last(connections: &Connections, lane: Lane<'_>) -> Result<Last, CommitError> {
+    Ok(last_of(&connections.read(&last_statement(lane)).await?)?)
+}
+
+/// Which lane is asked for.
+enum Lane<'l> {
+    Own(u16),
+    /// One that others than these slots, and, if there is such a one, other instances do not use.
+    Free(&'l [u16]),
+    /// The same, held until the transaction ends: from the other end, where instances that come later look last.
+    Reserved(&'l [u16]),
 }
 
 /// What is to say of a statement without an answer.
@@ -406,24 +485,26 @@ fn failed(change_set: &ChangeSet, fault: Fault) -> CommitError {
     }
 }
 
-/// Gives the newest commit and the end of the audit log of a lane, of one moment; none given: of one that others than these slots and,
-/// if there is such a one, other instances do not use.
-fn last_statement(lane: Option<u16>, others: &[u16]) -> Statement {
+/// Gives the newest commit and the end of the audit log of a lane, of one moment.
+fn last_statement(lane: Lane<'_>) -> Statement {
     let columns = AuditHead::TABLE.columns.iter().map(|column| format!("head.{}", quoted(column.name)));
     let columns = columns.collect::<Vec<_>>().join(", ");
-    let which = match lane {
-        Some(_) => "lane = $1",
-        None => "lane <> ALL ($1)",
+    let (which, order, lock) = match lane {
+        Lane::Own(_) => ("lane = $1", "lane", ""),
+        Lane::Free(_) => ("lane <> ALL ($1)", "lane", ""),
+        Lane::Reserved(_) => ("lane <> ALL ($1)", "lane DESC", "FOR UPDATE SKIP LOCKED"),
     };
     let text = format!(
         "SELECT lane.lane, lane.number, lane.tag, {columns} FROM (SELECT lane, number, tag FROM lanes WHERE {which} ORDER BY \
-         greatest(until - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 0), lane LIMIT 1) AS lane \
+         greatest(until - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 0), {order} LIMIT 1 {lock}) AS lane \
          LEFT JOIN {} AS head ON head.lane = lane.lane",
         quoted(AuditHead::TABLE.name)
     );
     let value = match lane {
-        Some(lane) => i64::from(lane).into(),
-        None => others.iter().map(|lane| i64::from(*lane)).collect::<Vec<_>>().into(),
+        Lane::Own(lane) => i64::from(lane).into(),
+        Lane::Free(others) | Lane::Reserved(others) => {
+            others.iter().map(|lane| i64::from(*lane)).collect::<Vec<_>>().into()
+        }
     };
     (text, Values(vec![value]))
 }

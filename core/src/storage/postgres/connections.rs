@@ -19,7 +19,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, error::Elapsed, timeout};
 
-use super::{PostgresOptions, error, rows};
+use super::{PostgresOptions, error, reads::Reader, rows};
 use crate::{
     model::error::{Error, Reason, Result},
     storage::{PoolUse, memory, sql::dialect::Statement},
@@ -91,8 +91,21 @@ impl Connections {
         self.writers.idle().clear();
     }
 
-    /// Reads, once more where the connection turns out to be gone, or the server has forgotten what was prepared.
-    pub(super) async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
+    /// How they are used: whoever has or waits for one holds the permits.
+    pub(super) fn uses(&self) -> Vec<PoolUse> {
+        let uses = |name, pool: &Pool| PoolUse::new(name, Arc::strong_count(&pool.permits) - 1, pool.count);
+        vec![uses("writers", &self.writers), uses("readers", &self.readers)]
+    }
+
+    /// Waits for callers in the middle of something, then closes. Can be repeated.
+    pub(super) async fn close(&self) {
+        futures_util::future::join(self.writers.close(), self.readers.close()).await;
+    }
+}
+
+impl Reader for Connections {
+    /// Once more where the connection turns out to be gone, or the server has forgotten what was prepared.
+    async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
         // As many as there are may all be gone, after a server was restarted.
         let mut left = self.readers.count;
         loop {
@@ -105,17 +118,6 @@ impl Connections {
             }
             left -= 1;
         }
-    }
-
-    /// How they are used: whoever has or waits for one holds the permits.
-    pub(super) fn uses(&self) -> Vec<PoolUse> {
-        let uses = |name, pool: &Pool| PoolUse::new(name, Arc::strong_count(&pool.permits) - 1, pool.count);
-        vec![uses("writers", &self.writers), uses("readers", &self.readers)]
-    }
-
-    /// Waits for callers in the middle of something, then closes. Can be repeated.
-    pub(super) async fn close(&self) {
-        futures_util::future::join(self.writers.close(), self.readers.close()).await;
     }
 }
 

@@ -7,27 +7,28 @@
 mod commit;
 mod connections;
 mod error;
+pub(crate) mod joined;
 mod listener;
 mod migrate;
 mod options;
 mod query;
+mod reads;
 mod rows;
 mod statement;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use async_trait::async_trait;
 use sea_query::Values;
-use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
-use self::{commit::Commits, connections::Connections, listener::Listener};
+use self::{commit::Commits, connections::Connections, listener::Listener, reads::Reads};
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
-    Rows, Storage, StorageCondition,
-    ledger::{self, number},
-    sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
+    ChangeSet, Changes, Check, CommitError, Committed, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Rows,
+    Storage, StorageCondition, ledger,
+    sql::{Tables, decode, dialect::Dialect, migrations::Schema},
 };
 use crate::{
     environment::Task,
@@ -35,9 +36,8 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
-        record::{Corrupt, Document, Field as _, Key, Record as _, Row, Table},
+        record::{Key, Row, Table},
         time::Time,
-        value::Value,
     },
 };
 
@@ -51,6 +51,9 @@ pub struct PostgresStorage {
     commits: Commits,
     listener: Option<Listener>,
     tables: Tables,
+    schema: String,
+    /// How long a lock is waited for.
+    lock_timeout: Duration,
     schema_version: i64,
 }
 
@@ -91,12 +94,15 @@ impl PostgresStorage {
         // Stores of one database are in schemas of their own.
         let channel = format!("rolekeep_{}", options.schema);
         let listener = options.for_listening()?.map(|options| Listener::start(options, channel));
-        Ok(Self { connections, commits, listener, tables: Tables(schema.tables), schema_version })
+        let (lock_timeout, tables) = (options.statement_timeout, Tables(schema.tables));
+        Ok(Self { connections, commits, listener, tables, schema: options.schema, lock_timeout, schema_version })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
     #[cfg(feature = "testing")]
     pub async fn explain(&self, query: &Query) -> Result<Vec<String>> {
+        use self::reads::Reader as _;
+        use super::sql::statement as sql;
         let (text, values) = match query.group_by.is_empty() {
             true => query::statement(&self.tables, query)?.0,
             false => sql::groups(DIALECT, &self.tables, query)?,
@@ -109,65 +115,39 @@ impl PostgresStorage {
     async fn commit_and_tell(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         let committed = self.commits.commit(&self.connections, change_set).await;
         // One whose outcome is unknown may be there.
-        if let (Some(listener), Ok(_) | Err(CommitError::Unknown)) = (&self.listener, &committed) {
-            listener.tell();
+        if let Ok(_) | Err(CommitError::Unknown) = &committed {
+            self.tell();
         }
         committed
     }
 
-    async fn line(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        ledger::committed(self.query(&ledger::line_of(id)).await?.rows)
-    }
-
-    /// The position and time of the oldest lines of each lane.
-    async fn oldest(&self, count: usize) -> Result<Vec<(i64, Time)>> {
-        let text = format!(
-            "SELECT line.position, line.at FROM lanes CROSS JOIN LATERAL (SELECT position, at FROM commits WHERE {} \
-             ORDER BY position LIMIT $1) AS line ORDER BY line.position",
-            lines_of("lanes.lane", "0")
-        );
-        let lines = self.connections.read(&(text, Values(vec![number(count as u64).into()]))).await?;
-        let line = |row: &PgRow| {
-            // A time that is none is of no time: it stays, and so does all that comes after it.
-            Ok((row.try_get(0)?, Time::from_microsecond(row.try_get(1)?).unwrap_or(Time::MAX)))
-        };
-        lines.iter().map(line).collect::<Result<_, sqlx::Error>>().map_err(error::error)
-    }
-}
-
-/// That a line is of a lane, and from a number on.
-fn lines_of(lane: &str, number: &str) -> String {
-    format!("position >= ({lane} << 48) + {number} AND position < (({lane} + 1) << 48)")
-}
-
-/// The newest schema that the database has seen, as the first column.
-const SCHEMA: &str = "SELECT max(version) AS version FROM rolekeep_schema";
-
-/// Refuses where a newer library has migrated the schema.
-fn require_schema(rows: &[PgRow]) -> Result<()> {
-    let version = rows.first().map(|row| row.try_get::<Option<i64>, _>(0)).transpose().map_err(error::error)?;
-    migrate::require_known(version.flatten().unwrap_or_default())
-}
-
-/// What rows of lanes tell, each with a line of it or none: of lanes that moved since.
-fn changes_of(since: &Position, rows: &[PgRow]) -> Result<Changes> {
-    let mut changes = Changes::after(since);
-    let mut lines: Vec<CommitRecord> = Vec::new();
-    for (at, row) in rows.iter().enumerate() {
-        let Some(newest) = commit::place_of(row, 1)? else { continue };
-        if let Some(position) = row.try_get::<Option<i64>, _>(4).map_err(error::error)? {
-            let (id, touched): (Uuid, String) =
-                (row.try_get(5).map_err(error::error)?, row.try_get(6).map_err(error::error)?);
-            let touched = Document::from_value(Value::Json(touched.into()));
-            let touched = touched.ok_or(Corrupt { table: CommitRecord::TABLE.name, column: "touched" })?;
-            lines.push(CommitRecord { position, id: ChangeSetId(id), at: Time::UNIX_EPOCH, touched, version: 1 });
-        }
-        let next = rows.get(at + 1).map(|row| commit::place_of(row, 1)).transpose()?.flatten();
-        if next.is_none_or(|next| next.lane != newest.lane) {
-            changes.take(newest, std::mem::take(&mut lines));
+    /// Others may have written to it here, beside its own connections: those that listen are told.
+    pub(crate) fn tell(&self) {
+        if let Some(listener) = &self.listener {
+            listener.tell();
         }
     }
-    Ok(changes)
+
+    fn reads(&self) -> Reads<'_, Connections> {
+        Reads { reader: &self.connections, tables: &self.tables }
+    }
+}
+
+/// A change set without checks of rows that cannot be there.
+fn fit(change_set: &ChangeSet) -> Result<Cow<'_, ChangeSet>, CommitError> {
+    let is_possible = |check: &&Check| decode::is_key(check.table, &check.key);
+    let mut unfit = change_set.checks.iter().filter(|check| !is_possible(check)).peekable();
+    if unfit.peek().is_none() {
+        return Ok(Cow::Borrowed(change_set));
+    }
+    match unfit.find(|check| check.expected.is_some()) {
+        Some(check) => Err(CommitError::Stale { table: check.table, key: check.key.clone() }),
+        None => {
+            let mut fit = change_set.clone();
+            fit.checks.retain(|check| is_possible(&check));
+            Ok(Cow::Owned(fit))
+        }
+    }
 }
 
 /// Waits for forks, then counts who opens a storage.
@@ -185,75 +165,27 @@ impl Storage for PostgresStorage {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         change_set.validate()?;
         self.tables.require_all(change_set)?;
-        // A row that cannot have such a key is not there.
-        let is_possible = |(table, key): (&'static Table, &Key)| decode::is_key(table, key);
-        let unfit = change_set.checks.iter().filter(|check| !is_possible((check.table, &check.key)));
-        match unfit.clone().find(|check| check.expected.is_some()) {
-            Some(check) => return Err(CommitError::Stale { table: check.table, key: check.key.clone() }),
-            None if unfit.count() == 0 => return self.commit_and_tell(change_set).await,
-            None => {}
-        }
-        let mut fit = change_set.clone();
-        fit.checks.retain(|check| is_possible((check.table, &check.key)));
-        self.commit_and_tell(&fit).await
+        self.commit_and_tell(&*fit(change_set)?).await
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        self.tables.require(table)?;
-        let possible: Vec<&Key> = keys.iter().filter(|key| decode::is_key(table, key)).collect();
-        if possible.is_empty() {
-            return Ok(vec![None; keys.len()]);
-        }
-        let statement = sql::by_keys(DIALECT, table, &possible);
-        let found = self.connections.read(&statement).await?;
-        Ok(decode::in_order_of(table, keys, decode::decoded(table, &found)?))
+        self.reads().get(table, keys).await
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
-        self.tables.require(query.table)?;
-        self.tables.require(query.ordering())?;
-        if query.group_by.is_empty() {
-            return query::run(&self.connections, &self.tables, query).await;
-        }
-        let statement = sql::groups(DIALECT, &self.tables, query)?;
-        let found = self.connections.read(&statement).await?;
-        Ok(Rows { groups: decode::groups(query, &found)?, ..Rows::default() })
+        self.reads().query(query).await
     }
 
     async fn position(&self) -> Result<Position> {
-        let text = format!(
-            "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
-        );
-        let rows = self.connections.read(&(text, Values(Vec::new()))).await?;
-        require_schema(&rows)?;
-        rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
+        self.reads().position().await
     }
 
     async fn changes(&self, since: &Position) -> Result<Changes> {
-        let text = format!(
-            "SELECT schema.version, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched \
-             FROM ({SCHEMA}) AS schema LEFT JOIN (SELECT lanes.lane, lanes.number, lanes.tag, coalesce(known.number, 0) AS known \
-             FROM lanes LEFT JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS known (lane, number, tag) \
-             ON known.lane = lanes.lane WHERE (lanes.number, lanes.tag) IS DISTINCT FROM \
-             (coalesce(known.number, 0), coalesce(known.tag, 0))) AS lane ON true LEFT JOIN LATERAL \
-             (SELECT position, id, touched FROM commits WHERE {} ORDER BY position LIMIT $4) AS line ON true \
-             ORDER BY lane.lane, line.position",
-            lines_of("lane.lane", "greatest(lane.known, 1)")
-        );
-        let of = |part: fn(&Place) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
-        let values = Values(vec![
-            of(|place| place.lane.into()).into(),
-            of(|place| number(place.number)).into(),
-            of(|place| place.tag.into()).into(),
-            number(ledger::LINES).into(),
-        ]);
-        let rows = self.connections.read(&(text, values)).await?;
-        require_schema(&rows)?;
-        changes_of(since, &rows)
+        self.reads().changes(since).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        if let Some(committed) = self.line(id).await? {
+        if let Some(committed) = self.reads().line(id).await? {
             return Ok(Some(committed));
         }
         if let Some(lane) = self.commits.lane_of_lost(id) {
@@ -269,15 +201,15 @@ impl Storage for PostgresStorage {
             fenced.map_err(|_| {
                 Error::new(Reason::OutcomeUnknown, "it is not known yet whether this commit took place")
             })?;
-            if let Some(committed) = self.line(id).await? {
+            if let Some(committed) = self.reads().line(id).await? {
                 return Ok(Some(committed));
             }
         }
-        ledger::outcome_of_missing(id, self.oldest(1).await?)
+        ledger::outcome_of_missing(id, self.reads().oldest(1).await?)
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
-        let lines = self.oldest(PRUNE_BATCH + 1).await?;
+        let lines = self.reads().oldest(PRUNE_BATCH + 1).await?;
         let (mut first, mut kept, mut left) = (Vec::new(), Vec::new(), PRUNE_BATCH);
         for lane in lines.chunk_by(|(one, _), (other, _)| Place::of_line(*one).0 == Place::of_line(*other).0) {
             let count = ledger::prunable(lane.iter().map(|(_, at)| *at), retention).min(left);

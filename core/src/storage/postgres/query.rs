@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::connections::Connections;
+use super::reads::{Reader, Reads};
 use crate::{
     model::{
         error::Result,
@@ -22,9 +22,9 @@ use crate::{
     },
 };
 
-pub(super) async fn run(connections: &Connections, tables: &Tables, query: &Query) -> Result<Rows> {
-    let (statement, skip) = statement(tables, query)?;
-    let found = connections.read(&statement).await?;
+pub(super) async fn run<R: Reader>(reads: Reads<'_, R>, query: &Query) -> Result<Rows> {
+    let (statement, skip) = statement(reads.tables, query)?;
+    let found = reads.reader.read(&statement).await?;
     let total = found.first().and_then(|row| row.try_get::<i64, _>(0).ok()).and_then(|total| total.try_into().ok());
     let is_there = |row: &&sqlx::postgres::PgRow| is_there(query, *row);
     let read = found.iter().filter(is_there).map(|row| decode::decode(of(query), row, 1));

@@ -88,6 +88,18 @@ async fn transact(connection: &mut SqliteConnection, change_set: &ChangeSet) -> 
     }
 }
 
+/// Commits in a transaction of somebody else, whose end is the commit's.
+pub(super) async fn within(
+    connection: &mut SqliteConnection,
+    change_set: &ChangeSet,
+) -> Result<Committed, CommitError> {
+    match write(connection, change_set).await {
+        Ok(Written::Before(committed) | Written::Now(committed)) => Ok(committed),
+        Err(Abort::Commit(error)) => Err(error),
+        Err(Abort::Sql(problem) | Abort::Lost(problem)) => Err(CommitError::Failed(error::error(problem))),
+    }
+}
+
 enum Written {
     Before(Committed),
     Now(Committed),

@@ -9,6 +9,7 @@ mod connections;
 mod error;
 mod file;
 pub(crate) mod gate;
+pub(crate) mod joined;
 mod lease;
 mod migrate;
 mod options;

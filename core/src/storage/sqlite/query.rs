@@ -8,7 +8,7 @@ use std::cell::LazyCell;
 
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteRow};
 
-use super::{DIALECT, connections::Connections, rows};
+use super::{DIALECT, connections::Connections, error, rows};
 #[cfg(feature = "testing")]
 use crate::storage::sql::dialect::Statement;
 use crate::{
@@ -90,6 +90,17 @@ pub(super) async fn run(connections: &Connections, tables: &Tables, query: &Quer
     }
 }
 
+/// The same in a transaction of somebody else.
+pub(super) async fn within(connection: &mut SqliteConnection, tables: &Tables, query: &Query) -> Result<Rows> {
+    query.sorting()?;
+    let mut reading = Reading { tables, query, search: Search::of(query) };
+    match reading.parts(connection, None).await {
+        Ok((found, skip, total)) => Ok(Rows { rows: rows::answered(query, skip, &found)?, total, ..Rows::default() }),
+        Err(Fault::Sql(problem)) => Err(error::error(problem)),
+        Err(Fault::Own(error)) => Err(error),
+    }
+}
+
 /// The page without the index of searches.
 fn plain(tables: &Tables, query: &Query) -> Result<Page> {
     let arms = query.window.limit.and_then(|_| arms::parts(query, Wanted::InOrder));
@@ -154,12 +165,17 @@ type Whole = (Vec<SqliteRow>, u64, Option<u64>);
 impl Reading<'_> {
     async fn whole(&mut self, connection: &mut SqliteConnection, plain: Option<Page>) -> Result<Whole, Fault> {
         let mut transaction = connection.begin().await?;
+        let whole = self.parts(&mut transaction, plain).await?;
+        transaction.commit().await?;
+        Ok(whole)
+    }
+
+    async fn parts(&mut self, connection: &mut SqliteConnection, plain: Option<Page>) -> Result<Whole, Fault> {
         let (found, skip) = match self.query.window.limit {
             Some(0) => (Vec::new(), 0),
-            _ => self.page(&mut transaction, plain).await?,
+            _ => self.page(connection, plain).await?,
         };
-        let total = self.count(&mut transaction).await?;
-        transaction.commit().await?;
+        let total = self.count(connection).await?;
         Ok((found, skip, total))
     }
 

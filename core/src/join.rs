@@ -1,0 +1,190 @@
+//! Joining a transaction of the application's own.
+
+use std::sync::Arc;
+
+#[cfg(feature = "postgres")]
+use crate::storage::postgres;
+#[cfg(feature = "sqlite")]
+use crate::storage::sqlite;
+use crate::{
+    engine::{Engine, joined::Database},
+    manager::UserManagement,
+    model::error::{Error, Reason, Result},
+    storage::{
+        Storage,
+        lent::{Lent, lend, lent},
+    },
+};
+
+/// A connection of the application's own, in whose transaction a store can take part: `sqlx::PgConnection` or `sqlx::SqliteConnection`.
+pub trait HostConnection: sealed::Joins {}
+
+impl<C: sealed::Joins> HostConnection for C {}
+
+mod sealed {
+    use super::{Arc, Database, Lent, Result, Storage};
+
+    /// A connection on which a store can read and write.
+    pub trait Joins: Send + Sized + 'static {
+        /// What it was set to before.
+        type Before: Send;
+
+        /// Sets a savepoint, and has the connection find the store's tables.
+        #[expect(private_interfaces, reason = "nobody else calls it")]
+        fn enter(&mut self, database: &Database) -> impl Future<Output = Result<Self::Before>> + Send;
+
+        /// The store on it.
+        #[expect(private_interfaces, reason = "nobody else calls it")]
+        fn storage(database: &Database, lent: Lent<Self>) -> Result<Arc<dyn Storage>>;
+
+        /// Leaves it as it was, with all that was written, or nothing of it.
+        fn leave(&mut self, before: Self::Before, keeps: bool) -> impl Future<Output = Result<()>> + Send;
+    }
+}
+
+/// What was written in a transaction of the application's, until it is known what became of that.
+///
+/// Dropped, the store finds out by itself, after half a second at most.
+#[must_use = "the store should hear when the transaction was committed"]
+pub struct Pending {
+    um: UserManagement,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Pending").finish_non_exhaustive()
+    }
+}
+
+impl Pending {
+    /// The transaction was committed: before this returns the store has heard of it, and others are told.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` if the storage does not answer. What was committed is there all the same.
+    pub async fn committed(self) -> Result<()> {
+        self.um.engine().hear_joined().await
+    }
+
+    /// The transaction was rolled back. Nothing was heard of it, so there is nothing to be done.
+    pub fn rolled_back(self) {}
+}
+
+impl UserManagement {
+    /// Has this store take part in a transaction of the application's own, so that its rows and yours are written together or not at all.
+    ///
+    /// The work is given a store that reads and writes on this connection: its callers do what those of any store do, and see what the
+    /// transaction has written so far. Where the work fails, all that it wrote is undone, to a savepoint, and the transaction may go on.
+    /// What it wrote counts when you commit; until then nobody else sees it, nothing is sent by mail, and the store that was joined knows
+    /// nothing of it. Tell it by [`Pending::committed`], so that it goes on with what is so then.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use rolekeep::{UserManagement, users::CreateUser};
+    /// use sqlx::Connection as _;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.db");
+    /// let um = UserManagement::builder().sqlite(&path).open().await?;
+    /// let mut connection = sqlx::SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    /// let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    /// sqlx::query("CREATE TABLE customers (user_id TEXT NOT NULL)").execute(&mut *transaction).await.unwrap();
+    ///
+    /// let work = async |store: UserManagement| store.system().users().create(CreateUser::new("ada@example.org")).await;
+    /// let (ada, pending) = um.join(&mut *transaction, work).await?;
+    /// let insert = sqlx::query("INSERT INTO customers VALUES (?)").bind(ada.id.to_string());
+    /// insert.execute(&mut *transaction).await.unwrap();
+    /// transaction.commit().await.unwrap();
+    /// pending.committed().await?;
+    /// assert_eq!(um.system().users().get(ada.id).await?.email.as_deref(), Some("ada@example.org"));
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// - The connection must lead to this store's database: it is compared. Of PostgreSQL it must be in a transaction, best one of the
+    ///   isolation that is the default; of SQLite in one begun by `BEGIN IMMEDIATE`, as one that has read before can often not write.
+    ///   An `exclusive` file cannot be joined.
+    /// - Rows that were written stay locked until you commit, and in SQLite the whole file: write late, and wait for nobody in between.
+    /// - Passwords, codes and links are not tried in it, as to roll it back would undo that they were counted; and what all other commits
+    ///   rely on is not changed in it: the policy, signing keys, everybody's sessions.
+    /// - Each operation is a savepoint, of which PostgreSQL keeps some 60 in a transaction without becoming slow for everybody.
+    /// - Dropped in the middle it leaves a transaction that has to be rolled back.
+    ///
+    /// # Errors
+    /// Those of the work, and before it `UNAVAILABLE` (`not_offered`) for a store that is kept elsewhere, and `VALIDATION_ERROR` for a connection
+    /// that leads to another store or is in no transaction.
+    pub async fn join<C: HostConnection, T: Send, E: From<Error> + Send, F: Future<Output = Result<T, E>> + Send>(
+        &self,
+        connection: &mut C,
+        work: impl FnOnce(Self) -> F + Send,
+    ) -> Result<(T, Pending), E> {
+        let main: Arc<Engine> = self.engine().clone();
+        main.require_open()?;
+        let before = connection.enter(main.database()).await?;
+        let (lent, handed) = lent();
+        let storage = C::storage(main.database(), lent)?;
+        let work = async move { work(Self::of(main.joined(storage).await?)).await };
+        let done = lend(connection, handed, work).await;
+        let left = connection.leave(before, done.is_ok()).await;
+        // What the work failed by says more.
+        let done = done?;
+        left?;
+        Ok((done, Pending { um: self.clone() }))
+    }
+}
+
+fn kept_elsewhere() -> Error {
+    Error::new(
+        Reason::NotOffered,
+        "a store joins transactions of the database that it is kept in, and this one is not kept there",
+    )
+}
+
+#[cfg(feature = "postgres")]
+impl sealed::Joins for sqlx::PgConnection {
+    type Before = postgres::joined::Before;
+
+    #[expect(private_interfaces, reason = "nobody else calls it")]
+    async fn enter(&mut self, database: &Database) -> Result<Self::Before> {
+        match database {
+            Database::Postgres(storage) => postgres::joined::enter(self, storage).await,
+            _ => Err(kept_elsewhere()),
+        }
+    }
+
+    #[expect(private_interfaces, reason = "nobody else calls it")]
+    fn storage(database: &Database, lent: Lent<Self>) -> Result<Arc<dyn Storage>> {
+        match database {
+            Database::Postgres(storage) => Ok(Arc::new(storage.joined(lent))),
+            _ => Err(kept_elsewhere()),
+        }
+    }
+
+    async fn leave(&mut self, before: Self::Before, keeps: bool) -> Result<()> {
+        postgres::joined::leave(self, before, keeps).await
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl sealed::Joins for sqlx::SqliteConnection {
+    type Before = sqlite::joined::Before;
+
+    #[expect(private_interfaces, reason = "nobody else calls it")]
+    async fn enter(&mut self, database: &Database) -> Result<Self::Before> {
+        match database {
+            Database::Sqlite(_) => sqlite::joined::enter(self).await,
+            _ => Err(kept_elsewhere()),
+        }
+    }
+
+    #[expect(private_interfaces, reason = "nobody else calls it")]
+    fn storage(database: &Database, lent: Lent<Self>) -> Result<Arc<dyn Storage>> {
+        match database {
+            Database::Sqlite(storage) => Ok(Arc::new(storage.joined(lent))),
+            _ => Err(kept_elsewhere()),
+        }
+    }
+
+    async fn leave(&mut self, before: Self::Before, keeps: bool) -> Result<()> {
+        sqlite::joined::leave(self, before, keeps).await
+    }
+}

@@ -1,0 +1,146 @@
+//! What a storage reads, on whichever connection: each is one round trip.
+
+use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+use sea_query::Values;
+
+use super::{DIALECT, commit, error, migrate, query};
+use crate::{
+    model::{
+        error::Result,
+        id::ChangeSetId,
+        record::{Corrupt, Document, Field as _, Key, Record as _, Row, Table},
+        time::Time,
+        value::Value,
+    },
+    storage::{
+        Changes, CommitRecord, Committed, Place, Position, Query, Rows,
+        ledger::{self, number},
+        sql::{Tables, decode, dialect::Statement, statement as sql},
+    },
+};
+
+/// What runs statements.
+pub(super) trait Reader: Sync {
+    /// All rows of a statement that only reads.
+    fn read(&self, statement: &Statement) -> impl Future<Output = Result<Vec<PgRow>>> + Send;
+}
+
+/// The tables of a store, and what reads them.
+#[derive(Clone, Copy)]
+pub(super) struct Reads<'r, R> {
+    pub(super) reader: &'r R,
+    pub(super) tables: &'r Tables,
+}
+
+impl<R: Reader> Reads<'_, R> {
+    pub(super) async fn get(self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.tables.require(table)?;
+        let possible: Vec<&Key> = keys.iter().filter(|key| decode::is_key(table, key)).collect();
+        if possible.is_empty() {
+            return Ok(vec![None; keys.len()]);
+        }
+        let statement = sql::by_keys(DIALECT, table, &possible);
+        let found = self.reader.read(&statement).await?;
+        Ok(decode::in_order_of(table, keys, decode::decoded(table, &found)?))
+    }
+
+    pub(super) async fn query(self, query: &Query) -> Result<Rows> {
+        self.tables.require(query.table)?;
+        self.tables.require(query.ordering())?;
+        if query.group_by.is_empty() {
+            return query::run(self, query).await;
+        }
+        let statement = sql::groups(DIALECT, self.tables, query)?;
+        let found = self.reader.read(&statement).await?;
+        Ok(Rows { groups: decode::groups(query, &found)?, ..Rows::default() })
+    }
+
+    pub(super) async fn position(self) -> Result<Position> {
+        let text = format!(
+            "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
+        );
+        let rows = self.reader.read(&(text, Values(Vec::new()))).await?;
+        require_schema(&rows)?;
+        rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
+    }
+
+    pub(super) async fn changes(self, since: &Position) -> Result<Changes> {
+        let text = format!(
+            "SELECT schema.version, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched \
+             FROM ({SCHEMA}) AS schema LEFT JOIN (SELECT lanes.lane, lanes.number, lanes.tag, coalesce(known.number, 0) AS known \
+             FROM lanes LEFT JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS known (lane, number, tag) \
+             ON known.lane = lanes.lane WHERE (lanes.number, lanes.tag) IS DISTINCT FROM \
+             (coalesce(known.number, 0), coalesce(known.tag, 0))) AS lane ON true LEFT JOIN LATERAL \
+             (SELECT position, id, touched FROM commits WHERE {} ORDER BY position LIMIT $4) AS line ON true \
+             ORDER BY lane.lane, line.position",
+            lines_of("lane.lane", "greatest(lane.known, 1)")
+        );
+        let of = |part: fn(&Place) -> i64| since.lanes().iter().map(part).collect::<Vec<i64>>();
+        let values = Values(vec![
+            of(|place| place.lane.into()).into(),
+            of(|place| number(place.number)).into(),
+            of(|place| place.tag.into()).into(),
+            number(ledger::LINES).into(),
+        ]);
+        let rows = self.reader.read(&(text, values)).await?;
+        require_schema(&rows)?;
+        changes_of(since, &rows)
+    }
+
+    /// The line of a commit.
+    pub(super) async fn line(self, id: ChangeSetId) -> Result<Option<Committed>> {
+        ledger::committed(self.query(&ledger::line_of(id)).await?.rows)
+    }
+
+    /// The position and time of the oldest lines of each lane.
+    pub(super) async fn oldest(self, count: usize) -> Result<Vec<(i64, Time)>> {
+        let text = format!(
+            "SELECT line.position, line.at FROM lanes CROSS JOIN LATERAL (SELECT position, at FROM commits WHERE {} \
+             ORDER BY position LIMIT $1) AS line ORDER BY line.position",
+            lines_of("lanes.lane", "0")
+        );
+        let lines = self.reader.read(&(text, Values(vec![number(count as u64).into()]))).await?;
+        let line = |row: &PgRow| {
+            // A time that is none is of no time: it stays, and so does all that comes after it.
+            Ok((row.try_get(0)?, Time::from_microsecond(row.try_get(1)?).unwrap_or(Time::MAX)))
+        };
+        lines.iter().map(line).collect::<Result<_, sqlx::Error>>().map_err(error::error)
+    }
+}
+
+/// That a line is of a lane, and from a number on.
+fn lines_of(lane: &str, number: &str) -> String {
+    format!("position >= ({lane} << 48) + {number} AND position < (({lane} + 1) << 48)")
+}
+
+/// The newest schema that the database has seen, as the first column.
+const SCHEMA: &str = "SELECT max(version) AS version FROM rolekeep_schema";
+
+/// Refuses where a newer library has migrated the schema.
+fn require_schema(rows: &[PgRow]) -> Result<()> {
+    let version = rows.first().map(|row| row.try_get::<Option<i64>, _>(0)).transpose().map_err(error::error)?;
+    migrate::require_known(version.flatten().unwrap_or_default())
+}
+
+/// What rows of lanes tell, each with a line of it or none: of lanes that moved since.
+fn changes_of(since: &Position, rows: &[PgRow]) -> Result<Changes> {
+    let mut changes = Changes::after(since);
+    let mut lines: Vec<CommitRecord> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let Some(newest) = commit::place_of(row, 1)? else { continue };
+        if let Some(position) = row.try_get::<Option<i64>, _>(4).map_err(error::error)? {
+            let (id, touched): (Uuid, String) =
+                (row.try_get(5).map_err(error::error)?, row.try_get(6).map_err(error::error)?);
+            let touched = Document::from_value(Value::Json(touched.into()));
+            let touched = touched.ok_or(Corrupt { table: CommitRecord::TABLE.name, column: "touched" })?;
+            lines.push(CommitRecord { position, id: ChangeSetId(id), at: Time::UNIX_EPOCH, touched, version: 1 });
+        }
+        let next = rows.get(at + 1).map(|row| commit::place_of(row, 1)).transpose()?.flatten();
+        if next.is_none_or(|next| next.lane != newest.lane) {
+            changes.take(newest, std::mem::take(&mut lines));
+        }
+    }
+    Ok(changes)
+}

@@ -1,0 +1,169 @@
+//! A store on a connection of the application's own, in its transaction: what is written there is there when that commits, and nobody else
+//! sees or hears of it before.
+
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::{DIALECT, SqliteStorage, commit, error, prune, query, rows};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        id::ChangeSetId,
+        record::{Key, Row, Table},
+    },
+    storage::{
+        ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage, ledger,
+        lent::{Lent, refuse_of_all},
+        sql::{Tables, dialect::Statement, statement},
+    },
+};
+
+/// What a connection was set to before.
+pub struct Before {
+    secure_delete: i64,
+}
+
+/// Sets a savepoint, which begins a transaction where there is none.
+///
+/// # Errors
+/// [`Reason::InvalidInput`] where the file is no store.
+pub(crate) async fn enter(connection: &mut SqliteConnection) -> Result<Before> {
+    let stores = "SELECT count(*) FROM sqlite_schema WHERE name = 'rolekeep_schema'";
+    if rows::pragma(connection, stores).await.map_err(error::error)? == Some(0) {
+        return Err(Error::new(Reason::InvalidInput, "the connection leads to a file that is no store"));
+    }
+    let entered = async {
+        let secure_delete = rows::pragma(connection, "PRAGMA secure_delete").await?.unwrap_or_default();
+        rows::pragma(connection, "PRAGMA secure_delete = ON").await?;
+        run(connection, "SAVEPOINT rolekeep").await?;
+        Ok(Before { secure_delete })
+    };
+    entered.await.map_err(error::error)
+}
+
+/// Leaves the connection as it was, with all that was written, or nothing of it.
+pub(crate) async fn leave(connection: &mut SqliteConnection, before: Before, keeps: bool) -> Result<()> {
+    let left = async {
+        if !keeps {
+            run(connection, "ROLLBACK TO rolekeep").await?;
+        }
+        run(connection, "RELEASE rolekeep").await?;
+        let secure_delete = match before.secure_delete {
+            0 => "PRAGMA secure_delete = OFF",
+            1 => "PRAGMA secure_delete = ON",
+            _ => "PRAGMA secure_delete = FAST",
+        };
+        rows::pragma(connection, secure_delete).await.map(drop)
+    };
+    left.await.map_err(error::error)
+}
+
+async fn run(connection: &mut SqliteConnection, text: &'static str) -> Result<(), sqlx::Error> {
+    // Safe: one of those here.
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.map(drop)
+}
+
+/// A store in a transaction of the application's.
+pub(crate) struct JoinedStorage {
+    lent: Lent<SqliteConnection>,
+    tables: Tables,
+}
+
+impl SqliteStorage {
+    /// This store, on a connection that was entered.
+    pub(crate) fn joined(&self, lent: Lent<SqliteConnection>) -> JoinedStorage {
+        JoinedStorage { lent, tables: Tables(self.tables.0.clone()) }
+    }
+}
+
+impl JoinedStorage {
+    async fn fetch(&self, statement: Statement) -> Result<Vec<sqlx::sqlite::SqliteRow>> {
+        let rows = self.lent.with(|connection| Box::pin(rows::fetch(connection, statement))).await?;
+        rows.map_err(error::error)
+    }
+}
+
+#[async_trait]
+impl Storage for JoinedStorage {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        change_set.validate()?;
+        self.tables.require_all(change_set)?;
+        refuse_of_all(change_set)?;
+        let change_set = change_set.clone();
+        let committed = self.lent.with(|connection| {
+            Box::pin(async move {
+                run(connection, "SAVEPOINT rolekeep_commit").await.map_err(error::error)?;
+                let committed = commit::within(connection, &change_set).await;
+                if committed.is_err() {
+                    run(connection, "ROLLBACK TO rolekeep_commit").await.map_err(error::error)?;
+                }
+                run(connection, "RELEASE rolekeep_commit").await.map_err(error::error)?;
+                committed
+            })
+        });
+        committed.await?
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        self.tables.require(table)?;
+        let possible: Vec<&Key> = keys.iter().filter(|key| rows::is_key(table, key)).collect();
+        if possible.is_empty() {
+            return Ok(vec![None; keys.len()]);
+        }
+        let found = self.fetch(statement::by_keys(DIALECT, table, &possible)).await?;
+        Ok(rows::in_order_of(table, keys, rows::decoded(table, &found)?))
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        self.tables.require(query.table)?;
+        self.tables.require(query.ordering())?;
+        if !query.group_by.is_empty() {
+            let found = self.fetch(statement::groups(DIALECT, &self.tables, query)?).await?;
+            return Ok(Rows { groups: rows::groups(query, &found)?, ..Rows::default() });
+        }
+        let (query, tables) = (query.clone(), Tables(self.tables.0.clone()));
+        self.lent.with(|connection| Box::pin(async move { query::within(connection, &tables, &query).await })).await?
+    }
+
+    async fn position(&self) -> Result<Position> {
+        let head = self.lent.with(|connection| Box::pin(rows::head(connection))).await?;
+        Ok([head.map_err(error::error)?.newest].into_iter().collect())
+    }
+
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        let head = self.lent.with(|connection| Box::pin(rows::head(connection))).await?;
+        let newest = head.map_err(error::error)?.newest;
+        if since.lane(newest.lane).map_or(newest.number == 0, |known| known == newest) {
+            return Ok(Changes::after(since));
+        }
+        ledger::changes(since, newest, self.query(&ledger::lines_after(since)).await?.rows)
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        match ledger::committed(self.query(&ledger::line_of(id)).await?.rows)? {
+            Some(committed) => Ok(Some(committed)),
+            None => {
+                let oldest = self.lent.with(|connection| Box::pin(prune::oldest(connection, 1))).await?;
+                ledger::outcome_of_missing(id, oldest.map_err(error::error)?)
+            }
+        }
+    }
+
+    /// Not in a transaction of somebody else.
+    async fn prune(&self, _: &Retention) -> Result<Pruned> {
+        Ok(Pruned::default())
+    }
+
+    /// Not in a transaction of somebody else.
+    async fn scrub(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}

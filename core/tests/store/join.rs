@@ -1,0 +1,201 @@
+//! A store in a transaction of the application's, in SQLite: all of both is there when it commits, and nothing otherwise. PostgreSQL's are in
+//! `tests/postgres/tests/join.rs`.
+
+use std::path::Path;
+
+use rolekeep::{
+    Error, Policy, Reason, Result, UserManagement,
+    audit::VerifyAudit,
+    roles::{AssignRole, NewGrant, UpdateRole},
+    sessions::RevokeAllSessions,
+    users::{CreateUser, ListUsers, UpdateUser},
+};
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::{cheap, common::drop_after};
+
+async fn open(file: &Path) -> UserManagement {
+    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    cheap::builder().policy(policy).sqlite(file).open().await.unwrap()
+}
+
+async fn connect(file: &Path) -> SqliteConnection {
+    let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+    sqlx::query("CREATE TABLE IF NOT EXISTS orders (number INTEGER)").execute(&mut connection).await.unwrap();
+    connection
+}
+
+async fn order(connection: &mut SqliteConnection) {
+    sqlx::query("INSERT INTO orders VALUES (1)").execute(connection).await.unwrap();
+}
+
+async fn orders(connection: &mut SqliteConnection) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(connection).await.unwrap()
+}
+
+async fn users(um: &UserManagement) -> usize {
+    um.system().users().list(ListUsers::new()).await.unwrap().items.len()
+}
+
+async fn is_whole(um: &UserManagement) -> bool {
+    um.system().audit().verify(VerifyAudit::new()).await.unwrap().is_whole
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_there_at_once_and_what_is_rolled_back_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+    let me = um.acting_as(ada).await.unwrap();
+    let mut connection = connect(&file).await;
+    for (round, commits) in [false, true].into_iter().enumerate() {
+        let position = um.position();
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        order(&mut transaction).await;
+        let work = async |store: UserManagement| {
+            let bob = store.system().users().create(CreateUser::new("bob@example.org").roles(["editor"])).await?;
+            store.system().roles().assign(AssignRole::new(ada, "editor")).await?;
+            // It sees what it has written, and decides by it.
+            assert_eq!(users(&store).await, 2);
+            assert!(store.acting_as(bob.id).await?.can("document:edit", None)?);
+            assert!(store.check(ada, "document:edit", None).await?);
+            assert!(store.system().users().list(ListUsers::new().search("bob")).await?.items.len() == 1);
+            assert!(is_whole(&store).await);
+            Ok::<_, Error>(bob.id)
+        };
+        let (bob, pending) = um.join(&mut *transaction, work).await.unwrap();
+        order(&mut transaction).await;
+        // Nobody else sees anything of it, and nothing was cached.
+        assert_eq!((users(&um).await, um.position()), (1, position.clone()));
+        assert!(!me.can("document:edit", None).unwrap());
+        assert_eq!(um.system().users().get(bob).await.unwrap_err().reason(), Reason::NotFound);
+        if commits {
+            transaction.commit().await.unwrap();
+            pending.committed().await.unwrap();
+            assert!(me.can("document:edit", None).unwrap());
+            assert_eq!(um.system().users().get(bob).await.unwrap().id, bob);
+            assert!(um.position() != position && um.position().includes(&position));
+        } else {
+            transaction.rollback().await.unwrap();
+            pending.rolled_back();
+            um.refresh().await.unwrap();
+            assert!(!me.can("document:edit", None).unwrap());
+            assert_eq!((users(&um).await, um.position()), (1, position));
+        }
+        assert_eq!(orders(&mut connection).await, 2 * round as i64);
+        assert!(is_whole(&um).await);
+    }
+    let other = um.system().users().create(CreateUser::new("eve@example.org")).await.unwrap();
+    assert!(is_whole(&um).await && um.acting_as(other.id).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_fails_leaves_nothing_and_the_transaction_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    let mut connection = connect(&file).await;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    order(&mut transaction).await;
+    let work = async |store: UserManagement| {
+        store.system().users().create(CreateUser::new("ada@example.org")).await?;
+        // What is refused by itself leaves what was done before.
+        let again = store.system().users().create(CreateUser::new("ada@example.org")).await.unwrap_err();
+        assert_eq!((again.reason(), users(&store).await), (Reason::Taken, 1));
+        Err::<(), _>(again)
+    };
+    let failed = um.join(&mut *transaction, work).await.unwrap_err();
+    assert_eq!(failed.reason(), Reason::Taken);
+    let work = async |store: UserManagement| store.system().users().create(CreateUser::new("bob@example.org")).await;
+    let (_, pending) = um.join(&mut *transaction, work).await.unwrap();
+    transaction.commit().await.unwrap();
+    pending.committed().await.unwrap();
+    assert_eq!((users(&um).await, orders(&mut connection).await), (1, 1));
+    assert!(is_whole(&um).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_rolled_back_or_waited_for_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    let password = "correct horse battery staple";
+    um.system().users().create(CreateUser::new("ada@example.org").password(password)).await.unwrap();
+    let mut connection = connect(&file).await;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut left = None;
+    let work = async |store: UserManagement| {
+        for password in [password, "wrong"] {
+            let refused = store.login("ada@example.org", password, Default::default()).await.unwrap_err();
+            assert_eq!(refused.reason(), Reason::NotOffered);
+        }
+        let edit = UpdateRole::new("editor").grants([NewGrant::new("user:read")]);
+        assert_eq!(store.system().roles().update(edit).await.unwrap_err().reason(), Reason::NotOffered);
+        let everybodys = store.system().sessions().revoke_all(RevokeAllSessions::new()).await;
+        assert!(everybodys.is_err());
+        left = Some(store);
+        Ok::<_, Error>(())
+    };
+    let (_, pending) = um.join(&mut *transaction, work).await.unwrap();
+    // It has left the transaction, whatever kept it.
+    let late = left.unwrap().system().users().create(CreateUser::new("bob@example.org")).await.unwrap_err();
+    assert_eq!(late.reason(), Reason::Closed);
+    transaction.commit().await.unwrap();
+    pending.committed().await.unwrap();
+    assert_eq!(users(&um).await, 1);
+
+    let nothing = async |_: UserManagement| Ok::<_, Error>(());
+    let memory = cheap::builder().open().await.unwrap();
+    let alone = cheap::builder().sqlite(folder.path().join("alone.db")).config(cheap::config().exclusive(true));
+    let alone = alone.open().await;
+    for other in [Ok(memory), alone].into_iter().flatten() {
+        let refused = other.join(&mut connection, nothing).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::NotOffered);
+    }
+    let other = folder.path().join("other.db");
+    let _other = open(&other).await;
+    std::fs::File::create(folder.path().join("mine.db")).unwrap();
+    for wrong in [connect(&other).await, connect(&folder.path().join("mine.db")).await] {
+        let mut wrong = wrong;
+        let refused = um.join(&mut wrong, nothing).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::InvalidInput);
+    }
+    um.close().await.unwrap();
+    assert_eq!(um.join(&mut connection, nothing).await.unwrap_err().reason(), Reason::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_away_in_the_middle_has_written_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.db");
+    let um = open(&file).await;
+    let mut polls = 1;
+    loop {
+        let mut connection = connect(&file).await;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let work = async |store: UserManagement| {
+            for number in 0..3 {
+                store.system().users().create(CreateUser::new(format!("user{number}@example.org"))).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        let ended: Option<Result<_>> = drop_after(um.join(&mut *transaction, work), polls).await;
+        transaction.rollback().await.unwrap();
+        assert_eq!(users(&um).await, 0, "after {polls} polls");
+        assert!(is_whole(&um).await);
+        if ended.is_some() {
+            break;
+        }
+        polls += 1;
+    }
+    assert!(polls > 10, "it waited {polls} times");
+    um.system()
+        .users()
+        .update(
+            UpdateUser::new(um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id)
+                .full_name("Ada"),
+        )
+        .await
+        .unwrap();
+}

@@ -1,0 +1,245 @@
+//! A store in a transaction of the application's, in PostgreSQL: all of both is there when it commits, and nothing otherwise, whatever others
+//! do meanwhile. SQLite's are in `core/tests/store/join.rs`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests panic where they fail")]
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rolekeep::{
+    Error, Policy, Reason, UserId, UserManagement,
+    audit::VerifyAudit,
+    roles::{AssignRole, NewGrant, UnassignRole, UpdateRole},
+    storage::PostgresOptions,
+    users::{CreateUser, ListUsers, UpdateUser},
+};
+use rolekeep_postgres_tests::{Cluster, proxy::Proxy};
+use sqlx::{Connection as _, PgConnection};
+
+async fn open(options: PostgresOptions) -> UserManagement {
+    let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    UserManagement::builder().policy(policy).postgres_with(options).open().await.unwrap()
+}
+
+async fn started() -> (Cluster, PgConnection, UserManagement) {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    sqlx::query("CREATE TABLE orders (user_id uuid)").execute(&mut connection).await.unwrap();
+    let um = open(PostgresOptions::new(cluster.url())).await;
+    (cluster, connection, um)
+}
+
+async fn order(connection: &mut PgConnection, user: UserId) {
+    sqlx::query("INSERT INTO orders VALUES ($1)").bind(user.0).execute(connection).await.unwrap();
+}
+
+async fn orders(connection: &mut PgConnection) -> BTreeSet<UserId> {
+    let rows: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT user_id FROM orders").fetch_all(connection).await.unwrap();
+    rows.into_iter().map(UserId).collect()
+}
+
+async fn users(um: &UserManagement) -> BTreeSet<UserId> {
+    let (system, mut users) = (um.system(), BTreeSet::new());
+    let mut all = system.all(ListUsers::new());
+    while let Some(user) = all.next().await.unwrap() {
+        users.insert(user.id);
+    }
+    users
+}
+
+async fn require_whole(um: &UserManagement) {
+    let found = um.system().audit().verify(VerifyAudit::new()).await.unwrap();
+    assert!(found.is_whole, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_there_at_once_and_what_is_rolled_back_is_not() {
+    let (cluster, mut connection, um) = started().await;
+    let elsewhere = open(PostgresOptions::new(cluster.url())).await;
+    let ada = um.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
+    let eve = elsewhere.system().users().create(CreateUser::new("eve@example.org")).await.unwrap().id;
+    let (me, me_elsewhere) = (um.acting_as(ada).await.unwrap(), elsewhere.acting_as(ada).await.unwrap());
+    sqlx::query("SET search_path TO public, pg_catalog").execute(&mut connection).await.unwrap();
+    for commits in [false, true] {
+        um.refresh().await.unwrap();
+        let position = um.position();
+        let mut transaction = connection.begin().await.unwrap();
+        let work = async |store: UserManagement| {
+            let bob = store.system().users().create(CreateUser::new("bob@example.org").roles(["editor"])).await?;
+            store.system().roles().assign(AssignRole::new(ada, "editor")).await?;
+            assert_eq!(users(&store).await, BTreeSet::from([ada, eve, bob.id]));
+            assert!(store.acting_as(bob.id).await?.can("document:edit", None)?);
+            assert_eq!(store.system().users().list(ListUsers::new().search("bob")).await?.items.len(), 1);
+            require_whole(&store).await;
+            Ok::<_, Error>(bob.id)
+        };
+        let (bob, pending) = um.join(&mut *transaction, work).await.unwrap();
+        // The connection finds the application's tables as before.
+        order(&mut transaction, bob).await;
+        let path: String = sqlx::query_scalar("SHOW search_path").fetch_one(&mut *transaction).await.unwrap();
+        assert_eq!(path, "public, pg_catalog");
+        um.refresh().await.unwrap();
+        assert_eq!((users(&um).await, um.position()), (BTreeSet::from([ada, eve]), position));
+        assert!(!me.can("document:edit", None).unwrap());
+        // Others go on meanwhile.
+        elsewhere.system().users().update(UpdateUser::new(eve).full_name(format!("Eve {commits}"))).await.unwrap();
+        if commits {
+            transaction.commit().await.unwrap();
+            pending.committed().await.unwrap();
+            assert!(me.can("document:edit", None).unwrap());
+            assert_eq!(um.system().users().get(bob).await.unwrap().id, bob);
+            assert!(elsewhere.checks().at_least(um.position()).check(bob, "document:edit", None).await.unwrap());
+            assert!(me_elsewhere.can("document:edit", None).unwrap());
+            assert_eq!(orders(&mut connection).await, BTreeSet::from([bob]));
+        } else {
+            transaction.rollback().await.unwrap();
+            pending.rolled_back();
+            um.refresh().await.unwrap();
+            assert!(!me.can("document:edit", None).unwrap());
+            assert_eq!(um.system().users().get(bob).await.unwrap_err().reason(), Reason::NotFound);
+            assert!(orders(&mut connection).await.is_empty());
+        }
+        require_whole(&um).await;
+    }
+}
+
+/// An application that makes an account and an order together, takes orders back, and gives up now and then; beside it others who use the
+/// store alone. At the end there is an order for each account.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_both_are_there_together_whatever_others_do() {
+    let (cluster, mut connection, um) = started().await;
+    let shared = um.system().users().create(CreateUser::new("shared@example.org")).await.unwrap().id;
+    let (told, number) = (Arc::new(Mutex::new(BTreeSet::new())), Arc::new(Mutex::new(0)));
+    let mut tasks = Vec::new();
+    for task in 0..6_u64 {
+        let (url, um, told, number) = (cluster.url(), um.clone(), told.clone(), number.clone());
+        tasks.push(tokio::spawn(async move {
+            let um = if task % 2 == 0 { um } else { open(PostgresOptions::new(url.as_str())).await };
+            let mut dice = fastrand::Rng::with_seed(task);
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            for _ in 0..20 {
+                let next = {
+                    let mut number = number.lock().unwrap();
+                    *number += 1;
+                    *number
+                };
+                let mut transaction = connection.begin().await.unwrap();
+                let fails = dice.u8(..4) == 0;
+                let work = async |store: UserManagement| {
+                    let new = CreateUser::new(format!("user{next}@example.org"));
+                    let made = store.system().users().create(new).await?.id;
+                    // All of them meet at one account.
+                    match next % 2 {
+                        0 => drop(store.system().roles().assign(AssignRole::new(shared, "editor")).await),
+                        _ => drop(store.system().roles().unassign(UnassignRole::new(shared, "editor")).await),
+                    }
+                    if fails { Err(Error::new(Reason::Taken, "the application gives up")) } else { Ok(made) }
+                };
+                match um.join(&mut *transaction, work).await {
+                    Ok((made, pending)) => {
+                        order(&mut transaction, made).await;
+                        if dice.u8(..4) == 0 {
+                            transaction.rollback().await.unwrap();
+                            pending.rolled_back();
+                        } else {
+                            transaction.commit().await.unwrap();
+                            told.lock().unwrap().insert(made);
+                            if dice.bool() {
+                                pending.committed().await.unwrap();
+                            }
+                        }
+                    }
+                    Err(error) if error.reason() == Reason::Taken => transaction.commit().await.unwrap(),
+                    Err(error) => {
+                        assert!(matches!(error.reason(), Reason::Contention), "{error:?}");
+                        transaction.rollback().await.unwrap();
+                    }
+                }
+                let renamed = UpdateUser::new(shared).full_name(format!("name {next}"));
+                match um.system().users().update(renamed).await {
+                    Ok(_) => {}
+                    Err(error) => assert_eq!(error.reason(), Reason::Contention),
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    um.refresh().await.unwrap();
+    let told = told.lock().unwrap().clone();
+    assert!(told.len() > 30, "{} accounts", told.len());
+    let mut found = users(&um).await;
+    assert!(found.remove(&shared));
+    assert_eq!((&found, &orders(&mut connection).await), (&told, &told));
+    require_whole(&um).await;
+    // What was so of the account that all met at is so in memory.
+    let caller = um.acting_as(shared).await.unwrap();
+    let before = caller.can("document:edit", None).unwrap();
+    let anew = open(PostgresOptions::new(cluster.url())).await;
+    assert_eq!(anew.check(shared, "document:edit", None).await.unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_transaction_or_another_store_is_refused() {
+    let (cluster, mut connection, um) = started().await;
+    let nothing = async |_: UserManagement| Ok::<_, Error>(());
+    let refused = um.join(&mut connection, nothing).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::InvalidInput);
+    // A schema of the same name in another database.
+    sqlx::query("CREATE DATABASE other").execute(&mut connection).await.unwrap();
+    let url = cluster.url().replace("/postgres", "/other").replace("/other@", "/postgres@");
+    let mut empty = PgConnection::connect(&url).await.unwrap();
+    let mut transaction = empty.begin().await.unwrap();
+    let refused = um.join(&mut *transaction, nothing).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::SchemaForeign);
+    transaction.rollback().await.unwrap();
+    let _other = open(PostgresOptions::new(url.as_str())).await;
+    let mut transaction = empty.begin().await.unwrap();
+    let refused = um.join(&mut *transaction, nothing).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::InvalidInput);
+    transaction.rollback().await.unwrap();
+    // What all commits would wait for.
+    let mut transaction = connection.begin().await.unwrap();
+    let work = async |store: UserManagement| {
+        let edit = UpdateRole::new("editor").grants([NewGrant::new("user:read")]);
+        assert_eq!(store.system().roles().update(edit).await.unwrap_err().reason(), Reason::NotOffered);
+        Ok::<_, Error>(())
+    };
+    let (_, pending) = um.join(&mut *transaction, work).await.unwrap();
+    transaction.commit().await.unwrap();
+    pending.committed().await.unwrap();
+}
+
+/// A transaction whose connection is lost has written nothing, and who waits for it hears so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_takes_all_with_it() {
+    let (cluster, _connection, um) = started().await;
+    let proxy = Proxy::start(&cluster, 0);
+    let mut connection = PgConnection::connect(&format!("{}?sslmode=disable", proxy.url())).await.unwrap();
+    let mut transaction = connection.begin().await.unwrap();
+    let work = async |store: UserManagement| {
+        store.system().users().create(CreateUser::new("ada@example.org")).await?;
+        proxy.desert();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        store.system().users().create(CreateUser::new("bob@example.org")).await
+    };
+    let lost = um.join(&mut *transaction, work).await.unwrap_err();
+    assert_eq!(lost.reason(), Reason::StorageUnavailable, "{lost:?}");
+    drop(transaction);
+    drop(connection);
+    for _ in 0..200 {
+        // Until the server has noticed, what it wrote is locked.
+        match um.system().users().create(CreateUser::new("ada@example.org")).await {
+            Ok(_) => break,
+            Err(error) => {
+                assert!(matches!(error.reason(), Reason::Contention | Reason::StorageUnavailable), "{error:?}")
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(users(&um).await.len(), 1);
+    require_whole(&um).await;
+}
