@@ -20,6 +20,8 @@ mod filter_law_host;
 mod filter_names;
 mod filter_sql;
 mod lint;
+#[path = "../common/lists.rs"]
+mod listed;
 mod lists;
 mod model;
 mod nouns;

@@ -379,10 +379,12 @@ impl Of<'_> {
                 Direction::Ascending => Order::Asc,
                 Direction::Descending => Order::Desc,
             };
-            let column = Expr::col((from, self.table.columns[*at].name));
+            let declared = &self.table.columns[*at];
+            let column = Expr::col((from, declared.name));
             // SQLite would take any index for the order, and look at all rows without a value instead of at a user's.
             let column = if is_of_nulls(self.query) { self.dialect.unindexed(column) } else { column };
-            match self.dialect.nulls(*direction) {
+            // PostgreSQL takes an index for an order only if they agree about nulls, also where there are none.
+            match self.dialect.nulls(*direction).filter(|_| declared.nullable) {
                 Some(nulls) => select.order_by_expr_with_nulls(column, order, nulls),
                 None => select.order_by_expr(column, order),
             };
