@@ -145,8 +145,9 @@ impl Engine {
         let asked_at = (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond());
         let heard = self.heard();
         // Commits whose rows are not in the feed count, too: somebody may ask for their position.
-        if self.services.storage.changes(&heard).await?.position != heard {
-            self.catch_up().await?;
+        let changes = self.services.storage.changes(&heard).await?;
+        if changes.position != heard {
+            self.catch_up(heard, changes).await?;
         }
         self.confirmed.confirm(asked_at);
         Ok(())
@@ -168,14 +169,20 @@ impl Engine {
         if first.is_ok() { self.follow().await } else { Ok(()) }
     }
 
-    /// Hears of all commits, one caller at a time; to its end even if that caller goes away.
-    async fn catch_up(self: &Arc<Self>) -> Result<()> {
+    /// Hears of all commits, one caller at a time, beginning with those that it has read already; to its end even if that caller goes away.
+    async fn catch_up(self: &Arc<Self>, since: Position, changes: Changes) -> Result<()> {
         let engine = self.clone();
         let whole = async move {
             let _turn = engine.catching_up.lock().await;
+            let mut read = Some((since, changes));
             // The feed comes in pages.
             loop {
-                let changes = engine.services.storage.changes(&engine.heard()).await?;
+                let heard = engine.heard();
+                let changes = match read.take().filter(|(since, _)| *since == heard) {
+                    Some((_, changes)) => changes,
+                    // Somebody else was first.
+                    None => engine.services.storage.changes(&heard).await?,
+                };
                 // Heard again where this fails: the position stays.
                 match changes.gap {
                     Some(_) => engine.hear_of_gap().await?,
