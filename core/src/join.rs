@@ -103,6 +103,7 @@ impl UserManagement {
     /// - The connection must lead to this store's database: it is compared. Of PostgreSQL it must be in a transaction, best one of the
     ///   isolation that is the default; of SQLite in one begun by `BEGIN IMMEDIATE`, as one that has read before can often not write.
     ///   An `exclusive` file cannot be joined.
+    /// - In the work only the store that it is given is of use: this one may wait for what the transaction holds.
     /// - Rows that were written stay locked until you commit, and in SQLite the whole file: write late, and wait for nobody in between.
     /// - Passwords, codes and links are not tried in it, as to roll it back would undo that they were counted; and what all other commits
     ///   rely on is not changed in it: the policy, signing keys, everybody's sessions.

@@ -441,7 +441,8 @@ impl Engine {
         let engine = self.clone();
         let whole = async move {
             let mut is_closed = engine.closing.lock().await;
-            if !*is_closed {
+            // What a store shares with those that join transactions it closes itself.
+            if !*is_closed && engine.main.is_none() {
                 engine.write_rest_of_sampled().await;
                 engine.services.hasher.close();
                 engine.services.storage.close().await?;

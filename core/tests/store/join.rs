@@ -141,9 +141,13 @@ async fn what_cannot_be_rolled_back_or_waited_for_is_refused() {
     // It has left the transaction, whatever kept it.
     let late = left.unwrap().system().users().create(CreateUser::new("bob@example.org")).await.unwrap_err();
     assert_eq!(late.reason(), Reason::Closed);
+    let closes = async |store: UserManagement| store.close().await;
+    let (_, _) = um.join(&mut *transaction, closes).await.unwrap();
     transaction.commit().await.unwrap();
     pending.committed().await.unwrap();
     assert_eq!(users(&um).await, 1);
+    // What was closed there is open here.
+    um.login("ada@example.org", password, Default::default()).await.unwrap();
 
     let nothing = async |_: UserManagement| Ok::<_, Error>(());
     let memory = cheap::builder().open().await.unwrap();
