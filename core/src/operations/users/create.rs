@@ -308,7 +308,7 @@ impl Operation for CreateUser {
         }
         let mut checks = checks.clone();
         check_roles(&mut checks, plan.rules(), &new.roles);
-        attributes::changed::<User>(&mut checks, plan.rules(), None, &new.fields.attributes, false);
+        attributes::changed(&mut checks, plan.rules(), User::TYPE, None, &new.fields.attributes, false);
         checks.finish()?;
         let user = insert(new, plan).await?;
         // Nothing else is known of it yet.
@@ -329,7 +329,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         None => None,
     };
     let mut checks = Checks::default();
-    let attributes = attributes::changed::<User>(&mut checks, plan.rules(), None, &fields.attributes, false);
+    let attributes = attributes::changed(&mut checks, plan.rules(), User::TYPE, None, &fields.attributes, false);
     checks.finish()?;
     let user = User {
         id,

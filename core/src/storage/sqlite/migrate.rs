@@ -48,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0032_assets.sql"),
     include_str!("../../../migrations/sqlite/0033_groups.sql"),
     include_str!("../../../migrations/sqlite/0034_audit_times.sql"),
+    include_str!("../../../migrations/sqlite/0035_attributes_of_fleets.sql"),
 ];
 
 /// The table that says which of them a file has seen.
