@@ -1860,7 +1860,8 @@ export class Regions {
   /**
    * Changes the given fields of a region; null clears one.
    *
-   * Permission `region:update`. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+   * read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateRegion): Promise<Region> {
     return this.#run("regions.update", input, "UpdateRegion", "Region");
@@ -1887,7 +1888,7 @@ export class Drones {
   /**
    * Creates a drone; an operator named here gets the assignment too.
    *
-   * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+   * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
    * the operator does not exist, or the operator does not belong to the region.
    */
   create(input: CreateDrone): Promise<Drone> {
@@ -1916,8 +1917,8 @@ export class Drones {
   /**
    * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
    *
-   * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-   * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+   * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+   * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
    * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateDrone): Promise<ChangedDrone> {
@@ -2006,7 +2007,7 @@ export class Assets {
   /**
    * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
    *
-   * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+   * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
    * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
    */
   create(input: CreateAsset): Promise<Asset> {
@@ -2035,8 +2036,8 @@ export class Assets {
   /**
    * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
    *
-   * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-   * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+   * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+   * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
    * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateAsset): Promise<ChangedAsset> {
