@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     model::{
-        check::{Checks, wrong},
+        check::{Checks, Invalid, wrong},
         decode::FieldCode,
+        deferred::IS_PAGE,
         error::{Error, Reason, Result},
         id::{GroupId, UserId},
         input::Limits,
@@ -225,6 +226,35 @@ pub(in crate::operations) async fn named(plan: &mut Plan<'_>, name: &str) -> Res
     let Some(holder) = plan.holder(Group::TYPE_OF_NAMES, &name).await? else { return Ok(None) };
     let Ok(id) = holder.parse::<GroupId>() else { return Ok(None) };
     seen(plan, id).await
+}
+
+/// Notes that more groups are named than a user may be in, or any in the store of a page, which has none.
+pub(in crate::operations) fn check_few(checks: &mut Checks, groups: &[GroupId]) {
+    if groups.len() > MOST_GROUPS {
+        checks.error("groups", Invalid::new(FieldCode::TooLong, format!("must have at most {MOST_GROUPS} items")));
+    } else if IS_PAGE && !groups.is_empty() {
+        checks.add(no_such("groups", "group").fields());
+    }
+}
+
+/// The groups that an input names by their ids, each once, noting those that are not there. One that the caller may not see is not there.
+pub(in crate::operations) async fn named_by_id(
+    plan: &mut Plan<'_>,
+    checks: &mut Checks,
+    ids: &[GroupId],
+) -> Result<BTreeSet<GroupId>> {
+    let mut named = BTreeSet::new();
+    if ids.len() > MOST_GROUPS {
+        return Ok(named);
+    }
+    plan.read_ahead::<Group>(ids.iter().map(|id| (*id,)).collect()).await?;
+    for (at, id) in ids.iter().enumerate() {
+        match seen(plan, *id).await? {
+            Some(group) => drop(named.insert(group.id)),
+            None => checks.add(no_such(&format!("groups[{at}]"), "group").fields()),
+        }
+    }
+    Ok(named)
 }
 
 /// The group, if it is there and the caller may see it.

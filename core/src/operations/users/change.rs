@@ -267,6 +267,7 @@ impl Operation for ReplaceUser {
             attributes: self.attributes,
             region: None,
             roles: Vec::new(),
+            groups: Vec::new(),
             status: None,
             identity: None,
         };
