@@ -49,6 +49,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0033_groups.sql"),
     include_str!("../../../migrations/sqlite/0034_audit_times.sql"),
     include_str!("../../../migrations/sqlite/0035_attributes_of_fleets.sql"),
+    include_str!("../../../migrations/sqlite/0036_groups_of_invitations.sql"),
 ];
 
 /// The table that says which of them a file has seen.
