@@ -198,7 +198,7 @@ fun readConfirmRegistration(from: JsonElement) = from.record("token", "password"
     )
 }
 
-fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region", "roles", "status", "identity").let { it ->
+fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region", "roles", "groups", "status", "identity").let { it ->
     CreateUser(
         email = it.optional("email") { readString(it) },
         username = it.optional("username") { readString(it) },
@@ -218,6 +218,7 @@ fun readCreateUser(from: JsonElement) = from.record("email", "username", "passwo
         attributes = it.map("attributes") { readJson(it) },
         region = it.optional("region") { readString(it) },
         roles = it.list("roles") { readString(it) },
+        groups = it.list("groups") { readId(it) },
         status = it.optional("status") { readUserStatus(it) },
         identity = it.optional("identity") { readExternalIdentity(it) },
     )
@@ -1014,10 +1015,11 @@ fun readUnlinkIdentity(from: JsonElement) = from.record("id").let { it ->
     )
 }
 
-fun readCreateInvitation(from: JsonElement) = from.record("email", "roles").let { it ->
+fun readCreateInvitation(from: JsonElement) = from.record("email", "roles", "groups").let { it ->
     CreateInvitation(
         email = it.required("email") { readString(it) },
         roles = it.list("roles") { readNewInvitationRole(it) },
+        groups = it.list("groups") { readId(it) },
     )
 }
 
@@ -2584,6 +2586,7 @@ fun writeInvitation(from: Invitation) = json(
     "id" to writeId(from.id),
     "email" to writeString(from.email),
     "roles" to writeList(from.roles) { writeInvitationRole(it) },
+    "groups" to writeList(from.groups) { writeId(it) },
     "invited_by" to from.invitedBy?.let { writeId(it) },
     "state" to writeInvitationState(from.state),
     "created_at" to writeTime(from.createdAt),
