@@ -361,6 +361,7 @@ CREATE TABLE "invitations" (
   "id" uuid NOT NULL,
   "email" text COLLATE "C" NOT NULL,
   "roles" text COLLATE "C" NOT NULL,
+  "groups" text COLLATE "C",
   "invited_by" uuid,
   "created_at" bigint NOT NULL,
   "expires_at" bigint NOT NULL,
