@@ -2,13 +2,14 @@
 
 //! The area `assets`: its operations, what they take and what they answer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::common::{DroppedUsers, UserBrief};
 use super::generic::{AssetPage, StringPatch};
-use crate::{Caller, Result, Timestamp, Uuid};
+use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
 /// An asset with its operator and users, as far as the caller may see them.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
@@ -34,6 +35,9 @@ pub struct Asset {
     /// The users who may use it and whom the caller may see, by username.
     #[uniffi(default)]
     pub assigned_users: Vec<UserBrief>,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -68,7 +72,7 @@ pub struct ChangedAsset {
 
 /// Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
 ///
-/// Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+/// Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
 /// does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateAsset {
@@ -90,6 +94,10 @@ pub struct CreateAsset {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
 }
 
 /// Deletes an asset; its assignments and the roles held on it end.
@@ -183,8 +191,8 @@ pub struct UnassignAsset {
 
 /// Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
 ///
-/// Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-/// read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+/// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+/// whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
 /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateAsset {
@@ -212,6 +220,9 @@ pub struct UpdateAsset {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
 }
 
 /// Assets of those kinds, and who uses them.
@@ -224,7 +235,7 @@ pub struct Assets {
 impl Assets {
     /// Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
     ///
-    /// Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+    /// Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
     /// does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
     pub async fn create(&self, input: CreateAsset) -> Result<Asset> {
         self.caller.run("assets.create", &input).await
@@ -246,8 +257,8 @@ impl Assets {
 
     /// Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
     ///
-    /// Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-    /// read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+    /// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+    /// whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
     /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateAsset) -> Result<ChangedAsset> {
         self.caller.run("assets.update", &input).await

@@ -2,13 +2,14 @@
 
 //! The area `drones`: its operations, what they take and what they answer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::common::{DroneModel, DroneStatus, DroppedUsers, UserBrief};
 use super::generic::{DronePage, StringPatch};
-use crate::{Caller, Result, Timestamp, Uuid};
+use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
 /// Assigns a drone to a user, who becomes its operator; others keep their assignments.
 ///
@@ -34,7 +35,7 @@ pub struct ChangedDrone {
 
 /// Creates a drone; an operator named here gets the assignment too.
 ///
-/// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+/// Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
 /// the operator does not exist, or the operator does not belong to the region.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct CreateDrone {
@@ -54,6 +55,10 @@ pub struct CreateDrone {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator_id: Option<Uuid>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
 }
 
 /// Deletes a drone; its assignments and the roles held on it end.
@@ -87,6 +92,9 @@ pub struct Drone {
     /// The users who may fly it and whom the caller may see, by username.
     #[uniffi(default)]
     pub assigned_users: Vec<UserBrief>,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -167,8 +175,8 @@ pub struct UnassignDrone {
 
 /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
 ///
-/// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-/// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+/// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+/// whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
 /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateDrone {
@@ -194,6 +202,9 @@ pub struct UpdateDrone {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<StringPatch>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
 }
 
 /// Drones, and who flies them.
@@ -206,7 +217,7 @@ pub struct Drones {
 impl Drones {
     /// Creates a drone; an operator named here gets the assignment too.
     ///
-    /// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+    /// Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
     /// the operator does not exist, or the operator does not belong to the region.
     pub async fn create(&self, input: CreateDrone) -> Result<Drone> {
         self.caller.run("drones.create", &input).await
@@ -229,8 +240,8 @@ impl Drones {
 
     /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
     ///
-    /// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-    /// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+    /// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+    /// whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
     /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateDrone) -> Result<ChangedDrone> {
         self.caller.run("drones.update", &input).await

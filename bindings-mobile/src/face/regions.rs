@@ -2,12 +2,13 @@
 
 //! The area `regions`: its operations, what they take and what they answer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::generic::{RegionPage, StringPatch};
-use crate::{Caller, Result, Timestamp, Uuid};
+use crate::{Caller, JsonText, Result, Timestamp, Uuid};
 
 /// Creates a region.
 ///
@@ -30,6 +31,10 @@ pub struct CreateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RegionStatus>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
 }
 
 /// Deletes a region; its users, drones and other assets stay, without a region, and roles held in it end.
@@ -102,6 +107,9 @@ pub struct Region {
     pub commander_name: Option<String>,
     /// Whether it is in use.
     pub status: RegionStatus,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
     /// How many of its users the caller may list.
     pub user_count: i64,
     /// How many of its drones the caller may list.
@@ -127,7 +135,8 @@ pub enum RegionStatus {
 
 /// Changes the given fields of a region; null clears one.
 ///
-/// Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+/// read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct UpdateRegion {
     /// Its id or code.
@@ -156,6 +165,9 @@ pub struct UpdateRegion {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RegionStatus>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    #[uniffi(default)]
+    pub attributes: HashMap<String, JsonText>,
 }
 
 /// Regions that users and drones belong to.
@@ -190,7 +202,8 @@ impl Regions {
 
     /// Changes the given fields of a region; null clears one.
     ///
-    /// Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+    /// Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+    /// read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
     pub async fn update(&self, input: UpdateRegion) -> Result<Region> {
         self.caller.run("regions.update", &input).await
     }

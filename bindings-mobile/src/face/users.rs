@@ -134,8 +134,10 @@ hidden!(ConfirmedRegistration);
 /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
 /// somebody at another issuer, or both.
 ///
-/// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+/// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+/// `role:assign`, `group:read` and, of the user, `user:read`.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+/// has 10,000 members;
 /// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 #[uniffi::export(Debug, Display)]
@@ -215,6 +217,9 @@ pub struct CreateUser {
     /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
     #[uniffi(default)]
     pub roles: Vec<String>,
+    /// Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+    #[uniffi(default)]
+    pub groups: Vec<Uuid>,
     /// `active` (the default) or `inactive`.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1138,8 +1143,10 @@ impl Users {
     /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
     /// somebody at another issuer, or both.
     ///
-    /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-    /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+    /// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+    /// `role:assign`, `group:read` and, of the user, `user:read`.
+    /// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+    /// has 10,000 members;
     /// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
     #[uniffi::method(default(input))]
     pub async fn create(&self, input: CreateUser) -> Result<User> {

@@ -263,8 +263,10 @@ export class Users {
    * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
    * somebody at another issuer, or both.
    *
-   * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-   * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+   * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+   * `role:assign`, `group:read` and, of the user, `user:read`.
+   * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+   * has 10,000 members;
    * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
    */
   create(input: CreateUser = {}): Promise<User> {
@@ -1354,12 +1356,13 @@ export class Invitations {
     this.#run = run;
   }
   /**
-   * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+   * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
    * `invitation`.
    *
    * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-   * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
-   * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+   * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+   * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
+   * groups, beside `role:assign` and `group:read`.
    * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
    * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
    * `UNAVAILABLE` where the store has no notifier.
@@ -1389,13 +1392,14 @@ export class Invitations {
     return this.#run("invitations.revoke", input, "RevokeInvitation", "");
   }
   /**
-   * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+   * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
    *
    * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
    * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-   * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+   * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
    * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-   * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+   * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
+   * members or the user is in 200 groups;
    * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
    */
   accept(input: AcceptInvitation): Promise<AcceptedInvitation> {
@@ -1860,7 +1864,8 @@ export class Regions {
   /**
    * Changes the given fields of a region; null clears one.
    *
-   * Permission `region:update`. Errors: `CONFLICT` if `expectedVersion` is stale.
+   * Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+   * read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateRegion): Promise<Region> {
     return this.#run("regions.update", input, "UpdateRegion", "Region");
@@ -1887,7 +1892,7 @@ export class Drones {
   /**
    * Creates a drone; an operator named here gets the assignment too.
    *
-   * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+   * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
    * the operator does not exist, or the operator does not belong to the region.
    */
   create(input: CreateDrone): Promise<Drone> {
@@ -1916,8 +1921,8 @@ export class Drones {
   /**
    * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
    *
-   * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-   * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+   * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+   * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
    * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateDrone): Promise<ChangedDrone> {
@@ -2006,7 +2011,7 @@ export class Assets {
   /**
    * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
    *
-   * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+   * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
    * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
    */
   create(input: CreateAsset): Promise<Asset> {
@@ -2035,8 +2040,8 @@ export class Assets {
   /**
    * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
    *
-   * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-   * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+   * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+   * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
    * regions, whom the answer names. Errors: `CONFLICT` if `expectedVersion` is stale.
    */
   update(input: UpdateAsset): Promise<ChangedAsset> {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    attributes::Attributes,
     id::{AssetId, RegionId, UserId},
     record::Record,
     region::Region,
@@ -11,7 +12,7 @@ use super::{
 };
 
 /// An asset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(
     table = "assets",
     key(id),
@@ -57,6 +58,8 @@ pub struct Asset {
     pub region_id: Option<RegionId>,
     /// The user who uses it.
     pub operator_id: Option<UserId>,
+    /// What no column holds; null where there is none.
+    pub attributes: Option<Attributes>,
     /// When it was created.
     #[record(given)]
     pub created_at: Time,

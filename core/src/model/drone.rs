@@ -4,6 +4,7 @@ use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
 use super::{
+    attributes::Attributes,
     id::{DroneId, RegionId, UserId},
     record::Record,
     region::Region,
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// A drone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(
     table = "drones",
     key(id),
@@ -51,6 +52,8 @@ pub struct Drone {
     pub region_id: Option<RegionId>,
     /// The user who flies it.
     pub operator_id: Option<UserId>,
+    /// What no column holds; null where there is none.
+    pub attributes: Option<Attributes>,
     /// When it was created.
     #[record(given)]
     pub created_at: Time,

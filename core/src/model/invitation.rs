@@ -4,7 +4,7 @@ use rolekeep_macros::{Describe, Word};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    id::{InvitationId, UserId},
+    id::{GroupId, InvitationId, UserId},
     record::{Document, Record},
     time::Time,
     user::User,
@@ -26,6 +26,8 @@ pub struct Invitation {
     pub email: String,
     /// The roles that come with it, beside those that every account gets.
     pub roles: Document<Vec<StoredRole>>,
+    /// The groups that it makes a member of; null where there is none.
+    pub groups: Option<Document<Vec<GroupId>>>,
     /// Who invited; none: the application itself.
     pub invited_by: Option<UserId>,
     /// When it was made.
@@ -41,6 +43,13 @@ pub struct Invitation {
     pub accepted_by: Option<UserId>,
     /// The row's version.
     pub version: i64,
+}
+
+impl Invitation {
+    /// The groups that it makes a member of.
+    pub fn groups(&self) -> &[GroupId] {
+        self.groups.as_ref().map_or(&[], |groups| &groups.0)
+    }
 }
 
 /// A role that comes with an invitation, as it is stored.

@@ -1,12 +1,11 @@
 //! A geographical command zone.
 
 use rolekeep_macros::{Describe, Word};
-use serde::Serialize;
 
-use super::{id::RegionId, record::Record, time::Time};
+use super::{attributes::Attributes, id::RegionId, record::Record, time::Time};
 
 /// A geographical command zone that users and drones belong to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
+#[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "regions", key(id), index(code), index(created_at), search(code, name, area, commander_name), sync = replicated)]
 #[record(resource = "region", along = judged, audit(area = "regions", kind = "region", words(create, update, delete)))]
 #[record(named(code = code, scope))]
@@ -33,6 +32,8 @@ pub struct Region {
     pub commander_name: Option<String>,
     /// Whether it is in use.
     pub status: RegionStatus,
+    /// What no column holds; null where there is none.
+    pub attributes: Option<Attributes>,
     /// When it was created.
     #[record(given)]
     pub created_at: Time,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::plan::Plan;
 use crate::{
     model::{
         attributes::{self, Attributes, FREE, member, parts},
         check::{Checks, Invalid},
         decode::FieldCode,
+        error::Result,
         record::{Document, ResourceRecord},
     },
     rules::RuleSet,
@@ -33,7 +35,7 @@ pub(super) fn check_names<R: ResourceRecord>(checks: &mut Checks, given: &BTreeM
     checks.depth("attributes", given.values());
 }
 
-pub(super) fn check_name<R: ResourceRecord>(name: &str) -> Result<(), Invalid> {
+pub(super) fn check_name<R: ResourceRecord>(name: &str) -> std::result::Result<(), Invalid> {
     let is_fit = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     let begins_well = name.starts_with(|letter: char| letter.is_ascii_lowercase());
     if !begins_well || name.len() > LONGEST_NAME || !name.chars().all(is_fit) {
@@ -47,11 +49,26 @@ pub(super) fn check_name<R: ResourceRecord>(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The attributes after a change, whose names are right: null removes one, and so does not naming it where all are given. Those that the policy declares have the type that it says, of
-/// which what is wrong is noted; what it does not declare is kept as it is given, and no rule ever reads it.
-pub(super) fn changed<R: ResourceRecord>(
+/// The attributes of a row of a resource type when those given are set or removed, whose names are right.
+pub(super) fn set(
+    plan: &Plan<'_>,
+    kind: &str,
+    before: Option<&Attributes>,
+    given: &BTreeMap<String, Json>,
+) -> Result<Option<Attributes>> {
+    let mut checks = Checks::default();
+    let attributes = changed(&mut checks, plan.rules(), kind, before, given, false);
+    checks.finish()?;
+    Ok(attributes)
+}
+
+/// The attributes after a change, whose names are right: null removes one, and so does not naming it where all are given. Those that the
+/// policy declares of the resource type have the type that it says, of which what is wrong is noted; what it does not declare is kept as it
+/// is given, and no rule ever reads it.
+pub(super) fn changed(
     checks: &mut Checks,
     rules: &RuleSet,
+    kind: &str,
     before: Option<&Attributes>,
     given: &BTreeMap<String, Json>,
     are_all: bool,
@@ -65,7 +82,7 @@ pub(super) fn changed<R: ResourceRecord>(
         is_as_shown(name) || !are_all && !given.contains_key(name)
     });
     for (name, value) in given.iter().filter(|(name, value)| !value.is_null() && !is_as_shown(name)) {
-        match rules.member(R::TYPE, name, value.clone()) {
+        match rules.member(kind, name, value.clone()) {
             Some(Ok((member, value))) => {
                 held.insert(member, value);
             }

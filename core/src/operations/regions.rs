@@ -1,14 +1,15 @@
 //! Regions that users and drones belong to (FLT-1, 8).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::{
     Access, Operation, Visible,
     actor::Actor,
-    administrators, listing,
+    administrators, attributes, listing,
     plan::{Plan, expect_version},
     reads::Reads,
     rights,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     model::{
+        attributes::shown,
         check::Checks,
         drone::Drone,
         error::{Error, Result},
@@ -24,7 +26,7 @@ use crate::{
         page::{Page, PageRequest},
         patch::{Change, Patch},
         predicate::Predicate,
-        record::Record,
+        record::{Record, ResourceRecord},
         region::Region,
         text,
         time::Time,
@@ -57,6 +59,8 @@ pub struct RegionView {
     pub commander_name: Option<String>,
     /// Whether it is in use.
     pub status: RegionStatus,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    pub attributes: BTreeMap<String, Json>,
     /// How many of its users the caller may list.
     pub user_count: i64,
     /// How many of its drones the caller may list.
@@ -105,6 +109,9 @@ pub struct CreateRegion {
     pub commander_name: Option<String>,
     /// Whether it is in use; `ACTIVE` if not given.
     pub status: Option<RegionStatus>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    pub attributes: BTreeMap<String, Json>,
 }
 
 /// Gets a region.
@@ -139,7 +146,8 @@ pub struct ListRegions {
 
 /// Changes the given fields of a region; null clears one.
 ///
-/// Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+/// Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+/// read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
 pub struct UpdateRegion {
@@ -157,6 +165,8 @@ pub struct UpdateRegion {
     pub commander_name: Patch<String>,
     /// Whether it is in use.
     pub status: Change<RegionStatus>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    pub attributes: BTreeMap<String, Json>,
 }
 
 /// Deletes a region; its users, drones and other assets stay, without a region, and roles held in it end.
@@ -203,6 +213,7 @@ async fn views(plan: &Plan<'_>, regions: Vec<Region>) -> Result<Vec<RegionView>>
         area: region.area,
         commander_name: region.commander_name,
         status: region.status,
+        attributes: shown(region.attributes.as_ref()),
         created_at: region.created_at,
         updated_at: region.updated_at,
         version: region.version,
@@ -236,25 +247,37 @@ async fn view(plan: &Plan<'_>, region: Region) -> Result<RegionView> {
 #[portable_async]
 impl Operation for CreateRegion {
     type Target = ();
-    type Valid = Region;
+    type Valid = (Region, BTreeMap<String, Json>);
 
     const ACCESS: Access = Access::Permission("region:create");
 
-    async fn validate(self, services: &Services, now: Time) -> Result<Region> {
+    async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
         let code = checks.field("code", text::code(&self.code)).unwrap_or_default();
         let name = checks.field("name", text::name(&self.name, 100)).unwrap_or_default();
         let area = checks.optional("area", self.area.as_deref(), |area| text::name(area, 255));
         let commander = self.commander_name.as_deref();
         let commander_name = checks.optional("commander_name", commander, |name| text::name(name, 255));
+        attributes::check_names::<Region>(&mut checks, &self.attributes);
         checks.finish()?;
-        let status = self.status.unwrap_or(RegionStatus::Active);
-        let id = services.env.new_id()?;
-        Ok(Region { id, code, name, area, commander_name, status, created_at: now, updated_at: now, version: 0 })
+        let region = Region {
+            id: services.env.new_id()?,
+            code,
+            name,
+            area,
+            commander_name,
+            status: self.status.unwrap_or(RegionStatus::Active),
+            attributes: None,
+            created_at: now,
+            updated_at: now,
+            version: 0,
+        };
+        Ok((region, self.attributes))
     }
 
-    async fn plan(region: &Region, (): (), plan: &mut Plan<'_>) -> Result<RegionView> {
-        let region = insert(region, plan).await?;
+    async fn plan((region, given): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<RegionView> {
+        let attributes = attributes::set(plan, Region::TYPE, None, given)?;
+        let region = insert(&Region { attributes, ..region.clone() }, plan).await?;
         view(plan, region).await
     }
 }
@@ -337,6 +360,7 @@ impl Operation for UpdateRegion {
         let name = self.name.try_map(|name| text::name(&name, 100));
         let area = self.area.try_map(|area| text::name(&area, 255));
         let commander_name = self.commander_name.try_map(|name| text::name(&name, 255));
+        attributes::check_names::<Region>(&mut checks, &self.attributes);
         let valid = UpdateRegion {
             region: self.region,
             expected_version: self.expected_version,
@@ -345,6 +369,7 @@ impl Operation for UpdateRegion {
             area: checks.field("area", area).unwrap_or_default(),
             commander_name: checks.field("commander_name", commander_name).unwrap_or_default(),
             status: self.status,
+            attributes: self.attributes,
         };
         checks.finish()?;
         Ok(valid)
@@ -359,6 +384,7 @@ impl Operation for UpdateRegion {
         after.area = change.area.apply(after.area);
         after.commander_name = change.commander_name.apply(after.commander_name);
         after.status = change.status.apply(after.status);
+        after.attributes = attributes::set(plan, Region::TYPE, before.attributes.as_ref(), &change.attributes)?;
         if after != before {
             after.updated_at = plan.now;
             rights::require_after(plan, "region:update", &after).await?;

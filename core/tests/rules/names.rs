@@ -116,7 +116,7 @@ fn the_command_tells_what_is_wrong() {
     assert!(!run(&["permissions", "policy.toml", "--rules", "--rust"], own_users).out.contains("user:read"));
     assert_eq!(run(&["check", "policy.toml"], own_users).code, 1);
     assert_eq!(run(&["check", "policy.toml", "--rules"], b"[roles.r]\nallow = [\"drone:read\"]").code, 1);
-    let free = run(&["check", "policy.toml"], b"[types.region]\nattributes = { level = \"int?\" }");
+    let free = run(&["check", "policy.toml"], b"[types.group]\nattributes = { level = \"int?\" }");
     assert!(free.code == 1 && free.err.contains("level"), "{}", free.err);
     let wrong: [&[&str]; 7] = [
         &[],

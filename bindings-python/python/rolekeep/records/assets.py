@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from .common import DroppedUsers, UserBrief
@@ -31,6 +32,8 @@ class Asset:
     """Its operator; also `None` if the caller may not see that user."""
     assigned_users: builtins.list[UserBrief] = field(default_factory=builtins.list)
     """The users who may use it and whom the caller may see, by username."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime

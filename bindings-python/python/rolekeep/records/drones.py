@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from .common import DroneModel, DroneStatus, DroppedUsers, UserBrief
@@ -39,6 +40,8 @@ class Drone:
     """Its operator; also `None` if the caller may not see that user."""
     assigned_users: builtins.list[UserBrief] = field(default_factory=builtins.list)
     """The users who may fly it and whom the caller may see, by username."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime

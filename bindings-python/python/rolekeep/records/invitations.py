@@ -32,6 +32,8 @@ class Invitation:
     """The address that is invited."""
     roles: builtins.list[InvitationRole] = field(default_factory=builtins.list)
     """The roles that come with it, beside the default roles."""
+    groups: builtins.list[UUID] = field(default_factory=builtins.list)
+    """The groups that it makes a member of."""
     invited_by: UUID | None = None
     """Who invited; none: the application itself."""
     state: InvitationState

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from ._base import Word
@@ -26,6 +27,8 @@ class Region:
     """Who commands it."""
     status: RegionStatus
     """Whether it is in use."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """Whatever else the application keeps of it. Times are RFC 3339, durations microseconds."""
     user_count: int
     """How many of its users the caller may list."""
     drone_count: int

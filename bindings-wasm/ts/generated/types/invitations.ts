@@ -5,13 +5,14 @@ import type { User } from "./common.js";
 // What operations of `invitations` take and answer.
 
 /**
- * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+ * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
  *
  * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
  * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
- * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+ * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
  * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
- * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+ * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
+ * members or the user is in 200 groups;
  * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
  */
 export interface AcceptInvitation {
@@ -43,12 +44,13 @@ export interface AcceptedInvitation {
 }
 
 /**
- * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+ * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
  * `invitation`.
  *
  * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
- * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
- * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+ * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+ * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
+ * groups, beside `role:assign` and `group:read`.
  * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
  * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
  * `UNAVAILABLE` where the store has no notifier.
@@ -58,6 +60,8 @@ export interface CreateInvitation {
   readonly email: string;
   /** The roles that it brings beside the default roles, which every new account gets; at most 20. */
   readonly roles?: readonly NewInvitationRole[] | undefined;
+  /** Ids of the groups that it makes a member of, at most 200. Needs what `groups.addMembers` needs, then and when it is accepted. */
+  readonly groups?: readonly string[] | undefined;
 }
 
 /** An invitation, without what was mailed. */
@@ -68,6 +72,8 @@ export interface Invitation {
   readonly email: string;
   /** The roles that come with it, beside the default roles. */
   readonly roles: readonly InvitationRole[];
+  /** The groups that it makes a member of. */
+  readonly groups: readonly string[];
   /** Who invited; none: the application itself. */
   readonly invitedBy: string | null;
   /** How it stands. */

@@ -108,8 +108,10 @@ export interface ConfirmedRegistration {
  * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
  * somebody at another issuer, or both.
  *
- * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
- * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+ * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+ * `role:assign`, `group:read` and, of the user, `user:read`.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+ * has 10,000 members;
  * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
  */
 export interface CreateUser {
@@ -162,6 +164,8 @@ export interface CreateUser {
   readonly region?: string | null | undefined;
   /** Names of roles to hold everywhere, beside the default roles, which every new account gets. */
   readonly roles?: readonly string[] | undefined;
+  /** Ids of groups that it becomes a member of, at most 200. Needs what `groups.addMembers` needs; the store of a web page has none. */
+  readonly groups?: readonly string[] | undefined;
   /** `active` (the default) or `inactive`. */
   readonly status?: UserStatus | null | undefined;
   /**

@@ -1,7 +1,10 @@
 //! Changing and deleting assets.
 
+use std::collections::BTreeMap;
+
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::{AssetView, DroppedUsers, kind_named, require_words, target, view};
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
     operations::{
         Access, Operation,
         actor::Actor,
-        fleet,
+        attributes, fleet,
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -25,8 +28,8 @@ use crate::{
 
 /// Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
 ///
-/// Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-/// read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+/// Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+/// whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
 /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -45,6 +48,8 @@ pub struct UpdateAsset {
     pub status: Change<String>,
     /// The region, by id or code.
     pub region: Patch<String>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    pub attributes: BTreeMap<String, Json>,
 }
 
 /// Deletes an asset; its assignments and the roles held on it end.
@@ -89,6 +94,7 @@ impl Operation for UpdateAsset {
         let mut checks = Checks::default();
         let code = self.code.clone().try_map(|code| text::code(&code));
         let code = checks.field("code", code).unwrap_or_default();
+        attributes::check_names::<Asset>(&mut checks, &self.attributes);
         checks.finish()?;
         Ok(UpdateAsset { code, ..self })
     }
@@ -105,6 +111,7 @@ impl Operation for UpdateAsset {
             require_words(plan, kind, Some(&after.model), Some(&after.status))?;
             plan.join_words_of(&before.kind).await?;
         }
+        after.attributes = attributes::set(plan, &before.kind, before.attributes.as_ref(), &change.attributes)?;
         after.region_id = fleet::change::region_after(plan, after.region_id, &change.region).await?;
         let (assigned, dropped) = fleet::change::update(&before, after, plan).await?;
         Ok(ChangedAsset { asset: view::one(plan, assigned).await?, dropped })

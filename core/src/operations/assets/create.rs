@@ -1,6 +1,9 @@
 //! Creating an asset.
 
+use std::collections::BTreeMap;
+
 use rolekeep_macros::{Describe, Input, portable_async};
+use serde_json::Value as Json;
 
 use super::{AssetView, kind_named, require_words, view};
 use crate::{
@@ -12,12 +15,12 @@ use crate::{
         text,
         time::Time,
     },
-    operations::{Access, Operation, fleet, plan::Plan, services::Services, users::region_named},
+    operations::{Access, Operation, attributes, fleet, plan::Plan, services::Services, users::region_named},
 };
 
 /// Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
 ///
-/// Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+/// Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
 /// does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -34,6 +37,9 @@ pub struct CreateAsset {
     pub region: Option<String>,
     /// The operator's user id.
     pub operator_id: Option<UserId>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    pub attributes: BTreeMap<String, Json>,
 }
 
 #[portable_async]
@@ -51,6 +57,7 @@ impl Operation for CreateAsset {
     async fn validate(self, services: &Services, _: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
         let code = checks.field("code", text::code(&self.code)).unwrap_or_default();
+        attributes::check_names::<Asset>(&mut checks, &self.attributes);
         checks.finish()?;
         Ok((services.env.new_id()?, CreateAsset { code, ..self }))
     }
@@ -72,6 +79,7 @@ impl Operation for CreateAsset {
             status: status.to_owned(),
             region_id,
             operator_id: new.operator_id,
+            attributes: attributes::set(plan, &new.kind, None, &new.attributes)?,
             created_at: plan.now,
             updated_at: plan.now,
             version: 0,

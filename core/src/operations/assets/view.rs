@@ -1,12 +1,16 @@
 //! What is shown of an asset.
 
+use std::collections::BTreeMap;
+
 use rolekeep_macros::Describe;
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::UserBrief;
 use crate::{
     model::{
         asset::Asset,
+        attributes::shown,
         error::Result,
         id::{AssetId, RegionId},
         time::Time,
@@ -41,6 +45,8 @@ pub struct AssetView {
     pub operator: Option<UserBrief>,
     /// The users who may use it and whom the caller may see, by username.
     pub assigned_users: Vec<UserBrief>,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    pub attributes: BTreeMap<String, Json>,
     /// When it was created.
     pub created_at: Time,
     /// When it was last changed.
@@ -72,6 +78,7 @@ impl AssetView {
             model: asset.model,
             status: asset.status,
             region_id: asset.region_id,
+            attributes: shown(asset.attributes.as_ref()),
             created_at: asset.created_at,
             updated_at: asset.updated_at,
             version: asset.version,

@@ -1,7 +1,10 @@
 //! Changing and deleting drones.
 
+use std::collections::BTreeMap;
+
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::{DroneView, DroppedUsers, target, view};
 use crate::{
@@ -10,13 +13,14 @@ use crate::{
         drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         patch::{Change, Patch},
+        record::ResourceRecord,
         text,
         time::Time,
     },
     operations::{
         Access, Operation,
         actor::Actor,
-        fleet,
+        attributes, fleet,
         plan::{Plan, expect_version},
         reads::Reads,
         services::Services,
@@ -25,8 +29,8 @@ use crate::{
 
 /// Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
 ///
-/// Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-/// read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+/// Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+/// whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
 /// regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -43,6 +47,8 @@ pub struct UpdateDrone {
     pub status: Change<DroneStatus>,
     /// The region, by id or code.
     pub region: Patch<String>,
+    /// Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+    pub attributes: BTreeMap<String, Json>,
 }
 
 /// Deletes a drone; its assignments and the roles held on it end.
@@ -80,6 +86,7 @@ impl Operation for UpdateDrone {
         let mut checks = Checks::default();
         let code = self.code.clone().try_map(|code| text::code(&code));
         let code = checks.field("code", code).unwrap_or_default();
+        attributes::check_names::<Drone>(&mut checks, &self.attributes);
         checks.finish()?;
         Ok(UpdateDrone { code, ..self })
     }
@@ -91,6 +98,7 @@ impl Operation for UpdateDrone {
         after.code = change.code.apply(after.code);
         after.model = change.model.apply(after.model);
         after.status = change.status.apply(after.status);
+        after.attributes = attributes::set(plan, Drone::TYPE, before.attributes.as_ref(), &change.attributes)?;
         after.region_id = fleet::change::region_after(plan, after.region_id, &change.region).await?;
         let (assigned, dropped) = fleet::change::update(&before, after, plan).await?;
         Ok(ChangedDrone { drone: view::one(plan, assigned).await?, dropped })

@@ -1,6 +1,9 @@
 //! Creating a drone.
 
+use std::collections::BTreeMap;
+
 use rolekeep_macros::{Describe, Input, portable_async};
+use serde_json::Value as Json;
 
 use super::{DroneView, view};
 use crate::{
@@ -9,11 +12,12 @@ use crate::{
         drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         id::{DroneId, UserId},
+        record::ResourceRecord,
         text,
         time::Time,
     },
     operations::{
-        Access, Operation,
+        Access, Operation, attributes,
         fleet::{self, assign::Assigned},
         plan::Plan,
         services::Services,
@@ -23,7 +27,7 @@ use crate::{
 
 /// Creates a drone; an operator named here gets the assignment too.
 ///
-/// Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+/// Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
 /// the operator does not exist, or the operator does not belong to the region.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -38,6 +42,9 @@ pub struct CreateDrone {
     pub region: Option<String>,
     /// The operator's user id.
     pub operator_id: Option<UserId>,
+    /// Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
+    /// says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+    pub attributes: BTreeMap<String, Json>,
 }
 
 /// A valid new drone.
@@ -48,6 +55,7 @@ pub struct NewDrone {
     pub(crate) status: DroneStatus,
     pub(crate) region: Option<String>,
     pub(crate) operator_id: Option<UserId>,
+    pub(crate) attributes: BTreeMap<String, Json>,
 }
 
 #[portable_async]
@@ -60,6 +68,7 @@ impl Operation for CreateDrone {
     async fn validate(self, services: &Services, _: Time) -> Result<NewDrone> {
         let mut checks = Checks::default();
         let code = checks.field("code", text::code(&self.code)).unwrap_or_default();
+        attributes::check_names::<Drone>(&mut checks, &self.attributes);
         checks.finish()?;
         Ok(NewDrone {
             id: services.env.new_id()?,
@@ -68,6 +77,7 @@ impl Operation for CreateDrone {
             status: self.status.unwrap_or(DroneStatus::Standby),
             region: self.region,
             operator_id: self.operator_id,
+            attributes: self.attributes,
         })
     }
 
@@ -79,6 +89,7 @@ impl Operation for CreateDrone {
 
 /// Plans a new drone with its code and its operator's assignment.
 pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<Assigned<Drone>> {
+    let attributes = attributes::set(plan, Drone::TYPE, None, &new.attributes)?;
     let region_id = match &new.region {
         Some(region) => Some(region_named(plan, "region", region).await?),
         None => None,
@@ -90,6 +101,7 @@ pub(crate) async fn insert(new: &NewDrone, plan: &mut Plan<'_>) -> Result<Assign
         status: new.status,
         region_id,
         operator_id: new.operator_id,
+        attributes,
         created_at: plan.now,
         updated_at: plan.now,
         version: 0,

@@ -1,11 +1,15 @@
 //! What is shown of a drone.
 
+use std::collections::BTreeMap;
+
 use rolekeep_macros::Describe;
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::UserBrief;
 use crate::{
     model::{
+        attributes::shown,
         drone::{Drone, DroneModel, DroneStatus},
         error::Result,
         id::{DroneId, RegionId},
@@ -39,6 +43,8 @@ pub struct DroneView {
     pub operator: Option<UserBrief>,
     /// The users who may fly it and whom the caller may see, by username.
     pub assigned_users: Vec<UserBrief>,
+    /// Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+    pub attributes: BTreeMap<String, Json>,
     /// When it was created.
     pub created_at: Time,
     /// When it was last changed.
@@ -69,6 +75,7 @@ impl DroneView {
             model: drone.model,
             status: drone.status,
             region_id: drone.region_id,
+            attributes: shown(drone.attributes.as_ref()),
             created_at: drone.created_at,
             updated_at: drone.updated_at,
             version: drone.version,

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     model::{
-        check::{Checks, wrong},
+        check::{Checks, Invalid, wrong},
         decode::FieldCode,
+        deferred::IS_PAGE,
         error::{Error, Reason, Result},
         id::{GroupId, UserId},
         input::Limits,
@@ -33,6 +34,7 @@ use crate::{
         services::Services,
         target::TargetRow,
     },
+    rules::Principal,
 };
 
 /// So many are added or removed at a time.
@@ -166,7 +168,7 @@ impl Operation for AddGroupMembers {
         }
         plan.move_authority_of(new.clone()).await?;
         // Once the guards are read: who puts them into another group meanwhile makes this stale.
-        require_few_groups(plan, &new).await?;
+        require_few_groups(plan, &new, 1).await?;
         for user_id in new {
             let (added_by, added_at) = (plan.actor.name(), plan.now);
             plan.follow(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
@@ -227,6 +229,35 @@ pub(in crate::operations) async fn named(plan: &mut Plan<'_>, name: &str) -> Res
     seen(plan, id).await
 }
 
+/// Notes that more groups are named than a user may be in, or any in the store of a page, which has none.
+pub(in crate::operations) fn check_few(checks: &mut Checks, groups: &[GroupId]) {
+    if groups.len() > MOST_GROUPS {
+        checks.error("groups", Invalid::new(FieldCode::TooLong, format!("must have at most {MOST_GROUPS} items")));
+    } else if IS_PAGE && !groups.is_empty() {
+        checks.add(no_such("groups", "group").fields());
+    }
+}
+
+/// The groups that an input names by their ids, each once, noting those that are not there. One that the caller may not see is not there.
+pub(in crate::operations) async fn named_by_id(
+    plan: &mut Plan<'_>,
+    checks: &mut Checks,
+    ids: &[GroupId],
+) -> Result<BTreeSet<GroupId>> {
+    let mut named = BTreeSet::new();
+    if ids.len() > MOST_GROUPS {
+        return Ok(named);
+    }
+    plan.read_ahead::<Group>(ids.iter().map(|id| (*id,)).collect()).await?;
+    for (at, id) in ids.iter().enumerate() {
+        match seen(plan, *id).await? {
+            Some(group) => drop(named.insert(group.id)),
+            None => checks.add(no_such(&format!("groups[{at}]"), "group").fields()),
+        }
+    }
+    Ok(named)
+}
+
 /// The group, if it is there and the caller may see it.
 async fn seen(plan: &mut Plan<'_>, id: GroupId) -> Result<Option<Group>> {
     let Some(group) = plan.reads().get::<Group>(&(id,)).await? else { return Ok(None) };
@@ -252,16 +283,60 @@ pub(in crate::operations) async fn add_new(plan: &mut Plan<'_>, user: &User, gro
             plan.rely_on_row(&(*id,), stored.as_ref());
             return Err(no_such("groups", "group"));
         };
-        let count = group.member_count + 1;
-        if count > MOST_MEMBERS {
-            // Another one may leave meanwhile.
-            plan.check(&group);
-            return Err(too_many_members());
-        }
-        let (added_by, added_at) = (plan.actor.name(), plan.now);
-        plan.follow(None, GroupMember { group_id: *id, user_id: user.id, added_by, added_at, version: 0 });
-        touch(plan, &group, count);
+        let by = plan.actor.name();
+        add(plan, &group, user.id, &by)?;
     }
+    Ok(())
+}
+
+/// Whether who invited may make somebody a member of these groups, by the rights that it has now; one that is gone is nobody's to fill.
+pub(in crate::operations) async fn may_bring(
+    plan: &mut Plan<'_>,
+    inviter: Option<&Principal>,
+    groups: &[GroupId],
+) -> Result<bool> {
+    let Access::Permission(permission) = AddGroupMembers::ACCESS else { return Ok(false) };
+    let found: Vec<Group> = plan.reads().many(groups.iter().map(|id| (*id,))).await?;
+    let Some(principal) = inviter.filter(|_| !groups.is_empty()) else { return Ok(found.len() == groups.len()) };
+    if !plan.rules().holds_admin(principal, plan.now) || !plan.may_everywhere_as(principal, permission)? {
+        return Ok(false);
+    }
+    for group in &found {
+        if !plan.may_as(inviter, Group::READ, &TargetRow::of(group)).await? {
+            return Ok(false);
+        }
+    }
+    Ok(found.len() == groups.len())
+}
+
+/// Plans that a user becomes a member of the groups of an invitation, by who invited: whether that one may is asked by whoever calls this.
+pub(in crate::operations) async fn bring(plan: &mut Plan<'_>, user: &User, groups: &[GroupId], by: &str) -> Result<()> {
+    let held: Vec<GroupMember> = plan.reads().many(groups.iter().map(|id| (*id, user.id))).await?;
+    let new: Vec<GroupId> =
+        groups.iter().filter(|id| !held.iter().any(|member| member.group_id == **id)).copied().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    plan.move_authority(user.id).await?;
+    require_few_groups(plan, &[user.id], new.len()).await?;
+    let groups: Vec<Group> = plan.reads().many(new.iter().map(|id| (*id,))).await?;
+    for group in groups {
+        add(plan, &group, user.id, by)?;
+    }
+    Ok(())
+}
+
+/// Plans that somebody who is none becomes a member.
+fn add(plan: &mut Plan<'_>, group: &Group, user_id: UserId, by: &str) -> Result<()> {
+    let count = group.member_count + 1;
+    if count > MOST_MEMBERS {
+        // Another one may leave meanwhile.
+        plan.check(group);
+        return Err(too_many_members());
+    }
+    let (added_by, added_at) = (by.to_owned(), plan.now);
+    plan.follow(None, GroupMember { group_id: group.id, user_id, added_by, added_at, version: 0 });
+    touch(plan, group, count);
     Ok(())
 }
 
@@ -296,16 +371,16 @@ async fn users_named(
     Ok((users, members.into_iter().map(|member| (member.user_id, member)).collect()))
 }
 
-/// Refuses to put users into one more group who are in as many as there may be: whoever puts them into another meanwhile moves their
+/// Refuses to put users into so many more groups who would be in more than there may be: whoever puts them into another meanwhile moves their
 /// guards, too.
-async fn require_few_groups(plan: &Plan<'_>, users: &[UserId]) -> Result<()> {
+async fn require_few_groups(plan: &Plan<'_>, users: &[UserId], more: usize) -> Result<()> {
     let of_these = Predicate::set(users.iter().map(|user| Value::Id(user.0)));
     let members: Vec<GroupMember> = plan.reads().all(Predicate::In("user_id".into(), of_these)).await?;
     let mut counts: BTreeMap<UserId, usize> = BTreeMap::new();
     members.iter().for_each(|member| *counts.entry(member.user_id).or_default() += 1);
-    match counts.iter().find(|(_, count)| **count >= MOST_GROUPS) {
-        Some((user, _)) => {
-            let message = format!("a user is in at most {MOST_GROUPS} groups, and {user} is in as many");
+    match counts.iter().find(|(_, count)| **count + more > MOST_GROUPS) {
+        Some((user, count)) => {
+            let message = format!("a user is in at most {MOST_GROUPS} groups, and {user} is in {count}");
             Err(Error::new(Reason::LimitReached, message))
         }
         None => Ok(()),

@@ -32,7 +32,7 @@ pub use crate::model::group::{Group, GroupMember, GroupRole};
 pub(super) use holding::{Holding, holding};
 pub use manage::{CreateGroup, DeleteGroup, GetGroup, ListGroups, UpdateGroup};
 pub use members::{AddGroupMembers, GroupMemberView, ListGroupMembers, RemoveGroupMembers};
-pub(super) use members::{add_new, named, require_may_add};
+pub(super) use members::{add_new, bring, check_few, may_bring, named, named_by_id, require_may_add};
 pub use roles::{AssignGroupRole, ListGroupRoles, UnassignGroupRole};
 
 impl Visible for Group {

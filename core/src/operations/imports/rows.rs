@@ -321,7 +321,7 @@ async fn create(row: &Row, plan: &mut Plan<'_>) -> Result<()> {
     }
     let mut checks = Checks::default();
     users::check_roles(&mut checks, plan.rules(), &new.roles);
-    attributes::changed::<User>(&mut checks, plan.rules(), None, &new.fields.attributes, false);
+    attributes::changed(&mut checks, plan.rules(), User::TYPE, None, &new.fields.attributes, false);
     checks.finish()?;
     let user = users::insert(new, plan).await?;
     if !matches!(user.status, UserStatus::Active | UserStatus::Inactive) {

@@ -21,6 +21,7 @@ use crate::{
     operations::{
         Access, Operation,
         epochs::{self, ApiKeyFate, Password},
+        groups,
         limits::{self, Claimed, Standing, Tries, Try},
         links::void,
         notices,
@@ -36,13 +37,14 @@ use crate::{
     },
 };
 
-/// Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+/// Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
 ///
 /// Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
 /// else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-/// account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+/// account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
 /// Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+/// has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
+/// members or the user is in 200 groups;
 /// `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -123,6 +125,7 @@ impl Operation for AcceptInvitation {
         for role in roles.iter().filter(|role| role.valid_until.is_none_or(|until| now < until)) {
             roles::bring(plan, &user, role, invitation.inviter()).await?;
         }
+        groups::bring(plan, &user, invitation.groups(), &invitation.inviter()).await?;
         invitation.end(plan, InvitationEnd::Accepted, Some(user.id)).await?;
         plan.audit_of("invitations.accept", ("invitation", invitation.id.to_string()), user.id);
         let device_token = limits::mail_device_token(plan.services, user.id, plan.now)?;
@@ -158,6 +161,9 @@ async fn require_may_still(plan: &mut Plan<'_>, invitation: &Invitation, user: O
     may.map_err(|error| if is_void(error.reason()) { void() } else { error })?;
     for role in &invitation.roles.0 {
         require_there(plan, role).await?;
+    }
+    if !groups::may_bring(plan, inviter, invitation.groups()).await? {
+        return Err(void());
     }
     Ok(inviter::may_give_more(plan, inviter))
 }

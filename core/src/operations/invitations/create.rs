@@ -10,7 +10,7 @@ use crate::{
         check::{Checks, Invalid},
         decode::FieldCode,
         error::Result,
-        id::LinkId,
+        id::{GroupId, LinkId},
         invitation::{Invitation, InvitationEnd, StoredRole},
         record::Document,
         registry::Claim,
@@ -19,7 +19,7 @@ use crate::{
     operations::{
         Access, Operation,
         administrators::GLOBAL,
-        notices,
+        groups, notices,
         plan::Plan,
         roles::{Terms, check_terms},
         scopes,
@@ -32,12 +32,13 @@ const SECONDS: i64 = 72 * 3600;
 /// So many roles come with one at most.
 const MOST_ROLES: usize = 20;
 
-/// Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+/// Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
 /// `invitation`.
 ///
 /// The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-/// roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
-/// Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+/// roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+/// Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
+/// groups, beside `role:assign` and `group:read`.
 /// Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
 /// five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
 /// `UNAVAILABLE` where the store has no notifier.
@@ -48,6 +49,8 @@ pub struct CreateInvitation {
     pub email: String,
     /// The roles that it brings beside the default roles, which every new account gets; at most 20.
     pub roles: Vec<NewInvitationRole>,
+    /// Ids of the groups that it makes a member of, at most 200. Needs what `groups.add_members` needs, then and when it is accepted.
+    pub groups: Vec<GroupId>,
 }
 
 /// A role that comes with an invitation.
@@ -68,7 +71,7 @@ pub struct NewInvitationRole {
 impl Operation for CreateInvitation {
     type Target = ();
     /// What is wrong is told once it is known that the caller may invite, and give the roles.
-    type Valid = (Option<String>, Vec<NewInvitationRole>, Checks);
+    type Valid = (Option<String>, Vec<NewInvitationRole>, Vec<GroupId>, Checks);
 
     const ACCESS: Access = Access::Permission("user:invite");
     // No program gives anybody anything.
@@ -78,29 +81,35 @@ impl Operation for CreateInvitation {
     async fn validate(self, services: &Services, _: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
         let email = checks.field("email", services.config.names().email(&self.email));
+        groups::check_few(&mut checks, &self.groups);
         let mut roles = self.roles;
         if roles.len() > MOST_ROLES {
             let message = format!("must have at most {MOST_ROLES} items");
             checks.error("roles", Invalid::new(FieldCode::TooLong, message));
             roles.clear();
         }
-        Ok((email, roles, checks))
+        Ok((email, roles, self.groups, checks))
     }
 
-    async fn plan((email, roles, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<InvitationView> {
+    async fn plan((email, roles, groups, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<InvitationView> {
         let account = inviter::account(email.clone(), plan.now);
         inviter::require_may_make(plan, plan.actor.principal(), &account).await?;
         let names = roles.iter().map(|role| (role.role.as_str(), role.scope.as_deref().unwrap_or(GLOBAL)));
         inviter::require_may_give(plan, plan.actor.principal(), names)?;
+        if !groups.is_empty() {
+            groups::require_may_add(plan)?;
+        }
         notices::require_notifier(plan)?;
         let mut checks = checks.clone();
         let roles = read_roles(plan, &mut checks, roles).await?;
+        let groups: Vec<GroupId> = groups::named_by_id(plan, &mut checks, groups).await?.into_iter().collect();
         checks.finish()?;
         let email = email.clone().unwrap_or_default();
         let invitation = Invitation {
             id: plan.services.env.new_id()?,
             email,
             roles: Document(roles),
+            groups: Some(groups).filter(|groups| !groups.is_empty()).map(Document),
             invited_by: plan.actor.user_id(),
             created_at: plan.now,
             expires_at: plan.now.plus_seconds(SECONDS),
@@ -112,8 +121,9 @@ impl Operation for CreateInvitation {
         notices::invite(plan, &invitation.email, LinkId(invitation.id.0)).await?;
         take_place(plan, &invitation).await?;
         let invitation = plan.follow(None, invitation);
+        let roles = inviter::names(&invitation.roles.0).map(|(role, scope)| format!("{role} ({scope})"));
         let given: Vec<String> =
-            inviter::names(&invitation.roles.0).map(|(role, scope)| format!("{role} ({scope})")).collect();
+            roles.chain(invitation.groups().iter().map(|group| format!("group {group}"))).collect();
         let detail = match given.is_empty() {
             true => invitation.email.clone(),
             false => format!("{}: {}", invitation.email, given.join(", ")),

@@ -7,7 +7,7 @@ use super::{INVITE, InvitationState};
 use crate::{
     model::{
         error::Result,
-        id::{InvitationId, UserId},
+        id::{GroupId, InvitationId, UserId},
         invitation::{Invitation, InvitationEnd, StoredRole},
         page::{Page, PageRequest},
         predicate::{Comparison, Predicate},
@@ -30,6 +30,8 @@ pub struct InvitationView {
     pub email: String,
     /// The roles that come with it, beside the default roles.
     pub roles: Vec<InvitationRole>,
+    /// The groups that it makes a member of.
+    pub groups: Vec<GroupId>,
     /// Who invited; none: the application itself.
     pub invited_by: Option<UserId>,
     /// How it stands.
@@ -127,6 +129,7 @@ impl InvitationView {
         };
         Self {
             id: invitation.id,
+            groups: invitation.groups().to_vec(),
             email: invitation.email,
             roles: invitation.roles.0.into_iter().map(InvitationRole::of).collect(),
             invited_by: invitation.invited_by,

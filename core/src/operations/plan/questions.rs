@@ -63,6 +63,11 @@ impl Plan<'_> {
         }
     }
 
+    /// The same of somebody else.
+    pub fn may_everywhere_as(&self, who: &Principal, permission: &str) -> Result<bool> {
+        self.decide(who, permission, None)
+    }
+
     fn decide(&self, principal: &Principal, permission: &str, resource: Option<&Resource<'_>>) -> Result<bool> {
         let rules = self.rules();
         let (permission, context) = (rules.permission(permission)?, &self.actor.request.context);

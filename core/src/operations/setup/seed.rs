@@ -161,6 +161,7 @@ impl Operation for Seed {
                 area,
                 commander_name,
                 status: RegionStatus::Active,
+                attributes: None,
                 created_at: now,
                 updated_at: now,
                 version: 0,
@@ -260,6 +261,7 @@ impl Operation for Seed {
                 status: drone.status,
                 region: drone.region.clone(),
                 operator_id,
+                attributes: BTreeMap::new(),
             };
             drones::insert(&new, plan).await?;
             result.drones_created += 1;

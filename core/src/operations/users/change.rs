@@ -22,6 +22,7 @@ use crate::{
         names,
         notice::NoticeKind,
         patch::{Change, Patch},
+        record::ResourceRecord,
         registry::Claim,
         session::SessionEnd,
         text,
@@ -266,6 +267,7 @@ impl Operation for ReplaceUser {
             attributes: self.attributes,
             region: None,
             roles: Vec::new(),
+            groups: Vec::new(),
             status: None,
             identity: None,
         };
@@ -343,7 +345,7 @@ impl ValidChange {
         let mut checks = Checks::default();
         let held = old.attributes.as_ref();
         let attributes =
-            attributes::changed::<User>(&mut checks, plan.rules(), held, &self.attributes, self.are_all_attributes);
+            attributes::changed(&mut checks, plan.rules(), User::TYPE, held, &self.attributes, self.are_all_attributes);
         checks.finish()?;
         let mut after = self.profile.clone().apply(User {
             email: self.email.clone().apply(old.email),

@@ -14,8 +14,9 @@ use crate::{
         check::{Checks, Invalid},
         credential::Credential,
         decode::FieldCode,
+        deferred::unless_page,
         error::{Error, Reason, Result},
-        id::UserId,
+        id::{GroupId, UserId},
         identity::Identity,
         record::ResourceRecord,
         registry::Claim,
@@ -26,8 +27,8 @@ use crate::{
         user::{User, UserActivity, UserStatus, Visibility},
     },
     operations::{
-        Access, Operation, administrators::GLOBAL, attributes, epochs::Password, limits, passwords::Hashes, plan::Plan,
-        rights, services::Services,
+        Access, Operation, administrators::GLOBAL, attributes, epochs::Password, groups, limits, passwords::Hashes,
+        plan::Plan, rights, services::Services,
     },
     rules::RuleSet,
 };
@@ -35,8 +36,10 @@ use crate::{
 /// Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
 /// somebody at another issuer, or both.
 ///
-/// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+/// Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+/// `role:assign`, `group:read` and, of the user, `user:read`.
+/// Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+/// has 10,000 members;
 /// `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
 #[derive(Clone, Debug, Input, Describe)]
 #[non_exhaustive]
@@ -83,6 +86,8 @@ pub struct CreateUser {
     pub region: Option<String>,
     /// Names of roles to hold everywhere, beside the default roles, which every new account gets.
     pub roles: Vec<String>,
+    /// Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+    pub groups: Vec<GroupId>,
     /// `active` (the default) or `inactive`.
     pub status: Option<UserStatus>,
     /// Whom the account stands for at another issuer; no other account may. The library does not ask the issuer: administrators and
@@ -258,13 +263,14 @@ pub(crate) fn not_future(date: Date, now: Time) -> Result<Date, Invalid> {
 #[portable_async]
 impl Operation for CreateUser {
     type Target = ();
-    /// What is wrong is told once it is known that the caller may give the roles.
-    type Valid = (NewUser, Checks);
+    /// What is wrong is told once it is known that the caller may give the roles, and those of the groups.
+    type Valid = (NewUser, Vec<GroupId>, Checks);
 
     const ACCESS: Access = Access::Permission("user:create");
 
     async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid> {
         let mut checks = Checks::default();
+        groups::check_few(&mut checks, &self.groups);
         let fields = self.check(&mut checks, services, now)?;
         let is_imported = self.password_hash.is_some();
         let password_hash = match (self.password, self.password_hash) {
@@ -295,22 +301,28 @@ impl Operation for CreateUser {
             made: Made::ByCaller,
             past: Past::default(),
         };
-        Ok((new, checks))
+        Ok((new, self.groups, checks))
     }
 
-    async fn plan((new, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<UserView> {
+    async fn plan((new, groups, checks): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<UserView> {
         let defaults = plan.rules().default_roles();
         if new.roles.iter().any(|role| !defaults.contains(&role.as_str())) {
             plan.require_administrator()?;
+        }
+        if !groups.is_empty() {
+            groups::require_may_add(plan)?;
         }
         if new.is_imported && !plan.actor.is_system() {
             return Err(Error::new(Reason::Denied, "only the application itself may give a hash"));
         }
         let mut checks = checks.clone();
         check_roles(&mut checks, plan.rules(), &new.roles);
-        attributes::changed::<User>(&mut checks, plan.rules(), None, &new.fields.attributes, false);
+        attributes::changed(&mut checks, plan.rules(), User::TYPE, None, &new.fields.attributes, false);
+        let groups =
+            unless_page(Ok(BTreeSet::new()), || Box::pin(groups::named_by_id(plan, &mut checks, groups))).await?;
         checks.finish()?;
         let user = insert(new, plan).await?;
+        unless_page(Ok(()), || Box::pin(groups::add_new(plan, &user, &groups))).await?;
         // Nothing else is known of it yet.
         Ok(UserView::of(user, new.identity.iter().cloned().collect(), None))
     }
@@ -329,7 +341,7 @@ pub(crate) async fn insert(new: &NewUser, plan: &mut Plan<'_>) -> Result<User> {
         None => None,
     };
     let mut checks = Checks::default();
-    let attributes = attributes::changed::<User>(&mut checks, plan.rules(), None, &fields.attributes, false);
+    let attributes = attributes::changed(&mut checks, plan.rules(), User::TYPE, None, &fields.attributes, false);
     checks.finish()?;
     let user = User {
         id,

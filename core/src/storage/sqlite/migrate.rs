@@ -48,6 +48,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0032_assets.sql"),
     include_str!("../../../migrations/sqlite/0033_groups.sql"),
     include_str!("../../../migrations/sqlite/0034_audit_times.sql"),
+    include_str!("../../../migrations/sqlite/0035_attributes_of_fleets.sql"),
+    include_str!("../../../migrations/sqlite/0036_groups_of_invitations.sql"),
 ];
 
 /// The table that says which of them a file has seen.
@@ -216,6 +218,60 @@ mod tests {
         let seen = seen.rows.into_iter().map(|row| UserActivity::from_row(row).unwrap());
         let seen: Vec<_> = seen.map(|seen| (seen.user_id, seen.last_login().map(|at| at.as_microsecond()))).collect();
         assert_eq!(seen, [(users[0].id, Some(5)), (users[1].id, None), (users[2].id, None)]);
+        storage.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn regions_drones_and_assets_of_before_attributes_are_kept_and_found() {
+        use crate::{
+            model::{asset::Asset, drone::Drone, predicate::Predicate, record::Record as _, region::Region},
+            storage::Query,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("x.db"));
+        let connections = Connections::open(&options).await.unwrap();
+        let mut writer = connections.writer().await.unwrap();
+        let id = |at: i32| format!("'00000000-0000-7000-8000-00000000000{at}'");
+        let (east, region, drone, asset) = (id(1), id(1), id(2), id(3));
+        let rows = format!(
+            "INSERT INTO regions (id, code, name, status, created_at, updated_at, version, search_text)
+               VALUES ({region}, 'east', 'East', 'ACTIVE', 1, 2, 3, ' east');
+             INSERT INTO drones (id, code, model, status, region_id, created_at, updated_at, version, search_text)
+               VALUES ({drone}, 'd-1', 'FlyOS_MQ5', 'STANDBY', {east}, 1, 2, 3, ' d-1');
+             INSERT INTO assets (id, kind, code, model, status, region_id, created_at, updated_at, version)
+               VALUES ({asset}, 'vehicle', 't-1', 'Truck', 'READY', {east}, 1, 2, 3);"
+        );
+        let seen = (1..35).map(|at| format!("INSERT INTO rolekeep_schema (version) VALUES ({at});"));
+        let scripts: Vec<String> =
+            MIGRATIONS[..34].iter().chain([&VERSIONS]).map(|script| (*script).to_owned()).collect();
+        for script in scripts.into_iter().chain(seen).chain([rows]) {
+            sqlx::raw_sql(AssertSqlSafe(script)).execute(writer.get().unwrap()).await.unwrap();
+        }
+        drop(writer);
+        connections.close().await.unwrap();
+
+        let storage = SqliteStorage::open(options).await.unwrap();
+        let of = async |query: Query| storage.query(&query).await.unwrap().rows;
+        let region = Region::from_row(of(Query::of(Region::TABLE, Predicate::Always)).await.remove(0)).unwrap();
+        let drone = Drone::from_row(of(Query::of(Drone::TABLE, Predicate::Always)).await.remove(0)).unwrap();
+        let asset = Asset::from_row(of(Query::of(Asset::TABLE, Predicate::Always)).await.remove(0)).unwrap();
+        assert_eq!((&*region.code, &*region.name, region.version, region.attributes), ("east", "East", 3, None));
+        assert_eq!((&*drone.code, drone.region_id, drone.version, drone.attributes), ("d-1", Some(region.id), 3, None));
+        assert_eq!((&*asset.code, &*asset.kind, asset.region_id), ("t-1", "vehicle", Some(region.id)));
+        assert_eq!((asset.version, asset.attributes), (3, None));
+        // The index of the searches goes on: each is found once, by the text of now.
+        let mut writer = storage.connections.writer().await.unwrap();
+        let changes = "UPDATE regions SET search_text = ' orient'; UPDATE drones SET search_text = ' e-1'";
+        sqlx::raw_sql(changes).execute(writer.get().unwrap()).await.unwrap();
+        drop(writer);
+        for (table, text, found) in [
+            (Region::TABLE, "orient", 1),
+            (Region::TABLE, "east", 0),
+            (Drone::TABLE, "e-1", 1),
+            (Drone::TABLE, "d-1", 0),
+        ] {
+            assert_eq!(of(Query::of(table, Predicate::Search(text.into()))).await.len(), found, "{text}");
+        }
         storage.close().await.unwrap();
     }
 

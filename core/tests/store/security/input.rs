@@ -142,9 +142,9 @@ async fn sec_14_settings_that_cannot_work_are_refused_at_open() {
         assert_eq!(opened.err().map(|error| error.reason()), Some(Reason::ConfigInvalid), "{settings}");
     }
     // An attribute that nothing keeps would make every reading of an account fail.
-    let policy = "[types.region]\nattributes = { department = \"string?\" }\n";
+    let policy = "[types.group]\nattributes = { department = \"string?\" }\n";
     let opened = UserManagement::open(cheap::config().policy_toml(policy)).await;
-    assert!(opened.err().is_some_and(|error| error.message().contains("region.department")));
+    assert!(opened.err().is_some_and(|error| error.message().contains("group.department")));
     // The longest that are allowed work.
     let century = 100 * 365 * 24 * 3600_i64;
     let longest = json!({"access_token_seconds": century, "session_seconds": century, "idle_seconds": century});

@@ -198,7 +198,7 @@ fun readConfirmRegistration(from: JsonElement) = from.record("token", "password"
     )
 }
 
-fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region", "roles", "status", "identity").let { it ->
+fun readCreateUser(from: JsonElement) = from.record("email", "username", "password", "password_hash", "full_name", "display_name", "first_name", "last_name", "phone", "birth_date", "bio", "location", "avatar_url", "website", "visibility", "attributes", "region", "roles", "groups", "status", "identity").let { it ->
     CreateUser(
         email = it.optional("email") { readString(it) },
         username = it.optional("username") { readString(it) },
@@ -218,6 +218,7 @@ fun readCreateUser(from: JsonElement) = from.record("email", "username", "passwo
         attributes = it.map("attributes") { readJson(it) },
         region = it.optional("region") { readString(it) },
         roles = it.list("roles") { readString(it) },
+        groups = it.list("groups") { readId(it) },
         status = it.optional("status") { readUserStatus(it) },
         identity = it.optional("identity") { readExternalIdentity(it) },
     )
@@ -1014,10 +1015,11 @@ fun readUnlinkIdentity(from: JsonElement) = from.record("id").let { it ->
     )
 }
 
-fun readCreateInvitation(from: JsonElement) = from.record("email", "roles").let { it ->
+fun readCreateInvitation(from: JsonElement) = from.record("email", "roles", "groups").let { it ->
     CreateInvitation(
         email = it.required("email") { readString(it) },
         roles = it.list("roles") { readNewInvitationRole(it) },
+        groups = it.list("groups") { readId(it) },
     )
 }
 
@@ -1382,13 +1384,14 @@ fun readUnassignGroupRole(from: JsonElement) = from.record("group_id", "role", "
     )
 }
 
-fun readCreateRegion(from: JsonElement) = from.record("code", "name", "area", "commander_name", "status").let { it ->
+fun readCreateRegion(from: JsonElement) = from.record("code", "name", "area", "commander_name", "status", "attributes").let { it ->
     CreateRegion(
         code = it.required("code") { readString(it) },
         name = it.required("name") { readString(it) },
         area = it.optional("area") { readString(it) },
         commanderName = it.optional("commander_name") { readString(it) },
         status = it.optional("status") { readRegionStatus(it) },
+        attributes = it.map("attributes") { readJson(it) },
     )
 }
 
@@ -1415,7 +1418,7 @@ fun readListRegions(from: JsonElement) = from.record("status", "search", "page",
     )
 }
 
-fun readUpdateRegion(from: JsonElement) = from.record("region", "expected_version", "code", "name", "area", "commander_name", "status").let { it ->
+fun readUpdateRegion(from: JsonElement) = from.record("region", "expected_version", "code", "name", "area", "commander_name", "status", "attributes").let { it ->
     UpdateRegion(
         region = it.required("region") { readString(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
@@ -1424,6 +1427,7 @@ fun readUpdateRegion(from: JsonElement) = from.record("region", "expected_versio
         area = it.patch("area", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         commanderName = it.patch("commander_name", StringPatch.Clear) { StringPatch.Set(readString(it)) },
         status = it.change("status") { readRegionStatus(it) },
+        attributes = it.map("attributes") { readJson(it) },
     )
 }
 
@@ -1433,13 +1437,14 @@ fun readDeleteRegion(from: JsonElement) = from.record("region").let { it ->
     )
 }
 
-fun readCreateDrone(from: JsonElement) = from.record("code", "model", "status", "region", "operator_id").let { it ->
+fun readCreateDrone(from: JsonElement) = from.record("code", "model", "status", "region", "operator_id", "attributes").let { it ->
     CreateDrone(
         code = it.required("code") { readString(it) },
         model = it.required("model") { readDroneModel(it) },
         status = it.optional("status") { readDroneStatus(it) },
         region = it.optional("region") { readString(it) },
         operatorId = it.optional("operator_id") { readId(it) },
+        attributes = it.map("attributes") { readJson(it) },
     )
 }
 
@@ -1477,7 +1482,7 @@ fun readListDrones(from: JsonElement) = from.record("model", "status", "region",
     )
 }
 
-fun readUpdateDrone(from: JsonElement) = from.record("drone", "expected_version", "code", "model", "status", "region").let { it ->
+fun readUpdateDrone(from: JsonElement) = from.record("drone", "expected_version", "code", "model", "status", "region", "attributes").let { it ->
     UpdateDrone(
         drone = it.required("drone") { readString(it) },
         expectedVersion = it.optional("expected_version") { readInt(it) },
@@ -1485,6 +1490,7 @@ fun readUpdateDrone(from: JsonElement) = from.record("drone", "expected_version"
         model = it.change("model") { readDroneModel(it) },
         status = it.change("status") { readDroneStatus(it) },
         region = it.patch("region", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        attributes = it.map("attributes") { readJson(it) },
     )
 }
 
@@ -1531,7 +1537,7 @@ fun readDeleteAssetKind(from: JsonElement) = from.record("kind", "expected_versi
     )
 }
 
-fun readCreateAsset(from: JsonElement) = from.record("kind", "code", "model", "status", "region", "operator_id").let { it ->
+fun readCreateAsset(from: JsonElement) = from.record("kind", "code", "model", "status", "region", "operator_id", "attributes").let { it ->
     CreateAsset(
         kind = it.required("kind") { readString(it) },
         code = it.required("code") { readString(it) },
@@ -1539,6 +1545,7 @@ fun readCreateAsset(from: JsonElement) = from.record("kind", "code", "model", "s
         status = it.optional("status") { readString(it) },
         region = it.optional("region") { readString(it) },
         operatorId = it.optional("operator_id") { readId(it) },
+        attributes = it.map("attributes") { readJson(it) },
     )
 }
 
@@ -1563,7 +1570,7 @@ fun readListAssets(from: JsonElement) = from.record("kind", "model", "status", "
     )
 }
 
-fun readUpdateAsset(from: JsonElement) = from.record("kind", "asset", "expected_version", "code", "model", "status", "region").let { it ->
+fun readUpdateAsset(from: JsonElement) = from.record("kind", "asset", "expected_version", "code", "model", "status", "region", "attributes").let { it ->
     UpdateAsset(
         kind = it.required("kind") { readString(it) },
         asset = it.required("asset") { readString(it) },
@@ -1572,6 +1579,7 @@ fun readUpdateAsset(from: JsonElement) = from.record("kind", "asset", "expected_
         model = it.change("model") { readString(it) },
         status = it.change("status") { readString(it) },
         region = it.patch("region", StringPatch.Clear) { StringPatch.Set(readString(it)) },
+        attributes = it.map("attributes") { readJson(it) },
     )
 }
 
@@ -2578,6 +2586,7 @@ fun writeInvitation(from: Invitation) = json(
     "id" to writeId(from.id),
     "email" to writeString(from.email),
     "roles" to writeList(from.roles) { writeInvitationRole(it) },
+    "groups" to writeList(from.groups) { writeId(it) },
     "invited_by" to from.invitedBy?.let { writeId(it) },
     "state" to writeInvitationState(from.state),
     "created_at" to writeTime(from.createdAt),
@@ -3012,6 +3021,7 @@ fun writeRegion(from: Region) = json(
     "area" to from.area?.let { writeString(it) },
     "commander_name" to from.commanderName?.let { writeString(it) },
     "status" to writeRegionStatus(from.status),
+    "attributes" to writeMap(from.attributes) { writeJson(it) },
     "user_count" to writeInt(from.userCount),
     "drone_count" to writeInt(from.droneCount),
     "created_at" to writeTime(from.createdAt),
@@ -3044,6 +3054,7 @@ fun writeDrone(from: Drone) = json(
     "region_id" to from.regionId?.let { writeId(it) },
     "operator" to from.operator?.let { writeUserBrief(it) },
     "assigned_users" to writeList(from.assignedUsers) { writeUserBrief(it) },
+    "attributes" to writeMap(from.attributes) { writeJson(it) },
     "created_at" to writeTime(from.createdAt),
     "updated_at" to writeTime(from.updatedAt),
     "version" to writeInt(from.version),
@@ -3102,6 +3113,7 @@ fun writeAsset(from: Asset) = json(
     "region_id" to from.regionId?.let { writeId(it) },
     "operator" to from.operator?.let { writeUserBrief(it) },
     "assigned_users" to writeList(from.assignedUsers) { writeUserBrief(it) },
+    "attributes" to writeMap(from.attributes) { writeJson(it) },
     "created_at" to writeTime(from.createdAt),
     "updated_at" to writeTime(from.updatedAt),
     "version" to writeInt(from.version),

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 from uuid import UUID
 
-from ..._codec import UNSET, Unset, decode
+from ..._codec import EMPTY, UNSET, Unset, decode
 from ..._pages import all_rows_async
 from ...records import Asset, ChangedAsset, Page
 from .._ffi import AsyncFfi
@@ -29,13 +30,15 @@ class AsyncAssets:
         status: str | None = None,
         region: str | None = None,
         operator_id: UUID | None = None,
+        attributes: Mapping[str, Any] = EMPTY,
     ) -> Asset:
         """Creates an asset of a kind that the policy declares; an operator named here gets the
         assignment too.
 
-        Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the
-        kind has; `VALIDATION_ERROR` if the kind does not have the model or the status, if the
-        region or the operator does not exist, or the operator does not belong to the region.
+        Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of
+        `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has;
+        `VALIDATION_ERROR` if the kind does not have the model or the status, if the region or the
+        operator does not exist, or the operator does not belong to the region.
 
         Args:
             kind: Its kind, such as `vehicle`.
@@ -45,6 +48,10 @@ class AsyncAssets:
             status: Its status, one of its kind's; the first of these if not given.
             region: The region, by id or code.
             operator_id: The operator's user id.
+            attributes: Whatever else the application keeps of it, at most 16 KiB as JSON. What the
+                policy declares of the type that is its kind has the type that it says, and
+                conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to
+                z, digits and underscores.
         """
         return decode(Asset, await self._caller.call("assets.create", {
             "kind": kind,
@@ -53,6 +60,7 @@ class AsyncAssets:
             "status": status,
             "region": region,
             "operator_id": operator_id,
+            "attributes": attributes,
         }))
 
     async def get(
@@ -156,14 +164,15 @@ class AsyncAssets:
         model: str | Unset = UNSET,
         status: str | Unset = UNSET,
         region: str | None | Unset = UNSET,
+        attributes: Mapping[str, Any] = EMPTY,
     ) -> ChangedAsset:
         """Changes the given fields of an asset; `None` clears one. The operator is changed by `assign`
         and `unassign`, the kind never.
 
-        Permission `KIND:update` before and after the change; the region, and whatever else
-        conditions of the policy read, needs `KIND:set_authority` as well. Moving it to another
-        region removes it from users of other regions, whom the answer names. Errors: `CONFLICT` if
-        `expected_version` is stale.
+        Permission `KIND:update` before and after the change; the region, what the policy declares
+        of `attributes`, and whatever else its conditions read, needs `KIND:set_authority` as well.
+        Moving it to another region removes it from users of other regions, whom the answer names.
+        Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             kind: Its kind.
@@ -174,6 +183,8 @@ class AsyncAssets:
             model: Its model, one of its kind's.
             status: Its status, one of its kind's.
             region: The region, by id or code.
+            attributes: Whatever else the application keeps of it: each that is given is set, or
+                removed by `None`; the others stay. As with `create`.
         """
         return decode(ChangedAsset, await self._caller.call("assets.update", {
             "kind": kind,
@@ -183,6 +194,7 @@ class AsyncAssets:
             "model": model,
             "status": status,
             "region": region,
+            "attributes": attributes,
         }))
 
     async def delete(

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 from uuid import UUID
 
-from ..._codec import UNSET, Unset, decode
+from ..._codec import EMPTY, UNSET, Unset, decode
 from ..._pages import all_rows_async
 from ...records import ChangedDrone, Drone, DroneModel, DroneStatus, Page
 from .._ffi import AsyncFfi
@@ -28,11 +29,13 @@ class AsyncDrones:
         status: DroneStatus | None = None,
         region: str | None = None,
         operator_id: UUID | None = None,
+        attributes: Mapping[str, Any] = EMPTY,
     ) -> Drone:
         """Creates a drone; an operator named here gets the assignment too.
 
-        Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR`
-        if the region or the operator does not exist, or the operator does not belong to the region.
+        Permission `drone:create`, and `drone:set_authority` for what the policy declares of
+        `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the
+        region or the operator does not exist, or the operator does not belong to the region.
 
         Args:
             code: A name such as `drone-001`: 1 to 64 letters, digits, `-`, `_`, `.`; unique,
@@ -41,6 +44,10 @@ class AsyncDrones:
             status: Its status; `STANDBY` if not given.
             region: The region, by id or code.
             operator_id: The operator's user id.
+            attributes: Whatever else the application keeps of it, at most 16 KiB as JSON. What the
+                policy declares of the type `drone` has the type that it says, and conditions read
+                it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and
+                underscores.
         """
         return decode(Drone, await self._caller.call("drones.create", {
             "code": code,
@@ -48,6 +55,7 @@ class AsyncDrones:
             "status": status,
             "region": region,
             "operator_id": operator_id,
+            "attributes": attributes,
         }))
 
     async def get(
@@ -141,14 +149,15 @@ class AsyncDrones:
         model: DroneModel | Unset = UNSET,
         status: DroneStatus | Unset = UNSET,
         region: str | None | Unset = UNSET,
+        attributes: Mapping[str, Any] = EMPTY,
     ) -> ChangedDrone:
         """Changes the given fields of a drone; `None` clears one. The operator is changed by `assign`
         and `unassign`.
 
-        Permission `drone:update` before and after the change; the region, and whatever else
-        conditions of the policy read, needs `drone:set_authority` as well. Moving it to another
-        region removes it from users of other regions, whom the answer names. Errors: `CONFLICT` if
-        `expected_version` is stale.
+        Permission `drone:update` before and after the change; the region, what the policy declares
+        of `attributes`, and whatever else its conditions read, needs `drone:set_authority` as well.
+        Moving it to another region removes it from users of other regions, whom the answer names.
+        Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             drone: Its id or code.
@@ -158,6 +167,8 @@ class AsyncDrones:
             model: Its model.
             status: Its status.
             region: The region, by id or code.
+            attributes: Whatever else the application keeps of it: each that is given is set, or
+                removed by `None`; the others stay. As with `create`.
         """
         return decode(ChangedDrone, await self._caller.call("drones.update", {
             "drone": drone,
@@ -166,6 +177,7 @@ class AsyncDrones:
             "model": model,
             "status": status,
             "region": region,
+            "attributes": attributes,
         }))
 
     async def delete(

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
-from ..._codec import UNSET, Unset, decode
+from ..._codec import EMPTY, UNSET, Unset, decode
 from ..._pages import all_rows_async
 from ...records import Page, Region, RegionStatus
 from .._ffi import AsyncFfi
@@ -27,6 +28,7 @@ class AsyncRegions:
         area: str | None = None,
         commander_name: str | None = None,
         status: RegionStatus | None = None,
+        attributes: Mapping[str, Any] = EMPTY,
     ) -> Region:
         """Creates a region.
 
@@ -39,6 +41,10 @@ class AsyncRegions:
             area: What it covers, at most 255 characters.
             commander_name: Who commands it, at most 255 characters.
             status: Whether it is in use; `ACTIVE` if not given.
+            attributes: Whatever else the application keeps of it, at most 16 KiB as JSON. What the
+                policy declares of the type `region` has the type that it says, and conditions read
+                it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and
+                underscores.
         """
         return decode(Region, await self._caller.call("regions.create", {
             "code": code,
@@ -46,6 +52,7 @@ class AsyncRegions:
             "area": area,
             "commander_name": commander_name,
             "status": status,
+            "attributes": attributes,
         }))
 
     async def get(
@@ -126,10 +133,13 @@ class AsyncRegions:
         area: str | None | Unset = UNSET,
         commander_name: str | None | Unset = UNSET,
         status: RegionStatus | Unset = UNSET,
+        attributes: Mapping[str, Any] = EMPTY,
     ) -> Region:
         """Changes the given fields of a region; `None` clears one.
 
-        Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+        Permission `region:update` before and after the change; what the policy declares of
+        `attributes`, and whatever else its conditions read, needs `region:set_authority` as well.
+        Errors: `CONFLICT` if `expected_version` is stale.
 
         Args:
             region: Its id or code.
@@ -140,6 +150,8 @@ class AsyncRegions:
             area: What it covers.
             commander_name: Who commands it.
             status: Whether it is in use.
+            attributes: Whatever else the application keeps of it: each that is given is set, or
+                removed by `None`; the others stay. As with `create`.
         """
         return decode(Region, await self._caller.call("regions.update", {
             "region": region,
@@ -149,6 +161,7 @@ class AsyncRegions:
             "area": area,
             "commander_name": commander_name,
             "status": status,
+            "attributes": attributes,
         }))
 
     async def delete(

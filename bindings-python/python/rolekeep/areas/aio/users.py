@@ -125,6 +125,7 @@ class AsyncUsers:
         attributes: Mapping[str, Any] = EMPTY,
         region: str | None = None,
         roles: Sequence[str] = (),
+        groups: Sequence[UUID] = (),
         status: UserStatus | None = None,
         identity: ExternalIdentity | None = None,
     ) -> User:
@@ -132,10 +133,12 @@ class AsyncUsers:
         e-mail address, stands for somebody at another issuer, or both.
 
         Permission `user:create`; naming a role that is not a default role needs `admin:all` for
-        now.
+        now, and so does naming a group, beside `role:assign`, `group:read` and, of the user,
+        `user:read`.
         Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username,
-        e-mail or identity; `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as
-        those that there are have not been gone through.
+        e-mail or identity; `CONFLICT` if a group has 10,000 members; `UNAVAILABLE`
+        (`names_not_ready`) for a username beyond ASCII as long as those that there are have not
+        been gone through.
 
         Args:
             email: The address to sign in with, at most 255 characters; unique, whatever the case.
@@ -169,6 +172,8 @@ class AsyncUsers:
             region: The region it belongs to, by id or code.
             roles: Names of roles to hold everywhere, beside the default roles, which every new
                 account gets.
+            groups: Ids of groups that it becomes a member of, at most 200. Needs what
+                `groups.add_members` needs; the store of a web page has none.
             status: `active` (the default) or `inactive`.
             identity: Whom the account stands for at another issuer; no other account may. The
                 library does not ask the issuer: administrators and the application vouch for it. If
@@ -194,6 +199,7 @@ class AsyncUsers:
             "attributes": attributes,
             "region": region,
             "roles": roles,
+            "groups": groups,
             "status": status,
             "identity": identity,
         }))

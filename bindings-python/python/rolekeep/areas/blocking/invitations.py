@@ -25,14 +25,16 @@ class Invitations:
         email: str,
         *,
         roles: Sequence[NewInvitationRole] = (),
+        groups: Sequence[UUID] = (),
     ) -> Invitation:
-        """Invites somebody to have an account, and the roles that are named: mails a link to the
-        address, a notice of the kind `invitation`.
+        """Invites somebody to have an account, the roles and the membership in groups that are named:
+        mails a link to the address, a notice of the kind `invitation`.
 
         The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites
-        is active, may invite and may give the roles. It replaces an open invitation to the same
-        address. The answer is the same whether or not somebody has the address. Permission
-        `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+        is active, may invite and may give the roles and add members to the groups. It replaces an
+        open invitation to the same address. The answer is the same whether or not somebody has the
+        address. Permission `user:invite`; naming more than the default roles, everywhere, needs
+        `admin:all` for now, and so does naming groups, beside `role:assign` and `group:read`.
         Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that
         was invited within the last minute, or five times within an hour, by whomever, and for more
         than 100 invitations of one user within an hour; `FORBIDDEN` for an API key; `UNAVAILABLE`
@@ -42,8 +44,10 @@ class Invitations:
             email: The address, at most 255 characters.
             roles: The roles that it brings beside the default roles, which every new account gets;
                 at most 20.
+            groups: Ids of the groups that it makes a member of, at most 200. Needs what
+                `groups.add_members` needs, then and when it is accepted.
         """
-        return decode(Invitation, self._caller.call("invitations.create", {"email": email, "roles": roles}))
+        return decode(Invitation, self._caller.call("invitations.create", {"email": email, "roles": roles, "groups": groups}))
 
     def list(
         self,
@@ -121,18 +125,19 @@ class Invitations:
         last_name: str | None = None,
     ) -> AcceptedInvitation:
         """Accepts an invitation, by the token that was mailed: makes an account with the address,
-        which counts as proved, and the roles.
+        which counts as proved, the roles and the membership in groups.
 
         Nobody is signed in: sign in with the new password. An account that has the address already
         and never proved it may be somebody else's who registered it: it gets this password and
         these names, and whatever was set before is void, as after `passwords.reset`. The owner of
         an account that has proved its address, or that signs in at another issuer, is signed in to
-        it instead, and gives the token alone: the account gets the roles.
+        it instead, and gives the token alone: the account gets the roles and is in the groups.
         Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited,
         too (reason `invalid_token`), and where one has to be signed in (`not_signed_in`);
         `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
-        `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The
-        token stays good after all but the first.
+        `CONFLICT` if a group has 10,000 members or the user is in 200 groups; `RATE_LIMIT_EXCEEDED`
+        after too many taken names and passwords known from breaches. The token stays good after all
+        but the first.
 
         Args:
             token: The token that was mailed.

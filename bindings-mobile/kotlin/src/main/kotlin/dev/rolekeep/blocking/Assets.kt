@@ -9,7 +9,7 @@ class BlockingAssets internal constructor(private val area: Assets) {
     /**
      * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
      *
-     * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+     * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
      * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
      */
     fun create(input: CreateAsset): Asset = await { area.create(input) }
@@ -31,8 +31,8 @@ class BlockingAssets internal constructor(private val area: Assets) {
     /**
      * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
      *
-     * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-     * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+     * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
      * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
     fun update(input: UpdateAsset): ChangedAsset = await { area.update(input) }
@@ -73,6 +73,7 @@ class CreateAssetBuilder(private val kind: String, private val code: String, pri
     private var status: String? = null
     private var region: String? = null
     private var operatorId: UUID? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
 
     /** Its status, one of its kind's; the first of these if not given. */
     fun status(value: String?) = apply { status = value }
@@ -83,7 +84,13 @@ class CreateAssetBuilder(private val kind: String, private val code: String, pri
     /** The operator's user id. */
     fun operatorId(value: UUID?) = apply { operatorId = value }
 
-    fun build() = CreateAsset(kind = kind, code = code, model = model, status = status, region = region, operatorId = operatorId)
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
+    fun build() = CreateAsset(kind = kind, code = code, model = model, status = status, region = region, operatorId = operatorId, attributes = attributes)
 }
 
 /** Makes a [ListAssets]; what is not set is left out. */
@@ -131,6 +138,7 @@ class UpdateAssetBuilder(private val kind: String, private val asset: String) {
     private var model: String? = null
     private var status: String? = null
     private var region: StringPatch? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
 
     /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
@@ -147,5 +155,8 @@ class UpdateAssetBuilder(private val kind: String, private val asset: String) {
     /** The region, by id or code. */
     fun region(value: StringPatch?) = apply { region = value }
 
-    fun build() = UpdateAsset(kind = kind, asset = asset, expectedVersion = expectedVersion, code = code, model = model, status = status, region = region)
+    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
+    fun build() = UpdateAsset(kind = kind, asset = asset, expectedVersion = expectedVersion, code = code, model = model, status = status, region = region, attributes = attributes)
 }

@@ -9,7 +9,7 @@ class BlockingDrones internal constructor(private val area: Drones) {
     /**
      * Creates a drone; an operator named here gets the assignment too.
      *
-     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+     * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
      * the operator does not exist, or the operator does not belong to the region.
      */
     fun create(input: CreateDrone): Drone = await { area.create(input) }
@@ -32,8 +32,8 @@ class BlockingDrones internal constructor(private val area: Drones) {
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-     * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+     * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+     * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
      * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
     fun update(input: UpdateDrone): ChangedDrone = await { area.update(input) }
@@ -74,6 +74,7 @@ class CreateDroneBuilder(private val code: String, private val model: DroneModel
     private var status: DroneStatus? = null
     private var region: String? = null
     private var operatorId: UUID? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
 
     /** Its status; `STANDBY` if not given. */
     fun status(value: DroneStatus?) = apply { status = value }
@@ -84,7 +85,13 @@ class CreateDroneBuilder(private val code: String, private val model: DroneModel
     /** The operator's user id. */
     fun operatorId(value: UUID?) = apply { operatorId = value }
 
-    fun build() = CreateDrone(code = code, model = model, status = status, region = region, operatorId = operatorId)
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
+    fun build() = CreateDrone(code = code, model = model, status = status, region = region, operatorId = operatorId, attributes = attributes)
 }
 
 /** Makes a [ListDrones]; what is not set is left out. */
@@ -132,6 +139,7 @@ class UpdateDroneBuilder(private val drone: String) {
     private var model: DroneModel? = null
     private var status: DroneStatus? = null
     private var region: StringPatch? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
 
     /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
@@ -148,5 +156,8 @@ class UpdateDroneBuilder(private val drone: String) {
     /** The region, by id or code. */
     fun region(value: StringPatch?) = apply { region = value }
 
-    fun build() = UpdateDrone(drone = drone, expectedVersion = expectedVersion, code = code, model = model, status = status, region = region)
+    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
+    fun build() = UpdateDrone(drone = drone, expectedVersion = expectedVersion, code = code, model = model, status = status, region = region, attributes = attributes)
 }

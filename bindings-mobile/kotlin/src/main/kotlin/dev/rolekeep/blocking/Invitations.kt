@@ -3,16 +3,18 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 import java.time.Instant
+import java.util.UUID
 
 /** Invitations: accounts and roles for who has an e-mail address. */
 class BlockingInvitations internal constructor(private val area: Invitations) {
     /**
-     * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+     * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
      * `invitation`.
      *
      * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-     * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
-     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+     * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
+     * groups, beside `role:assign` and `group:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
      * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
      * `UNAVAILABLE` where the store has no notifier.
@@ -36,13 +38,14 @@ class BlockingInvitations internal constructor(private val area: Invitations) {
     fun revoke(input: RevokeInvitation): Unit = await { area.revoke(input) }
 
     /**
-     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
      *
      * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
      * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
+     * members or the user is in 200 groups;
      * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
      */
     fun accept(input: AcceptInvitation): AcceptedInvitation = await { area.accept(input) }
@@ -84,11 +87,15 @@ class AcceptInvitationBuilder(private val token: String) {
 /** Makes a [CreateInvitation]; what is not set is left out. */
 class CreateInvitationBuilder(private val email: String) {
     private var roles: List<NewInvitationRole> = emptyList()
+    private var groups: List<UUID> = emptyList()
 
     /** The roles that it brings beside the default roles, which every new account gets; at most 20. */
     fun roles(value: List<NewInvitationRole>) = apply { roles = value }
 
-    fun build() = CreateInvitation(email = email, roles = roles)
+    /** Ids of the groups that it makes a member of, at most 200. Needs what `groups.add_members` needs, then and when it is accepted. */
+    fun groups(value: List<UUID>) = apply { groups = value }
+
+    fun build() = CreateInvitation(email = email, roles = roles, groups = groups)
 }
 
 /** Makes a [ListInvitations]; what is not set is left out. */

@@ -30,7 +30,8 @@ class BlockingRegions internal constructor(private val area: Regions) {
     /**
      * Changes the given fields of a region; null clears one.
      *
-     * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+     * read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
      */
     fun update(input: UpdateRegion): Region = await { area.update(input) }
 
@@ -49,6 +50,7 @@ class CreateRegionBuilder(private val code: String, private val name: String) {
     private var area: String? = null
     private var commanderName: String? = null
     private var status: RegionStatus? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
 
     /** What it covers, at most 255 characters. */
     fun area(value: String?) = apply { area = value }
@@ -59,7 +61,13 @@ class CreateRegionBuilder(private val code: String, private val name: String) {
     /** Whether it is in use; `ACTIVE` if not given. */
     fun status(value: RegionStatus?) = apply { status = value }
 
-    fun build() = CreateRegion(code = code, name = name, area = area, commanderName = commanderName, status = status)
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
+    fun build() = CreateRegion(code = code, name = name, area = area, commanderName = commanderName, status = status, attributes = attributes)
 }
 
 /** Makes a [ListRegions]; what is not set is left out. */
@@ -100,6 +108,7 @@ class UpdateRegionBuilder(private val region: String) {
     private var area: StringPatch? = null
     private var commanderName: StringPatch? = null
     private var status: RegionStatus? = null
+    private var attributes: Map<String, JsonText> = emptyMap()
 
     /** The version that the change is based on; if it is not the current one, the error is `CONFLICT`. */
     fun expectedVersion(value: Long?) = apply { expectedVersion = value }
@@ -119,5 +128,8 @@ class UpdateRegionBuilder(private val region: String) {
     /** Whether it is in use. */
     fun status(value: RegionStatus?) = apply { status = value }
 
-    fun build() = UpdateRegion(region = region, expectedVersion = expectedVersion, code = code, name = name, area = area, commanderName = commanderName, status = status)
+    /** Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`. */
+    fun attributes(value: Map<String, JsonText>) = apply { attributes = value }
+
+    fun build() = UpdateRegion(region = region, expectedVersion = expectedVersion, code = code, name = name, area = area, commanderName = commanderName, status = status, attributes = attributes)
 }

@@ -35,8 +35,10 @@ class BlockingUsers internal constructor(private val area: Users) {
      * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
      * somebody at another issuer, or both.
      *
-     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+     * `role:assign`, `group:read` and, of the user, `user:read`.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+     * has 10,000 members;
      * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
      */
     @JvmOverloads
@@ -301,6 +303,7 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     private var attributes: Map<String, JsonText> = emptyMap()
     private var region: String? = null
     private var roles: List<String> = emptyList()
+    private var groups: List<UUID> = emptyList()
     private var status: UserStatus? = null
     private var identity: ExternalIdentity? = null
 
@@ -371,6 +374,9 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
     /** Names of roles to hold everywhere, beside the default roles, which every new account gets. */
     fun roles(value: List<String>) = apply { roles = value }
 
+    /** Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none. */
+    fun groups(value: List<UUID>) = apply { groups = value }
+
     /** `active` (the default) or `inactive`. */
     fun status(value: UserStatus?) = apply { status = value }
 
@@ -380,7 +386,7 @@ class CreateUserBuilder @JvmOverloads constructor(private var email: String? = n
      */
     fun identity(value: ExternalIdentity?) = apply { identity = value }
 
-    fun build() = CreateUser(email = email, username = username, password = password, passwordHash = passwordHash, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region, roles = roles, status = status, identity = identity)
+    fun build() = CreateUser(email = email, username = username, password = password, passwordHash = passwordHash, fullName = fullName, displayName = displayName, firstName = firstName, lastName = lastName, phone = phone, birthDate = birthDate, bio = bio, location = location, avatarUrl = avatarUrl, website = website, visibility = visibility, attributes = attributes, region = region, roles = roles, groups = groups, status = status, identity = identity)
 }
 
 /** Makes a [DeactivateUser]; what is not set is left out. */
