@@ -11,6 +11,8 @@ use std::{
 
 use rolekeep_macros::portable_async;
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use super::{Load, Snapshot};
 use super::{
     ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, Storage,
     StorageCondition, Table,
@@ -183,6 +185,16 @@ impl Storage for Observed {
 
     fn condition(&self) -> StorageCondition {
         self.storage.condition()
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        self.observe("snapshot", Tables::None, self.storage.snapshot()).await
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        self.observe("load", Tables::None, self.storage.load()).await
     }
 
     async fn close(&self) -> Result<()> {

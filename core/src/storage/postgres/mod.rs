@@ -11,6 +11,7 @@ mod migrate;
 mod options;
 mod query;
 mod rows;
+mod snapshot;
 mod statement;
 
 use std::time::Duration;
@@ -23,8 +24,8 @@ use uuid::Uuid;
 pub use self::options::PostgresOptions;
 use self::{commit::Commits, connections::Connections};
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
-    Rows, Storage, StorageCondition,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
+    Rows, Snapshot, Storage, StorageCondition,
     ledger::{self, number},
     sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
 };
@@ -49,6 +50,8 @@ pub struct PostgresStorage {
     commits: Commits,
     tables: Tables,
     schema_version: i64,
+    /// How long a statement may take.
+    statement_timeout: Duration,
 }
 
 impl PostgresStorage {
@@ -85,7 +88,8 @@ impl PostgresStorage {
         migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
         let schema_version = schema.version();
         let commits = Commits::new(options.writers);
-        Ok(Self { connections, commits, tables: Tables(schema.tables), schema_version })
+        let statement_timeout = options.statement_timeout;
+        Ok(Self { connections, commits, tables: Tables(schema.tables), schema_version, statement_timeout })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
@@ -127,6 +131,13 @@ fn lines_of(lane: &str, number: &str) -> String {
 
 /// The newest schema that the database has seen, as the first column.
 const SCHEMA: &str = "SELECT max(version) AS version FROM rolekeep_schema";
+
+/// Gives the schema, and the newest commit of each lane that has one.
+fn position() -> String {
+    format!(
+        "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
+    )
+}
 
 /// Refuses where a newer library has migrated the schema.
 fn require_schema(rows: &[PgRow]) -> Result<()> {
@@ -206,10 +217,7 @@ impl Storage for PostgresStorage {
     }
 
     async fn position(&self) -> Result<Position> {
-        let text = format!(
-            "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
-        );
-        let rows = self.connections.read(&(text, Values(Vec::new()))).await?;
+        let rows = self.connections.read(&(position(), Values(Vec::new()))).await?;
         require_schema(&rows)?;
         rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
     }
@@ -308,6 +316,14 @@ impl Storage for PostgresStorage {
 
     fn condition(&self) -> StorageCondition {
         StorageCondition::new(Some(self.schema_version), self.connections.uses())
+    }
+
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        self.begin_snapshot().await
+    }
+
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        self.begin_load().await
     }
 
     async fn close(&self) -> Result<()> {
