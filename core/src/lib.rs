@@ -60,6 +60,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod audit_chain;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub mod backup;
 mod caller;
 mod checks;
 mod config;

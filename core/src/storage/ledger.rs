@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 #[cfg(feature = "sql")]
 use super::Query;
 use super::{
@@ -77,9 +75,10 @@ pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Opti
 }
 
 /// The first line of a lane in an epoch: of a store that was restored, by a commit of this id that wrote everything.
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub(crate) fn restored(id: ChangeSetId, at: Time, lane: u16, epoch: u16) -> CommitRecord {
     // An id of its own for each lane, in a part that chance has made and that is not in its tag.
-    let id = ChangeSetId(Uuid::from_u128(id.0.as_u128() ^ (u128::from(lane) << 32)));
+    let id = ChangeSetId(uuid::Uuid::from_u128(id.0.as_u128() ^ (u128::from(lane) << 32)));
     let position = Place::line(lane, Place::first_of(epoch));
     CommitRecord { position, id, at, touched: Document(Vec::new()), version: 1 }
 }

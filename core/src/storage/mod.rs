@@ -26,6 +26,8 @@ pub mod sqlite;
 use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(crate) use change_set::fits;
 pub use change_set::{ChangeSet, Check, CommitError, Write};
 pub use condition::{PoolUse, StorageCondition};
 pub use ledger::CommitRecord;

@@ -11,12 +11,12 @@ use std::{
 
 use rolekeep_macros::portable_async;
 
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-use super::{Load, Snapshot};
 use super::{
     ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, Storage,
     StorageCondition, Table,
 };
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use super::{Load, Snapshot};
 use crate::{
     environment::{Env, MaybeSend},
     model::{error::Result, id::ChangeSetId},

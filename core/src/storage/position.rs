@@ -83,11 +83,13 @@ impl Place {
     }
 
     /// The first number of an epoch in each lane.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub(crate) fn first_of(epoch: u16) -> u64 {
         (u64::from(epoch) << COUNT_BITS) + 1
     }
 
     /// An epoch that chance has chosen, and that the commits of a position are not of.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub(crate) fn other_epoch(chance: u16, than: &Position) -> u16 {
         let is_taken = |epoch: u16| epoch == 0 || than.0.iter().any(|known| known.epoch() == epoch);
         // There are more than lanes.

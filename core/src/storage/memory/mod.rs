@@ -17,9 +17,9 @@ pub(super) use snapshot::{MemoryLoad, MemorySnapshot};
 pub(super) use state::{Planned, State};
 use table::Stored;
 
+use super::{ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{Load, Snapshot};
-use super::{ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage};
 use crate::model::{
     error::{Error, Reason, Result},
     id::ChangeSetId,

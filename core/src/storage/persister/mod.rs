@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 
 pub use rows::RowChange;
 
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-use super::{
-    Load, Snapshot,
-    memory::{MemoryLoad, MemorySnapshot},
-};
 use super::{
     ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, Position, Pruned, Query, Retention, Rows,
     Storage, Write,
     memory::{Planned, State},
+};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use super::{
+    Load, Snapshot,
+    memory::{MemoryLoad, MemorySnapshot},
 };
 use crate::{
     environment::{MaybeSend, MaybeSync},

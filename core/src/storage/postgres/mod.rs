@@ -24,8 +24,8 @@ use uuid::Uuid;
 pub use self::options::PostgresOptions;
 use self::{commit::Commits, connections::Connections};
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
-    Rows, Snapshot, Storage, StorageCondition,
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query,
+    Retention, Rows, Snapshot, Storage, StorageCondition,
     ledger::{self, number},
     sql::{Tables, decode, dialect::Dialect, migrations::Schema, statement as sql},
 };

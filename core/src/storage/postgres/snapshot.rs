@@ -50,10 +50,7 @@ impl Transaction {
     }
 }
 
-async fn in_time<T>(
-    longest: Option<Duration>,
-    work: impl Future<Output = Result<T, sqlx::Error>> + Send,
-) -> Result<T> {
+async fn in_time<T>(longest: Option<Duration>, work: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T> {
     let done = match longest {
         Some(longest) => timeout(longest, work).await.map_err(|_| connections::unanswered())?,
         None => work.await,

@@ -22,8 +22,8 @@ pub use options::{Access, Durability, SqliteOptions};
 
 use self::connections::Connections;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, Load, Position, Pruned, Query, Retention, Rows, Snapshot, Storage, StorageCondition,
-    ledger,
+    ChangeSet, Changes, CommitError, Committed, Load, Position, Pruned, Query, Retention, Rows, Snapshot, Storage,
+    StorageCondition, ledger,
     sql::{Tables, dialect::Dialect, migrations::Schema, statement},
 };
 use crate::model::{
