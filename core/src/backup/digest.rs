@@ -3,7 +3,7 @@
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 
-use super::format::Trailer;
+use super::format::{Trailer, check};
 use crate::{
     credentials::keyed,
     model::{
@@ -69,8 +69,7 @@ impl TableDigest {
         self.rows += 1;
         self.hash.update(content);
         self.hash.update(b"\n");
-        let so_far = self.hash.clone().finalize();
-        hex(so_far.get(..4).unwrap_or_default())
+        check(&self.hash.clone().finalize())
     }
 
     pub(super) fn sha256(&self) -> String {

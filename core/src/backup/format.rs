@@ -2,20 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     model::{
         id::parse_uuid,
         record::{Column, Kind, Record as _, Row, Table},
+        text::hex,
         time::Time,
         value::Value,
     },
-    storage::{self, CommitRecord, Position},
+    storage::{self, CommitRecord, Position, SCHEMA},
 };
 
 /// The format that is written, and the only one so far.
 pub(super) const FORMAT: u32 = 1;
-/// What a row's line ends with beyond the digits of its check: `,"` and `"]`.
+/// How many digits a check has.
 const CHECK: usize = 8;
 
 /// The first line.
@@ -27,6 +29,28 @@ pub(super) struct Header {
     pub(super) version: String,
     pub(super) at: Time,
     pub(super) position: Position,
+    /// The first four bytes of the SHA-256 of this line as it is with an empty check.
+    check: String,
+}
+
+impl Header {
+    /// Of this version of the library.
+    pub(super) fn new(at: Time, position: Position) -> Self {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { rolekeep_backup: FORMAT, schema: SCHEMA, version, at, position, check: String::new() }.checked()
+    }
+
+    /// With the check that it has.
+    pub(super) fn checked(self) -> Self {
+        let unchecked = Self { check: String::new(), ..self };
+        let check = check(&Sha256::digest(line(&unchecked)));
+        Self { check, ..unchecked }
+    }
+}
+
+/// The part of a hash that stands in a line.
+pub(super) fn check(hash: &[u8]) -> String {
+    hex(hash.get(..CHECK / 2).unwrap_or_default())
 }
 
 /// What is read first of a first line: of a format that is not known nothing else.

@@ -24,7 +24,7 @@
 //!
 //! | line | holds |
 //! |---|---|
-//! | the first | `{"rolekeep_backup":1,"schema":…,"version":…,"at":…,"position":…}`: the format, the schema of the tables, the library that wrote it, when, and up to which commits |
+//! | the first | `{"rolekeep_backup":1,"schema":…,"version":…,"at":…,"position":…,"check":…}`: the format, the schema of the tables, the library that wrote it, when, up to which commits, and the first four bytes of the SHA-256 of this line with an empty check |
 //! | before a table | `{"table":…,"columns":[…]}`; tables stand in the order of their names |
 //! | a row | `[…,"3f9a0c12"]`: its values in the order of the columns, then the first four bytes of the SHA-256 of this table's rows so far. Rows stand in the order of their keys |
 //! | behind a table | `{"rows":…,"sha256":…}`: how many, and the SHA-256 of all of them, each as its line without the last element |

@@ -56,7 +56,7 @@ impl<R: Read> Reader<R> {
             return Err(at_line(Reason::SchemaNewer, 1, &message));
         }
         let header: Header = serde_json::from_str(&text).map_err(|_| foreign())?;
-        if header.rolekeep_backup != FORMAT || format::line(&header) != text {
+        if header.rolekeep_backup != FORMAT || format::line(&header.clone().checked()) != text {
             return Err(damaged(1, "is not as it was written"));
         }
         let (schema, version) = (header.schema, &header.version);

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{
     BackupOptions, BackupSummary, BackupTable,
     digest::{Digest, TableDigest},
-    format::{self, EndLine, FORMAT, Header, TableLine},
+    format::{self, EndLine, Header, TableLine},
 };
 use crate::{
     environment::MaybeSend,
@@ -14,7 +14,7 @@ use crate::{
         record::{Key, Table},
         time::Time,
     },
-    storage::{SCHEMA, Snapshot, Storage},
+    storage::{Snapshot, Storage},
 };
 
 /// So many rows are read at a time.
@@ -32,9 +32,7 @@ pub(crate) async fn write(
 ) -> Result<BackupSummary> {
     let mut digest = Digest::new(options.key.as_ref())?;
     let mut snapshot = storage.snapshot().await?;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let position = snapshot.position().clone();
-    let header = Header { rolekeep_backup: FORMAT, schema: SCHEMA, version: version.clone(), at, position };
+    let header = Header::new(at, snapshot.position().clone());
     put(sink, &mut digest, &format::line(&header))?;
     let mut tables = Vec::new();
     for table in format::tables() {
@@ -45,8 +43,8 @@ pub(crate) async fn write(
     let line = format::line(&trailer);
     sink.write_all(line.as_bytes()).and_then(|()| sink.flush()).map_err(failed)?;
     Ok(BackupSummary {
-        schema: SCHEMA,
-        version,
+        schema: header.schema,
+        version: header.version,
         at,
         tables,
         rows: trailer.rows,
