@@ -9,7 +9,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         secret::Secret,
-        text::hex,
+        text::{from_hex, hex},
     },
 };
 
@@ -57,9 +57,10 @@ impl Digest {
         Trailer { tables: self.tables, rows: self.rows, sha256: hex(&self.all.clone().finalize()), hmac: mac }
     }
 
-    /// Whether this is the MAC; in constant time.
+    /// Whether this is the MAC, hexadecimal; in constant time.
     pub(super) fn is_mac(&self, given: &str) -> bool {
-        self.mac.clone().is_some_and(|mac| Secret::from(hex(&mac.finalize().into_bytes())) == Secret::from(given))
+        let Some(given) = from_hex(given) else { return false };
+        self.mac.clone().is_some_and(|mac| mac.verify_slice(&given).is_ok())
     }
 }
 

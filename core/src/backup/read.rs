@@ -133,16 +133,17 @@ impl<R: Read> Reader<R> {
         if !is_same || format::line(&given) != text {
             return Err(damaged(line, "does not say what stands before it"));
         }
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         match &given.hmac {
+            // Without the key nothing else says what it cannot be.
+            Some(hmac) if hmac.len() != 64 || !hmac.bytes().all(is_digit) => {
+                return Err(damaged(line, "has a seal that is none"));
+            }
             None if self.asks_for_seal => {
                 return Err(at_line(Reason::BackupKeyWrong, line, "has no seal, and a key is given"));
             }
             Some(hmac) if self.asks_for_seal && !self.digest.is_mac(hmac) => {
                 return Err(at_line(Reason::BackupKeyWrong, line, "was not sealed with the key that is given"));
-            }
-            // Without the key nothing says what it should be, but what it cannot be.
-            Some(hmac) if hmac.len() != 64 || !hmac.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) => {
-                return Err(damaged(line, "has a seal that is none"));
             }
             _ => {}
         }
