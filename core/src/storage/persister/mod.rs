@@ -16,12 +16,12 @@ pub use rows::RowChange;
 
 use super::{
     ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, Position, Pruned, Query, Retention, Rows,
-    Storage, Write,
+    Storage,
     memory::{Planned, State},
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{
-    Load, Snapshot,
+    Load, Snapshot, Write,
     memory::{MemoryLoad, MemorySnapshot},
 };
 use crate::{
