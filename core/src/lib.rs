@@ -38,6 +38,7 @@
 //! - [`Policy`] says who may do what: a preset, a file in TOML or JSON, or built in code. [`rules`] is the engine that
 //!   evaluates it.
 //! - [`Error`] has a [`Code`] and a more specific [`Reason`] for programs, and a message for people.
+//! - [`UserManagement::backup`] and [`Builder::restore`] copy a whole store, also from one storage to another ([`backup`]).
 //! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`], [`limits`] and [`notices`] have
 //!   hooks for metrics, rate limits and mail, [`environment`] is the source of time and randomness.
 //!
@@ -60,6 +61,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod audit_chain;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub mod backup;
 mod caller;
 mod checks;
 mod config;

@@ -192,8 +192,39 @@ impl Builder {
     /// [`Reason::PolicyInvalid`] with every problem of the policy, [`Reason::LastAdministrator`] where it would leave
     /// no administrator, [`Reason::StorageMissing`], [`Reason::StorageReadOnly`], [`Reason::SchemaNewer`].
     pub async fn open(self) -> Result<UserManagement> {
+        let (place, mut prepared) = self.prepare()?;
+        let storage = place.open(&mut prepared).await?;
+        prepared.open(storage).await
+    }
+
+    /// Restores a backup that [`UserManagement::backup`] has written, of a store of any kind, into the empty store that this one is to be,
+    /// and opens it: all of it, once it is verified to its last line, or nothing. If it is interrupted, the store is as empty as before.
+    /// The backup is read on the thread that polls this.
+    ///
+    /// # Errors
+    /// Those of [`backup::verify`](crate::backup::verify) and of [`Builder::open`]; [`Reason::StoreNotEmpty`];
+    /// [`Reason::OutcomeUnknown`] where the storage does not say whether it is done: open the store to see.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub async fn restore(
+        self,
+        backup: impl std::io::Read + crate::environment::MaybeSend,
+        options: &crate::backup::RestoreOptions,
+    ) -> Result<UserManagement> {
+        let (place, mut prepared) = self.prepare()?;
+        let storage = place.open(&mut prepared).await?;
+        match crate::backup::restore(&*storage, &prepared.env, backup, options).await {
+            Ok(_) => prepared.open(storage).await,
+            Err(error) => {
+                // What comes of that says nothing beside this error.
+                let _ = storage.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// What a store is opened with. All that is wrong is told, and before a file is made.
+    fn prepare(self) -> Result<(Place, Prepared)> {
         let Self { places, policy, config, environment, fetch, hooks } = self;
-        // All that is wrong is told, and before a file is made.
         let checked = config.check_beside(hooks.notifier.is_some());
         let (env, place, given) =
             (environment_or_current(environment), place_of(places, &config), given(policy, &config));
@@ -203,9 +234,14 @@ impl Builder {
         }
         checked?;
         let (env, place, given) = (env?, place?, given?);
-        #[cfg(feature = "sql")]
-        let mut hooks = hooks;
-        let storage: Arc<dyn Storage> = match place {
+        Ok((place, Prepared { env, given, config, fetch, hooks }))
+    }
+}
+
+impl Place {
+    #[cfg_attr(not(feature = "sql"), expect(unused_variables, reason = "there is no database to be joined"))]
+    async fn open(self, prepared: &mut Prepared) -> Result<Arc<dyn Storage>> {
+        Ok(match self {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
             Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
@@ -213,17 +249,32 @@ impl Builder {
             Place::Sqlite(options) => {
                 let storage = Arc::new(crate::storage::SqliteStorage::open(options).await?);
                 if storage.is_shared() {
-                    hooks.database = Database::Sqlite(storage.clone());
+                    prepared.hooks.database = Database::Sqlite(storage.clone());
                 }
                 storage
             }
             #[cfg(feature = "postgres")]
             Place::Postgres(options) => {
                 let storage = Arc::new(crate::storage::PostgresStorage::open(options).await?);
-                hooks.database = Database::Postgres(storage.clone());
+                prepared.hooks.database = Database::Postgres(storage.clone());
                 storage
             }
-        };
+        })
+    }
+}
+
+/// What a store is opened with beside its storage, checked.
+struct Prepared {
+    env: Env,
+    given: Option<Given>,
+    config: Config,
+    fetch: Option<Arc<dyn Fetch>>,
+    hooks: Hooks,
+}
+
+impl Prepared {
+    async fn open(self, storage: Arc<dyn Storage>) -> Result<UserManagement> {
+        let Self { env, given, config, fetch, hooks } = self;
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
         let passwords = (Hasher::new(env.clone(), &config)?, breaches);
         let issuers = Issuers::new(&env, &config, fetch)?;
@@ -508,6 +559,26 @@ impl UserManagement {
     /// old to decide by, or it is closing or closed.
     pub async fn ready(&self) -> bool {
         self.health().await.is_ready
+    }
+
+    /// Writes a backup of the whole store, as it is when this is called, for [`Builder::restore`]; whatever is committed meanwhile is not
+    /// in it. Memory is that of some hundred rows. It is written on the thread that polls this. While it is being written, an SQLite file
+    /// that is used exclusively takes no commits, and PostgreSQL keeps every old version of every row: see the
+    /// [guide](crate::guide::operating).
+    ///
+    /// It holds everything, such as hashes of passwords and keys that sign tokens: keep it as you keep the storage.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where the storage fails, or the sink; what has been written until then is no backup, and is refused as one.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub async fn backup(
+        &self,
+        mut sink: impl std::io::Write + crate::environment::MaybeSend,
+        options: &crate::backup::BackupOptions,
+    ) -> Result<crate::backup::BackupSummary> {
+        self.engine.require_open()?;
+        let services = &self.engine.services;
+        crate::backup::write(&*services.storage, services.now(), &mut sink, options).await
     }
 
     /// The users whose rights are in memory, and how often they were: for metrics.

@@ -16,6 +16,7 @@ const LAYERS: &[&str] = &[
     "environment forks net metrics",
     "fetch",
     "config storage",
+    "backup",
     "operations",
     "engine",
     "manager+caller+checks",

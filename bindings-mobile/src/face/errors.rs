@@ -145,6 +145,12 @@ pub enum Reason {
     /// The seed file has errors.
     #[serde(rename = "seed_invalid")]
     SeedInvalid,
+    /// The file is no backup, or is not as it was written; the error says in which line.
+    #[serde(rename = "backup_invalid")]
+    BackupInvalid,
+    /// The backup was not sealed with this key.
+    #[serde(rename = "backup_key_wrong")]
+    BackupKeyWrong,
     /// A setting has a value that cannot be used.
     #[serde(rename = "config_invalid")]
     ConfigInvalid,
@@ -196,6 +202,9 @@ pub enum Reason {
     /// The expected version is not the current one.
     #[serde(rename = "version_stale")]
     VersionStale,
+    /// A backup is restored into an empty store only.
+    #[serde(rename = "store_not_empty")]
+    StoreNotEmpty,
     /// It would leave no active administrator.
     #[serde(rename = "last_administrator")]
     LastAdministrator,

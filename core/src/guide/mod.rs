@@ -20,7 +20,7 @@
 //! | [`errors`] | answer requests and write logs |
 //! | [`testing`] | test an application and its policy |
 //! | [`deployment`] | run it: processes, files, backups, keys |
-//! | [`operating`] | see whether it is well, set it by the environment, measure and trace it |
+//! | [`operating`] | see whether it is well, set it by the environment, measure and trace it, back it up |
 //!
 //! The packages for Python, npm, Kotlin and Swift have the same operations and questions under the same names, spelt as
 //! each language spells them. A page says where they differ in more than that.

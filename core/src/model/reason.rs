@@ -32,6 +32,10 @@ pub enum Reason {
     ContextIncomplete,
     /// The seed file has errors.
     SeedInvalid,
+    /// The file is no backup, or is not as it was written; the error says in which line.
+    BackupInvalid,
+    /// The backup was not sealed with this key.
+    BackupKeyWrong,
     /// A setting has a value that cannot be used.
     ConfigInvalid,
     /// The idempotency key cannot be used: it does not have 1 to 255 visible ASCII characters, or nobody is signed in.
@@ -66,6 +70,8 @@ pub enum Reason {
     AlreadyAssigned,
     /// The expected version is not the current one.
     VersionStale,
+    /// A backup is restored into an empty store only.
+    StoreNotEmpty,
     /// It would leave no active administrator.
     LastAdministrator,
     /// It is in use: users hold the role, or roles grant the permission. `force` takes it from them.
@@ -142,6 +148,8 @@ impl Reason {
             | Reason::ResourceIncomplete
             | Reason::ContextIncomplete
             | Reason::SeedInvalid
+            | Reason::BackupInvalid
+            | Reason::BackupKeyWrong
             | Reason::ConfigInvalid
             | Reason::IdempotencyKeyInvalid
             | Reason::IdempotencyKeyReused => Code::Validation,
@@ -157,6 +165,7 @@ impl Reason {
             Reason::NotFound => Code::NotFound,
             Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
             Reason::VersionStale
+            | Reason::StoreNotEmpty
             | Reason::LastAdministrator
             | Reason::InUse
             | Reason::BuiltIn

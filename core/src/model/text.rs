@@ -15,6 +15,15 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(digits).collect()
 }
 
+/// The way back.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| {
+        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
+        u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+    });
+    pairs.collect()
+}
+
 /// Parses a person's name or a label: one line of 1 to `max` characters, trimmed and in NFC.
 pub fn name(text: &str, max: usize) -> Result<String, Invalid> {
     line_or_lines(text, max, "")

@@ -74,6 +74,15 @@ pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Opti
     Ok(writes)
 }
 
+/// The first line of a lane in an epoch: of a store that was restored, by a commit of this id that wrote everything.
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(crate) fn restored(id: ChangeSetId, at: Time, lane: u16, epoch: u16) -> CommitRecord {
+    // An id of its own for each lane, in a part that chance has made and that is not in its tag.
+    let id = ChangeSetId(uuid::Uuid::from_u128(id.0.as_u128() ^ (u128::from(lane) << 32)));
+    let position = Place::line(lane, Place::first_of(epoch));
+    CommitRecord { position, id, at, touched: Document(Vec::new()), version: 1 }
+}
+
 /// Why a row of [`rows_of`] cannot be written: its place is taken. Where an audit entry has it, planning anew finds no other place.
 pub(crate) fn taken(table: &'static Table, key: Key) -> CommitError {
     if table.name == AuditEntry::TABLE.name {
@@ -145,7 +154,8 @@ impl Changes {
         let is_other = |found: Place, known: Option<Place>| {
             known.is_some_and(|known| found.number == known.number && found != known)
         };
-        let mut is_rewound = is_other(newest, known) || known.is_some_and(|known| newest.number < known.number);
+        let mut is_rewound = is_other(newest, known)
+            || known.is_some_and(|known| newest.number < known.number || newest.epoch() != known.epoch());
         let lines = lines.into_iter().map(|line| (line.place(), line.touched.0));
         let mut taken = 0;
         for (place, touched) in lines {

@@ -19,6 +19,8 @@ mod position;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod query;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod snapshot;
 pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -26,6 +28,8 @@ pub mod sqlite;
 use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(crate) use change_set::fits;
 pub use change_set::{ChangeSet, Check, CommitError, Write};
 pub use condition::{PoolUse, StorageCondition};
 pub use ledger::CommitRecord;
@@ -36,6 +40,8 @@ pub use position::{Committed, MOST_LANES, Place, Position};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStorage};
 pub use query::{Direction, Group, GroupBy, Order, Query, Rows, Sorting, Window};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use snapshot::{Load, Origin, Snapshot};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStorage};
 
@@ -83,6 +89,10 @@ use crate::{
         user::{User, UserActivity},
     },
 };
+
+/// The schema of these tables, whatever keeps them: one more with each change of the declarations.
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(crate) const SCHEMA: u32 = 36;
 
 /// How many commits of a lane [`Storage::changes`] returns at a time.
 pub const FEED_PAGE: u64 = 1_000;
@@ -216,6 +226,21 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
     /// it says more.
     fn condition(&self) -> StorageCondition {
         StorageCondition::default()
+    }
+
+    /// All rows as they are now, for as long as it takes to read them.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        Err(snapshot::not_offered())
+    }
+
+    /// Begins to write all rows at once.
+    ///
+    /// # Errors
+    /// [`Reason::StoreNotEmpty`](crate::Reason::StoreNotEmpty) where there are any.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        Err(snapshot::not_offered())
     }
 
     /// Finishes running calls and releases files and connections.

@@ -15,6 +15,8 @@ use super::{
     ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, Storage,
     StorageCondition, Table,
 };
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use super::{Load, Snapshot};
 use crate::{
     environment::{Env, MaybeSend, Task},
     model::{error::Result, id::ChangeSetId},
@@ -191,6 +193,16 @@ impl Storage for Observed {
 
     fn condition(&self) -> StorageCondition {
         self.storage.condition()
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        self.observe("snapshot", Tables::None, self.storage.snapshot()).await
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        self.observe("load", Tables::None, self.storage.load()).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -2,7 +2,8 @@
 //!
 //! Commits that follow one another are of one lane, and are counted in it from 1. A storage that lets commits go on beside each other
 //! has several lanes, so a position is a number for each. A server that fails over to a copy may lose the newest commits and give
-//! their numbers to others: so a position also holds a part of each commit's id.
+//! their numbers to others: so a position also holds a part of each commit's id. A store that was restored from a backup goes on in
+//! another epoch, the upper part of its numbers, so that no position of before counts as reached there.
 
 use std::{fmt, str::FromStr};
 
@@ -21,6 +22,10 @@ pub const MOST_LANES: u16 = 64;
 const FORMAT: u8 = 1;
 /// A number in a lane is below 2 to the power of this.
 const NUMBER_BITS: u32 = 48;
+/// So many of them, the lower ones, count commits; the others are the epoch.
+const COUNT_BITS: u32 = 36;
+/// The last epoch; the first is 0.
+const LAST_EPOCH: u16 = (1 << (NUMBER_BITS - COUNT_BITS)) - 1;
 
 /// What a commit came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +49,7 @@ impl Committed {
 pub struct Place {
     /// The lane: 0 where commits follow one another.
     pub lane: u16,
-    /// Its number in the lane, from 1.
+    /// Its number in the lane, from 1; of a store that was restored, from the first of its epoch.
     pub number: u64,
     /// A part of its id: after a failover its number may be another commit's.
     pub tag: u32,
@@ -70,6 +75,25 @@ impl Place {
     /// The position that has reached this commit, and maybe no other.
     pub fn position(self) -> Position {
         [self].into_iter().collect()
+    }
+
+    /// How often, so to speak, the store was restored: numbers of different epochs say nothing of each other.
+    pub(crate) fn epoch(self) -> u16 {
+        u16::try_from(self.number >> COUNT_BITS).unwrap_or(LAST_EPOCH)
+    }
+
+    /// The first number of an epoch in each lane.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(crate) fn first_of(epoch: u16) -> u64 {
+        (u64::from(epoch) << COUNT_BITS) + 1
+    }
+
+    /// An epoch that chance has chosen, and that the commits of a position are not of.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(crate) fn other_epoch(chance: u16, than: &Position) -> u16 {
+        let is_taken = |epoch: u16| epoch == 0 || than.0.iter().any(|known| known.epoch() == epoch);
+        // There are more than lanes.
+        (0..=LAST_EPOCH).map(|step| chance.wrapping_add(step) & LAST_EPOCH).find(|epoch| !is_taken(*epoch)).unwrap_or(1)
     }
 
     /// Lane and number as the key of its line in the feed: those of one lane stand together, in their order.
@@ -152,7 +176,8 @@ impl Position {
 
 impl Place {
     fn includes(self, other: Self) -> bool {
-        self.number > other.number || (self.number, self.tag) == (other.number, other.tag)
+        let is_later = self.number > other.number && self.epoch() == other.epoch();
+        is_later || (self.number, self.tag) == (other.number, other.tag)
     }
 }
 
@@ -268,13 +293,28 @@ mod tests {
 
         #[test]
         fn a_merged_position_includes_both(one in commits(), other in commits()) {
-            let (one, other): (Position, Position) = (one.into_iter().collect(), other.into_iter().collect());
+            let in_one = |commit: Place| Place { number: (commit.number & ((1 << COUNT_BITS) - 1)).max(1), ..commit };
+            let of = |commits: Vec<Place>| commits.into_iter().map(in_one).collect::<Position>();
+            let (one, other) = (of(one), of(other));
             let mut both = one.clone();
             both.merge(&other);
             prop_assert!(both.includes(&one));
             let is_same_history = |known: &Place| one.lane(known.lane).is_none_or(|mine| mine.number != known.number || mine.tag == known.tag);
             prop_assert_eq!(both.includes(&other), other.lanes().iter().all(is_same_history));
             prop_assert_eq!(one.includes(&other), other.lanes().iter().all(|wanted| one.lane(wanted.lane).is_some_and(|mine| mine.includes(*wanted))));
+        }
+
+        #[test]
+        fn no_position_of_another_epoch_is_reached(commits in commits(), chance in any::<u16>(), more in 0..100_u64) {
+            let before: Position = commits.into_iter().collect();
+            let epoch = Place::other_epoch(chance, &before);
+            let restored = (0..MOST_LANES).map(|lane| Place { lane, number: Place::first_of(epoch) + more, tag: 7 });
+            let restored: Position = restored.collect();
+            prop_assert!(restored.lanes().iter().all(|place| place.epoch() == epoch && epoch > 0));
+            for lane in before.lanes() {
+                prop_assert!(!restored.includes(&lane.position()) && !before.includes(&restored));
+            }
+            prop_assert_eq!(restored.to_string().parse::<Position>().unwrap(), restored);
         }
 
         #[test]

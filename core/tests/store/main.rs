@@ -18,6 +18,7 @@ mod kit;
 mod security_key;
 
 mod authenticator;
+mod backup;
 mod cheap;
 mod config;
 mod conformance;

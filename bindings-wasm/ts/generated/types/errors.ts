@@ -98,6 +98,10 @@ export type Reason =
   | "context_incomplete"
   /** The seed file has errors. */
   | "seed_invalid"
+  /** The file is no backup, or is not as it was written; the error says in which line. */
+  | "backup_invalid"
+  /** The backup was not sealed with this key. */
+  | "backup_key_wrong"
   /** A setting has a value that cannot be used. */
   | "config_invalid"
   /** The idempotency key cannot be used: it does not have 1 to 255 visible ASCII characters, or nobody is signed in. */
@@ -132,6 +136,8 @@ export type Reason =
   | "already_assigned"
   /** The expected version is not the current one. */
   | "version_stale"
+  /** A backup is restored into an empty store only. */
+  | "store_not_empty"
   /** It would leave no active administrator. */
   | "last_administrator"
   /** It is in use: users hold the role, or roles grant the permission. `force` takes it from them. */

@@ -13,6 +13,7 @@ mod queries;
 mod records;
 mod samples;
 mod searches;
+mod snapshots;
 mod tables;
 
 pub use records::{Item, Tie, audit, audit_keys, change_set, change_set_id, id, tables, time};
@@ -57,6 +58,10 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         commits::a_key_of_another_kind_finds_nothing,
         commits::audit_entries_are_chained,
         commits::closing_is_final,
+        snapshots::a_snapshot_is_of_one_moment,
+        snapshots::what_is_loaded_is_there_at_once,
+        snapshots::nobody_knows_the_feed_of_before,
+        snapshots::only_an_empty_storage_is_loaded,
         feed::positions_count_commits,
         feed::a_lost_commit_is_noticed,
         feed::the_feed_names_what_was_touched,

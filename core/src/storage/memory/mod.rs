@@ -3,6 +3,8 @@
 
 mod packed;
 mod plan;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod snapshot;
 mod state;
 mod table;
 
@@ -10,10 +12,14 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rolekeep_macros::portable_async;
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(super) use snapshot::{MemoryLoad, MemorySnapshot};
 pub(super) use state::{Planned, State};
 use table::Stored;
 
 use super::{ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use super::{Load, Snapshot};
 use crate::model::{
     error::{Error, Reason, Result},
     id::ChangeSetId,
@@ -136,6 +142,16 @@ impl Storage for MemoryStorage {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        Ok(Box::new(MemorySnapshot::of(self)?))
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        Ok(Box::new(MemoryLoad::into(self, move |loaded| std::future::ready(self.take(loaded)))?))
     }
 
     async fn close(&self) -> Result<()> {

@@ -83,6 +83,19 @@ impl State {
         }
     }
 
+    /// Refuses where there are rows.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(crate) fn require_empty(&self) -> Result<()> {
+        let used = self.tables.values().find(|rows| rows.len() > 0);
+        used.map_or(Ok(()), |rows| Err(crate::storage::snapshot::not_empty(rows.table.name)))
+    }
+
+    /// All rows, those of a table in the order of their keys.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static Table, Row)> {
+        self.tables.values().flat_map(|rows| rows.behind(None).map(|row| (rows.table, row.row())))
+    }
+
     /// Forgets all rows.
     pub(crate) fn clear(&mut self) {
         self.tables.values_mut().for_each(|rows| *rows = TableRows::new(rows.table));

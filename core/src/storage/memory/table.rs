@@ -156,6 +156,13 @@ impl TableRows {
         self.between(Path::Key, Bound::Excluded(vec![value]), Bound::Unbounded)
     }
 
+    /// The rows behind a key, in order.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(super) fn behind(&self, key: Option<&[Value]>) -> impl Iterator<Item = &Stored> {
+        let from = key.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
+        self.between(Path::Key, from, Bound::Unbounded)
+    }
+
     pub(super) fn version(&self, key: &[Value]) -> Option<i64> {
         self.get(key).map(|row| row.value(self.table.version).as_int().unwrap_or_default())
     }

@@ -19,6 +19,11 @@ use super::{
     Storage,
     memory::{Planned, State},
 };
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use super::{
+    Load, Snapshot, Write,
+    memory::{MemoryLoad, MemorySnapshot},
+};
 use crate::{
     environment::{MaybeSend, MaybeSync},
     model::{
@@ -35,7 +40,8 @@ const ATTEMPTS: usize = 16;
 ///
 /// # The contract
 /// - `persist` stores the whole batch, durably and atomically, if the newest position is the batch's `base`. Otherwise it
-///   stores nothing and returns [`Persisted::Stale`]. Before the first batch the position is 0.
+///   stores nothing and returns [`Persisted::Stale`]. Before the first batch the position is 0; behind a batch it is the
+///   batch's `position`.
 /// - `load` returns, consistently, the newest position and every change whose batch has a position after `since`. If a row
 ///   changed several times, the last change counts, so that a log of batches will do, or a map from a change's `id` to its
 ///   position and row. A deleted row is a change too (`row` is null) and must be kept, because another writer may still have
@@ -104,7 +110,7 @@ impl<P: Persister + ?Sized> Persister for Arc<P> {
 pub struct Batch {
     /// The position that it builds on.
     pub base: u64,
-    /// Its own position: one more.
+    /// Its own position: one more; far more of the first one, where a backup is restored.
     pub position: u64,
     /// The rows, each at most once.
     pub changes: Vec<RowChange>,
@@ -198,6 +204,36 @@ impl<P: Persister> PersistedStorage<P> {
             }
             Ok(())
         })
+    }
+
+    /// Hands all rows over as the first batch.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn take(&self, loaded: State) -> Result<()> {
+        let mut host = self.newest().await?;
+        self.memory.read(State::require_empty)?;
+        let changes = loaded.all().map(|(table, row)| {
+            let key = table.key_of(&row);
+            RowChange::of(&Write { table, key, expected: None, row: Some(row) })
+        });
+        let batch = Batch { base: 0, position: loaded.number(), changes: changes.collect() };
+        host.is_unsure = true;
+        match self.persister.persist(&batch).await {
+            Ok(Persisted::Done) => self.memory.take(loaded)?,
+            Ok(Persisted::Stale) => self.catch_up().await?,
+            Err(error) => {
+                let unknown = "it is not known whether the backup was restored: open the store to see";
+                self.catch_up().await.map_err(|_| Error::new(Reason::OutcomeUnknown, unknown))?;
+                if self.memory.read(|state| Ok::<_, Error>(state.number()))? != batch.position {
+                    return Err(error);
+                }
+            }
+        }
+        host.is_unsure = false;
+        match self.memory.read(|state| Ok::<_, Error>(state.number()))? == batch.position {
+            true => Ok(()),
+            // Somebody else was first.
+            false => self.memory.read(State::require_empty),
+        }
     }
 
     /// The host, after catching up with it where it may know more.
@@ -294,6 +330,18 @@ impl<P: Persister> Storage for PersistedStorage<P> {
 
     fn is_shared(&self) -> bool {
         self.persister.is_shared()
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        let _host = self.newest().await?;
+        Ok(Box::new(MemorySnapshot::of(&self.memory)?))
+    }
+
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        let _host = self.newest().await?;
+        Ok(Box::new(MemoryLoad::into(&self.memory, move |loaded| self.take(loaded))?))
     }
 
     async fn close(&self) -> Result<()> {

@@ -79,11 +79,12 @@ impl Connections {
 
     /// A connection that writes, apart from the others, for what takes as long as it takes.
     pub(super) async fn apart(&self) -> Result<PgConnection> {
-        if self.writers.is_inherited() || self.writers.is_closed.load(Ordering::Acquire) {
-            return Err(memory::closed());
-        }
-        let made = timeout(CONNECT, self.writers.options.clone().options([("statement_timeout", "0")]).connect()).await;
-        made.map_err(|_| unavailable("the database does not answer"))?.map_err(error::error)
+        self.writers.apart([("statement_timeout", "0")]).await
+    }
+
+    /// A connection that reads, apart from the others.
+    pub(super) async fn reading_apart(&self) -> Result<PgConnection> {
+        self.readers.apart([]).await
     }
 
     /// Closes the connections that write and that nobody uses.
@@ -122,6 +123,14 @@ impl Reader for Connections {
 }
 
 impl Pool {
+    async fn apart<const COUNT: usize>(&self, options: [(&str, &str); COUNT]) -> Result<PgConnection> {
+        if self.is_inherited() || self.is_closed.load(Ordering::Acquire) {
+            return Err(memory::closed());
+        }
+        let made = timeout(CONNECT, self.options.clone().options(options).connect()).await;
+        made.map_err(|_| unanswered())?.map_err(error::error)
+    }
+
     fn is_inherited(&self) -> bool {
         self.process != std::process::id()
     }
@@ -140,7 +149,7 @@ impl Pool {
             Some(held) => held,
             None => {
                 let made = timeout(CONNECT, self.options.connect()).await;
-                made.map_err(|_| unavailable("the database does not answer"))?.map_err(error::error)?
+                made.map_err(|_| unanswered())?.map_err(error::error)?
             }
         };
         Ok(Connection { held: Some(held), is_running: false, pool: self, _permit: permit })
@@ -211,9 +220,14 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Sql(problem) => error::error(problem),
-            Fault::Silence => unavailable("the database does not answer"),
+            Fault::Silence => unanswered(),
         }
     }
+}
+
+/// Nobody has answered in time.
+pub(super) fn unanswered() -> Error {
+    unavailable("the database does not answer")
 }
 
 fn unavailable(message: &'static str) -> Error {

@@ -14,6 +14,7 @@ mod options;
 mod query;
 mod reads;
 mod rows;
+mod snapshot;
 mod statement;
 
 use std::{borrow::Cow, time::Duration};
@@ -26,8 +27,8 @@ use uuid::Uuid;
 pub use self::options::PostgresOptions;
 use self::{commit::Commits, connections::Connections, listener::Listener, reads::Reads};
 use super::{
-    ChangeSet, Changes, Check, CommitError, Committed, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Rows,
-    Storage, StorageCondition, ledger,
+    ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
+    Rows, Snapshot, Storage, StorageCondition, ledger,
     sql::{Tables, decode, dialect::Dialect, migrations::Schema},
 };
 use crate::{
@@ -52,9 +53,9 @@ pub struct PostgresStorage {
     listener: Option<Listener>,
     tables: Tables,
     schema: String,
-    /// How long a lock is waited for.
-    lock_timeout: Duration,
     schema_version: i64,
+    /// How long a statement may take.
+    statement_timeout: Duration,
 }
 
 impl PostgresStorage {
@@ -94,8 +95,8 @@ impl PostgresStorage {
         // Stores of one database are in schemas of their own.
         let channel = format!("rolekeep_{}", options.schema);
         let listener = options.for_listening()?.map(|options| Listener::start(options, channel));
-        let (lock_timeout, tables) = (options.statement_timeout, Tables(schema.tables));
-        Ok(Self { connections, commits, listener, tables, schema: options.schema, lock_timeout, schema_version })
+        let (statement_timeout, tables) = (options.statement_timeout, Tables(schema.tables));
+        Ok(Self { connections, commits, listener, tables, schema: options.schema, statement_timeout, schema_version })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
@@ -266,6 +267,14 @@ impl Storage for PostgresStorage {
 
     fn condition(&self) -> StorageCondition {
         StorageCondition::new(Some(self.schema_version), self.connections.uses())
+    }
+
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        self.begin_snapshot().await
+    }
+
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        self.begin_load().await
     }
 
     async fn close(&self) -> Result<()> {

@@ -58,12 +58,7 @@ impl<R: Reader> Reads<'_, R> {
     }
 
     pub(super) async fn position(self) -> Result<Position> {
-        let text = format!(
-            "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
-        );
-        let rows = self.reader.read(&(text, Values(Vec::new()))).await?;
-        require_schema(&rows)?;
-        rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
+        position_of(&self.reader.read(&(position(), Values(Vec::new()))).await?)
     }
 
     pub(super) async fn changes(self, since: &Position) -> Result<Changes> {
@@ -117,6 +112,19 @@ fn lines_of(lane: &str, number: &str) -> String {
 
 /// The newest schema that the database has seen, as the first column.
 const SCHEMA: &str = "SELECT max(version) AS version FROM rolekeep_schema";
+
+/// Gives the schema, and the newest commit of each lane that has one.
+pub(super) fn position() -> String {
+    format!(
+        "SELECT schema.version, lanes.lane, lanes.number, lanes.tag FROM ({SCHEMA}) AS schema LEFT JOIN lanes ON lanes.number > 0"
+    )
+}
+
+/// What rows of [`position`] tell.
+pub(super) fn position_of(rows: &[PgRow]) -> Result<Position> {
+    require_schema(rows)?;
+    rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
+}
 
 /// Refuses where a newer library has migrated the schema.
 fn require_schema(rows: &[PgRow]) -> Result<()> {

@@ -268,6 +268,18 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     Ok(Commit { text: writer.text, arguments: writer.arguments })
 }
 
+/// Inserts new rows, of which none may be there.
+pub(super) fn insert(table: &'static Table, rows: &[crate::storage::Row]) -> Result<Commit, sqlx::Error> {
+    let mut writer = Writer { text: String::new(), arguments: PgArguments::default(), count: 0 };
+    let keys: Vec<Key> = rows.iter().map(|row| table.key_of(row)).collect();
+    let rows = keys.iter().zip(rows).map(|(key, row)| Row { key, expected: None, row: Some(row), place: 0 });
+    let names = column_names(table).collect::<Vec<_>>().join(", ");
+    writer.put(&format!("INSERT INTO {} ({names}) SELECT {names} FROM (", quoted(table.name)));
+    writer.rows(table, Deed::Insert, &rows.collect::<Vec<_>>())?;
+    writer.put(") AS given");
+    Ok(Commit { text: writer.text, arguments: writer.arguments })
+}
+
 /// What is locked in its turn, and which expectations turn out not to hold.
 #[derive(Default)]
 struct Locked {

@@ -80,13 +80,15 @@ pub(in crate::storage) mod schema;
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod search;
 #[cfg(feature = "sql")]
+pub(in crate::storage) mod snapshot;
+#[cfg(feature = "sql")]
 pub(in crate::storage) mod statement;
 #[cfg(feature = "sql")]
 mod tables;
 
 #[cfg(feature = "sql")]
 pub(in crate::storage) use tables::Tables;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "sql")]
 pub(in crate::storage) use text::quoted;
 pub use {
     filter::SqlCondition,

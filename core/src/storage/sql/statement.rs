@@ -150,6 +150,22 @@ pub(in crate::storage) fn write(dialect: Dialect, write: &Write) -> Statement {
     }
 }
 
+/// New rows, of which none may be there.
+#[cfg(feature = "sqlite")]
+pub(in crate::storage) fn insert(dialect: Dialect, table: &'static Table, rows: &[Row]) -> Statement {
+    let mut insert = Sql::insert();
+    insert.into_table(table.name);
+    for (at, row) in rows.iter().enumerate() {
+        let (columns, values): (Vec<_>, Vec<_>) = assigned(dialect, table, row).unzip();
+        if at == 0 {
+            insert.columns(columns);
+        }
+        // As many values as columns, both come from the same list.
+        let _ = insert.values(values);
+    }
+    insert.build(SqliteQueryBuilder)
+}
+
 fn rows(table: &'static Table) -> SelectStatement {
     columns(table).from(table.name).take()
 }

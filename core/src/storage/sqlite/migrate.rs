@@ -162,6 +162,11 @@ mod tests {
         assert!(declared.len() >= crate::storage::tables().len());
     }
 
+    #[test]
+    fn backups_know_the_schema() {
+        assert_eq!(Ok(crate::storage::SCHEMA), MIGRATIONS.len().try_into(), "`SCHEMA` moves with each script");
+    }
+
     /// What a database says its tables and indexes are.
     async fn made_by(schema: Schema) -> Vec<(String, String)> {
         let folder = tempfile::tempdir().unwrap();

@@ -16,14 +16,15 @@ mod options;
 mod prune;
 mod query;
 mod rows;
+mod snapshot;
 
 use async_trait::async_trait;
 pub use options::{Access, Durability, SqliteOptions};
 
 use self::connections::Connections;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage, StorageCondition,
-    ledger,
+    ChangeSet, Changes, CommitError, Committed, Load, Position, Pruned, Query, Retention, Rows, Snapshot, Storage,
+    StorageCondition, ledger,
     sql::{Tables, dialect::Dialect, migrations::Schema, statement},
 };
 use crate::model::{
@@ -175,6 +176,14 @@ impl Storage for SqliteStorage {
 
     fn condition(&self) -> StorageCondition {
         StorageCondition::new(Some(self.schema_version), self.connections.uses())
+    }
+
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        self.begin_snapshot().await
+    }
+
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        self.begin_load().await
     }
 
     async fn close(&self) -> Result<()> {

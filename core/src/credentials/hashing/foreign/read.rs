@@ -14,6 +14,7 @@ use std::str::FromStr;
 use base64::Engine;
 
 use super::{BASE64, Before, Cost, Digest, Foreign, SHORTEST, cost};
+use crate::model::text::from_hex;
 
 /// Longer ones there are none, in bytes.
 const MAX_BYTES: usize = 1024;
@@ -143,12 +144,4 @@ fn phpass(tail: &str) -> Option<Foreign> {
 
 fn decoded(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(text).ok()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2).map(|pair| {
-        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
-        u8::try_from(digit(0)? * 16 + digit(1)?).ok()
-    });
-    pairs.collect()
 }

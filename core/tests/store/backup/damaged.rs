@@ -1,0 +1,141 @@
+//! Backups that are not as they were written: each is refused, at its line.
+
+use proptest::prelude::*;
+use rolekeep::{Error, Result};
+
+use super::*;
+
+/// A small one, and its lines.
+fn file() -> Vec<u8> {
+    static FILE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    let make = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { Stage::open(Builder::memory).await.backup().await.0 })
+    };
+    FILE.get_or_init(|| std::thread::spawn(make).join().unwrap()).clone()
+}
+
+fn lines(file: &[u8]) -> Vec<Vec<u8>> {
+    file.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+}
+
+fn verify(file: &[u8]) -> Result<BackupSummary> {
+    backup::verify(file, Some(&KEY.into()))
+}
+
+fn line_of(error: &Error) -> usize {
+    let [problem] = error.problems() else { panic!("{error:?}") };
+    assert!(error.message().contains(&format!("line {}", problem.line)), "{error}");
+    problem.line as usize
+}
+
+/// What is wrong, and where.
+fn refused(file: &[u8]) -> (Reason, usize) {
+    let error = verify(file).unwrap_err();
+    assert!(!format!("{error:?}").contains("Lovelace"), "an error shows a row");
+    (error.reason(), line_of(&error))
+}
+
+proptest! {
+    #[test]
+    fn a_byte_that_was_changed_is_found_at_its_line(at in any::<prop::sample::Index>(), change in 1..=255_u8) {
+        let mut file = file();
+        let at = at.index(file.len());
+        let line = file[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        file[at] ^= change;
+        let error = verify(&file).unwrap_err();
+        // Of what says a newer version or schema nothing more is known.
+        let reasons = [Reason::BackupInvalid, Reason::BackupKeyWrong, Reason::SchemaNewer, Reason::SchemaForeign];
+        prop_assert!(reasons.contains(&error.reason()), "{error}");
+        prop_assert_eq!(line_of(&error), line, "{}", error);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_none(at in any::<prop::sample::Index>()) {
+        let file = file();
+        let at = at.index(file.len());
+        let (reason, line) = refused(&file[..at]);
+        let whole = file[..at].iter().filter(|byte| **byte == b'\n').count();
+        prop_assert_eq!((reason, line), (Reason::BackupInvalid, whole + 1));
+    }
+}
+
+#[test]
+fn no_line_is_missing_double_or_in_another_place() {
+    let file = file();
+    let lines = lines(&file);
+    let joined = |lines: &[Vec<u8>]| lines.concat();
+    for at in 0..lines.len() {
+        let mut without = lines.clone();
+        without.remove(at);
+        let (reason, line) = refused(&joined(&without));
+        assert_eq!((reason, line), (Reason::BackupInvalid, at + 1), "line {} is missing", at + 1);
+        let mut double = lines.clone();
+        double.insert(at, lines[at].clone());
+        let (reason, line) = refused(&joined(&double));
+        assert_eq!((reason, line), (Reason::BackupInvalid, at + 2), "line {} stands twice", at + 1);
+        if at > 0 {
+            let mut swapped = lines.clone();
+            swapped.swap(at - 1, at);
+            let (reason, line) = refused(&joined(&swapped));
+            assert_eq!((reason, line), (Reason::BackupInvalid, at), "lines {at} and {} changed places", at + 1);
+        }
+    }
+    let (reason, line) = refused(&[&file[..], b"\n"].concat());
+    assert_eq!((reason, line), (Reason::BackupInvalid, lines.len() + 1));
+}
+
+#[test]
+fn what_is_none_is_said_to_be_none() {
+    for text in [
+        "",
+        "\n",
+        "hello\n",
+        "id,name\n1,2\n",
+        "{}\n",
+        "[1]\n",
+        "{\"rolekeep_backup\":\"1\"}\n",
+        "{\"rolekeep_backup\":1}\n",
+    ] {
+        assert_eq!(refused(text.as_bytes()), (Reason::BackupInvalid, 1), "{text:?}");
+    }
+    assert_eq!(refused(&[0xff, 0xfe, b'\n']), (Reason::BackupInvalid, 1));
+    assert_eq!(refused(b"{\"rolekeep_backup\":2,\"whatever\":1}\n"), (Reason::SchemaNewer, 1));
+}
+
+#[test]
+fn the_key_decides() {
+    let sealed = file();
+    let last = lines(&sealed).len();
+    let known = backup::verify(&sealed[..], None).unwrap();
+    assert!(known.is_sealed);
+    let error = backup::verify(&sealed[..], Some(&"another".into())).unwrap_err();
+    assert_eq!((error.reason(), line_of(&error)), (Reason::BackupKeyWrong, last));
+    // Whoever takes the seal off has taken off what the key asks for.
+    let text = String::from_utf8(sealed).unwrap();
+    let (before, _) = text.rsplit_once(",\"hmac\"").unwrap();
+    let bare = format!("{before}}}\n");
+    assert!(!backup::verify(bare.as_bytes(), None).unwrap().is_sealed);
+    let error = verify(bare.as_bytes()).unwrap_err();
+    assert_eq!((error.reason(), line_of(&error)), (Reason::BackupKeyWrong, last));
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_not_restored_not_even_in_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let file = file();
+    for at in [10, file.len() / 3, file.len() / 2, file.len() - 10] {
+        let mut bad = file.clone();
+        bad[at] ^= 1;
+        let error = builder().sqlite(&path).restore(&bad[..], &RestoreOptions::new().key(KEY)).await.err().unwrap();
+        assert!(error.problems()[0].line > 0, "{error}");
+        let empty = sqlite(&path).await;
+        assert!(empty.position().await.unwrap().lanes().is_empty());
+        empty.close().await.unwrap();
+    }
+    let other = RestoreOptions::new().key("another");
+    let error = builder().sqlite(&path).restore(&file[..], &other).await.err().unwrap();
+    assert_eq!(error.reason(), Reason::BackupKeyWrong);
+    builder().sqlite(&path).restore(&file[..], &keeping()).await.unwrap();
+}
