@@ -60,6 +60,12 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres_schema: Option<String>,
+    /// The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
+    /// to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
+    /// others changed would be found half a second later. Default: that of `postgres`.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres_listener: Option<String>,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[uniffi(default)]
@@ -231,8 +237,8 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_max_millis: Option<i64>,
-    /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
-    /// Default: 1000.
+    /// How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
+    /// of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights_max_age_millis: Option<i64>,

@@ -55,6 +55,9 @@ pub struct FeedHealth {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_millis: Option<i64>,
+    /// Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
+    /// does not, each operation asks for their commits.
+    pub is_told: bool,
 }
 
 /// The part of password hashing in a `Health`.

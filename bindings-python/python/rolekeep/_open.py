@@ -19,6 +19,7 @@ def open(
     sqlite: str | PathLike[str] | None = None,
     postgres: str | None = None,
     postgres_schema: str | None = None,
+    postgres_listener: str | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
@@ -106,6 +107,11 @@ def open(
         postgres_schema: The schema there that the tables are in, made if it is not there: 1 to 63
             lower-case letters, digits and underscores, no digit first. Stores that share a database
             have a schema each. Default: `rolekeep`.
+        postgres_listener: The URL of the connection that listens to what other instances commit,
+            where `postgres` leads to a pooler that gives a connection to a transaction and not to a
+            session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be
+            heard, and what others changed would be found half a second later. Default: that of
+            `postgres`.
         exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
             nobody else's changes are looked for, and rights in memory never grow old: for phones
             and single programs. Default: false.
@@ -189,7 +195,8 @@ def open(
             nothing (twice, where what is typed is not in NFC). The hash of another system that
             would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
-            be if other processes write to the same storage. Default: 1000.
+            be if other processes write to the same storage; and those of operations, up to a
+            second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
@@ -296,6 +303,7 @@ def open(
         "sqlite": sqlite,
         "postgres": postgres,
         "postgres_schema": postgres_schema,
+        "postgres_listener": postgres_listener,
         "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,
@@ -370,6 +378,7 @@ def open_async(
     sqlite: str | PathLike[str] | None = None,
     postgres: str | None = None,
     postgres_schema: str | None = None,
+    postgres_listener: str | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
@@ -457,6 +466,11 @@ def open_async(
         postgres_schema: The schema there that the tables are in, made if it is not there: 1 to 63
             lower-case letters, digits and underscores, no digit first. Stores that share a database
             have a schema each. Default: `rolekeep`.
+        postgres_listener: The URL of the connection that listens to what other instances commit,
+            where `postgres` leads to a pooler that gives a connection to a transaction and not to a
+            session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be
+            heard, and what others changed would be found half a second later. Default: that of
+            `postgres`.
         exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
             nobody else's changes are looked for, and rights in memory never grow old: for phones
             and single programs. Default: false.
@@ -540,7 +554,8 @@ def open_async(
             nothing (twice, where what is typed is not in NFC). The hash of another system that
             would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
         rights_max_age_millis: How old, in milliseconds, the rights used by a check without I/O may
-            be if other processes write to the same storage. Default: 1000.
+            be if other processes write to the same storage; and those of operations, up to a
+            second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
         users_in_memory: The rights of how many users are kept in memory, beside those that callers
             hold: some 500 bytes each. Users that nobody asks about are dropped first and read again
             when needed. Default: 100000.
@@ -647,6 +662,7 @@ def open_async(
         "sqlite": sqlite,
         "postgres": postgres,
         "postgres_schema": postgres_schema,
+        "postgres_listener": postgres_listener,
         "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,

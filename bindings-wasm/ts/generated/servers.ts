@@ -6,7 +6,7 @@
  */
 export const records: { readonly [name: string]: string } = {
   CacheHealth: "kind count hits misses",
-  FeedHealth: "status reason is_shared age_millis",
+  FeedHealth: "status reason is_shared age_millis is_told",
   HashingHealth: "status waiting most",
   Health: "status is_ready at:time storage:StorageHealth feed:FeedHealth hashing:HashingHealth notices:NoticesHealth caches:CacheHealth[] policy_version",
   NoticesHealth: "status is_offered waiting overdue_seconds failed_in_a_row",

@@ -54,6 +54,10 @@ class FeedHealth:
     """How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where
     nobody else writes.
     """
+    is_told: bool
+    """Whether the storage tells at once when others have committed: PostgreSQL does, while its
+    connection that listens is alive. Where it does not, each operation asks for their commits.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

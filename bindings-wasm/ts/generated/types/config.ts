@@ -44,6 +44,12 @@ export interface Config {
    */
   readonly postgresSchema?: string | null | undefined;
   /**
+   * The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
+   * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
+   * others changed would be found half a second later. Default: that of `postgres`.
+   */
+  readonly postgresListener?: string | null | undefined;
+  /**
    * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
    * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
    */
@@ -176,8 +182,8 @@ export interface Config {
    */
   readonly hashingMaxMillis?: number | null | undefined;
   /**
-   * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
-   * Default: 1000.
+   * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
+   * of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
    */
   readonly rightsMaxAgeMillis?: number | null | undefined;
   /**

@@ -39,6 +39,11 @@ export interface FeedHealth {
   readonly isShared: boolean;
   /** How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes. */
   readonly ageMillis: number | null;
+  /**
+   * Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
+   * does not, each operation asks for their commits.
+   */
+  readonly isTold: boolean;
 }
 
 /** The part of password hashing in a `Health`. */

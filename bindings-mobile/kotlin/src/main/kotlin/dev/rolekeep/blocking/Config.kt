@@ -8,6 +8,7 @@ class ConfigBuilder() {
     private var sqlite: String? = null
     private var postgres: String? = null
     private var postgresSchema: String? = null
+    private var postgresListener: String? = null
     private var exclusive: Boolean? = null
     private var preset: String? = null
     private var policyToml: String? = null
@@ -89,6 +90,13 @@ class ConfigBuilder() {
      * first. Stores that share a database have a schema each. Default: `rolekeep`.
      */
     fun postgresSchema(value: String?) = apply { postgresSchema = value }
+
+    /**
+     * The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
+     * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
+     * others changed would be found half a second later. Default: that of `postgres`.
+     */
+    fun postgresListener(value: String?) = apply { postgresListener = value }
 
     /**
      * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
@@ -262,8 +270,8 @@ class ConfigBuilder() {
     fun hashingMaxMillis(value: Long?) = apply { hashingMaxMillis = value }
 
     /**
-     * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
-     * Default: 1000.
+     * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
+     * of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
      */
     fun rightsMaxAgeMillis(value: Long?) = apply { rightsMaxAgeMillis = value }
 
@@ -414,7 +422,7 @@ class ConfigBuilder() {
      */
     fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
 
-    fun build() = Config(sqlite = sqlite, postgres = postgres, postgresSchema = postgresSchema, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, slowStatementMillis = slowStatementMillis, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
+    fun build() = Config(sqlite = sqlite, postgres = postgres, postgresSchema = postgresSchema, postgresListener = postgresListener, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, slowStatementMillis = slowStatementMillis, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */
