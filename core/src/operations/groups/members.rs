@@ -311,14 +311,15 @@ pub(in crate::operations) async fn may_bring(
 
 /// Plans that a user becomes a member of the groups of an invitation, by who invited: whether that one may is asked by whoever calls this.
 pub(in crate::operations) async fn bring(plan: &mut Plan<'_>, user: &User, groups: &[GroupId], by: &str) -> Result<()> {
-    let held: Vec<GroupMember> = plan.reads().many(groups.iter().map(|id| (*id, user.id))).await?;
-    let new: Vec<GroupId> =
-        groups.iter().filter(|id| !held.iter().any(|member| member.group_id == **id)).copied().collect();
-    if new.is_empty() {
+    if groups.is_empty() {
         return Ok(());
     }
+    // Once the guard is read, as in `add_members`.
     plan.move_authority(user.id).await?;
-    require_few_groups(plan, &[user.id], new.len()).await?;
+    let held = memberships(plan, &[user.id]).await?;
+    let is_new = |id: &&GroupId| !held.iter().any(|member| member.group_id == **id);
+    let new: Vec<GroupId> = groups.iter().filter(is_new).copied().collect();
+    require_few(&held, new.len())?;
     let groups: Vec<Group> = plan.reads().many(new.iter().map(|id| (*id,))).await?;
     for group in groups {
         add(plan, &group, user.id, by)?;
@@ -374,8 +375,16 @@ async fn users_named(
 /// Refuses to put users into so many more groups who would be in more than there may be: whoever puts them into another meanwhile moves their
 /// guards, too.
 async fn require_few_groups(plan: &Plan<'_>, users: &[UserId], more: usize) -> Result<()> {
+    require_few(&memberships(plan, users).await?, more)
+}
+
+/// The groups that users are in.
+async fn memberships(plan: &Plan<'_>, users: &[UserId]) -> Result<Vec<GroupMember>> {
     let of_these = Predicate::set(users.iter().map(|user| Value::Id(user.0)));
-    let members: Vec<GroupMember> = plan.reads().all(Predicate::In("user_id".into(), of_these)).await?;
+    plan.reads().all(Predicate::In("user_id".into(), of_these)).await
+}
+
+fn require_few(members: &[GroupMember], more: usize) -> Result<()> {
     let mut counts: BTreeMap<UserId, usize> = BTreeMap::new();
     members.iter().for_each(|member| *counts.entry(member.user_id).or_default() += 1);
     match counts.iter().find(|(_, count)| **count + more > MOST_GROUPS) {

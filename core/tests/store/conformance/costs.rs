@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use rolekeep::{
     ChangeSetId, Result, ffi,
-    internals::{erasure::Erasure, record::Record, registry::Limit},
+    internals::{erasure::Erasure, group::GroupMember, record::Record, registry::Limit},
     storage::{
         ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, SqliteOptions,
         Storage, Table, sqlite::SqliteStorage,
@@ -239,8 +239,13 @@ async fn costs_are_as_written() {
         fs::write(&path, &page).unwrap();
     }
     // Limits are looked at before a password is hashed, which takes long, and again for the answer.
-    let is_fault = |cost: &Cost| cost.twice.iter().any(|table| *table != Limit::TABLE.name);
-    let twice: Vec<_> = costs.iter().filter(|(_, cost)| is_fault(cost)).collect();
+    // An account that is in groups and is invited into more: what it holds decides what it has to prove, and is looked at once more for
+    // room, once the guard is read behind which nobody else puts it into another.
+    let is_known = |name: &str, table: &str| {
+        table == Limit::TABLE.name || (name, table) == ("invitations.accept", GroupMember::TABLE.name)
+    };
+    let is_fault = |name: &str, cost: &Cost| cost.twice.iter().any(|table| !is_known(name, table));
+    let twice: Vec<_> = costs.iter().filter(|(name, cost)| is_fault(name, cost)).collect();
     let twice: Vec<_> = twice.into_iter().map(|(name, cost)| format!("{name}: {}", cost.twice.join(", "))).collect();
     assert!(twice.is_empty(), "rows are read twice:\n{}", twice.join("\n"));
     // Of overviews two more where a list is of a role's holders, themselves and by groups, and three more where the policy declares kinds
