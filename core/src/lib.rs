@@ -73,8 +73,6 @@ mod fetch;
 mod forks;
 #[cfg(any(doc, doctest))]
 pub mod guide;
-#[cfg(feature = "sql")]
-mod join;
 mod manager;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -148,9 +146,9 @@ pub use config::{
     AuditDecisions, AuditDenials, Config, IssuerKind, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor,
     TrustedIssuer,
 };
-#[cfg(feature = "sql")]
-pub use join::{HostConnection, Pending};
 pub use manager::{Builder, UserManagement};
+#[cfg(feature = "sql")]
+pub use manager::{HostConnection, Pending};
 pub use model::{
     decode::{FieldCode, FieldError, UnknownWord},
     error::{Code, Error, Problem, Reason, Result},

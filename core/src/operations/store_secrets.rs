@@ -31,7 +31,8 @@ pub(crate) struct StoreSecrets {
 #[cfg(feature = "sql")]
 pub(crate) async fn are_those_of(services: &Services) -> Result<bool> {
     let found = services.reads().get::<StoreSecret>(&(StoreSecret::NAMES.to_owned(),)).await?;
-    Ok(found.is_some_and(|found| *found.secret.expose().as_bytes() == **services.names.0))
+    let known = crate::model::secret::Secret::from(String::from_utf8_lossy(&services.names.0).into_owned());
+    Ok(found.is_some_and(|found| found.secret == known))
 }
 
 /// The secrets of a store; made where there are none yet.

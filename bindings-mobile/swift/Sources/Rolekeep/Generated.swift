@@ -1101,7 +1101,7 @@ public protocol AssetsProtocol: AnyObject, Sendable {
     /**
      * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
      *
-     * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+     * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
      * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
      */
     func create(input: CreateAsset) async throws  -> Asset
@@ -1144,8 +1144,8 @@ public protocol AssetsProtocol: AnyObject, Sendable {
     /**
      * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
      *
-     * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-     * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+     * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
      * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateAsset) async throws  -> ChangedAsset
@@ -1233,7 +1233,7 @@ open func assign(input: AssignAsset)async throws  -> Asset  {
     /**
      * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
      *
-     * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+     * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
      * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
      */
 open func create(input: CreateAsset)async throws  -> Asset  {
@@ -1360,8 +1360,8 @@ open func unassign(input: UnassignAsset)async throws  -> Asset  {
     /**
      * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
      *
-     * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
-     * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+     * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+     * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
      * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateAsset)async throws  -> ChangedAsset  {
@@ -2846,7 +2846,7 @@ public protocol DronesProtocol: AnyObject, Sendable {
     /**
      * Creates a drone; an operator named here gets the assignment too.
      *
-     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+     * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
      * the operator does not exist, or the operator does not belong to the region.
      */
     func create(input: CreateDrone) async throws  -> Drone
@@ -2889,8 +2889,8 @@ public protocol DronesProtocol: AnyObject, Sendable {
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-     * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+     * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+     * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
      * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateDrone) async throws  -> ChangedDrone
@@ -2978,7 +2978,7 @@ open func assign(input: AssignDrone)async throws  -> Drone  {
     /**
      * Creates a drone; an operator named here gets the assignment too.
      *
-     * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+     * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
      * the operator does not exist, or the operator does not belong to the region.
      */
 open func create(input: CreateDrone)async throws  -> Drone  {
@@ -3105,8 +3105,8 @@ open func unassign(input: UnassignDrone)async throws  -> Drone  {
     /**
      * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
      *
-     * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
-     * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+     * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+     * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
      * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateDrone)async throws  -> ChangedDrone  {
@@ -4767,24 +4767,26 @@ func FfiConverterTypeImports_lower(_ value: Imports) -> UInt64 {
 public protocol InvitationsProtocol: AnyObject, Sendable {
     
     /**
-     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
      *
      * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
      * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
+     * members or the user is in 200 groups;
      * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
      */
     func accept(input: AcceptInvitation) async throws  -> AcceptedInvitation
     
     /**
-     * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+     * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
      * `invitation`.
      *
      * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-     * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
-     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+     * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
+     * groups, beside `role:assign` and `group:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
      * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
      * `UNAVAILABLE` where the store has no notifier.
@@ -4864,13 +4866,14 @@ open class Invitations: InvitationsProtocol, @unchecked Sendable {
 
     
     /**
-     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+     * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
      *
      * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
      * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
-     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+     * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
      * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
-     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+     * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
+     * members or the user is in 200 groups;
      * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
      */
 open func accept(input: AcceptInvitation)async throws  -> AcceptedInvitation  {
@@ -4890,12 +4893,13 @@ open func accept(input: AcceptInvitation)async throws  -> AcceptedInvitation  {
 }
     
     /**
-     * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+     * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
      * `invitation`.
      *
      * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
-     * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
-     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+     * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+     * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
+     * groups, beside `role:assign` and `group:read`.
      * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
      * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
      * `UNAVAILABLE` where the store has no notifier.
@@ -7565,7 +7569,8 @@ public protocol RegionsProtocol: AnyObject, Sendable {
     /**
      * Changes the given fields of a region; null clears one.
      *
-     * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+     * read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
      */
     func update(input: UpdateRegion) async throws  -> Region
     
@@ -7715,7 +7720,8 @@ open func list(input: ListRegions = ListRegions())async throws  -> RegionPage  {
     /**
      * Changes the given fields of a region; null clears one.
      *
-     * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+     * Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+     * read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
      */
 open func update(input: UpdateRegion)async throws  -> Region  {
     return
@@ -10487,8 +10493,10 @@ public protocol UsersProtocol: AnyObject, Sendable {
      * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
      * somebody at another issuer, or both.
      *
-     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+     * `role:assign`, `group:read` and, of the user, `user:read`.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+     * has 10,000 members;
      * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
      */
     func create(input: CreateUser) async throws  -> User
@@ -10829,8 +10837,10 @@ open func confirmRegistration(input: ConfirmRegistration)async throws  -> Confir
      * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
      * somebody at another issuer, or both.
      *
-     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
-     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+     * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+     * `role:assign`, `group:read` and, of the user, `user:read`.
+     * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+     * has 10,000 members;
      * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
      */
 open func create(input: CreateUser = CreateUser())async throws  -> User  {
@@ -11851,13 +11861,14 @@ func FfiConverterTypeAbortImport_lower(_ value: AbortImport) -> RustBuffer {
 
 
 /**
- * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, and the roles.
+ * Accepts an invitation, by the token that was mailed: makes an account with the address, which counts as proved, the roles and the membership in groups.
  *
  * Nobody is signed in: sign in with the new password. An account that has the address already and never proved it may be somebody
  * else's who registered it: it gets this password and these names, and whatever was set before is void, as after `passwords.reset`. The owner of an
- * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles.
+ * account that has proved its address, or that signs in at another issuer, is signed in to it instead, and gives the token alone: the account gets the roles and is in the groups.
  * Errors: `UNAUTHORIZED` for a token that is not good (any more), because of whoever invited, too (reason `invalid_token`), and where one
- * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username;
+ * has to be signed in (`not_signed_in`); `VALIDATION_ERROR` with all wrong fields; `DUPLICATE_RESOURCE` for a taken username; `CONFLICT` if a group has 10,000
+ * members or the user is in 200 groups;
  * `RATE_LIMIT_EXCEEDED` after too many taken names and passwords known from breaches. The token stays good after all but the first.
  */
 public struct AcceptInvitation: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -12899,6 +12910,10 @@ public struct Asset: Equatable, Hashable {
      */
     public let assignedUsers: [UserBrief]
     /**
+     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     */
+    public let attributes: [String: JsonText]
+    /**
      * When it was created.
      */
     public let createdAt: Timestamp
@@ -12939,6 +12954,9 @@ public struct Asset: Equatable, Hashable {
          * The users who may use it and whom the caller may see, by username.
          */assignedUsers: [UserBrief] = [], 
         /**
+         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         */attributes: [String: JsonText] = [:], 
+        /**
          * When it was created.
          */createdAt: Timestamp, 
         /**
@@ -12955,6 +12973,7 @@ public struct Asset: Equatable, Hashable {
         self.regionId = regionId
         self.`operator` = `operator`
         self.assignedUsers = assignedUsers
+        self.attributes = attributes
         self.createdAt = createdAt
         self.updatedAt = updatedAt
         self.version = version
@@ -12984,6 +13003,7 @@ struct FfiConverterTypeAsset: FfiConverterRustBuffer {
                 regionId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 operator: FfiConverterOptionTypeUserBrief.read(from: &buf), 
                 assignedUsers: FfiConverterSequenceTypeUserBrief.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 version: FfiConverterInt64.read(from: &buf)
@@ -12999,6 +13019,7 @@ struct FfiConverterTypeAsset: FfiConverterRustBuffer {
         FfiConverterOptionTypeUuid.write(value.regionId, into: &buf)
         FfiConverterOptionTypeUserBrief.write(value.`operator`, into: &buf)
         FfiConverterSequenceTypeUserBrief.write(value.assignedUsers, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
         FfiConverterInt64.write(value.version, into: &buf)
@@ -16269,6 +16290,12 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let postgresSchema: String?
     /**
+     * The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
+     * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
+     * others changed would be found half a second later. Default: that of `postgres`.
+     */
+    public let postgresListener: String?
+    /**
      * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
      * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
      */
@@ -16445,8 +16472,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let hashingMaxMillis: Int64?
     /**
-     * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
-     * Default: 1000.
+     * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
+     * of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
      */
     public let rightsMaxAgeMillis: Int64?
     /**
@@ -16602,6 +16629,11 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * first. Stores that share a database have a schema each. Default: `rolekeep`.
          */postgresSchema: String? = nil, 
         /**
+         * The URL of the connection that listens to what other instances commit, where `postgres` leads to a pooler that gives a connection
+         * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
+         * others changed would be found half a second later. Default: that of `postgres`.
+         */postgresListener: String? = nil, 
+        /**
          * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
          * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
          */exclusive: Bool? = nil, 
@@ -16739,8 +16771,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * would go beyond it, as measured when it is given, is refused. Default: 1000; 0: any.
          */hashingMaxMillis: Int64? = nil, 
         /**
-         * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage.
-         * Default: 1000.
+         * How old, in milliseconds, the rights used by a check without I/O may be if other processes write to the same storage; and those
+         * of operations, up to a second, where the storage tells of others' commits, as PostgreSQL does. Default: 1000.
          */rightsMaxAgeMillis: Int64? = nil, 
         /**
          * The rights of how many users are kept in memory, beside those that callers hold: some 500 bytes each. Users that
@@ -16856,6 +16888,7 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.sqlite = sqlite
         self.postgres = postgres
         self.postgresSchema = postgresSchema
+        self.postgresListener = postgresListener
         self.exclusive = exclusive
         self.preset = preset
         self.policyToml = policyToml
@@ -16964,6 +16997,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 sqlite: FfiConverterOptionString.read(from: &buf), 
                 postgres: FfiConverterOptionString.read(from: &buf), 
                 postgresSchema: FfiConverterOptionString.read(from: &buf), 
+                postgresListener: FfiConverterOptionString.read(from: &buf), 
                 exclusive: FfiConverterOptionBool.read(from: &buf), 
                 preset: FfiConverterOptionString.read(from: &buf), 
                 policyToml: FfiConverterOptionString.read(from: &buf), 
@@ -17036,6 +17070,7 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.sqlite, into: &buf)
         FfiConverterOptionString.write(value.postgres, into: &buf)
         FfiConverterOptionString.write(value.postgresSchema, into: &buf)
+        FfiConverterOptionString.write(value.postgresListener, into: &buf)
         FfiConverterOptionBool.write(value.exclusive, into: &buf)
         FfiConverterOptionString.write(value.preset, into: &buf)
         FfiConverterOptionString.write(value.policyToml, into: &buf)
@@ -17789,7 +17824,7 @@ func FfiConverterTypeCreateApiKeyFor_lower(_ value: CreateApiKeyFor) -> RustBuff
 /**
  * Creates an asset of a kind that the policy declares; an operator named here gets the assignment too.
  *
- * Permission `KIND:create`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
+ * Permission `KIND:create`, and `KIND:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a code that another asset of the kind has; `VALIDATION_ERROR` if the kind
  * does not have the model or the status, if the region or the operator does not exist, or the operator does not belong to the region.
  */
 public struct CreateAsset: Equatable, Hashable {
@@ -17817,6 +17852,11 @@ public struct CreateAsset: Equatable, Hashable {
      * The operator's user id.
      */
     public let operatorId: Uuid?
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    public let attributes: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -17838,13 +17878,18 @@ public struct CreateAsset: Equatable, Hashable {
          */region: String? = nil, 
         /**
          * The operator's user id.
-         */operatorId: Uuid? = nil) {
+         */operatorId: Uuid? = nil, 
+        /**
+         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type that is its kind has the type that it
+         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         */attributes: [String: JsonText] = [:]) {
         self.kind = kind
         self.code = code
         self.model = model
         self.status = status
         self.region = region
         self.operatorId = operatorId
+        self.attributes = attributes
     }
 
     
@@ -17868,7 +17913,8 @@ struct FfiConverterTypeCreateAsset: FfiConverterRustBuffer {
                 model: FfiConverterString.read(from: &buf), 
                 status: FfiConverterOptionString.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
-                operatorId: FfiConverterOptionTypeUuid.read(from: &buf)
+                operatorId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -17879,6 +17925,7 @@ struct FfiConverterTypeCreateAsset: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.status, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterOptionTypeUuid.write(value.operatorId, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
     }
 }
 
@@ -17901,7 +17948,7 @@ func FfiConverterTypeCreateAsset_lower(_ value: CreateAsset) -> RustBuffer {
 /**
  * Creates a drone; an operator named here gets the assignment too.
  *
- * Permission `drone:create`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
+ * Permission `drone:create`, and `drone:set_authority` for what the policy declares of `attributes`. Errors: `DUPLICATE_RESOURCE` for a taken code; `VALIDATION_ERROR` if the region or
  * the operator does not exist, or the operator does not belong to the region.
  */
 public struct CreateDrone: Equatable, Hashable {
@@ -17925,6 +17972,11 @@ public struct CreateDrone: Equatable, Hashable {
      * The operator's user id.
      */
     public let operatorId: Uuid?
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    public let attributes: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -17943,12 +17995,17 @@ public struct CreateDrone: Equatable, Hashable {
          */region: String? = nil, 
         /**
          * The operator's user id.
-         */operatorId: Uuid? = nil) {
+         */operatorId: Uuid? = nil, 
+        /**
+         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `drone` has the type that it
+         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         */attributes: [String: JsonText] = [:]) {
         self.code = code
         self.model = model
         self.status = status
         self.region = region
         self.operatorId = operatorId
+        self.attributes = attributes
     }
 
     
@@ -17971,7 +18028,8 @@ struct FfiConverterTypeCreateDrone: FfiConverterRustBuffer {
                 model: FfiConverterTypeDroneModel.read(from: &buf), 
                 status: FfiConverterOptionTypeDroneStatus.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
-                operatorId: FfiConverterOptionTypeUuid.read(from: &buf)
+                operatorId: FfiConverterOptionTypeUuid.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -17981,6 +18039,7 @@ struct FfiConverterTypeCreateDrone: FfiConverterRustBuffer {
         FfiConverterOptionTypeDroneStatus.write(value.status, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterOptionTypeUuid.write(value.operatorId, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
     }
 }
 
@@ -18072,12 +18131,13 @@ func FfiConverterTypeCreateGroup_lower(_ value: CreateGroup) -> RustBuffer {
 
 
 /**
- * Invites somebody to have an account, and the roles that are named: mails a link to the address, a notice of the kind
+ * Invites somebody to have an account, the roles and the membership in groups that are named: mails a link to the address, a notice of the kind
  * `invitation`.
  *
  * The link is good for 72 hours and once, by `invitations.accept`, as long as whoever invites is active, may invite and may give the
- * roles. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
- * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now.
+ * roles and add members to the groups. It replaces an open invitation to the same address. The answer is the same whether or not somebody has the address.
+ * Permission `user:invite`; naming more than the default roles, everywhere, needs `admin:all` for now, and so does naming
+ * groups, beside `role:assign` and `group:read`.
  * Errors: `VALIDATION_ERROR` with all wrong fields; `RATE_LIMIT_EXCEEDED` for an address that was invited within the last minute, or
  * five times within an hour, by whomever, and for more than 100 invitations of one user within an hour; `FORBIDDEN` for an API key;
  * `UNAVAILABLE` where the store has no notifier.
@@ -18091,6 +18151,10 @@ public struct CreateInvitation: Equatable, Hashable {
      * The roles that it brings beside the default roles, which every new account gets; at most 20.
      */
     public let roles: [NewInvitationRole]
+    /**
+     * Ids of the groups that it makes a member of, at most 200. Needs what `groups.add_members` needs, then and when it is accepted.
+     */
+    public let groups: [Uuid]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -18100,9 +18164,13 @@ public struct CreateInvitation: Equatable, Hashable {
          */email: String, 
         /**
          * The roles that it brings beside the default roles, which every new account gets; at most 20.
-         */roles: [NewInvitationRole] = []) {
+         */roles: [NewInvitationRole] = [], 
+        /**
+         * Ids of the groups that it makes a member of, at most 200. Needs what `groups.add_members` needs, then and when it is accepted.
+         */groups: [Uuid] = []) {
         self.email = email
         self.roles = roles
+        self.groups = groups
     }
 
     
@@ -18122,13 +18190,15 @@ struct FfiConverterTypeCreateInvitation: FfiConverterRustBuffer {
         return
             try CreateInvitation(
                 email: FfiConverterString.read(from: &buf), 
-                roles: FfiConverterSequenceTypeNewInvitationRole.read(from: &buf)
+                roles: FfiConverterSequenceTypeNewInvitationRole.read(from: &buf), 
+                groups: FfiConverterSequenceTypeUuid.read(from: &buf)
         )
     }
 
     public static func write(_ value: CreateInvitation, into buf: inout [UInt8]) {
         FfiConverterString.write(value.email, into: &buf)
         FfiConverterSequenceTypeNewInvitationRole.write(value.roles, into: &buf)
+        FfiConverterSequenceTypeUuid.write(value.groups, into: &buf)
     }
 }
 
@@ -18247,6 +18317,11 @@ public struct CreateRegion: Equatable, Hashable {
      * Whether it is in use; `ACTIVE` if not given.
      */
     public let status: RegionStatus?
+    /**
+     * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
+     * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+     */
+    public let attributes: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -18265,12 +18340,17 @@ public struct CreateRegion: Equatable, Hashable {
          */commanderName: String? = nil, 
         /**
          * Whether it is in use; `ACTIVE` if not given.
-         */status: RegionStatus? = nil) {
+         */status: RegionStatus? = nil, 
+        /**
+         * Whatever else the application keeps of it, at most 16 KiB as JSON. What the policy declares of the type `region` has the type that it
+         * says, and conditions read it; nothing else is read by rules. Names have 1 to 64 letters a to z, digits and underscores.
+         */attributes: [String: JsonText] = [:]) {
         self.code = code
         self.name = name
         self.area = area
         self.commanderName = commanderName
         self.status = status
+        self.attributes = attributes
     }
 
     
@@ -18293,7 +18373,8 @@ struct FfiConverterTypeCreateRegion: FfiConverterRustBuffer {
                 name: FfiConverterString.read(from: &buf), 
                 area: FfiConverterOptionString.read(from: &buf), 
                 commanderName: FfiConverterOptionString.read(from: &buf), 
-                status: FfiConverterOptionTypeRegionStatus.read(from: &buf)
+                status: FfiConverterOptionTypeRegionStatus.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -18303,6 +18384,7 @@ struct FfiConverterTypeCreateRegion: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.area, into: &buf)
         FfiConverterOptionString.write(value.commanderName, into: &buf)
         FfiConverterOptionTypeRegionStatus.write(value.status, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
     }
 }
 
@@ -18438,8 +18520,10 @@ func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
  * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
  * somebody at another issuer, or both.
  *
- * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now.
- * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity;
+ * Permission `user:create`; naming a role that is not a default role needs `admin:all` for now, and so does naming a group, beside
+ * `role:assign`, `group:read` and, of the user, `user:read`.
+ * Errors: `VALIDATION_ERROR` with all wrong fields, `DUPLICATE_RESOURCE` for a taken username, e-mail or identity; `CONFLICT` if a group
+ * has 10,000 members;
  * `UNAVAILABLE` (`names_not_ready`) for a username beyond ASCII as long as those that there are have not been gone through.
  */
 public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, CustomStringConvertible {
@@ -18521,6 +18605,10 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
      */
     public let roles: [String]
     /**
+     * Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+     */
+    public let groups: [Uuid]
+    /**
      * `active` (the default) or `inactive`.
      */
     public let status: UserStatus?
@@ -18593,6 +18681,9 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
          * Names of roles to hold everywhere, beside the default roles, which every new account gets.
          */roles: [String] = [], 
         /**
+         * Ids of groups that it becomes a member of, at most 200. Needs what `groups.add_members` needs; the store of a web page has none.
+         */groups: [Uuid] = [], 
+        /**
          * `active` (the default) or `inactive`.
          */status: UserStatus? = nil, 
         /**
@@ -18617,6 +18708,7 @@ public struct CreateUser: Equatable, Hashable, CustomDebugStringConvertible, Cus
         self.attributes = attributes
         self.region = region
         self.roles = roles
+        self.groups = groups
         self.status = status
         self.identity = identity
     }
@@ -18677,6 +18769,7 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
                 attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 region: FfiConverterOptionString.read(from: &buf), 
                 roles: FfiConverterSequenceString.read(from: &buf), 
+                groups: FfiConverterSequenceTypeUuid.read(from: &buf), 
                 status: FfiConverterOptionTypeUserStatus.read(from: &buf), 
                 identity: FfiConverterOptionTypeExternalIdentity.read(from: &buf)
         )
@@ -18701,6 +18794,7 @@ struct FfiConverterTypeCreateUser: FfiConverterRustBuffer {
         FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterOptionString.write(value.region, into: &buf)
         FfiConverterSequenceString.write(value.roles, into: &buf)
+        FfiConverterSequenceTypeUuid.write(value.groups, into: &buf)
         FfiConverterOptionTypeUserStatus.write(value.status, into: &buf)
         FfiConverterOptionTypeExternalIdentity.write(value.identity, into: &buf)
     }
@@ -19935,6 +20029,10 @@ public struct Drone: Equatable, Hashable {
      */
     public let assignedUsers: [UserBrief]
     /**
+     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     */
+    public let attributes: [String: JsonText]
+    /**
      * When it was created.
      */
     public let createdAt: Timestamp
@@ -19972,6 +20070,9 @@ public struct Drone: Equatable, Hashable {
          * The users who may fly it and whom the caller may see, by username.
          */assignedUsers: [UserBrief] = [], 
         /**
+         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         */attributes: [String: JsonText] = [:], 
+        /**
          * When it was created.
          */createdAt: Timestamp, 
         /**
@@ -19987,6 +20088,7 @@ public struct Drone: Equatable, Hashable {
         self.regionId = regionId
         self.`operator` = `operator`
         self.assignedUsers = assignedUsers
+        self.attributes = attributes
         self.createdAt = createdAt
         self.updatedAt = updatedAt
         self.version = version
@@ -20015,6 +20117,7 @@ struct FfiConverterTypeDrone: FfiConverterRustBuffer {
                 regionId: FfiConverterOptionTypeUuid.read(from: &buf), 
                 operator: FfiConverterOptionTypeUserBrief.read(from: &buf), 
                 assignedUsers: FfiConverterSequenceTypeUserBrief.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
                 version: FfiConverterInt64.read(from: &buf)
@@ -20029,6 +20132,7 @@ struct FfiConverterTypeDrone: FfiConverterRustBuffer {
         FfiConverterOptionTypeUuid.write(value.regionId, into: &buf)
         FfiConverterOptionTypeUserBrief.write(value.`operator`, into: &buf)
         FfiConverterSequenceTypeUserBrief.write(value.assignedUsers, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
         FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
         FfiConverterInt64.write(value.version, into: &buf)
@@ -22154,6 +22258,11 @@ public struct FeedHealth: Equatable, Hashable {
      * How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
      */
     public let ageMillis: Int64?
+    /**
+     * Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
+     * does not, each operation asks for their commits.
+     */
+    public let isTold: Bool
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -22169,11 +22278,16 @@ public struct FeedHealth: Equatable, Hashable {
          */isShared: Bool, 
         /**
          * How long ago it was certain that nothing of theirs was unheard, in milliseconds. None where nobody else writes.
-         */ageMillis: Int64? = nil) {
+         */ageMillis: Int64? = nil, 
+        /**
+         * Whether the storage tells at once when others have committed: PostgreSQL does, while its connection that listens is alive. Where it
+         * does not, each operation asks for their commits.
+         */isTold: Bool) {
         self.status = status
         self.reason = reason
         self.isShared = isShared
         self.ageMillis = ageMillis
+        self.isTold = isTold
     }
 
     
@@ -22195,7 +22309,8 @@ struct FfiConverterTypeFeedHealth: FfiConverterRustBuffer {
                 status: FfiConverterTypeHealthStatus.read(from: &buf), 
                 reason: FfiConverterOptionTypeReason.read(from: &buf), 
                 isShared: FfiConverterBool.read(from: &buf), 
-                ageMillis: FfiConverterOptionInt64.read(from: &buf)
+                ageMillis: FfiConverterOptionInt64.read(from: &buf), 
+                isTold: FfiConverterBool.read(from: &buf)
         )
     }
 
@@ -22204,6 +22319,7 @@ struct FfiConverterTypeFeedHealth: FfiConverterRustBuffer {
         FfiConverterOptionTypeReason.write(value.reason, into: &buf)
         FfiConverterBool.write(value.isShared, into: &buf)
         FfiConverterOptionInt64.write(value.ageMillis, into: &buf)
+        FfiConverterBool.write(value.isTold, into: &buf)
     }
 }
 
@@ -26315,6 +26431,10 @@ public struct Invitation: Equatable, Hashable {
      */
     public let roles: [InvitationRole]
     /**
+     * The groups that it makes a member of.
+     */
+    public let groups: [Uuid]
+    /**
      * Who invited; none: the application itself.
      */
     public let invitedBy: Uuid?
@@ -26352,6 +26472,9 @@ public struct Invitation: Equatable, Hashable {
          * The roles that come with it, beside the default roles.
          */roles: [InvitationRole] = [], 
         /**
+         * The groups that it makes a member of.
+         */groups: [Uuid] = [], 
+        /**
          * Who invited; none: the application itself.
          */invitedBy: Uuid? = nil, 
         /**
@@ -26372,6 +26495,7 @@ public struct Invitation: Equatable, Hashable {
         self.id = id
         self.email = email
         self.roles = roles
+        self.groups = groups
         self.invitedBy = invitedBy
         self.state = state
         self.createdAt = createdAt
@@ -26399,6 +26523,7 @@ struct FfiConverterTypeInvitation: FfiConverterRustBuffer {
                 id: FfiConverterTypeUuid.read(from: &buf), 
                 email: FfiConverterString.read(from: &buf), 
                 roles: FfiConverterSequenceTypeInvitationRole.read(from: &buf), 
+                groups: FfiConverterSequenceTypeUuid.read(from: &buf), 
                 invitedBy: FfiConverterOptionTypeUuid.read(from: &buf), 
                 state: FfiConverterTypeInvitationState.read(from: &buf), 
                 createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
@@ -26412,6 +26537,7 @@ struct FfiConverterTypeInvitation: FfiConverterRustBuffer {
         FfiConverterTypeUuid.write(value.id, into: &buf)
         FfiConverterString.write(value.email, into: &buf)
         FfiConverterSequenceTypeInvitationRole.write(value.roles, into: &buf)
+        FfiConverterSequenceTypeUuid.write(value.groups, into: &buf)
         FfiConverterOptionTypeUuid.write(value.invitedBy, into: &buf)
         FfiConverterTypeInvitationState.write(value.state, into: &buf)
         FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
@@ -32304,6 +32430,10 @@ public struct Region: Equatable, Hashable {
      */
     public let status: RegionStatus
     /**
+     * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+     */
+    public let attributes: [String: JsonText]
+    /**
      * How many of its users the caller may list.
      */
     public let userCount: Int64
@@ -32346,6 +32476,9 @@ public struct Region: Equatable, Hashable {
          * Whether it is in use.
          */status: RegionStatus, 
         /**
+         * Whatever else the application keeps of it. Times are RFC 3339, durations microseconds.
+         */attributes: [String: JsonText] = [:], 
+        /**
          * How many of its users the caller may list.
          */userCount: Int64, 
         /**
@@ -32366,6 +32499,7 @@ public struct Region: Equatable, Hashable {
         self.area = area
         self.commanderName = commanderName
         self.status = status
+        self.attributes = attributes
         self.userCount = userCount
         self.droneCount = droneCount
         self.createdAt = createdAt
@@ -32395,6 +32529,7 @@ struct FfiConverterTypeRegion: FfiConverterRustBuffer {
                 area: FfiConverterOptionString.read(from: &buf), 
                 commanderName: FfiConverterOptionString.read(from: &buf), 
                 status: FfiConverterTypeRegionStatus.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf), 
                 userCount: FfiConverterInt64.read(from: &buf), 
                 droneCount: FfiConverterInt64.read(from: &buf), 
                 createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
@@ -32410,6 +32545,7 @@ struct FfiConverterTypeRegion: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.area, into: &buf)
         FfiConverterOptionString.write(value.commanderName, into: &buf)
         FfiConverterTypeRegionStatus.write(value.status, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
         FfiConverterInt64.write(value.userCount, into: &buf)
         FfiConverterInt64.write(value.droneCount, into: &buf)
         FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
@@ -39758,8 +39894,8 @@ func FfiConverterTypeUnlinkIdentity_lower(_ value: UnlinkIdentity) -> RustBuffer
 /**
  * Changes the given fields of an asset; null clears one. The operator is changed by `assign` and `unassign`, the kind never.
  *
- * Permission `KIND:update` before and after the change; the region, and whatever else conditions of the policy
- * read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
+ * Permission `KIND:update` before and after the change; the region, what the policy declares of `attributes`, and
+ * whatever else its conditions read, needs `KIND:set_authority` as well. Moving it to another region removes it from users of other
  * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateAsset: Equatable, Hashable {
@@ -39791,6 +39927,10 @@ public struct UpdateAsset: Equatable, Hashable {
      * The region, by id or code.
      */
     public let region: StringPatch?
+    /**
+     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     */
+    public let attributes: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -39815,7 +39955,10 @@ public struct UpdateAsset: Equatable, Hashable {
          */status: String? = nil, 
         /**
          * The region, by id or code.
-         */region: StringPatch? = nil) {
+         */region: StringPatch? = nil, 
+        /**
+         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         */attributes: [String: JsonText] = [:]) {
         self.kind = kind
         self.asset = asset
         self.expectedVersion = expectedVersion
@@ -39823,6 +39966,7 @@ public struct UpdateAsset: Equatable, Hashable {
         self.model = model
         self.status = status
         self.region = region
+        self.attributes = attributes
     }
 
     
@@ -39847,7 +39991,8 @@ struct FfiConverterTypeUpdateAsset: FfiConverterRustBuffer {
                 code: FfiConverterOptionString.read(from: &buf), 
                 model: FfiConverterOptionString.read(from: &buf), 
                 status: FfiConverterOptionString.read(from: &buf), 
-                region: FfiConverterOptionTypeStringPatch.read(from: &buf)
+                region: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -39859,6 +40004,7 @@ struct FfiConverterTypeUpdateAsset: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.model, into: &buf)
         FfiConverterOptionString.write(value.status, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.region, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
     }
 }
 
@@ -39881,8 +40027,8 @@ func FfiConverterTypeUpdateAsset_lower(_ value: UpdateAsset) -> RustBuffer {
 /**
  * Changes the given fields of a drone; null clears one. The operator is changed by `assign` and `unassign`.
  *
- * Permission `drone:update` before and after the change; the region, and whatever else conditions of the policy
- * read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
+ * Permission `drone:update` before and after the change; the region, what the policy declares of `attributes`, and
+ * whatever else its conditions read, needs `drone:set_authority` as well. Moving it to another region removes it from users of other
  * regions, whom the answer names. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateDrone: Equatable, Hashable {
@@ -39910,6 +40056,10 @@ public struct UpdateDrone: Equatable, Hashable {
      * The region, by id or code.
      */
     public let region: StringPatch?
+    /**
+     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     */
+    public let attributes: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -39931,13 +40081,17 @@ public struct UpdateDrone: Equatable, Hashable {
          */status: DroneStatus? = nil, 
         /**
          * The region, by id or code.
-         */region: StringPatch? = nil) {
+         */region: StringPatch? = nil, 
+        /**
+         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         */attributes: [String: JsonText] = [:]) {
         self.drone = drone
         self.expectedVersion = expectedVersion
         self.code = code
         self.model = model
         self.status = status
         self.region = region
+        self.attributes = attributes
     }
 
     
@@ -39961,7 +40115,8 @@ struct FfiConverterTypeUpdateDrone: FfiConverterRustBuffer {
                 code: FfiConverterOptionString.read(from: &buf), 
                 model: FfiConverterOptionTypeDroneModel.read(from: &buf), 
                 status: FfiConverterOptionTypeDroneStatus.read(from: &buf), 
-                region: FfiConverterOptionTypeStringPatch.read(from: &buf)
+                region: FfiConverterOptionTypeStringPatch.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -39972,6 +40127,7 @@ struct FfiConverterTypeUpdateDrone: FfiConverterRustBuffer {
         FfiConverterOptionTypeDroneModel.write(value.model, into: &buf)
         FfiConverterOptionTypeDroneStatus.write(value.status, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.region, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
     }
 }
 
@@ -40443,7 +40599,8 @@ func FfiConverterTypeUpdateProfile_lower(_ value: UpdateProfile) -> RustBuffer {
 /**
  * Changes the given fields of a region; null clears one.
  *
- * Permission `region:update`. Errors: `CONFLICT` if `expected_version` is stale.
+ * Permission `region:update` before and after the change; what the policy declares of `attributes`, and whatever else its conditions
+ * read, needs `region:set_authority` as well. Errors: `CONFLICT` if `expected_version` is stale.
  */
 public struct UpdateRegion: Equatable, Hashable {
     /**
@@ -40474,6 +40631,10 @@ public struct UpdateRegion: Equatable, Hashable {
      * Whether it is in use.
      */
     public let status: RegionStatus?
+    /**
+     * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+     */
+    public let attributes: [String: JsonText]
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -40498,7 +40659,10 @@ public struct UpdateRegion: Equatable, Hashable {
          */commanderName: StringPatch? = nil, 
         /**
          * Whether it is in use.
-         */status: RegionStatus? = nil) {
+         */status: RegionStatus? = nil, 
+        /**
+         * Whatever else the application keeps of it: each that is given is set, or removed by null; the others stay. As with `create`.
+         */attributes: [String: JsonText] = [:]) {
         self.region = region
         self.expectedVersion = expectedVersion
         self.code = code
@@ -40506,6 +40670,7 @@ public struct UpdateRegion: Equatable, Hashable {
         self.area = area
         self.commanderName = commanderName
         self.status = status
+        self.attributes = attributes
     }
 
     
@@ -40530,7 +40695,8 @@ struct FfiConverterTypeUpdateRegion: FfiConverterRustBuffer {
                 name: FfiConverterOptionString.read(from: &buf), 
                 area: FfiConverterOptionTypeStringPatch.read(from: &buf), 
                 commanderName: FfiConverterOptionTypeStringPatch.read(from: &buf), 
-                status: FfiConverterOptionTypeRegionStatus.read(from: &buf)
+                status: FfiConverterOptionTypeRegionStatus.read(from: &buf), 
+                attributes: FfiConverterDictionaryStringTypeJsonText.read(from: &buf)
         )
     }
 
@@ -40542,6 +40708,7 @@ struct FfiConverterTypeUpdateRegion: FfiConverterRustBuffer {
         FfiConverterOptionTypeStringPatch.write(value.area, into: &buf)
         FfiConverterOptionTypeStringPatch.write(value.commanderName, into: &buf)
         FfiConverterOptionTypeRegionStatus.write(value.status, into: &buf)
+        FfiConverterDictionaryStringTypeJsonText.write(value.attributes, into: &buf)
     }
 }
 
@@ -46951,6 +47118,14 @@ public enum Reason: Equatable, Hashable {
      */
     case seedInvalid
     /**
+     * The file is no backup, or is not as it was written; the error says in which line.
+     */
+    case backupInvalid
+    /**
+     * The backup was not sealed with this key.
+     */
+    case backupKeyWrong
+    /**
      * A setting has a value that cannot be used.
      */
     case configInvalid
@@ -47018,6 +47193,10 @@ public enum Reason: Equatable, Hashable {
      * The expected version is not the current one.
      */
     case versionStale
+    /**
+     * A backup is restored into an empty store only.
+     */
+    case storeNotEmpty
     /**
      * It would leave no active administrator.
      */
@@ -47179,97 +47358,103 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 12: return .seedInvalid
         
-        case 13: return .configInvalid
+        case 13: return .backupInvalid
         
-        case 14: return .idempotencyKeyInvalid
+        case 14: return .backupKeyWrong
         
-        case 15: return .idempotencyKeyReused
+        case 15: return .configInvalid
         
-        case 16: return .invalidCredentials
+        case 16: return .idempotencyKeyInvalid
         
-        case 17: return .invalidToken
+        case 17: return .idempotencyKeyReused
         
-        case 18: return .tokenExpired
+        case 18: return .invalidCredentials
         
-        case 19: return .sessionEnded
+        case 19: return .invalidToken
         
-        case 20: return .accountInactive
+        case 20: return .tokenExpired
         
-        case 21: return .notSignedIn
+        case 21: return .sessionEnded
         
-        case 22: return .stepNeeded
+        case 22: return .accountInactive
         
-        case 23: return .stepUpRequired
+        case 23: return .notSignedIn
         
-        case 24: return .denied
+        case 24: return .stepNeeded
         
-        case 25: return .addressDenied
+        case 25: return .stepUpRequired
         
-        case 26: return .notFound
+        case 26: return .denied
         
-        case 27: return .taken
+        case 27: return .addressDenied
         
-        case 28: return .alreadyAssigned
+        case 28: return .notFound
         
-        case 29: return .versionStale
+        case 29: return .taken
         
-        case 30: return .lastAdministrator
+        case 30: return .alreadyAssigned
         
-        case 31: return .inUse
+        case 31: return .versionStale
         
-        case 32: return .builtIn
+        case 32: return .storeNotEmpty
         
-        case 33: return .wrongStatus
+        case 33: return .lastAdministrator
         
-        case 34: return .secondFactorRequired
+        case 34: return .inUse
         
-        case 35: return .lastWayIn
+        case 35: return .builtIn
         
-        case 36: return .limitReached
+        case 36: return .wrongStatus
         
-        case 37: return .contention
+        case 37: return .secondFactorRequired
         
-        case 38: return .alreadyDone
+        case 38: return .lastWayIn
         
-        case 39: return .rateLimited
+        case 39: return .limitReached
         
-        case 40: return .hashingQueueFull
+        case 40: return .contention
         
-        case 41: return .issuerUnavailable
+        case 41: return .alreadyDone
         
-        case 42: return .breachedPasswordsUnavailable
+        case 42: return .rateLimited
         
-        case 43: return .storageUnavailable
+        case 43: return .hashingQueueFull
         
-        case 44: return .storageMissing
+        case 44: return .issuerUnavailable
         
-        case 45: return .storageReadOnly
+        case 45: return .breachedPasswordsUnavailable
         
-        case 46: return .storageFull
+        case 46: return .storageUnavailable
         
-        case 47: return .storageDenied
+        case 47: return .storageMissing
         
-        case 48: return .schemaNewer
+        case 48: return .storageReadOnly
         
-        case 49: return .schemaForeign
+        case 49: return .storageFull
         
-        case 50: return .outcomeUnknown
+        case 50: return .storageDenied
         
-        case 51: return .notLoaded
+        case 51: return .schemaNewer
         
-        case 52: return .deferredNotLoaded
+        case 52: return .schemaForeign
         
-        case 53: return .namesNotReady
+        case 53: return .outcomeUnknown
         
-        case 54: return .rightsStale
+        case 54: return .notLoaded
         
-        case 55: return .notOffered
+        case 55: return .deferredNotLoaded
         
-        case 56: return .closed
+        case 56: return .namesNotReady
         
-        case 57: return .corrupt
+        case 57: return .rightsStale
         
-        case 58: return .`internal`
+        case 58: return .notOffered
+        
+        case 59: return .closed
+        
+        case 60: return .corrupt
+        
+        case 61: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -47327,188 +47512,200 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(12))
         
         
-        case .configInvalid:
+        case .backupInvalid:
             writeInt(&buf, Int32(13))
         
         
-        case .idempotencyKeyInvalid:
+        case .backupKeyWrong:
             writeInt(&buf, Int32(14))
         
         
-        case .idempotencyKeyReused:
+        case .configInvalid:
             writeInt(&buf, Int32(15))
         
         
-        case .invalidCredentials:
+        case .idempotencyKeyInvalid:
             writeInt(&buf, Int32(16))
         
         
-        case .invalidToken:
+        case .idempotencyKeyReused:
             writeInt(&buf, Int32(17))
         
         
-        case .tokenExpired:
+        case .invalidCredentials:
             writeInt(&buf, Int32(18))
         
         
-        case .sessionEnded:
+        case .invalidToken:
             writeInt(&buf, Int32(19))
         
         
-        case .accountInactive:
+        case .tokenExpired:
             writeInt(&buf, Int32(20))
         
         
-        case .notSignedIn:
+        case .sessionEnded:
             writeInt(&buf, Int32(21))
         
         
-        case .stepNeeded:
+        case .accountInactive:
             writeInt(&buf, Int32(22))
         
         
-        case .stepUpRequired:
+        case .notSignedIn:
             writeInt(&buf, Int32(23))
         
         
-        case .denied:
+        case .stepNeeded:
             writeInt(&buf, Int32(24))
         
         
-        case .addressDenied:
+        case .stepUpRequired:
             writeInt(&buf, Int32(25))
         
         
-        case .notFound:
+        case .denied:
             writeInt(&buf, Int32(26))
         
         
-        case .taken:
+        case .addressDenied:
             writeInt(&buf, Int32(27))
         
         
-        case .alreadyAssigned:
+        case .notFound:
             writeInt(&buf, Int32(28))
         
         
-        case .versionStale:
+        case .taken:
             writeInt(&buf, Int32(29))
         
         
-        case .lastAdministrator:
+        case .alreadyAssigned:
             writeInt(&buf, Int32(30))
         
         
-        case .inUse:
+        case .versionStale:
             writeInt(&buf, Int32(31))
         
         
-        case .builtIn:
+        case .storeNotEmpty:
             writeInt(&buf, Int32(32))
         
         
-        case .wrongStatus:
+        case .lastAdministrator:
             writeInt(&buf, Int32(33))
         
         
-        case .secondFactorRequired:
+        case .inUse:
             writeInt(&buf, Int32(34))
         
         
-        case .lastWayIn:
+        case .builtIn:
             writeInt(&buf, Int32(35))
         
         
-        case .limitReached:
+        case .wrongStatus:
             writeInt(&buf, Int32(36))
         
         
-        case .contention:
+        case .secondFactorRequired:
             writeInt(&buf, Int32(37))
         
         
-        case .alreadyDone:
+        case .lastWayIn:
             writeInt(&buf, Int32(38))
         
         
-        case .rateLimited:
+        case .limitReached:
             writeInt(&buf, Int32(39))
         
         
-        case .hashingQueueFull:
+        case .contention:
             writeInt(&buf, Int32(40))
         
         
-        case .issuerUnavailable:
+        case .alreadyDone:
             writeInt(&buf, Int32(41))
         
         
-        case .breachedPasswordsUnavailable:
+        case .rateLimited:
             writeInt(&buf, Int32(42))
         
         
-        case .storageUnavailable:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(43))
         
         
-        case .storageMissing:
+        case .issuerUnavailable:
             writeInt(&buf, Int32(44))
         
         
-        case .storageReadOnly:
+        case .breachedPasswordsUnavailable:
             writeInt(&buf, Int32(45))
         
         
-        case .storageFull:
+        case .storageUnavailable:
             writeInt(&buf, Int32(46))
         
         
-        case .storageDenied:
+        case .storageMissing:
             writeInt(&buf, Int32(47))
         
         
-        case .schemaNewer:
+        case .storageReadOnly:
             writeInt(&buf, Int32(48))
         
         
-        case .schemaForeign:
+        case .storageFull:
             writeInt(&buf, Int32(49))
         
         
-        case .outcomeUnknown:
+        case .storageDenied:
             writeInt(&buf, Int32(50))
         
         
-        case .notLoaded:
+        case .schemaNewer:
             writeInt(&buf, Int32(51))
         
         
-        case .deferredNotLoaded:
+        case .schemaForeign:
             writeInt(&buf, Int32(52))
         
         
-        case .namesNotReady:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(53))
         
         
-        case .rightsStale:
+        case .notLoaded:
             writeInt(&buf, Int32(54))
         
         
-        case .notOffered:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(55))
         
         
-        case .closed:
+        case .namesNotReady:
             writeInt(&buf, Int32(56))
         
         
-        case .corrupt:
+        case .rightsStale:
             writeInt(&buf, Int32(57))
         
         
-        case .`internal`:
+        case .notOffered:
             writeInt(&buf, Int32(58))
+        
+        
+        case .closed:
+            writeInt(&buf, Int32(59))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(60))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(61))
         
         }
     }
@@ -53166,7 +53363,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_assets_assign() != 36704) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_assets_create() != 61200) {
+    if (uniffi_rolekeep_mobile_checksum_method_assets_create() != 49536) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_assets_delete() != 42843) {
@@ -53184,7 +53381,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_assets_unassign() != 7714) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_assets_update() != 8933) {
+    if (uniffi_rolekeep_mobile_checksum_method_assets_update() != 33134) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_audit_export() != 65210) {
@@ -53205,7 +53402,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 43470) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 11625) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_create() != 6986) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_drones_delete() != 24537) {
@@ -53223,7 +53420,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_drones_unassign() != 19207) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 16893) {
+    if (uniffi_rolekeep_mobile_checksum_method_drones_update() != 11925) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_email_change() != 61938) {
@@ -53325,10 +53522,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_imports_resume() != 24122) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 55116) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_accept() != 7760) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_invitations_create() != 27434) {
+    if (uniffi_rolekeep_mobile_checksum_method_invitations_create() != 65183) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_invitations_list() != 35710) {
@@ -53430,7 +53627,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_regions_list() != 45108) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 53356) {
+    if (uniffi_rolekeep_mobile_checksum_method_regions_update() != 13907) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_assign() != 6031) {
@@ -53568,7 +53765,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_users_confirm_registration() != 31911) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 28358) {
+    if (uniffi_rolekeep_mobile_checksum_method_users_create() != 18545) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_users_deactivate() != 10319) {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::UserManagement;
 #[cfg(feature = "postgres")]
 use crate::storage::postgres;
 #[cfg(feature = "sqlite")]
 use crate::storage::sqlite;
 use crate::{
     engine::{Engine, joined::Database},
-    manager::UserManagement,
     model::error::{Error, Reason, Result},
     storage::{
         Storage,

@@ -1,0 +1,286 @@
+//! Opening a store, and the callers it gives out.
+
+mod builder;
+#[cfg(feature = "sql")]
+mod join;
+
+use std::sync::Arc;
+
+pub use builder::Builder;
+#[cfg(feature = "sql")]
+pub use join::{HostConnection, Pending};
+
+use crate::{
+    caller::Caller,
+    config::Config,
+    credentials::api_key,
+    engine::{By, Engine, UsersInMemory, Who, WhoKind, WhoSession, health::Health},
+    model::{
+        deferred::{IS_PAGE, unless_page},
+        error::{Error, Reason, Result},
+        id::UserId,
+        time::Time,
+    },
+    operations::{actor::RequestContext, sessions::Login, sign_in::SignInResult, users::ExternalIdentity},
+    rules::{Pin, RuleSet},
+};
+
+/// An open store: users, roles, sessions, and the rules that decide. Cheap to clone.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use rolekeep::{Policy, UserManagement, users::CreateUser};
+///
+/// let policy = Policy::new().permissions(["document:edit", "document:delete"]).role("editor", ["document:edit"]);
+/// let um = UserManagement::builder().policy(policy).open().await?;
+/// let ada = um.system().users().create(CreateUser::new("ada@example.org").roles(["editor"])).await?;
+/// let me = um.acting_as(ada.id).await?;
+/// assert!(me.can("document:edit", None)?);
+/// assert!(!me.can("document:delete", None)?);
+/// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct UserManagement {
+    engine: Arc<Engine>,
+}
+
+impl UserManagement {
+    /// Opens a store as a configuration says; [`builder`](Self::builder) takes what is not plain data, too.
+    ///
+    /// # Errors
+    /// Those of [`Builder::open`].
+    pub async fn open(config: Config) -> Result<Self> {
+        Self::builder().config(config).open().await
+    }
+
+    /// Starts a builder: in memory, with the preset `standard`, unless told otherwise.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The host itself: no rule holds it back, every invariant does. Not for requests of others.
+    pub fn system(&self) -> Caller {
+        self.caller(WhoKind::System, RequestContext::default())
+    }
+
+    /// Somebody who has not signed in.
+    pub fn anonymous(&self, request: RequestContext) -> Caller {
+        self.caller(WhoKind::Anonymous, self.engine.kept(request))
+    }
+
+    /// The user whom an access token was made for, or whose API key it is.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`: [`Reason::InvalidToken`], also for an API key that is not good, whatever the reason, [`Reason::TokenExpired`],
+    /// [`Reason::SessionEnded`].
+    pub async fn authenticate(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
+        let stamp = |error: Error| error.at(self.engine.services.now());
+        self.signed_in(access_token, request).await.map_err(stamp)
+    }
+
+    async fn signed_in(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
+        let services = &self.engine.services;
+        self.engine.require_open()?;
+        if !IS_PAGE && api_key::is_claimed(access_token) {
+            let request = self.engine.kept(request);
+            let work = || Box::pin(self.engine.by_key(access_token, request)) as _;
+            let who = unless_page(Err(api_key::refused()), work).await?;
+            return Ok(Caller { engine: self.engine.clone(), who });
+        }
+        // Signed with a key of another instance, it may be of one that is not known here yet.
+        if !IS_PAGE && services.keys().may_be_of_another(access_token) {
+            self.engine.follow_now_and_then().await?;
+        }
+        let verified = services.keys().verify(access_token, &services.expected(services.now()));
+        let is_of_others = |error: &Error| error.reason() == Reason::InvalidToken && services.issuers.are_for_access();
+        if !IS_PAGE && verified.as_ref().err().is_some_and(is_of_others) {
+            let request = self.engine.kept(request);
+            let work = || Box::pin(self.engine.by_token(access_token, request)) as _;
+            let who = unless_page(Err(api_key::refused()), work).await?;
+            return Ok(Caller { engine: self.engine.clone(), who });
+        }
+        let (claims, key) = match verified {
+            Ok(verified) => verified,
+            Err(error) => {
+                self.engine.tell_of_token(&Arc::new(self.engine.kept(request)), &error);
+                return Err(error);
+            }
+        };
+        let (user, slot) = (claims.sub, self.engine.sessions.slot(claims.sid));
+        let pin = self.engine.principals.pin(user.0);
+        self.engine.keep_up().await?;
+        let impersonator = || Box::pin(self.engine.impersonator_of(user, claims.sid, &slot)) as _;
+        let impersonator = unless_page(Ok(None), impersonator).await?;
+        let session = WhoSession {
+            id: claims.sid,
+            slot,
+            token_expires: Time::from_second(claims.exp).unwrap_or(Time::MIN),
+            token_key: key,
+            impersonator,
+        };
+        let caller = self.caller(WhoKind::User { id: user, pin, by: By::Session(session) }, self.engine.kept(request));
+        self.engine.actor(&caller.who).await?;
+        Ok(caller)
+    }
+
+    /// A user for whom the host vouches itself, without a session.
+    ///
+    /// # Errors
+    /// `RESOURCE_NOT_FOUND` for no such user, `UNAUTHORIZED` for one that is not active.
+    pub async fn acting_as(&self, user: UserId) -> Result<Caller> {
+        let caller = async {
+            self.engine.require_open()?;
+            let pin = self.engine.principals.pin(user.0);
+            self.engine.keep_up().await?;
+            self.vouched_for(user, pin).await
+        };
+        caller.await.map_err(|error| error.at(self.engine.services.now()))
+    }
+
+    /// The user who stands for a subject of another issuer, for whom the host vouches: it has verified a token of that
+    /// issuer, or knows the subject from a table of its own. The library verifies nothing of either.
+    ///
+    /// Both are compared byte by byte, and are found with one read of the storage; the rest is as with
+    /// [`UserManagement::acting_as`].
+    ///
+    /// ```
+    /// # use rolekeep::{Caller, Code, Policy, UserManagement, users::CreateUser};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let policy = Policy::new().permissions(["document:edit"]).role("editor", ["document:edit"]);
+    /// # let um = UserManagement::builder().policy(policy).open().await?;
+    /// let (issuer, subject) = ("https://login.example.org", "auth0|5f7c8ec7");
+    /// let ada = um.system().users().create(CreateUser::external(issuer, subject).roles(["editor"])).await?;
+    /// let me = um.acting_as_identity(issuer, subject).await?;
+    /// assert!(me.can("document:edit", None)?);
+    /// assert_eq!(me.users().me().await?.id, ada.id);
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `RESOURCE_NOT_FOUND` where no account stands for it, `UNAUTHORIZED` for one that is not active,
+    /// `VALIDATION_ERROR` for what cannot be an [`ExternalIdentity`].
+    pub async fn acting_as_identity(&self, issuer: &str, subject: &str) -> Result<Caller> {
+        let identity = ExternalIdentity::new(issuer, subject);
+        self.standing_for(&identity).await.map_err(|error| error.at(self.engine.services.now()))
+    }
+
+    async fn standing_for(&self, identity: &ExternalIdentity) -> Result<Caller> {
+        self.engine.require_open()?;
+        self.engine.keep_up().await?;
+        let user = identity.user(self.engine.services.reads()).await?.ok_or_else(|| Error::not_found("user"))?;
+        self.vouched_for(user, self.engine.principals.pin(user.0)).await
+    }
+
+    async fn vouched_for(&self, user: UserId, pin: Pin) -> Result<Caller> {
+        if self.engine.rights(user).await?.is_none() {
+            return Err(Error::not_found("user"));
+        }
+        let caller = self.caller(WhoKind::User { id: user, pin, by: By::Host }, RequestContext::default());
+        self.engine.actor(&caller.who).await?;
+        Ok(caller)
+    }
+
+    /// Signs in with an e-mail address or username and the password; short for `anonymous(request).sessions().login(…)`, which takes the
+    /// `device_token` of an earlier sign-in, too: `Login::new(identifier, password).device_token(token)`.
+    pub async fn login(&self, identifier: &str, password: &str, request: RequestContext) -> Result<SignInResult> {
+        self.anonymous(request).sessions().login(Login::new(identifier, password)).await
+    }
+
+    /// The policy of now, compiled. It stays as it is: after an edit of the policy ask for it again.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.engine.services.rules()
+    }
+
+    /// Reads at once what others wrote to the same storage; otherwise that takes up to 200 ms, or some milliseconds where the storage tells
+    /// of it, as PostgreSQL does.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` if the storage does not answer.
+    pub async fn refresh(&self) -> Result<()> {
+        self.engine.require_open()?;
+        self.engine.follow().await
+    }
+
+    /// How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
+    ///
+    /// It is answered within two seconds, whatever the storage does: that is asked for its position alone, for a second at most, and its
+    /// answer is kept for a second, however often this is called. Nothing in it is secret or names anybody. Of a store that was
+    /// closed it says so.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use rolekeep::{UserManagement, observe::HealthStatus};
+    ///
+    /// let um = UserManagement::builder().open().await?;
+    /// let health = um.health().await;
+    /// assert_eq!((health.status, health.is_ready), (HealthStatus::Healthy, true));
+    /// um.close().await?;
+    /// assert!(!um.ready().await);
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    pub async fn health(&self) -> Health {
+        self.engine.health().await
+    }
+
+    /// Whether requests should be sent to this instance ([`Health::is_ready`]): not while its storage does not answer, its rights are too
+    /// old to decide by, or it is closing or closed.
+    pub async fn ready(&self) -> bool {
+        self.health().await.is_ready
+    }
+
+    /// Writes a backup of the whole store, as it is when this is called, for [`Builder::restore`]; whatever is committed meanwhile is not
+    /// in it. Memory is that of some hundred rows. It is written on the thread that polls this. While it is being written, an SQLite file
+    /// that is used exclusively takes no commits, and PostgreSQL keeps every old version of every row: see the
+    /// [guide](crate::guide::operating).
+    ///
+    /// It holds everything, such as hashes of passwords and keys that sign tokens: keep it as you keep the storage.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where the storage fails, or the sink; what has been written until then is no backup, and is refused as one.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub async fn backup(
+        &self,
+        mut sink: impl std::io::Write + crate::environment::MaybeSend,
+        options: &crate::backup::BackupOptions,
+    ) -> Result<crate::backup::BackupSummary> {
+        self.engine.require_open()?;
+        let services = &self.engine.services;
+        crate::backup::write(&*services.storage, services.now(), &mut sink, options).await
+    }
+
+    /// The users whose rights are in memory, and how often they were: for metrics.
+    pub fn users_in_memory(&self) -> UsersInMemory {
+        self.engine.users_in_memory()
+    }
+
+    /// Lets go of old lines of the change feed, of sessions that ended long ago and the like, and purges users who were deleted long ago,
+    /// as a store does by itself now and then, for tests.
+    #[cfg(feature = "testing")]
+    pub async fn tidy(&self) -> Result<crate::operations::upkeep::Tidied> {
+        self.engine.tidy().await
+    }
+
+    /// How often passwords were hashed or verified, for tests.
+    #[cfg(feature = "testing")]
+    pub fn hashed(&self) -> usize {
+        self.engine.services.hasher.hashed()
+    }
+
+    /// Finishes running commits, refuses further operations and lets go of the storage.
+    pub async fn close(&self) -> Result<()> {
+        self.engine.close().await
+    }
+
+    #[cfg(feature = "sql")]
+    pub(crate) const fn of(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    fn caller(&self, kind: WhoKind, request: RequestContext) -> Caller {
+        Caller { engine: self.engine.clone(), who: Who { kind, request: Arc::new(request) } }
+    }
+}
