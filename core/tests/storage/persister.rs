@@ -69,17 +69,22 @@ impl Persister for LogHost {
         let batches: Vec<Batch> = log.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
         let newer = batches.into_iter().filter(|batch| batch.position > since);
         let changes = newer.flat_map(|batch| batch.changes).collect();
-        Ok(Loaded { position: log.len() as u64, changes, is_whole: false })
+        Ok(Loaded { position: newest(&log), changes, is_whole: false })
     }
 
     async fn persist(&self, batch: &Batch) -> Result<Persisted> {
         let mut log = self.0.lock().unwrap();
-        if log.len() as u64 != batch.base {
+        if newest(&log) != batch.base {
             return Ok(Persisted::Stale);
         }
         log.push(serde_json::to_string(batch).unwrap());
         Ok(Persisted::Done)
     }
+}
+
+/// The position of the last batch: not the number of them, as a store that was restored begins far from 1.
+fn newest(log: &[String]) -> u64 {
+    log.last().map_or(0, |json| serde_json::from_str::<Batch>(json).unwrap().position)
 }
 
 #[tokio::test]
