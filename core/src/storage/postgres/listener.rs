@@ -7,7 +7,7 @@
 use std::{
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,12 +15,12 @@ use std::{
 
 use futures_util::future::{Either, select};
 use sqlx::{
-    Executor as _,
+    Executor as _, PgPool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use tokio::{
     sync::Notify,
-    task::AbortHandle,
+    task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Listener {
     /// Whose task it is: a child that is forked inherits neither it nor the threads that would end it.
     process: u32,
     shared: Arc<Shared>,
-    task: AbortHandle,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -49,21 +49,25 @@ struct Shared {
     news: Notify,
     /// This instance has.
     own: Notify,
+    /// Nobody listens any more.
+    closing: Notify,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.close();
+        if let Some(task) = self.take_task() {
+            task.abort();
+        }
     }
 }
 
 impl Listener {
     /// Begins to listen; where the server cannot be reached, again and again.
     pub(super) fn start(options: PgConnectOptions, channel: String) -> Self {
-        let (news, own) = (Notify::new(), Notify::new());
-        let shared = Arc::new(Shared { begun: Instant::now(), hears_until: AtomicU64::new(0), news, own });
-        let task = tokio::spawn(keep_listening(shared.clone(), options, channel)).abort_handle();
-        Self { process: std::process::id(), shared, task }
+        let (news, own, closing) = (Notify::new(), Notify::new(), Notify::new());
+        let shared = Arc::new(Shared { begun: Instant::now(), hears_until: AtomicU64::new(0), news, own, closing });
+        let task = tokio::spawn(keep_listening(shared.clone(), options, channel));
+        Self { process: std::process::id(), shared, task: Mutex::new(Some(task)) }
     }
 
     /// Whether notifications arrive, as far as can be known.
@@ -83,12 +87,21 @@ impl Listener {
         self.shared.own.notify_one();
     }
 
-    /// Hears and tells nothing any more.
-    pub(super) fn close(&self) {
+    /// Hears and tells nothing any more, and has its connection closed.
+    pub(super) async fn close(&self) {
         self.shared.deafen();
-        if self.process == std::process::id() {
-            self.task.abort();
+        if let Some(task) = self.take_task() {
+            self.shared.closing.notify_one();
+            // It ends in its time, whether or not the server answers.
+            let _ = task.await;
         }
+    }
+
+    fn take_task(&self) -> Option<JoinHandle<()>> {
+        if self.process != std::process::id() {
+            return None;
+        }
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -111,26 +124,27 @@ impl Shared {
 async fn keep_listening(shared: Arc<Shared>, options: PgConnectOptions, channel: String) {
     let mut pause = BACK_OFF.0;
     loop {
-        let _ = listen(&shared, options.clone(), &channel, &mut pause).await;
+        // A pool of one connection that is never asked whether it is alive, as the driver listens by no other.
+        let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).acquire_timeout(PATIENCE * 5);
+        let pool = pool.max_lifetime(None).idle_timeout(None).connect_lazy_with(options.clone());
+        let is_closing = {
+            let listens = pin!(listen(&shared, &pool, &channel, &mut pause));
+            matches!(select(listens, pin!(shared.closing.notified())).await, Either::Right(_))
+        };
         shared.deafen();
         // Whoever waits looks for itself from now on.
         shared.news.notify_one();
-        sleep(pause).await;
+        let _ = timeout(PATIENCE, pool.close()).await;
+        if is_closing || matches!(select(pin!(sleep(pause)), pin!(shared.closing.notified())).await, Either::Right(_)) {
+            return;
+        }
         pause = (pause * 2).min(BACK_OFF.1);
     }
 }
 
 /// Listens until the connection is lost.
-async fn listen(
-    shared: &Shared,
-    options: PgConnectOptions,
-    channel: &str,
-    pause: &mut Duration,
-) -> Result<(), sqlx::Error> {
-    // A pool of one connection that is never asked whether it is alive, as the driver listens by no other.
-    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).acquire_timeout(PATIENCE * 5);
-    let pool = pool.max_lifetime(None).idle_timeout(None).connect_lazy_with(options);
-    let mut listener = PgListener::connect_with(&pool).await?;
+async fn listen(shared: &Shared, pool: &PgPool, channel: &str, pause: &mut Duration) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     in_time(listener.listen(channel)).await?;
     *pause = BACK_OFF.0;

@@ -279,7 +279,7 @@ impl Storage for PostgresStorage {
 
     async fn close(&self) -> Result<()> {
         if let Some(listener) = &self.listener {
-            listener.close();
+            listener.close().await;
         }
         self.commits.close(&self.connections).await;
         self.connections.close().await;
