@@ -5,6 +5,7 @@
 //! many round trips again.
 
 use std::{
+    io::ErrorKind,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +18,7 @@ use sqlx::{
     ConnectOptions as _, Connection as _,
     postgres::{PgConnectOptions, PgConnection, PgRow},
 };
-use tokio::time::{Instant, error::Elapsed, timeout};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 
 use super::{PostgresOptions, error, reads::Reader, rows};
 use crate::{
@@ -29,6 +30,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a connection may take to be made, or to become free.
 const CONNECT: Duration = Duration::from_secs(5);
+/// So long it is waited before a server is asked again that lets nobody wait any more.
+const PAUSE: Duration = Duration::from_millis(20);
 /// A connection that nobody has used for longer may have been forgotten by what stands between.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -127,7 +130,7 @@ impl Pool {
         if self.is_inherited() || self.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
-        let made = timeout(CONNECT, self.options.clone().options(options).connect()).await;
+        let made = timeout(CONNECT, connect(&self.options.clone().options(options))).await;
         made.map_err(|_| unanswered())?.map_err(error::error)
     }
 
@@ -148,7 +151,7 @@ impl Pool {
         let held = match self.newest_idle() {
             Some(held) => held,
             None => {
-                let made = timeout(CONNECT, self.options.connect()).await;
+                let made = timeout(CONNECT, connect(&self.options)).await;
                 made.map_err(|_| unanswered())?.map_err(error::error)?
             }
         };
@@ -178,6 +181,16 @@ impl Pool {
         for (held, _) in idle {
             // Whoever does not answer any more is as good as closed.
             let _ = timeout(CONNECT, held.close()).await;
+        }
+    }
+}
+
+/// A new connection. Over a Unix socket the server refuses at once while as many wait for it as may; then it is tried again.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    loop {
+        match options.connect().await {
+            Err(sqlx::Error::Io(problem)) if problem.kind() == ErrorKind::WouldBlock => sleep(PAUSE).await,
+            made => return made,
         }
     }
 }
