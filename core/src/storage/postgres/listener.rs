@@ -159,8 +159,13 @@ async fn listen(shared: &Shared, pool: &PgPool, channel: &str, pause: &mut Durat
     loop {
         let (wakes_at, waits) = if has_word { (next_word.min(next_beat), false) } else { (next_beat, true) };
         match next_of(&mut listener, waits.then_some(&shared.own), wakes_at).await? {
-            Event::Told(by) if by == me => {}
-            Event::Told(_) => shared.news.notify_one(),
+            Event::Told(by) => {
+                // Where much is told it may be long until the next beat.
+                shared.hear();
+                if by != me {
+                    shared.news.notify_one();
+                }
+            }
             Event::Own => has_word = true,
             Event::Time => {
                 if has_word && next_word <= Instant::now() {
