@@ -1,5 +1,7 @@
 //! Callers: every operation and every check has one.
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod events;
 mod filter;
 mod import;
 mod pages;
@@ -14,6 +16,8 @@ use crate::{
     rules::{Check, Context, Explanation, PermissionName, Principal, Question, Resource, RuleSet, Scope},
 };
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use events::{Consumption, Subscription};
 pub use filter::CallerFilter;
 pub use import::Importer;
 pub use pages::All;

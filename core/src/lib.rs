@@ -100,8 +100,8 @@ pub mod internals {
     #[cfg(feature = "passkeys")]
     pub use crate::credentials::passkeys;
     pub use crate::model::{
-        api_key, asset, credential, decode, drone, erasure, factor, group, import, input, invitation, link, notice,
-        noun, policy, preferences, record, region, registration, registry, session, user,
+        api_key, asset, consumer, credential, decode, drone, erasure, factor, group, import, input, invitation, link,
+        notice, noun, policy, preferences, record, region, registration, registry, session, user,
     };
     pub use crate::{
         credentials::{foreign_token::KeySetUrl, hashing, totp},
@@ -139,6 +139,8 @@ pub mod observe {
 }
 
 pub use caller::{All, Caller, CallerFilter, Importer, areas};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use caller::{Consumption, Subscription};
 pub use checks::{KnownUser, UserChecks, UserRef};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub use config::Layers;
@@ -154,7 +156,7 @@ pub use model::{
     error::{Code, Error, Problem, Reason, Result},
     id::{
         ApiKeyId, AssetId, AuditId, ChangeSetId, DroneId, FactorId, GroupId, IdentityId, ImportId, InvitationId,
-        NoticeId, RegionId, SessionId, UserId,
+        LeaseId, NoticeId, RegionId, SessionId, UserId,
     },
     names::UsernameProfile,
     page::{Page, Paged},
@@ -166,9 +168,9 @@ pub use model::{
 };
 pub use net::TrustedProxies;
 pub use operations::{
-    Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, drones, email, factors, groups, identities,
-    imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles, sessions, setup,
-    sign_in, signing_keys, target::schema as library_schema, users, validate, verification,
+    Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, consumers, drones, email, events, factors,
+    groups, identities, imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles,
+    sessions, setup, sign_in, signing_keys, target::schema as library_schema, users, validate, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

@@ -292,8 +292,14 @@ async fn sign_in(storage: &dyn Storage, world: &World, user: UserId) {
     };
     world.random(&mut id).unwrap();
     let writes = vec![Write::insert(&mut session)];
-    let change_set =
-        ChangeSet { id: ChangeSetId(Uuid::from_bytes(id)), at: now, checks: Vec::new(), writes, audit: Vec::new() };
+    let change_set = ChangeSet {
+        id: ChangeSetId(Uuid::from_bytes(id)),
+        at: now,
+        checks: Vec::new(),
+        writes,
+        audit: Vec::new(),
+        events: Vec::new(),
+    };
     storage.commit(&change_set).await.unwrap();
 }
 

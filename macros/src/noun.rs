@@ -16,6 +16,7 @@ pub struct Noun {
     named: Option<Named>,
     permissions: Option<Vec<(Ident, LitStr)>>,
     audit: Option<Audit>,
+    events: Option<Events>,
     owners: Option<Vec<Owner>>,
     caches: Option<Vec<(Ident, Option<Ident>)>>,
     retention: Option<Option<(Ident, Vec<Ident>)>>,
@@ -25,6 +26,18 @@ pub struct Noun {
 enum Audit {
     Untold(LitStr),
     Told { area: LitStr, kind: LitStr, words: Vec<Ident>, is_policy: bool },
+}
+
+enum Events {
+    Untold(LitStr),
+    Told { kind: LitStr, readers: Ident, types: Types },
+}
+
+enum Types {
+    /// Made, changed, gone.
+    Each([Option<Ident>; 3]),
+    /// The function that finds them.
+    By(Ident),
 }
 
 enum Named {
@@ -64,6 +77,7 @@ impl Noun {
             "named" => self.named = Some(named(meta)?),
             "permissions" => self.permissions = Some(permissions(meta)?),
             "audit" => self.audit = Some(audit(meta)?),
+            "events" => self.events = Some(events(meta)?),
             "owner" if meta.input.peek(Token![=]) => {
                 none(meta)?;
                 self.owners.get_or_insert_default();
@@ -145,6 +159,36 @@ impl Noun {
                 }))
             }
         };
+        let events = self.events.as_ref().ok_or_else(|| missing("events(…)` or `events = none(\"why\")"))?;
+        let events = match events {
+            Events::Untold(why) => quote!(crate::model::noun::Events::Untold(#why)),
+            Events::Told { kind, readers, types } => {
+                let readers = one_of(readers, &["rows", "own", "policy"])?;
+                let types = match types {
+                    Types::Each(types) => {
+                        let types = types.iter().map(|event| match event {
+                            Some(event) => {
+                                let variant = camel(&event.to_string());
+                                quote!(Some(crate::model::event::EventType::#variant))
+                            }
+                            None => quote!(None),
+                        });
+                        quote!(crate::model::noun::Types::Each([#(#types),*]))
+                    }
+                    Types::By(function) => {
+                        let read = quote!(|row: &crate::model::record::Row| {
+                            <#name as crate::model::record::Record>::from_row(row.clone()).ok()
+                        });
+                        quote!(crate::model::noun::Types::By(crate::model::noun::Derive(|before, after, changed| {
+                            crate::model::event::derive::#function(before.and_then(#read), after.and_then(#read), changed)
+                        })))
+                    }
+                };
+                quote!(crate::model::noun::Events::Told(crate::model::noun::Told {
+                    kind: #kind, readers: crate::model::event::Readers::#readers, types: #types,
+                }))
+            }
+        };
         let owners = self.owners.as_ref().ok_or_else(|| missing("owner(…)` or `owner = none"))?;
         let owners = owners.iter().map(|owner| {
             let (field, of) = (position(&owner.field)?, table_of(&owner.of));
@@ -196,6 +240,7 @@ impl Noun {
         Ok(quote!(crate::model::noun::Noun {
             resource: #resource,
             audit: #audit,
+            events: #events,
             owners: &[#(#owners),*],
             caches: &[#(#caches),*],
             retention: #retention,
@@ -215,8 +260,13 @@ fn one_of(word: &Ident, words: &[&str]) -> Result<Ident> {
     if !words.contains(&text.as_str()) {
         return Err(Error::new_spanned(word, format!("expected one of: {}", words.join(", "))));
     }
-    let parts = text.split('_').map(|part| part[..1].to_uppercase() + &part[1..]);
-    Ok(format_ident!("{}", parts.collect::<String>()))
+    Ok(camel(&text))
+}
+
+/// `user_created` as a variant: `UserCreated`.
+fn camel(word: &str) -> Ident {
+    let parts = word.split('_').map(|part| part[..1].to_uppercase() + &part[1..]);
+    format_ident!("{}", parts.collect::<String>())
 }
 
 /// `= none`
@@ -300,6 +350,47 @@ fn audit(meta: &ParseNestedMeta<'_>) -> Result<Audit> {
     match (area, kind, words.len()) {
         (Some(area), Some(kind), 3) => Ok(Audit::Told { area, kind, words, is_policy }),
         _ => Err(meta.error("expected `audit(area = \"…\", kind = \"…\", words(made, changed, gone))`")),
+    }
+}
+
+fn events(meta: &ParseNestedMeta<'_>) -> Result<Events> {
+    if meta.input.peek(Token![=]) {
+        let value = meta.value()?;
+        let word: Ident = value.parse()?;
+        one_of(&word, &["none"])?;
+        if !value.peek(token::Paren) {
+            return Err(Error::new_spanned(word, "say why nobody is told: `events = none(\"why\")`"));
+        }
+        let why;
+        parenthesized!(why in value);
+        return Ok(Events::Untold(why.parse()?));
+    }
+    let (mut kind, mut readers, mut each, mut by) = (None, None, [None, None, None], None);
+    meta.parse_nested_meta(|part| {
+        if part.path.is_ident("kind") {
+            kind = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("readers") {
+            readers = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("made") {
+            each[0] = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("changed") {
+            each[1] = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("gone") {
+            each[2] = Some(part.value()?.parse()?);
+        } else if part.path.is_ident("by") {
+            by = Some(part.value()?.parse()?);
+        } else {
+            return Err(part.error("expected kind, readers, made, changed, gone or by"));
+        }
+        Ok(())
+    })?;
+    let is_each = each.iter().any(Option::is_some);
+    match (kind, readers, by) {
+        (Some(kind), Some(readers), None) if is_each => Ok(Events::Told { kind, readers, types: Types::Each(each) }),
+        (Some(kind), Some(readers), Some(by)) if !is_each => Ok(Events::Told { kind, readers, types: Types::By(by) }),
+        _ => Err(meta.error(
+            "expected `events(kind = \"…\", readers = rows | own | policy, made = …, changed = …, gone = …)`, or `by = …` instead of those",
+        )),
     }
 }
 
@@ -404,13 +495,14 @@ pub fn idents(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {
 mod tests {
     use quote::quote;
 
-    const WHOLE: [&str; 6] = [
+    const WHOLE: [&str; 7] = [
         "table = \"things\", key(id), sync = never",
         "resource = \"thing\", along = judged, named(id), permissions(read = \"Get a thing\")",
         "audit = none(\"a test\")",
         "owner = none",
         "caches = none",
         "retention = kept",
+        "events = none(\"a test\")",
     ];
 
     /// What the derive says of a record with these parts.
@@ -438,13 +530,16 @@ mod tests {
         assert_eq!(told(&WHOLE), "");
         let more =
             "owner(field = name, of = Self, on_delete = restrict), caches(user = id), retention = sessions(name)";
-        assert_eq!(told(&[&WHOLE[..3], &[more]].concat()), "");
+        let events = "events(kind = \"thing\", readers = rows, made = thing_made)";
+        assert_eq!(told(&[&WHOLE[..3], &[more, events]].concat()), "");
+        assert_eq!(told(&[&WHOLE[..3], &[more, "events(kind = \"thing\", readers = own, by = thing)"]].concat()), "");
     }
 
     #[test]
     fn a_part_that_is_left_out_is_named() {
         assert!(without(0).contains("missing `table = \"…\"`"), "{}", without(0));
-        for (at, part) in [(1, "resource"), (2, "audit"), (3, "owner"), (4, "caches"), (5, "retention")] {
+        for (at, part) in [(1, "resource"), (2, "audit"), (3, "owner"), (4, "caches"), (5, "retention"), (6, "events")]
+        {
             assert!(without(at).starts_with(&format!("missing `{part}")), "{}", without(at));
         }
         let told = told(&[&["resource = \"thing\""], &WHOLE[2..], &WHOLE[..1]].concat());
@@ -479,6 +574,11 @@ mod tests {
         assert!(with(4, "caches(user = name)").contains("must be a part of the key"));
         let relation = "retention = kept, relation(of = User, name = \"things\", from = id, to = name)";
         assert!(with(5, relation).contains("must be a part of the key"));
+        assert!(with(6, "events = none").contains("say why"));
+        assert!(with(6, "events(kind = \"thing\", readers = rows)").contains("expected `events("));
+        assert!(
+            with(6, "events(kind = \"thing\", readers = all, made = thing_made)").contains("expected one of: rows")
+        );
         assert!(with(5, "retention = sometimes").contains("expected one of: kept, feed"));
     }
 }

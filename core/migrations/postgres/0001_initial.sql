@@ -499,6 +499,17 @@ CREATE TABLE "done_requests" (
   PRIMARY KEY ("asker", "operation", "idempotency_key")
 ) WITH (fillfactor = 90);
 CREATE INDEX "done_requests_by_at" ON "done_requests" ("at", "asker", "operation", "idempotency_key");
+CREATE TABLE "consumers" (
+  "name" text COLLATE "C" NOT NULL,
+  "position" text COLLATE "C" NOT NULL,
+  "reached_at" bigint NOT NULL,
+  "lease" uuid,
+  "leased_until" bigint,
+  "created_at" bigint NOT NULL,
+  "version" bigint NOT NULL,
+  PRIMARY KEY ("name")
+) WITH (fillfactor = 90);
+CREATE INDEX "consumers_by_reached_at" ON "consumers" ("reached_at", "name");
 CREATE TABLE "limits" (
   "lane" text COLLATE "C" NOT NULL,
   "value" bigint NOT NULL,
@@ -605,6 +616,7 @@ CREATE TABLE "commits" (
   "id" uuid NOT NULL,
   "at" bigint NOT NULL,
   "touched" text COLLATE "C" NOT NULL,
+  "events" text COLLATE "C",
   "version" bigint NOT NULL,
   PRIMARY KEY ("position")
 ) WITH (fillfactor = 90);

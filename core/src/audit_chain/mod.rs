@@ -135,6 +135,7 @@ fn object<const COUNT: usize>(fields: [(&str, Option<Json>); COUNT]) -> Document
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "audit_entries", key(lane, seq), index(at), index(actor, at), index(target_id, at), index(action, at), sync = site_local)]
 #[record(resource = "audit", along = own_rules, audit = none("it is the audit log"))]
+#[record(events = none("it is the audit log"))]
 #[record(named = none, permissions(read = "Read and verify the audit log"))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct AuditEntry {
@@ -188,6 +189,7 @@ pub struct AuditEntry {
 /// The newest entry of a chain, so that a commit finds it by one key, and a cut end is seen.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "audit_heads", key(lane), sync = site_local, resource = none)]
+#[record(events = none("it is the audit log"))]
 #[record(audit = none("it is the audit log"), owner = none, caches = none, retention = kept)]
 pub struct AuditHead {
     /// The chain.

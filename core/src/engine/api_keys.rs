@@ -143,7 +143,7 @@ impl Engine {
             let Ok(id) = engine.services.env.new_id::<ChangeSetId>() else { return };
             let mut last_use = ApiKeyUse { last_used_at: Some(now), ..live.last_use.clone() };
             let writes = vec![Write::update(&mut last_use)];
-            let noted = ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() };
+            let noted = ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
             // A key whose use cannot be noted (a read-only file) can be used all the same.
             if engine.commit(noted, None).await.is_err() {
                 live.is_being_noted.store(false, Ordering::Release);

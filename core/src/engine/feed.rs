@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use futures_util::future::Either;
 use uuid::Uuid;
 
 use super::{Engine, Live, api_keys::Found, cache, foreign_tokens::Standing};
@@ -224,6 +226,7 @@ impl Engine {
         }
         // Own commits that came meanwhile may be heard once more.
         *locked(&self.position) = changes.position;
+        self.moved.notify(usize::MAX);
     }
 
     /// Catches up with the feed to this position at least; waits for it as long as rights may be old.
@@ -264,6 +267,24 @@ impl Engine {
         let mut newest = self.heard();
         newest.merge(&locked(&self.committed));
         newest
+    }
+
+    /// Waits until this instance knows of a commit that a position does not include, for so many milliseconds at most; whether it does.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    pub(crate) async fn wait_beyond(&self, position: &Position, millis: u64) -> Result<bool> {
+        let mut timeout = self.services.env.sleep(millis);
+        loop {
+            // Before it is looked: what moves in between is not missed.
+            let moved = self.moved.listen();
+            self.require_open()?;
+            if !position.includes(&self.newest()) {
+                return Ok(true);
+            }
+            match futures_util::future::select(moved, timeout).await {
+                Either::Left(((), left)) => timeout = left,
+                Either::Right(_) => return Ok(false),
+            }
+        }
     }
 
     /// Starts at the end of the feed: nothing is cached yet.
@@ -316,6 +337,8 @@ impl Engine {
         if follows == Some(heard.lane(place.lane).unwrap_or(Place::nothing(place.lane))) {
             heard.advance(place);
         }
+        drop(heard);
+        self.moved.notify(usize::MAX);
     }
 
     /// Goes on with another policy: whoever holds rights under the one before gets them anew before this returns.

@@ -124,6 +124,8 @@ pub(crate) struct Engine {
     position: Mutex<Position>,
     /// The newest commit of our own.
     committed: Mutex<Position>,
+    /// Tells who waits for it that either moved, or that the store was closed.
+    moved: event_listener::Event,
     confirmed: Confirmed,
     /// How often it was not known whether the policy was changed, and how many of these times were settled.
     doubts: AtomicU64,
@@ -178,6 +180,7 @@ impl Engine {
             closing: async_lock::Mutex::new(false),
             position: Mutex::default(),
             committed: Mutex::default(),
+            moved: event_listener::Event::new(),
             confirmed: Confirmed::default(),
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
@@ -438,6 +441,7 @@ impl Engine {
     /// caller goes away. Whoever asks again waits for that.
     pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
         self.is_closed.store(true, Ordering::Release);
+        self.moved.notify(usize::MAX);
         let engine = self.clone();
         let whole = async move {
             let mut is_closed = engine.closing.lock().await;

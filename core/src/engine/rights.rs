@@ -467,7 +467,9 @@ impl Engine {
         let mut activity = SessionActivity { last_seen_at: now, ..live.activity.clone() };
         let writes = vec![Write::update(&mut activity)];
         // A session that cannot be noted as used (a read-only file) can be used all the same.
-        let _ = self.commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }, None).await;
+        let _ = self
+            .commit(ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() }, None)
+            .await;
     }
 }
 

@@ -255,7 +255,14 @@ impl Engine {
         if audit.is_empty() {
             return;
         }
-        let told = ChangeSet { id, at: self.services.now(), checks: Vec::new(), writes: Vec::new(), audit };
+        let told = ChangeSet {
+            id,
+            at: self.services.now(),
+            checks: Vec::new(),
+            writes: Vec::new(),
+            audit,
+            events: Vec::new(),
+        };
         if self.commit(told, None).await.is_err() {
             self.sampled.counts().users.unsaid += counts.iter().sum::<u64>();
         }

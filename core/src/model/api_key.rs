@@ -13,6 +13,7 @@ use super::{
 /// An API key of a user. Written when it is made and when it is ended; what changes in between is in [`ApiKeyUse`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "api_keys", key(id), index(user_id, created_at), index(ended_at), index(expires_at), sync = replicated)]
+#[record(events(kind = "api_key", readers = own, by = api_key))]
 #[record(resource = "api_key", along = own_rules, audit = none("the operations that make and end it tell of it"))]
 #[record(named = none, permissions(read = "See others' API keys", revoke = "End others' API keys"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(api_key = id), retention = api_keys(ended_at, expires_at))]
@@ -63,6 +64,7 @@ pub enum ApiKeyEnd {
 /// What moves with the use of an API key.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "api_key_uses", key(api_key_id), sync = site_local, resource = none)]
+#[record(events = none("it moves with every use"))]
 #[record(audit = none("it moves with every use"), caches(api_key = api_key_id), retention = kept)]
 #[record(owner(field = api_key_id, of = ApiKey, on_delete = cascade))]
 pub struct ApiKeyUse {

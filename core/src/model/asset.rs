@@ -26,6 +26,7 @@ use super::{
     sync = replicated
 )]
 #[record(resource = "asset", kinds = kind, along = judged)]
+#[record(events(kind = "asset", readers = rows, made = asset_created, changed = asset_updated, gone = asset_deleted))]
 #[record(audit(area = "assets", kind = "asset", words(create, update, delete)))]
 #[record(named(code = code))]
 #[record(permissions(
@@ -73,6 +74,7 @@ pub struct Asset {
 /// A user who may use an asset; many to many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
 #[record(table = "asset_assignments", key(asset_id, user_id), index(user_id), sync = replicated)]
+#[record(events(kind = "asset_assignment", readers = rows, made = asset_assigned, gone = asset_unassigned))]
 #[record(resource = none, audit(area = "assets", kind = "asset_assignment", words(assign, assign, unassign)))]
 #[record(owner(field = asset_id, of = Asset, on_delete = cascade), owner(field = user_id, of = User, on_delete = cascade))]
 #[record(caches(authority = user_id), retention = kept)]

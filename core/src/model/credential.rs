@@ -14,6 +14,7 @@ use super::{
 /// How an account proves who it is: one row for each, made with it. Never leaves the storage.
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "credentials", key(user_id), index(hash_cost), checks_absence, sync = replicated, resource = none)]
+#[record(events(kind = "credential", readers = own, by = credential))]
 #[record(audit = none("the operations that change it tell of it"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(credential = user_id), retention = kept)]
 pub struct Credential {
@@ -85,6 +86,7 @@ impl Credential {
 /// A cost that stored hashes have, or had a moment ago. Every sign-in does the work of all.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "hash_costs", key(cost), sync = replicated, resource = none)]
+#[record(events = none("it follows from the hashes"))]
 #[record(audit = none("it follows from the hashes"), owner = none, caches = none, retention = kept)]
 pub struct HashCost {
     /// The algorithm and its parameters: `argon2id$v=19$m=19456,t=2,p=1`, `bcrypt$c=12`.
@@ -99,6 +101,7 @@ pub struct HashCost {
 /// factor.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "challenges", key(id), index(user_id), index(expires_at), sync = site_local, resource = none)]
+#[record(events = none("a sign-in tells of itself once it is done"))]
 #[record(audit = none("the sign-in that it belongs to tells of itself"))]
 #[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = day(expires_at))]
 pub struct Challenge {

@@ -26,6 +26,7 @@ use super::{
     sync = replicated
 )]
 #[record(resource = "drone", along = judged, audit(area = "drones", kind = "drone", words(create, update, delete)))]
+#[record(events(kind = "drone", readers = rows, made = drone_created, changed = drone_updated, gone = drone_deleted))]
 #[record(named(code = code))]
 #[record(permissions(
     create = "Create drones",
@@ -100,6 +101,7 @@ pub enum DroneStatus {
 /// A user who may fly a drone; many to many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
 #[record(table = "drone_assignments", key(drone_id, user_id), index(user_id), sync = replicated)]
+#[record(events(kind = "drone_assignment", readers = rows, made = drone_assigned, gone = drone_unassigned))]
 #[record(resource = none, audit(area = "drones", kind = "drone_assignment", words(assign, assign, unassign)))]
 #[record(owner(field = drone_id, of = Drone, on_delete = cascade), owner(field = user_id, of = User, on_delete = cascade))]
 #[record(caches(authority = user_id), retention = kept)]

@@ -13,6 +13,7 @@ use super::{
 /// of the log does, which says that the user was erased.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "erasures", key(user_id), sync = site_local, resource = none)]
+#[record(events(kind = "erasure", readers = rows, made = user_erased))]
 #[record(audit = none("each step of it is told"), caches = none, retention = kept)]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = keep("it is what is still to be done")))]
 pub struct Erasure {

@@ -13,6 +13,7 @@ use super::{
 /// A second factor of an account. Its user has shown once that it works.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "factors", key(id), index(user_id), sync = replicated, resource = none)]
+#[record(events(kind = "factor", readers = own, by = factor))]
 #[record(audit = none("the operations that add and remove it tell of it"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct Factor {
@@ -49,6 +50,7 @@ pub enum FactorKind {
 /// What moves with every use of a second factor.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "factor_states", key(factor_id), sync = site_local, resource = none)]
+#[record(events = none("it moves with every use"))]
 #[record(audit = none("it moves with every use"), caches = none, retention = kept)]
 #[record(owner(field = factor_id, of = Factor, on_delete = cascade))]
 pub struct FactorState {
@@ -73,6 +75,7 @@ pub struct FactorState {
 /// What a passkey is found and verified by.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "passkeys", key(credential_id), index(user_id), sync = replicated, resource = none)]
+#[record(events = none("its factor tells of it"))]
 #[record(audit = none("the operations that add and remove its factor tell of it"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct Passkey {
@@ -95,6 +98,7 @@ pub struct Passkey {
 /// A second factor that an account had (NIST SP 800-63B-4, 4.1): without what it was verified by.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "former_factors", key(id), index(user_id, ended_at), sync = replicated, resource = none)]
+#[record(events = none("the factor's end is told"))]
 #[record(audit = none("the operations that end it tell of it"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct FormerFactor {
@@ -119,6 +123,7 @@ pub struct FormerFactor {
 /// A code that stands in for a second factor that is lost, once.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "recovery_codes", key(user_id, hash), sync = replicated, resource = none)]
+#[record(events = none("they come and go with factors"))]
 #[record(audit = none("the operations that make and use it tell of it"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct RecoveryCode {

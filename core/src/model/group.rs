@@ -13,6 +13,7 @@ use super::{
 /// A group of users: whoever is a member holds its roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "groups", key(id), checks_absence, index(created_at), sync = replicated)]
+#[record(events(kind = "group", readers = rows, made = group_created, changed = group_updated, gone = group_deleted))]
 #[record(resource = "group", along = judged, audit(area = "groups", kind = "group", words(create, update, delete)))]
 #[record(named(id))]
 #[record(permissions(
@@ -49,6 +50,7 @@ pub struct Group {
 // Whoever writes one writes the group's row, too: by its version all changes of one group follow one another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record)]
 #[record(table = "group_members", key(group_id, user_id), index(user_id), sync = replicated)]
+#[record(events(kind = "group_member", readers = rows, made = group_member_added, gone = group_member_removed))]
 #[record(resource = none, audit(area = "groups", kind = "group_member", words(add_members, add_members, remove_members)))]
 #[record(owner(field = group_id, of = Group, on_delete = cascade), owner(field = user_id, of = User, on_delete = cascade))]
 #[record(caches(authority = user_id), retention = kept)]
@@ -70,6 +72,7 @@ pub struct GroupMember {
 // Written with the group's row, and with the guard of each member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "group_roles", key(group_id, role, scope), index(role), index(scope), sync = replicated)]
+#[record(events(kind = "group_role", readers = rows, made = group_role_assigned, changed = group_role_assigned, gone = group_role_unassigned))]
 #[record(resource = none, audit(area = "groups", kind = "group_role", words(assign_role, assign_role, unassign_role)))]
 #[record(owner(field = group_id, of = Group, on_delete = cascade), caches = none, retention = kept)]
 #[non_exhaustive]

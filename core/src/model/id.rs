@@ -111,6 +111,8 @@ ids! {
     NoticeId;
     /// The id of one identity that an account stands for.
     IdentityId;
+    /// The lease of a process on a consumer of events.
+    LeaseId;
     /// An audit entry's id.
     AuditId;
     /// The id of a commit, used to look up an unknown outcome.

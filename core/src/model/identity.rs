@@ -11,6 +11,7 @@ use super::{
 /// stays when the account is deleted, as those on its other names do.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "identities", key(id), index(user_id), sync = replicated, resource = none)]
+#[record(events(kind = "identity", readers = own, by = identity))]
 #[record(audit(area = "identities", kind = "identity", words(link, change, unlink)))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(authority = user_id), retention = kept)]
 pub struct Identity {

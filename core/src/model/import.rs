@@ -19,6 +19,7 @@ use super::{
 /// An import of users, of which pieces are fed one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "imports", key(id), index(expires_at), index(started_by), sync = site_local, resource = none)]
+#[record(events = none("what is made of it tells of it"))]
 #[record(audit = none("the operations that begin and end it tell of it"))]
 #[record(owner(field = started_by, of = User, on_delete = keep, on_purge = keep("it goes by its own time")))]
 #[record(caches = none, retention = day(expires_at))]
@@ -59,6 +60,7 @@ pub struct Import {
 /// A record that made no account, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "import_failures", key(import_id, number), index(expires_at), index(user_id), sync = site_local)]
+#[record(events = none("it is what an import answered"))]
 #[record(resource = none, audit = none("it is what an import answered"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade))]
 #[record(caches = none, retention = day(expires_at))]
@@ -84,6 +86,7 @@ pub struct ImportFailure {
 /// A piece of an import that is to be whole or not at all, until its end.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "import_pieces", key(import_id, at), index(expires_at), sync = site_local, resource = none)]
+#[record(events = none("what is made of it tells of it"))]
 #[record(audit = none("what is made of it tells of it"), owner = none, caches = none, retention = day(expires_at))]
 pub struct ImportPiece {
     /// The import.

@@ -13,6 +13,7 @@ use super::{
 /// An invitation. The secret that is mailed is not stored: it is a MAC over the row.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "invitations", key(id), index(created_at), index(end_reason, created_at), sync = site_local)]
+#[record(events(kind = "invitation", readers = own, by = invitation))]
 #[record(index(ended_at), index(expires_at), index(accepted_by))]
 #[record(resource = none, audit = none("the operations that make and end it tell of it"))]
 #[record(owner(field = invited_by, of = User, on_delete = keep, on_purge = keep("it says who gave the roles")))]

@@ -12,6 +12,7 @@ use super::{
 /// What a link that was mailed is good for. Its secret is not stored: it is a MAC over the row.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "links", key(id), index(user_id), index(expires_at), sync = site_local, resource = none)]
+#[record(events = none("what is done by it tells of itself"))]
 #[record(audit = none("what is done by it tells of itself"))]
 #[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = day(expires_at))]
 pub struct OneTimeLink {

@@ -153,6 +153,7 @@ pub struct Notice {
 /// A notice that was not sent yet.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "notices", key(id), index(user_id), index(kind), index(due_at), index(expires_at), sync = site_local, resource = none)]
+#[record(events = none("what it tells of is told"))]
 #[record(audit = none("what it tells of is told"))]
 #[record(owner(field = user_id, of = User, on_delete = cascade), caches = none, retention = day(expires_at))]
 pub struct PendingNotice {

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::record::Row;
+use super::{
+    event::{EventType, Readers, derive::Derived},
+    record::Row,
+};
 
 /// The part of a [`super::record::Table`] that does not say how it is stored.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct Noun {
     pub resource: Option<ResourceType>,
     /// What the audit log is told when it changes.
     pub audit: Audit,
+    /// What others are told when it changes.
+    pub events: Events,
     /// Whose it is, and what becomes of it when that goes.
     pub owners: &'static [Owner],
     /// What is kept in memory of it, or rests on it.
@@ -27,6 +32,7 @@ impl Noun {
     pub const NONE: Self = Self {
         resource: None,
         audit: Audit::Untold("nobody asks"),
+        events: Events::Untold("nobody asks"),
         owners: &[],
         caches: &[],
         retention: Retention::Kept,
@@ -112,6 +118,53 @@ pub enum Audit {
     /// Not, and why.
     Untold(&'static str),
 }
+
+/// Whether a change of a row is an event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Events {
+    /// It is.
+    Told(Told),
+    /// It is not, and why.
+    Untold(&'static str),
+}
+
+/// The events of a record.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What they are about: `user`, `drone_assignment`.
+    pub kind: &'static str,
+    /// Who hears of them, beside the application itself.
+    pub readers: Readers,
+    /// Which they are.
+    pub types: Types,
+}
+
+/// Which event a change is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Types {
+    /// That of a row that is made, that is changed, that goes; each where it is one.
+    Each([Option<EventType>; 3]),
+    /// Those that this finds.
+    By(Derive),
+}
+
+/// Finds the events of a change of a row, by the row before and after and the names of the columns that differ.
+pub struct Derive(pub fn(Option<&Row>, Option<&Row>, &[&'static str]) -> Vec<Derived>);
+
+impl std::fmt::Debug for Derive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Derive")
+    }
+}
+
+/// Each record has its own.
+impl PartialEq for Derive {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for Derive {}
 
 /// How the audit log speaks of a row.
 #[derive(Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use super::{
 /// A permission that the host or an administrator declared. Those of the library itself are not stored.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "permissions", key(name), index(resource), sync = replicated, resource = none)]
+#[record(events(kind = "permission", readers = policy, made = permission_created, changed = permission_updated, gone = permission_deleted))]
 #[record(audit(area = "permissions", kind = "permission", words(create, update, delete), policy))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct PermissionRow {
@@ -37,6 +38,7 @@ pub struct PermissionRow {
 /// A role.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "roles", key(name), sync = replicated, resource = none)]
+#[record(events(kind = "role", readers = policy, made = role_created, changed = role_updated, gone = role_deleted))]
 #[record(audit(area = "roles", kind = "role", words(create, update, delete), policy))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct RoleRow {
@@ -74,6 +76,7 @@ pub struct RoleRow {
 #[allow(clippy::duplicated_attributes, reason = "one operation makes and changes it")]
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "asset_kinds", key(name), sync = replicated)]
+#[record(events(kind = "asset_kind", readers = policy, made = asset_kind_created, changed = asset_kind_updated, gone = asset_kind_deleted))]
 #[record(resource = none, audit(area = "asset_kinds", kind = "asset_kind", words(put, put, delete), policy))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct AssetKindRow {
@@ -99,6 +102,7 @@ pub struct AssetKindRow {
 /// What else a policy says: types, context, kinds of scope, the role of those who are not signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "policy", key(id), sync = replicated, resource = none)]
+#[record(events = none("its version tells of it"))]
 #[record(audit(area = "policy", kind = "policy", words(create, update, delete), policy))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct PolicyRow {
@@ -126,6 +130,7 @@ impl PolicyRow {
 /// with the next, so that edits made since are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "policy_given", key(part, name), sync = never, resource = none)]
+#[record(events = none("what the host gives is told where it changes the policy"))]
 #[record(audit = none("what the host gives is told where it changes the policy"))]
 #[record(owner = none, caches = none, retention = kept)]
 pub struct GivenRow {

@@ -15,6 +15,7 @@ use super::{
 /// What a user likes. A user who has said nothing has no row.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "preferences", key(user_id), sync = replicated, resource = none)]
+#[record(events = none("they are for their user's own devices, which read them"))]
 #[record(audit = none("the operation that changes it tells which of them"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches = none, retention = kept)]
 pub struct Preferences {

@@ -70,6 +70,14 @@ pub enum Reason {
     AlreadyAssigned,
     /// The expected version is not the current one.
     VersionStale,
+    /// The change feed no longer reaches back to this position.
+    PositionGone,
+    /// The position is one of another store, or of this one before it was restored or went back to an earlier state.
+    PositionForeign,
+    /// Another process reads for this consumer.
+    LeaseHeld,
+    /// The lease on this consumer has ended, and another process may have it.
+    LeaseLost,
     /// A backup is restored into an empty store only.
     StoreNotEmpty,
     /// It would leave no active administrator.
@@ -165,6 +173,10 @@ impl Reason {
             Reason::NotFound => Code::NotFound,
             Reason::Taken | Reason::AlreadyAssigned => Code::Duplicate,
             Reason::VersionStale
+            | Reason::PositionGone
+            | Reason::PositionForeign
+            | Reason::LeaseHeld
+            | Reason::LeaseLost
             | Reason::StoreNotEmpty
             | Reason::LastAdministrator
             | Reason::InUse

@@ -180,9 +180,47 @@ pub enum Replication {
     Never,
 }
 
+/// A JSON document of which nothing is read before somebody asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread(pub Box<str>);
+
+impl Unread {
+    /// What it says; none: it was not written by this library.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(&self.0).ok()
+    }
+}
+
+impl Field for Unread {
+    const KIND: Kind = Kind::Json;
+
+    fn to_value(&self) -> Value {
+        Value::Json(self.0.clone())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Json(text) => Some(Self(text)),
+            _ => None,
+        }
+    }
+}
+
 /// A row's key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(pub Vec<Value>);
+
+impl Key {
+    /// As the audit log and callers name the row: its parts, with `/` between them.
+    pub fn named(&self) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Value::Id(id) => id.to_string(),
+            Value::Text(text) => text.clone(),
+            other => format!("{other:?}"),
+        });
+        parts.collect::<Vec<_>>().join("/")
+    }
+}
 
 /// A row's values, in the order of its table's columns. [`Table::shown`] prints them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use super::{attributes::Attributes, id::RegionId, record::Record, time::Time};
 /// A geographical command zone that users and drones belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "regions", key(id), index(code), index(created_at), search(code, name, area, commander_name), sync = replicated)]
+#[record(events(kind = "region", readers = rows, made = region_created, changed = region_updated, gone = region_deleted))]
 #[record(resource = "region", along = judged, audit(area = "regions", kind = "region", words(create, update, delete)))]
 #[record(named(code = code, scope))]
 #[record(permissions(

@@ -12,6 +12,7 @@ use super::{
 /// An account that begins when its address is proved. The secret that is mailed is not stored: it is a MAC over the row.
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "registrations", key(id), index(expires_at), sync = site_local, resource = none)]
+#[record(events = none("nobody has an account yet"))]
 #[record(audit = none("the operations that make and end it tell of it"))]
 #[record(owner = none, caches = none, retention = day(expires_at))]
 pub struct PendingRegistration {

@@ -13,6 +13,7 @@ use super::{
 /// That a unique name belongs to somebody: how uniqueness works on every backend and across sites.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "claims", key(kind, name), index(owner), index(held_until), checks_absence, sync = replicated, resource = none)]
+#[record(events = none("who takes a name tells of it"))]
 #[record(audit = none("who takes a name tells of it"), owner = none, caches = none, retention = day(held_until))]
 pub struct Claim {
     /// What is unique: `username`, `email`, `identity`, `drone`, `region`, `asset:KIND`; of the open invitation to an address `invitation`; what a
@@ -97,6 +98,7 @@ impl Claim {
 /// A secret that a store made for itself and keeps for as long as it is there.
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "store_secrets", key(name), sync = never, resource = none)]
+#[record(events = none("it is made when the store is"))]
 #[record(audit = none("it is made when the store is"), owner = none, caches = none, retention = kept)]
 pub struct StoreSecret {
     /// What it is for.
@@ -117,6 +119,7 @@ impl StoreSecret {
 /// A version that stands for many rows: who relies on them checks it, who changes them moves it.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "guards", key(name), checks_absence, sync = never, resource = none)]
+#[record(events(kind = "policy", readers = policy, by = guard))]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
     /// `administrators`, `policy`, `signing_keys`, `sessions`, `api_keys`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
@@ -205,6 +208,7 @@ impl Guard {
 /// That a request with an idempotency key was done: written in the same commit, so that it is done once.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "done_requests", key(asker, operation, idempotency_key), index(at), sync = site_local, resource = none)]
+#[record(events = none("what was done tells of itself"))]
 #[record(audit = none("what was done tells of itself"), owner = none, caches = none, retention = day(at))]
 pub struct DoneRequest {
     /// Who asked: a user's id, or `system`.
@@ -226,6 +230,7 @@ pub struct DoneRequest {
 /// How often something was tried: what a limit goes by (AUT-12).
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "limits", key(lane), index(expires_at), checks_absence, sync = site_local, resource = none)]
+#[record(events = none("tries are nobody else's business"))]
 #[record(audit = none("the tries themselves are told"), owner = none, caches = none, retention = day(expires_at))]
 pub struct Limit {
     /// What is counted, and for whom: a pseudonym of both, since it may be an address or what somebody typed.

@@ -8,6 +8,7 @@ use super::{id::UserId, record::Record, time::Time, user::User};
 /// A role that a user holds, in a scope, for a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Record, Describe)]
 #[record(table = "role_assignments", key(user_id, role, scope), index(role), index(scope), sync = replicated)]
+#[record(events(kind = "role_assignment", readers = rows, made = role_assigned, changed = role_assigned, gone = role_unassigned))]
 #[record(resource = "role", along = own_rules, audit(area = "roles", kind = "role", words(assign, assign, unassign)))]
 #[record(named = none)]
 #[record(permissions(

@@ -14,6 +14,7 @@ use super::{
 /// A login on one device. Written at login and at its end; what changes in between is in [`SessionActivity`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "sessions", key(id), index(user_id, ended_at, expires_at), index(ended_at), index(expires_at), sync = site_local)]
+#[record(events(kind = "session", readers = own, by = session))]
 #[record(resource = "session", along = own_rules, audit = none("sign-ins and their ends tell of themselves"))]
 #[record(named = none, permissions(read = "See others' sessions", revoke = "End others' sessions"))]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade), caches(session = id), retention = sessions(ended_at, expires_at))]
@@ -85,6 +86,7 @@ pub enum SessionEnd {
 /// What moves while a session lasts.
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "session_activity", key(session_id), sync = site_local, resource = none)]
+#[record(events = none("it moves with every use"))]
 #[record(audit = none("it moves with every use"), caches(session = session_id), retention = kept)]
 #[record(owner(field = session_id, of = Session, on_delete = cascade))]
 pub struct SessionActivity {

@@ -20,6 +20,7 @@ pub enum TokenAlgorithm {
 /// A key that a store made for itself.
 #[derive(Clone, PartialEq, Eq, Record)]
 #[record(table = "signing_keys", key(id), index(ends_at), sync = never, resource = none)]
+#[record(events = none("who verifies tokens asks for the keys"))]
 #[record(audit = none("its operations tell of it"), owner = none, caches(signing_keys), retention = day(ends_at))]
 pub struct SigningKey {
     /// Its id. The `kid` of tokens follows from the key itself.

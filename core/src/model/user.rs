@@ -14,6 +14,7 @@ use super::{
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "users", key(id), index(created_at), index(region_id, created_at), index(status, created_at), index(status, email_verified, created_at), sync = replicated)]
+#[record(events(kind = "user", readers = rows, by = user))]
 #[record(resource = "user", along = judged, audit(area = "users", kind = "user", words(create, update, delete)))]
 #[record(named(id))]
 #[record(permissions(
@@ -148,6 +149,7 @@ impl User {
 /// What moves when an account is used: made with it, so that signing in changes nothing of the account itself.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "user_activity", key(user_id), index(last_login_at), sync = replicated, resource = none)]
+#[record(events = none("sessions tell of themselves"))]
 #[record(audit = none("sign-ins tell of themselves"), caches = none, retention = kept)]
 #[record(owner(field = user_id, of = User, on_delete = keep, on_purge = cascade))]
 pub struct UserActivity {

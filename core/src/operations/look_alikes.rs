@@ -220,7 +220,11 @@ impl Piece {
     async fn commit(self, services: &Services) -> Result<bool> {
         let Self { checks, writes } = self;
         let (id, at) = (services.env.new_id()?, services.now());
-        match services.storage.commit(&ChangeSet { id, at, checks, writes, audit: Vec::new() }).await {
+        match services
+            .storage
+            .commit(&ChangeSet { id, at, checks, writes, audit: Vec::new(), events: Vec::new() })
+            .await
+        {
             Ok(_) => Ok(true),
             // Another instance was first; the next piece sees what is left.
             Err(CommitError::Stale { .. }) => Ok(false),

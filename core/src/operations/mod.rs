@@ -14,10 +14,12 @@ mod attributes;
 pub mod audit;
 pub(crate) mod authority;
 pub(crate) mod changes;
+pub mod consumers;
 pub mod drones;
 pub mod email;
 pub(crate) mod epochs;
 pub(crate) mod erasures;
+pub mod events;
 pub mod factors;
 pub(crate) mod fleet;
 pub(crate) mod gone_names;
@@ -470,6 +472,18 @@ macro_rules! operation_list {
                 fn verify(VerifyAudit) -> AuditReport;
                 fn export(ExportAudit) -> Page<AuditLine>;
                 fn outcome(GetOutcome) -> ChangeOutcome;
+            }
+            /// What happened, as it happens or behind a position.
+            events: Events {
+                fn read(ReadEvents) -> EventBatch;
+            }
+            /// Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+            consumers: Consumers {
+                fn claim(ClaimConsumer) -> ConsumerLease;
+                fn acknowledge(Acknowledge) -> ConsumerLease;
+                fn release(ReleaseConsumer);
+                fn list(ListConsumers) -> Page<ConsumerView>;
+                fn delete(DeleteConsumer);
             }
             /// First steps of a store.
             setup: Setup {

@@ -57,7 +57,7 @@ impl<'a> Reads<'a> {
         rows.into_iter().flatten().map(|row| R::from_row(row).map_err(Error::from)).collect()
     }
 
-    async fn rows(&self, table: &'static Table, keys: Vec<Key>) -> Result<Vec<Option<Row>>> {
+    pub(super) async fn rows(&self, table: &'static Table, keys: Vec<Key>) -> Result<Vec<Option<Row>>> {
         let (memory, writes) = match self.0 {
             Source::Stored(storage) => return storage.get(table, &keys).await,
             Source::Planned(memory, writes) => (memory, writes),

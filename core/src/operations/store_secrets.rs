@@ -52,7 +52,10 @@ pub(crate) async fn open(storage: &dyn Storage, env: &Env) -> Result<StoreSecret
             writes.push(Write::insert(&mut secret));
         }
         let id: ChangeSetId = env.new_id()?;
-        match storage.commit(&ChangeSet { id, at: env.now(), checks: Vec::new(), writes, audit: Vec::new() }).await {
+        match storage
+            .commit(&ChangeSet { id, at: env.now(), checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() })
+            .await
+        {
             // Made by us, or by somebody else a moment before.
             Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => {}
             Err(CommitError::Failed(error)) => return Err(error),

@@ -59,12 +59,7 @@ impl TargetRow {
 
     /// Its id, as the audit log and callers name it.
     pub fn id(&self) -> String {
-        let parts = self.table.key.iter().map(|at| match &self.row.0[*at] {
-            Value::Id(id) => id.to_string(),
-            Value::Text(text) => text.clone(),
-            other => format!("{other:?}"),
-        });
-        parts.collect::<Vec<_>>().join("/")
+        self.table.key_of(&self.row).named()
     }
 
     /// As the rules read it, with the relations that the policy reads: as stored, or as a plan leaves them.

@@ -3,11 +3,13 @@
 use super::{passwords, plan::owned_by, services::Services};
 use crate::{
     model::{
+        consumer::Consumer,
+        deferred::unless_page,
         error::Result,
         id::ChangeSetId,
         noun::{OnDelete, Period, Retention},
         predicate::{Comparison, Predicate},
-        record::{Row, Table},
+        record::{Record as _, Row, Table},
         time::Time,
         value::Value,
     },
@@ -25,6 +27,9 @@ const KEYS_SECONDS: i64 = 90 * DAY_SECONDS;
 
 /// For so long it is known who was invited.
 const INVITATIONS_SECONDS: i64 = 90 * DAY_SECONDS;
+
+/// For so long the change feed is kept at most for consumers that have not read it.
+const CONSUMERS_SECONDS: i64 = 30 * DAY_SECONDS;
 
 /// So much is done at a time: a store that was never tidied is done in several.
 const ROUNDS: usize = 20;
@@ -56,7 +61,7 @@ struct Old {
 /// Those of the storage; what went before stays gone.
 pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
     let mut tidied = Tidied::default();
-    let retention = storage::Retention { feed_before: now.plus_seconds(-services.config.keep_feed_seconds) };
+    let retention = storage::Retention { feed_before: feed_before(services, now).await? };
     let mut has_lines = true;
     let mut all: Vec<Old> = tables().iter().filter_map(|table| Old::of(table, services, now)).collect();
     for _ in 0..ROUNDS {
@@ -85,6 +90,23 @@ pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
         }
     }
     Ok(Tidied { has_more: true, ..tidied })
+}
+
+/// Until when the change feed is not kept any more: for those who have not read it all, it is kept for longer.
+async fn feed_before(services: &Services, now: Time) -> Result<Time> {
+    let before = now.plus_seconds(-services.config.keep_feed_seconds);
+    let oldest = unless_page(Ok(None), || Box::pin(oldest_reader(services))).await?;
+    Ok(oldest.map_or(before, |oldest: Time| before.min(oldest.max(now.plus_seconds(-CONSUMERS_SECONDS)))))
+}
+
+/// Since when a consumer may have something to read.
+async fn oldest_reader(services: &Services) -> Result<Option<Time>> {
+    let query = Query {
+        order: vec![Order { column: "reached_at".into(), direction: Direction::Ascending }],
+        window: Window { limit: Some(1), ..Window::default() },
+        ..Query::of(Consumer::TABLE, Predicate::Always)
+    };
+    Ok(services.reads().query::<Consumer>(&query).await?.first().map(|consumer| consumer.reached_at))
 }
 
 impl Old {
@@ -135,7 +157,11 @@ impl Old {
 /// Deletes rows; whether they are known to be gone.
 async fn forget(services: &Services, writes: Vec<Write>, now: Time) -> Result<bool> {
     let id: ChangeSetId = services.env.new_id()?;
-    match services.storage.commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await {
+    match services
+        .storage
+        .commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() })
+        .await
+    {
         Ok(_) => Ok(true),
         // Another instance was first, or is not known to have been; the next run sees what is left.
         Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(false),

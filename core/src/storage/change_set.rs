@@ -4,6 +4,7 @@ use crate::{
     audit_chain::AuditDraft,
     model::{
         error::{Error, Reason, Result},
+        event::StoredEvent,
         id::ChangeSetId,
         record::{Column, Key, Kind, Record, Row, Table},
         time::Time,
@@ -24,6 +25,8 @@ pub struct ChangeSet {
     pub writes: Vec<Write>,
     /// What the audit log says of it; sealed into the chain by the commit.
     pub audit: Vec<AuditDraft>,
+    /// What others are told of it: kept in its line of the change feed.
+    pub events: Vec<StoredEvent>,
 }
 
 impl ChangeSet {

@@ -6,7 +6,8 @@ use std::time::Duration;
 #[cfg(feature = "sql")]
 use super::Query;
 use super::{
-    ChangeSet, Changes, CommitError, Committed, FEED_PAGE, Gap, PRUNE_BATCH, Place, Position, Retention, Touched, Write,
+    ChangeSet, Changes, CommitError, Committed, FEED_PAGE, Gap, Line, PRUNE_BATCH, Place, Position, Retention, Touched,
+    Write,
 };
 #[cfg(feature = "sqlite")]
 use super::{Direction, Order, Window};
@@ -19,7 +20,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
-        record::{Document, Key, Record, Row, Table},
+        record::{Document, Key, Record, Row, Table, Unread},
         time::Time,
     },
 };
@@ -30,6 +31,7 @@ pub(crate) const LANE: u16 = 0;
 /// One commit: a line of the change feed, and the answer to [`super::Storage::outcome`].
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "commits", key(position), index(id), sync = never, resource = none)]
+#[record(events = none("it is the feed"))]
 #[record(audit = none("it is the feed"), owner = none, caches = none, retention = feed(at))]
 pub struct CommitRecord {
     /// Its lane and its number in it, from 1, without gaps but for those that were pruned: the lane times 2 to the power of 48, and
@@ -41,6 +43,8 @@ pub struct CommitRecord {
     pub at: Time,
     /// The rows that it wrote or deleted, but those that are not in the feed.
     pub touched: Document<Vec<Touched>>,
+    /// What others are told of it, a list of [`StoredEvent`](crate::model::event::StoredEvent)s; null where there is nothing to tell.
+    pub events: Option<Unread>,
     /// Always 1.
     pub version: i64,
 }
@@ -68,6 +72,7 @@ pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Opti
         id: change_set.id,
         at: change_set.at,
         touched: Document(touched.collect()),
+        events: (!change_set.events.is_empty()).then(|| Unread(Document(&change_set.events).text().into())),
         version: 1,
     };
     writes.push(Write::insert(&mut commit));
@@ -80,7 +85,7 @@ pub(crate) fn restored(id: ChangeSetId, at: Time, lane: u16, epoch: u16) -> Comm
     // An id of its own for each lane, in a part that chance has made and that is not in its tag.
     let id = ChangeSetId(uuid::Uuid::from_u128(id.0.as_u128() ^ (u128::from(lane) << 32)));
     let position = Place::line(lane, Place::first_of(epoch));
-    CommitRecord { position, id, at, touched: Document(Vec::new()), version: 1 }
+    CommitRecord { position, id, at, touched: Document(Vec::new()), events: None, version: 1 }
 }
 
 /// Why a row of [`rows_of`] cannot be written: its place is taken. Where an audit entry has it, planning anew finds no other place.
@@ -156,9 +161,9 @@ impl Changes {
         };
         let mut is_rewound = is_other(newest, known)
             || known.is_some_and(|known| newest.number < known.number || newest.epoch() != known.epoch());
-        let lines = lines.into_iter().map(|line| (line.place(), line.touched.0));
         let mut taken = 0;
-        for (place, touched) in lines {
+        for line in lines {
+            let place = line.place();
             is_rewound |= is_other(place, known);
             let number = known.map_or(0, |known| known.number);
             if place.number <= number || taken == FEED_PAGE {
@@ -169,7 +174,8 @@ impl Changes {
             }
             taken += 1;
             known = Some(place);
-            self.touched.extend(touched);
+            self.touched.extend(line.touched.0);
+            self.lines.push(Line { place, at: line.at, id: line.id, events: line.events });
         }
         if is_rewound {
             // Nothing is known of what there was; all that there is counts as heard.

@@ -53,9 +53,10 @@ pub mod audit {
     };
 }
 pub use crate::model::{
+    event::StoredEvent,
     ip::IpRange,
     predicate::{Comparison, Link, Links, Predicate},
-    record::{Column, Corrupt, Key, Kind, Replication, Row, Table},
+    record::{Column, Corrupt, Key, Kind, Replication, Row, Table, Unread},
 };
 
 use crate::{
@@ -64,6 +65,7 @@ use crate::{
     model::{
         api_key::{ApiKey, ApiKeyUse},
         asset::{Asset, AssetAssignment},
+        consumer::Consumer,
         credential::{Challenge, Credential, HashCost},
         drone::{Drone, DroneAssignment},
         erasure::Erasure,
@@ -92,7 +94,7 @@ use crate::{
 
 /// The schema of these tables, whatever keeps them: one more with each change of the declarations.
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-pub(crate) const SCHEMA: u32 = 36;
+pub(crate) const SCHEMA: u32 = 37;
 
 /// How many commits of a lane [`Storage::changes`] returns at a time.
 pub const FEED_PAGE: u64 = 1_000;
@@ -149,6 +151,7 @@ record_list! {
     Guard,
     SigningKey,
     DoneRequest,
+    Consumer,
     Limit,
     StoreSecret,
     PermissionRow,
@@ -255,10 +258,25 @@ pub struct Changes {
     /// The rows that were written or deleted, those of a lane oldest first; a row may be repeated. Those of some tables are
     /// left out ([`Table::is_in_feed`]).
     pub touched: Vec<Touched>,
+    /// The commits themselves, those of a lane oldest first.
+    pub lines: Vec<Line>,
     /// Why any other row may have been written or deleted as well.
     pub gap: Option<Gap>,
     /// There are later commits.
     pub has_more: bool,
+}
+
+/// A commit, as the change feed keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Where it stands.
+    pub place: Place,
+    /// When it was planned.
+    pub at: Time,
+    /// The change set's id.
+    pub id: ChangeSetId,
+    /// What others are told of it, as it is stored; none: nothing.
+    pub events: Option<Unread>,
 }
 
 /// Why a part of the change feed does not tell all.

@@ -64,7 +64,8 @@ async fn fill(storage: &dyn Storage, things: &[ThingRow]) {
         writes.extend(links.map(|row| insert(&THING_USERS, row)));
     }
     let id = ChangeSetId(Uuid::from_u128(1));
-    let change_set = ChangeSet { id, at: Time::UNIX_EPOCH, checks: Vec::new(), writes, audit: Vec::new() };
+    let change_set =
+        ChangeSet { id, at: Time::UNIX_EPOCH, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
     storage.commit(&change_set).await.unwrap();
 }
 

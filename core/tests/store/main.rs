@@ -24,6 +24,7 @@ mod config;
 mod conformance;
 mod decisions;
 mod dropped;
+mod events;
 mod failover;
 mod filters;
 mod growth;

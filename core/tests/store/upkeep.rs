@@ -30,9 +30,20 @@ const DAY: i64 = 24 * 3600;
 
 /// A clock that days are added to.
 #[derive(Clone)]
-struct Ahead {
+pub struct Ahead {
     world: Arc<TokioEnvironment>,
     seconds: Arc<AtomicI64>,
+}
+
+impl Ahead {
+    pub fn new() -> Self {
+        Self { world: Arc::new(TokioEnvironment::current().unwrap()), seconds: Arc::default() }
+    }
+
+    /// So many seconds go by.
+    pub fn go_on(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
 }
 
 impl Environment for Ahead {
@@ -72,7 +83,7 @@ async fn ended_sessions_and_old_lines_of_the_feed_go_after_their_time() {
     let file = SqliteStorage::open(SqliteOptions::new(folder.path().join("x.db"))).await.unwrap();
     let storages: [Arc<dyn Storage>; 2] = [Arc::new(MemoryStorage::new()), Arc::new(file)];
     for storage in storages {
-        let clock = Ahead { world: Arc::new(TokioEnvironment::current().unwrap()), seconds: Arc::default() };
+        let clock = Ahead::new();
         let after = |days: i64| clock.seconds.store(days * DAY, Ordering::Relaxed);
         let config = cheap::config().session_seconds(50 * DAY);
         let um = cheap::builder().storage(storage.clone()).config(config).environment(clock.clone());

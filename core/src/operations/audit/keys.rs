@@ -41,7 +41,10 @@ async fn adopt(keys: &AuditKeys, storage: &dyn Storage, env: &Env) -> Result<()>
         let (table, key, expected) = (AuditHead::TABLE, head.key(), Some(head.version));
         let writes = vec![Write { table, key, expected, row: Some(sealed.to_row()) }];
         let id: ChangeSetId = env.new_id()?;
-        match storage.commit(&ChangeSet { id, at: env.now(), checks: Vec::new(), writes, audit: Vec::new() }).await {
+        match storage
+            .commit(&ChangeSet { id, at: env.now(), checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() })
+            .await
+        {
             // Sealed by us, or by somebody else a moment before.
             Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => {}
             Err(CommitError::Failed(error)) => return Err(error),

@@ -225,7 +225,8 @@ impl Step {
             Write { table: AuditEntry::TABLE, key, expected: Some(*before), row }
         }));
         writes.extend(self.rows);
-        let change_set = ChangeSet { id: services.env.new_id()?, at: now, checks: Vec::new(), writes, audit };
+        let change_set =
+            ChangeSet { id: services.env.new_id()?, at: now, checks: Vec::new(), writes, audit, events: Vec::new() };
         match services.storage.commit(&change_set).await {
             Ok(_) => Ok(true),
             // Another instance was first, or is not known to have been; the next run sees what is left.

@@ -74,6 +74,8 @@ pub struct Plan<'a> {
     refusal: Option<Error>,
     /// Nothing that is personal data is told.
     is_discreet: bool,
+    /// The rows are not worth an entry of the audit log.
+    is_untold: bool,
     /// What was refused of many things that were to be done.
     refused: Vec<(TargetRow, Error)>,
     /// The caller hears that something is not there which it may not see.
@@ -132,6 +134,7 @@ impl<'a> Plan<'a> {
             undo: None,
             refusal: None,
             is_discreet: false,
+            is_untold: false,
             refused: Vec::new(),
             has_hidden: false,
             relies_on_policy: false,
@@ -165,6 +168,11 @@ impl<'a> Plan<'a> {
     /// Tells the audit log nothing that is personal data, as it would have to forget it at once.
     pub fn tell_nothing_personal(&mut self) {
         self.is_discreet = true;
+    }
+
+    /// Tells the audit log nothing of the rows that are written: of what is done every few seconds, and is nobody's data.
+    pub fn tell_of_nothing(&mut self) {
+        self.is_untold = true;
     }
 
     /// Goes on without one of many things, which the rules refuse to do to this target.
@@ -280,8 +288,11 @@ impl<'a> Plan<'a> {
         }
         // A row that is written too is checked by its write; it may not even be stored yet.
         self.checks.retain(|row, _| !self.writes.contains_key(row));
+        let events = self.events_of_writes(operation.unwrap_or("upkeep"));
         let mut audit = Vec::new();
-        if let Some(operation) = operation.filter(|_| !self.writes.is_empty() && self.refusal.is_none()) {
+        if let Some(operation) =
+            operation.filter(|_| !self.writes.is_empty() && self.refusal.is_none() && !self.is_untold)
+        {
             self.tell_of_writes(operation);
         }
         for event in std::mem::take(&mut self.events) {
@@ -303,7 +314,8 @@ impl<'a> Plan<'a> {
             expected: planned.expected,
             row: planned.after,
         });
-        Ok(ChangeSet { id, at: self.now, writes: writes.collect(), checks: self.checks.into_values().collect(), audit })
+        let checks = self.checks.into_values().collect();
+        Ok(ChangeSet { id, at: self.now, writes: writes.collect(), checks, audit, events })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the audit log is told: of the rows, in the words of their declarations, and of what else happened.
+//! What the audit log is told: of the rows, in the words of their declarations, and of what else happened. And the events of the rows.
 
 use std::fmt::Display;
 
@@ -9,6 +9,7 @@ use crate::{
     audit_chain::{AuditFacts, AuditPayload},
     model::{
         attributes,
+        event::{Change, StoredEvent},
         id::UserId,
         noun::{Upkeep, Words},
         record::{Column, Row},
@@ -49,6 +50,18 @@ impl Plan<'_> {
             facts: AuditFacts { before: None, after: Some(after.into_iter().collect()) },
             payload: AuditPayload::default(),
         });
+    }
+
+    /// What others are told of the rows, as their records declare it: first of those that were asked for.
+    pub(super) fn events_of_writes(&self, cause: &str) -> Vec<StoredEvent> {
+        let actor = self.actor.name();
+        let mut writes: Vec<&Planned> = self.writes.values().collect();
+        writes.sort_by_key(|planned| planned.asked.is_none());
+        let changes = writes.into_iter().map(|planned| {
+            let (before, after) = (planned.before.as_ref(), planned.after.as_ref());
+            Change { table: planned.table, before, after }.events(cause, &actor)
+        });
+        changes.flatten().collect()
     }
 
     /// The audit entries of the rows: those of the operation's own area under its name, what it takes along

@@ -172,7 +172,10 @@ pub(crate) async fn open(config: &Config, storage: &dyn Storage, env: &Env) -> R
         }
         let writes = new.iter_mut().map(Write::insert).collect();
         let id: ChangeSetId = env.new_id()?;
-        match storage.commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new() }).await {
+        match storage
+            .commit(&ChangeSet { id, at: now, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() })
+            .await
+        {
             // Made by us, or by somebody else a moment before.
             Ok(_) | Err(CommitError::Stale { .. } | CommitError::Unknown) => {}
             Err(CommitError::Failed(error)) => return Err(error),

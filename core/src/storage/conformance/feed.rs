@@ -4,6 +4,7 @@ use super::{Outcome, commits_of, records::*, same};
 use crate::{
     model::{
         error::Reason,
+        event::StoredEvent,
         id::ChangeSetId,
         predicate::Predicate,
         record::Record,
@@ -11,8 +12,8 @@ use crate::{
         time::Time,
     },
     storage::{
-        ChangeSet, Changes, FEED_PAGE, Gap, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Storage, Touched,
-        Write,
+        ChangeSet, Changes, FEED_PAGE, Gap, Line, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Storage,
+        Touched, Write,
     },
 };
 
@@ -41,14 +42,38 @@ pub(super) async fn the_feed_names_what_was_touched(storage: &impl Storage) -> O
         Ok::<_, super::Problem>(())
     };
     commit(change_set(1, vec![Write::insert(&mut item), Write::insert(&mut tie)])).await?;
-    commit(change_set(2, vec![Write::update(&mut item)])).await?;
+    let told = StoredEvent {
+        event_type: "item.updated".into(),
+        table: Item::TABLE.name.to_owned(),
+        key: item.key(),
+        version: 2,
+        cause: "items.update".into(),
+        actor: "system".into(),
+        changed: vec!["name".into()],
+        data: Default::default(),
+    };
+    commit(ChangeSet { events: vec![told.clone()], ..change_set(2, vec![Write::update(&mut item)]) }).await?;
     commit(change_set(3, vec![Write::delete(&tie)])).await?;
     let item = Touched { table: Item::TABLE.name.to_owned(), key: item.key() };
     let tie = Touched { table: Tie::TABLE.name.to_owned(), key: tie.key() };
     let all = [item.clone(), tie.clone(), item, tie];
-    for (since, touched) in after.iter().zip([&all[..], &all[2..], &all[3..], &[]]) {
-        let wanted = Changes { position: after[3].clone(), touched: touched.to_vec(), ..Changes::default() };
-        same("what came after", storage.changes(since).await?, wanted)?;
+    for (number, touched) in [&all[..], &all[2..], &all[3..], &[]].into_iter().enumerate() {
+        let changes = storage.changes(&after[number]).await?;
+        let ids = changes.lines.iter().map(|line| (line.id, line.at)).collect::<Vec<_>>();
+        let wanted = (number as u128 + 1..=3).map(|number| (change_set_id(number), time(0)));
+        same("which commits", ids, wanted.collect())?;
+        for line in &changes.lines {
+            let events = line.events.as_ref().map(|events| events.read::<Vec<StoredEvent>>());
+            let wanted = (line.id == change_set_id(2)).then(|| Some(vec![told.clone()]));
+            same("what a commit tells", events, wanted)?;
+        }
+        let wanted = Changes {
+            position: after[3].clone(),
+            touched: touched.to_vec(),
+            lines: changes.lines.clone(),
+            ..Changes::default()
+        };
+        same("what came after", changes, wanted)?;
     }
     Ok(())
 }
@@ -142,7 +167,16 @@ pub(super) async fn old_lines_are_pruned_and_missed(storage: &impl Storage) -> O
     let touched = |numbers: std::ops::RangeInclusive<u128>| {
         numbers.map(|number| Touched::new(Item::TABLE, &Item::new(number, "").key()))
     };
-    let rest = |gap| Changes { position: after[5].clone(), touched: touched(3..=5).collect(), gap, has_more: false };
+    let line = |number: u8| {
+        let id = change_set_id(number.into());
+        let place =
+            after[usize::from(number)].lanes().iter().find(|place| Place::new(place.lane, place.number, id) == **place);
+        place.map(|place| Line { place: *place, at: before(number.into()).feed_before, id, events: None })
+    };
+    let rest = |gap| {
+        let lines = (3..=5).filter_map(line).collect();
+        Changes { position: after[5].clone(), touched: touched(3..=5).collect(), lines, gap, has_more: false }
+    };
     same("from the start", storage.changes(&after[0]).await?, rest(Some(Gap::Pruned)))?;
     same("from a line that is gone", storage.changes(&after[1]).await?, rest(Some(Gap::Pruned)))?;
     same("from the last that is gone", storage.changes(&after[2]).await?, rest(None))?;

@@ -22,6 +22,7 @@ use super::tables::{THING_USERS, THINGS};
     table = "conformance_items", key(id), checks_absence, index(owner), index(name), index(rank), index(flag, at),
     search(name, note), sync = never, resource = none
 )]
+#[record(events = none("the suite's"))]
 #[record(audit = none("the suite's"), owner = none, caches = none, retention = kept)]
 pub struct Item {
     /// The key.
@@ -53,6 +54,7 @@ pub struct Item {
 /// A row that ties an item to a tag.
 #[derive(Clone, Debug, PartialEq, Eq, Record)]
 #[record(table = "conformance_ties", key(item, tag), index(tag), sync = never, resource = none)]
+#[record(events = none("the suite's"))]
 #[record(audit = none("the suite's"), owner = none, caches = none, retention = kept)]
 pub struct Tie {
     /// The item.
@@ -89,7 +91,14 @@ pub fn time(micros: i64) -> Time {
 
 /// A change set of writes alone.
 pub fn change_set(number: u128, writes: Vec<Write>) -> ChangeSet {
-    ChangeSet { id: change_set_id(number), at: time(0), checks: Vec::new(), writes, audit: Vec::new() }
+    ChangeSet {
+        id: change_set_id(number),
+        at: time(0),
+        checks: Vec::new(),
+        writes,
+        audit: Vec::new(),
+        events: Vec::new(),
+    }
 }
 
 /// The keys that its audit entries are sealed with.

@@ -124,7 +124,11 @@ pub(super) async fn nobody_knows_the_feed_of_before(storage: &impl Storage) -> O
         }
     }
     let from_the_start = storage.changes(&Position::START).await?;
-    let wanted = Changes { position: position.clone(), gap: Some(Gap::Pruned), ..Changes::default() };
+    // Each lane begins with a line that touched nothing.
+    let lines = from_the_start.lines.clone();
+    same("lines", lines.iter().map(|line| line.place).collect::<Position>(), position.clone())?;
+    same("what they tell", lines.iter().find(|line| line.events.is_some()), None)?;
+    let wanted = Changes { position: position.clone(), lines, gap: Some(Gap::Pruned), ..Changes::default() };
     same("from the start", from_the_start, wanted)?;
     same(
         "what is new",

@@ -197,6 +197,7 @@ impl Storage for PostgresStorage {
                 checks: Vec::new(),
                 writes: Vec::new(),
                 audit: Vec::new(),
+                events: Vec::new(),
             };
             let fenced = self.commits.fence(&self.connections, &fence, (id, lane)).await;
             fenced.map_err(|_| {

@@ -10,7 +10,7 @@ use crate::{
     model::{
         error::Result,
         id::ChangeSetId,
-        record::{Corrupt, Document, Field as _, Key, Record as _, Row, Table},
+        record::{Corrupt, Document, Field as _, Key, Record as _, Row, Table, Unread},
         time::Time,
         value::Value,
     },
@@ -63,12 +63,12 @@ impl<R: Reader> Reads<'_, R> {
 
     pub(super) async fn changes(self, since: &Position) -> Result<Changes> {
         let text = format!(
-            "SELECT schema.version, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched \
+            "SELECT schema.version, lane.lane, lane.number, lane.tag, line.position, line.id, line.touched, line.at, line.events \
              FROM ({SCHEMA}) AS schema LEFT JOIN (SELECT lanes.lane, lanes.number, lanes.tag, coalesce(known.number, 0) AS known \
              FROM lanes LEFT JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS known (lane, number, tag) \
              ON known.lane = lanes.lane WHERE (lanes.number, lanes.tag) IS DISTINCT FROM \
              (coalesce(known.number, 0), coalesce(known.tag, 0))) AS lane ON true LEFT JOIN LATERAL \
-             (SELECT position, id, touched FROM commits WHERE {} ORDER BY position LIMIT $4) AS line ON true \
+             (SELECT position, id, touched, at, events FROM commits WHERE {} ORDER BY position LIMIT $4) AS line ON true \
              ORDER BY lane.lane, line.position",
             lines_of("lane.lane", "greatest(lane.known, 1)")
         );
@@ -143,7 +143,10 @@ fn changes_of(since: &Position, rows: &[PgRow]) -> Result<Changes> {
                 (row.try_get(5).map_err(error::error)?, row.try_get(6).map_err(error::error)?);
             let touched = Document::from_value(Value::Json(touched.into()));
             let touched = touched.ok_or(Corrupt { table: CommitRecord::TABLE.name, column: "touched" })?;
-            lines.push(CommitRecord { position, id: ChangeSetId(id), at: Time::UNIX_EPOCH, touched, version: 1 });
+            let at = Time::from_microsecond(row.try_get(7).map_err(error::error)?);
+            let at = at.map_err(|_| Corrupt { table: CommitRecord::TABLE.name, column: "at" })?;
+            let events = row.try_get::<Option<String>, _>(8).map_err(error::error)?.map(|text| Unread(text.into()));
+            lines.push(CommitRecord { position, id: ChangeSetId(id), at, touched, events, version: 1 });
         }
         let next = rows.get(at + 1).map(|row| commit::place_of(row, 1)).transpose()?.flatten();
         if next.is_none_or(|next| next.lane != newest.lane) {

@@ -135,7 +135,7 @@ async fn sec_10_nobody_becomes_unverified_by_a_new_address() {
     let (key, row) = (proved.key(), Some(proved.to_row()));
     let write = Write { table: User::TABLE, key, expected: Some(mia.version), row };
     let id = ChangeSetId(uuid::Uuid::from_u128(1));
-    let change = ChangeSet { id, at: Time::now(), writes: vec![write], checks: vec![], audit: vec![] };
+    let change = ChangeSet { id, at: Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };
     storage.commit(&change).await.unwrap();
     // Rights are read anew.
     um.system().users().update(UpdateUser::new(mia.id).full_name("Mia")).await.unwrap();

@@ -388,7 +388,8 @@ async fn sec_15_a_group_has_ten_thousand_members_and_no_more() {
     let row = nearly.to_row();
     let write = Write { table: Group::TABLE, key: Group::key_of(&(full.id,)), expected: Some(1), row: Some(row) };
     let id = uuid::Uuid::from_u128(7).into();
-    let change = ChangeSet { id, at: rolekeep::Time::now(), writes: vec![write], checks: vec![], audit: vec![] };
+    let change =
+        ChangeSet { id, at: rolekeep::Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };
     storage.commit(&change).await.unwrap();
     let (ada, bob) = (user(&um, "ada", &[]).await.id, user(&um, "bob", &[]).await.id);
     let both = AddGroupMembers::new(full.id).user_ids([ada, bob]);

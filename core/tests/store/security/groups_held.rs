@@ -200,7 +200,8 @@ async fn sec_15_an_import_fills_a_group_and_no_more() {
     let row = nearly.to_row();
     let write = Write { table: Group::TABLE, key: Group::key_of(&(full.id,)), expected: Some(1), row: Some(row) };
     let id = uuid::Uuid::from_u128(7).into();
-    let change = ChangeSet { id, at: rolekeep::Time::now(), writes: vec![write], checks: vec![], audit: vec![] };
+    let change =
+        ChangeSet { id, at: rolekeep::Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };
     storage.commit(&change).await.unwrap();
     let id = um.system().imports().begin(begin("Full")).await.unwrap().id;
     let done = um.system().imports().feed(feed(id, &records(0, 4))).await.unwrap();

@@ -251,7 +251,10 @@ async fn set_state(storage: &dyn Storage, state: &str) {
     let mut claim = claims.into_iter().find(|claim| claim.kind == Claim::LOOKS && claim.name.is_empty()).unwrap();
     claim.owner = state.to_owned();
     let (id, writes) = (ChangeSetId(uuid::Uuid::now_v7()), vec![Write::update(&mut claim)]);
-    storage.commit(&ChangeSet { id, at: Time::now(), writes, checks: vec![], audit: vec![] }).await.unwrap();
+    storage
+        .commit(&ChangeSet { id, at: Time::now(), writes, checks: vec![], audit: vec![], events: vec![] })
+        .await
+        .unwrap();
 }
 
 /// Whoever registers hears of a name that looks like another's as of a taken one.

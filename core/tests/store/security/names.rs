@@ -66,7 +66,7 @@ impl Store {
             Write { table: User::TABLE, key, expected: Some(version), row: Some(user.to_row()) },
         ];
         let id = ChangeSetId(uuid::Uuid::now_v7());
-        let change = ChangeSet { id, at: Time::now(), writes, checks: vec![], audit: vec![] };
+        let change = ChangeSet { id, at: Time::now(), writes, checks: vec![], audit: vec![], events: vec![] };
         self.storage.commit(&change).await.unwrap();
     }
 }
@@ -156,7 +156,8 @@ async fn sec_2_a_claim_of_the_former_form_that_comes_meanwhile_counts() {
         let claim = Claim { kind, name, owner, held_until: None, version: 1 };
         let write = Write { table: Claim::TABLE, key: claim.key(), expected: None, row: Some(claim.to_row()) };
         let id = ChangeSetId(uuid::Uuid::now_v7());
-        let change = ChangeSet { id, at: Time::now(), writes: vec![write], checks: vec![], audit: vec![] };
+        let change =
+            ChangeSet { id, at: Time::now(), writes: vec![write], checks: vec![], audit: vec![], events: vec![] };
         rival.commit(&change).await.unwrap();
     });
     let error = um.system().users().create(CreateUser::new(A_LABELS)).await.unwrap_err();

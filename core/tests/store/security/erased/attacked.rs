@@ -135,7 +135,7 @@ async fn forge(storage: &Interposed, write: Write) {
     static FORGED: AtomicU64 = AtomicU64::new(1);
     let id = ChangeSetId(uuid::Uuid::from_u128(FORGED.fetch_add(1, Ordering::SeqCst).into()));
     let (at, checks, audit) = (Time::UNIX_EPOCH, Vec::new(), Vec::new());
-    storage.commit(&ChangeSet { id, at, checks, writes: vec![write], audit }).await.unwrap();
+    storage.commit(&ChangeSet { id, at, checks, writes: vec![write], audit, events: Vec::new() }).await.unwrap();
 }
 
 /// What an administrator did to others stays when it is erased, and from where others came.

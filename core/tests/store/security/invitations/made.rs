@@ -148,7 +148,8 @@ async fn write(stage: &Stage, expected: i64, row: Invitation) {
     let id: ChangeSetId =
         serde_json::from_value(format!("0190a0b0-0000-7000-8000-0000000000a{expected}").into()).unwrap();
     let write = Write { table: Invitation::TABLE, key: row.key(), expected: Some(expected), row: Some(row.to_row()) };
-    let set = ChangeSet { id, at: Time::MIN, writes: vec![write], checks: Vec::new(), audit: Vec::new() };
+    let set =
+        ChangeSet { id, at: Time::MIN, writes: vec![write], checks: Vec::new(), audit: Vec::new(), events: Vec::new() };
     stage.storage.commit(&set).await.unwrap();
 }
 

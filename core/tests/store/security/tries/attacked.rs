@@ -466,7 +466,7 @@ async fn sec_14_no_stored_number_overflows() {
         let at = rolekeep::environment::Environment::now(&stage.clock);
         let rows = all::<Limit>(&*stage.storage).await.into_iter();
         let writes = rows.map(|row| Write::update(&mut Limit { value, ..row })).collect();
-        let set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new() };
+        let set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
         stage.storage.commit(&set).await.unwrap();
         drop(sign_in(&stage.um, RequestContext::default(), "ada", WRONG, None).await);
         drop(sign_in(&stage.um, RequestContext::default(), "ada", PASSWORD, None).await);

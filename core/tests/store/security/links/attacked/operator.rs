@@ -200,7 +200,7 @@ async fn sec_15_one_row_that_cannot_be_read_ends_all_mail() {
     let writes = vec![Write { table: notices, key, expected: Some(expected), row: Some(row) }];
     let at = rolekeep::environment::Environment::now(&stage.clock);
     let id: ChangeSetId = "0190a0b0-0000-7000-8000-000000000001".parse().unwrap();
-    let news = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new() };
+    let news = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
     stage.storage.commit(&news).await.unwrap();
     stage.clock.pass(60);
     with_password(&stage.um, BOB).await;

@@ -1,0 +1,256 @@
+//! Events as they happen.
+
+use std::{collections::VecDeque, time::Duration};
+
+use futures_util::stream::{self, Stream};
+
+use super::{Caller, areas};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        id::LeaseId,
+    },
+    operations::{
+        consumers::{Acknowledge, ClaimConsumer, ConsumerLease, ReleaseConsumer},
+        events::{Cursor, Event, ReadEvents},
+    },
+};
+
+/// So many events are read at a time.
+const BATCH: u32 = 1_000;
+/// How often it is looked anew where nobody tells of news, in milliseconds.
+const BEAT_MILLIS: u64 = 30_000;
+/// The same of a consumer, which renews its lease then.
+const RENEW_MILLIS: u64 = 10_000;
+/// How soon a consumer that another process reads for is claimed again, in milliseconds.
+const CLAIM_MILLIS: u64 = 2_000;
+/// For how long what was handled may be unacknowledged while more is there.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_secs(5);
+
+impl areas::Events<'_> {
+    /// The events behind a position, and then those that happen, without an end: what the caller may hear of ([`ReadEvents`]).
+    ///
+    /// `from` is a position, `now` or `earliest`.
+    ///
+    /// # Errors
+    /// Those of [`ReadEvents`].
+    ///
+    /// ```
+    /// # use rolekeep::{UserManagement, users::CreateUser};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let um = UserManagement::builder().open().await?;
+    /// let host = um.system();
+    /// let mut events = host.events().subscribe("now").await?;
+    /// let ada = host.users().create(CreateUser::new("ada@example.org")).await?;
+    /// let event = events.next().await?;
+    /// assert_eq!(event.event_type.as_str(), "user.created");
+    /// assert_eq!(event.aggregate.id, ada.id.to_string());
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    pub async fn subscribe(&self, from: impl Into<String>) -> Result<Subscription> {
+        Subscription::begin(self.0.clone(), from.into()).await
+    }
+}
+
+impl areas::Consumers<'_> {
+    /// The events of a consumer, from where it was left on, each at least once, without an end. While another process reads for it, this one
+    /// waits.
+    ///
+    /// An event is acknowledged some time after the next one is asked for, so that what a process had in hand when it ended is read again by
+    /// the next. For the application itself; a consumer that is new begins with what happens from now on, unless it was claimed before
+    /// ([`ClaimConsumer`]).
+    ///
+    /// ```
+    /// # use rolekeep::{UserManagement, users::CreateUser};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let um = UserManagement::builder().open().await?;
+    /// let host = um.system();
+    /// let mut mails = host.consumers().consume("mails").await?;
+    /// host.users().create(CreateUser::new("ada@example.org")).await?;
+    /// let event = mails.next().await?;
+    /// // … handle it, then:
+    /// mails.acknowledge().await?;
+    /// mails.release().await?;
+    /// # assert_eq!(event.event_type.as_str(), "user.created");
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`ClaimConsumer`], but that another process reads for it.
+    pub async fn consume(&self, name: impl Into<String>) -> Result<Consumption> {
+        Consumption::begin(self.0.clone(), name.into()).await
+    }
+}
+
+/// Events as they happen. Made by [`areas::Events::subscribe`].
+#[must_use]
+pub struct Subscription {
+    caller: Caller,
+    /// Behind what was given out and what is ready.
+    read: String,
+    /// Behind what was given out.
+    position: String,
+    ready: VecDeque<Event>,
+}
+
+impl Subscription {
+    async fn begin(caller: Caller, from: String) -> Result<Self> {
+        let mut begun = Self { caller, position: from.clone(), read: from, ready: VecDeque::new() };
+        begun.read_on().await?;
+        if begun.ready.is_empty() {
+            begun.position.clone_from(&begun.read);
+        }
+        Ok(begun)
+    }
+
+    /// The next event, once there is one.
+    ///
+    /// # Errors
+    /// Those of [`ReadEvents`]. No event is lost: the next call goes on where this one was, also where its future was dropped.
+    pub async fn next(&mut self) -> Result<Event> {
+        loop {
+            if let Some(event) = self.next_ready() {
+                return Ok(event);
+            }
+            if self.read_on().await? == 0 {
+                self.wait(BEAT_MILLIS).await?;
+            }
+        }
+    }
+
+    /// Behind the last event that was given out: where another subscription would go on.
+    pub fn position(&self) -> &str {
+        &self.position
+    }
+
+    /// The events as a stream. It ends with the first error, such as that the store was closed.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Event>> {
+        stream::unfold(Some(self), async |subscription| {
+            let mut subscription = subscription?;
+            match subscription.next().await {
+                Ok(event) => Some((Ok(event), Some(subscription))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    fn next_ready(&mut self) -> Option<Event> {
+        let event = self.ready.pop_front()?;
+        self.position = match self.ready.is_empty() {
+            // Behind what the caller does not hear of, too.
+            true => self.read.clone(),
+            false => event.position.clone(),
+        };
+        Some(event)
+    }
+
+    /// Reads what follows; how many events that are.
+    async fn read_on(&mut self) -> Result<usize> {
+        loop {
+            let batch = self.caller.run(ReadEvents::new().from(self.read.clone()).limit(BATCH)).await?;
+            let (count, is_end) = (batch.events.len(), !batch.has_more);
+            self.read = batch.position;
+            self.ready.extend(batch.events);
+            if count > 0 || is_end {
+                return Ok(count);
+            }
+        }
+    }
+
+    async fn wait(&mut self, millis: u64) -> Result<bool> {
+        if self.position != self.read {
+            self.position.clone_from(&self.read);
+        }
+        let cursor: Cursor = self.read.parse()?;
+        self.caller.engine.wait_beyond(&cursor.position, millis).await
+    }
+}
+
+/// The events of a consumer. Made by [`areas::Consumers::consume`].
+#[must_use]
+pub struct Consumption {
+    events: Subscription,
+    name: String,
+    lease: LeaseId,
+    /// What was acknowledged, and when, by the clock that nobody sets.
+    acknowledged: (String, Duration),
+}
+
+impl Consumption {
+    async fn begin(caller: Caller, name: String) -> Result<Self> {
+        let leased = claim(&caller, &name).await?;
+        let events = Subscription::begin(caller, leased.position.clone()).await?;
+        let acknowledged = (leased.position, events.caller.engine.services.env.elapsed());
+        Ok(Self { events, name, lease: leased.lease, acknowledged })
+    }
+
+    /// The next event, once there is one; the one before counts as handled.
+    ///
+    /// # Errors
+    /// Those of [`ReadEvents`]; `CONFLICT`, reason `lease_lost`, if more than 30 seconds went by between two calls and another process reads
+    /// for the consumer now: begin anew.
+    pub async fn next(&mut self) -> Result<Event> {
+        loop {
+            let is_due = self.elapsed().saturating_sub(self.acknowledged.1) >= ACKNOWLEDGE_AFTER;
+            if self.events.ready.is_empty() || is_due {
+                self.acknowledge().await?;
+            }
+            if let Some(event) = self.events.next_ready() {
+                return Ok(event);
+            }
+            if self.events.read_on().await? == 0 && !self.events.wait(RENEW_MILLIS).await? {
+                self.renew().await?;
+            }
+        }
+    }
+
+    /// Notes that all events that were given out are handled.
+    ///
+    /// # Errors
+    /// As [`Consumption::next`], and those of the storage.
+    pub async fn acknowledge(&mut self) -> Result<()> {
+        if self.acknowledged.0 == self.events.position { Ok(()) } else { self.renew().await }
+    }
+
+    /// Lets another process read for the consumer at once, which begins behind what was acknowledged.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub async fn release(self) -> Result<()> {
+        self.events.caller.run(ReleaseConsumer::new(self.name, self.lease)).await
+    }
+
+    /// The events as a stream. It ends with the first error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Event>> {
+        stream::unfold(Some(self), async |consumption| {
+            let mut consumption = consumption?;
+            match consumption.next().await {
+                Ok(event) => Some((Ok(event), Some(consumption))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    async fn renew(&mut self) -> Result<()> {
+        let position = self.events.position.clone();
+        let acknowledge = Acknowledge::new(self.name.clone(), self.lease, position.clone());
+        self.events.caller.run(acknowledge).await?;
+        self.acknowledged = (position, self.elapsed());
+        Ok(())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.events.caller.engine.services.env.elapsed()
+    }
+}
+
+/// The lease on a consumer, once no other process has it.
+async fn claim(caller: &Caller, name: &str) -> Result<ConsumerLease> {
+    loop {
+        let held = |error: &Error| error.reason() == Reason::LeaseHeld;
+        match caller.run(ClaimConsumer::new(name)).await {
+            Err(error) if held(&error) => caller.engine.services.env.sleep(CLAIM_MILLIS).await,
+            leased => return leased,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The events of records of which it depends on the row what happened.
+
+use serde_json::{Map, Value as Json};
+
+use super::EventType;
+use crate::model::{
+    api_key::ApiKey,
+    credential::Credential,
+    factor::Factor,
+    identity::Identity,
+    invitation::Invitation,
+    registry::Guard,
+    session::{Session, SessionEnd},
+    user::{User, UserStatus},
+};
+
+/// One event of a change.
+pub struct Derived {
+    /// What happened.
+    pub event: EventType,
+    /// What was changed.
+    pub changed: Vec<String>,
+    /// What it says beside the row's facts.
+    pub data: Map<String, Json>,
+}
+
+impl Derived {
+    fn of(event: EventType) -> Self {
+        Self { event, changed: Vec::new(), data: Map::new() }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
+        self.data.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn changing(mut self, changed: impl Iterator<Item = &'static str>) -> Self {
+        self.changed = changed.map(str::to_owned).collect();
+        self
+    }
+}
+
+/// What is shown of a user to others: all else is data of its account.
+const OF_PROFILES: [&str; 6] = ["display_name", "bio", "location", "avatar_url", "website", "visibility"];
+/// What has events of its own.
+const OF_LIFECYCLE: [&str; 5] = ["status", "status_reason", "suspended_until", "deleted_at", "email_verified"];
+
+/// Of an account: several where several things were changed at once.
+pub fn user(before: Option<User>, after: Option<User>, changed: &[&'static str]) -> Vec<Derived> {
+    let (before, after) = match (before, after) {
+        (None, Some(_)) => return vec![Derived::of(EventType::UserCreated)],
+        (Some(_), None) => return vec![Derived::of(EventType::UserPurged)],
+        (None, None) => return Vec::new(),
+        (Some(before), Some(after)) => (before, after),
+    };
+    let mut events = Vec::new();
+    if let Some(event) = new_status(&before, &after) {
+        events.push(Derived::of(event).with("from", before.status.as_str()));
+    }
+    if !before.email_verified && after.email_verified {
+        events.push(Derived::of(EventType::UserVerified));
+    }
+    let of_profile = || changed.iter().copied().filter(|column| OF_PROFILES.contains(column));
+    if before.visibility != after.visibility {
+        events.push(Derived::of(EventType::ProfileVisibilityChanged).with("from", before.visibility.as_str()));
+    }
+    if of_profile().any(|column| column != "visibility") {
+        events.push(Derived::of(EventType::ProfileUpdated).changing(of_profile()));
+    }
+    let of_account =
+        || changed.iter().copied().filter(|column| !OF_PROFILES.contains(column) && !OF_LIFECYCLE.contains(column));
+    // An address that is proved no longer was changed, or was found not to be the account's.
+    let is_unproved = before.email_verified && !after.email_verified;
+    if of_account().next().is_some() || is_unproved || is_otherwise_untold(&events, changed) {
+        let named = of_account().chain(is_unproved.then_some("email_verified"));
+        events.push(Derived::of(EventType::UserUpdated).changing(named));
+    }
+    events
+}
+
+/// Whether something was changed that no event tells of yet: the end or the reason of a suspension that goes on.
+fn is_otherwise_untold(events: &[Derived], changed: &[&'static str]) -> bool {
+    events.is_empty() && !changed.is_empty()
+}
+
+fn new_status(before: &User, after: &User) -> Option<EventType> {
+    if before.status == after.status {
+        // A suspension that is given another end is given anew.
+        let is_anew = after.status == UserStatus::Suspended && before.suspended_until != after.suspended_until;
+        return is_anew.then_some(EventType::UserSuspended);
+    }
+    Some(match (before.status, after.status) {
+        (_, UserStatus::Deleted) => EventType::UserDeleted,
+        (UserStatus::Deleted, _) => EventType::UserRestored,
+        (UserStatus::Suspended | UserStatus::Banned, UserStatus::Active) => EventType::UserLifted,
+        (_, UserStatus::Active) => EventType::UserActivated,
+        (_, UserStatus::Inactive) => EventType::UserDeactivated,
+        (_, UserStatus::Suspended) => EventType::UserSuspended,
+        (_, UserStatus::Banned) => EventType::UserBanned,
+    })
+}
+
+/// Of how an account proves who it is.
+pub fn credential(before: Option<Credential>, after: Option<Credential>, _: &[&'static str]) -> Vec<Derived> {
+    let hash = |credential: &Option<Credential>| credential.as_ref().and_then(|one| one.password_hash.clone());
+    // A row that goes with its account tells of nothing that the account's end does not, and one that is hashed anew has the password that
+    // it had.
+    let is_set = |credential: &Option<Credential>| credential.as_ref().and_then(|one| one.set_at);
+    let is_changed =
+        after.is_some() && (hash(&before).is_some() != hash(&after).is_some() || is_set(&before) != is_set(&after));
+    if is_changed { changed_credential("password") } else { Vec::new() }
+}
+
+/// Of a second factor.
+pub fn factor(before: Option<Factor>, after: Option<Factor>, _: &[&'static str]) -> Vec<Derived> {
+    match (&before, &after) {
+        (Some(_), Some(_)) => Vec::new(),
+        _ => before.or(after).map_or_else(Vec::new, |factor| changed_credential(factor.kind.as_str())),
+    }
+}
+
+/// Of an identity of another issuer.
+pub fn identity(before: Option<Identity>, after: Option<Identity>, _: &[&'static str]) -> Vec<Derived> {
+    if before.is_some() && after.is_some() { Vec::new() } else { changed_credential("identity") }
+}
+
+/// Of an API key.
+pub fn api_key(before: Option<ApiKey>, after: Option<ApiKey>, _: &[&'static str]) -> Vec<Derived> {
+    let has_ended = |key: &ApiKey| key.ended_at.is_some();
+    match (&before, &after) {
+        (None, Some(_)) => changed_credential("api_key"),
+        (Some(before), after) if !has_ended(before) && after.as_ref().is_none_or(has_ended) => {
+            changed_credential("api_key")
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn changed_credential(what: &str) -> Vec<Derived> {
+    vec![Derived::of(EventType::CredentialChanged).with("what", what)]
+}
+
+/// Of a session: its rows go long after it ended.
+pub fn session(before: Option<Session>, after: Option<Session>, _: &[&'static str]) -> Vec<Derived> {
+    match (&before, &after) {
+        (None, Some(_)) => vec![Derived::of(EventType::SessionStarted)],
+        (Some(before), after)
+            if before.ended_at.is_none() && after.as_ref().is_none_or(|one| one.ended_at.is_some()) =>
+        {
+            let reason = after.as_ref().and_then(|one| one.end_reason);
+            let reused =
+                (reason == Some(SessionEnd::RefreshReuse)).then(|| Derived::of(EventType::SessionReuseDetected));
+            reused.into_iter().chain([Derived::of(EventType::SessionEnded)]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Of an invitation.
+pub fn invitation(before: Option<Invitation>, after: Option<Invitation>, _: &[&'static str]) -> Vec<Derived> {
+    match (&before, &after) {
+        (None, Some(_)) => vec![Derived::of(EventType::InvitationCreated)],
+        (Some(before), Some(after)) if before.ended_at.is_none() && after.ended_at.is_some() => {
+            vec![Derived::of(EventType::InvitationEnded)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Of the row that every edit of the policy moves.
+pub fn guard(_: Option<Guard>, after: Option<Guard>, _: &[&'static str]) -> Vec<Derived> {
+    let edited = after.filter(|guard| guard.name == Guard::POLICY);
+    edited.into_iter().map(|_| Derived::of(EventType::PolicyChanged)).collect()
+}

@@ -1,0 +1,293 @@
+//! Events: what a commit changed, as others are told of it (decision 057).
+
+pub mod derive;
+
+use rolekeep_macros::{Describe, Word};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::{
+    noun::{Events, Told, Types, Upkeep},
+    record::{Key, Row, Table},
+};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Word, Describe)]
+#[non_exhaustive]
+pub enum EventType {
+    /// An account was created.
+    #[word("user.created")]
+    UserCreated,
+    /// Data of an account was changed; `changed` names what.
+    #[word("user.updated")]
+    UserUpdated,
+    /// The address of an account was proved.
+    #[word("user.verified")]
+    UserVerified,
+    /// An account that was switched off is active again.
+    #[word("user.activated")]
+    UserActivated,
+    /// An account was switched off.
+    #[word("user.deactivated")]
+    UserDeactivated,
+    /// An account was suspended.
+    #[word("user.suspended")]
+    UserSuspended,
+    /// An account was banned.
+    #[word("user.banned")]
+    UserBanned,
+    /// A suspension or a ban was lifted.
+    #[word("user.lifted")]
+    UserLifted,
+    /// An account was deleted; it can be restored.
+    #[word("user.deleted")]
+    UserDeleted,
+    /// A deleted account was restored.
+    #[word("user.restored")]
+    UserRestored,
+    /// An account was removed for good.
+    #[word("user.purged")]
+    UserPurged,
+    /// The audit log begins to forget the person whose account was removed.
+    #[word("user.erased")]
+    UserErased,
+    /// A profile was changed; `changed` names what.
+    #[word("profile.updated")]
+    ProfileUpdated,
+    /// It was changed who sees a profile.
+    #[word("profile.visibility_changed")]
+    ProfileVisibilityChanged,
+    /// A credential of an account was set, changed or removed; `what` says which: `password`, `totp`, `passkey`, `api_key` or
+    /// `identity`.
+    #[word("credential.changed")]
+    CredentialChanged,
+    /// A session began.
+    #[word("session.started")]
+    SessionStarted,
+    /// A session ended, before its time or as its account was removed.
+    #[word("session.ended")]
+    SessionEnded,
+    /// A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2).
+    #[word("session.reuse_detected")]
+    SessionReuseDetected,
+    /// A user was given a role, or what it holds of it was changed.
+    #[word("role.assigned")]
+    RoleAssigned,
+    /// A role was taken from a user.
+    #[word("role.unassigned")]
+    RoleUnassigned,
+    /// A role was added to the policy.
+    #[word("role.created")]
+    RoleCreated,
+    /// A role of the policy was changed.
+    #[word("role.updated")]
+    RoleUpdated,
+    /// A role was removed from the policy.
+    #[word("role.deleted")]
+    RoleDeleted,
+    /// A permission was declared.
+    #[word("permission.created")]
+    PermissionCreated,
+    /// What a permission is for was changed.
+    #[word("permission.updated")]
+    PermissionUpdated,
+    /// A permission was removed.
+    #[word("permission.deleted")]
+    PermissionDeleted,
+    /// A kind of assets was declared.
+    #[word("asset_kind.created")]
+    AssetKindCreated,
+    /// The words of a kind of assets were changed.
+    #[word("asset_kind.updated")]
+    AssetKindUpdated,
+    /// A kind of assets was removed.
+    #[word("asset_kind.deleted")]
+    AssetKindDeleted,
+    /// The policy has another version.
+    #[word("policy.changed")]
+    PolicyChanged,
+    /// A group was created.
+    #[word("group.created")]
+    GroupCreated,
+    /// A group, its members or its roles were changed.
+    #[word("group.updated")]
+    GroupUpdated,
+    /// A group was deleted.
+    #[word("group.deleted")]
+    GroupDeleted,
+    /// A user became a member of a group.
+    #[word("group.member_added")]
+    GroupMemberAdded,
+    /// A user is no longer a member of a group.
+    #[word("group.member_removed")]
+    GroupMemberRemoved,
+    /// The members of a group were given a role, or what they hold of it was changed.
+    #[word("group.role_assigned")]
+    GroupRoleAssigned,
+    /// A role was taken from the members of a group.
+    #[word("group.role_unassigned")]
+    GroupRoleUnassigned,
+    /// A region was created.
+    #[word("region.created")]
+    RegionCreated,
+    /// A region was changed.
+    #[word("region.updated")]
+    RegionUpdated,
+    /// A region was deleted.
+    #[word("region.deleted")]
+    RegionDeleted,
+    /// A drone was created.
+    #[word("drone.created")]
+    DroneCreated,
+    /// A drone was changed.
+    #[word("drone.updated")]
+    DroneUpdated,
+    /// A drone was deleted.
+    #[word("drone.deleted")]
+    DroneDeleted,
+    /// A drone was assigned to a user.
+    #[word("drone.assigned")]
+    DroneAssigned,
+    /// A drone was taken from a user.
+    #[word("drone.unassigned")]
+    DroneUnassigned,
+    /// An asset was created.
+    #[word("asset.created")]
+    AssetCreated,
+    /// An asset was changed.
+    #[word("asset.updated")]
+    AssetUpdated,
+    /// An asset was deleted.
+    #[word("asset.deleted")]
+    AssetDeleted,
+    /// An asset was assigned to a user.
+    #[word("asset.assigned")]
+    AssetAssigned,
+    /// An asset was taken from a user.
+    #[word("asset.unassigned")]
+    AssetUnassigned,
+    /// Somebody was invited.
+    #[word("invitation.created")]
+    InvitationCreated,
+    /// An invitation was accepted or ended before its time.
+    #[word("invitation.ended")]
+    InvitationEnded,
+}
+
+/// Who hears of what happens to a row, beside the application itself and administrators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Who may read the row, or where the rules are not about it, each row that it belongs to.
+    Rows,
+    /// The user that it belongs to.
+    Own,
+    /// Who may read the policy.
+    Policy,
+}
+
+/// An event as the change feed keeps it. It has ids, states and times, but no names, addresses or texts, so that what is erased is not here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// What happened. Text, as a newer library may know more.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The row's table.
+    pub table: String,
+    /// The row's key.
+    pub key: Key,
+    /// The row's version, after the change.
+    pub version: i64,
+    /// The operation that did it.
+    pub cause: String,
+    /// Who asked for it: a user's id, or `system`.
+    pub actor: String,
+    /// The columns that were changed, of a row that stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    /// The facts of the row, and what else the event says.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Map<String, Json>,
+}
+
+/// A row as it was and is: none where it was not there, or is gone.
+#[derive(Clone, Copy)]
+pub struct Change<'r> {
+    /// The row's table.
+    pub table: &'static Table,
+    /// Before.
+    pub before: Option<&'r Row>,
+    /// After.
+    pub after: Option<&'r Row>,
+}
+
+impl Change<'_> {
+    /// Whether a column differs that is more than the library's own record of changes.
+    fn changed(&self) -> impl Iterator<Item = &'static str> {
+        let of_both = self.before.zip(self.after);
+        let columns = self.table.columns.iter().enumerate();
+        columns.filter_map(move |(at, column)| {
+            let (before, after) = of_both?;
+            let is_told = at != self.table.version && column.upkeep != Upkeep::Kept && !column.secret;
+            (is_told && before.0[at] != after.0[at]).then_some(column.name)
+        })
+    }
+
+    /// What is no personal data of the row, without its version.
+    fn facts(&self) -> Map<String, Json> {
+        let Some(row) = self.after.or(self.before) else { return Map::new() };
+        let columns = self.table.columns.iter().zip(&row.0).enumerate();
+        let told = columns.filter(|(at, (column, value))| {
+            *at != self.table.version && column.is_fact() && !column.secret && !value.is_null()
+        });
+        told.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect()
+    }
+
+    /// What others are told of it, as the record declares it.
+    pub fn events(&self, cause: &str, actor: &str) -> Vec<StoredEvent> {
+        let Events::Told(told) = &self.table.noun.events else { return Vec::new() };
+        let changed: Vec<&'static str> = self.changed().collect();
+        let Some(row) = self.after.or(self.before) else { return Vec::new() };
+        // What goes has a version of its own, too: it comes after all others.
+        let version = self.table.version_of(row) + i64::from(self.after.is_none());
+        let stored = |event: EventType, changed: Vec<String>, more: Map<String, Json>| {
+            let mut data = self.facts();
+            data.extend(more);
+            let event_type = event.as_str().to_owned();
+            let (table, key) = (self.table.name.to_owned(), self.table.key_of(row));
+            StoredEvent {
+                event_type,
+                table,
+                key,
+                version,
+                cause: cause.to_owned(),
+                actor: actor.to_owned(),
+                changed,
+                data,
+            }
+        };
+        match &told.types {
+            Types::Each(types) => {
+                let at = match (self.before, self.after) {
+                    (None, _) => 0,
+                    // Nothing changed but what the library keeps for itself.
+                    (Some(_), Some(_)) if changed.is_empty() => return Vec::new(),
+                    (Some(_), Some(_)) => 1,
+                    (Some(_), None) => 2,
+                };
+                let changed = changed.into_iter().map(str::to_owned).collect();
+                types[at].map(|event| stored(event, changed, Map::new())).into_iter().collect()
+            }
+            Types::By(derive) => {
+                let derived = (derive.0)(self.before, self.after, &changed);
+                derived.into_iter().map(|one| stored(one.event, one.changed, one.data)).collect()
+            }
+        }
+    }
+}
+
+impl Told {
+    /// The kind of what an event is about, and its id.
+    pub fn about(&self, key: &Key) -> (&'static str, String) {
+        (self.kind, key.named())
+    }
+}

@@ -1,0 +1,179 @@
+//! The commits behind a position, in an order.
+//!
+//! The commits of a lane follow one another; those of different lanes do not, but the versions of a row say which of its changes came first.
+//! So all that is read at a time is put into an order that agrees with both. A page that does not reach the end of some lane may lack a change
+//! that came before one it has: of such a page only what was committed long enough before the last of those lanes is told, and more is read
+//! where that is nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::{Cursor, Event, EventBatch, missed};
+use crate::{
+    model::{
+        error::{Error, Reason, Result},
+        event::StoredEvent,
+        record::Key,
+        time::Time,
+    },
+    storage::{FEED_PAGE, Gap, Line, Position, Storage},
+};
+
+/// By how much the clocks of instances differ at most, and how long a commit is under way, in seconds.
+const SKEW_SECONDS: i64 = 60;
+
+/// A commit, and what it tells.
+struct Told {
+    line: Line,
+    events: Vec<StoredEvent>,
+}
+
+/// What was read of the feed.
+pub(super) struct Feed {
+    since: Cursor,
+    /// In an order in which they may have been committed.
+    commits: Vec<Told>,
+    /// How many of them nothing unread can have come before.
+    certain: usize,
+    /// Behind all of them.
+    reached: Position,
+    has_more: bool,
+}
+
+impl Feed {
+    /// What follows a position; if that is the earliest, it may be that something was there before.
+    pub(super) async fn read(storage: &dyn Storage, since: Cursor, is_earliest: bool) -> Result<Self> {
+        let mut feed = Self { reached: since.position.clone(), since, commits: Vec::new(), certain: 0, has_more: true };
+        while feed.has_more && feed.certain == 0 {
+            let changes = storage.changes(&feed.reached).await?;
+            if let Some(gap) = changes.gap.filter(|gap| !is_earliest || *gap == Gap::Rewound) {
+                return Err(missed(gap));
+            }
+            (feed.reached, feed.has_more) = (changes.position, changes.has_more);
+            let cut = if feed.has_more { last_of_cut_lanes(&changes.lines) } else { None };
+            for line in changes.lines {
+                let events = match &line.events {
+                    Some(events) => events.read().ok_or_else(corrupt)?,
+                    None => Vec::new(),
+                };
+                feed.commits.push(Told { line, events });
+            }
+            feed.commits = in_order(std::mem::take(&mut feed.commits));
+            feed.certain = match cut {
+                None => feed.commits.len(),
+                Some(cut) => {
+                    let before = cut.plus_seconds(-SKEW_SECONDS);
+                    let is_single =
+                        feed.commits.iter().all(|told| told.line.place.lane == feed.commits[0].line.place.lane);
+                    let is_certain = |told: &&Told| is_single || told.line.at < before;
+                    feed.commits.iter().take_while(is_certain).count()
+                }
+            };
+        }
+        Ok(feed)
+    }
+
+    /// The events of all commits.
+    pub(super) fn events(&self) -> impl Iterator<Item = &StoredEvent> {
+        self.commits.iter().take(self.certain).flat_map(|told| &told.events)
+    }
+
+    /// Up to so many events of whole commits.
+    pub(super) fn take(self, most: usize, hears: impl Fn(&StoredEvent) -> Result<bool>) -> Result<EventBatch> {
+        let (mut position, mut events) = (self.since.position.clone(), Vec::new());
+        let is_all = self.certain == self.commits.len();
+        let mut commits = self.commits.into_iter().take(self.certain).peekable();
+        while let Some(Told { line, events: stored }) =
+            commits.next_if(|told| events.is_empty() || events.len() + told.events.len() <= most)
+        {
+            let (first, read) = (events.len(), self.since.read_of(line.place));
+            for (number, stored) in stored.into_iter().enumerate().skip(read) {
+                if hears(&stored)? {
+                    let cursor = Cursor::within(position.clone(), line.place, number + 1);
+                    events.extend(Event::of(&line, number, stored, &cursor));
+                }
+            }
+            position.advance(line.place);
+            // Behind the last follows the next commit.
+            if let Some(last) = events[first..].last_mut() {
+                last.position = position.to_string();
+            }
+        }
+        let has_left = commits.peek().is_some();
+        if is_all && !has_left {
+            // Lanes may have been read on without a commit that is left.
+            position.merge(&self.reached);
+        }
+        Ok(EventBatch { events, position: position.to_string(), has_more: self.has_more || has_left || !is_all })
+    }
+}
+
+fn corrupt() -> Error {
+    Error::new(Reason::Corrupt, "the change feed has events that this library did not write")
+}
+
+/// The earliest of the last times of lanes that have more lines than were read.
+fn last_of_cut_lanes(lines: &[Line]) -> Option<Time> {
+    let mut lanes: BTreeMap<u16, (u64, Time)> = BTreeMap::new();
+    for line in lines {
+        let (count, last) = lanes.entry(line.place.lane).or_insert((0, line.at));
+        (*count, *last) = (*count + 1, line.at);
+    }
+    lanes.into_values().filter(|(count, _)| *count >= FEED_PAGE).map(|(_, last)| last).min()
+}
+
+/// In an order in which lanes and the versions of rows agree; of several such, the earlier planned first.
+fn in_order(commits: Vec<Told>) -> Vec<Told> {
+    let lanes: HashSet<u16> = commits.iter().map(|told| told.line.place.lane).collect();
+    if lanes.len() < 2 {
+        return commits;
+    }
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); commits.len()];
+    let mut waits: Vec<usize> = vec![0; commits.len()];
+    let mut follow = |first: usize, then: usize| {
+        if first != then {
+            followers[first].push(then);
+            waits[then] += 1;
+        }
+    };
+    let (mut of_lanes, mut of_rows) =
+        (HashMap::<u16, Vec<usize>>::new(), HashMap::<(&str, &Key), Vec<(i64, usize)>>::new());
+    for (at, told) in commits.iter().enumerate() {
+        of_lanes.entry(told.line.place.lane).or_default().push(at);
+        for event in &told.events {
+            of_rows.entry((&event.table, &event.key)).or_default().push((event.version, at));
+        }
+    }
+    for lane in of_lanes.values_mut() {
+        lane.sort_unstable_by_key(|at| commits[*at].line.place.number);
+        lane.windows(2).for_each(|pair| follow(pair[0], pair[1]));
+    }
+    for changes in of_rows.values_mut() {
+        changes.sort_unstable();
+        changes.dedup();
+        // What ties two things may be made anew, and its versions with it.
+        if changes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            changes.sort_unstable_by_key(|(version, at)| (commits[*at].line.at, *version));
+        }
+        changes.windows(2).for_each(|pair| follow(pair[0].1, pair[1].1));
+    }
+    let rank = |at: usize| (commits[at].line.at, commits[at].line.place.lane, commits[at].line.place.number, at);
+    let mut left: BTreeSet<_> = (0..commits.len()).map(rank).collect();
+    let mut ready: BTreeSet<_> = left.iter().filter(|(.., at)| waits[*at] == 0).copied().collect();
+    let mut order = Vec::with_capacity(commits.len());
+    // Where clocks that disagree have made a circle of what was made anew, the earliest goes first.
+    while let Some(next) = ready.pop_first().or_else(|| left.first().copied()) {
+        if !left.remove(&next) {
+            continue;
+        }
+        let at = next.3;
+        order.push(at);
+        for then in &followers[at] {
+            waits[*then] = waits[*then].saturating_sub(1);
+            if waits[*then] == 0 {
+                ready.insert(rank(*then));
+            }
+        }
+    }
+    let mut commits: Vec<Option<Told>> = commits.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| commits[at].take()).collect()
+}

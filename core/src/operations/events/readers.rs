@@ -1,0 +1,119 @@
+//! Who hears of what.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    model::{
+        error::{Reason, Result},
+        event::{Readers, StoredEvent},
+        id::parse_uuid,
+        noun::Events,
+        record::{Key, Record, Row, Table},
+        user::User,
+        value::Value,
+    },
+    operations::{
+        plan::Plan,
+        target::{self, TargetRow},
+    },
+    storage,
+};
+
+/// What the caller may read of the rows that events are about: looked at once for all of them.
+pub(super) struct Hearing {
+    is_all: bool,
+    is_policy: bool,
+    /// Rows of the rules, by table and key.
+    rows: HashMap<(&'static str, Key), bool>,
+}
+
+impl Hearing {
+    pub(super) async fn of(plan: &Plan<'_>, events: impl Iterator<Item = &StoredEvent>) -> Result<Self> {
+        let is_all = plan.actor.is_system() || plan.require_administrator().is_ok();
+        let is_policy = is_all || plan.may_everywhere("policy:read")?;
+        let mut hearing = Self { is_all, is_policy, rows: HashMap::new() };
+        if is_all {
+            return Ok(hearing);
+        }
+        let mut asked: BTreeMap<&'static str, BTreeMap<Key, &StoredEvent>> = BTreeMap::new();
+        for event in events {
+            for (table, key) in asked_about(event).into_iter().flatten() {
+                asked.entry(table.name).or_default().entry(key).or_insert(event);
+            }
+        }
+        for (name, keys) in asked {
+            let Some(table) = storage::table(name) else { continue };
+            let wanted: Vec<Key> = keys.keys().cloned().collect();
+            let rows = plan.reads().rows(table, wanted).await?;
+            for ((key, event), row) in keys.into_iter().zip(rows) {
+                let may = may_read(plan, table, row, event).await?;
+                hearing.rows.insert((table.name, key), may);
+            }
+        }
+        Ok(hearing)
+    }
+
+    /// Whether the caller hears of an event.
+    pub(super) fn hears(&self, plan: &Plan<'_>, event: &StoredEvent) -> Result<bool> {
+        let Some(Events::Told(told)) = storage::table(&event.table).map(|table| &table.noun.events) else {
+            return Ok(false);
+        };
+        Ok(self.is_all
+            || match told.readers {
+                Readers::Policy => self.is_policy,
+                Readers::Own => is_own(plan, event),
+                Readers::Rows => asked_about(event).is_some_and(|rows| {
+                    let may = |(table, key): (&'static Table, Key)| self.rows.get(&(table.name, key)).copied();
+                    !rows.is_empty() && rows.into_iter().all(|row| may(row).unwrap_or(false))
+                }),
+            })
+    }
+}
+
+/// Whether the row belongs to the caller.
+fn is_own(plan: &Plan<'_>, event: &StoredEvent) -> bool {
+    let Some((table, user)) = storage::table(&event.table).zip(plan.actor.user_id()) else { return false };
+    let owners = table.noun.owners.iter().filter(|owner| owner.of == User::TABLE.name);
+    let mut ids = owners.filter_map(|owner| event.data.get(table.columns[owner.column].name)?.as_str());
+    ids.any(|id| parse_uuid(id) == Some(user.0))
+}
+
+/// The rows that whoever hears of it may read: itself, or those that it belongs to. None: no row says so.
+fn asked_about(event: &StoredEvent) -> Option<Vec<(&'static Table, Key)>> {
+    let table = storage::table(&event.table)?;
+    let Events::Told(told) = &table.noun.events else { return None };
+    if told.readers != Readers::Rows {
+        return None;
+    }
+    if table.noun.resource.is_some() {
+        return Some(vec![(table, event.key.clone())]);
+    }
+    let owner = |owner: &crate::model::noun::Owner| {
+        let id = event.data.get(table.columns[owner.column].name)?.as_str()?;
+        Some((storage::table(owner.of)?, Key(vec![Value::Id(parse_uuid(id)?)])))
+    };
+    table.noun.owners.iter().map(owner).collect()
+}
+
+/// Whether the caller may read a row, and where it is gone, all of its kind.
+async fn may_read(plan: &Plan<'_>, table: &'static Table, row: Option<Row>, event: &StoredEvent) -> Result<bool> {
+    let Some(resource) = table.noun.resource else { return Ok(false) };
+    let may = match row.filter(|row| !target::is_deleted(table, row)) {
+        Some(row) => {
+            let target = TargetRow::of_row(resource.kind, table, row);
+            plan.may(&format!("{}:read", target.kind), &target).await
+        }
+        None => {
+            let kind = match resource.kinds {
+                Some(at) => event.data.get(table.columns[at].name).and_then(|kind| kind.as_str()).unwrap_or_default(),
+                None => resource.kind,
+            };
+            plan.may_everywhere(&format!("{kind}:read"))
+        }
+    };
+    match may {
+        // A kind that is no more.
+        Err(error) if error.reason() == Reason::UnknownPermission => Ok(false),
+        may => may,
+    }
+}
