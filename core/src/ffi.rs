@@ -1,6 +1,8 @@
 //! What the bindings call: the name of an operation or of a question and JSON in, JSON out.
 
 mod delivery;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod events;
 mod filters;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod layers;
@@ -50,13 +52,19 @@ macro_rules! dispatch {
     ($(#[doc = $about:literal] $area:ident: $face:ident {
         $(fn $method:ident($($input:ident)?) $(-> $output:ty)? $(= $unit:ident)?;)*
     })*) => {
-        /// Runs an operation by name: `call(&me, "users.create", r#"{"email":"ada@example.org"}"#)`.
+        /// Runs an operation by name: `call(&me, "users.create", r#"{"email":"ada@example.org"}"#)`. Beside the operations there is
+        /// `events.wait`, which takes `{"position", "millis"}` and answers whether there is a commit behind the position: at once where
+        /// there is, and else after so long.
         ///
         /// # Errors
         /// [`Reason::UnknownOperation`], [`Reason::InvalidJson`], [`Reason::InvalidInput`] with all field
         /// errors, and those of the operation.
         pub async fn call(caller: &Caller, operation: &str, input: &str) -> Result<String> {
             let stamp = |error: Error| error.at(caller.engine.services.now());
+            #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+            if operation == events::WAIT {
+                return events::wait(caller, input).await.map_err(stamp);
+            }
             let mut running = begin::<false>(caller, operation, input).map_err(stamp)?;
             caller.engine.run_steps(&caller.who, &mut *running).await?;
             running.answer().map_err(stamp)

@@ -78,7 +78,7 @@ fn operations(catalogue: &Catalogue) -> impl Iterator<Item = (&AreaShape, &Opera
 /// `FlyOS_MQ5`, `VALIDATION_ERROR`, `birth_date` as parts.
 fn parts(name: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
-    for part in name.split('_') {
+    for part in name.split(['_', '.']) {
         let mut last_lower = true;
         for (at, letter) in part.char_indices() {
             match parts.last_mut() {

@@ -202,6 +202,18 @@ pub enum Reason {
     /// The expected version is not the current one.
     #[serde(rename = "version_stale")]
     VersionStale,
+    /// The change feed no longer reaches back to this position.
+    #[serde(rename = "position_gone")]
+    PositionGone,
+    /// The position is one of another store, or of this one before it was restored or went back to an earlier state.
+    #[serde(rename = "position_foreign")]
+    PositionForeign,
+    /// Another process reads for this consumer.
+    #[serde(rename = "lease_held")]
+    LeaseHeld,
+    /// The lease on this consumer has ended, and another process may have it.
+    #[serde(rename = "lease_lost")]
+    LeaseLost,
     /// A backup is restored into an empty store only.
     #[serde(rename = "store_not_empty")]
     StoreNotEmpty,

@@ -8,6 +8,7 @@ use super::api_keys::ApiKey;
 use super::assets::Asset;
 use super::audit::AuditLine;
 use super::common::{AuditEntry, User};
+use super::consumers::Consumer;
 use super::drones::Drone;
 use super::groups::{Group, GroupMember, GroupRole};
 use super::imports::ImportItem;
@@ -96,6 +97,30 @@ pub struct AuditEntryPage {
 pub struct AuditLinePage {
     /// The rows of this page.
     pub items: Vec<AuditLine>,
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
+    pub total: Option<i64>,
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ConsumerPage {
+    /// The rows of this page.
+    pub items: Vec<Consumer>,
     /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
     /// cursor, or none were to be counted.
     pub total: Option<i64>,

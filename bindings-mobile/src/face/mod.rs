@@ -8,9 +8,11 @@ mod assets;
 mod audit;
 mod common;
 mod config;
+mod consumers;
 mod drones;
 mod email;
 mod errors;
+mod events;
 mod factors;
 mod generic;
 mod groups;
@@ -47,9 +49,11 @@ pub use assets::*;
 pub use audit::*;
 pub use common::*;
 pub use config::*;
+pub use consumers::*;
 pub use drones::*;
 pub use email::*;
 pub use errors::*;
+pub use events::*;
 pub use factors::*;
 pub use generic::*;
 pub use groups::*;
@@ -201,6 +205,16 @@ impl Caller {
     /// The audit log.
     pub fn get_audit(self: Arc<Self>) -> Arc<Audit> {
         Arc::new(Audit { caller: self })
+    }
+
+    /// What happened, as it happens or behind a position.
+    pub fn get_events(self: Arc<Self>) -> Arc<Events> {
+        Arc::new(Events { caller: self })
+    }
+
+    /// Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+    pub fn get_consumers(self: Arc<Self>) -> Arc<Consumers> {
+        Arc::new(Consumers { caller: self })
     }
 
     /// First steps of a store.

@@ -7,6 +7,7 @@ from . import errors, records
 from ._ask import Question, Resource, RowFilter
 from ._breached import BreachedPasswords
 from ._codec import UNSET, Unset
+from ._events import consume, consume_async, subscribe, subscribe_async
 from ._imports import AsyncBinaryReader, BinaryReader, import_users, import_users_async
 from ._notifier import Delivery, Notifier
 from ._open import open, open_async
@@ -21,6 +22,6 @@ from .records import *  # noqa: F403
 __all__ = [
     "UNSET", "AsyncBinaryReader", "AsyncCaller", "AsyncUserManagement", "Batch", "BinaryReader", "BreachedPasswords", "Caller",
     "Delivery", "Loaded", "Notifier", "Opening", "Persisted", "Persister", "Principal", "Question", "Resource", "RowChange",
-    "RowFilter", "Rules", "Unset", "UserManagement", "import_users", "import_users_async", "open", "open_async",
-    "require_admin", "require_permission", "require_role", *errors.__all__, *records.__all__,
+    "RowFilter", "Rules", "Unset", "UserManagement", "consume", "consume_async", "import_users", "import_users_async", "open",
+    "open_async", "require_admin", "require_permission", "require_role", "subscribe", "subscribe_async", *errors.__all__, *records.__all__,
 ]

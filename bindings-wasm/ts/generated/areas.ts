@@ -5,6 +5,7 @@ import type {
   AbortImport,
   AcceptInvitation,
   AcceptedInvitation,
+  Acknowledge,
   ActivateUser,
   AddFactor,
   AddGroupMembers,
@@ -32,12 +33,15 @@ import type {
   ChangedDrone,
   ChangedUser,
   ChoosePassword,
+  ClaimConsumer,
   ClearLimits,
   ConfirmEmail,
   ConfirmRegistration,
   ConfirmVerification,
   Confirmation,
   ConfirmedRegistration,
+  Consumer,
+  ConsumerLease,
   CreateApiKey,
   CreateApiKeyFor,
   CreateAsset,
@@ -51,6 +55,7 @@ import type {
   DeactivateUser,
   DeleteAsset,
   DeleteAssetKind,
+  DeleteConsumer,
   DeleteDrone,
   DeleteGroup,
   DeletePermission,
@@ -70,6 +75,7 @@ import type {
   Enrol,
   EnrolPasskey,
   EraseUser,
+  EventBatch,
   ExpirePasswords,
   ExplainPermission,
   Explanation,
@@ -119,6 +125,7 @@ import type {
   ListAssets,
   ListAssignments,
   ListAudit,
+  ListConsumers,
   ListDrones,
   ListGroupMembers,
   ListGroupRoles,
@@ -149,6 +156,7 @@ import type {
   ProveFactor,
   PurgeUser,
   PutAssetKind,
+  ReadEvents,
   ReassignAsset,
   ReassignDrone,
   RecoveryCodes,
@@ -156,6 +164,7 @@ import type {
   Region,
   RegisterUser,
   RegisteredUser,
+  ReleaseConsumer,
   RemoveFactor,
   RemoveGroupMembers,
   ReplaceUser,
@@ -2144,6 +2153,87 @@ export class Audit {
   }
 }
 
+/** What happened, as it happens or behind a position. */
+export class Events {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+   *
+   * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
+   * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+   *
+   * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
+   * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
+   * In both cases read anew what you keep, and go on from `now`.
+   */
+  read(input: ReadEvents = {}): Promise<EventBatch> {
+    return this.#run("events.read", input, "ReadEvents", "EventBatch");
+  }
+}
+
+/** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+export class Consumers {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Takes the lease on a consumer for this process, or renews it; makes the consumer if there is none of this name.
+   *
+   * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
+   * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
+   * `keepFeedSeconds`, for up to 30 days.
+   *
+   * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
+   * acknowledged.
+   */
+  claim(input: ClaimConsumer): Promise<ConsumerLease> {
+    return this.#run("consumers.claim", input, "ClaimConsumer", "ConsumerLease");
+  }
+  /**
+   * Notes how far a consumer has come, and renews its lease.
+   *
+   * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
+   * nothing is noted then.
+   */
+  acknowledge(input: Acknowledge): Promise<ConsumerLease> {
+    return this.#run("consumers.acknowledge", input, "Acknowledge", "ConsumerLease");
+  }
+  /**
+   * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+   *
+   * For the application itself.
+   */
+  release(input: ReleaseConsumer): Promise<void> {
+    return this.#run("consumers.release", input, "ReleaseConsumer", "");
+  }
+  /**
+   * Lists the consumers, by name.
+   *
+   * For the application itself.
+   */
+  list(input: ListConsumers = {}): Promise<Page<Consumer>> {
+    return this.#run("consumers.list", input, "ListConsumers", "Consumer@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListConsumers, "page" | "cursor"> = {}): AsyncGenerator<Consumer, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
+  }
+  /**
+   * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+   *
+   * For the application itself.
+   */
+  delete(input: DeleteConsumer): Promise<void> {
+    return this.#run("consumers.delete", input, "DeleteConsumer", "");
+  }
+}
+
 /** First steps of a store. */
 export class Setup {
   readonly #run: Run;
@@ -2265,6 +2355,14 @@ export abstract class Areas extends Asker {
   /** The audit log. */
   get audit(): Audit {
     return new Audit(this.run);
+  }
+  /** What happened, as it happens or behind a position. */
+  get events(): Events {
+    return new Events(this.run);
+  }
+  /** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+  get consumers(): Consumers {
+    return new Consumers(this.run);
   }
   /** First steps of a store. */
   get setup(): Setup {

@@ -32,4 +32,6 @@ export type * from "./types/drones.js";
 export type * from "./types/asset_kinds.js";
 export type * from "./types/assets.js";
 export type * from "./types/audit.js";
+export type * from "./types/events.js";
+export type * from "./types/consumers.js";
 export type * from "./types/setup.js";

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use futures_util::stream::{self, Stream};
 
-use super::{Caller, areas};
+use super::Caller;
 use crate::{
     model::{
         error::{Error, Reason, Result},
@@ -27,7 +27,7 @@ const CLAIM_MILLIS: u64 = 2_000;
 /// For how long what was handled may be unacknowledged while more is there.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_secs(5);
 
-impl areas::Events<'_> {
+impl Caller {
     /// The events behind a position, and then those that happen, without an end: what the caller may hear of ([`ReadEvents`]).
     ///
     /// `from` is a position, `now` or `earliest`.
@@ -40,7 +40,7 @@ impl areas::Events<'_> {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # let um = UserManagement::builder().open().await?;
     /// let host = um.system();
-    /// let mut events = host.events().subscribe("now").await?;
+    /// let mut events = host.subscribe("now").await?;
     /// let ada = host.users().create(CreateUser::new("ada@example.org")).await?;
     /// let event = events.next().await?;
     /// assert_eq!(event.event_type.as_str(), "user.created");
@@ -48,11 +48,9 @@ impl areas::Events<'_> {
     /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
     /// ```
     pub async fn subscribe(&self, from: impl Into<String>) -> Result<Subscription> {
-        Subscription::begin(self.0.clone(), from.into()).await
+        Subscription::begin(self.clone(), from.into()).await
     }
-}
 
-impl areas::Consumers<'_> {
     /// The events of a consumer, from where it was left on, each at least once, without an end. While another process reads for it, this one
     /// waits.
     ///
@@ -65,7 +63,7 @@ impl areas::Consumers<'_> {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # let um = UserManagement::builder().open().await?;
     /// let host = um.system();
-    /// let mut mails = host.consumers().consume("mails").await?;
+    /// let mut mails = host.consume("mails").await?;
     /// host.users().create(CreateUser::new("ada@example.org")).await?;
     /// let event = mails.next().await?;
     /// // … handle it, then:
@@ -78,11 +76,11 @@ impl areas::Consumers<'_> {
     /// # Errors
     /// Those of [`ClaimConsumer`], but that another process reads for it.
     pub async fn consume(&self, name: impl Into<String>) -> Result<Consumption> {
-        Consumption::begin(self.0.clone(), name.into()).await
+        Consumption::begin(self.clone(), name.into()).await
     }
 }
 
-/// Events as they happen. Made by [`areas::Events::subscribe`].
+/// Events as they happen. Made by [`Caller::subscribe`].
 #[must_use]
 pub struct Subscription {
     caller: Caller,
@@ -166,7 +164,7 @@ impl Subscription {
     }
 }
 
-/// The events of a consumer. Made by [`areas::Consumers::consume`].
+/// The events of a consumer. Made by [`Caller::consume`].
 #[must_use]
 pub struct Consumption {
     events: Subscription,

@@ -36,8 +36,6 @@ pub const QUESTIONS: &[&str] = &[
     "explain_user",
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     "health",
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-    "news",
 ];
 
 /// What a question is made of; each takes the part that it names. One form for all of them, as each form is bytes in
@@ -52,7 +50,6 @@ pub struct Asked {
     checks: Vec<Asked>,
     context: Attributes,
     at_least: Option<String>,
-    wait_millis: Option<u32>,
 }
 
 /// The question for a row filter.
@@ -229,7 +226,6 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 /// | `check_many` | `{"checks": [{"user_id", "permission", "resource"}], "context", "at_least"}` | a list of booleans |
 /// | `explain_user` | as `check` | an explanation |
 /// | `health` | `{}` | a [`Health`](crate::observe::Health); not in a web page |
-/// | `news` | `{"at_least", "wait_millis"}` | whether there is a commit behind a position, once there is or after so long; not in a web page |
 ///
 /// # Errors
 /// Those of [`UserManagement::check_cached`], and as [`ask`].
@@ -238,11 +234,6 @@ pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     if question == "health" {
         return written(&um.health().await);
-    }
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-    if question == "news" {
-        let (position, millis) = (at_least(asked.at_least.as_deref())?, asked.wait_millis.unwrap_or_default());
-        return written(&um.engine().wait_beyond(&position, millis.into()).await?);
     }
     if question == "explain_user" {
         return EXPLAIN_USER.get()?.explain(um, &asked).await;

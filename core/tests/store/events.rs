@@ -258,7 +258,7 @@ async fn positions_go_on_without_a_gap_in_pieces_of_any_size() {
 async fn a_subscription_hears_of_everything_once_whatever_is_dropped() {
     let um = open().await;
     let host = um.system();
-    let mut events = host.events().subscribe("now").await.unwrap();
+    let mut events = host.subscribe("now").await.unwrap();
     let writer = {
         let host = host.clone();
         tokio::spawn(async move {
@@ -300,7 +300,7 @@ async fn another_process_of_the_same_file_is_heard() {
     let [here, there] = [(); 2].map(|()| cheap::builder().sqlite_with(SqliteOptions::new(&file)));
     let here = here.open().await.unwrap();
     let there = there.open().await.unwrap();
-    let mut events = there.system().events().subscribe("now").await.unwrap();
+    let mut events = there.system().subscribe("now").await.unwrap();
     let ada = here.system().users().create(CreateUser::new("ada@example.org")).await.unwrap().id;
     let event = tokio::time::timeout(Duration::from_secs(5), events.next()).await.unwrap().unwrap();
     assert_eq!(event.aggregate.id, ada.to_string());
@@ -373,7 +373,7 @@ async fn readers_that_end_a_thousand_times_miss_nothing() {
     while handled.iter().map(|event| &event.id).collect::<std::collections::BTreeSet<_>>().len() < wanted.len()
         || ends < 1_000
     {
-        let mut reading = host.consumers().consume("all").await.unwrap();
+        let mut reading = host.consume("all").await.unwrap();
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         for _ in 0..(seed >> 60) % 4 {
             let Some(event) = drop_after(reading.next(), 3).await else { break };

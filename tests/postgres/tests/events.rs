@@ -64,7 +64,7 @@ async fn what_instances_do_at_the_same_time_is_told_in_its_order() {
     }
     host.drones().create(CreateDrone::new("d", DroneModel::Mq5).region("east")).await.unwrap();
 
-    let mut following = instances[1].system().events().subscribe("earliest").await.unwrap();
+    let mut following = instances[1].system().subscribe("earliest").await.unwrap();
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let (host, users) = (instances[writer % instances.len()].system(), users.clone());

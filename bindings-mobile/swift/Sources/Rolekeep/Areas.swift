@@ -77,6 +77,12 @@ extension Caller {
     /// The audit log.
     public var audit: Audit { getAudit() }
 
+    /// What happened, as it happens or behind a position.
+    public var events: Events { getEvents() }
+
+    /// Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+    public var consumers: Consumers { getConsumers() }
+
     /// First steps of a store.
     public var setup: Setup { getSetup() }
 }
@@ -271,6 +277,16 @@ extension Audit {
     }
 }
 
+extension Consumers {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListConsumers = ListConsumers()) -> AllRows<Consumer> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListConsumers(limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
 extension ApiKeyPage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[ApiKey]> { items.makeIterator() }
@@ -289,6 +305,11 @@ extension AuditEntryPage: Sequence {
 extension AuditLinePage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[AuditLine]> { items.makeIterator() }
+}
+
+extension ConsumerPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[Consumer]> { items.makeIterator() }
 }
 
 extension DronePage: Sequence {

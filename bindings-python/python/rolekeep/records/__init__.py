@@ -224,6 +224,16 @@ from .audit import (
     ChainFaultKind,
     ChangeOutcome,
 )
+from .events import (
+    Aggregate,
+    Event,
+    EventBatch,
+    EventType,
+)
+from .consumers import (
+    Consumer,
+    ConsumerLease,
+)
 from .setup import (
     SeedDrone,
     SeedRegion,
@@ -234,6 +244,7 @@ from .setup import (
 __all__ = [
     "AcceptedInvitation",
     "AddedFactor",
+    "Aggregate",
     "ApiKey",
     "ApiKeyEnd",
     "Asset",
@@ -263,6 +274,8 @@ __all__ = [
     "Code",
     "Confirmation",
     "ConfirmedRegistration",
+    "Consumer",
+    "ConsumerLease",
     "DailyCount",
     "DecisionAnswer",
     "DecisionChange",
@@ -276,6 +289,9 @@ __all__ = [
     "DryRun",
     "Effect",
     "EffectiveGrant",
+    "Event",
+    "EventBatch",
+    "EventType",
     "Explanation",
     "ExternalIdentity",
     "Factor",

@@ -153,6 +153,16 @@ class Reason(Word):
     """The assignment exists already."""
     VERSION_STALE = "version_stale"
     """The expected version is not the current one."""
+    POSITION_GONE = "position_gone"
+    """The change feed no longer reaches back to this position."""
+    POSITION_FOREIGN = "position_foreign"
+    """The position is one of another store, or of this one before it was restored or went back to an
+    earlier state.
+    """
+    LEASE_HELD = "lease_held"
+    """Another process reads for this consumer."""
+    LEASE_LOST = "lease_lost"
+    """The lease on this consumer has ended, and another process may have it."""
     STORE_NOT_EMPTY = "store_not_empty"
     """A backup is restored into an empty store only."""
     LAST_ADMINISTRATOR = "last_administrator"

@@ -136,6 +136,14 @@ export type Reason =
   | "already_assigned"
   /** The expected version is not the current one. */
   | "version_stale"
+  /** The change feed no longer reaches back to this position. */
+  | "position_gone"
+  /** The position is one of another store, or of this one before it was restored or went back to an earlier state. */
+  | "position_foreign"
+  /** Another process reads for this consumer. */
+  | "lease_held"
+  /** The lease on this consumer has ended, and another process may have it. */
+  | "lease_lost"
   /** A backup is restored into an empty store only. */
   | "store_not_empty"
   /** It would leave no active administrator. */

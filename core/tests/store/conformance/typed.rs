@@ -93,6 +93,8 @@ typed! {
         reassign(ReassignAsset),
     }
     audit { list(ListAudit), head(), verify(VerifyAudit), export(ExportAudit), outcome(GetOutcome) }
+    events { read(ReadEvents) }
+    consumers { claim(ClaimConsumer), acknowledge(Acknowledge), release(ReleaseConsumer), list(ListConsumers), delete(DeleteConsumer) }
     setup { seed(Seed) }
 }
 

@@ -88,9 +88,10 @@ const OWN: [&str; 33] = [
     "email.confirm",
     "roles.mine",
     "permissions.mine",
+    "events.read",
 ];
 /// The host alone.
-const SYSTEM: [&str; 10] = [
+const SYSTEM: [&str; 15] = [
     "sessions.revoke_everyone",
     "api_keys.create_for",
     "passwords.set",
@@ -100,6 +101,11 @@ const SYSTEM: [&str; 10] = [
     "signing_keys.list",
     "signing_keys.rotate",
     "signing_keys.revoke",
+    "consumers.claim",
+    "consumers.acknowledge",
+    "consumers.release",
+    "consumers.list",
+    "consumers.delete",
     "setup.seed",
 ];
 
@@ -333,6 +339,11 @@ impl World {
             "assets.unassign" => json!({"kind": "vehicle", "asset": "theirs", "user_id": victim}),
             "audit.list" => json!({ "target_id": victim }),
             "audit.outcome" => json!({"change_id": "019e830e-1a00-7ee1-b8d8-678aee6206dc"}),
+            "events.read" => json!({"from": "earliest"}),
+            "consumers.claim" | "consumers.delete" => json!({"name": "mails"}),
+            "consumers.acknowledge" => json!({"name": "mails", "lease": self.session, "position": ""}),
+            "consumers.release" => json!({"name": "mails", "lease": self.session}),
+            "consumers.list" => json!({}),
             "setup.seed" => json!({}),
             "roles.list" | "permissions.list" | "audit.head" | "audit.verify" | "audit.export" => json!({}),
             "profiles.get" => json!({ "id": victim }),

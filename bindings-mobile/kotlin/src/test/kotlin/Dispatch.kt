@@ -175,6 +175,12 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "audit.verify" -> writeAuditReport(me.audit.verify(readVerifyAudit(input)))
     "audit.export" -> writeAuditLinePage(me.audit.export(readExportAudit(input)))
     "audit.outcome" -> writeChangeOutcome(me.audit.outcome(readGetOutcome(input)))
+    "events.read" -> writeEventBatch(me.events.read(readReadEvents(input)))
+    "consumers.claim" -> writeConsumerLease(me.consumers.claim(readClaimConsumer(input)))
+    "consumers.acknowledge" -> writeConsumerLease(me.consumers.acknowledge(readAcknowledge(input)))
+    "consumers.release" -> me.consumers.release(readReleaseConsumer(input)).let { JsonNull }
+    "consumers.list" -> writeConsumerPage(me.consumers.list(readListConsumers(input)))
+    "consumers.delete" -> me.consumers.delete(readDeleteConsumer(input)).let { JsonNull }
     "setup.seed" -> writeSeedResult(me.setup.seed(readSeed(input)))
     else -> throw Inexpressible("there is no operation $operation")
 }
@@ -1650,6 +1656,51 @@ fun readGetOutcome(from: JsonElement) = from.record("change_id").let { it ->
     )
 }
 
+fun readReadEvents(from: JsonElement) = from.record("from", "limit").let { it ->
+    ReadEvents(
+        from = it.optional("from") { readString(it) },
+        limit = it.optional("limit") { readInt(it) },
+    )
+}
+
+fun readClaimConsumer(from: JsonElement) = from.record("name", "from", "lease").let { it ->
+    ClaimConsumer(
+        name = it.required("name") { readString(it) },
+        from = it.optional("from") { readString(it) },
+        lease = it.optional("lease") { readId(it) },
+    )
+}
+
+fun readAcknowledge(from: JsonElement) = from.record("name", "lease", "position").let { it ->
+    Acknowledge(
+        name = it.required("name") { readString(it) },
+        lease = it.required("lease") { readId(it) },
+        position = it.required("position") { readString(it) },
+    )
+}
+
+fun readReleaseConsumer(from: JsonElement) = from.record("name", "lease").let { it ->
+    ReleaseConsumer(
+        name = it.required("name") { readString(it) },
+        lease = it.required("lease") { readId(it) },
+    )
+}
+
+fun readListConsumers(from: JsonElement) = from.record("page", "limit", "cursor", "total_up_to").let { it ->
+    ListConsumers(
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
+    )
+}
+
+fun readDeleteConsumer(from: JsonElement) = from.record("name").let { it ->
+    DeleteConsumer(
+        name = it.required("name") { readString(it) },
+    )
+}
+
 fun readSeed(from: JsonElement) = from.record("regions", "users", "drones", "passwords").let { it ->
     Seed(
         regions = it.list("regions") { readSeedRegion(it) },
@@ -2175,6 +2226,10 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.TAKEN -> "taken"
     Reason.ALREADY_ASSIGNED -> "already_assigned"
     Reason.VERSION_STALE -> "version_stale"
+    Reason.POSITION_GONE -> "position_gone"
+    Reason.POSITION_FOREIGN -> "position_foreign"
+    Reason.LEASE_HELD -> "lease_held"
+    Reason.LEASE_LOST -> "lease_lost"
     Reason.STORE_NOT_EMPTY -> "store_not_empty"
     Reason.LAST_ADMINISTRATOR -> "last_administrator"
     Reason.IN_USE -> "in_use"
@@ -3211,6 +3266,112 @@ fun writeAuditLine(from: AuditLine) = json(
 fun writeChangeOutcome(from: ChangeOutcome) = json(
     "took_place" to writeBool(from.tookPlace),
     "position" to from.position?.let { writeString(it) },
+)
+
+fun writeEventBatch(from: EventBatch) = json(
+    "events" to writeList(from.events) { writeEvent(it) },
+    "position" to writeString(from.position),
+    "has_more" to writeBool(from.hasMore),
+)
+
+fun writeEvent(from: Event) = json(
+    "id" to writeString(from.id),
+    "event_type" to writeEventType(from.eventType),
+    "at" to writeTime(from.at),
+    "position" to writeString(from.position),
+    "aggregate" to writeAggregate(from.aggregate),
+    "cause" to writeString(from.cause),
+    "actor" to from.actor?.let { writeString(it) },
+    "changed" to writeList(from.changed) { writeString(it) },
+    "data" to writeJson(from.data),
+)
+
+fun writeEventType(from: EventType) = writeString(when (from) {
+    EventType.USER_CREATED -> "user.created"
+    EventType.USER_UPDATED -> "user.updated"
+    EventType.USER_VERIFIED -> "user.verified"
+    EventType.USER_ACTIVATED -> "user.activated"
+    EventType.USER_DEACTIVATED -> "user.deactivated"
+    EventType.USER_SUSPENDED -> "user.suspended"
+    EventType.USER_BANNED -> "user.banned"
+    EventType.USER_LIFTED -> "user.lifted"
+    EventType.USER_DELETED -> "user.deleted"
+    EventType.USER_RESTORED -> "user.restored"
+    EventType.USER_PURGED -> "user.purged"
+    EventType.USER_ERASED -> "user.erased"
+    EventType.PROFILE_UPDATED -> "profile.updated"
+    EventType.PROFILE_VISIBILITY_CHANGED -> "profile.visibility_changed"
+    EventType.CREDENTIAL_CHANGED -> "credential.changed"
+    EventType.SESSION_STARTED -> "session.started"
+    EventType.SESSION_ENDED -> "session.ended"
+    EventType.SESSION_REUSE_DETECTED -> "session.reuse_detected"
+    EventType.ROLE_ASSIGNED -> "role.assigned"
+    EventType.ROLE_UNASSIGNED -> "role.unassigned"
+    EventType.ROLE_CREATED -> "role.created"
+    EventType.ROLE_UPDATED -> "role.updated"
+    EventType.ROLE_DELETED -> "role.deleted"
+    EventType.PERMISSION_CREATED -> "permission.created"
+    EventType.PERMISSION_UPDATED -> "permission.updated"
+    EventType.PERMISSION_DELETED -> "permission.deleted"
+    EventType.ASSET_KIND_CREATED -> "asset_kind.created"
+    EventType.ASSET_KIND_UPDATED -> "asset_kind.updated"
+    EventType.ASSET_KIND_DELETED -> "asset_kind.deleted"
+    EventType.POLICY_CHANGED -> "policy.changed"
+    EventType.GROUP_CREATED -> "group.created"
+    EventType.GROUP_UPDATED -> "group.updated"
+    EventType.GROUP_DELETED -> "group.deleted"
+    EventType.GROUP_MEMBER_ADDED -> "group.member_added"
+    EventType.GROUP_MEMBER_REMOVED -> "group.member_removed"
+    EventType.GROUP_ROLE_ASSIGNED -> "group.role_assigned"
+    EventType.GROUP_ROLE_UNASSIGNED -> "group.role_unassigned"
+    EventType.REGION_CREATED -> "region.created"
+    EventType.REGION_UPDATED -> "region.updated"
+    EventType.REGION_DELETED -> "region.deleted"
+    EventType.DRONE_CREATED -> "drone.created"
+    EventType.DRONE_UPDATED -> "drone.updated"
+    EventType.DRONE_DELETED -> "drone.deleted"
+    EventType.DRONE_ASSIGNED -> "drone.assigned"
+    EventType.DRONE_UNASSIGNED -> "drone.unassigned"
+    EventType.ASSET_CREATED -> "asset.created"
+    EventType.ASSET_UPDATED -> "asset.updated"
+    EventType.ASSET_DELETED -> "asset.deleted"
+    EventType.ASSET_ASSIGNED -> "asset.assigned"
+    EventType.ASSET_UNASSIGNED -> "asset.unassigned"
+    EventType.INVITATION_CREATED -> "invitation.created"
+    EventType.INVITATION_ENDED -> "invitation.ended"
+})
+
+fun writeAggregate(from: Aggregate) = json(
+    "kind" to writeString(from.kind),
+    "id" to writeString(from.id),
+    "version" to writeInt(from.version),
+)
+
+fun writeConsumerLease(from: ConsumerLease) = json(
+    "name" to writeString(from.name),
+    "lease" to writeId(from.lease),
+    "position" to writeString(from.position),
+    "leased_until" to writeTime(from.leasedUntil),
+)
+
+fun writeConsumerPage(from: ConsumerPage) = json(
+    "items" to writeList(from.items) { writeConsumer(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
+fun writeConsumer(from: Consumer) = json(
+    "name" to writeString(from.name),
+    "position" to writeString(from.position),
+    "reached_at" to writeTime(from.reachedAt),
+    "leased_until" to from.leasedUntil?.let { writeTime(it) },
+    "created_at" to writeTime(from.createdAt),
 )
 
 fun writeSeedResult(from: SeedResult) = json(

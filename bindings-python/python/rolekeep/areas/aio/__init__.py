@@ -29,6 +29,8 @@ from .drones import AsyncDrones
 from .asset_kinds import AsyncAssetKinds
 from .assets import AsyncAssets
 from .audit import AsyncAudit
+from .events import AsyncEvents
+from .consumers import AsyncConsumers
 from .setup import AsyncSetup
 
 __all__ = [
@@ -37,8 +39,10 @@ __all__ = [
     "AsyncAssetKinds",
     "AsyncAssets",
     "AsyncAudit",
+    "AsyncConsumers",
     "AsyncDrones",
     "AsyncEmail",
+    "AsyncEvents",
     "AsyncFactors",
     "AsyncGroups",
     "AsyncIdentities",
@@ -193,6 +197,18 @@ class AsyncAreas:
     def audit(self: AsyncFfi) -> AsyncAudit:
         """The audit log."""
         return AsyncAudit(self)
+
+    @property
+    def events(self: AsyncFfi) -> AsyncEvents:
+        """What happened, as it happens or behind a position."""
+        return AsyncEvents(self)
+
+    @property
+    def consumers(self: AsyncFfi) -> AsyncConsumers:
+        """Readers of events that are kept by name, so that one process at a time reads on where the
+        last one stopped.
+        """
+        return AsyncConsumers(self)
 
     @property
     def setup(self: AsyncFfi) -> AsyncSetup:

@@ -29,6 +29,8 @@ from .drones import Drones
 from .asset_kinds import AssetKinds
 from .assets import Assets
 from .audit import Audit
+from .events import Events
+from .consumers import Consumers
 from .setup import Setup
 
 __all__ = [
@@ -37,8 +39,10 @@ __all__ = [
     "AssetKinds",
     "Assets",
     "Audit",
+    "Consumers",
     "Drones",
     "Email",
+    "Events",
     "Factors",
     "Groups",
     "Identities",
@@ -193,6 +197,18 @@ class Areas:
     def audit(self: Ffi) -> Audit:
         """The audit log."""
         return Audit(self)
+
+    @property
+    def events(self: Ffi) -> Events:
+        """What happened, as it happens or behind a position."""
+        return Events(self)
+
+    @property
+    def consumers(self: Ffi) -> Consumers:
+        """Readers of events that are kept by name, so that one process at a time reads on where the
+        last one stopped.
+        """
+        return Consumers(self)
 
     @property
     def setup(self: Ffi) -> Setup:

@@ -212,6 +212,9 @@ async fn begun(world: &World, clock: &Ahead, victim: &Caller) -> BTreeMap<&'stat
     let FactorSetup { challenge, secret, .. } = victim.factors().add_start().await.unwrap();
     let code = authenticator::code(secret.expose(), clock.now().as_second() / 30);
 
+    let consumers = um.system();
+    let leased = consumers.consumers().claim(ClaimConsumer::new("mails")).await.unwrap();
+    consumers.consumers().claim(ClaimConsumer::new("old")).await.unwrap();
     let token = async |kind: &str, to: &str| json!({ "token": mailed(kind, to).await });
     let with = |mut input: Value, key: &str, value: &str| {
         input[key] = value.into();
@@ -228,6 +231,10 @@ async fn begun(world: &World, clock: &Ahead, victim: &Caller) -> BTreeMap<&'stat
         ("users.overviews", json!({"search": "victim"})),
         ("passwords.forgot", json!({"identifier": "victim"})),
         ("passwords.reset", with(reset, "new_password", NEW_PASSWORD)),
+        ("consumers.claim", json!({"name": "new"})),
+        ("consumers.acknowledge", json!({"name": "mails", "lease": leased.lease, "position": leased.position})),
+        ("consumers.release", json!({"name": "mails", "lease": leased.lease})),
+        ("consumers.delete", json!({"name": "old"})),
         ("passwords.retire", json!({"cost": "bcrypt$c=5"})),
         ("signing_keys.revoke", json!({ "id": signing_key })),
         ("verification.confirm", token("verification", "victim@example.org").await),

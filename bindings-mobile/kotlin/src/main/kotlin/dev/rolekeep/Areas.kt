@@ -78,6 +78,12 @@ val Caller.assets: Assets get() = getAssets()
 /** The audit log. */
 val Caller.audit: Audit get() = getAudit()
 
+/** What happened, as it happens or behind a position. */
+val Caller.events: Events get() = getEvents()
+
+/** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+val Caller.consumers: Consumers get() = getConsumers()
+
 /** First steps of a store. */
 val Caller.setup: Setup get() = getSetup()
 
@@ -157,6 +163,10 @@ fun Audit.listAll(input: ListAudit = ListAudit()): Flow<AuditEntry> =
 fun Audit.exportAll(input: ExportAudit = ExportAudit()): Flow<AuditLine> =
     allRows({ cursor -> export(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Consumers.list], from the first page to the last; `limit` of them are read at a time. */
+fun Consumers.listAll(input: ListConsumers = ListConsumers()): Flow<Consumer> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** The rows of the page. */
 operator fun ApiKeyPage.iterator(): Iterator<ApiKey> = items.iterator()
 
@@ -168,6 +178,9 @@ operator fun AuditEntryPage.iterator(): Iterator<AuditEntry> = items.iterator()
 
 /** The rows of the page. */
 operator fun AuditLinePage.iterator(): Iterator<AuditLine> = items.iterator()
+
+/** The rows of the page. */
+operator fun ConsumerPage.iterator(): Iterator<Consumer> = items.iterator()
 
 /** The rows of the page. */
 operator fun DronePage.iterator(): Iterator<Drone> = items.iterator()

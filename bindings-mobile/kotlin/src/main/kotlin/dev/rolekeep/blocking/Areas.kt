@@ -80,6 +80,12 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** The audit log. */
     fun audit() = BlockingAudit(areas.getAudit())
 
+    /** What happened, as it happens or behind a position. */
+    fun events() = BlockingEvents(areas.getEvents())
+
+    /** Readers of events that are kept by name, so that one process at a time reads on where the last one stopped. */
+    fun consumers() = BlockingConsumers(areas.getConsumers())
+
     /** First steps of a store. */
     fun setup() = BlockingSetup(areas.getSetup())
 }

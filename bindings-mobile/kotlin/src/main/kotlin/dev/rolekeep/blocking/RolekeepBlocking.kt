@@ -2,6 +2,7 @@ package dev.rolekeep.blocking
 
 import dev.rolekeep.*
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.flow.takeWhile
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.runInterruptible
 import kotlinx.coroutines.withContext
@@ -9,6 +10,7 @@ import java.io.InputStream
 import java.util.UUID
 import java.util.concurrent.CancellationException
 import java.util.function.Consumer
+import java.util.function.Predicate
 
 /**
  * A [UserManagement] for Java, and for Kotlin without coroutines: every call blocks its thread until it is done.
@@ -233,6 +235,25 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     @JvmOverloads
     fun importUsers(data: InputStream, options: BeginImport, resume: UUID? = null, onProgress: Consumer<ImportProgress> = Consumer {}): Import =
         await { caller.importUsers(data, options, resume) { onProgress.accept(it) } }
+
+    /**
+     * Hands the events behind a position, and then those that happen, to [handle], one after another, until it answers false: what the caller
+     * may hear of.
+     *
+     * @param from a position of events, `now` or `earliest`.
+     * @throws RolekeepException.Conflict of the reason `POSITION_GONE` where the change feed no longer reaches back to the position, and
+     *   `POSITION_FOREIGN` where it is none of this store.
+     */
+    fun subscribe(from: String, handle: Predicate<Event>): Unit = await { caller.subscribe(from).takeWhile { handle.test(it) }.collect {} }
+
+    /**
+     * Hands the events of a consumer to [handle], one after another, until it answers false: from where the consumer was left on, each at least
+     * once. An event counts as handled once [handle] has answered true. While another process reads for the consumer, this one waits. For the
+     * application itself.
+     *
+     * @throws RolekeepException.Conflict of the reason `LEASE_LOST` if an event took more than 30 seconds and another process reads on meanwhile.
+     */
+    fun consume(name: String, handle: Predicate<Event>): Unit = await { caller.consume(name).takeWhile { handle.test(it) }.collect {} }
 
     /** The same caller with this request context; fields that are not given keep their values. */
     fun withRequest(request: RequestContext) = BlockingCaller(caller.withRequest(request))

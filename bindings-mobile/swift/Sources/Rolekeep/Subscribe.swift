@@ -1,0 +1,93 @@
+import Foundation
+
+/// So many events are read at a time.
+private let batchSize: Int64 = 1_000
+/// How often it is looked anew where nobody tells of news.
+private let beatMillis = 30_000
+/// The same of a consumer, which renews its lease then.
+private let renewMillis = 10_000
+/// How soon a consumer that another process reads for is claimed again.
+private let claimNanoseconds: UInt64 = 2_000_000_000
+/// For how long what was handled may be unacknowledged while more is there.
+private let acknowledgeAfter: TimeInterval = 5
+
+extension Caller {
+    /// The events behind a position, and then those that happen, without an end: what the caller may hear of. Cancel the task, or leave
+    /// the loop, to break off.
+    ///
+    /// Throws a conflict of the reason `positionGone` where the change feed no longer reaches back to the position, and `positionForeign`
+    /// where it is none of this store: read anew what you keep, and go on from `now`.
+    ///
+    /// - Parameter from: A position of events, `now` or `earliest`; `now` is when the first event is asked for.
+    public func subscribe(from: String = "now") -> AsyncThrowingStream<Event, Error> {
+        var position = from
+        var ready: ArraySlice<Event> = []
+        return AsyncThrowingStream {
+            while ready.isEmpty {
+                try Task.checkCancellation()
+                let batch = try await self.events.read(ReadEvents(from: position, limit: batchSize))
+                position = batch.position
+                ready = batch.events[...]
+                if ready.isEmpty, !batch.hasMore { _ = try await self.isNews(position, beatMillis) }
+            }
+            return ready.popFirst()
+        }
+    }
+
+    /// Hands the events of a consumer to `handle`, one after another, until the task is cancelled or `handle` throws: from where the
+    /// consumer was left on, each at least once. While another process reads for it, this one waits. For the application itself.
+    ///
+    /// An event counts as handled once `handle` has returned, and is acknowledged soon after. A consumer that is new begins with what
+    /// happens from now on, unless it was claimed before (`consumers.claim`).
+    ///
+    /// Throws a conflict of the reason `leaseLost` if an event took more than 30 seconds and another process reads on meanwhile.
+    public func consume(_ name: String, handle: (Event) async throws -> Void) async throws {
+        let claimed = try await claim(name)
+        let lease = claimed.lease
+        var handled = claimed.position
+        var position = handled
+        var at = Date()
+        func acknowledge() async throws {
+            _ = try await consumers.acknowledge(Acknowledge(name: name, lease: lease, position: handled))
+            at = Date()
+        }
+        do {
+            while true {
+                try Task.checkCancellation()
+                let batch = try await events.read(ReadEvents(from: position, limit: batchSize))
+                position = batch.position
+                for event in batch.events {
+                    try await handle(event)
+                    handled = event.position
+                    if Date().timeIntervalSince(at) >= acknowledgeAfter { try await acknowledge() }
+                }
+                handled = position
+                if !batch.events.isEmpty {
+                    try await acknowledge()
+                } else if !batch.hasMore, try await !isNews(position, renewMillis) {
+                    try await acknowledge()
+                }
+            }
+        } catch {
+            // So that nobody waits for its end; where another process has it, that changes nothing.
+            try? await consumers.release(ReleaseConsumer(name: name, lease: lease))
+            throw error
+        }
+    }
+
+    private func isNews(_ position: String, _ millis: Int) async throws -> Bool {
+        // A position has nothing that JSON would escape.
+        try await call(operation: "events.wait", input: "{\"position\": \"\(position)\", \"millis\": \(millis)}") == "true"
+    }
+
+    private func claim(_ name: String) async throws -> ConsumerLease {
+        while true {
+            do {
+                return try await consumers.claim(ClaimConsumer(name: name))
+            } catch let held as RolekeepError {
+                guard held.reason == .leaseHeld else { throw held }
+            }
+            try await Task.sleep(nanoseconds: claimNanoseconds)
+        }
+    }
+}

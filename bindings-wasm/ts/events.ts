@@ -1,0 +1,86 @@
+import type { Caller } from "./caller.js";
+import { ConflictError } from "./errors.js";
+import type { Event } from "./generated/types.js";
+
+/** So many events are read at a time. */
+const BATCH = 1_000;
+/** How often it is looked anew where nobody tells of news. */
+const BEAT_MILLIS = 30_000;
+/** The same of a consumer, which renews its lease then. */
+const RENEW_MILLIS = 10_000;
+/** How soon a consumer that another process reads for is claimed again. */
+const CLAIM_MILLIS = 2_000;
+/** For how long what was handled may be unacknowledged while more is there. */
+const ACKNOWLEDGE_AFTER_MILLIS = 5_000;
+
+/** Where a subscription begins. */
+export interface SubscribeOptions {
+  /** A position of events, `now` or `earliest`; `now` if not given, which is when the first event is asked for. */
+  readonly from?: string | undefined;
+}
+
+/**
+ * The events behind a position, and then those that happen, without an end: what the caller may hear of. Break off by leaving the loop, or by
+ * the `signal` of the caller's request. Not in web pages.
+ *
+ * Throws a `ConflictError` of the reason `position_gone` where the change feed no longer reaches back to the position, and `position_foreign`
+ * where it is none of this store: read anew what you keep, and go on from `now`.
+ */
+export async function* subscribe(caller: Caller, options: SubscribeOptions = {}): AsyncGenerator<Event, never, undefined> {
+  for (let from = options.from ?? "now"; ; ) {
+    const batch = await caller.events.read({ from, limit: BATCH });
+    yield* batch.events;
+    from = batch.position;
+    if (batch.events.length === 0 && !batch.hasMore) await isNews(caller, from, BEAT_MILLIS);
+  }
+}
+
+/**
+ * The events of a consumer, from where it was left on, each at least once, without an end. While another process reads for the consumer, this
+ * one waits. For the application itself. Not in web pages.
+ *
+ * An event counts as handled once the next one is asked for, and is acknowledged soon after; what a process had in hand when it ended is read
+ * again by the next. A consumer that is new begins with what happens from now on, unless it was claimed before (`consumers.claim`).
+ *
+ * Throws a `ConflictError` of the reason `lease_lost` if an event took more than 30 seconds and another process reads on meanwhile: begin anew.
+ */
+export async function* consume(caller: Caller, name: string): AsyncGenerator<Event, never, undefined> {
+  const { lease, position } = await claim(caller, name);
+  let [handled, at] = [position, Date.now()];
+  const acknowledge = async () => {
+    await caller.consumers.acknowledge({ name, lease, position: handled });
+    at = Date.now();
+  };
+  try {
+    for (let from = position; ; ) {
+      const batch = await caller.events.read({ from, limit: BATCH });
+      from = batch.position;
+      for (const event of batch.events) {
+        yield event;
+        handled = event.position;
+        if (Date.now() - at >= ACKNOWLEDGE_AFTER_MILLIS) await acknowledge();
+      }
+      handled = from;
+      if (batch.events.length > 0) await acknowledge();
+      else if (!batch.hasMore && !(await isNews(caller, from, RENEW_MILLIS))) await acknowledge();
+    }
+  } finally {
+    // So that nobody waits for its end; where another process has it, that changes nothing.
+    await caller.consumers.release({ name, lease });
+  }
+}
+
+async function isNews(caller: Caller, position: string, millis: number): Promise<boolean> {
+  return (await caller.call("events.wait", JSON.stringify({ position, millis }))) === "true";
+}
+
+async function claim(caller: Caller, name: string) {
+  for (;;) {
+    try {
+      return await caller.consumers.claim({ name });
+    } catch (error) {
+      if (!(error instanceof ConflictError && error.reason === "lease_held")) throw error;
+    }
+    await new Promise((done) => setTimeout(done, CLAIM_MILLIS));
+  }
+}

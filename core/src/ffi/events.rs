@@ -1,0 +1,33 @@
+//! What iterators of events in other languages wait by.
+
+use rolekeep_macros::Input;
+
+use crate::{
+    caller::Caller,
+    model::{
+        check::wrong,
+        decode::{self, FieldCode},
+        error::{Error, Result},
+        input::{Limits, read},
+    },
+    operations::events::Cursor,
+};
+
+/// What [`super::call`] is asked for it, beside the operations.
+pub(super) const WAIT: &str = "events.wait";
+
+#[derive(Input)]
+struct Waiting {
+    position: String,
+    millis: u32,
+}
+
+/// Answers `true` once there is a commit behind a position, or `false` after so many milliseconds.
+pub(super) async fn wait(caller: &Caller, input: &str) -> Result<String> {
+    let Waiting { position, millis } = decode::decode_within(read(input, Limits::SMALL)?, Limits::SMALL)?;
+    let position: Result<Cursor> = position.parse();
+    let wrong = |error: Error| wrong("position", FieldCode::InvalidFormat, error.message());
+    let cursor = position.map_err(wrong)?;
+    let is_beyond = caller.engine.wait_beyond(&cursor.position, millis.into()).await?;
+    Ok(is_beyond.to_string())
+}
