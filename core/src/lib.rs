@@ -167,8 +167,8 @@ pub use model::{
 pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, drones, email, factors, groups, identities,
-    imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles, sessions, setup,
-    sign_in, signing_keys, target::schema as library_schema, users, validate, verification,
+    imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles, scopes, sessions,
+    setup, sign_in, signing_keys, target::schema as library_schema, users, validate, verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,
