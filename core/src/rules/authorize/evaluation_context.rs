@@ -268,7 +268,9 @@ impl<'a> EvaluationContext<'a> {
 
     /// Whether what the resource is bound to by one kind lies within a scope of another.
     fn lies_within(&self, own: KindId, slot: u32, kind: KindId, scope: &BoundScope) -> bool {
-        let Some(tree) = self.rules.tree_of(self.principal) else { return false };
+        let Some(tree) = self.rules.tree_of(self.principal).filter(|_| self.rules.lies_under(own, kind)) else {
+            return false;
+        };
         let (Some(value), Some(wanted)) = (self.slot_value(slot), scope.id()) else { return false };
         tree.is_within(own, &value, kind, &wanted)
     }

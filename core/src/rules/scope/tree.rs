@@ -114,6 +114,14 @@ impl RuleSet {
         self.outer_kind(kind) == Some(above) && exist()
     }
 
+    /// Whether one scope lies within another, as far as it was said.
+    pub(crate) fn lies_within(&self, inner: &Scope, outer: &Scope) -> bool {
+        let Some(tree) = self.tree.as_ref() else { return false };
+        let [inner, outer] = [inner, outer].map(|scope| bind(self.kinds(), scope));
+        let (inner, outer) = (inner.kind().zip(inner.id()), outer.kind().zip(outer.id()));
+        inner.zip(outer).is_some_and(|((kind, id), (above, of))| tree.is_within(kind, &id, above, &of))
+    }
+
     /// Whether what a principal may do depends on which scopes lie within which.
     pub(crate) fn rests_on_scopes(&self, principal: &Principal) -> bool {
         let mut held = principal.chain().flat_map(Principal::limited);

@@ -105,8 +105,19 @@ const SYSTEM: [&str; 10] = [
 ];
 
 /// Areas whose operations a key may ask for, as far as its patterns reach: they are about other things than who is let in.
-const AREAS_FOR_KEYS: [&str; 11] =
-    ["users", "roles", "permissions", "policy", "groups", "scopes", "regions", "drones", "asset_kinds", "assets", "audit"];
+const AREAS_FOR_KEYS: [&str; 11] = [
+    "users",
+    "roles",
+    "permissions",
+    "policy",
+    "groups",
+    "scopes",
+    "regions",
+    "drones",
+    "asset_kinds",
+    "assets",
+    "audit",
+];
 /// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
 const IN_PERSON_THERE: [&str; 4] = ["users.replace", "users.export", "users.purge", "users.erase"];
 /// And those that only tell, of the other areas.
