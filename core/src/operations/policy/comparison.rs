@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{
-        deferred::unless_page,
+        deferred::{IS_PAGE, unless_page},
         error::Result,
         group::{GroupMember, GroupRole},
         id::{GroupId, UserId},
@@ -64,7 +64,7 @@ impl<'p> Side<'p> {
         let mut verdicts = Verdicts::default();
         let Ok(id) = self.policy.rules.permission(name) else { return verdicts.answer() };
         let rules = &self.policy.rules;
-        let reaches = |of: &Scope| *of == Scope::Global || of == scope || rules.lies_within(scope, of);
+        let reaches = |of: &Scope| *of == Scope::Global || of == scope || !IS_PAGE && rules.lies_within(scope, of);
         for (of, role) in held.iter().filter(|(of, _)| reaches(of)) {
             if *of != Scope::Global && !rules.can_cover(of, id) {
                 continue;

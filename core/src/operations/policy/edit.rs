@@ -96,7 +96,8 @@ pub(super) async fn change_to(
         Err(error) => return Err(error),
     };
     asset_kinds::require_unused(plan, &now.rows, &rows).await?;
-    nesting::require_fitting(plan, &next)?;
+    // Whoever changes where one lies meanwhile makes this plan stale.
+    nesting::require_fitting(&next)?;
     administrators::require_one_under(plan, &next.rules, lost).await?;
     // Not the version of now but the one of this plan: whoever edited since makes it stale.
     let guard = Guard { name: Guard::POLICY.to_owned(), version: now.version };

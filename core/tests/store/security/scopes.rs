@@ -10,7 +10,7 @@ use std::{
 use rolekeep::{
     Caller, Code, Policy, Reason, RegionId, Resource, UserId, UserManagement,
     policy::{DecisionAnswer, DryRunPolicy, ImportPolicy, RoleEdit},
-    regions::CreateRegion,
+    regions::{CreateRegion, UpdateRegion},
     roles::{AssignRole, ListAssignments, NewGrant},
     scopes::{CreateScope, DeleteScope, ListScopes, MoveScope, UpdateScope},
     storage::{SqliteOptions, sqlite::Durability},
@@ -41,7 +41,7 @@ allow = ["site:inspect", "site:list"]
 [roles.barred]
 deny = ["site:inspect", "user:list"]
 [roles.warden]
-allow = ["user:read", "user:list", "user:update", "user:set_authority"]
+allow = ["user:read", "user:list", "user:update", "user:set_authority", "region:read", "region:update", "region:set_authority"]
 [roles.mover]
 allow = ["scope:*"]
 "#;
@@ -121,34 +121,41 @@ async fn sec_6_what_was_moved_is_out_of_reach_at_once_on_another_instance_too() 
     assert_eq!(flat.err().map(|error| error.reason()), Some(Reason::InUse));
 }
 
-/// A caller that reaches somebody through an outer scope alone, while what lies between is moved away.
+/// A caller that reaches something through an outer scope alone, while what lies between is moved away.
 #[tokio::test]
 async fn sec_6_what_was_allowed_by_where_a_region_lay_is_not_done_after_it_was_moved() {
-    for moved in ["away", "elsewhere and back", "another"] {
-        let (um, storage) = Interposed::open(policy()).await;
-        settle(&um).await;
-        um.system().regions().create(CreateRegion::new("west", "West")).await.unwrap();
-        um.system().scopes().create(CreateScope::new("region:west", "West")).await.unwrap();
-        let new = CreateUser::new("bob@example.org").username("bob").region("east");
-        let bob = um.system().users().create(new).await.unwrap().id;
-        let ada = user(&um, "ada", &[]).await.id;
-        give(&um, ada, "warden", "country:at").await;
-        let me = um.acting_as(ada).await.unwrap();
-        let rival = um.clone();
-        storage.before_next_commit(async move {
+    for deed in ["user", "region"] {
+        for moved in ["away", "elsewhere and back", "another"] {
+            let (um, storage) = Interposed::open(policy()).await;
+            settle(&um).await;
+            um.system().regions().create(CreateRegion::new("west", "West")).await.unwrap();
+            um.system().scopes().create(CreateScope::new("region:west", "West")).await.unwrap();
+            let new = CreateUser::new("bob@example.org").username("bob").region("east");
+            let bob = um.system().users().create(new).await.unwrap().id;
+            let ada = user(&um, "ada", &[]).await.id;
+            give(&um, ada, "warden", "country:at").await;
+            let me = um.acting_as(ada).await.unwrap();
+            let rival = um.clone();
+            storage.before_next_commit(async move {
+                match moved {
+                    "another" => place(&rival, "region:west", Some("country:it")).await.unwrap(),
+                    _ => place(&rival, "region:east", Some("country:it")).await.unwrap(),
+                }
+                if moved == "elsewhere and back" {
+                    place(&rival, "region:east", Some("country:at")).await.unwrap();
+                }
+            });
+            let done = match deed {
+                "user" => me.users().update(UpdateUser::new(bob).first_name("Bob")).await.map(drop),
+                _ => me.regions().update(UpdateRegion::new("east").name("Ours")).await.map(drop),
+            };
+            assert!(storage.has_acted());
             match moved {
-                "another" => place(&rival, "region:west", Some("country:it")).await.unwrap(),
-                _ => place(&rival, "region:east", Some("country:it")).await.unwrap(),
+                // Another user might lie in the country itself, another region could not.
+                "away" if deed == "user" => assert_eq!(done.unwrap_err().code(), Code::NotFound),
+                "away" => assert_eq!(done.unwrap_err().code(), Code::Forbidden),
+                _ => done.unwrap(),
             }
-            if moved == "elsewhere and back" {
-                place(&rival, "region:east", Some("country:at")).await.unwrap();
-            }
-        });
-        let done = me.users().update(UpdateUser::new(bob).first_name("Bob")).await;
-        assert!(storage.has_acted());
-        match moved {
-            "away" => assert_eq!(done.unwrap_err().code(), Code::NotFound, "{moved}"),
-            _ => drop(done.unwrap()),
         }
     }
 }
@@ -305,7 +312,14 @@ impl Dice {
 /// Checks, lists, filters and what a plain model says agree, whatever is moved where.
 #[tokio::test]
 async fn rbc_8_checks_and_lists_agree_whatever_is_moved_where() {
-    let um = cheap::builder().policy(policy()).open().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let in_memory = cheap::builder().policy(policy()).open().await.unwrap();
+    for um in [in_memory, open(&folder.path().join("agree.db")).await.unwrap()] {
+        checks_and_lists_agree(&um).await;
+    }
+}
+
+async fn checks_and_lists_agree(um: &UserManagement) {
     let system = um.system();
     let countries = ["country:at", "country:it", "country:fr"];
     for country in countries {
@@ -324,19 +338,19 @@ async fn rbc_8_checks_and_lists_agree_whatever_is_moved_where() {
         let new = if let Some(region) = region { new.region(region.to_string()) } else { new };
         people.insert(system.users().create(new).await.unwrap().id, region);
     }
-    let warden = user(&um, "warden", &[]).await.id;
+    let warden = user(um, "warden", &[]).await.id;
     let scopes: [(&str, &str); 3] = [("warden", "country:at"), ("warden", "country:it"), ("barred", "country:fr")];
     for (role, scope) in scopes {
-        give(&um, warden, role, scope).await;
+        give(um, warden, role, scope).await;
     }
     let lasting = format!("region:{}", regions[5]);
-    give(&um, warden, "warden", &lasting).await;
+    give(um, warden, "warden", &lasting).await;
     let me = um.acting_as(warden).await.unwrap();
     let (mut dice, mut lies, mut seen) = (Dice(7), BTreeMap::new(), BTreeSet::new());
     for round in 0..60 {
         let (region, to) = (regions[dice.below(6) as usize], dice.below(4) as usize);
         let country = countries.get(to).copied();
-        place(&um, &format!("region:{region}"), country).await.unwrap();
+        place(um, &format!("region:{region}"), country).await.unwrap();
         lies.insert(region, country);
         let expected: BTreeSet<UserId> = people
             .iter()
