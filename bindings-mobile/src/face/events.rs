@@ -181,6 +181,15 @@ pub enum EventType {
     /// A region was deleted.
     #[serde(rename = "region.deleted")]
     RegionDeleted,
+    /// A scope of a nested kind was created.
+    #[serde(rename = "scope.created")]
+    ScopeCreated,
+    /// A scope was renamed, or lies elsewhere.
+    #[serde(rename = "scope.updated")]
+    ScopeUpdated,
+    /// A scope was deleted.
+    #[serde(rename = "scope.deleted")]
+    ScopeDeleted,
     /// A drone was created.
     #[serde(rename = "drone.created")]
     DroneCreated,

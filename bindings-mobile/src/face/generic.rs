@@ -16,6 +16,7 @@ use super::invitations::Invitation;
 use super::permissions::Permission;
 use super::regions::Region;
 use super::roles::{Role, RoleAssignment};
+use super::scopes::ScopeRow;
 use super::sessions::Session;
 use super::users::UserOverview;
 use crate::CalendarDate;
@@ -371,6 +372,30 @@ pub struct RoleAssignmentPage {
 pub struct RolePage {
     /// The rows of this page.
     pub items: Vec<Role>,
+    /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+    /// cursor, or none were to be counted.
+    pub total: Option<i64>,
+    /// Whether `total` is all of them; false if there may be more.
+    pub total_exact: bool,
+    /// How many pages there are in all; none if `total` is not all rows.
+    pub pages: Option<i64>,
+    /// This page's number, from 1; none when it was reached by a cursor.
+    pub page: Option<i64>,
+    /// The page size.
+    pub limit: i64,
+    /// Whether there is a page after this.
+    pub has_next: bool,
+    /// Whether there is a page before this.
+    pub has_previous: bool,
+    /// Give it as `cursor` for the rows after this page; costs the same at any depth.
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Serialize, Deserialize, uniffi::Record)]
+pub struct ScopeRowPage {
+    /// The rows of this page.
+    pub items: Vec<ScopeRow>,
     /// How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
     /// cursor, or none were to be counted.
     pub total: Option<i64>,

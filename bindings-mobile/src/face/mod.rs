@@ -30,6 +30,7 @@ mod profiles;
 mod regions;
 mod roles;
 mod rules;
+mod scopes;
 mod sessions;
 mod setup;
 mod sign_in;
@@ -71,6 +72,7 @@ pub use profiles::*;
 pub use regions::*;
 pub use roles::*;
 pub use rules::*;
+pub use scopes::*;
 pub use sessions::*;
 pub use setup::*;
 pub use sign_in::*;
@@ -180,6 +182,11 @@ impl Caller {
     /// Groups of users, whose members hold their roles.
     pub fn get_groups(self: Arc<Self>) -> Arc<Groups> {
         Arc::new(Groups { caller: self })
+    }
+
+    /// Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within.
+    pub fn get_scopes(self: Arc<Self>) -> Arc<Scopes> {
+        Arc::new(Scopes { caller: self })
     }
 
     /// Regions that users and drones belong to.

@@ -51,6 +51,7 @@ import type {
   CreatePermission,
   CreateRegion,
   CreateRole,
+  CreateScope,
   CreateUser,
   DeactivateUser,
   DeleteAsset,
@@ -62,6 +63,7 @@ import type {
   DeleteProfile,
   DeleteRegion,
   DeleteRole,
+  DeleteScope,
   DeleteUser,
   DeleteUsers,
   DeletedPermission,
@@ -98,6 +100,7 @@ import type {
   GetProfile,
   GetRegion,
   GetRole,
+  GetScope,
   GetUser,
   GetUserOverview,
   GetUserStatistics,
@@ -135,12 +138,14 @@ import type {
   ListPermissions,
   ListRegions,
   ListRoles,
+  ListScopes,
   ListSessions,
   ListSessionsOf,
   ListUserOverviews,
   ListUsers,
   Login,
   MailChallenge,
+  MoveScope,
   MoveUsers,
   NewApiKey,
   Page,
@@ -185,6 +190,7 @@ import type {
   Role,
   RoleAssignment,
   RoleDetails,
+  ScopeRow,
   Seed,
   SeedResult,
   Session,
@@ -221,6 +227,7 @@ import type {
   UpdateProfile,
   UpdateRegion,
   UpdateRole,
+  UpdateScope,
   UpdateUser,
   User,
   UserExport,
@@ -1835,6 +1842,72 @@ export class Groups {
   }
 }
 
+/** Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within. */
+export class Scopes {
+  readonly #run: Run;
+  /** @internal */
+  constructor(run: Run) {
+    this.#run = run;
+  }
+  /**
+   * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
+   * lies in its regions.
+   *
+   * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
+   * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
+   */
+  create(input: CreateScope): Promise<ScopeRow> {
+    return this.#run("scopes.create", input, "CreateScope", "ScopeRow");
+  }
+  /**
+   * Gets the row of a scope.
+   *
+   * Permission `scope:read`.
+   */
+  get(input: GetScope): Promise<ScopeRow> {
+    return this.#run("scopes.get", input, "GetScope", "ScopeRow");
+  }
+  /**
+   * Lists the rows of scopes that the caller may see, newest first.
+   *
+   * Permission `scope:list`.
+   */
+  list(input: ListScopes = {}): Promise<Page<ScopeRow>> {
+    return this.#run("scopes.list", input, "ListScopes", "ScopeRow@");
+  }
+  /** All rows of the list, from the first page to the last; `limit` of them are read at a time. */
+  listAll(input: Omit<ListScopes, "page" | "cursor"> = {}): AsyncGenerator<ScopeRow, void, undefined> {
+    return allRows((cursor) => this.list({ ...input, cursor }));
+  }
+  /**
+   * Renames a scope.
+   *
+   * Permission `scope:update`. Errors: `CONFLICT` if `expectedVersion` is stale.
+   */
+  update(input: UpdateScope): Promise<ScopeRow> {
+    return this.#run("scopes.update", input, "UpdateScope", "ScopeRow");
+  }
+  /**
+   * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
+   * nothing of it, and those held in the new one do.
+   *
+   * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
+   * `expectedVersion` is stale, or if 20,000 scopes lie within others.
+   */
+  moveTo(input: MoveScope): Promise<ScopeRow> {
+    return this.#run("scopes.move_to", input, "MoveScope", "ScopeRow");
+  }
+  /**
+   * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
+   *
+   * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
+   * former `role:assign`. Errors: `CONFLICT` if `expectedVersion` is stale, and if other scopes lie within it, with their count.
+   */
+  delete(input: DeleteScope): Promise<void> {
+    return this.#run("scopes.delete", input, "DeleteScope", "");
+  }
+}
+
 /** Regions that users and drones belong to. */
 export class Regions {
   readonly #run: Run;
@@ -2335,6 +2408,10 @@ export abstract class Areas extends Asker {
   /** Groups of users, whose members hold their roles. */
   get groups(): Groups {
     return new Groups(this.run);
+  }
+  /** Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within. */
+  get scopes(): Scopes {
+    return new Scopes(this.run);
   }
   /** Regions that users and drones belong to. */
   get regions(): Regions {

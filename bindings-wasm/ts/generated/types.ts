@@ -27,6 +27,7 @@ export type * from "./types/roles.js";
 export type * from "./types/permissions.js";
 export type * from "./types/policy.js";
 export type * from "./types/groups.js";
+export type * from "./types/scopes.js";
 export type * from "./types/regions.js";
 export type * from "./types/drones.js";
 export type * from "./types/asset_kinds.js";

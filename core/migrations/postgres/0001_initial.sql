@@ -190,6 +190,19 @@ CREATE TABLE "group_roles" (
 ) WITH (fillfactor = 90);
 CREATE INDEX "group_roles_by_role" ON "group_roles" ("role", "group_id", "scope");
 CREATE INDEX "group_roles_by_scope" ON "group_roles" ("scope", "group_id", "role");
+CREATE TABLE "scopes" (
+  "scope" text COLLATE "C" NOT NULL,
+  "kind" text COLLATE "C" NOT NULL,
+  "name" text COLLATE "C" NOT NULL,
+  "parent" text COLLATE "C",
+  "created_at" bigint NOT NULL,
+  "updated_at" bigint NOT NULL,
+  "version" bigint NOT NULL,
+  PRIMARY KEY ("scope")
+) WITH (fillfactor = 90);
+CREATE INDEX "scopes_by_kind_created_at" ON "scopes" ("kind", "created_at", "scope");
+CREATE INDEX "scopes_by_parent_created_at" ON "scopes" ("parent" NULLS FIRST, "created_at", "scope");
+CREATE INDEX "scopes_by_created_at" ON "scopes" ("created_at", "scope");
 CREATE TABLE "regions" (
   "id" uuid NOT NULL,
   "code" text COLLATE "C" NOT NULL,

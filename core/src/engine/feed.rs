@@ -352,14 +352,11 @@ impl Engine {
         }
     }
 
-    /// Reads the policy, if it is not the one that is known.
+    /// Reads the policy and which scopes lie within which, where they are not those that are known.
     pub(super) async fn renew_policy(&self) -> Result<()> {
         let _renewing = self.renewing.lock().await;
         let known = self.services.policy();
-        if self.services.reads().guard(Guard::POLICY).await? <= Some(known.version) {
-            return Ok(());
-        }
-        if let Some(next) = PolicyState::load(&*self.services.storage, &known).await? {
+        if let Some(next) = PolicyState::load_newer(&*self.services.storage, &known).await? {
             self.go_on_with(Arc::new(next)).await;
         }
         Ok(())
@@ -509,9 +506,9 @@ pub(super) fn runtime_ended() -> Error {
     Error::new(Reason::Closed, "the runtime ended before the answer")
 }
 
-/// Whether this is the row that every edit of the policy moves.
+/// Whether this is a row that every edit of the policy moves, or every change of which scopes lie within which.
 pub(super) fn is_policy(table: &str, key: &Key) -> bool {
-    stands_for(table, key) == Some(StandsFor::Policy)
+    matches!(stands_for(table, key), Some(StandsFor::Policy | StandsFor::ScopeTree))
 }
 
 /// Whether this stands for the keys that tokens are signed with.

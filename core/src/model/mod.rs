@@ -42,6 +42,7 @@ pub mod registration;
 pub mod registry;
 pub mod report;
 pub mod role_assignment;
+pub mod scope_row;
 pub mod search;
 pub mod secret;
 pub mod session;

@@ -122,7 +122,7 @@ impl StoreSecret {
 #[record(events(kind = "policy", readers = policy, by = guard))]
 #[record(audit = none("it stands for rows that are told"), owner = none, caches(guard), retention = kept)]
 pub struct Guard {
-    /// `administrators`, `policy`, `signing_keys`, `sessions`, `api_keys`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
+    /// `administrators`, `policy`, `scope_tree`, `signing_keys`, `sessions`, `api_keys`, `user:ID`, `members:KIND:ID:SHARD`, `scope:SCOPE`.
     pub name: String,
     /// The version.
     pub version: i64,
@@ -133,6 +133,8 @@ pub struct Guard {
 pub enum StandsFor {
     /// What the policy says.
     Policy,
+    /// Which scopes lie within which.
+    ScopeTree,
     /// Who the administrators are.
     Administrators,
     /// Which keys tokens are signed with.
@@ -165,6 +167,9 @@ impl Guard {
     /// What the policy says; its version is the policy's.
     pub const POLICY: &'static str = "policy";
 
+    /// Which scopes lie within which.
+    pub const SCOPE_TREE: &'static str = "scope_tree";
+
     /// Those that most commits rely on and that seldom change. A storage that runs commits beside each other may keep their versions
     /// where it looks anyway.
     #[cfg(feature = "sql")]
@@ -174,6 +179,7 @@ impl Guard {
     pub fn stands_for(name: &str) -> Option<StandsFor> {
         match name.split_once(':') {
             None if name == Self::POLICY => Some(StandsFor::Policy),
+            None if name == Self::SCOPE_TREE => Some(StandsFor::ScopeTree),
             None if name == Self::ADMINISTRATORS => Some(StandsFor::Administrators),
             None if name == Self::SIGNING_KEYS => Some(StandsFor::SigningKeys),
             None if name == Self::SESSIONS => Some(StandsFor::Sessions),

@@ -46,7 +46,7 @@ pub mod reads;
 pub mod regions;
 pub(crate) mod rights;
 pub mod roles;
-mod scopes;
+pub mod scopes;
 pub mod services;
 pub mod sessions;
 pub mod setup;
@@ -428,6 +428,15 @@ macro_rules! operation_list {
                 fn roles(ListGroupRoles) -> Page<GroupRole>;
                 fn assign_role(AssignGroupRole) -> GroupRole;
                 fn unassign_role(UnassignGroupRole);
+            }
+            /// Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within.
+            scopes: Scopes {
+                fn create(CreateScope) -> ScopeRow;
+                fn get(GetScope) -> ScopeRow;
+                fn list(ListScopes) -> Page<ScopeRow>;
+                fn update(UpdateScope) -> ScopeRow;
+                fn move_to(MoveScope) -> ScopeRow;
+                fn delete(DeleteScope);
             }
             /// Regions that users and drones belong to.
             regions: Regions {

@@ -214,8 +214,8 @@ impl Services {
 
     /// Goes on with another policy, unless a newer one is there already; whether it did.
     pub fn replace_policy(&self, next: Arc<PolicyState>) -> bool {
-        let before = self.policy.rcu(|now| if now.version < next.version { next.clone() } else { now.clone() });
-        before.version < next.version
+        let before = self.policy.rcu(|now| if now.is_before(&next) { next.clone() } else { now.clone() });
+        before.is_before(&next)
     }
 }
 

@@ -246,7 +246,7 @@ impl Lowering<'_, '_> {
         for (bound, slot) in &self.cx.ty.bound {
             if *bound == kind {
                 entry(&mut reach.within, *slot).push(id.clone());
-            } else if let Some(tree) = self.cx.principal.tree() {
+            } else if let Some(tree) = self.cx.rules.tree_of(self.cx.principal) {
                 entry(&mut reach.within, *slot).extend(tree.within(*bound, kind, &id));
             }
         }

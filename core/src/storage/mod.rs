@@ -85,6 +85,7 @@ use crate::{
         registration::PendingRegistration,
         registry::{Claim, DoneRequest, Guard, Limit, StoreSecret},
         role_assignment::RoleAssignment,
+        scope_row::ScopeRow,
         session::{Session, SessionActivity},
         signing_key::SigningKey,
         time::Time,
@@ -94,7 +95,7 @@ use crate::{
 
 /// The schema of these tables, whatever keeps them: one more with each change of the declarations.
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-pub(crate) const SCHEMA: u32 = 37;
+pub(crate) const SCHEMA: u32 = 38;
 
 /// How many commits of a lane [`Storage::changes`] returns at a time.
 pub const FEED_PAGE: u64 = 1_000;
@@ -129,6 +130,7 @@ record_list! {
     UserGroup,
     GroupMember,
     GroupRole,
+    ScopeRow,
     Region,
     Drone,
     DroneAssignment,

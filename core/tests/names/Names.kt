@@ -144,6 +144,22 @@ object Permissions {
         const val UPDATE = "role:update"
     }
 
+    /** Permissions on `scope`. */
+    object Scope {
+        /** Create rows of scopes */
+        const val CREATE = "scope:create"
+        /** Delete rows of scopes */
+        const val DELETE = "scope:delete"
+        /** List rows of scopes */
+        const val LIST = "scope:list"
+        /** Get the row of a scope */
+        const val READ = "scope:read"
+        /** Change attributes of a scope that rules read */
+        const val SET_AUTHORITY = "scope:set_authority"
+        /** Rename scopes */
+        const val UPDATE = "scope:update"
+    }
+
     /** Permissions on `self`. */
     object Self {
         /** `self:init`. */

@@ -144,6 +144,22 @@ public enum Permissions {
         public static let update = "role:update"
     }
 
+    /// Permissions on `scope`.
+    public enum Scope {
+        /// Create rows of scopes
+        public static let create = "scope:create"
+        /// Delete rows of scopes
+        public static let delete = "scope:delete"
+        /// List rows of scopes
+        public static let list = "scope:list"
+        /// Get the row of a scope
+        public static let read = "scope:read"
+        /// Change attributes of a scope that rules read
+        public static let setAuthority = "scope:set_authority"
+        /// Rename scopes
+        public static let update = "scope:update"
+    }
+
     /// Permissions on `self`.
     public enum Self_ {
         /// `self:init`.

@@ -47,6 +47,12 @@ Permission: TypeAlias = Literal[
     "role:read",  # See who holds which role
     "role:set_authority",  # Change attributes of a role that rules read
     "role:update",  # Change what a role grants and inherits
+    "scope:create",  # Create rows of scopes
+    "scope:delete",  # Delete rows of scopes
+    "scope:list",  # List rows of scopes
+    "scope:read",  # Get the row of a scope
+    "scope:set_authority",  # Change attributes of a scope that rules read
+    "scope:update",  # Rename scopes
     "self:init",
     "session:read",  # See others' sessions
     "session:revoke",  # End others' sessions
@@ -177,6 +183,16 @@ RolePermission: TypeAlias = Literal[
     "role:update",  # Change what a role grants and inherits
 ]
 """A permission on `role`."""
+
+ScopePermission: TypeAlias = Literal[
+    "scope:create",  # Create rows of scopes
+    "scope:delete",  # Delete rows of scopes
+    "scope:list",  # List rows of scopes
+    "scope:read",  # Get the row of a scope
+    "scope:set_authority",  # Change attributes of a scope that rules read
+    "scope:update",  # Rename scopes
+]
+"""A permission on `scope`."""
 
 SelfPermission: TypeAlias = Literal[
     "self:init",

@@ -144,6 +144,22 @@ pub mod permissions {
         pub const UPDATE: &str = "role:update";
     }
 
+    /// Permissions on `scope`.
+    pub mod scope {
+        /// Create rows of scopes
+        pub const CREATE: &str = "scope:create";
+        /// Delete rows of scopes
+        pub const DELETE: &str = "scope:delete";
+        /// List rows of scopes
+        pub const LIST: &str = "scope:list";
+        /// Get the row of a scope
+        pub const READ: &str = "scope:read";
+        /// Change attributes of a scope that rules read
+        pub const SET_AUTHORITY: &str = "scope:set_authority";
+        /// Rename scopes
+        pub const UPDATE: &str = "scope:update";
+    }
+
     /// Permissions on `self`.
     pub mod self_ {
         /// `self:init`.

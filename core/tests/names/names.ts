@@ -45,6 +45,12 @@ export const PERMISSIONS = [
   "role:read", // See who holds which role
   "role:set_authority", // Change attributes of a role that rules read
   "role:update", // Change what a role grants and inherits
+  "scope:create", // Create rows of scopes
+  "scope:delete", // Delete rows of scopes
+  "scope:list", // List rows of scopes
+  "scope:read", // Get the row of a scope
+  "scope:set_authority", // Change attributes of a scope that rules read
+  "scope:update", // Rename scopes
   "self:init",
   "session:read", // See others' sessions
   "session:revoke", // End others' sessions
@@ -120,6 +126,9 @@ export type RegionPermission = Extract<Permission, `region:${string}`>;
 
 /** A permission on `role`. */
 export type RolePermission = Extract<Permission, `role:${string}`>;
+
+/** A permission on `scope`. */
+export type ScopePermission = Extract<Permission, `scope:${string}`>;
 
 /** A permission on `self`. */
 export type SelfPermission = Extract<Permission, `self:${string}`>;

@@ -9,13 +9,14 @@ use std::{
 use rolekeep::{
     Caller, ChangeSetId, Error, Reason, RequestContext, SessionId, UserId, UserManagement,
     roles::{AssignRole, CreateRole, DeleteRole, NewGrant, UnassignRole, UpdateRole},
+    scopes::MoveScope,
     sessions::RevokeAllSessions,
     users::{ActivateUser, CreateUser, DeactivateUser, LiftUser, SuspendUser, UpdateUser},
 };
 
 use crate::{
     factors,
-    history::{Answer, Floors, History, PERMISSIONS},
+    history::{Answer, COUNTRY, Floors, History, OTHER_COUNTRY, PERMISSIONS, PROJECT, about},
     identities::Known,
     notices,
     world::World,
@@ -120,7 +121,7 @@ impl Stage {
         }
         for held in instance.held.borrow().iter() {
             for permission in PERMISSIONS {
-                let answer = match held.caller.can(permission, None) {
+                let answer = match held.caller.can(permission, about(permission).as_ref()) {
                     Ok(true) => Answer::Allowed,
                     Ok(false) => Answer::Denied,
                     Err(error)
@@ -166,7 +167,7 @@ impl Stage {
         let role = *world.pick(&["editor", "clerk"]);
         let system = instance.um.system();
         let mut asking = None;
-        let (deed, result) = match world.below(23) {
+        let (deed, result) = match world.below(25) {
             // The same again: the answer was lost, its sender gave up, or it came through twice.
             13..16 => {
                 let Keyed { key, user, role, gives } = self.keyed(user, role);
@@ -235,6 +236,12 @@ impl Stage {
                     self.break_law("an account was acknowledged and not written".to_owned());
                 }
                 ("create", created.map(drop))
+            }
+            23 | 24 => {
+                let to = *world.pick(&[Some(COUNTRY), Some(COUNTRY), Some(OTHER_COUNTRY), None]);
+                world.tell(|| format!("instance {at}: the project lies in {to:?}"));
+                let to = to.into_iter().fold(MoveScope::new(PROJECT), |project, country| project.parent(country));
+                ("move the project", system.scopes().move_to(to).await.map(drop))
             }
             16 => ("come first", self.come_first(at).await),
             17 => ("come with a token", self.come_by_token(at).await),
@@ -392,7 +399,7 @@ impl Stage {
                 // What others did counts from when it is heard of, or at once where that is asked for.
                 let at_least = if world.below(2) == 0 { begin } else { 0 };
                 let reached = self.history.lock().unwrap().reached(at_least);
-                match instance.um.checks().at_least(reached).check(user, permission, None).await {
+                match instance.um.checks().at_least(reached).check(user, permission, about(permission).as_ref()).await {
                     Ok(is_allowed) => {
                         let mut floors = before;
                         if instance.is_shared {

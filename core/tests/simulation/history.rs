@@ -6,7 +6,7 @@ use std::{
 };
 
 use rolekeep::{
-    ChangeSetId, SessionId, Time, UserId, Value,
+    ChangeSetId, Resource, SessionId, Time, UserId, Value,
     internals::{
         api_key::{ApiKey, ApiKeyUse},
         credential::{Challenge, Credential},
@@ -18,6 +18,7 @@ use rolekeep::{
         user::User,
     },
     roles::RoleAssignment,
+    scopes::ScopeRow,
     storage::{ChangeSet, Key, MemoryStorage, Place, Position, Predicate, Query, Row, Storage, Table, Write},
     users::UserStatus,
 };
@@ -53,6 +54,8 @@ pub struct Moment {
     done: Option<String>,
     /// What each role gives.
     roles: BTreeMap<String, Vec<&'static str>>,
+    /// Whether the project lies in the country.
+    lies_there: bool,
     held: BTreeSet<(UserId, String)>,
     active: BTreeSet<UserId>,
     /// Those that are alive, and keys.
@@ -110,7 +113,18 @@ pub struct History {
 pub const TRIES_SECONDS: i64 = 24 * 3600;
 
 /// What is asked about.
-pub const PERMISSIONS: [&str; 4] = ["document:edit", "document:read", "user:read", "user:update"];
+pub const PERMISSIONS: [&str; 5] = ["document:edit", "document:read", "user:read", "user:update", INSPECT];
+
+/// Asked about a site of the project: held in the country, where the project lies or not.
+const INSPECT: &str = "site:inspect";
+pub const PROJECT: &str = "project:dam";
+pub const COUNTRY: &str = "country:at";
+pub const OTHER_COUNTRY: &str = "country:it";
+
+/// What a permission is asked about.
+pub fn about(permission: &str) -> Option<Resource<'static>> {
+    (permission == INSPECT).then(|| Resource::of("site").with("project", "dam").with("country", None::<&str>))
+}
 
 fn rows(memory: &MemoryStorage, table: &'static Table) -> Vec<Row> {
     block_on(memory.query(&Query::of(table, Predicate::Always))).unwrap().rows
@@ -252,14 +266,14 @@ impl History {
         if sessions.is_some_and(|(session, moments)| moments.iter().all(|one| !one.sessions.contains(&session))) {
             return answers;
         }
-        let policies: BTreeSet<_> = since(Subject::Policy).iter().map(|one| &one.roles).collect();
+        let policies: BTreeSet<_> = since(Subject::Policy).iter().map(|one| (&one.roles, one.lies_there)).collect();
         for moment in since(Subject::User(user)) {
             if !moment.active.contains(&user) {
                 answers.insert(Answer::Ended);
                 continue;
             }
-            for roles in &policies {
-                let is_allowed = moment.gives(roles, user, permission);
+            for policy in &policies {
+                let is_allowed = moment.gives(*policy, user, permission);
                 answers.insert(if is_allowed { Answer::Allowed } else { Answer::Denied });
             }
         }
@@ -298,6 +312,9 @@ impl Moment {
             touched: by.map(|by| subjects(memory, by)).unwrap_or_default(),
             done: by.and_then(key_of),
             roles: roles.collect(),
+            lies_there: all::<ScopeRow>(memory)
+                .iter()
+                .any(|row| row.scope == PROJECT && row.parent.as_deref() == Some(COUNTRY)),
             held: all::<RoleAssignment>(memory).into_iter().map(|held| (held.user_id, held.role)).collect(),
             active: active.map(|user| user.id).collect(),
             sessions,
@@ -319,7 +336,10 @@ impl Moment {
         self.users.iter().filter(|one| **one == user).count()
     }
 
-    fn gives(&self, roles: &BTreeMap<String, Vec<&str>>, user: UserId, permission: &str) -> bool {
+    fn gives(&self, (roles, lies_there): (&BTreeMap<String, Vec<&str>>, bool), user: UserId, permission: &str) -> bool {
+        if permission == INSPECT && !lies_there {
+            return false;
+        }
         let held = self.held.iter().filter(|(holder, _)| *holder == user);
         held.filter_map(|(_, role)| roles.get(role)).any(|gives| gives.contains(&permission))
     }
@@ -329,7 +349,7 @@ impl Moment {
         if !self.active.contains(&user) || session.is_some_and(|session| !self.sessions.contains(&session)) {
             return Answer::Ended;
         }
-        if self.gives(&self.roles, user, permission) { Answer::Allowed } else { Answer::Denied }
+        if self.gives((&self.roles, self.lies_there), user, permission) { Answer::Allowed } else { Answer::Denied }
     }
 }
 
@@ -342,7 +362,7 @@ fn key_of(change_set: &ChangeSet) -> Option<String> {
 /// What the rows of a change set are about.
 fn subjects(memory: &MemoryStorage, change_set: &ChangeSet) -> Vec<Subject> {
     let of_row = |(table, key): (&Table, &Key)| match (table.name, &key.0[0]) {
-        (name, _) if name == RoleRow::TABLE.name => Some(Subject::Policy),
+        (name, _) if [RoleRow::TABLE.name, ScopeRow::TABLE.name].contains(&name) => Some(Subject::Policy),
         (name, Value::Id(id)) if [User::TABLE.name, RoleAssignment::TABLE.name].contains(&name) => {
             Some(Subject::User(UserId(*id)))
         }

@@ -30,7 +30,10 @@ use std::{
 
 use deeds::{Held, Instance, Proves, SignIn, Stage};
 use history::{Floors, History};
-use rolekeep::{Config, Policy, UserId, UserManagement, storage::MemoryStorage, users::CreateUser};
+use rolekeep::{
+    Config, Policy, UserId, UserManagement, roles::AssignRole, scopes::CreateScope, storage::MemoryStorage,
+    users::CreateUser,
+};
 use tokio::sync::Notify;
 use world::{Executor, Outside, World, calmly};
 
@@ -43,6 +46,17 @@ const POLICY: &str = r#"
 [permissions]
 "document:edit" = ""
 "document:read" = ""
+"site:inspect" = ""
+
+[types.site]
+attributes = { project = "string", country = "string?" }
+
+[scopes.country]
+attribute = "country"
+
+[scopes.project]
+attribute = "project"
+parent = "country"
 
 [roles.admin]
 allow = ["admin:all"]
@@ -52,6 +66,9 @@ allow = ["document:edit", "user:update", "user:read"]
 
 [roles.clerk]
 allow = ["document:read", "user:read"]
+
+[roles.inspector]
+allow = ["site:inspect"]
 "#;
 
 /// What every seed begins with.
@@ -90,11 +107,18 @@ fn beginning() -> &'static Beginning {
             let um = um.open().await.unwrap();
             let users = um.system();
             users.users().create(CreateUser::new("root@example.org").roles(["admin"])).await.unwrap();
+            for country in [history::COUNTRY, history::OTHER_COUNTRY] {
+                users.scopes().create(CreateScope::new(country, "Country")).await.unwrap();
+            }
+            let project = CreateScope::new(history::PROJECT, "Project").parent(history::COUNTRY);
+            users.scopes().create(project).await.unwrap();
             let (mut ids, mut sign_ins) = (Vec::new(), Vec::new());
             for at in 0..USERS {
                 let email = format!("user{at}@example.org");
                 let new = CreateUser::new(email.as_str()).password(PASSWORD).roles(["editor"]);
                 let user = users.users().create(new).await.unwrap().id;
+                let inspector = AssignRole::new(user, "inspector").scope(history::COUNTRY);
+                users.roles().assign(inspector).await.unwrap();
                 ids.push(user);
                 if at < 2 {
                     let login = um.login(&email, PASSWORD, Default::default()).await.unwrap().done().unwrap();

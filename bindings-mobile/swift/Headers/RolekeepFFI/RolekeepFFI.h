@@ -515,6 +515,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_regions(uint64_t ptr, RustC
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_roles(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_SCOPES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_SCOPES
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_scopes(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_SESSIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_SESSIONS
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_sessions(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -1278,6 +1283,46 @@ uint64_t uniffi_rolekeep_mobile_fn_method_roles_unassign(uint64_t ptr, RustBuffe
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UPDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_ROLES_UPDATE
 uint64_t uniffi_rolekeep_mobile_fn_method_roles_update(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_SCOPES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_SCOPES
+uint64_t uniffi_rolekeep_mobile_fn_clone_scopes(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_SCOPES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_SCOPES
+void uniffi_rolekeep_mobile_fn_free_scopes(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_CREATE
+uint64_t uniffi_rolekeep_mobile_fn_method_scopes_create(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_scopes_delete(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_GET
+uint64_t uniffi_rolekeep_mobile_fn_method_scopes_get(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_LIST
+uint64_t uniffi_rolekeep_mobile_fn_method_scopes_list(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_MOVE_TO
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_MOVE_TO
+uint64_t uniffi_rolekeep_mobile_fn_method_scopes_move_to(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_SCOPES_UPDATE
+uint64_t uniffi_rolekeep_mobile_fn_method_scopes_update(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_SESSIONS
@@ -2926,6 +2971,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_roles(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_SCOPES
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_SCOPES
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_scopes(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_SESSIONS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_SESSIONS
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_sessions(void
@@ -3613,6 +3664,42 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_roles_unassign(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UPDATE
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_ROLES_UPDATE
 uint16_t uniffi_rolekeep_mobile_checksum_method_roles_update(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_CREATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_CREATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_scopes_create(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_scopes_delete(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_GET
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_GET
+uint16_t uniffi_rolekeep_mobile_checksum_method_scopes_get(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_LIST
+uint16_t uniffi_rolekeep_mobile_checksum_method_scopes_list(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_MOVE_TO
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_MOVE_TO
+uint16_t uniffi_rolekeep_mobile_checksum_method_scopes_move_to(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_UPDATE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_SCOPES_UPDATE
+uint16_t uniffi_rolekeep_mobile_checksum_method_scopes_update(void
     
 );
 #endif

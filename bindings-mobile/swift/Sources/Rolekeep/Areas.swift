@@ -62,6 +62,9 @@ extension Caller {
     /// Groups of users, whose members hold their roles.
     public var groups: Groups { getGroups() }
 
+    /// Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within.
+    public var scopes: Scopes { getScopes() }
+
     /// Regions that users and drones belong to.
     public var regions: Regions { getRegions() }
 
@@ -227,6 +230,16 @@ extension Groups {
     }
 }
 
+extension Scopes {
+    /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
+    public func listAll(input: ListScopes = ListScopes()) -> AllRows<ScopeRow> {
+        AllRows { cursor in
+            let page = try await self.list(input: ListScopes(kind: input.kind, parent: input.parent, limit: input.limit, cursor: cursor, totalUpTo: input.totalUpTo))
+            return (page.items, page.nextCursor)
+        }
+    }
+}
+
 extension Regions {
     /// All rows of `list`, from the first page to the last; `limit` of them are read at a time.
     public func listAll(input: ListRegions = ListRegions()) -> AllRows<Region> {
@@ -360,6 +373,11 @@ extension RolePage: Sequence {
 extension RoleAssignmentPage: Sequence {
     /// The rows of the page.
     public func makeIterator() -> IndexingIterator<[RoleAssignment]> { items.makeIterator() }
+}
+
+extension ScopeRowPage: Sequence {
+    /// The rows of the page.
+    public func makeIterator() -> IndexingIterator<[ScopeRow]> { items.makeIterator() }
 }
 
 extension SessionPage: Sequence {

@@ -2144,6 +2144,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getRoles()  -> Roles
     
     /**
+     * Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within.
+     */
+    func getScopes()  -> Scopes
+    
+    /**
      * Logins: tokens and the sessions they belong to.
      */
     func getSessions()  -> Sessions
@@ -2690,6 +2695,18 @@ open func getRoles() -> Roles  {
     return try!  FfiConverterTypeRoles_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_roles(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within.
+     */
+open func getScopes() -> Scopes  {
+    return try!  FfiConverterTypeScopes_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_scopes(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -8347,6 +8364,296 @@ func FfiConverterTypeRules_lift(_ handle: UInt64) throws -> Rules {
 #endif
 func FfiConverterTypeRules_lower(_ value: Rules) -> UInt64 {
     return FfiConverterTypeRules.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within.
+ */
+public protocol ScopesProtocol: AnyObject, Sendable {
+    
+    /**
+     * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
+     * lies in its regions.
+     *
+     * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
+     * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
+     */
+    func create(input: CreateScope) async throws  -> ScopeRow
+    
+    /**
+     * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
+     *
+     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
+     * former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+     */
+    func delete(input: DeleteScope) async throws 
+    
+    /**
+     * Gets the row of a scope.
+     *
+     * Permission `scope:read`.
+     */
+    func get(input: GetScope) async throws  -> ScopeRow
+    
+    /**
+     * Lists the rows of scopes that the caller may see, newest first.
+     *
+     * Permission `scope:list`.
+     */
+    func list(input: ListScopes) async throws  -> ScopeRowPage
+    
+    /**
+     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
+     * nothing of it, and those held in the new one do.
+     *
+     * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
+     * `expected_version` is stale, or if 20,000 scopes lie within others.
+     */
+    func moveTo(input: MoveScope) async throws  -> ScopeRow
+    
+    /**
+     * Renames a scope.
+     *
+     * Permission `scope:update`. Errors: `CONFLICT` if `expected_version` is stale.
+     */
+    func update(input: UpdateScope) async throws  -> ScopeRow
+    
+}
+/**
+ * Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within.
+ */
+open class Scopes: ScopesProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_scopes(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_scopes(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
+     * lies in its regions.
+     *
+     * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
+     * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
+     */
+open func create(input: CreateScope)async throws  -> ScopeRow  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_scopes_create(
+                        self.uniffiCloneHandle(),FfiConverterTypeCreateScope_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeScopeRow_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
+     *
+     * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
+     * former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+     */
+open func delete(input: DeleteScope)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_scopes_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteScope_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gets the row of a scope.
+     *
+     * Permission `scope:read`.
+     */
+open func get(input: GetScope)async throws  -> ScopeRow  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_scopes_get(
+                        self.uniffiCloneHandle(),FfiConverterTypeGetScope_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeScopeRow_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the rows of scopes that the caller may see, newest first.
+     *
+     * Permission `scope:list`.
+     */
+open func list(input: ListScopes = ListScopes())async throws  -> ScopeRowPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_scopes_list(
+                        self.uniffiCloneHandle(),FfiConverterTypeListScopes_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeScopeRowPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
+     * nothing of it, and those held in the new one do.
+     *
+     * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
+     * `expected_version` is stale, or if 20,000 scopes lie within others.
+     */
+open func moveTo(input: MoveScope)async throws  -> ScopeRow  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_scopes_move_to(
+                        self.uniffiCloneHandle(),FfiConverterTypeMoveScope_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeScopeRow_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Renames a scope.
+     *
+     * Permission `scope:update`. Errors: `CONFLICT` if `expected_version` is stale.
+     */
+open func update(input: UpdateScope)async throws  -> ScopeRow  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_scopes_update(
+                        self.uniffiCloneHandle(),FfiConverterTypeUpdateScope_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeScopeRow_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeScopes: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Scopes
+
+    public static func lift(_ handle: UInt64) throws -> Scopes {
+        return Scopes(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Scopes) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Scopes {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Scopes, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeScopes_lift(_ handle: UInt64) throws -> Scopes {
+    return try FfiConverterTypeScopes.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeScopes_lower(_ value: Scopes) -> UInt64 {
+    return FfiConverterTypeScopes.lower(value)
 }
 
 
@@ -18517,6 +18824,89 @@ func FfiConverterTypeCreateRole_lower(_ value: CreateRole) -> RustBuffer {
 
 
 /**
+ * Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
+ * lies in its regions.
+ *
+ * Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
+ * `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
+ */
+public struct CreateScope: Equatable, Hashable {
+    /**
+     * The scope: `KIND:ID`, with the id that attributes of resources hold. A region, which must exist, may be named by its code.
+     */
+    public let scope: String
+    /**
+     * Its name, at most 100 characters.
+     */
+    public let name: String
+    /**
+     * The scope that it lies within, of the kind that the policy says; it must have a row, but for regions.
+     */
+    public let parent: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The scope: `KIND:ID`, with the id that attributes of resources hold. A region, which must exist, may be named by its code.
+         */scope: String, 
+        /**
+         * Its name, at most 100 characters.
+         */name: String, 
+        /**
+         * The scope that it lies within, of the kind that the policy says; it must have a row, but for regions.
+         */parent: String? = nil) {
+        self.scope = scope
+        self.name = name
+        self.parent = parent
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension CreateScope: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeCreateScope: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> CreateScope {
+        return
+            try CreateScope(
+                scope: FfiConverterString.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                parent: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: CreateScope, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.parent, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateScope_lift(_ buf: RustBuffer) throws -> CreateScope {
+    return try FfiConverterTypeCreateScope.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeCreateScope_lower(_ value: CreateScope) -> RustBuffer {
+    return FfiConverterTypeCreateScope.lower(value)
+}
+
+
+/**
  * Creates a user, with the default roles of the policy and those that are named. It has an e-mail address, stands for
  * somebody at another issuer, or both.
  *
@@ -19637,6 +20027,78 @@ func FfiConverterTypeDeleteRole_lift(_ buf: RustBuffer) throws -> DeleteRole {
 #endif
 func FfiConverterTypeDeleteRole_lower(_ value: DeleteRole) -> RustBuffer {
     return FfiConverterTypeDeleteRole.lower(value)
+}
+
+
+/**
+ * Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
+ *
+ * Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
+ * former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+ */
+public struct DeleteScope: Equatable, Hashable {
+    /**
+     * The scope.
+     */
+    public let scope: String
+    /**
+     * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The scope.
+         */scope: String, 
+        /**
+         * The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil) {
+        self.scope = scope
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteScope: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDeleteScope: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteScope {
+        return
+            try DeleteScope(
+                scope: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteScope, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteScope_lift(_ buf: RustBuffer) throws -> DeleteScope {
+    return try FfiConverterTypeDeleteScope.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteScope_lower(_ value: DeleteScope) -> RustBuffer {
+    return FfiConverterTypeDeleteScope.lower(value)
 }
 
 
@@ -23596,6 +24058,67 @@ func FfiConverterTypeGetRole_lift(_ buf: RustBuffer) throws -> GetRole {
 #endif
 func FfiConverterTypeGetRole_lower(_ value: GetRole) -> RustBuffer {
     return FfiConverterTypeGetRole.lower(value)
+}
+
+
+/**
+ * Gets the row of a scope.
+ *
+ * Permission `scope:read`.
+ */
+public struct GetScope: Equatable, Hashable {
+    /**
+     * The scope.
+     */
+    public let scope: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The scope.
+         */scope: String) {
+        self.scope = scope
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension GetScope: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeGetScope: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> GetScope {
+        return
+            try GetScope(
+                scope: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: GetScope, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.scope, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetScope_lift(_ buf: RustBuffer) throws -> GetScope {
+    return try FfiConverterTypeGetScope.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeGetScope_lower(_ value: GetScope) -> RustBuffer {
+    return FfiConverterTypeGetScope.lower(value)
 }
 
 
@@ -28566,6 +29089,117 @@ func FfiConverterTypeListRoles_lower(_ value: ListRoles) -> RustBuffer {
 
 
 /**
+ * Lists the rows of scopes that the caller may see, newest first.
+ *
+ * Permission `scope:list`.
+ */
+public struct ListScopes: Equatable, Hashable {
+    /**
+     * Only scopes of this kind.
+     */
+    public let kind: String?
+    /**
+     * Only scopes that lie directly within this one.
+     */
+    public let parent: String?
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Only scopes of this kind.
+         */kind: String? = nil, 
+        /**
+         * Only scopes that lie directly within this one.
+         */parent: String? = nil, 
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.kind = kind
+        self.parent = parent
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListScopes: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListScopes: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListScopes {
+        return
+            try ListScopes(
+                kind: FfiConverterOptionString.read(from: &buf), 
+                parent: FfiConverterOptionString.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListScopes, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.kind, into: &buf)
+        FfiConverterOptionString.write(value.parent, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListScopes_lift(_ buf: RustBuffer) throws -> ListScopes {
+    return try FfiConverterTypeListScopes.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListScopes_lower(_ value: ListScopes) -> RustBuffer {
+    return FfiConverterTypeListScopes.lower(value)
+}
+
+
+/**
  * Lists the caller's own sessions, newest first.
  */
 public struct ListSessions: Equatable, Hashable {
@@ -29439,6 +30073,89 @@ func FfiConverterTypeMailChallenge_lift(_ buf: RustBuffer) throws -> MailChallen
 #endif
 func FfiConverterTypeMailChallenge_lower(_ value: MailChallenge) -> RustBuffer {
     return FfiConverterTypeMailChallenge.lower(value)
+}
+
+
+/**
+ * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
+ * nothing of it, and those held in the new one do.
+ *
+ * Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
+ * `expected_version` is stale, or if 20,000 scopes lie within others.
+ */
+public struct MoveScope: Equatable, Hashable {
+    /**
+     * The scope.
+     */
+    public let scope: String
+    /**
+     * The scope that it is to lie within, of the kind that the policy says; it must have a row, but for regions. If not given: none.
+     */
+    public let parent: String?
+    /**
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The scope.
+         */scope: String, 
+        /**
+         * The scope that it is to lie within, of the kind that the policy says; it must have a row, but for regions. If not given: none.
+         */parent: String? = nil, 
+        /**
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil) {
+        self.scope = scope
+        self.parent = parent
+        self.expectedVersion = expectedVersion
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension MoveScope: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeMoveScope: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> MoveScope {
+        return
+            try MoveScope(
+                scope: FfiConverterString.read(from: &buf), 
+                parent: FfiConverterOptionString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: MoveScope, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterOptionString.write(value.parent, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMoveScope_lift(_ buf: RustBuffer) throws -> MoveScope {
+    return try FfiConverterTypeMoveScope.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMoveScope_lower(_ value: MoveScope) -> RustBuffer {
+    return FfiConverterTypeMoveScope.lower(value)
 }
 
 
@@ -35721,6 +36438,266 @@ func FfiConverterTypeRulesConfig_lower(_ value: RulesConfig) -> RustBuffer {
 
 
 /**
+ * A scope of a nested kind, such as a country or a region, and the scope that it lies within.
+ */
+public struct ScopeRow: Equatable, Hashable {
+    /**
+     * The scope, as roles are held in it: `KIND:ID`, with the id that attributes of resources hold.
+     */
+    public let scope: String
+    /**
+     * Its kind, which the policy declares.
+     */
+    public let kind: String
+    /**
+     * The name shown.
+     */
+    public let name: String
+    /**
+     * The scope that it lies within.
+     */
+    public let parent: String?
+    /**
+     * When it was created.
+     */
+    public let createdAt: Timestamp
+    /**
+     * When it was last changed.
+     */
+    public let updatedAt: Timestamp
+    /**
+     * Increases by one with every change.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The scope, as roles are held in it: `KIND:ID`, with the id that attributes of resources hold.
+         */scope: String, 
+        /**
+         * Its kind, which the policy declares.
+         */kind: String, 
+        /**
+         * The name shown.
+         */name: String, 
+        /**
+         * The scope that it lies within.
+         */parent: String? = nil, 
+        /**
+         * When it was created.
+         */createdAt: Timestamp, 
+        /**
+         * When it was last changed.
+         */updatedAt: Timestamp, 
+        /**
+         * Increases by one with every change.
+         */version: Int64) {
+        self.scope = scope
+        self.kind = kind
+        self.name = name
+        self.parent = parent
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ScopeRow: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeScopeRow: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ScopeRow {
+        return
+            try ScopeRow(
+                scope: FfiConverterString.read(from: &buf), 
+                kind: FfiConverterString.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                parent: FfiConverterOptionString.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                updatedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ScopeRow, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.parent, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+        FfiConverterTypeTimestamp.write(value.updatedAt, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeScopeRow_lift(_ buf: RustBuffer) throws -> ScopeRow {
+    return try FfiConverterTypeScopeRow.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeScopeRow_lower(_ value: ScopeRow) -> RustBuffer {
+    return FfiConverterTypeScopeRow.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct ScopeRowPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [ScopeRow]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [ScopeRow], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ScopeRowPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeScopeRowPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ScopeRowPage {
+        return
+            try ScopeRowPage(
+                items: FfiConverterSequenceTypeScopeRow.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ScopeRowPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeScopeRow.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeScopeRowPage_lift(_ buf: RustBuffer) throws -> ScopeRowPage {
+    return try FfiConverterTypeScopeRowPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeScopeRowPage_lower(_ value: ScopeRowPage) -> RustBuffer {
+    return FfiConverterTypeScopeRowPage.lower(value)
+}
+
+
+/**
  * Creates the given regions, users and drones that do not exist yet, in one commit.
  *
  * The seed fixes their ids, so that it may be applied at every start. Only the application itself may, with `system`.
@@ -40849,6 +41826,87 @@ func FfiConverterTypeUpdateRole_lift(_ buf: RustBuffer) throws -> UpdateRole {
 #endif
 func FfiConverterTypeUpdateRole_lower(_ value: UpdateRole) -> RustBuffer {
     return FfiConverterTypeUpdateRole.lower(value)
+}
+
+
+/**
+ * Renames a scope.
+ *
+ * Permission `scope:update`. Errors: `CONFLICT` if `expected_version` is stale.
+ */
+public struct UpdateScope: Equatable, Hashable {
+    /**
+     * The scope.
+     */
+    public let scope: String
+    /**
+     * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+     */
+    public let expectedVersion: Int64?
+    /**
+     * Its name, at most 100 characters.
+     */
+    public let name: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The scope.
+         */scope: String, 
+        /**
+         * The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+         */expectedVersion: Int64? = nil, 
+        /**
+         * Its name, at most 100 characters.
+         */name: String? = nil) {
+        self.scope = scope
+        self.expectedVersion = expectedVersion
+        self.name = name
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension UpdateScope: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeUpdateScope: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UpdateScope {
+        return
+            try UpdateScope(
+                scope: FfiConverterString.read(from: &buf), 
+                expectedVersion: FfiConverterOptionInt64.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: UpdateScope, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.scope, into: &buf)
+        FfiConverterOptionInt64.write(value.expectedVersion, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateScope_lift(_ buf: RustBuffer) throws -> UpdateScope {
+    return try FfiConverterTypeUpdateScope.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeUpdateScope_lower(_ value: UpdateScope) -> RustBuffer {
+    return FfiConverterTypeUpdateScope.lower(value)
 }
 
 
@@ -52358,6 +53416,31 @@ fileprivate struct FfiConverterSequenceTypeRowChange: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeScopeRow: FfiConverterRustBuffer {
+    typealias SwiftType = [ScopeRow]
+
+    public static func write(_ value: [ScopeRow], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeScopeRow.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [ScopeRow] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [ScopeRow]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeScopeRow.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeSeedDrone: FfiConverterRustBuffer {
     typealias SwiftType = [SeedDrone]
 
@@ -53315,6 +54398,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_roles() != 7960) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_scopes() != 37240) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_sessions() != 17682) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -53658,6 +54744,24 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_roles_update() != 16351) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_create() != 39757) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_delete() != 58887) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_get() != 57090) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_list() != 34827) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_move_to() != 22889) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_scopes_update() != 16025) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_sessions_impersonate() != 40455) {

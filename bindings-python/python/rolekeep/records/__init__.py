@@ -200,6 +200,9 @@ from .groups import (
     GroupMember,
     GroupRole,
 )
+from .scopes import (
+    ScopeRow,
+)
 from .regions import (
     Region,
     RegionStatus,
@@ -377,6 +380,7 @@ __all__ = [
     "RoleDetails",
     "RoleEdit",
     "RoleGrant",
+    "ScopeRow",
     "SecondFactor",
     "SeedDrone",
     "SeedRegion",

@@ -128,6 +128,12 @@ export type EventType =
   | "region.updated"
   /** A region was deleted. */
   | "region.deleted"
+  /** A scope of a nested kind was created. */
+  | "scope.created"
+  /** A scope was renamed, or lies elsewhere. */
+  | "scope.updated"
+  /** A scope was deleted. */
+  | "scope.deleted"
   /** A drone was created. */
   | "drone.created"
   /** A drone was changed. */

@@ -136,6 +136,15 @@ pub enum EventType {
     /// A region was deleted.
     #[word("region.deleted")]
     RegionDeleted,
+    /// A scope of a nested kind was created.
+    #[word("scope.created")]
+    ScopeCreated,
+    /// A scope was renamed, or lies elsewhere.
+    #[word("scope.updated")]
+    ScopeUpdated,
+    /// A scope was deleted.
+    #[word("scope.deleted")]
+    ScopeDeleted,
     /// A drone was created.
     #[word("drone.created")]
     DroneCreated,

@@ -36,6 +36,7 @@ use crate::{
         check::wrong,
         credential::Credential,
         decode::FieldCode,
+        deferred::IS_PAGE,
         error::{Error, Reason, Result},
         id::ChangeSetId,
         noun::Caches,
@@ -81,6 +82,7 @@ pub struct Plan<'a> {
     /// The caller hears that something is not there which it may not see.
     has_hidden: bool,
     relies_on_policy: bool,
+    relies_on_scopes: bool,
     /// Whether there is room for costs of hashes that nothing stored has; what was planned of one account is undone, this is not.
     pub(super) room: BTreeMap<String, Result<()>>,
     /// How often the sessions of everybody had been ended when the plan was begun.
@@ -138,6 +140,7 @@ impl<'a> Plan<'a> {
             refused: Vec::new(),
             has_hidden: false,
             relies_on_policy: false,
+            relies_on_scopes: false,
             room: BTreeMap::new(),
             era: services.era(),
             key_era: services.key_era(),
@@ -190,6 +193,11 @@ impl<'a> Plan<'a> {
         self.relies_on_policy = true;
     }
 
+    /// Relies on which scopes lie within which, whoever asks.
+    pub fn rely_on_scopes(&mut self) {
+        self.relies_on_scopes = true;
+    }
+
     /// The answer about something that the caller may not see: as if it were not there. The audit log knows better.
     pub fn hide(&mut self, what: &str) -> Error {
         self.has_hidden = true;
@@ -234,6 +242,17 @@ impl<'a> Plan<'a> {
         })
     }
 
+    /// Whether it was decided by which scopes lie within which, as who asks holds a role in an outer one, or as it changes what somebody
+    /// may do or the policy itself. Where nothing can lie within anything, nobody has to look.
+    fn rests_on_scopes(&self, is_asked: bool) -> bool {
+        let (policy, rules) = (&self.actor.policy, self.rules());
+        if IS_PAGE || policy.nesting.version == 0 && !rules.has_nested_kinds() {
+            return false;
+        }
+        let holds_outer = || self.actor.principal().is_some_and(|principal| rules.rests_on_scopes(principal));
+        self.relies_on_scopes || self.next_policy.is_some() || self.touches_authority() || is_asked && holds_outer()
+    }
+
     /// The commit, with the audit entries of the operation, where it is one, and what else the log is told.
     ///
     /// # Errors
@@ -274,6 +293,10 @@ impl<'a> Plan<'a> {
             // Decided by this policy: under another one it must be decided anew.
             let version = self.actor.policy.version;
             self.check_key::<Guard>(Guard::key_of(&(Guard::POLICY.to_owned(),)), (version > 0).then_some(version));
+        }
+        if self.rests_on_scopes(is_asked) {
+            let version = self.actor.policy.nesting.version;
+            self.check_key::<Guard>(Guard::key_of(&(Guard::SCOPE_TREE.to_owned(),)), (version > 0).then_some(version));
         }
         if let Some(planned) = self.unguarded() {
             let message = format!("{} is written without the guard of its user", planned.table.name);

@@ -3,6 +3,7 @@
 use super::{Plan, Planned};
 use crate::{
     model::{
+        deferred::unless_page,
         error::{Error, Reason, Result},
         id::UserId,
         noun::{Caches, OnDelete, OnPurge, Owner, ResourceType, Upkeep},
@@ -77,7 +78,9 @@ impl Plan<'_> {
             if let (Some(resource), Value::Id(id)) = (table.noun.resource, id) {
                 // A scope names a live row (docs/rules.md, "Giving and administering").
                 if resource.is_scope {
-                    scopes::end(self, &Scope::of(resource.kind, id)).await?;
+                    let scope = Scope::of(resource.kind, id);
+                    scopes::end(self, &scope).await?;
+                    unless_page(Ok(()), || Box::pin(scopes::end_with_record(self, scope))).await?;
                 }
                 scopes::end(self, &Scope::resource(&resource.kind_of(&row), id)).await?;
             }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{
-        deferred::unless_page,
+        deferred::{IS_PAGE, unless_page},
         error::Result,
         group::{GroupMember, GroupRole},
         id::{GroupId, UserId},
@@ -63,8 +63,9 @@ impl<'p> Side<'p> {
         let (number, name) = permission;
         let mut verdicts = Verdicts::default();
         let Ok(id) = self.policy.rules.permission(name) else { return verdicts.answer() };
-        for (of, role) in held.iter().filter(|(of, _)| *of == Scope::Global || of == scope) {
-            let rules = &self.policy.rules;
+        let rules = &self.policy.rules;
+        let reaches = |of: &Scope| *of == Scope::Global || of == scope || !IS_PAGE && rules.lies_within(scope, of);
+        for (of, role) in held.iter().filter(|(of, _)| reaches(of)) {
             if *of != Scope::Global && !rules.can_cover(of, id) {
                 continue;
             }

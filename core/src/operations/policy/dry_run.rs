@@ -185,7 +185,7 @@ impl Operation for DryRunPolicy {
         }
         let before = plan.actor.policy.clone();
         let rows = proposed(&before, proposal, plan.now)?;
-        let after = match PolicyState::make(Some(&before), before.version + 1, rows.clone()) {
+        let after = match PolicyState::make(Some(&before), before.version + 1, rows.clone(), before.nesting.clone()) {
             Ok(after) => after,
             Err(error) if error.reason() == Reason::PolicyInvalid => return Err(misfit(&rows, error, proposal)),
             Err(error) => return Err(error),

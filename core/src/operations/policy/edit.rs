@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::state::{PolicyState, StoredPolicy};
+use super::{
+    nesting,
+    state::{PolicyState, StoredPolicy},
+};
 use crate::{
     model::{
         decode::{FieldCode, FieldError},
@@ -44,7 +47,7 @@ pub enum Blame<'a> {
 ///
 /// # Errors
 /// [`Reason::InvalidInput`] naming fields where the policy would be wrong, [`Reason::InUse`] where assets have a kind or words that it would
-/// not have any more, [`Reason::LastAdministrator`].
+/// not have any more or a scope lies where it would not, [`Reason::LastAdministrator`].
 pub async fn change(
     plan: &mut Plan<'_>,
     rows: StoredPolicy,
@@ -84,8 +87,8 @@ pub(super) async fn change_to(
     }
     let version = now.version + 1;
     let made = match rules {
-        Some(rules) => Ok(PolicyState::of(version, rows.clone(), rules)),
-        None => PolicyState::make(Some(&now), version, rows.clone()),
+        Some(rules) => Ok(PolicyState::of(version, rows.clone(), now.nesting.clone(), rules)),
+        None => PolicyState::make(Some(&now), version, rows.clone(), now.nesting.clone()),
     };
     let next = match made {
         Ok(next) => Arc::new(next),
@@ -93,6 +96,8 @@ pub(super) async fn change_to(
         Err(error) => return Err(error),
     };
     asset_kinds::require_unused(plan, &now.rows, &rows).await?;
+    // Whoever changes where one lies meanwhile makes this plan stale.
+    nesting::require_fitting(&next)?;
     administrators::require_one_under(plan, &next.rules, lost).await?;
     // Not the version of now but the one of this plan: whoever edited since makes it stale.
     let guard = Guard { name: Guard::POLICY.to_owned(), version: now.version };

@@ -6,6 +6,7 @@
 //! | `open` | what the host gives at opening, merged with what is stored |
 //! | `edit` | one edit: its rows, its problems as field errors, the last administrator |
 //! | `file` | get, export, validate, diff, import |
+//! | `nesting` | which scopes lie within which, in force together with the policy |
 //! | `difference` | what differs between two policies, as data |
 //! | `dry_run`, `comparison` | which decisions would change |
 //! | `statements` | what roles say of permissions, for the comparison and for who reads one role |
@@ -17,6 +18,7 @@ mod difference;
 mod dry_run;
 pub(crate) mod edit;
 mod file;
+pub(in crate::operations) mod nesting;
 pub(crate) mod open;
 pub(crate) mod state;
 pub(in crate::operations) mod statements;

@@ -65,22 +65,27 @@ pub(super) fn parts_of(policy: &Policy) -> Result<PolicyRows> {
 /// [`Reason::PolicyInvalid`] where what is given does not fit what was edited, [`Reason::LastAdministrator`].
 pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
     for attempt in 0..ATTEMPTS {
-        let stored = Stored::load(&*services.storage, given.is_some()).await?;
+        let stored = Stored::load(&*services.storage, given.is_some(), None).await?;
         let (given, stored) = match (&given, stored) {
             (Some(given), stored) => (given, stored),
             (None, None) => (&Given::new(Policy::preset("standard")?)?, None),
             (None, Some(stored)) => {
-                services.replace_policy(Arc::new(PolicyState::make(None, stored.version, stored.rows)?));
+                services.replace_policy(Arc::new(PolicyState::make(
+                    None,
+                    stored.version,
+                    stored.rows,
+                    stored.nesting,
+                )?));
                 return Ok(());
             }
         };
-        let Stored { version, rows, given: last } = stored.unwrap_or_default();
+        let Stored { version, rows, nesting, given: last } = stored.unwrap_or_default();
         let is_same = Forms::of_rows(&rows) == Forms::from_rows(&given.parts);
         if version > 0 && is_same && Forms::of_given(&last) == Forms::from_rows(&given.parts) {
-            services.replace_policy(Arc::new(PolicyState::of(version, rows, given.rules.clone())));
+            services.replace_policy(Arc::new(PolicyState::of(version, rows, nesting, given.rules.clone())));
             return Ok(());
         }
-        let now = Arc::new(PolicyState::make(None, version, rows)?);
+        let now = Arc::new(PolicyState::make(None, version, rows, nesting)?);
         services.replace_policy(now.clone());
         let actor = Actor { kind: ActorKind::System, request: Arc::new(RequestContext::default()), policy: now };
         let committed = match import(services, &actor, given, &last).await {

@@ -5,8 +5,10 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use super::nesting::Nesting;
 use crate::{
     model::{
+        deferred::IS_PAGE,
         error::{Error, Reason, Result},
         policy::{AssetKindRow, GivenRow, PermissionRow, PolicyRow, RoleRow},
         predicate::Predicate,
@@ -23,7 +25,9 @@ pub struct PolicyState {
     pub version: i64,
     /// What is stored.
     pub rows: StoredPolicy,
-    /// The same, compiled.
+    /// Which scopes lie within which.
+    pub nesting: Arc<Nesting>,
+    /// Both, compiled.
     pub rules: Arc<RuleSet>,
     /// Who is not signed in.
     pub anonymous: Arc<Principal>,
@@ -57,19 +61,32 @@ impl StoredPolicy {
 impl PolicyState {
     /// A store's before anything was stored: nobody may do anything.
     pub fn empty() -> Result<Self> {
-        Self::make(None, 0, StoredPolicy::default())
+        Self::make(None, 0, StoredPolicy::default(), Arc::default())
     }
 
     /// THE place where the rules of a changed policy are made; `before` is what they were until now.
     ///
     /// # Errors
     /// [`Reason::PolicyInvalid`].
-    pub fn make(before: Option<&Self>, version: i64, rows: StoredPolicy) -> Result<Self> {
+    pub fn make(before: Option<&Self>, version: i64, rows: StoredPolicy, nesting: Arc<Nesting>) -> Result<Self> {
         let rules = match before.and_then(|before| before.edited(&rows)) {
             Some(rules) => rules,
             None => compile(&rows.to_policy()?)?,
         };
-        Ok(Self::of(version, rows, Arc::new(rules)))
+        let has_same_scopes = before.is_some_and(|before| Arc::ptr_eq(&before.nesting, &nesting));
+        let rules = if has_same_scopes { rules } else { rules.without_scopes() };
+        Ok(Self::of(version, rows, nesting, Arc::new(rules)))
+    }
+
+    /// The same policy, with other scopes that lie within each other.
+    pub(super) fn nested(&self, nesting: Nesting) -> Result<Self> {
+        Self::make(Some(self), self.version, self.rows.clone(), Arc::new(nesting))
+    }
+
+    /// Whether the other one came after it. Whoever changes the policy or which scopes lie within which relies on both, so that they follow
+    /// one another.
+    pub fn is_before(&self, other: &Self) -> bool {
+        (self.version, self.nesting.version) < (other.version, other.nesting.version)
     }
 
     /// The rules where nothing but a few roles changed, without compiling the others again. None where
@@ -112,15 +129,25 @@ impl PolicyState {
     }
 
     /// Rows whose rules are known.
-    pub(super) fn of(version: i64, rows: StoredPolicy, rules: Arc<RuleSet>) -> Self {
+    pub(super) fn of(version: i64, rows: StoredPolicy, nesting: Arc<Nesting>, rules: Arc<RuleSet>) -> Self {
+        let rules = match IS_PAGE || rules.has_scopes() || !rules.has_nested_kinds() {
+            true => rules,
+            false => Arc::new(rules.with_scopes(nesting.pairs())),
+        };
         let anonymous = Arc::new(rules.anonymous());
-        Self { version, rows, rules, anonymous }
+        Self { version, rows, nesting, rules, anonymous }
     }
 
-    /// What is stored, as of one moment; none: no policy was stored yet.
-    pub async fn load(storage: &dyn Storage, before: &Self) -> Result<Option<Self>> {
-        let stored = Stored::load(storage, false).await?;
-        stored.map(|stored| Self::make(Some(before), stored.version, stored.rows)).transpose()
+    /// What is stored, as of one moment, and newer than what is known; none: it is not, or no policy was stored yet.
+    pub async fn load_newer(storage: &dyn Storage, known: &Self) -> Result<Option<Self>> {
+        let versions = versions(Reads::stored(storage)).await?;
+        let is_newer = |(version, nesting)| (version, nesting) > (known.version, known.nesting.version);
+        if !versions.is_some_and(is_newer) {
+            return Ok(None);
+        }
+        let stored = Stored::load(storage, false, Some((known, versions))).await?;
+        let made = stored.map(|stored| Self::make(Some(known), stored.version, stored.rows, stored.nesting));
+        made.transpose()
     }
 }
 
@@ -129,36 +156,70 @@ impl PolicyState {
 pub(super) struct Stored {
     pub(super) version: i64,
     pub(super) rows: StoredPolicy,
+    pub(super) nesting: Arc<Nesting>,
     /// What the host gave last, where that was asked for.
     pub(super) given: Vec<GivenRow>,
 }
 
 impl Stored {
     /// All of it, as of one moment; none: no policy was stored yet. What the host gave is as much again, and
-    /// only who compares it with what is given now needs it.
-    pub(super) async fn load(storage: &dyn Storage, with_given: bool) -> Result<Option<Self>> {
+    /// only who compares it with what is given now needs it. Of what is known already only what has another version is read.
+    pub(super) async fn load(
+        storage: &dyn Storage,
+        with_given: bool,
+        known: Option<(&PolicyState, Versions)>,
+    ) -> Result<Option<Self>> {
         let reads = Reads::stored(storage);
+        let (known, mut seen) = match known {
+            Some((known, versions)) => (Some(known), versions),
+            None => (None, versions(reads).await?),
+        };
         for _ in 0..ATTEMPTS {
-            let Some(version) = reads.guard(Guard::POLICY).await? else { return Ok(None) };
-            let rest: Vec<PolicyRow> = reads.all(Predicate::Always).await?;
-            let permissions: Vec<PermissionRow> = reads.all(Predicate::Always).await?;
-            let asset_kinds: Vec<AssetKindRow> = reads.all(Predicate::Always).await?;
-            let roles: Vec<RoleRow> = reads.all(Predicate::Always).await?;
+            let Some((version, nesting_version)) = seen else { return Ok(None) };
+            let rows = match known.filter(|known| known.version == version) {
+                Some(known) => known.rows.clone(),
+                None => read_rows(reads).await?,
+            };
+            let nesting = match known.filter(|known| known.nesting.version == nesting_version) {
+                Some(known) => known.nesting.clone(),
+                None => Arc::new(Nesting::read(reads, nesting_version).await?),
+            };
             let given: Vec<GivenRow> = if with_given { reads.all(Predicate::Always).await? } else { Vec::new() };
             // Reads are not of one moment; what was edited meanwhile is read again.
-            if reads.guard(Guard::POLICY).await? != Some(version) {
-                continue;
+            let now = versions(reads).await?;
+            if now == seen {
+                return Ok(Some(Self { version, rows, nesting, given }));
             }
-            let rows = StoredPolicy {
-                rest: rest.into_iter().next().map(Arc::new),
-                permissions: permissions.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
-                asset_kinds: asset_kinds.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
-                roles: roles.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
-            };
-            return Ok(Some(Self { version, rows, given }));
+            seen = now;
         }
         Err(Error::new(Reason::Contention, "the policy kept changing while it was read"))
     }
+}
+
+/// The versions of the policy and of which scopes lie within which; none: no policy was stored yet.
+type Versions = Option<(i64, i64)>;
+
+async fn versions(reads: Reads<'_>) -> Result<Versions> {
+    if IS_PAGE {
+        return Ok(reads.guard(Guard::POLICY).await?.map(|version| (version, 0)));
+    }
+    let both = [Guard::POLICY, Guard::SCOPE_TREE].map(|name| (name.to_owned(),));
+    let guards: Vec<Guard> = reads.many(both).await?;
+    let version = |name| guards.iter().find(|guard| guard.name == name).map(|guard| guard.version);
+    Ok(version(Guard::POLICY).map(|policy| (policy, version(Guard::SCOPE_TREE).unwrap_or_default())))
+}
+
+async fn read_rows(reads: Reads<'_>) -> Result<StoredPolicy> {
+    let rest: Vec<PolicyRow> = reads.all(Predicate::Always).await?;
+    let permissions: Vec<PermissionRow> = reads.all(Predicate::Always).await?;
+    let asset_kinds: Vec<AssetKindRow> = reads.all(Predicate::Always).await?;
+    let roles: Vec<RoleRow> = reads.all(Predicate::Always).await?;
+    Ok(StoredPolicy {
+        rest: rest.into_iter().next().map(Arc::new),
+        permissions: permissions.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
+        asset_kinds: asset_kinds.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
+        roles: roles.into_iter().map(|one| (one.name.clone(), Arc::new(one))).collect(),
+    })
 }
 
 /// So many changed roles are worth an edit each; more are compiled with all others.

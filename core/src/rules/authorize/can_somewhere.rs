@@ -55,7 +55,8 @@ impl EvaluationContext<'_> {
     /// Whether a resource of the type could lie in a scope.
     fn may_lie_in(&self, scope: &BoundScope) -> bool {
         let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else { return *scope == BoundScope::Global };
-        let has_within = |bound| self.principal.tree().is_some_and(|tree| !tree.within(bound, kind, &id).is_empty());
+        let tree = self.rules.tree_of(self.principal);
+        let has_within = |bound| tree.is_some_and(|tree| !tree.within(bound, kind, &id).is_empty());
         self.ty.bound.iter().any(|(bound, _)| *bound == kind || has_within(*bound))
     }
 

@@ -237,7 +237,7 @@ impl<'a> EvaluationContext<'a> {
     /// fails closed.
     #[inline]
     pub(in crate::rules) fn scope_of_deny<'s>(&self, scope: &'s BoundScope) -> &'s BoundScope {
-        let Some(kind) = scope.kind().filter(|_| self.principal.tree().is_none()) else { return scope };
+        let Some(kind) = scope.kind().filter(|_| self.rules.tree_of(self.principal).is_none()) else { return scope };
         let bound = || self.ty.bound.iter().map(|(bound, _)| *bound);
         let is_unknown = || bound().all(|own| own != kind) && bound().any(|own| self.rules.lies_under(own, kind));
         if is_unknown() { &BoundScope::Global } else { scope }
@@ -268,7 +268,9 @@ impl<'a> EvaluationContext<'a> {
 
     /// Whether what the resource is bound to by one kind lies within a scope of another.
     fn lies_within(&self, own: KindId, slot: u32, kind: KindId, scope: &BoundScope) -> bool {
-        let Some(tree) = self.principal.tree() else { return false };
+        let Some(tree) = self.rules.tree_of(self.principal).filter(|_| self.rules.lies_under(own, kind)) else {
+            return false;
+        };
         let (Some(value), Some(wanted)) = (self.slot_value(slot), scope.id()) else { return false };
         tree.is_within(own, &value, kind, &wanted)
     }

@@ -122,6 +122,7 @@ impl Checked {
             administrators: Box::default(),
             second_factors: Box::default(),
             reads_session: false,
+            tree: None,
             anonymous: hierarchy.anonymous,
         };
         rules.mark();

@@ -33,6 +33,7 @@ use crate::rules::{
     scope::{
         Scope,
         kind::{BoundScope, ScopeKind, bind},
+        tree::ScopeTree,
     },
 };
 
@@ -77,6 +78,8 @@ pub struct RuleSet {
     pub(in crate::rules) second_factors: Box<[u32]>,
     /// Whether conditions read what a session says of who asks.
     pub(in crate::rules) reads_session: bool,
+    /// Of principals that come without one of their own.
+    pub(in crate::rules) tree: Option<Arc<ScopeTree>>,
     pub(in crate::rules) anonymous: Option<RoleId>,
 }
 

@@ -219,7 +219,7 @@ impl<'a> Inquiry<'a> {
             let own = cx.slot_value(*slot)?;
             let value = match *bound == kind {
                 true => own,
-                false => self.principal(who).tree()?.ancestor(*bound, &own, kind)?.clone(),
+                false => self.rules.tree_of(self.principal(who))?.ancestor(*bound, &own, kind)?.clone(),
             };
             Some(Scope::of(&self.rules.kinds().get(kind.0 as usize)?.name, value))
         })

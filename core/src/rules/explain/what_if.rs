@@ -212,7 +212,7 @@ impl Supposed for WhatIf<'_, '_> {
     fn covers(&self, scope: &BoundScope) -> bool {
         let (Some(kind), Some(id)) = (scope.kind(), scope.id()) else { return *scope == BoundScope::Global };
         self.places.iter().any(|place| {
-            let (tree, own) = (self.principal.tree(), place.kind().zip(place.id()));
+            let (tree, own) = (self.inquiry.rules.tree_of(&self.principal), place.kind().zip(place.id()));
             let is_within = tree.zip(own).is_some_and(|(tree, (of, own))| tree.is_within(of, &own, kind, &id));
             is_within || place == scope
         })

@@ -100,7 +100,7 @@ impl Assignment {
     }
 
     /// Whether rows of another kind may lie within its scope.
-    pub(super) fn lies_above(&self, kinds: &[ScopeKind]) -> bool {
+    pub(in crate::rules) fn lies_above(&self, kinds: &[ScopeKind]) -> bool {
         self.scope.kind().is_some_and(|kind| kinds.iter().any(|other| other.parent == Some(kind)))
     }
 }

@@ -1,5 +1,7 @@
 //! Which scopes lie within which: countries hold regions, regions hold bases.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 use crate::model::value::Value;
@@ -8,7 +10,10 @@ use super::{
     Scope,
     kind::{BoundScope, KindId, ScopeKind, bind},
 };
-use crate::rules::compile::rule_set::{PermissionId, RuleSet};
+use crate::rules::{
+    compile::rule_set::{PermissionId, RuleSet},
+    principal::Principal,
+};
 
 /// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it, and to those made by
 /// editing its roles.
@@ -58,6 +63,74 @@ impl RuleSet {
         let Some(kind) = scope.kind() else { return scope == BoundScope::Global };
         let bound = &self.type_of(permission).0.bound;
         bound.iter().any(|(bound, _)| *bound == kind || self.lies_under(*bound, kind))
+    }
+
+    /// The same rules, where a store says which scopes lie within which: scopes as they are stored, inner and outer. What these rules do not
+    /// let lie within each other has no effect.
+    pub(crate) fn with_scopes<'s>(&self, nested: impl IntoIterator<Item = (&'s str, &'s str)>) -> Self {
+        let parsed = nested.into_iter().filter_map(|(inner, outer)| Some((inner.parse().ok()?, outer.parse().ok()?)));
+        let nested: Vec<(Scope, Scope)> = parsed.filter(|(inner, outer)| self.may_lie_in(inner, outer)).collect();
+        let rows = nested.iter().filter_map(|(inner, outer)| match (inner, outer) {
+            (Scope::Of { kind, id }, Scope::Of { id: above, .. }) => Some((kind.as_str(), id.clone(), above.clone())),
+            _ => None,
+        });
+        Self { tree: Some(Arc::new(self.scope_tree(rows))), ..self.clone() }
+    }
+
+    /// The same rules, where nobody has said yet which scopes lie within which.
+    pub(crate) fn without_scopes(self) -> Self {
+        Self { tree: None, ..self }
+    }
+
+    /// Whether it was said which scopes lie within which.
+    pub(crate) fn has_scopes(&self) -> bool {
+        self.tree.is_some()
+    }
+
+    /// Whether there are kinds of scope that lie within others.
+    pub(crate) fn has_nested_kinds(&self) -> bool {
+        self.kinds().iter().any(|kind| kind.parent.is_some())
+    }
+
+    /// Whether a kind of scope lies within another, or another within it.
+    pub(crate) fn is_of_nested_kinds(&self, kind: &str) -> bool {
+        let is_parent = |outer: &KindId| self.kinds().get(outer.0 as usize).is_some_and(|outer| outer.name == kind);
+        self.kinds().iter().any(|one| {
+            let parent = one.parent.as_ref();
+            parent.is_some_and(|outer| one.name == kind || is_parent(outer))
+        })
+    }
+
+    /// The kind that a kind of scope lies within.
+    pub(crate) fn outer_kind(&self, kind: &str) -> Option<&str> {
+        let parent = self.kinds().iter().find(|one| one.name == kind)?.parent?;
+        self.kinds().get(parent.0 as usize).map(|outer| outer.name.as_str())
+    }
+
+    /// Whether the rules let one scope lie within the other.
+    pub(crate) fn may_lie_in(&self, inner: &Scope, outer: &Scope) -> bool {
+        let (Scope::Of { kind, .. }, Scope::Of { kind: above, .. }) = (inner, outer) else { return false };
+        let exist = || [inner, outer].into_iter().all(|scope| bind(self.kinds(), scope) != BoundScope::Nowhere);
+        self.outer_kind(kind) == Some(above) && exist()
+    }
+
+    /// Whether one scope lies within another, as far as it was said.
+    pub(crate) fn lies_within(&self, inner: &Scope, outer: &Scope) -> bool {
+        let Some(tree) = self.tree.as_ref() else { return false };
+        let [inner, outer] = [inner, outer].map(|scope| bind(self.kinds(), scope));
+        let (inner, outer) = (inner.kind().zip(inner.id()), outer.kind().zip(outer.id()));
+        inner.zip(outer).is_some_and(|((kind, id), (above, of))| tree.is_within(kind, &id, above, &of))
+    }
+
+    /// Whether what a principal may do depends on which scopes lie within which.
+    pub(crate) fn rests_on_scopes(&self, principal: &Principal) -> bool {
+        let mut held = principal.chain().flat_map(Principal::limited);
+        held.any(|one| one.lies_above(self.kinds()))
+    }
+
+    /// Which scopes lie within which, for this principal; none: nobody has said so.
+    pub(in crate::rules) fn tree_of<'t>(&'t self, principal: &'t Principal) -> Option<&'t ScopeTree> {
+        principal.tree().or(self.tree.as_deref())
     }
 
     /// Whether rows of a kind lie within rows of another.

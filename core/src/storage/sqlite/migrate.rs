@@ -50,7 +50,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0034_audit_times.sql"),
     include_str!("../../../migrations/sqlite/0035_attributes_of_fleets.sql"),
     include_str!("../../../migrations/sqlite/0036_groups_of_invitations.sql"),
-    include_str!("../../../migrations/sqlite/0037_events.sql"),
+    include_str!("../../../migrations/sqlite/0037_scopes.sql"),
+    include_str!("../../../migrations/sqlite/0038_events.sql"),
 ];
 
 /// The table that says which of them a file has seen.

@@ -80,6 +80,9 @@ typed! {
         add_members(AddGroupMembers), remove_members(RemoveGroupMembers), roles(ListGroupRoles), assign_role(AssignGroupRole),
         unassign_role(UnassignGroupRole),
     }
+    scopes {
+        create(CreateScope), get(GetScope), list(ListScopes), update(UpdateScope), move_to(MoveScope), delete(DeleteScope),
+    }
     regions {
         create(CreateRegion), get(GetRegion), list(ListRegions), update(UpdateRegion), delete(DeleteRegion),
     }

@@ -16,6 +16,7 @@ use rolekeep::{
     invitations::CreateInvitation,
     permissions::CreatePermission,
     regions::CreateRegion,
+    scopes::CreateScope,
     sessions::Impersonate,
     storage::{MemoryStorage, Storage},
     users::{CreateUser, DeactivateUser, DeleteUser, SuspendUser},
@@ -110,8 +111,19 @@ const SYSTEM: [&str; 15] = [
 ];
 
 /// Areas whose operations a key may ask for, as far as its patterns reach: they are about other things than who is let in.
-const AREAS_FOR_KEYS: [&str; 10] =
-    ["users", "roles", "permissions", "policy", "groups", "regions", "drones", "asset_kinds", "assets", "audit"];
+const AREAS_FOR_KEYS: [&str; 11] = [
+    "users",
+    "roles",
+    "permissions",
+    "policy",
+    "groups",
+    "scopes",
+    "regions",
+    "drones",
+    "asset_kinds",
+    "assets",
+    "audit",
+];
 /// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
 const IN_PERSON_THERE: [&str; 4] = ["users.replace", "users.export", "users.purge", "users.erase"];
 /// And those that only tell, of the other areas.
@@ -130,9 +142,11 @@ struct Preset {
 }
 
 impl Preset {
-    /// With the kinds of assets that there are, and one that has none.
+    /// With the kinds of assets that there are, and one that has none; and areas that lie in countries.
     fn policy(&self) -> Policy {
         let policy = Policy::preset(self.name).unwrap();
+        let policy = policy.resource_type("site", [("area_id", "string?"), ("country_id", "string?")]);
+        let policy = policy.scope_kind("country", "country_id").nested_scope_kind("area", "area_id", "country_id");
         policy.asset_kind("vehicle", ["Truck"], ["READY", "IN_REPAIR"]).asset_kind("empty", ["Any"], ["NEW"])
     }
 }
@@ -183,6 +197,9 @@ impl World {
         let group = system.groups().create(CreateGroup::new("Moderators")).await.unwrap().id;
         system.groups().assign_role(AssignGroupRole::new(group, preset.role)).await.unwrap();
         system.groups().add_members(AddGroupMembers::new(group).user_ids([inactive.id])).await.unwrap();
+        for scope in ["country:austria", "area:tyrol"] {
+            system.scopes().create(CreateScope::new(scope, "Theirs")).await.unwrap();
+        }
         let drone = |code: &str| CreateDrone::new(code, rolekeep::drones::DroneModel::Mq5).region("east");
         system.drones().create(drone("theirs").operator_id(victim.id)).await.unwrap();
         system.drones().create(drone("free")).await.unwrap();
@@ -309,6 +326,11 @@ impl World {
             "groups.remove_members" => json!({"group_id": self.group, "user_ids": [self.inactive]}),
             "groups.assign_role" => json!({"group_id": self.group, "role": admin}),
             "groups.unassign_role" => json!({"group_id": self.group, "role": role}),
+            "scopes.create" => json!({"scope": "area:styria", "name": "Styria", "parent": "country:austria"}),
+            "scopes.get" | "scopes.delete" => json!({"scope": "area:tyrol"}),
+            "scopes.list" => json!({"kind": "area"}),
+            "scopes.update" => json!({"scope": "area:tyrol", "name": "Ours"}),
+            "scopes.move_to" => json!({"scope": "area:tyrol", "parent": "country:austria"}),
             "regions.create" => json!({"code": "west", "name": "West"}),
             "regions.get" | "regions.delete" => json!({"region": "east"}),
             "regions.list" => json!({"search": "east"}),
@@ -372,6 +394,8 @@ fn about_nothing(mut input: Value) -> Value {
         );
         if known && value.is_string() {
             *value = nobody.into();
+        } else if key == "scope" {
+            *value = "area:nothing_there".into();
         } else if matches!(key.as_str(), "username" | "resource" | "kind") {
             *value = "nothing_there".into();
         }

@@ -54,6 +54,7 @@ mod reach;
 mod registration;
 mod rehash;
 mod rights;
+mod scopes;
 mod signing_keys;
 mod standards;
 mod supabase;

@@ -146,6 +146,12 @@ suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonEle
     "groups.roles" -> writeGroupRolePage(me.groups.roles(readListGroupRoles(input)))
     "groups.assign_role" -> writeGroupRole(me.groups.assignRole(readAssignGroupRole(input)))
     "groups.unassign_role" -> me.groups.unassignRole(readUnassignGroupRole(input)).let { JsonNull }
+    "scopes.create" -> writeScopeRow(me.scopes.create(readCreateScope(input)))
+    "scopes.get" -> writeScopeRow(me.scopes.get(readGetScope(input)))
+    "scopes.list" -> writeScopeRowPage(me.scopes.list(readListScopes(input)))
+    "scopes.update" -> writeScopeRow(me.scopes.update(readUpdateScope(input)))
+    "scopes.move_to" -> writeScopeRow(me.scopes.moveTo(readMoveScope(input)))
+    "scopes.delete" -> me.scopes.delete(readDeleteScope(input)).let { JsonNull }
     "regions.create" -> writeRegion(me.regions.create(readCreateRegion(input)))
     "regions.get" -> writeRegion(me.regions.get(readGetRegion(input)))
     "regions.list" -> writeRegionPage(me.regions.list(readListRegions(input)))
@@ -1387,6 +1393,54 @@ fun readUnassignGroupRole(from: JsonElement) = from.record("group_id", "role", "
         groupId = it.required("group_id") { readId(it) },
         role = it.required("role") { readString(it) },
         scope = it.optional("scope") { readString(it) },
+    )
+}
+
+fun readCreateScope(from: JsonElement) = from.record("scope", "name", "parent").let { it ->
+    CreateScope(
+        scope = it.required("scope") { readString(it) },
+        name = it.required("name") { readString(it) },
+        parent = it.optional("parent") { readString(it) },
+    )
+}
+
+fun readGetScope(from: JsonElement) = from.record("scope").let { it ->
+    GetScope(
+        scope = it.required("scope") { readString(it) },
+    )
+}
+
+fun readListScopes(from: JsonElement) = from.record("kind", "parent", "page", "limit", "cursor", "total_up_to").let { it ->
+    ListScopes(
+        kind = it.optional("kind") { readString(it) },
+        parent = it.optional("parent") { readString(it) },
+        page = it.optional("page") { readInt(it) },
+        limit = it.optional("limit") { readInt(it) },
+        cursor = it.optional("cursor") { readString(it) },
+        totalUpTo = it.optional("total_up_to") { readInt(it) },
+    )
+}
+
+fun readUpdateScope(from: JsonElement) = from.record("scope", "expected_version", "name").let { it ->
+    UpdateScope(
+        scope = it.required("scope") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+        name = it.change("name") { readString(it) },
+    )
+}
+
+fun readMoveScope(from: JsonElement) = from.record("scope", "parent", "expected_version").let { it ->
+    MoveScope(
+        scope = it.required("scope") { readString(it) },
+        parent = it.optional("parent") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
+    )
+}
+
+fun readDeleteScope(from: JsonElement) = from.record("scope", "expected_version").let { it ->
+    DeleteScope(
+        scope = it.required("scope") { readString(it) },
+        expectedVersion = it.optional("expected_version") { readInt(it) },
     )
 }
 
@@ -3073,6 +3127,28 @@ fun writeGroupRole(from: GroupRole) = json(
     "version" to writeInt(from.version),
 )
 
+fun writeScopeRow(from: ScopeRow) = json(
+    "scope" to writeString(from.scope),
+    "kind" to writeString(from.kind),
+    "name" to writeString(from.name),
+    "parent" to from.parent?.let { writeString(it) },
+    "created_at" to writeTime(from.createdAt),
+    "updated_at" to writeTime(from.updatedAt),
+    "version" to writeInt(from.version),
+)
+
+fun writeScopeRowPage(from: ScopeRowPage) = json(
+    "items" to writeList(from.items) { writeScopeRow(it) },
+    "total" to from.total?.let { writeInt(it) },
+    "total_exact" to writeBool(from.totalExact),
+    "pages" to from.pages?.let { writeInt(it) },
+    "page" to from.page?.let { writeInt(it) },
+    "limit" to writeInt(from.limit),
+    "has_next" to writeBool(from.hasNext),
+    "has_previous" to writeBool(from.hasPrevious),
+    "next_cursor" to from.nextCursor?.let { writeString(it) },
+)
+
 fun writeRegion(from: Region) = json(
     "id" to writeId(from.id),
     "code" to writeString(from.code),
@@ -3327,6 +3403,9 @@ fun writeEventType(from: EventType) = writeString(when (from) {
     EventType.REGION_CREATED -> "region.created"
     EventType.REGION_UPDATED -> "region.updated"
     EventType.REGION_DELETED -> "region.deleted"
+    EventType.SCOPE_CREATED -> "scope.created"
+    EventType.SCOPE_UPDATED -> "scope.updated"
+    EventType.SCOPE_DELETED -> "scope.deleted"
     EventType.DRONE_CREATED -> "drone.created"
     EventType.DRONE_UPDATED -> "drone.updated"
     EventType.DRONE_DELETED -> "drone.deleted"

@@ -24,6 +24,7 @@ from .roles import AsyncRoles
 from .permissions import AsyncPermissions
 from .policy import AsyncPolicy
 from .groups import AsyncGroups
+from .scopes import AsyncScopes
 from .regions import AsyncRegions
 from .drones import AsyncDrones
 from .asset_kinds import AsyncAssetKinds
@@ -56,6 +57,7 @@ __all__ = [
     "AsyncProfiles",
     "AsyncRegions",
     "AsyncRoles",
+    "AsyncScopes",
     "AsyncSessions",
     "AsyncSetup",
     "AsyncSignIn",
@@ -172,6 +174,13 @@ class AsyncAreas:
     def groups(self: AsyncFfi) -> AsyncGroups:
         """Groups of users, whose members hold their roles."""
         return AsyncGroups(self)
+
+    @property
+    def scopes(self: AsyncFfi) -> AsyncScopes:
+        """Scopes of nested kinds, such as countries and regions: what each is called, and what it lies
+        within.
+        """
+        return AsyncScopes(self)
 
     @property
     def regions(self: AsyncFfi) -> AsyncRegions:

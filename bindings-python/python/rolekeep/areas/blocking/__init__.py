@@ -24,6 +24,7 @@ from .roles import Roles
 from .permissions import Permissions
 from .policy import Policy
 from .groups import Groups
+from .scopes import Scopes
 from .regions import Regions
 from .drones import Drones
 from .asset_kinds import AssetKinds
@@ -56,6 +57,7 @@ __all__ = [
     "Profiles",
     "Regions",
     "Roles",
+    "Scopes",
     "Sessions",
     "Setup",
     "SignIn",
@@ -172,6 +174,13 @@ class Areas:
     def groups(self: Ffi) -> Groups:
         """Groups of users, whose members hold their roles."""
         return Groups(self)
+
+    @property
+    def scopes(self: Ffi) -> Scopes:
+        """Scopes of nested kinds, such as countries and regions: what each is called, and what it lies
+        within.
+        """
+        return Scopes(self)
 
     @property
     def regions(self: Ffi) -> Regions:

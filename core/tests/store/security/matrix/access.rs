@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use rolekeep::{
     Builder, Caller, Code, Error, Reason, Registration, RequestContext, UserId, UserManagement,
     api_keys::CreateApiKey,
+    consumers::ClaimConsumer,
     email::{ChangeEmail, ConfirmEmail},
     environment::Environment,
     factors::FactorSetup,

@@ -63,6 +63,9 @@ val Caller.policy: Policy get() = getPolicy()
 /** Groups of users, whose members hold their roles. */
 val Caller.groups: Groups get() = getGroups()
 
+/** Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within. */
+val Caller.scopes: Scopes get() = getScopes()
+
 /** Regions that users and drones belong to. */
 val Caller.regions: Regions get() = getRegions()
 
@@ -143,6 +146,10 @@ fun Groups.membersAll(input: ListGroupMembers): Flow<GroupMember> =
 fun Groups.rolesAll(input: ListGroupRoles): Flow<GroupRole> =
     allRows({ cursor -> roles(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
 
+/** All rows of [Scopes.list], from the first page to the last; `limit` of them are read at a time. */
+fun Scopes.listAll(input: ListScopes = ListScopes()): Flow<ScopeRow> =
+    allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
+
 /** All rows of [Regions.list], from the first page to the last; `limit` of them are read at a time. */
 fun Regions.listAll(input: ListRegions = ListRegions()): Flow<Region> =
     allRows({ cursor -> list(input.copy(page = null, cursor = cursor)) }, { it.items }, { it.nextCursor })
@@ -211,6 +218,9 @@ operator fun RolePage.iterator(): Iterator<Role> = items.iterator()
 
 /** The rows of the page. */
 operator fun RoleAssignmentPage.iterator(): Iterator<RoleAssignment> = items.iterator()
+
+/** The rows of the page. */
+operator fun ScopeRowPage.iterator(): Iterator<ScopeRow> = items.iterator()
 
 /** The rows of the page. */
 operator fun SessionPage.iterator(): Iterator<Session> = items.iterator()

@@ -65,6 +65,9 @@ open class BlockingAreas internal constructor(private val areas: Caller) {
     /** Groups of users, whose members hold their roles. */
     fun groups() = BlockingGroups(areas.getGroups())
 
+    /** Scopes of nested kinds, such as countries and regions: what each is called, and what it lies within. */
+    fun scopes() = BlockingScopes(areas.getScopes())
+
     /** Regions that users and drones belong to. */
     fun regions() = BlockingRegions(areas.getRegions())
 

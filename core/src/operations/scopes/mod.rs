@@ -1,21 +1,33 @@
-//! Scopes name live rows (docs/rules.md, "Giving and administering").
+//! Scopes name live rows (docs/rules.md, "Giving and administering"); those of nested kinds have rows of their own, which say where each
+//! lies (decision 056).
 
-use super::{groups, held, plan::Plan, target};
+mod manage;
+mod place;
+
+use super::{Visible, groups, held, plan::Plan, reads::Reads, target};
 use crate::{
     model::{
         check::{Invalid, wrong},
         decode::FieldCode,
-        deferred::unless_page,
+        deferred::{IS_PAGE, unless_page},
         error::Result,
         noun::{Named, ResourceType},
         predicate::Predicate,
-        record::Table,
+        record::{Row, Table},
         registry::Guard,
         role_assignment::RoleAssignment,
         value::Value,
     },
     rules::{RuleSet, Scope},
 };
+
+pub use crate::model::scope_row::ScopeRow;
+pub use manage::{CreateScope, DeleteScope, GetScope, ListScopes, MoveScope, UpdateScope};
+pub(super) use place::end_with_record;
+
+impl Visible for ScopeRow {
+    const READ: &'static str = "scope:read";
+}
 
 /// The records that scopes of this kind name, and their resource type; none: rows of the host's, which only the host knows.
 fn records_of<'k>(rules: &RuleSet, kind: &'k str) -> Option<(&'static Table, ResourceType, &'k str)> {
@@ -46,27 +58,48 @@ pub(super) fn no_row() -> Invalid {
 
 /// The same as [`live`]; none: there is no such row.
 pub(super) async fn find(plan: &mut Plan<'_>, scope: &Scope) -> Result<Option<String>> {
-    let Scope::Of { kind, id } = scope else { return Ok(Some(scope.to_string())) };
+    let found = resolve(plan.reads(), plan.rules(), scope).await?;
+    Ok(found.map(|Found { scope, record }| {
+        if let Some((table, row)) = record {
+            plan.check_row(table, &row);
+        }
+        scope
+    }))
+}
+
+/// A scope whose row is there, if the library keeps such rows.
+struct Found {
+    /// As it is stored.
+    scope: String,
+    /// The record that it names.
+    record: Option<(&'static Table, Row)>,
+}
+
+async fn resolve(reads: Reads<'_>, rules: &RuleSet, scope: &Scope) -> Result<Option<Found>> {
+    let Scope::Of { kind, id } = scope else { return Ok(Some(Found { scope: scope.to_string(), record: None })) };
     let name = match id {
         Value::Id(id) => id.to_string(),
         Value::Text(text) => text.clone(),
         _ => return Ok(None),
     };
-    let Some((table, _, of)) = records_of(plan.rules(), kind) else {
-        return Ok(Some(plan.rules().canonical_scope(scope).to_string()));
+    let Some((table, _, of)) = records_of(rules, kind) else {
+        return Ok(Some(Found { scope: rules.canonical_scope(scope).to_string(), record: None }));
     };
-    let Some(row) = target::named(plan.reads(), table, of, &name).await? else { return Ok(None) };
-    plan.check_row(table, &row);
+    let Some(row) = target::named(reads, table, of, &name).await? else { return Ok(None) };
     let id = table.key_of(&row).0.pop();
-    Ok(id.map(|id| Scope::Of { kind: kind.clone(), id }.to_string()))
+    let scope = id.map(|id| Scope::Of { kind: kind.clone(), id }.to_string());
+    Ok(scope.map(|scope| Found { scope, record: Some((table, row)) }))
+}
+
+/// Whether the library keeps rows of such scopes, with which roles end.
+fn has_rows(rules: &RuleSet, kind: &str) -> bool {
+    records_of(rules, kind).is_some() || !IS_PAGE && rules.is_of_nested_kinds(kind)
 }
 
 /// A role is given in a scope: whoever deletes its row meanwhile must see it.
 pub(super) async fn join(plan: &mut Plan<'_>, scope: &str) -> Result<()> {
     match scope.parse::<Scope>() {
-        Ok(Scope::Of { kind, .. }) if records_of(plan.rules(), &kind).is_some() => {
-            plan.move_guard(&Guard::of_scope(scope)).await
-        }
+        Ok(Scope::Of { kind, .. }) if has_rows(plan.rules(), &kind) => plan.move_guard(&Guard::of_scope(scope)).await,
         _ => Ok(()),
     }
 }

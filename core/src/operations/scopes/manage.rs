@@ -1,0 +1,326 @@
+//! Rows of scopes.
+
+use rolekeep_macros::{Describe, Input, portable_async};
+
+use super::{
+    ScopeRow, end, find, no_row, place,
+    place::{leave, outer, read, require_may_place, stored_form},
+    records_of,
+};
+use crate::{
+    model::{
+        check::{Checks, Invalid, wrong},
+        error::{Error, Result},
+        page::{Page, PageRequest},
+        patch::Change,
+        predicate::Predicate,
+        text,
+        time::Time,
+    },
+    operations::{
+        Access, Operation,
+        actor::Actor,
+        listing,
+        plan::{Plan, expect_version},
+        policy::nesting::nest,
+        reads::Reads,
+        rights,
+        services::Services,
+    },
+    rules::{RuleSet, Scope},
+};
+
+/// The longest name, in characters.
+const MAX_NAME: usize = 100;
+
+/// Creates the row of a scope whose kind lies within another, or another within it: what a role allows or denies in a country reaches what
+/// lies in its regions.
+///
+/// Permission `scope:create`; with a parent also `role:assign`, and for now `admin:all`, as it changes who may do what. Errors:
+/// `DUPLICATE_RESOURCE` if the scope has a row, `CONFLICT` if 20,000 scopes lie within others.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct CreateScope {
+    /// The scope: `KIND:ID`, with the id that attributes of resources hold. A region, which must exist, may be named by its code.
+    pub scope: String,
+    /// Its name, at most 100 characters.
+    pub name: String,
+    /// The scope that it lies within, of the kind that the policy says; it must have a row, but for regions.
+    pub parent: Option<String>,
+}
+
+/// Gets the row of a scope.
+///
+/// Permission `scope:read`.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct GetScope {
+    /// The scope.
+    pub scope: String,
+}
+
+/// Lists the rows of scopes that the caller may see, newest first.
+///
+/// Permission `scope:list`.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct ListScopes {
+    /// Only scopes of this kind.
+    pub kind: Option<String>,
+    /// Only scopes that lie directly within this one.
+    pub parent: Option<String>,
+    /// The page's number, from 1.
+    pub page: Option<u32>,
+    /// The page size, 1 to 100; 20 if not given.
+    pub limit: Option<u32>,
+    /// A page's `next_cursor`, instead of `page`.
+    pub cursor: Option<String>,
+    /// Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+    pub total_up_to: Option<u32>,
+}
+
+/// Renames a scope.
+///
+/// Permission `scope:update`. Errors: `CONFLICT` if `expected_version` is stale.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct UpdateScope {
+    /// The scope.
+    pub scope: String,
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+    pub expected_version: Option<i64>,
+    /// Its name, at most 100 characters.
+    pub name: Change<String>,
+}
+
+/// Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
+/// nothing of it, and those held in the new one do.
+///
+/// Permission `scope:update`, before and after, and `role:assign`, for now also `admin:all`, as it changes who may do what. Errors: `CONFLICT` if
+/// `expected_version` is stale, or if 20,000 scopes lie within others.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct MoveScope {
+    /// The scope.
+    pub scope: String,
+    /// The scope that it is to lie within, of the kind that the policy says; it must have a row, but for regions. If not given: none.
+    pub parent: Option<String>,
+    /// The version that the change is based on; if it is not the current one, the error is `CONFLICT`.
+    pub expected_version: Option<i64>,
+}
+
+/// Deletes the row of a scope: roles held in it end, unless it is a region, which is still there.
+///
+/// Permission `scope:delete`; if it lies within another one, or if a role that denies something is held in it, also `admin:all`, and for the
+/// former `role:assign`. Errors: `CONFLICT` if `expected_version` is stale, and if other scopes lie within it, with their count.
+#[derive(Clone, Debug, Input, Describe)]
+#[non_exhaustive]
+pub struct DeleteScope {
+    /// The scope.
+    pub scope: String,
+    /// The version that the decision was made on; if it is not the current one, the error is `CONFLICT`.
+    pub expected_version: Option<i64>,
+}
+
+async fn target(reads: Reads<'_>, rules: &RuleSet, scope: &str) -> Result<ScopeRow> {
+    match stored_form(reads, rules, scope).await? {
+        Some(scope) => reads.require(&(scope,), "scope").await,
+        None => Err(Error::not_found("scope")),
+    }
+}
+
+#[portable_async]
+impl Operation for CreateScope {
+    type Target = ();
+    /// Its scopes are checked by the rules of the plan.
+    type Valid = Self;
+
+    const ACCESS: Access = Access::Permission("scope:create");
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        let mut checks = Checks::default();
+        let name = checks.field("name", text::name(&self.name, MAX_NAME)).unwrap_or_default();
+        checks.finish()?;
+        Ok(Self { name, ..self })
+    }
+
+    async fn plan(asked: &Self, (): (), plan: &mut Plan<'_>) -> Result<ScopeRow> {
+        if asked.parent.is_some() {
+            require_may_place(plan)?;
+        }
+        let mut checks = Checks::default();
+        let scope = read(&mut checks, plan.rules(), "scope", &asked.scope);
+        let parent = asked.parent.as_deref().and_then(|parent| read(&mut checks, plan.rules(), "parent", parent));
+        checks.finish()?;
+        let named = scope.unwrap_or(Scope::Global);
+        let Scope::Of { kind, .. } = &named else { return Err(Error::not_found("scope")) };
+        let Invalid { code, message } = no_row();
+        let scope = find(plan, &named).await?.ok_or_else(|| wrong("scope", code, message))?;
+        let parent = match &parent {
+            Some(parent) => Some(outer(plan, &named, parent).await?),
+            None => None,
+        };
+        let (kind, name, now) = (kind.clone(), asked.name.clone(), plan.now);
+        let row = ScopeRow { scope, kind, name, parent, created_at: now, updated_at: now, version: 0 };
+        rights::require_after(plan, "scope:create", &row).await?;
+        if plan.reads().get::<ScopeRow>(&(row.scope.clone(),)).await?.is_some() {
+            return Err(Error::taken("scope"));
+        }
+        // Its kind must still be declared when the commit comes, whoever asks.
+        plan.rely_on_policy();
+        if let Some(parent) = &row.parent {
+            nest(plan, &row.scope, Some(parent))?;
+        }
+        Ok(plan.insert(row))
+    }
+}
+
+#[portable_async]
+impl Operation for GetScope {
+    type Target = ScopeRow;
+    type Valid = ();
+
+    const ACCESS: Access = Access::Permission("scope:read");
+    const IS_READ: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, actor: &Actor) -> Result<ScopeRow> {
+        target(reads, &actor.policy.rules, &self.scope).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan((): &(), row: ScopeRow, _: &mut Plan<'_>) -> Result<ScopeRow> {
+        Ok(row)
+    }
+}
+
+#[portable_async]
+impl Operation for ListScopes {
+    type Target = ();
+    type Valid = (PageRequest, Self);
+
+    const ACCESS: Access = Access::Permission("scope:list");
+    const IS_READ: bool = true;
+    const IS_OF_SERVERS: bool = true;
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self::Valid> {
+        let mut checks = Checks::default();
+        let page = self.page_request();
+        page.check(&mut checks);
+        checks.finish()?;
+        Ok((page, self))
+    }
+
+    async fn plan((page, asked): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<Page<ScopeRow>> {
+        let kind = asked.kind.as_deref().map_or(Predicate::Always, |kind| Predicate::equals("kind", kind));
+        let parent = match &asked.parent {
+            None => Predicate::Always,
+            Some(parent) => match stored_form(plan.reads(), plan.rules(), parent).await? {
+                Some(parent) => Predicate::equals("parent", parent),
+                None => Predicate::Never,
+            },
+        };
+        listing::page(plan, page, "scope:list", kind.and(parent), listing::newest_first()).await
+    }
+}
+
+#[portable_async]
+impl Operation for UpdateScope {
+    type Target = ScopeRow;
+    type Valid = Self;
+
+    const ACCESS: Access = Access::Permission("scope:update");
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, actor: &Actor) -> Result<ScopeRow> {
+        target(reads, &actor.policy.rules, &self.scope).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        let mut checks = Checks::default();
+        let name = self.name.try_map(|name| text::name(&name, MAX_NAME));
+        let name = checks.field("name", name).unwrap_or_default();
+        checks.finish()?;
+        Ok(Self { name, ..self })
+    }
+
+    async fn plan(change: &Self, before: ScopeRow, plan: &mut Plan<'_>) -> Result<ScopeRow> {
+        expect_version(change.expected_version, before.version)?;
+        let mut after = before.clone();
+        after.name = change.name.clone().apply(after.name);
+        if after == before {
+            return Ok(before);
+        }
+        after.updated_at = plan.now;
+        rights::require_after(plan, "scope:update", &after).await?;
+        Ok(plan.update(&before, after))
+    }
+}
+
+#[portable_async]
+impl Operation for MoveScope {
+    type Target = ScopeRow;
+    type Valid = Self;
+
+    const ACCESS: Access = Access::Permission("scope:update");
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, actor: &Actor) -> Result<ScopeRow> {
+        target(reads, &actor.policy.rules, &self.scope).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Self> {
+        Ok(self)
+    }
+
+    async fn plan(asked: &Self, before: ScopeRow, plan: &mut Plan<'_>) -> Result<ScopeRow> {
+        require_may_place(plan)?;
+        let mut checks = Checks::default();
+        let parent = asked.parent.as_deref().and_then(|parent| read(&mut checks, plan.rules(), "parent", parent));
+        checks.finish()?;
+        expect_version(asked.expected_version, before.version)?;
+        let parent = match &parent {
+            Some(parent) => Some(outer(plan, &place::parsed(&before.scope)?, parent).await?),
+            None => None,
+        };
+        if parent == before.parent {
+            return Ok(before);
+        }
+        let after = ScopeRow { parent, updated_at: plan.now, ..before.clone() };
+        rights::require_after(plan, "scope:update", &after).await?;
+        plan.rely_on_policy();
+        nest(plan, &after.scope, after.parent.as_deref())?;
+        Ok(plan.update(&before, after))
+    }
+}
+
+#[portable_async]
+impl Operation for DeleteScope {
+    type Target = ScopeRow;
+    type Valid = Option<i64>;
+
+    const ACCESS: Access = Access::Permission("scope:delete");
+    const IS_OF_SERVERS: bool = true;
+
+    async fn target(&self, reads: Reads<'_>, actor: &Actor) -> Result<ScopeRow> {
+        target(reads, &actor.policy.rules, &self.scope).await
+    }
+
+    async fn validate(self, _: &Services, _: Time) -> Result<Option<i64>> {
+        Ok(self.expected_version)
+    }
+
+    async fn plan(expected_version: &Option<i64>, row: ScopeRow, plan: &mut Plan<'_>) -> Result<()> {
+        expect_version(*expected_version, row.version)?;
+        leave(plan, &row.scope)?;
+        if records_of(plan.rules(), &row.kind).is_none() {
+            end(plan, &place::parsed(&row.scope)?).await?;
+        }
+        plan.delete(&row);
+        Ok(())
+    }
+}
