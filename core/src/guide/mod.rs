@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`rules_alone`] | decide who may do what for users that your application already has |
 //! | [`stores`] | keep accounts, sessions and role assignments: in memory, in SQLite, in a database of your own |
+//! | [`own_storage`] | keep rows in a database that the library does not know |
 //! | [`accounts`] | make accounts, change them, shut users out, delete and restore them |
 //! | [`imports`] | take users over from other systems, with their passwords |
 //! | [`login`] | sign users in, authenticate requests and end sessions |
@@ -30,6 +31,9 @@ pub mod rules_alone {}
 
 #[doc = include_str!("stores.md")]
 pub mod stores {}
+
+#[doc = include_str!("own_storage.md")]
+pub mod own_storage {}
 
 #[doc = include_str!("accounts.md")]
 pub mod accounts {}

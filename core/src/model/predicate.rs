@@ -222,6 +222,25 @@ impl Predicate {
         }
     }
 
+    /// The same condition with links looked up once for all rows, instead of once for each: `tied` gives the values of [`Link::from`] in the
+    /// rows of the link's table whose [`Link::to`] is one of the values. Links of many rows stay as they are ([`Link::is_common`]), and
+    /// those to the value of a column.
+    ///
+    /// # Errors
+    /// Those of `tied`.
+    pub fn resolve<E>(&self, tied: &impl Fn(&Link, &[Value]) -> Result<Vec<Value>, E>) -> Result<Self, E> {
+        let all = |parts: &[Predicate]| parts.iter().map(|part| part.resolve(tied)).collect::<Result<Vec<_>, E>>();
+        Ok(match self {
+            Predicate::And(parts) => Predicate::all(all(parts)?),
+            Predicate::Or(parts) => Predicate::any(all(parts)?),
+            Predicate::Not(part) => part.resolve(tied)?.negate(),
+            Predicate::Linked(link, values) if !link.is_common => {
+                Predicate::In(link.own.clone(), Predicate::set(tied(link, values)?))
+            }
+            part => part.clone(),
+        })
+    }
+
     /// The columns that it reads, including the own side of links; some may be repeated.
     pub fn columns<'p>(&'p self, found: &mut Vec<&'p Name>) {
         match self {

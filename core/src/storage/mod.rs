@@ -1,7 +1,7 @@
 //! Backends, and the traits to write your own.
 //!
 //! [`SqliteStorage`] and [`MemoryStorage`] come with the library. To keep data elsewhere, implement [`Persister`] (two methods;
-//! rows stay in memory) or [`Storage`] (a full backend). A backend knows tables, rows and versions, but not what they
+//! rows stay in memory) or [`Storage`] (a full backend; [the guide](crate::guide::own_storage) has a page on it). A backend knows tables, rows and versions, but not what they
 //! mean. One rule serves lost updates, races for a unique name and the last administrator alike: a write or a check expects
 //! a version of its row.
 
@@ -14,6 +14,7 @@ mod ledger;
 pub(crate) mod lent;
 mod memory;
 mod observed;
+mod one_lane;
 mod persister;
 mod position;
 #[cfg(feature = "postgres")]
@@ -35,13 +36,14 @@ pub use condition::{PoolUse, StorageCondition};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
 pub(crate) use observed::Observed;
+pub use one_lane::{OneLane, Planned};
 pub use persister::{Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange};
 pub use position::{Committed, MOST_LANES, Place, Position};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStorage};
 pub use query::{Direction, Group, GroupBy, Order, Query, Rows, Sorting, Window};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-pub use snapshot::{Load, Origin, Snapshot};
+pub use snapshot::{Load, Origin, Snapshot, not_empty};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStorage};
 
@@ -96,6 +98,9 @@ use crate::{
 /// The schema of these tables, whatever keeps them: one more with each change of the declarations.
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub(crate) const SCHEMA: u32 = 38;
+
+/// The table of the change feed, a line for each commit: what [`OneLane::lines`] reads.
+pub const FEED: &Table = CommitRecord::TABLE;
 
 /// How many commits of a lane [`Storage::changes`] returns at a time.
 pub const FEED_PAGE: u64 = 1_000;

@@ -1,12 +1,12 @@
 //! The one query that every backend answers.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::change_set::fits;
 use crate::model::{
     error::{Error, Reason, Result},
-    predicate::{Comparison, Name, Predicate},
-    record::{Kind, Row, Table},
+    predicate::{Comparison, Links, Name, Predicate},
+    record::{Key, Kind, Row, Table},
     value::Value,
 };
 
@@ -122,6 +122,55 @@ impl Query {
             Predicate::Compare(name, Comparison::Equal, _) | Predicate::In(name, _) => starts(name),
             _ => false,
         })
+    }
+
+    /// The answer, by looking at rows one by one: for storages that have nothing of their own that answers queries.
+    ///
+    /// `rows` has those of the table that may pass, in any order; `beside` finds a row of [`Query::beside`] by its key, `links` those that
+    /// tie rows.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`] for an order, window or group that the tables do not have, and those of `rows` and `beside`.
+    pub fn answer(
+        &self,
+        rows: impl IntoIterator<Item = Result<Row>>,
+        beside: impl Fn(&Key) -> Result<Option<Row>>,
+        links: &dyn Links,
+    ) -> Result<Rows> {
+        let passes = |row: &Result<Row>| row.as_ref().map_or(true, |row| self.filter.matches(self.table, row, links));
+        let passing = rows.into_iter().filter(passes);
+        if !self.group_by.is_empty() {
+            let parts = self.grouping()?;
+            let mut counts: BTreeMap<Vec<Value>, u64> = BTreeMap::new();
+            for row in passing {
+                let row = row?;
+                let values = parts.iter().map(|(at, part)| part.value(row.0[*at].clone())).collect();
+                *counts.entry(values).or_default() += 1;
+            }
+            let groups = counts.into_iter().map(|(values, count)| Group { values, count }).collect();
+            return Ok(Rows { groups, ..Rows::default() });
+        }
+        let sorting = self.sorting()?;
+        let (mut total, mut found) = (0, Vec::new());
+        for row in passing {
+            let row = row?;
+            total += 1;
+            // Behind it what decides its place, which is the row itself where no other does.
+            let place = match self.beside {
+                None => Some(Row(Vec::new())),
+                Some(_) => beside(&self.table.key_of(&row))?,
+            };
+            found.extend(place.map(|place| Row(row.0.into_iter().chain(place.0).collect())));
+        }
+        let first = self.beside.map_or(0, |_| self.table.columns.len());
+        if let Some(after) = &self.window.after {
+            found.retain(|row| sorting.fold(|at, part| row.0[first + at].cmp(&after[part])).is_gt());
+        }
+        found.sort_by(|left, right| sorting.fold(|at, _| left.0[first + at].cmp(&right.0[first + at])));
+        let skip = usize::try_from(self.window.skip).unwrap_or(usize::MAX);
+        let limit = self.window.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let total = (self.count > 0).then_some(self.count.min(total));
+        Ok(Rows { rows: found.into_iter().skip(skip).take(limit).collect(), total, ..Rows::default() })
     }
 
     /// The part of an answered row that decides its place.

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::portable_async;
 
-use super::{Position, Row, Table};
+use super::{Position, Row, Table, Write};
 use crate::{
     environment::MaybeSend,
     model::{
@@ -51,8 +51,16 @@ pub struct Origin {
     pub epoch: u16,
 }
 
-/// What a storage answers that is to be loaded and has rows.
-pub(crate) fn not_empty(table: &str) -> Error {
+impl Origin {
+    /// The row with which the feed begins of a storage whose commits follow one another: its only line.
+    pub fn line(&self) -> Write {
+        let mut line = super::ledger::restored(self.id, self.at, super::ledger::LANE, self.epoch);
+        Write::insert(&mut line)
+    }
+}
+
+/// What a storage answers that is to be loaded and has rows: it names the table.
+pub fn not_empty(table: &str) -> Error {
     let message = format!("the store has rows already, such as in `{table}`: a backup is restored into an empty one");
     Error::new(Reason::StoreNotEmpty, message)
 }

@@ -16,9 +16,11 @@ mod kit;
 mod conformance;
 mod crash;
 mod exclusive;
+mod faulty;
 mod filter_law_host;
 mod filter_names;
 mod filter_sql;
+mod histories;
 mod lint;
 #[path = "../common/lists.rs"]
 mod listed;

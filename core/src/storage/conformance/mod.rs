@@ -8,7 +8,10 @@
 //! ```
 
 mod commits;
+mod dice;
 mod feed;
+mod histories;
+mod model;
 mod queries;
 mod records;
 mod samples;
@@ -16,6 +19,9 @@ mod searches;
 mod snapshots;
 mod tables;
 
+pub use dice::Dice;
+pub use histories::History;
+pub use model::model;
 pub use records::{Item, Tie, audit, audit_keys, change_set, change_set_id, id, tables, time};
 pub use samples::{expected, items, orders, predicates, ties};
 pub use tables::{THING_USERS, THINGS};
@@ -83,6 +89,15 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         searches::no_alternative_is_left_behind,
     }
     Ok(())
+}
+
+/// The seeds of a test: as many as this variable of the environment says, or the one that `ROLEKEEP_SEED` names.
+pub fn seeds(variable: &str, otherwise: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    match number("ROLEKEEP_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number(variable).unwrap_or(otherwise),
+    }
 }
 
 /// What went wrong in a case.

@@ -1,6 +1,6 @@
 //! Cases about searches, and about rows that several conditions allow: among so many rows that an index is worth its while.
 
-use super::{Outcome, Problem, records::*, same, samples};
+use super::{Outcome, Problem, dice::Dice, records::*, same, samples};
 use crate::{
     model::{
         predicate::{Comparison, Predicate},
@@ -13,24 +13,9 @@ use crate::{
 const ITEMS: usize = 2_600;
 const QUERIES: usize = 150;
 
-/// Numbers that look random, the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        // Knuth's MMIX; the upper bits are the better ones.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
-    fn one<'t, T>(&mut self, of: &'t [T]) -> &'t T {
-        &of[self.roll(of.len())]
-    }
-}
-
 /// Nine in ten have `example`, few are called `Zoë`, and nobody has a word of which each has the trigrams.
 fn items() -> Vec<Item> {
-    let mut dice = Dice(1);
+    let mut dice = Dice::new(1);
     let first = ["Ann", "Anna Maria", "Bob", "Mïchael", "\u{65e5}\u{672c}\u{8a9e}", "O'Neill", ""];
     let item = |at: usize| {
         let mut name = format!("{} {}", dice.one(&first), at % 50);
@@ -144,7 +129,7 @@ fn order(dice: &mut Dice) -> Vec<Order> {
 
 pub(super) async fn searches_and_alternatives_agree_with_the_evaluator(storage: &impl Storage) -> Outcome {
     let items = fill(storage).await?;
-    let mut dice = Dice(2);
+    let mut dice = Dice::new(2);
     for number in 0..QUERIES {
         let query = Query { order: order(&mut dice), ..Query::of(Item::TABLE, filter(&mut dice)) };
         let sorting = query.sorting()?;

@@ -22,7 +22,11 @@ fn origin() -> Origin {
 }
 
 /// All rows of a table, so many at a time.
-async fn pages(snapshot: &mut dyn Snapshot, table: &'static Table, limit: usize) -> Result<Vec<Row>, super::Problem> {
+pub(super) async fn pages(
+    snapshot: &mut dyn Snapshot,
+    table: &'static Table,
+    limit: usize,
+) -> Result<Vec<Row>, super::Problem> {
     let mut rows: Vec<Row> = Vec::new();
     loop {
         let last: Option<Key> = rows.last().map(|row| table.key_of(row));
@@ -40,7 +44,7 @@ async fn stored(storage: &impl Storage, table: &'static Table) -> Result<Vec<Row
 }
 
 /// Whether it reads and writes at the same time: a file that one connection has for itself does not.
-fn may_commit_meanwhile(storage: &impl Storage) -> bool {
+pub(super) fn may_commit_meanwhile(storage: &impl Storage) -> bool {
     let pools = storage.condition().pools;
     storage.is_shared() || pools.is_empty()
 }

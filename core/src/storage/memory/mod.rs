@@ -14,10 +14,12 @@ use rolekeep_macros::portable_async;
 
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub(super) use snapshot::{MemoryLoad, MemorySnapshot};
-pub(super) use state::{Planned, State};
+pub(super) use state::State;
 use table::Stored;
 
-use super::{ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage};
+use super::{
+    ChangeSet, Changes, CommitError, Committed, OneLane, Planned, Position, Pruned, Query, Retention, Rows, Storage,
+};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{Load, Snapshot};
 use crate::model::{
@@ -121,7 +123,7 @@ impl Storage for MemoryStorage {
     }
 
     async fn position(&self) -> Result<Position> {
-        self.read(|state| Ok(state.newest().into_iter().collect()))
+        self.read(OneLane::position)
     }
 
     async fn changes(&self, since: &Position) -> Result<Changes> {
@@ -133,7 +135,7 @@ impl Storage for MemoryStorage {
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
-        self.write(|state| Ok(Pruned { lines: state.prune(retention).len() }))
+        self.write(|state| Ok(Pruned { lines: state.prune(retention)?.len() }))
     }
 
     async fn scrub(&self) -> Result<bool> {

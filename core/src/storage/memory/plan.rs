@@ -1,9 +1,6 @@
 //! How a query finds its rows in memory: by the key or an index where the filter or the order allow it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::{collections::BTreeMap, convert::Infallible, ops::Bound};
 
 use super::{
     packed::Part,
@@ -144,7 +141,9 @@ struct Filter<'q> {
 
 impl<'q> Filter<'q> {
     fn new(state: &'q State, table: &'q TableRows, filter: &Predicate) -> Self {
-        let conjuncts = match resolve(state, filter) {
+        let tied = |link: &Link, values: &[Value]| Ok::<_, Infallible>(tied_rows(state, link, values));
+        let Ok(resolved) = filter.resolve(&tied);
+        let conjuncts = match resolved {
             Predicate::And(parts) => parts,
             part => vec![part],
         };
@@ -339,30 +338,18 @@ fn is_before(end: &Bound<Vec<Value>>, values: &[Value]) -> bool {
     }
 }
 
-/// Links to the rows they tie, looked up once for the whole query instead of once for each row.
-fn resolve(state: &State, filter: &Predicate) -> Predicate {
-    let all = |parts: &[Predicate]| parts.iter().map(|part| resolve(state, part)).collect::<Vec<_>>();
-    match filter {
-        Predicate::And(parts) => Predicate::all(all(parts)),
-        Predicate::Or(parts) => Predicate::any(all(parts)),
-        Predicate::Not(part) => resolve(state, part).negate(),
-        Predicate::Linked(link, values) if !link.is_common => tied_rows(state, link, values),
-        part => part.clone(),
-    }
-}
-
-fn tied_rows(state: &State, link: &Link, values: &[Value]) -> Predicate {
-    let Some(rows) = state.named(&link.table) else { return Predicate::Never };
+/// The rows that a link ties to one of these values, by what it calls them.
+fn tied_rows(state: &State, link: &Link, values: &[Value]) -> Vec<Value> {
+    let Some(rows) = state.named(&link.table) else { return Vec::new() };
     let columns = (rows.table.position(&link.from), rows.table.position(&link.to));
-    let (Some(from), Some(to)) = columns else { return Predicate::Never };
+    let (Some(from), Some(to)) = columns else { return Vec::new() };
     let is_indexed = rows.paths().any(|path| rows.columns(path).first() == Some(&to));
-    let found: BTreeSet<Value> = if is_indexed && values.len() < rows.len() {
+    if is_indexed && values.len() < rows.len() {
         values.iter().flat_map(|value| rows.find(vec![(to, value)])).map(|row| row.value(from)).collect()
     } else {
         let tied = rows.find(Vec::new()).filter(|row| values.binary_search(&row.value(to)).is_ok());
         tied.map(|row| row.value(from)).collect()
-    };
-    Predicate::In(link.own.clone(), Predicate::set(found))
+    }
 }
 
 #[cfg(test)]

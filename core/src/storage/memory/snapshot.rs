@@ -9,9 +9,9 @@ use crate::{
     environment::MaybeSend,
     model::{
         error::{Error, Result},
-        record::{Key, Record, Row, Table},
+        record::{Key, Row, Table},
     },
-    storage::{CommitRecord, Load, Origin, Position, Snapshot, ledger},
+    storage::{Load, Origin, Position, Snapshot},
 };
 
 /// What there was at a moment.
@@ -74,8 +74,7 @@ where
     }
 
     async fn finish(mut self: Box<Self>, origin: &Origin) -> Result<()> {
-        let line = ledger::restored(origin.id, origin.at, ledger::LANE, origin.epoch);
-        self.state.set(CommitRecord::TABLE, line.key(), Some(line.to_row()));
+        self.state.apply(vec![origin.line()]);
         (self.finish)(self.state).await
     }
 }

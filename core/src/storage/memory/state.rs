@@ -4,35 +4,20 @@ use std::collections::BTreeMap;
 
 use super::table::{Stored, TableRows};
 use crate::{
-    audit_chain::AuditHead,
     model::{
         error::{Error, Reason, Result},
         id::ChangeSetId,
         predicate::{Link, Links},
         record::{Field, Key, Record, Row, Table},
-        time::Time,
         value::Value,
     },
-    storage::{ChangeSet, Changes, CommitError, CommitRecord, Committed, Place, Position, Retention, Write, ledger},
+    storage::{CommitRecord, Committed, OneLane, Place, Retention, Write},
 };
 
 /// All rows.
 #[derive(Clone)]
 pub(crate) struct State {
     tables: BTreeMap<&'static str, TableRows>,
-}
-
-/// What is left to do for a change set.
-pub(crate) enum Planned {
-    /// Nothing: it was committed before.
-    Done(Committed),
-    /// To write these rows, those of the ledger included.
-    Pending {
-        /// What it will come to.
-        committed: Committed,
-        /// All rows.
-        writes: Vec<Write>,
-    },
 }
 
 impl State {
@@ -46,34 +31,6 @@ impl State {
 
     pub(crate) fn named(&self, name: &str) -> Option<&TableRows> {
         self.tables.get(name)
-    }
-
-    /// Checks a change set against the rows as they are; changes nothing.
-    pub(crate) fn plan(&self, change_set: &ChangeSet) -> Result<Planned, CommitError> {
-        change_set.validate()?;
-        if let Some(committed) = self.committed(change_set.id) {
-            return Ok(Planned::Done(committed));
-        }
-        let checks = change_set.checks.iter().map(|check| (check.table, &check.key, check.expected));
-        let writes = change_set.writes.iter().map(|write| (write.table, &write.key, write.expected));
-        for (table, key, expected) in checks.chain(writes) {
-            if self.table(table)?.version(&key.0) != expected {
-                return Err(CommitError::Stale { table, key: key.clone() });
-            }
-        }
-        let last = self.newest().unwrap_or(Place::nothing(ledger::LANE));
-        let place = Place::new(ledger::LANE, last.number + 1, change_set.id);
-        let head = self.named(AuditHead::TABLE.name).and_then(|heads| heads.get(&[Value::Int(ledger::LANE.into())]));
-        let own = ledger::rows_of(change_set, place.lane, place.number, head.map(Stored::row))?;
-        for write in &own {
-            if self.table(write.table)?.version(&write.key.0) != write.expected {
-                return Err(ledger::taken(write.table, write.key.clone()));
-            }
-        }
-        Ok(Planned::Pending {
-            committed: Committed { place, follows: Some(last) },
-            writes: change_set.writes.iter().cloned().chain(own).collect(),
-        })
     }
 
     /// Applies what was planned on this state.
@@ -121,46 +78,23 @@ impl State {
         self.newest().map_or(0, |newest| newest.number)
     }
 
-    pub(crate) fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        match self.committed(id) {
-            Some(committed) => Ok(Some(committed)),
-            None => ledger::outcome_of_missing(id, self.lines().take(1)),
-        }
-    }
-
     pub(crate) fn committed(&self, id: ChangeSetId) -> Option<Committed> {
-        let at = CommitRecord::TABLE.position("id")?;
-        self.commits()?.find(vec![(at, &id.to_value())]).next().and_then(place_of).map(Committed::before)
+        self.line(id, place_of).flatten().map(Committed::before)
     }
 
-    pub(crate) fn changes(&self, since: &Position) -> Result<Changes> {
-        let mut changes = Changes::after(since);
-        let before = Value::Int(ledger::first_line(ledger::LANE, since) - 1);
-        let lines = self.commits().into_iter().flat_map(|commits| commits.after(before.clone()));
-        let lines = lines.take(ledger::LINES as usize).map(|line| CommitRecord::from_row(line.row()));
-        changes.take(self.newest().unwrap_or(Place::nothing(ledger::LANE)), lines.collect::<Result<Vec<_>, _>>()?);
-        Ok(changes)
+    /// Looks at the line of a commit.
+    fn line<T>(&self, id: ChangeSetId, look: impl FnOnce(&Stored) -> T) -> Option<T> {
+        let at = CommitRecord::TABLE.position("id")?;
+        self.commits()?.find(vec![(at, &id.to_value())]).next().map(look)
     }
 
     /// Removes the oldest lines of the feed, and gives their keys.
-    pub(crate) fn prune(&mut self, retention: &Retention) -> Vec<Key> {
-        let count = ledger::prunable(self.lines().map(|(_, at)| at), retention);
-        let gone = self.lines().take(count).map(|(position, _)| Key(vec![Value::Int(position)]));
-        let gone: Vec<Key> = gone.collect();
+    pub(crate) fn prune(&mut self, retention: &Retention) -> Result<Vec<Key>> {
+        let gone = self.prunable(retention)?;
         for key in &gone {
             self.set(CommitRecord::TABLE, key.clone(), None);
         }
-        gone
-    }
-
-    /// The position and time of each line of the feed, oldest first.
-    fn lines(&self) -> impl Iterator<Item = (i64, Time)> {
-        let at = CommitRecord::TABLE.position("at");
-        let rows = self.commits().into_iter().flat_map(|commits| commits.after(Value::Int(0)));
-        rows.filter_map(move |row| {
-            let Value::Time(micros) = row.value(at?) else { return None };
-            Some((row.value(0).as_int()?, Time::from_microsecond(micros).ok()?))
-        })
+        Ok(gone)
     }
 
     fn commits(&self) -> Option<&TableRows> {
@@ -173,6 +107,29 @@ fn place_of(line: &Stored) -> Option<Place> {
     let id = CommitRecord::TABLE.position("id").and_then(|at| line.value(at).as_id())?;
     let (lane, number) = Place::of_line(line.value(0).as_int()?);
     Some(Place::new(lane, number, ChangeSetId(id)))
+}
+
+impl OneLane for State {
+    fn row(&self, table: &'static Table, key: &Key) -> Result<Option<Row>> {
+        Ok(self.table(table)?.get(&key.0).map(Stored::row))
+    }
+
+    fn version(&self, table: &'static Table, key: &Key) -> Result<Option<i64>> {
+        Ok(self.table(table)?.version(&key.0))
+    }
+
+    fn lines(&self, from: i64, limit: usize) -> Result<Vec<Row>> {
+        let lines = self.commits().into_iter().flat_map(|commits| commits.after(Value::Int(from - 1)));
+        Ok(lines.take(limit).map(Stored::row).collect())
+    }
+
+    fn last_line(&self) -> Result<Option<Row>> {
+        Ok(self.commits().and_then(TableRows::last).map(Stored::row))
+    }
+
+    fn line_of(&self, id: ChangeSetId) -> Result<Option<Row>> {
+        Ok(self.line(id, Stored::row))
+    }
 }
 
 fn unknown_table(name: &str) -> Error {

@@ -15,9 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use rows::RowChange;
 
 use super::{
-    ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, Position, Pruned, Query, Retention, Rows,
-    Storage,
-    memory::{Planned, State},
+    ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, OneLane, Planned, Position, Pruned, Query,
+    Retention, Rows, Storage, memory::State,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{
@@ -315,7 +314,7 @@ impl<P: Persister> Storage for PersistedStorage<P> {
     /// Each writer prunes what it has in memory, and the host what it keeps; both are right with or without the lines.
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         let _host = self.newest().await?;
-        let gone = self.memory.write(|state| Ok::<_, Error>(state.prune(retention)))?;
+        let gone = self.memory.write(|state| state.prune(retention))?;
         let ids: Vec<String> = gone.iter().map(|key| rows::id_of(CommitRecord::TABLE, key)).collect();
         if !ids.is_empty() {
             self.persister.forget(&ids).await?;

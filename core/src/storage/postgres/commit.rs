@@ -113,21 +113,28 @@ impl Commits {
     }
 
     /// Commits; where the answer is lost, once more: it is the same commit, which is written once. Either the lost statement has
-    /// taken place, or what is sent now takes its place.
+    /// taken place, or what is sent now takes its place. The same where a caller left, and the commit is asked for again.
     pub(super) async fn commit(
         &self,
         connections: &Connections,
         change_set: &ChangeSet,
     ) -> Result<Committed, CommitError> {
         let _permit = self.free.acquire().await;
-        // The first of those that are free, so that as few lanes are used as are needed.
-        let mut slot = match self.slots.iter().find_map(Mutex::try_lock) {
+        // An earlier call whose caller left may be under way: this one stays in its lane, as a repeated statement does.
+        let left = self.lane_of_lost(change_set.id);
+        let mut in_its_lane = left.map(|lane| Slot { lane: Some(lane), last: None });
+        let mut free = None;
+        let slot = match &mut in_its_lane {
             Some(slot) => slot,
-            None => self.slots[0].lock().await,
+            // The first of those that are free, so that as few lanes are used as are needed.
+            None => &mut **free.insert(match self.slots.iter().find_map(Mutex::try_lock) {
+                Some(slot) => slot,
+                None => self.slots[0].lock().await,
+            }),
         };
-        let mut is_lost = false;
+        let mut is_lost = left.is_some();
         for pause in PAUSES {
-            let failure = match self.commit_once(connections, change_set, &mut slot, is_lost).await {
+            let failure = match self.commit_once(connections, change_set, slot, is_lost).await {
                 Ok(committed) => return Ok(self.certain(change_set.id, committed)),
                 Err(failure) => failure,
             };
@@ -143,7 +150,9 @@ impl Commits {
             sleep(pause).await;
         }
         // Others need not wait behind it.
-        self.leave(&mut slot);
+        if left.is_none() {
+            self.leave(slot);
+        }
         Err(CommitError::Unknown)
     }
 

@@ -1,5 +1,5 @@
 //! Plays `tests/conformance/scenarios`, which say what every language must do alike, in Rust: each
-//! on memory, on an SQLite file and in a PostgreSQL database, through the typed methods, and through `ffi::call` where they say `raw`.
+//! on memory, on an SQLite file, on a file of `examples/redb` and in a PostgreSQL database, through the typed methods, and through `ffi::call` where they say `raw`.
 //!
 //! `ROLEKEEP_SCENARIO=text` plays only those whose name holds the text, and then writes no result.
 
@@ -30,6 +30,12 @@ async fn memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite() {
     run(Backend::Sqlite, "rust-sqlite").await;
+}
+
+/// A storage of one's own: all that it knows of scenarios is the contract of storages.
+#[tokio::test(flavor = "multi_thread")]
+async fn redb() {
+    run(Backend::Redb, "rust-redb").await;
 }
 
 /// `scripts/areas/postgres` starts the server that it needs.

@@ -37,6 +37,8 @@ pub enum Backend {
     /// A database, by a URL; each store in a schema of its own.
     #[cfg(feature = "postgres")]
     Postgres(String),
+    /// A file of the storage that `examples/redb` writes.
+    Redb,
     /// An SQLite file, each call of which is counted.
     Counted(Arc<Tally>),
 }
@@ -462,6 +464,7 @@ async fn open(
             let options = rolekeep::storage::PostgresOptions::new(url).schema(schema_of(&file));
             builder.postgres_with(options.readers(3).writers(2))
         }
+        (Backend::Redb, Some(file)) => builder.storage(Arc::new(redb_storage::RedbStorage::open(file).await?)),
         (_, Some(file)) => builder.sqlite(file),
         (_, None) => builder.memory(),
     };

@@ -1,0 +1,79 @@
+//! PostgreSQL under random commands with a model beside it, and under clients that act at once (`conformance::model`, `History`).
+//!
+//! `ROLEKEEP_MODELS=10000` and `ROLEKEEP_HISTORIES=10000` try more seeds.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests panic where they fail")]
+
+use std::{sync::Arc, time::Duration};
+
+use rolekeep::{
+    environment::{Env, TokioEnvironment},
+    storage::{
+        PostgresOptions, PostgresStorage, Predicate, Query, Storage, Write,
+        conformance::{self, History, Item, change_set},
+    },
+};
+use rolekeep_postgres_tests::Cluster;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_answers_as_the_model_does() {
+    let cluster = Cluster::start();
+    let mut connection = cluster.connect().await;
+    // To make the tables takes far longer than to play a seed.
+    for seed in conformance::seeds("ROLEKEEP_MODELS", 20) {
+        let options = PostgresOptions::new(cluster.url()).schema(format!("s{seed}")).readers(1).writers(1);
+        let storage = PostgresStorage::open_for_conformance(options).await.unwrap();
+        conformance::model(&storage, seed).await.unwrap();
+        storage.close().await.unwrap();
+        let drop = sqlx::AssertSqlSafe(format!("DROP SCHEMA s{seed} CASCADE"));
+        sqlx::query(drop).execute(&mut connection).await.unwrap();
+    }
+}
+
+/// Clients commit on connections of their own, in lanes of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn postgres_is_linearizable() {
+    let cluster = Cluster::start();
+    cluster.connect().await;
+    let env = Env::new(TokioEnvironment::current().unwrap());
+    let options = PostgresOptions::new(cluster.url()).readers(3).writers(4);
+    let storage = Arc::new(PostgresStorage::open_for_conformance(options).await.unwrap());
+    let mut all = (0, 0, 0);
+    for seed in conformance::seeds("ROLEKEEP_HISTORIES", 150) {
+        let history = History::record(&storage, &env, seed).await.unwrap();
+        history.check().unwrap();
+        let (made, stale, unanswered) = history.commits();
+        all = (all.0 + made, all.1 + stale, all.2 + unanswered);
+    }
+    storage.close().await.unwrap();
+    println!("{} commits made, {} out of date, {} without an answer", all.0, all.1, all.2);
+    assert!(all.0 > 500 && all.1 > 50 && all.2 > 5, "{all:?}");
+}
+
+/// A caller leaves while the server waits with the commit, and it is asked for again before the server has gone on: both are one commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_caller_left_is_not_out_of_date_when_it_is_asked_for_again() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let options = PostgresOptions::new(cluster.url()).schema("left").readers(2).writers(3);
+    let storage = Arc::new(PostgresStorage::open_for_conformance(options).await.unwrap());
+    let mut item = Item::new(1, "first");
+    storage.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
+    item.name = "second".to_owned();
+    let update = Arc::new(change_set(2, vec![Write::update(&mut item)]));
+
+    sqlx::query("BEGIN").execute(&mut other).await.unwrap();
+    sqlx::query("SELECT id FROM \"left\".conformance_items FOR UPDATE").execute(&mut other).await.unwrap();
+    let soon = Duration::from_millis(500);
+    assert!(tokio::time::timeout(soon, storage.commit(&update)).await.is_err(), "nothing holds it up");
+    let again = tokio::spawn({
+        let (storage, update) = (storage.clone(), update.clone());
+        async move { storage.commit(&update).await }
+    });
+    tokio::time::sleep(soon).await;
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    let committed = again.await.unwrap().unwrap();
+    assert_eq!(storage.outcome(update.id).await.unwrap().unwrap().place, committed.place);
+    let rows = storage.query(&Query::of(Write::delete(&item).table, Predicate::Always)).await.unwrap().rows;
+    assert_eq!(rows, [Write::update(&mut Item { version: 1, ..item }).row.unwrap()]);
+    storage.close().await.unwrap();
+}
