@@ -13,17 +13,18 @@ use crate::{
     audit_chain::AuditEntry,
     model::{
         error::{Error, Reason},
+        event::StoredEvent,
         id::ChangeSetId,
         predicate::{Link, Links, Predicate},
-        record::{Key, Record, Row, Table},
+        record::{Document, Key, Record, Row, Table, Unread},
         registry::{Claim, Guard},
         time::Time,
         user::UserActivity,
         value::Value,
     },
     storage::{
-        ChangeSet, Changes, Check, CommitError, CommitRecord, Committed, Direction, FEED_PAGE, Gap, GroupBy, Order,
-        PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Storage, Touched, Window, Write,
+        self, ChangeSet, Changes, Check, CommitError, CommitRecord, Committed, Direction, FEED_PAGE, Gap, GroupBy,
+        Order, PRUNE_BATCH, Place, Position, Pruned, Query, Retention, Storage, Touched, Window, Write,
     },
 };
 
@@ -74,6 +75,7 @@ struct Line {
     id: ChangeSetId,
     at: Time,
     touched: Vec<Touched>,
+    events: Option<Unread>,
 }
 
 /// What a commit comes to.
@@ -130,7 +132,8 @@ impl Model {
         lane.newest = Some(place);
         let told = change_set.writes.iter().filter(|write| write.table.is_in_feed());
         let touched = told.map(|write| Touched::new(write.table, &write.key)).collect();
-        lane.lines.push(Line { place, id: change_set.id, at: change_set.at, touched });
+        let events = (!change_set.events.is_empty()).then(|| Unread(Document(&change_set.events).text().into()));
+        lane.lines.push(Line { place, id: change_set.id, at: change_set.at, touched, events });
         for write in &change_set.writes {
             let key = (write.table.name, write.key.clone());
             match &write.row {
@@ -161,7 +164,9 @@ impl Model {
             let told = newer.into_iter().take(FEED_PAGE as usize);
             for line in told {
                 changes.touched.extend(line.touched.iter().cloned());
-                changes.position.set(line.place);
+                let Line { place, id, at, events, .. } = line.clone();
+                changes.lines.push(storage::Line { place, id, at, events });
+                changes.position.set(place);
             }
         }
         changes
@@ -314,7 +319,19 @@ impl Play {
         let checks = checks.collect();
         let audit = if self.dice.chance(30) { 1 + self.dice.roll(2) } else { 0 };
         let audit = (0..audit).map(|at| super::audit(self.number.unsigned_abs() as u128 * 10 + at as u128, "model"));
-        ChangeSet { id, at: Self::moment(self.number), checks, writes, audit: audit.collect() }
+        let audit = audit.collect();
+        let events = (0..self.dice.roll(3)).map(|_| StoredEvent {
+            event_type: "item.updated".into(),
+            table: Item::TABLE.name.into(),
+            key: self.key().1,
+            version: self.number,
+            cause: "items.update".into(),
+            actor: "system".into(),
+            changed: Vec::new(),
+            data: Default::default(),
+        });
+        let events = events.collect();
+        ChangeSet { id, at: Self::moment(self.number), checks, writes, audit, events }
     }
 
     async fn commit(&mut self, storage: &impl Storage) -> Outcome {
@@ -451,7 +468,12 @@ impl Play {
             }
             touched
         };
-        same("what was touched", in_order(found.touched), in_order(wanted.touched))
+        same("what was touched", in_order(found.touched), in_order(wanted.touched))?;
+        let by_place = |mut lines: Vec<storage::Line>| {
+            lines.sort_by_key(|line| (line.place.lane, line.place.number));
+            lines
+        };
+        same("the commits", by_place(found.lines), by_place(wanted.lines))
     }
 
     async fn outcome(&mut self, storage: &impl Storage) -> Outcome {
