@@ -376,7 +376,7 @@ async fn readers_that_end_a_thousand_times_miss_nothing() {
         let mut reading = host.consume("all").await.unwrap();
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         for _ in 0..(seed >> 60) % 4 {
-            let Some(event) = drop_after(reading.next(), 3).await else { break };
+            let Some(event) = drop_after(reading.next(), 1).await else { break };
             handled.push(event.unwrap());
         }
         // It ends with what it had in hand, of which some was acknowledged; its lease is given back so that nobody waits.

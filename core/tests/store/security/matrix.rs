@@ -127,8 +127,8 @@ const AREAS_FOR_KEYS: [&str; 11] = [
 /// But for these: the input moves an address, the answer says all about somebody, it cannot be undone.
 const IN_PERSON_THERE: [&str; 4] = ["users.replace", "users.export", "users.purge", "users.erase"];
 /// And those that only tell, of the other areas.
-const FOR_KEYS: [&str; 5] =
-    ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get", "profiles.get"];
+const FOR_KEYS: [&str; 6] =
+    ["sessions.list_of", "api_keys.list_of", "invitations.list", "preferences.get", "profiles.get", "events.read"];
 
 /// The kind of assets that somebody has.
 const KINDS: &str = "[asset_kinds.vehicle]\nmodels = ['Truck']\nstatuses = ['READY', 'IN_REPAIR']\n";
