@@ -17,6 +17,7 @@
 //! | [`principals`] | look up what the rules know about a user, and every kind of scope |
 //! | [`checks`] | ask whether somebody may do something, and why |
 //! | [`filters`] | list only the rows that somebody may see, in your own SQL |
+//! | [`events`] | be told of what was done, and act on it |
 //! | [`audit`] | read who did what, and see that nobody changed the log |
 //! | [`errors`] | answer requests and write logs |
 //! | [`testing`] | test an application and its policy |
@@ -32,6 +33,8 @@ pub mod rules_alone {}
 #[doc = include_str!("stores.md")]
 pub mod stores {}
 
+#[doc = include_str!("events.md")]
+pub mod events {}
 #[doc = include_str!("own_storage.md")]
 pub mod own_storage {}
 

@@ -440,6 +440,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_assets(uint64_t ptr, RustCa
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_audit(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_CONSUMERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_CONSUMERS
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_consumers(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_DRONES
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_DRONES
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_drones(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -448,6 +453,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_drones(uint64_t ptr, RustCa
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_EMAIL
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_EMAIL
 uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_email(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_EVENTS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_EVENTS
+uint64_t uniffi_rolekeep_mobile_fn_method_caller_get_events(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_GET_FACTORS
@@ -700,6 +710,41 @@ uint64_t uniffi_rolekeep_mobile_fn_method_audit_outcome(uint64_t ptr, RustBuffer
 uint64_t uniffi_rolekeep_mobile_fn_method_audit_verify(uint64_t ptr, RustBuffer input
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_CONSUMERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_CONSUMERS
+uint64_t uniffi_rolekeep_mobile_fn_clone_consumers(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_CONSUMERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_CONSUMERS
+void uniffi_rolekeep_mobile_fn_free_consumers(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_ACKNOWLEDGE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_ACKNOWLEDGE
+uint64_t uniffi_rolekeep_mobile_fn_method_consumers_acknowledge(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_CLAIM
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_CLAIM
+uint64_t uniffi_rolekeep_mobile_fn_method_consumers_claim(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_DELETE
+uint64_t uniffi_rolekeep_mobile_fn_method_consumers_delete(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_LIST
+uint64_t uniffi_rolekeep_mobile_fn_method_consumers_list(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_RELEASE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CONSUMERS_RELEASE
+uint64_t uniffi_rolekeep_mobile_fn_method_consumers_release(uint64_t ptr, RustBuffer input
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_DRONES
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_DRONES
 uint64_t uniffi_rolekeep_mobile_fn_clone_drones(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -773,6 +818,21 @@ uint64_t uniffi_rolekeep_mobile_fn_method_email_confirm(uint64_t ptr, RustBuffer
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_REVERT
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EMAIL_REVERT
 uint64_t uniffi_rolekeep_mobile_fn_method_email_revert(uint64_t ptr, RustBuffer input
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_EVENTS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_EVENTS
+uint64_t uniffi_rolekeep_mobile_fn_clone_events(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_EVENTS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_EVENTS
+void uniffi_rolekeep_mobile_fn_free_events(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EVENTS_READ
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_EVENTS_READ
+uint64_t uniffi_rolekeep_mobile_fn_method_events_read(uint64_t ptr, RustBuffer input
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_FACTORS
@@ -2881,6 +2941,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_audit(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_CONSUMERS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_CONSUMERS
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_consumers(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_DRONES
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_DRONES
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_drones(void
@@ -2890,6 +2956,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_drones(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_EMAIL
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_EMAIL
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_email(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_EVENTS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_GET_EVENTS
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_get_events(void
     
 );
 #endif
@@ -3145,6 +3217,36 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_audit_verify(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_ACKNOWLEDGE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_ACKNOWLEDGE
+uint16_t uniffi_rolekeep_mobile_checksum_method_consumers_acknowledge(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_CLAIM
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_CLAIM
+uint16_t uniffi_rolekeep_mobile_checksum_method_consumers_claim(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_DELETE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_DELETE
+uint16_t uniffi_rolekeep_mobile_checksum_method_consumers_delete(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_LIST
+uint16_t uniffi_rolekeep_mobile_checksum_method_consumers_list(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_RELEASE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CONSUMERS_RELEASE
+uint16_t uniffi_rolekeep_mobile_checksum_method_consumers_release(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_DRONES_ASSIGN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_DRONES_ASSIGN
 uint16_t uniffi_rolekeep_mobile_checksum_method_drones_assign(void
@@ -3208,6 +3310,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_email_confirm(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_REVERT
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EMAIL_REVERT
 uint16_t uniffi_rolekeep_mobile_checksum_method_email_revert(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EVENTS_READ
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_EVENTS_READ
+uint16_t uniffi_rolekeep_mobile_checksum_method_events_read(void
     
 );
 #endif

@@ -2069,6 +2069,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
     func getAudit()  -> Audit
     
     /**
+     * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+     */
+    func getConsumers()  -> Consumers
+    
+    /**
      * Drones, and who flies them.
      */
     func getDrones()  -> Drones
@@ -2077,6 +2082,11 @@ public protocol CallerProtocol: AnyObject, Sendable {
      * Changing one's own e-mail address.
      */
     func getEmail()  -> Email
+    
+    /**
+     * What happened, as it happens or behind a position.
+     */
+    func getEvents()  -> Events
     
     /**
      * Second factors: one's own, and resetting those of others.
@@ -2521,6 +2531,18 @@ open func getAudit() -> Audit  {
 }
     
     /**
+     * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+     */
+open func getConsumers() -> Consumers  {
+    return try!  FfiConverterTypeConsumers_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_consumers(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Drones, and who flies them.
      */
 open func getDrones() -> Drones  {
@@ -2539,6 +2561,18 @@ open func getEmail() -> Email  {
     return try!  FfiConverterTypeEmail_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_get_email(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * What happened, as it happens or behind a position.
+     */
+open func getEvents() -> Events  {
+    return try!  FfiConverterTypeEvents_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_get_events(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
@@ -2839,6 +2873,270 @@ func FfiConverterTypeCaller_lift(_ handle: UInt64) throws -> Caller {
 #endif
 func FfiConverterTypeCaller_lower(_ value: Caller) -> UInt64 {
     return FfiConverterTypeCaller.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+ */
+public protocol ConsumersProtocol: AnyObject, Sendable {
+    
+    /**
+     * Notes how far a consumer has come, and renews its lease.
+     *
+     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
+     * nothing is noted then.
+     */
+    func acknowledge(input: Acknowledge) async throws  -> ConsumerLease
+    
+    /**
+     * Takes the lease on a consumer for this process, or renews it; makes the consumer if there is none of this name.
+     *
+     * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
+     * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
+     * `keep_feed_seconds`, for up to 30 days.
+     *
+     * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
+     * acknowledged.
+     */
+    func claim(input: ClaimConsumer) async throws  -> ConsumerLease
+    
+    /**
+     * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+     *
+     * For the application itself.
+     */
+    func delete(input: DeleteConsumer) async throws 
+    
+    /**
+     * Lists the consumers, by name.
+     *
+     * For the application itself.
+     */
+    func list(input: ListConsumers) async throws  -> ConsumerPage
+    
+    /**
+     * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+     *
+     * For the application itself.
+     */
+    func release(input: ReleaseConsumer) async throws 
+    
+}
+/**
+ * Readers of events that are kept by name, so that one process at a time reads on where the last one stopped.
+ */
+open class Consumers: ConsumersProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_consumers(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_consumers(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Notes how far a consumer has come, and renews its lease.
+     *
+     * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
+     * nothing is noted then.
+     */
+open func acknowledge(input: Acknowledge)async throws  -> ConsumerLease  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_consumers_acknowledge(
+                        self.uniffiCloneHandle(),FfiConverterTypeAcknowledge_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeConsumerLease_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Takes the lease on a consumer for this process, or renews it; makes the consumer if there is none of this name.
+     *
+     * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
+     * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
+     * `keep_feed_seconds`, for up to 30 days.
+     *
+     * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
+     * acknowledged.
+     */
+open func claim(input: ClaimConsumer)async throws  -> ConsumerLease  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_consumers_claim(
+                        self.uniffiCloneHandle(),FfiConverterTypeClaimConsumer_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeConsumerLease_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+     *
+     * For the application itself.
+     */
+open func delete(input: DeleteConsumer)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_consumers_delete(
+                        self.uniffiCloneHandle(),FfiConverterTypeDeleteConsumer_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Lists the consumers, by name.
+     *
+     * For the application itself.
+     */
+open func list(input: ListConsumers = ListConsumers())async throws  -> ConsumerPage  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_consumers_list(
+                        self.uniffiCloneHandle(),FfiConverterTypeListConsumers_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeConsumerPage_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+     *
+     * For the application itself.
+     */
+open func release(input: ReleaseConsumer)async throws   {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_consumers_release(
+                        self.uniffiCloneHandle(),FfiConverterTypeReleaseConsumer_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_void,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_void,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_void,
+            liftFunc: { $0 },
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConsumers: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Consumers
+
+    public static func lift(_ handle: UInt64) throws -> Consumers {
+        return Consumers(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Consumers) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Consumers {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Consumers, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumers_lift(_ handle: UInt64) throws -> Consumers {
+    return try FfiConverterTypeConsumers.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumers_lower(_ value: Consumers) -> UInt64 {
+    return FfiConverterTypeConsumers.lower(value)
 }
 
 
@@ -3407,6 +3705,156 @@ func FfiConverterTypeEmail_lift(_ handle: UInt64) throws -> Email {
 #endif
 func FfiConverterTypeEmail_lower(_ value: Email) -> UInt64 {
     return FfiConverterTypeEmail.lower(value)
+}
+
+
+
+
+
+
+/**
+ * What happened, as it happens or behind a position.
+ */
+public protocol EventsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+     *
+     * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
+     * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+     *
+     * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
+     * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
+     * In both cases read anew what you keep, and go on from `now`.
+     */
+    func read(input: ReadEvents) async throws  -> EventBatch
+    
+}
+/**
+ * What happened, as it happens or behind a position.
+ */
+open class Events: EventsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_events(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_events(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+     *
+     * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
+     * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+     *
+     * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
+     * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
+     * In both cases read anew what you keep, and go on from `now`.
+     */
+open func read(input: ReadEvents = ReadEvents())async throws  -> EventBatch  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_events_read(
+                        self.uniffiCloneHandle(),FfiConverterTypeReadEvents_lower(input)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeEventBatch_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEvents: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Events
+
+    public static func lift(_ handle: UInt64) throws -> Events {
+        return Events(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Events) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Events {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Events, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEvents_lift(_ handle: UInt64) throws -> Events {
+    return try FfiConverterTypeEvents.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEvents_lower(_ value: Events) -> UInt64 {
+    return FfiConverterTypeEvents.lower(value)
 }
 
 
@@ -12410,6 +12858,88 @@ func FfiConverterTypeAcceptedInvitation_lower(_ value: AcceptedInvitation) -> Ru
 
 
 /**
+ * Notes how far a consumer has come, and renews its lease.
+ *
+ * For the application itself. Errors: `CONFLICT`, reason `lease_lost`, where another process has the lease meanwhile, or nobody asked for;
+ * nothing is noted then.
+ */
+public struct Acknowledge: Equatable, Hashable {
+    /**
+     * The consumer's name.
+     */
+    public let name: String
+    /**
+     * The lease that `claim` gave.
+     */
+    public let lease: Uuid
+    /**
+     * The position of the last event that was handled, or of a batch.
+     */
+    public let position: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The consumer's name.
+         */name: String, 
+        /**
+         * The lease that `claim` gave.
+         */lease: Uuid, 
+        /**
+         * The position of the last event that was handled, or of a batch.
+         */position: String) {
+        self.name = name
+        self.lease = lease
+        self.position = position
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Acknowledge: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAcknowledge: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Acknowledge {
+        return
+            try Acknowledge(
+                name: FfiConverterString.read(from: &buf), 
+                lease: FfiConverterTypeUuid.read(from: &buf), 
+                position: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Acknowledge, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterTypeUuid.write(value.lease, into: &buf)
+        FfiConverterString.write(value.position, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAcknowledge_lift(_ buf: RustBuffer) throws -> Acknowledge {
+    return try FfiConverterTypeAcknowledge.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAcknowledge_lower(_ value: Acknowledge) -> RustBuffer {
+    return FfiConverterTypeAcknowledge.lower(value)
+}
+
+
+/**
  * Lets an inactive user sign in again.
  *
  * Permission `user:set_status`, for an administrator `admin:all`. Suspended and banned users are lifted,
@@ -12867,6 +13397,85 @@ func FfiConverterTypeAddedFactor_lift(_ buf: RustBuffer) throws -> AddedFactor {
 #endif
 func FfiConverterTypeAddedFactor_lower(_ value: AddedFactor) -> RustBuffer {
     return FfiConverterTypeAddedFactor.lower(value)
+}
+
+
+/**
+ * What an event happened to.
+ */
+public struct Aggregate: Equatable, Hashable {
+    /**
+     * `user`, `drone`, `role_assignment`.
+     */
+    public let kind: String
+    /**
+     * Its id; what ties two things has both, with `/` between them.
+     */
+    public let id: String
+    /**
+     * Its version after the change. Of what ties two things it begins anew when it is made again.
+     */
+    public let version: Int64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * `user`, `drone`, `role_assignment`.
+         */kind: String, 
+        /**
+         * Its id; what ties two things has both, with `/` between them.
+         */id: String, 
+        /**
+         * Its version after the change. Of what ties two things it begins anew when it is made again.
+         */version: Int64) {
+        self.kind = kind
+        self.id = id
+        self.version = version
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Aggregate: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAggregate: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Aggregate {
+        return
+            try Aggregate(
+                kind: FfiConverterString.read(from: &buf), 
+                id: FfiConverterString.read(from: &buf), 
+                version: FfiConverterInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Aggregate, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.kind, into: &buf)
+        FfiConverterString.write(value.id, into: &buf)
+        FfiConverterInt64.write(value.version, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAggregate_lift(_ buf: RustBuffer) throws -> Aggregate {
+    return try FfiConverterTypeAggregate.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAggregate_lower(_ value: Aggregate) -> RustBuffer {
+    return FfiConverterTypeAggregate.lower(value)
 }
 
 
@@ -16512,6 +17121,92 @@ func FfiConverterTypeCircumstances_lower(_ value: Circumstances) -> RustBuffer {
 
 
 /**
+ * Takes the lease on a consumer for this process, or renews it; makes the consumer if there is none of this name.
+ *
+ * A consumer reads events in the name of the application, each at least once: `claim`, read from its position, and `acknowledge` the position
+ * of what was handled. What was not acknowledged is read again by whoever claims it next. The change feed is kept for a consumer beyond
+ * `keep_feed_seconds`, for up to 30 days.
+ *
+ * For the application itself. Errors: `CONFLICT`, reason `lease_held`, while another process has the lease, for 30 seconds after it last
+ * acknowledged.
+ */
+public struct ClaimConsumer: Equatable, Hashable {
+    /**
+     * The consumer's name: 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`.
+     */
+    public let name: String
+    /**
+     * Where a new consumer begins: a position, `now` or `earliest`; `now` if not given.
+     */
+    public let from: String?
+    /**
+     * The lease that this process has, to renew it.
+     */
+    public let lease: Uuid?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The consumer's name: 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`.
+         */name: String, 
+        /**
+         * Where a new consumer begins: a position, `now` or `earliest`; `now` if not given.
+         */from: String? = nil, 
+        /**
+         * The lease that this process has, to renew it.
+         */lease: Uuid? = nil) {
+        self.name = name
+        self.from = from
+        self.lease = lease
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ClaimConsumer: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeClaimConsumer: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ClaimConsumer {
+        return
+            try ClaimConsumer(
+                name: FfiConverterString.read(from: &buf), 
+                from: FfiConverterOptionString.read(from: &buf), 
+                lease: FfiConverterOptionTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ClaimConsumer, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.from, into: &buf)
+        FfiConverterOptionTypeUuid.write(value.lease, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeClaimConsumer_lift(_ buf: RustBuffer) throws -> ClaimConsumer {
+    return try FfiConverterTypeClaimConsumer.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeClaimConsumer_lower(_ value: ClaimConsumer) -> RustBuffer {
+    return FfiConverterTypeClaimConsumer.lower(value)
+}
+
+
+/**
  * Forgets the failed sign-ins and wrong codes of a user, so that it may try at once, also where its name lets nobody in any more.
  *
  * What addresses, single devices and sessions have failed is not forgotten. Permission `user:set_status`; for an
@@ -17921,6 +18616,335 @@ func FfiConverterTypeConfirmedRegistration_lift(_ buf: RustBuffer) throws -> Con
 #endif
 func FfiConverterTypeConfirmedRegistration_lower(_ value: ConfirmedRegistration) -> RustBuffer {
     return FfiConverterTypeConfirmedRegistration.lower(value)
+}
+
+
+/**
+ * A consumer.
+ */
+public struct Consumer: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * What was acknowledged.
+     */
+    public let position: String
+    /**
+     * A time before which everything was acknowledged, to the hour.
+     */
+    public let reachedAt: Timestamp
+    /**
+     * Until when a process has the lease; null: none has.
+     */
+    public let leasedUntil: Timestamp?
+    /**
+     * When it was first claimed.
+     */
+    public let createdAt: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * What was acknowledged.
+         */position: String, 
+        /**
+         * A time before which everything was acknowledged, to the hour.
+         */reachedAt: Timestamp, 
+        /**
+         * Until when a process has the lease; null: none has.
+         */leasedUntil: Timestamp? = nil, 
+        /**
+         * When it was first claimed.
+         */createdAt: Timestamp) {
+        self.name = name
+        self.position = position
+        self.reachedAt = reachedAt
+        self.leasedUntil = leasedUntil
+        self.createdAt = createdAt
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Consumer: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConsumer: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Consumer {
+        return
+            try Consumer(
+                name: FfiConverterString.read(from: &buf), 
+                position: FfiConverterString.read(from: &buf), 
+                reachedAt: FfiConverterTypeTimestamp.read(from: &buf), 
+                leasedUntil: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                createdAt: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Consumer, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.position, into: &buf)
+        FfiConverterTypeTimestamp.write(value.reachedAt, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.leasedUntil, into: &buf)
+        FfiConverterTypeTimestamp.write(value.createdAt, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumer_lift(_ buf: RustBuffer) throws -> Consumer {
+    return try FfiConverterTypeConsumer.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumer_lower(_ value: Consumer) -> RustBuffer {
+    return FfiConverterTypeConsumer.lower(value)
+}
+
+
+/**
+ * The lease of a process on a consumer.
+ */
+public struct ConsumerLease: Equatable, Hashable {
+    /**
+     * The consumer's name.
+     */
+    public let name: String
+    /**
+     * What `acknowledge` and `release` want to be told.
+     */
+    public let lease: Uuid
+    /**
+     * What was acknowledged: where to read on.
+     */
+    public let position: String
+    /**
+     * When the lease ends by itself.
+     */
+    public let leasedUntil: Timestamp
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The consumer's name.
+         */name: String, 
+        /**
+         * What `acknowledge` and `release` want to be told.
+         */lease: Uuid, 
+        /**
+         * What was acknowledged: where to read on.
+         */position: String, 
+        /**
+         * When the lease ends by itself.
+         */leasedUntil: Timestamp) {
+        self.name = name
+        self.lease = lease
+        self.position = position
+        self.leasedUntil = leasedUntil
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ConsumerLease: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConsumerLease: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ConsumerLease {
+        return
+            try ConsumerLease(
+                name: FfiConverterString.read(from: &buf), 
+                lease: FfiConverterTypeUuid.read(from: &buf), 
+                position: FfiConverterString.read(from: &buf), 
+                leasedUntil: FfiConverterTypeTimestamp.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ConsumerLease, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterTypeUuid.write(value.lease, into: &buf)
+        FfiConverterString.write(value.position, into: &buf)
+        FfiConverterTypeTimestamp.write(value.leasedUntil, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumerLease_lift(_ buf: RustBuffer) throws -> ConsumerLease {
+    return try FfiConverterTypeConsumerLease.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumerLease_lower(_ value: ConsumerLease) -> RustBuffer {
+    return FfiConverterTypeConsumerLease.lower(value)
+}
+
+
+/**
+ * One page of a list.
+ */
+public struct ConsumerPage: Equatable, Hashable {
+    /**
+     * The rows of this page.
+     */
+    public let items: [Consumer]
+    /**
+     * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+     * cursor, or none were to be counted.
+     */
+    public let total: Int64?
+    /**
+     * Whether `total` is all of them; false if there may be more.
+     */
+    public let totalExact: Bool
+    /**
+     * How many pages there are in all; none if `total` is not all rows.
+     */
+    public let pages: Int64?
+    /**
+     * This page's number, from 1; none when it was reached by a cursor.
+     */
+    public let page: Int64?
+    /**
+     * The page size.
+     */
+    public let limit: Int64
+    /**
+     * Whether there is a page after this.
+     */
+    public let hasNext: Bool
+    /**
+     * Whether there is a page before this.
+     */
+    public let hasPrevious: Bool
+    /**
+     * Give it as `cursor` for the rows after this page; costs the same at any depth.
+     */
+    public let nextCursor: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The rows of this page.
+         */items: [Consumer], 
+        /**
+         * How many rows the caller may see in all, counted up to what `total_up_to` asks for; none if the page was reached by a
+         * cursor, or none were to be counted.
+         */total: Int64?, 
+        /**
+         * Whether `total` is all of them; false if there may be more.
+         */totalExact: Bool, 
+        /**
+         * How many pages there are in all; none if `total` is not all rows.
+         */pages: Int64?, 
+        /**
+         * This page's number, from 1; none when it was reached by a cursor.
+         */page: Int64?, 
+        /**
+         * The page size.
+         */limit: Int64, 
+        /**
+         * Whether there is a page after this.
+         */hasNext: Bool, 
+        /**
+         * Whether there is a page before this.
+         */hasPrevious: Bool, 
+        /**
+         * Give it as `cursor` for the rows after this page; costs the same at any depth.
+         */nextCursor: String?) {
+        self.items = items
+        self.total = total
+        self.totalExact = totalExact
+        self.pages = pages
+        self.page = page
+        self.limit = limit
+        self.hasNext = hasNext
+        self.hasPrevious = hasPrevious
+        self.nextCursor = nextCursor
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ConsumerPage: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeConsumerPage: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ConsumerPage {
+        return
+            try ConsumerPage(
+                items: FfiConverterSequenceTypeConsumer.read(from: &buf), 
+                total: FfiConverterOptionInt64.read(from: &buf), 
+                totalExact: FfiConverterBool.read(from: &buf), 
+                pages: FfiConverterOptionInt64.read(from: &buf), 
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterInt64.read(from: &buf), 
+                hasNext: FfiConverterBool.read(from: &buf), 
+                hasPrevious: FfiConverterBool.read(from: &buf), 
+                nextCursor: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ConsumerPage, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeConsumer.write(value.items, into: &buf)
+        FfiConverterOptionInt64.write(value.total, into: &buf)
+        FfiConverterBool.write(value.totalExact, into: &buf)
+        FfiConverterOptionInt64.write(value.pages, into: &buf)
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterInt64.write(value.limit, into: &buf)
+        FfiConverterBool.write(value.hasNext, into: &buf)
+        FfiConverterBool.write(value.hasPrevious, into: &buf)
+        FfiConverterOptionString.write(value.nextCursor, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumerPage_lift(_ buf: RustBuffer) throws -> ConsumerPage {
+    return try FfiConverterTypeConsumerPage.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeConsumerPage_lower(_ value: ConsumerPage) -> RustBuffer {
+    return FfiConverterTypeConsumerPage.lower(value)
 }
 
 
@@ -19605,6 +20629,67 @@ func FfiConverterTypeDeleteAssetKind_lift(_ buf: RustBuffer) throws -> DeleteAss
 #endif
 func FfiConverterTypeDeleteAssetKind_lower(_ value: DeleteAssetKind) -> RustBuffer {
     return FfiConverterTypeDeleteAssetKind.lower(value)
+}
+
+
+/**
+ * Deletes a consumer, whoever reads for it; the change feed is kept for it no longer.
+ *
+ * For the application itself.
+ */
+public struct DeleteConsumer: Equatable, Hashable {
+    /**
+     * The consumer's name.
+     */
+    public let name: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The consumer's name.
+         */name: String) {
+        self.name = name
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension DeleteConsumer: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeDeleteConsumer: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> DeleteConsumer {
+        return
+            try DeleteConsumer(
+                name: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: DeleteConsumer, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteConsumer_lift(_ buf: RustBuffer) throws -> DeleteConsumer {
+    return try FfiConverterTypeDeleteConsumer.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeDeleteConsumer_lower(_ value: DeleteConsumer) -> RustBuffer {
+    return FfiConverterTypeDeleteConsumer.lower(value)
 }
 
 
@@ -21780,6 +22865,224 @@ func FfiConverterTypeEraseUser_lift(_ buf: RustBuffer) throws -> EraseUser {
 #endif
 func FfiConverterTypeEraseUser_lower(_ value: EraseUser) -> RustBuffer {
     return FfiConverterTypeEraseUser.lower(value)
+}
+
+
+/**
+ * Something that happened, after it was committed. It has ids, states and times; read what it is about for anything else.
+ */
+public struct Event: Equatable, Hashable {
+    /**
+     * Its id, the same however often it is read: the change's, a point, and a number.
+     */
+    public let id: String
+    /**
+     * What happened.
+     */
+    public let eventType: EventType
+    /**
+     * When the change was planned, by the clock of the instance that did it.
+     */
+    public let at: Timestamp
+    /**
+     * Where to go on behind it: for `from`, and for `consumers.acknowledge`.
+     */
+    public let position: String
+    /**
+     * What it happened to.
+     */
+    public let aggregate: Aggregate
+    /**
+     * The operation that did it: `users.update`.
+     */
+    public let cause: String
+    /**
+     * Who asked for it: a user's id, or `system`. For the application itself alone.
+     */
+    public let actor: String?
+    /**
+     * The fields that were changed, without their values.
+     */
+    public let changed: [String]
+    /**
+     * Ids, states and times of what it happened to, and what the type says beside them.
+     */
+    public let data: JsonText
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its id, the same however often it is read: the change's, a point, and a number.
+         */id: String, 
+        /**
+         * What happened.
+         */eventType: EventType, 
+        /**
+         * When the change was planned, by the clock of the instance that did it.
+         */at: Timestamp, 
+        /**
+         * Where to go on behind it: for `from`, and for `consumers.acknowledge`.
+         */position: String, 
+        /**
+         * What it happened to.
+         */aggregate: Aggregate, 
+        /**
+         * The operation that did it: `users.update`.
+         */cause: String, 
+        /**
+         * Who asked for it: a user's id, or `system`. For the application itself alone.
+         */actor: String? = nil, 
+        /**
+         * The fields that were changed, without their values.
+         */changed: [String] = [], 
+        /**
+         * Ids, states and times of what it happened to, and what the type says beside them.
+         */data: JsonText) {
+        self.id = id
+        self.eventType = eventType
+        self.at = at
+        self.position = position
+        self.aggregate = aggregate
+        self.cause = cause
+        self.actor = actor
+        self.changed = changed
+        self.data = data
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Event: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEvent: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Event {
+        return
+            try Event(
+                id: FfiConverterString.read(from: &buf), 
+                eventType: FfiConverterTypeEventType.read(from: &buf), 
+                at: FfiConverterTypeTimestamp.read(from: &buf), 
+                position: FfiConverterString.read(from: &buf), 
+                aggregate: FfiConverterTypeAggregate.read(from: &buf), 
+                cause: FfiConverterString.read(from: &buf), 
+                actor: FfiConverterOptionString.read(from: &buf), 
+                changed: FfiConverterSequenceString.read(from: &buf), 
+                data: FfiConverterTypeJsonText.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Event, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.id, into: &buf)
+        FfiConverterTypeEventType.write(value.eventType, into: &buf)
+        FfiConverterTypeTimestamp.write(value.at, into: &buf)
+        FfiConverterString.write(value.position, into: &buf)
+        FfiConverterTypeAggregate.write(value.aggregate, into: &buf)
+        FfiConverterString.write(value.cause, into: &buf)
+        FfiConverterOptionString.write(value.actor, into: &buf)
+        FfiConverterSequenceString.write(value.changed, into: &buf)
+        FfiConverterTypeJsonText.write(value.data, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEvent_lift(_ buf: RustBuffer) throws -> Event {
+    return try FfiConverterTypeEvent.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEvent_lower(_ value: Event) -> RustBuffer {
+    return FfiConverterTypeEvent.lower(value)
+}
+
+
+/**
+ * Events behind a position.
+ */
+public struct EventBatch: Equatable, Hashable {
+    /**
+     * Those that the caller may hear of. Those of one thing are in their order.
+     */
+    public let events: [Event]
+    /**
+     * Behind all of them, and behind what the caller may not hear of: where to go on.
+     */
+    public let position: String
+    /**
+     * Whether there may be more already.
+     */
+    public let hasMore: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Those that the caller may hear of. Those of one thing are in their order.
+         */events: [Event] = [], 
+        /**
+         * Behind all of them, and behind what the caller may not hear of: where to go on.
+         */position: String, 
+        /**
+         * Whether there may be more already.
+         */hasMore: Bool) {
+        self.events = events
+        self.position = position
+        self.hasMore = hasMore
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension EventBatch: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEventBatch: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EventBatch {
+        return
+            try EventBatch(
+                events: FfiConverterSequenceTypeEvent.read(from: &buf), 
+                position: FfiConverterString.read(from: &buf), 
+                hasMore: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: EventBatch, into buf: inout [UInt8]) {
+        FfiConverterSequenceTypeEvent.write(value.events, into: &buf)
+        FfiConverterString.write(value.position, into: &buf)
+        FfiConverterBool.write(value.hasMore, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEventBatch_lift(_ buf: RustBuffer) throws -> EventBatch {
+    return try FfiConverterTypeEventBatch.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEventBatch_lower(_ value: EventBatch) -> RustBuffer {
+    return FfiConverterTypeEventBatch.lower(value)
 }
 
 
@@ -28159,6 +29462,97 @@ func FfiConverterTypeListAudit_lower(_ value: ListAudit) -> RustBuffer {
 
 
 /**
+ * Lists the consumers, by name.
+ *
+ * For the application itself.
+ */
+public struct ListConsumers: Equatable, Hashable {
+    /**
+     * The page's number, from 1.
+     */
+    public let page: Int64?
+    /**
+     * The page size, 1 to 100; 20 if not given.
+     */
+    public let limit: Int64?
+    /**
+     * A page's `next_cursor`, instead of `page`.
+     */
+    public let cursor: String?
+    /**
+     * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+     */
+    public let totalUpTo: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The page's number, from 1.
+         */page: Int64? = nil, 
+        /**
+         * The page size, 1 to 100; 20 if not given.
+         */limit: Int64? = nil, 
+        /**
+         * A page's `next_cursor`, instead of `page`.
+         */cursor: String? = nil, 
+        /**
+         * Up to how many rows are counted for `total`; 1,000 if not given, 0: none.
+         */totalUpTo: Int64? = nil) {
+        self.page = page
+        self.limit = limit
+        self.cursor = cursor
+        self.totalUpTo = totalUpTo
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ListConsumers: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeListConsumers: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ListConsumers {
+        return
+            try ListConsumers(
+                page: FfiConverterOptionInt64.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf), 
+                cursor: FfiConverterOptionString.read(from: &buf), 
+                totalUpTo: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ListConsumers, into buf: inout [UInt8]) {
+        FfiConverterOptionInt64.write(value.page, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+        FfiConverterOptionString.write(value.cursor, into: &buf)
+        FfiConverterOptionInt64.write(value.totalUpTo, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListConsumers_lift(_ buf: RustBuffer) throws -> ListConsumers {
+    return try FfiConverterTypeListConsumers.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeListConsumers_lower(_ value: ListConsumers) -> RustBuffer {
+    return FfiConverterTypeListConsumers.lower(value)
+}
+
+
+/**
  * Lists the drones that the caller may see, newest first.
  *
  * Permission `drone:list`.
@@ -32801,6 +34195,82 @@ func FfiConverterTypePutAssetKind_lower(_ value: PutAssetKind) -> RustBuffer {
 
 
 /**
+ * Reads what happened behind a position of the change feed, and answers at once. To be told as it happens, use `subscribe`.
+ *
+ * The application itself and administrators hear of everything; a user of what it may read now, and of its own sessions and credentials.
+ * That something is gone is told to whoever may read all of its kind. Nobody needs a permission to ask.
+ *
+ * Errors: `UNAUTHORIZED` for who is not signed in; `CONFLICT`, reason `position_gone`, where the feed no longer reaches back to the position,
+ * and reason `position_foreign` for a position of another store, or of this one before it was restored or went back to an earlier state.
+ * In both cases read anew what you keep, and go on from `now`.
+ */
+public struct ReadEvents: Equatable, Hashable {
+    /**
+     * A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position.
+     */
+    public let from: String?
+    /**
+     * How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is.
+     */
+    public let limit: Int64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * A position of events, `now` or `earliest`; `now` if not given, which answers nothing but the position.
+         */from: String? = nil, 
+        /**
+         * How many events at most, 1 to 1,000; 100 if not given. All that happened in one commit comes together, whatever that is.
+         */limit: Int64? = nil) {
+        self.from = from
+        self.limit = limit
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ReadEvents: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeReadEvents: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ReadEvents {
+        return
+            try ReadEvents(
+                from: FfiConverterOptionString.read(from: &buf), 
+                limit: FfiConverterOptionInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ReadEvents, into buf: inout [UInt8]) {
+        FfiConverterOptionString.write(value.from, into: &buf)
+        FfiConverterOptionInt64.write(value.limit, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeReadEvents_lift(_ buf: RustBuffer) throws -> ReadEvents {
+    return try FfiConverterTypeReadEvents.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeReadEvents_lower(_ value: ReadEvents) -> RustBuffer {
+    return FfiConverterTypeReadEvents.lower(value)
+}
+
+
+/**
  * Moves an asset from its operator to another user, in one commit.
  *
  * Permissions and errors as for `assign`.
@@ -33736,6 +35206,77 @@ func FfiConverterTypeRegisteredUser_lift(_ buf: RustBuffer) throws -> Registered
 #endif
 func FfiConverterTypeRegisteredUser_lower(_ value: RegisteredUser) -> RustBuffer {
     return FfiConverterTypeRegisteredUser.lower(value)
+}
+
+
+/**
+ * Gives the lease on a consumer back, so that another process need not wait for its end. Of a lease that was lost nothing is changed.
+ *
+ * For the application itself.
+ */
+public struct ReleaseConsumer: Equatable, Hashable {
+    /**
+     * The consumer's name.
+     */
+    public let name: String
+    /**
+     * The lease that `claim` gave.
+     */
+    public let lease: Uuid
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The consumer's name.
+         */name: String, 
+        /**
+         * The lease that `claim` gave.
+         */lease: Uuid) {
+        self.name = name
+        self.lease = lease
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ReleaseConsumer: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeReleaseConsumer: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ReleaseConsumer {
+        return
+            try ReleaseConsumer(
+                name: FfiConverterString.read(from: &buf), 
+                lease: FfiConverterTypeUuid.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ReleaseConsumer, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterTypeUuid.write(value.lease, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeReleaseConsumer_lift(_ buf: RustBuffer) throws -> ReleaseConsumer {
+    return try FfiConverterTypeReleaseConsumer.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeReleaseConsumer_lower(_ value: ReleaseConsumer) -> RustBuffer {
+    return FfiConverterTypeReleaseConsumer.lower(value)
 }
 
 
@@ -45552,6 +47093,612 @@ func FfiConverterTypeEffect_lower(_ value: Effect) -> RustBuffer {
 
 
 /**
+ * What happened.
+ */
+
+public enum EventType: Equatable, Hashable {
+    
+    /**
+     * An account was created.
+     */
+    case userCreated
+    /**
+     * Data of an account was changed; `changed` names what.
+     */
+    case userUpdated
+    /**
+     * The address of an account was proved.
+     */
+    case userVerified
+    /**
+     * An account that was switched off is active again.
+     */
+    case userActivated
+    /**
+     * An account was switched off.
+     */
+    case userDeactivated
+    /**
+     * An account was suspended.
+     */
+    case userSuspended
+    /**
+     * An account was banned.
+     */
+    case userBanned
+    /**
+     * A suspension or a ban was lifted.
+     */
+    case userLifted
+    /**
+     * An account was deleted; it can be restored.
+     */
+    case userDeleted
+    /**
+     * A deleted account was restored.
+     */
+    case userRestored
+    /**
+     * An account was removed for good.
+     */
+    case userPurged
+    /**
+     * The audit log begins to forget the person whose account was removed.
+     */
+    case userErased
+    /**
+     * A profile was changed; `changed` names what.
+     */
+    case profileUpdated
+    /**
+     * It was changed who sees a profile.
+     */
+    case profileVisibilityChanged
+    /**
+     * A credential of an account was set, changed or removed; `what` says which: `password`, `totp`, `passkey`, `api_key` or
+     * `identity`.
+     */
+    case credentialChanged
+    /**
+     * A session began.
+     */
+    case sessionStarted
+    /**
+     * A session ended, before its time or as its account was removed.
+     */
+    case sessionEnded
+    /**
+     * A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2).
+     */
+    case sessionReuseDetected
+    /**
+     * A user was given a role, or what it holds of it was changed.
+     */
+    case roleAssigned
+    /**
+     * A role was taken from a user.
+     */
+    case roleUnassigned
+    /**
+     * A role was added to the policy.
+     */
+    case roleCreated
+    /**
+     * A role of the policy was changed.
+     */
+    case roleUpdated
+    /**
+     * A role was removed from the policy.
+     */
+    case roleDeleted
+    /**
+     * A permission was declared.
+     */
+    case permissionCreated
+    /**
+     * What a permission is for was changed.
+     */
+    case permissionUpdated
+    /**
+     * A permission was removed.
+     */
+    case permissionDeleted
+    /**
+     * A kind of assets was declared.
+     */
+    case assetKindCreated
+    /**
+     * The words of a kind of assets were changed.
+     */
+    case assetKindUpdated
+    /**
+     * A kind of assets was removed.
+     */
+    case assetKindDeleted
+    /**
+     * The policy has another version.
+     */
+    case policyChanged
+    /**
+     * A group was created.
+     */
+    case groupCreated
+    /**
+     * A group, its members or its roles were changed.
+     */
+    case groupUpdated
+    /**
+     * A group was deleted.
+     */
+    case groupDeleted
+    /**
+     * A user became a member of a group.
+     */
+    case groupMemberAdded
+    /**
+     * A user is no longer a member of a group.
+     */
+    case groupMemberRemoved
+    /**
+     * The members of a group were given a role, or what they hold of it was changed.
+     */
+    case groupRoleAssigned
+    /**
+     * A role was taken from the members of a group.
+     */
+    case groupRoleUnassigned
+    /**
+     * A region was created.
+     */
+    case regionCreated
+    /**
+     * A region was changed.
+     */
+    case regionUpdated
+    /**
+     * A region was deleted.
+     */
+    case regionDeleted
+    /**
+     * A scope of a nested kind was created.
+     */
+    case scopeCreated
+    /**
+     * A scope was renamed, or lies elsewhere.
+     */
+    case scopeUpdated
+    /**
+     * A scope was deleted.
+     */
+    case scopeDeleted
+    /**
+     * A drone was created.
+     */
+    case droneCreated
+    /**
+     * A drone was changed.
+     */
+    case droneUpdated
+    /**
+     * A drone was deleted.
+     */
+    case droneDeleted
+    /**
+     * A drone was assigned to a user.
+     */
+    case droneAssigned
+    /**
+     * A drone was taken from a user.
+     */
+    case droneUnassigned
+    /**
+     * An asset was created.
+     */
+    case assetCreated
+    /**
+     * An asset was changed.
+     */
+    case assetUpdated
+    /**
+     * An asset was deleted.
+     */
+    case assetDeleted
+    /**
+     * An asset was assigned to a user.
+     */
+    case assetAssigned
+    /**
+     * An asset was taken from a user.
+     */
+    case assetUnassigned
+    /**
+     * Somebody was invited.
+     */
+    case invitationCreated
+    /**
+     * An invitation was accepted or ended before its time.
+     */
+    case invitationEnded
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension EventType: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeEventType: FfiConverterRustBuffer {
+    typealias SwiftType = EventType
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EventType {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .userCreated
+        
+        case 2: return .userUpdated
+        
+        case 3: return .userVerified
+        
+        case 4: return .userActivated
+        
+        case 5: return .userDeactivated
+        
+        case 6: return .userSuspended
+        
+        case 7: return .userBanned
+        
+        case 8: return .userLifted
+        
+        case 9: return .userDeleted
+        
+        case 10: return .userRestored
+        
+        case 11: return .userPurged
+        
+        case 12: return .userErased
+        
+        case 13: return .profileUpdated
+        
+        case 14: return .profileVisibilityChanged
+        
+        case 15: return .credentialChanged
+        
+        case 16: return .sessionStarted
+        
+        case 17: return .sessionEnded
+        
+        case 18: return .sessionReuseDetected
+        
+        case 19: return .roleAssigned
+        
+        case 20: return .roleUnassigned
+        
+        case 21: return .roleCreated
+        
+        case 22: return .roleUpdated
+        
+        case 23: return .roleDeleted
+        
+        case 24: return .permissionCreated
+        
+        case 25: return .permissionUpdated
+        
+        case 26: return .permissionDeleted
+        
+        case 27: return .assetKindCreated
+        
+        case 28: return .assetKindUpdated
+        
+        case 29: return .assetKindDeleted
+        
+        case 30: return .policyChanged
+        
+        case 31: return .groupCreated
+        
+        case 32: return .groupUpdated
+        
+        case 33: return .groupDeleted
+        
+        case 34: return .groupMemberAdded
+        
+        case 35: return .groupMemberRemoved
+        
+        case 36: return .groupRoleAssigned
+        
+        case 37: return .groupRoleUnassigned
+        
+        case 38: return .regionCreated
+        
+        case 39: return .regionUpdated
+        
+        case 40: return .regionDeleted
+        
+        case 41: return .scopeCreated
+        
+        case 42: return .scopeUpdated
+        
+        case 43: return .scopeDeleted
+        
+        case 44: return .droneCreated
+        
+        case 45: return .droneUpdated
+        
+        case 46: return .droneDeleted
+        
+        case 47: return .droneAssigned
+        
+        case 48: return .droneUnassigned
+        
+        case 49: return .assetCreated
+        
+        case 50: return .assetUpdated
+        
+        case 51: return .assetDeleted
+        
+        case 52: return .assetAssigned
+        
+        case 53: return .assetUnassigned
+        
+        case 54: return .invitationCreated
+        
+        case 55: return .invitationEnded
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: EventType, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .userCreated:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .userUpdated:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .userVerified:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .userActivated:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .userDeactivated:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .userSuspended:
+            writeInt(&buf, Int32(6))
+        
+        
+        case .userBanned:
+            writeInt(&buf, Int32(7))
+        
+        
+        case .userLifted:
+            writeInt(&buf, Int32(8))
+        
+        
+        case .userDeleted:
+            writeInt(&buf, Int32(9))
+        
+        
+        case .userRestored:
+            writeInt(&buf, Int32(10))
+        
+        
+        case .userPurged:
+            writeInt(&buf, Int32(11))
+        
+        
+        case .userErased:
+            writeInt(&buf, Int32(12))
+        
+        
+        case .profileUpdated:
+            writeInt(&buf, Int32(13))
+        
+        
+        case .profileVisibilityChanged:
+            writeInt(&buf, Int32(14))
+        
+        
+        case .credentialChanged:
+            writeInt(&buf, Int32(15))
+        
+        
+        case .sessionStarted:
+            writeInt(&buf, Int32(16))
+        
+        
+        case .sessionEnded:
+            writeInt(&buf, Int32(17))
+        
+        
+        case .sessionReuseDetected:
+            writeInt(&buf, Int32(18))
+        
+        
+        case .roleAssigned:
+            writeInt(&buf, Int32(19))
+        
+        
+        case .roleUnassigned:
+            writeInt(&buf, Int32(20))
+        
+        
+        case .roleCreated:
+            writeInt(&buf, Int32(21))
+        
+        
+        case .roleUpdated:
+            writeInt(&buf, Int32(22))
+        
+        
+        case .roleDeleted:
+            writeInt(&buf, Int32(23))
+        
+        
+        case .permissionCreated:
+            writeInt(&buf, Int32(24))
+        
+        
+        case .permissionUpdated:
+            writeInt(&buf, Int32(25))
+        
+        
+        case .permissionDeleted:
+            writeInt(&buf, Int32(26))
+        
+        
+        case .assetKindCreated:
+            writeInt(&buf, Int32(27))
+        
+        
+        case .assetKindUpdated:
+            writeInt(&buf, Int32(28))
+        
+        
+        case .assetKindDeleted:
+            writeInt(&buf, Int32(29))
+        
+        
+        case .policyChanged:
+            writeInt(&buf, Int32(30))
+        
+        
+        case .groupCreated:
+            writeInt(&buf, Int32(31))
+        
+        
+        case .groupUpdated:
+            writeInt(&buf, Int32(32))
+        
+        
+        case .groupDeleted:
+            writeInt(&buf, Int32(33))
+        
+        
+        case .groupMemberAdded:
+            writeInt(&buf, Int32(34))
+        
+        
+        case .groupMemberRemoved:
+            writeInt(&buf, Int32(35))
+        
+        
+        case .groupRoleAssigned:
+            writeInt(&buf, Int32(36))
+        
+        
+        case .groupRoleUnassigned:
+            writeInt(&buf, Int32(37))
+        
+        
+        case .regionCreated:
+            writeInt(&buf, Int32(38))
+        
+        
+        case .regionUpdated:
+            writeInt(&buf, Int32(39))
+        
+        
+        case .regionDeleted:
+            writeInt(&buf, Int32(40))
+        
+        
+        case .scopeCreated:
+            writeInt(&buf, Int32(41))
+        
+        
+        case .scopeUpdated:
+            writeInt(&buf, Int32(42))
+        
+        
+        case .scopeDeleted:
+            writeInt(&buf, Int32(43))
+        
+        
+        case .droneCreated:
+            writeInt(&buf, Int32(44))
+        
+        
+        case .droneUpdated:
+            writeInt(&buf, Int32(45))
+        
+        
+        case .droneDeleted:
+            writeInt(&buf, Int32(46))
+        
+        
+        case .droneAssigned:
+            writeInt(&buf, Int32(47))
+        
+        
+        case .droneUnassigned:
+            writeInt(&buf, Int32(48))
+        
+        
+        case .assetCreated:
+            writeInt(&buf, Int32(49))
+        
+        
+        case .assetUpdated:
+            writeInt(&buf, Int32(50))
+        
+        
+        case .assetDeleted:
+            writeInt(&buf, Int32(51))
+        
+        
+        case .assetAssigned:
+            writeInt(&buf, Int32(52))
+        
+        
+        case .assetUnassigned:
+            writeInt(&buf, Int32(53))
+        
+        
+        case .invitationCreated:
+            writeInt(&buf, Int32(54))
+        
+        
+        case .invitationEnded:
+            writeInt(&buf, Int32(55))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEventType_lift(_ buf: RustBuffer) throws -> EventType {
+    return try FfiConverterTypeEventType.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeEventType_lower(_ value: EventType) -> RustBuffer {
+    return FfiConverterTypeEventType.lower(value)
+}
+
+
+
+/**
  * A kind of second factor.
  */
 
@@ -48252,6 +50399,22 @@ public enum Reason: Equatable, Hashable {
      */
     case versionStale
     /**
+     * The change feed no longer reaches back to this position.
+     */
+    case positionGone
+    /**
+     * The position is one of another store, or of this one before it was restored or went back to an earlier state.
+     */
+    case positionForeign
+    /**
+     * Another process reads for this consumer.
+     */
+    case leaseHeld
+    /**
+     * The lease on this consumer has ended, and another process may have it.
+     */
+    case leaseLost
+    /**
      * A backup is restored into an empty store only.
      */
     case storeNotEmpty
@@ -48454,65 +50617,73 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 31: return .versionStale
         
-        case 32: return .storeNotEmpty
+        case 32: return .positionGone
         
-        case 33: return .lastAdministrator
+        case 33: return .positionForeign
         
-        case 34: return .inUse
+        case 34: return .leaseHeld
         
-        case 35: return .builtIn
+        case 35: return .leaseLost
         
-        case 36: return .wrongStatus
+        case 36: return .storeNotEmpty
         
-        case 37: return .secondFactorRequired
+        case 37: return .lastAdministrator
         
-        case 38: return .lastWayIn
+        case 38: return .inUse
         
-        case 39: return .limitReached
+        case 39: return .builtIn
         
-        case 40: return .contention
+        case 40: return .wrongStatus
         
-        case 41: return .alreadyDone
+        case 41: return .secondFactorRequired
         
-        case 42: return .rateLimited
+        case 42: return .lastWayIn
         
-        case 43: return .hashingQueueFull
+        case 43: return .limitReached
         
-        case 44: return .issuerUnavailable
+        case 44: return .contention
         
-        case 45: return .breachedPasswordsUnavailable
+        case 45: return .alreadyDone
         
-        case 46: return .storageUnavailable
+        case 46: return .rateLimited
         
-        case 47: return .storageMissing
+        case 47: return .hashingQueueFull
         
-        case 48: return .storageReadOnly
+        case 48: return .issuerUnavailable
         
-        case 49: return .storageFull
+        case 49: return .breachedPasswordsUnavailable
         
-        case 50: return .storageDenied
+        case 50: return .storageUnavailable
         
-        case 51: return .schemaNewer
+        case 51: return .storageMissing
         
-        case 52: return .schemaForeign
+        case 52: return .storageReadOnly
         
-        case 53: return .outcomeUnknown
+        case 53: return .storageFull
         
-        case 54: return .notLoaded
+        case 54: return .storageDenied
         
-        case 55: return .deferredNotLoaded
+        case 55: return .schemaNewer
         
-        case 56: return .namesNotReady
+        case 56: return .schemaForeign
         
-        case 57: return .rightsStale
+        case 57: return .outcomeUnknown
         
-        case 58: return .notOffered
+        case 58: return .notLoaded
         
-        case 59: return .closed
+        case 59: return .deferredNotLoaded
         
-        case 60: return .corrupt
+        case 60: return .namesNotReady
         
-        case 61: return .`internal`
+        case 61: return .rightsStale
+        
+        case 62: return .notOffered
+        
+        case 63: return .closed
+        
+        case 64: return .corrupt
+        
+        case 65: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -48646,124 +50817,140 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(31))
         
         
-        case .storeNotEmpty:
+        case .positionGone:
             writeInt(&buf, Int32(32))
         
         
-        case .lastAdministrator:
+        case .positionForeign:
             writeInt(&buf, Int32(33))
         
         
-        case .inUse:
+        case .leaseHeld:
             writeInt(&buf, Int32(34))
         
         
-        case .builtIn:
+        case .leaseLost:
             writeInt(&buf, Int32(35))
         
         
-        case .wrongStatus:
+        case .storeNotEmpty:
             writeInt(&buf, Int32(36))
         
         
-        case .secondFactorRequired:
+        case .lastAdministrator:
             writeInt(&buf, Int32(37))
         
         
-        case .lastWayIn:
+        case .inUse:
             writeInt(&buf, Int32(38))
         
         
-        case .limitReached:
+        case .builtIn:
             writeInt(&buf, Int32(39))
         
         
-        case .contention:
+        case .wrongStatus:
             writeInt(&buf, Int32(40))
         
         
-        case .alreadyDone:
+        case .secondFactorRequired:
             writeInt(&buf, Int32(41))
         
         
-        case .rateLimited:
+        case .lastWayIn:
             writeInt(&buf, Int32(42))
         
         
-        case .hashingQueueFull:
+        case .limitReached:
             writeInt(&buf, Int32(43))
         
         
-        case .issuerUnavailable:
+        case .contention:
             writeInt(&buf, Int32(44))
         
         
-        case .breachedPasswordsUnavailable:
+        case .alreadyDone:
             writeInt(&buf, Int32(45))
         
         
-        case .storageUnavailable:
+        case .rateLimited:
             writeInt(&buf, Int32(46))
         
         
-        case .storageMissing:
+        case .hashingQueueFull:
             writeInt(&buf, Int32(47))
         
         
-        case .storageReadOnly:
+        case .issuerUnavailable:
             writeInt(&buf, Int32(48))
         
         
-        case .storageFull:
+        case .breachedPasswordsUnavailable:
             writeInt(&buf, Int32(49))
         
         
-        case .storageDenied:
+        case .storageUnavailable:
             writeInt(&buf, Int32(50))
         
         
-        case .schemaNewer:
+        case .storageMissing:
             writeInt(&buf, Int32(51))
         
         
-        case .schemaForeign:
+        case .storageReadOnly:
             writeInt(&buf, Int32(52))
         
         
-        case .outcomeUnknown:
+        case .storageFull:
             writeInt(&buf, Int32(53))
         
         
-        case .notLoaded:
+        case .storageDenied:
             writeInt(&buf, Int32(54))
         
         
-        case .deferredNotLoaded:
+        case .schemaNewer:
             writeInt(&buf, Int32(55))
         
         
-        case .namesNotReady:
+        case .schemaForeign:
             writeInt(&buf, Int32(56))
         
         
-        case .rightsStale:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(57))
         
         
-        case .notOffered:
+        case .notLoaded:
             writeInt(&buf, Int32(58))
         
         
-        case .closed:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(59))
         
         
-        case .corrupt:
+        case .namesNotReady:
             writeInt(&buf, Int32(60))
         
         
-        case .`internal`:
+        case .rightsStale:
             writeInt(&buf, Int32(61))
+        
+        
+        case .notOffered:
+            writeInt(&buf, Int32(62))
+        
+        
+        case .closed:
+            writeInt(&buf, Int32(63))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(64))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(65))
         
         }
     }
@@ -52591,6 +54778,31 @@ fileprivate struct FfiConverterSequenceTypeCheck: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeConsumer: FfiConverterRustBuffer {
+    typealias SwiftType = [Consumer]
+
+    public static func write(_ value: [Consumer], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeConsumer.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Consumer] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Consumer]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeConsumer.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeDailyCount: FfiConverterRustBuffer {
     typealias SwiftType = [DailyCount]
 
@@ -52683,6 +54895,31 @@ fileprivate struct FfiConverterSequenceTypeEffectiveGrant: FfiConverterRustBuffe
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeEffectiveGrant.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeEvent: FfiConverterRustBuffer {
+    typealias SwiftType = [Event]
+
+    public static func write(_ value: [Event], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeEvent.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Event] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Event]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeEvent.read(from: &buf))
         }
         return seq
     }
@@ -54353,10 +56590,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_audit() != 2946) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_consumers() != 15522) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_drones() != 26799) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_email() != 8463) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_get_events() != 57717) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_get_factors() != 54560) {
@@ -54485,6 +56728,21 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_audit_verify() != 835) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_acknowledge() != 63579) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_claim() != 12423) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_delete() != 4361) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_list() != 8343) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_consumers_release() != 457) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_drones_assign() != 43470) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -54516,6 +56774,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_email_revert() != 41322) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_events_read() != 23285) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_factors_add() != 9872) {

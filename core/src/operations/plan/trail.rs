@@ -9,6 +9,7 @@ use crate::{
     audit_chain::{AuditFacts, AuditPayload},
     model::{
         attributes,
+        deferred::IS_PAGE,
         event::{Change, StoredEvent},
         id::UserId,
         noun::{Upkeep, Words},
@@ -54,6 +55,9 @@ impl Plan<'_> {
 
     /// What others are told of the rows, as their records declare it: first of those that were asked for.
     pub(super) fn events_of_writes(&self, cause: &str) -> Vec<StoredEvent> {
+        if IS_PAGE {
+            return Vec::new();
+        }
         let actor = self.actor.name();
         let mut writes: Vec<&Planned> = self.writes.values().collect();
         writes.sort_by_key(|planned| planned.asked.is_none());
