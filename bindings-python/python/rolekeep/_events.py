@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 
 from ._store import AsyncCaller, Caller
-from .errors import ConflictError
-from .records import ConsumerLease, Event, EventBatch
+from .errors import Conflict
+from .records import ConsumerLease, Event, EventBatch, Reason
 
 BATCH = 1_000
 """So many events are read at a time."""
@@ -34,7 +34,7 @@ def subscribe(caller: Caller, from_: str = "now") -> Generator[Event, None, None
         from_: A position, `now` or `earliest`.
 
     Raises:
-        ConflictError: Reason `position_gone` where the change feed no longer reaches back to the position,
+        Conflict: Reason `position_gone` where the change feed no longer reaches back to the position,
             `position_foreign` where it is none of this store: read anew what you keep, and go on from `now`.
     """
     batch = caller.events.read(from_=from_, limit=BATCH)
@@ -68,7 +68,7 @@ def consume(caller: Caller, name: str) -> Generator[Event, None, None]:
         name: The consumer's name: 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`.
 
     Raises:
-        ConflictError: Reason `lease_lost`, if an event took more than 30 seconds and another process reads on
+        Conflict: Reason `lease_lost`, if an event took more than 30 seconds and another process reads on
             meanwhile: begin anew. Reasons `position_gone` and `position_foreign` as in `subscribe`.
     """
     lease = _claim(caller, name)
@@ -147,8 +147,8 @@ def _claim(caller: Caller, name: str) -> ConsumerLease:
     while True:
         try:
             return caller.consumers.claim(name=name)
-        except ConflictError as error:
-            if error.reason != "lease_held":
+        except Conflict as error:
+            if error.reason is not Reason.LEASE_HELD:
                 raise
         time.sleep(CLAIM_SECONDS)
 
@@ -157,7 +157,7 @@ async def _claim_async(caller: AsyncCaller, name: str) -> ConsumerLease:
     while True:
         try:
             return await caller.consumers.claim(name=name)
-        except ConflictError as error:
-            if error.reason != "lease_held":
+        except Conflict as error:
+            if error.reason is not Reason.LEASE_HELD:
                 raise
         await asyncio.sleep(CLAIM_SECONDS)
