@@ -15,7 +15,7 @@ use crate::{
         record::Key,
         time::Time,
     },
-    storage::{FEED_PAGE, Gap, Line, Position, Storage},
+    storage::{Changes, FEED_PAGE, Gap, Line, Position, Storage},
 };
 
 /// By how much the clocks of instances differ at most, and how long a commit is under way, in seconds.
@@ -42,34 +42,44 @@ pub(super) struct Feed {
 impl Feed {
     /// What follows a position; if that is the earliest, it may be that something was there before.
     pub(super) async fn read(storage: &dyn Storage, since: Cursor, is_earliest: bool) -> Result<Self> {
-        let mut feed = Self { reached: since.position.clone(), since, commits: Vec::new(), certain: 0, has_more: true };
+        let mut feed = Self::behind(since);
         while feed.has_more && feed.certain == 0 {
             let changes = storage.changes(&feed.reached).await?;
             if let Some(gap) = changes.gap.filter(|gap| !is_earliest || *gap == Gap::Rewound) {
                 return Err(missed(gap));
             }
-            (feed.reached, feed.has_more) = (changes.position, changes.has_more);
-            let cut = if feed.has_more { last_of_cut_lanes(&changes.lines) } else { None };
-            for line in changes.lines {
-                let events = match &line.events {
-                    Some(events) => events.read().ok_or_else(corrupt)?,
-                    None => Vec::new(),
-                };
-                feed.commits.push(Told { line, events });
-            }
-            feed.commits = in_order(std::mem::take(&mut feed.commits));
-            feed.certain = match cut {
-                None => feed.commits.len(),
-                Some(cut) => {
-                    let before = cut.plus_seconds(-SKEW_SECONDS);
-                    let is_single =
-                        feed.commits.iter().all(|told| told.line.place.lane == feed.commits[0].line.place.lane);
-                    let is_certain = |told: &&Told| is_single || told.line.at < before;
-                    feed.commits.iter().take_while(is_certain).count()
-                }
-            };
+            feed.add(changes)?;
         }
         Ok(feed)
+    }
+
+    fn behind(since: Cursor) -> Self {
+        Self { reached: since.position.clone(), since, commits: Vec::new(), certain: 0, has_more: true }
+    }
+
+    /// Takes what the storage told behind what was reached.
+    fn add(&mut self, changes: Changes) -> Result<()> {
+        (self.reached, self.has_more) = (changes.position, changes.has_more);
+        let cut = if self.has_more { last_of_cut_lanes(&changes.lines) } else { None };
+        for line in changes.lines {
+            let events = match &line.events {
+                Some(events) => events.read().ok_or_else(corrupt)?,
+                None => Vec::new(),
+            };
+            self.commits.push(Told { line, events });
+        }
+        self.commits = in_order(std::mem::take(&mut self.commits));
+        self.certain = match cut {
+            None => self.commits.len(),
+            Some(cut) => {
+                let before = cut.plus_seconds(-SKEW_SECONDS);
+                let first = self.commits.first().map(|told| told.line.place.lane);
+                let is_single = self.commits.iter().all(|told| Some(told.line.place.lane) == first);
+                let is_certain = |told: &&Told| is_single || told.line.at < before;
+                self.commits.iter().take_while(is_certain).count()
+            }
+        };
+        Ok(())
     }
 
     /// The events of all commits.
@@ -176,4 +186,126 @@ fn in_order(commits: Vec<Told>) -> Vec<Told> {
     }
     let mut commits: Vec<Option<Told>> = commits.into_iter().map(Some).collect();
     order.into_iter().filter_map(|at| commits[at].take()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{id::ChangeSetId, record::Unread, value::Value},
+        storage::Place,
+    };
+
+    /// What instances did whose commits are in lanes, in the order in which they were committed.
+    struct History(Vec<Line>);
+
+    impl History {
+        /// So many commits, each some milliseconds after the one before, by clocks that differ by up to `skew` milliseconds; one in eight is
+        /// in the first lane, so that lanes are read at different speeds.
+        fn new(mut seed: u64, commits: u64, step: i64, skew: i64) -> Self {
+            let mut roll = |sides: u64| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (seed >> 33) % sides
+            };
+            let (mut numbers, mut versions) = ([0_u64; 4], [0_i64; 5]);
+            let lines = (0..commits).map(|commit| {
+                let lane = if roll(8) == 0 { 0 } else { 1 + roll(3) as usize };
+                numbers[lane] += 1;
+                let id = ChangeSetId(uuid::Uuid::from_u128((u128::from(commit) << 96) | 1));
+                let event = |row: usize, version: i64| StoredEvent {
+                    event_type: "user.updated".into(),
+                    table: "users".into(),
+                    key: Key(vec![Value::Int(row as i64)]),
+                    version,
+                    cause: String::new(),
+                    actor: String::new(),
+                    changed: Vec::new(),
+                    data: Default::default(),
+                };
+                let mut rows = vec![roll(5) as usize, roll(5) as usize];
+                rows.dedup();
+                let events: Vec<StoredEvent> = rows
+                    .into_iter()
+                    .map(|row| {
+                        versions[row] += 1;
+                        event(row, versions[row])
+                    })
+                    .collect();
+                let millis = commit as i64 * step + roll(skew.unsigned_abs() + 1) as i64;
+                let at = Time::from_microsecond(millis * 1_000).unwrap();
+                let events = Some(Unread(serde_json::to_string(&events).unwrap().into()));
+                Line { place: Place::new(lane as u16, numbers[lane], id), at, id, events }
+            });
+            Self(lines.collect())
+        }
+
+        /// What a storage tells behind a position.
+        fn changes(&self, since: &Position) -> Changes {
+            let mut changes = Changes { position: since.clone(), ..Changes::default() };
+            for lane in 0..4 {
+                let newer =
+                    || self.0.iter().filter(|line| line.place.lane == lane && line.place.number > since.number(lane));
+                for line in newer().take(FEED_PAGE as usize) {
+                    changes.position.advance(line.place);
+                    changes.lines.push(line.clone());
+                }
+                changes.has_more |= newer().count() > FEED_PAGE as usize;
+            }
+            changes
+        }
+
+        /// The versions of each row as they are read, in pieces of whole commits.
+        fn read(&self, most: usize) -> HashMap<Key, Vec<i64>> {
+            let mut versions: HashMap<Key, Vec<i64>> = HashMap::new();
+            let mut cursor = Cursor::default();
+            loop {
+                let mut feed = Feed::behind(cursor.clone());
+                while feed.has_more && feed.certain == 0 {
+                    feed.add(self.changes(&feed.reached)).unwrap();
+                }
+                let told = std::cell::RefCell::new(Vec::new());
+                let batch = feed.take(most, |event| {
+                    told.borrow_mut().push((event.key.clone(), event.version));
+                    Ok(true)
+                });
+                for (key, version) in told.into_inner() {
+                    versions.entry(key).or_default().push(version);
+                }
+                let batch = batch.unwrap();
+                cursor = batch.position.parse().unwrap();
+                if !batch.has_more {
+                    return versions;
+                }
+            }
+        }
+    }
+
+    /// Nothing is missing, twice, or before what came before it.
+    fn is_whole(history: &History, most: usize) -> bool {
+        let mut versions: HashMap<Key, i64> = HashMap::new();
+        for line in &history.0 {
+            for event in line.events.as_ref().unwrap().read::<Vec<StoredEvent>>().unwrap() {
+                versions.insert(event.key, event.version);
+            }
+        }
+        let read = history.read(most);
+        versions
+            .iter()
+            .all(|(key, newest)| read.get(key).is_some_and(|read| *read == (1..=*newest).collect::<Vec<_>>()))
+    }
+
+    #[test]
+    fn versions_follow_one_another_whatever_lane_they_are_in() {
+        for seed in 1..40 {
+            assert!(is_whole(&History::new(seed, 300, 10, 2_000), 1 + seed as usize * 7), "{seed}");
+        }
+    }
+
+    /// More than a page of each lane, and clocks that differ: slow commits, fast ones of which more is read before any is certain.
+    #[test]
+    fn a_page_that_is_cut_tells_nothing_too_early() {
+        for (seed, step) in [(1, 100), (2, 40), (3, 5)] {
+            assert!(is_whole(&History::new(seed, 6_000, step, 5_000), 700), "{seed}");
+        }
+    }
 }
