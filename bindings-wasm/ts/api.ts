@@ -1,7 +1,7 @@
 export { Asker, type Question, type Resource } from "./ask.js";
 export { Caller, type RequestContext } from "./caller.js";
 export * from "./errors.js";
-export { consume, subscribe, type SubscribeOptions } from "./events.js";
+export { consume, subscribe } from "./events.js";
 export type * from "./filter.js";
 export type * from "./generated/areas.js";
 export type * from "./generated/types.js";

@@ -1,6 +1,6 @@
 import type { Caller } from "./caller.js";
 import { ConflictError } from "./errors.js";
-import type { Event } from "./generated/types.js";
+import type { ConsumerLease, Event } from "./generated/types.js";
 
 /** So many events are read at a time. */
 const BATCH = 1_000;
@@ -13,25 +13,21 @@ const CLAIM_MILLIS = 2_000;
 /** For how long what was handled may be unacknowledged while more is there. */
 const ACKNOWLEDGE_AFTER_MILLIS = 5_000;
 
-/** Where a subscription begins. */
-export interface SubscribeOptions {
-  /** A position of events, `now` or `earliest`; `now` if not given, which is when the first event is asked for. */
-  readonly from?: string | undefined;
-}
-
 /**
  * The events behind a position, and then those that happen, without an end: what the caller may hear of. Break off by leaving the loop, or by
  * the `signal` of the caller's request. Not in web pages.
  *
  * Throws a `ConflictError` of the reason `position_gone` where the change feed no longer reaches back to the position, and `position_foreign`
  * where it is none of this store: read anew what you keep, and go on from `now`.
+ *
+ * @param from a position of events, `now` or `earliest`; `now` is when the first event is asked for.
  */
-export async function* subscribe(caller: Caller, options: SubscribeOptions = {}): AsyncGenerator<Event, never, undefined> {
-  for (let from = options.from ?? "now"; ; ) {
-    const batch = await caller.events.read({ from, limit: BATCH });
-    yield* batch.events;
-    from = batch.position;
-    if (batch.events.length === 0 && !batch.hasMore) await isNews(caller, from, BEAT_MILLIS);
+export async function* subscribe(caller: Caller, from = "now"): AsyncGenerator<Event, never, undefined> {
+  for (;;) {
+    const { events, position, hasMore } = await caller.events.read({ from, limit: BATCH });
+    yield* events;
+    from = position;
+    if (events.length === 0 && !hasMore) await isNews(caller, from, BEAT_MILLIS);
   }
 }
 
@@ -76,11 +72,9 @@ async function isNews(caller: Caller, position: string, millis: number): Promise
 
 async function claim(caller: Caller, name: string) {
   for (;;) {
-    try {
-      return await caller.consumers.claim({ name });
-    } catch (error) {
-      if (!(error instanceof ConflictError && error.reason === "lease_held")) throw error;
-    }
+    const claimed = await caller.consumers.claim({ name }).catch((error: unknown) => error);
+    if (!(claimed instanceof Error)) return claimed as ConsumerLease;
+    if (!(claimed instanceof ConflictError && claimed.reason === "lease_held")) throw claimed;
     await new Promise((done) => setTimeout(done, CLAIM_MILLIS));
   }
 }

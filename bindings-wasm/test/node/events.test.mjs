@@ -21,7 +21,7 @@ const find = async (events, type) => {
 test("a subscription goes on with what happens", () => withStore(async ({ system }) => {
   const { position } = await system.events.read();
   const ada = await system.users.create({ email: "ada@example.org" });
-  const events = subscribe(system, { from: position });
+  const events = subscribe(system, position);
   const first = await find(events, "user.created");
   assert.deepEqual([first.aggregate.kind, first.aggregate.id, first.actor, first.cause], ["user", ada.id, "system", "users.create"]);
   const later = find(events, "user.suspended");

@@ -149,7 +149,10 @@ pub enum Types {
 }
 
 /// Finds the events of a change of a row, by the row before and after and the names of the columns that differ.
-pub struct Derive(pub fn(Option<&Row>, Option<&Row>, &[&'static str]) -> Vec<Derived>);
+pub struct Derive(pub DeriveFn);
+
+/// Of a [`Derive`].
+pub type DeriveFn = fn(before: Option<&Row>, after: Option<&Row>, changed: &[&'static str]) -> Vec<Derived>;
 
 impl std::fmt::Debug for Derive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
