@@ -43,10 +43,7 @@ export async function* subscribe(caller: Caller, from = "now"): AsyncGenerator<E
 export async function* consume(caller: Caller, name: string): AsyncGenerator<Event, never, undefined> {
   const { lease, position } = await claim(caller, name);
   let [handled, at] = [position, Date.now()];
-  const acknowledge = async () => {
-    await caller.consumers.acknowledge({ name, lease, position: handled });
-    at = Date.now();
-  };
+  const acknowledge = () => caller.consumers.acknowledge({ name, lease, position: handled }).then(() => (at = Date.now()));
   try {
     for (let from = position; ; ) {
       const batch = await caller.events.read({ from, limit: BATCH });
@@ -66,9 +63,8 @@ export async function* consume(caller: Caller, name: string): AsyncGenerator<Eve
   }
 }
 
-async function isNews(caller: Caller, position: string, millis: number): Promise<boolean> {
-  return (await caller.call("events.wait", JSON.stringify({ position, millis }))) === "true";
-}
+const isNews = async (caller: Caller, position: string, millis: number) =>
+  (await caller.call("events.wait", JSON.stringify({ position, millis }))) === "true";
 
 async function claim(caller: Caller, name: string) {
   for (;;) {

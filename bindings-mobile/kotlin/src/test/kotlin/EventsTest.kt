@@ -51,7 +51,7 @@ class EventsTest {
     fun `for blocking code`() {
         RolekeepBlocking.open(quick.copy(preset = "standard")).use { um ->
             val me = um.system()
-            me.users.create(CreateUser(email = "ada@example.org"))
+            me.users().create(CreateUser(email = "ada@example.org"))
             val heard = mutableListOf<EventType>()
             me.subscribe("earliest") { heard += it.eventType; it.eventType != EventType.USER_CREATED }
             assertEquals(EventType.USER_CREATED, heard.last())

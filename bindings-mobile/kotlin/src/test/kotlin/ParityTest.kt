@@ -58,7 +58,7 @@ class ParityTest {
         }
         val words = catalogue.getValue("words").jsonObject.flatMap { (name, words) ->
             val known = found(name)?.enumConstants?.map { "$it".replace("_", "") } ?: return@flatMap listOf("enum $name")
-            words.jsonArray.map { it.jsonPrimitive.content }.filter { it.replace("_", "").uppercase() !in known }.map { "word $name.$it" }
+            words.jsonArray.map { it.jsonPrimitive.content }.filter { it.replace(Regex("[_.]"), "").uppercase() !in known }.map { "word $name.$it" }
         }
         return operations + fields + words
     }
