@@ -6,7 +6,7 @@ import type { ConsumerLease, Event } from "./generated/types.js";
 const BATCH = 1_000;
 /** How often it is looked anew where nobody tells of news. */
 const BEAT_MILLIS = 30_000;
-/** The same of a consumer, which renews its lease then. */
+/** How often a consumer renews its lease at least. */
 const RENEW_MILLIS = 10_000;
 /** How soon a consumer that another process reads for is claimed again. */
 const CLAIM_MILLIS = 2_000;
@@ -54,8 +54,9 @@ export async function* consume(caller: Caller, name: string): AsyncGenerator<Eve
         if (Date.now() - at >= ACKNOWLEDGE_AFTER_MILLIS) await acknowledge();
       }
       handled = from;
-      if (batch.events.length > 0) await acknowledge();
-      else if (!batch.hasMore && !(await isNews(caller, from, RENEW_MILLIS))) await acknowledge();
+      if (batch.events.length === 0 && !batch.hasMore) await isNews(caller, from, RENEW_MILLIS);
+      // What is no event alone is no reason: each acknowledgement is a commit, which wakes all other consumers.
+      if (batch.events.length > 0 || Date.now() - at >= RENEW_MILLIS) await acknowledge();
     }
   } finally {
     // So that nobody waits for its end; where another process has it, that changes nothing.

@@ -16,8 +16,8 @@ BATCH = 1_000
 """So many events are read at a time."""
 BEAT_MILLIS = 30_000
 """How often it is looked anew where nobody tells of news. A thread that is to end waits for so long at most."""
-RENEW_MILLIS = 10_000
-"""The same of a consumer, which renews its lease then."""
+RENEW_SECONDS = 10
+"""How often a consumer renews its lease at least."""
 CLAIM_SECONDS = 2
 """How soon a consumer that another process reads for is claimed again."""
 ACKNOWLEDGE_AFTER_SECONDS = 5
@@ -100,7 +100,11 @@ def _consumed(caller: Caller, lease: ConsumerLease) -> Generator[Event, None, No
         handled = position
         if batch.events:
             acknowledge()
-        elif not batch.has_more and caller.call("events.wait", _wait(batch, RENEW_MILLIS)) == "false":
+            continue
+        if not batch.has_more:
+            caller.call("events.wait", _wait(batch, RENEW_SECONDS * 1000))
+        # What is no event alone is no reason: each acknowledgement is a commit, which wakes all other consumers.
+        if time.monotonic() - at >= RENEW_SECONDS:
             acknowledge()
 
 
@@ -135,7 +139,10 @@ async def _consumed_async(caller: AsyncCaller, lease: ConsumerLease) -> AsyncGen
         handled = position
         if batch.events:
             await acknowledge()
-        elif not batch.has_more and await caller.call("events.wait", _wait(batch, RENEW_MILLIS)) == "false":
+            continue
+        if not batch.has_more:
+            await caller.call("events.wait", _wait(batch, RENEW_SECONDS * 1000))
+        if time.monotonic() - at >= RENEW_SECONDS:
             await acknowledge()
 
 

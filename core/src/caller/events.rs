@@ -20,8 +20,8 @@ use crate::{
 const BATCH: u32 = 1_000;
 /// How often it is looked anew where nobody tells of news, in milliseconds.
 const BEAT_MILLIS: u64 = 30_000;
-/// The same of a consumer, which renews its lease then.
-const RENEW_MILLIS: u64 = 10_000;
+/// How often a consumer renews its lease at least.
+const RENEW_AFTER: Duration = Duration::from_secs(10);
 /// How soon a consumer that another process reads for is claimed again, in milliseconds.
 const CLAIM_MILLIS: u64 = 2_000;
 /// For how long what was handled may be unacknowledged while more is there.
@@ -156,9 +156,7 @@ impl Subscription {
     }
 
     async fn wait(&mut self, millis: u64) -> Result<bool> {
-        if self.position != self.read {
-            self.position.clone_from(&self.read);
-        }
+        self.position.clone_from(&self.read);
         let cursor: Cursor = self.read.parse()?;
         self.caller.engine.wait_beyond(&cursor.position, millis).await
     }
@@ -170,16 +168,18 @@ pub struct Consumption {
     events: Subscription,
     name: String,
     lease: LeaseId,
-    /// What was acknowledged, and when, by the clock that nobody sets.
-    acknowledged: (String, Duration),
+    /// When it was last acknowledged, by the clock that nobody sets.
+    acknowledged_at: Duration,
+    /// An event was given out since.
+    is_owed: bool,
 }
 
 impl Consumption {
     async fn begin(caller: Caller, name: String) -> Result<Self> {
         let leased = claim(&caller, &name).await?;
         let events = Subscription::begin(caller, leased.position.clone()).await?;
-        let acknowledged = (leased.position, events.caller.engine.services.env.elapsed());
-        Ok(Self { events, name, lease: leased.lease, acknowledged })
+        let acknowledged_at = events.caller.engine.services.env.elapsed();
+        Ok(Self { events, name, lease: leased.lease, acknowledged_at, is_owed: false })
     }
 
     /// The next event, once there is one; the one before counts as handled.
@@ -189,15 +189,19 @@ impl Consumption {
     /// for the consumer now: begin anew.
     pub async fn next(&mut self) -> Result<Event> {
         loop {
-            let is_due = self.elapsed().saturating_sub(self.acknowledged.1) >= ACKNOWLEDGE_AFTER;
-            if self.events.ready.is_empty() || is_due {
-                self.acknowledge().await?;
+            // Others' commits alone are no reason: each acknowledgement is one, which wakes all other consumers.
+            let age = self.elapsed().saturating_sub(self.acknowledged_at);
+            let is_due = self.is_owed && (self.events.ready.is_empty() || age >= ACKNOWLEDGE_AFTER);
+            if is_due || age >= RENEW_AFTER {
+                self.renew().await?;
             }
             if let Some(event) = self.events.next_ready() {
+                self.is_owed = true;
                 return Ok(event);
             }
-            if self.events.read_on().await? == 0 && !self.events.wait(RENEW_MILLIS).await? {
-                self.renew().await?;
+            if self.events.read_on().await? == 0 {
+                let left = RENEW_AFTER.saturating_sub(self.elapsed().saturating_sub(self.acknowledged_at));
+                self.events.wait(left.as_millis().try_into().unwrap_or(BEAT_MILLIS)).await?;
             }
         }
     }
@@ -207,7 +211,7 @@ impl Consumption {
     /// # Errors
     /// As [`Consumption::next`], and those of the storage.
     pub async fn acknowledge(&mut self) -> Result<()> {
-        if self.acknowledged.0 == self.events.position { Ok(()) } else { self.renew().await }
+        if self.is_owed { self.renew().await } else { Ok(()) }
     }
 
     /// Lets another process read for the consumer at once, which begins behind what was acknowledged.
@@ -231,9 +235,8 @@ impl Consumption {
 
     async fn renew(&mut self) -> Result<()> {
         let position = self.events.position.clone();
-        let acknowledge = Acknowledge::new(self.name.clone(), self.lease, position.clone());
-        self.events.caller.run(acknowledge).await?;
-        self.acknowledged = (position, self.elapsed());
+        self.events.caller.run(Acknowledge::new(self.name.clone(), self.lease, position)).await?;
+        (self.acknowledged_at, self.is_owed) = (self.elapsed(), false);
         Ok(())
     }
 

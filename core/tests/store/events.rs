@@ -430,3 +430,37 @@ async fn what_the_feed_no_longer_has_is_told_and_is_kept_for_consumers() {
     let error = host.run(ReadEvents::new().from("yesterday")).await.unwrap_err();
     assert_eq!(error.reason(), Reason::InvalidInput);
 }
+
+/// Each acknowledgement is a commit, which wakes whoever waits: two that answered each other would never end.
+#[tokio::test]
+async fn consumers_that_wait_do_not_keep_each_other_busy() {
+    let storage = std::sync::Arc::new(MemoryStorage::new());
+    let um = cheap::builder().storage(storage.clone()).open().await.unwrap();
+    let host = um.system();
+    let readers: Vec<_> = ["one", "two", "three"]
+        .into_iter()
+        .map(|name| {
+            let host = host.clone();
+            tokio::spawn(async move {
+                let mut reading = host.consume(name).await.unwrap();
+                loop {
+                    reading.next().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    host.users().create(CreateUser::new("ada@example.org")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let count = async || {
+        storage
+            .query(&Query { count: u64::MAX, ..Query::of(CommitRecord::TABLE, Predicate::Always) })
+            .await
+            .unwrap()
+            .total
+    };
+    let before = count().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(count().await, before, "nothing happened");
+    readers.iter().for_each(|reader| reader.abort());
+}

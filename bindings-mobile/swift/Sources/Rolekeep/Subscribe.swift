@@ -4,7 +4,7 @@ import Foundation
 private let batchSize: Int64 = 1_000
 /// How often it is looked anew where nobody tells of news.
 private let beatMillis = 30_000
-/// The same of a consumer, which renews its lease then.
+/// How often a consumer renews its lease at least.
 private let renewMillis = 10_000
 /// How soon a consumer that another process reads for is claimed again.
 private let claimNanoseconds: UInt64 = 2_000_000_000
@@ -62,11 +62,9 @@ extension Caller {
                     if Date().timeIntervalSince(at) >= acknowledgeAfter { try await acknowledge() }
                 }
                 handled = position
-                if !batch.events.isEmpty {
-                    try await acknowledge()
-                } else if !batch.hasMore, try await !isNews(position, renewMillis) {
-                    try await acknowledge()
-                }
+                if batch.events.isEmpty, !batch.hasMore { _ = try await isNews(position, renewMillis) }
+                // What is no event alone is no reason: each acknowledgement is a commit, which wakes all other consumers.
+                if !batch.events.isEmpty || Date().timeIntervalSince(at) * 1000 >= Double(renewMillis) { try await acknowledge() }
             }
         } catch {
             // So that nobody waits for its end; where another process has it, that changes nothing.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    noun::{Events, Told, Types, Upkeep},
+    noun::{Events, Types, Upkeep},
     record::{Key, Row, Table},
 };
 
@@ -291,12 +291,5 @@ impl Change<'_> {
                 derived.into_iter().map(|one| stored(one.event, one.changed, one.data)).collect()
             }
         }
-    }
-}
-
-impl Told {
-    /// The kind of what an event is about, and its id.
-    pub fn about(&self, key: &Key) -> (&'static str, String) {
-        (self.kind, key.named())
     }
 }

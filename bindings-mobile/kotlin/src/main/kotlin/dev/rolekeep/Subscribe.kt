@@ -12,7 +12,7 @@ private const val BATCH = 1_000L
 /** How often it is looked anew where nobody tells of news. */
 private const val BEAT_MILLIS = 30_000
 
-/** The same of a consumer, which renews its lease then. */
+/** How often a consumer renews its lease at least. */
 private const val RENEW_MILLIS = 10_000
 
 /** How soon a consumer that another process reads for is claimed again. */
@@ -68,7 +68,9 @@ fun Caller.consume(name: String): Flow<Event> = flow {
                 if (System.nanoTime() - at >= ACKNOWLEDGE_AFTER_NANOS) acknowledge()
             }
             handled = position
-            if (batch.events.isNotEmpty()) acknowledge() else if (!batch.hasMore && !isNews(position, RENEW_MILLIS)) acknowledge()
+            if (batch.events.isEmpty() && !batch.hasMore) isNews(position, RENEW_MILLIS)
+            // What is no event alone is no reason: each acknowledgement is a commit, which wakes all other consumers.
+            if (batch.events.isNotEmpty() || System.nanoTime() - at >= RENEW_MILLIS * 1_000_000L) acknowledge()
         }
     } finally {
         // So that nobody waits for its end; where another process has it, that changes nothing.
