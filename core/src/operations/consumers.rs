@@ -19,7 +19,7 @@ use crate::{
         id::LeaseId,
         page::{Page, PageRequest},
         predicate::Predicate,
-        record::Record,
+        record::{Corrupt, Record},
         time::Time,
     },
     storage::{Direction, Order, Query, Storage},
@@ -238,7 +238,7 @@ impl Operation for Acknowledge {
         if before.lease != Some(*lease) {
             return Err(Error::new(Reason::LeaseLost, "another process may read for this consumer: claim it again"));
         }
-        let known: Cursor = before.position.parse().unwrap_or_default();
+        let known: Cursor = before.position.parse().map_err(|_| Corrupt { table: "consumers", column: "position" })?;
         if !position.includes(&known) {
             let message = "must be the one that was acknowledged before, or a later one";
             return Err(wrong("position", FieldCode::OutOfRange, message));
