@@ -28,6 +28,7 @@ const RIGHTS_AGE: &str = "rolekeep_rights_age_seconds";
 const POOL_IN_USE: &str = "rolekeep_pool_connections_in_use";
 const POOL_WAITING: &str = "rolekeep_pool_callers_waiting";
 const POOL_MOST: &str = "rolekeep_pool_connections_max";
+const REPLICA_LISTS: &str = "rolekeep_replica_lists_total";
 const HASHING_DEPTH: &str = "rolekeep_hashing_queue_depth";
 const NOTICES_SENT: &str = "rolekeep_notices_sent_total";
 const NOTICES_FAILED: &str = "rolekeep_notices_failed_total";
@@ -36,7 +37,7 @@ const POLICY_VERSION: &str = "rolekeep_policy_version";
 const DEPENDENCY_UP: &str = "rolekeep_dependency_up";
 
 /// All of them; the guide has the same table.
-pub(crate) const ALL: [Metric; 18] = [
+pub(crate) const ALL: [Metric; 19] = [
     (OPERATIONS, Kind::Counter, &["operation", "outcome"], "Operations that ended, by their error's code or `OK`"),
     (OPERATION_DURATION, Kind::Histogram, &["operation"], "How long they took, including waiting"),
     (
@@ -64,6 +65,12 @@ pub(crate) const ALL: [Metric; 18] = [
     (POOL_IN_USE, Kind::Gauge, &["pool"], "Connections in use"),
     (POOL_WAITING, Kind::Gauge, &["pool"], "Callers that wait for one"),
     (POOL_MOST, Kind::Gauge, &["pool"], "Connections that there may be"),
+    (
+        REPLICA_LISTS,
+        Kind::Counter,
+        &["outcome"],
+        "Lists that a replica was asked for: `answered`, `behind` the database, or `failed`; the database gave the others",
+    ),
     (HASHING_DEPTH, Kind::Gauge, &[], "Passwords that are hashed or wait for it"),
     (NOTICES_SENT, Kind::Counter, &[], "Notices that the notifier sent, or said it never will"),
     (NOTICES_FAILED, Kind::Counter, &[], "Times that it failed or asked to be told later"),
@@ -121,6 +128,13 @@ pub(crate) fn cache(cache: &'static str, count: f64, (hits, misses): (u64, u64))
 pub(crate) fn pool(pool: &str, in_use: i64, waiting: i64, most: i64) {
     for (name, value) in [(POOL_IN_USE, in_use), (POOL_WAITING, waiting), (POOL_MOST, most)] {
         gauge!(name, "pool" => pool.to_owned()).set(value as f64);
+    }
+}
+
+/// What has come of asking a replica so far.
+pub(crate) fn replica(outcomes: [(&'static str, u64); 3]) {
+    for (outcome, count) in outcomes {
+        counter!(REPLICA_LISTS, "outcome" => outcome).absolute(count);
     }
 }
 

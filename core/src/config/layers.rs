@@ -20,7 +20,7 @@ const FILE: &str = "_FILE";
 /// Settings of which one is given in several ways: who says it in one way means it instead of what others said in another.
 const INSTEAD: [&[&[&str]]; 2] = [
     &[&["preset"], &["policy_toml"], &["policy_json"], &["roles", "permissions"]],
-    &[&["sqlite", "exclusive"], &["postgres", "postgres_schema", "postgres_listener"]],
+    &[&["sqlite", "exclusive"], &["postgres", "postgres_schema", "postgres_listener", "postgres_replica"]],
 ];
 
 /// Settings from a file, and from variables such as those of the environment. What the program gives itself goes before both

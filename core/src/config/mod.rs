@@ -175,6 +175,8 @@ pub struct Config {
     /// to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
     /// others changed would be found half a second later. Default: that of `postgres`.
     pub postgres_listener: Option<Secret>,
+    /// The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none.
+    pub postgres_replica: Option<Secret>,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[input(default = false)]
@@ -481,8 +483,12 @@ impl Config {
         } else {
             checks.field("postgres_schema", text::schema(&self.postgres_schema));
         }
-        if self.postgres.is_none() && self.postgres_listener.is_some() {
-            checks.error("postgres_listener", Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
+        for (setting, given) in
+            [("postgres_listener", &self.postgres_listener), ("postgres_replica", &self.postgres_replica)]
+        {
+            if self.postgres.is_none() && given.is_some() {
+                checks.error(setting, Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
+            }
         }
         if self.token_algorithm != TokenAlgorithm::Hs256 && !cfg!(feature = "asymmetric") {
             let message = "needs the feature `asymmetric`, without which this was built";

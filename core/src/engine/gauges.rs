@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Engine;
-use crate::{metrics, rules::Rights};
+use crate::{metrics, rules::Rights, storage::ReplicaUse};
 
 /// So often at most.
 const EVERY: Duration = Duration::from_secs(1);
@@ -50,8 +50,12 @@ impl Engine {
             metrics::cache(name, count as f64, more);
             *told = looks;
         }
-        for pool in self.services.storage.condition().pools {
+        let condition = self.services.storage.condition();
+        for pool in condition.pools {
             metrics::pool(&pool.name, pool.in_use, pool.waiting, pool.most);
+        }
+        if let Some(ReplicaUse { answered, behind, failed }) = condition.replica {
+            metrics::replica([("answered", answered), ("behind", behind), ("failed", failed)]);
         }
         let clock = self.services.env.clock();
         let age = if self.services.storage.is_shared() { self.confirmed.age_millis(&clock) } else { None };

@@ -294,7 +294,7 @@ fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
         places.push(sqlite(path, config.exclusive)?);
     }
     if let Some(url) = &config.postgres {
-        places.push(postgres(url, &config.postgres_schema, config.postgres_listener.as_ref())?);
+        places.push(postgres(url, config)?);
     }
     match (places.pop(), places.is_empty()) {
         (None, _) => Ok(Place::Memory),
@@ -314,16 +314,19 @@ fn sqlite(_: &str, _: bool) -> Result<Place> {
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(url: &Secret, schema: &str, listener: Option<&Secret>) -> Result<Place> {
-    let options = crate::storage::PostgresOptions::new(url.expose()).schema(schema);
-    Ok(Place::Postgres(match listener {
-        Some(listener) => options.listener_url(listener.expose()),
-        None => options,
-    }))
+fn postgres(url: &Secret, config: &Config) -> Result<Place> {
+    let mut options = crate::storage::PostgresOptions::new(url.expose()).schema(&config.postgres_schema);
+    if let Some(listener) = &config.postgres_listener {
+        options = options.listener_url(listener.expose());
+    }
+    if let Some(replica) = &config.postgres_replica {
+        options = options.replica_url(replica.expose());
+    }
+    Ok(Place::Postgres(options))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(_: &Secret, _: &str, _: Option<&Secret>) -> Result<Place> {
+fn postgres(_: &Secret, _: &Config) -> Result<Place> {
     Err(Error::new(Reason::ConfigInvalid, "there is no PostgreSQL here; give another storage"))
 }
 

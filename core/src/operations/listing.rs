@@ -38,6 +38,7 @@ pub async fn page<R: ResourceRecord>(
 pub async fn page_of<R: Record>(plan: &Plan<'_>, request: &PageRequest, mut query: Query) -> Result<Page<R>> {
     let (size, order) = (u64::from(request.size()), signature(&query));
     let after = request.cursor.as_deref().map(|cursor| read_position(cursor, &order, &query)).transpose()?;
+    query.is_list = true;
     query.count = if after.is_some() { 0 } else { request.counted() };
     query.window = Window {
         skip: if after.is_some() { 0 } else { (u64::from(request.number()) - 1) * size },

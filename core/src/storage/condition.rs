@@ -11,20 +11,34 @@ pub struct StorageCondition {
     pub schema_version: Option<i64>,
     /// Its connections, those that are alike together.
     pub pools: Vec<PoolUse>,
+    /// What has come of asking a replica, where there is one.
+    pub replica: Option<ReplicaUse>,
 }
 
 impl StorageCondition {
     /// Tables of a version, and connections.
     pub fn new(schema_version: Option<i64>, pools: Vec<PoolUse>) -> Self {
-        Self { schema_version, pools }
+        Self { schema_version, pools, replica: None }
     }
+}
+
+/// How many lists a replica was asked for; what it did not give was read from the database itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplicaUse {
+    /// It gave them.
+    pub answered: u64,
+    /// It had not come as far as the database, though it was waited for, or follows another one.
+    pub behind: u64,
+    /// It did not answer, or refused to.
+    pub failed: u64,
 }
 
 /// How connections are used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct PoolUse {
-    /// What they are for: `readers` or `writers`.
+    /// What they are for: `readers`, `writers` or `replica`.
     pub name: String,
     /// How many are in use now.
     pub in_use: i64,

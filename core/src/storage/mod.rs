@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub(crate) use change_set::fits;
 pub use change_set::{ChangeSet, Check, CommitError, Write};
-pub use condition::{PoolUse, StorageCondition};
+pub use condition::{PoolUse, ReplicaUse, StorageCondition};
 pub use ledger::CommitRecord;
 pub use memory::MemoryStorage;
 pub(crate) use observed::Observed;

@@ -30,6 +30,9 @@ pub struct Query {
     /// By what all rows that pass are told apart and counted. Where it is not empty, [`Rows::groups`] is the whole answer: order, window and
     /// `count` mean nothing then.
     pub group_by: Vec<GroupBy>,
+    /// Whether rows are only shown, as those of a list are, and nothing is decided by them: a replica of the database may answer, if it is
+    /// not behind. Storages that have none do not look at it.
+    pub is_list: bool,
 }
 
 /// What tells rows apart that are counted.
@@ -103,6 +106,7 @@ impl Query {
             window: Window::default(),
             count: 0,
             group_by: Vec::new(),
+            is_list: false,
         }
     }
 

@@ -69,6 +69,21 @@ impl Cluster {
         Self { server, folder, programs, user, settings }
     }
 
+    /// Another server that follows this one and answers what only reads: a hot standby.
+    pub async fn standby(&self) -> Self {
+        self.connect().await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        if let Some((user, group)) = self.user {
+            chown(folder.path(), Some(user), Some(group)).expect("the folder changes hands");
+        }
+        let mut copy = as_user(&self.programs.join("pg_basebackup"), self.user);
+        copy.args(["--username=postgres", "--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--host"]);
+        copy.arg(self.folder.path()).arg("--pgdata").arg(folder.path().join("data")).current_dir(folder.path());
+        assert!(copy.status().expect("pg_basebackup runs").success(), "pg_basebackup failed");
+        let server = serve(&self.programs, folder.path(), self.user, self.settings);
+        Self { server, folder, programs: self.programs.clone(), user: self.user, settings: self.settings }
+    }
+
     /// Ends the server as a crash of it would, and starts another, which recovers.
     pub fn crash(&mut self) {
         let mut stop = as_user(&self.programs.join("pg_ctl"), self.user);

@@ -530,9 +530,14 @@ fn last_of(rows: &[PgRow]) -> Result<Last, Error> {
 pub(super) fn place_of(row: &PgRow, at: usize) -> Result<Option<Place>, Error> {
     let part = |at: usize| row.try_get::<Option<i64>, _>(at).map_err(error::error);
     let (Some(lane), Some(number), Some(tag)) = (part(at)?, part(at + 1)?, part(at + 2)?) else { return Ok(None) };
+    place(lane, number, tag).map(Some)
+}
+
+/// A place as it is stored.
+pub(super) fn place(lane: i64, number: i64, tag: i64) -> Result<Place, Error> {
     let place =
         (|| Some(Place { lane: lane.try_into().ok()?, number: number.try_into().ok()?, tag: tag.try_into().ok()? }))();
-    place.map(Some).ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
+    place.ok_or_else(|| Error::new(Reason::Corrupt, NO_LANE))
 }
 
 /// The row of an expectation, by its number among all.

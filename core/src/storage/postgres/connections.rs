@@ -20,7 +20,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 
-use super::{PostgresOptions, error, reads::Reader, rows};
+use super::{PostgresOptions, error, reads::Reader, replica, rows};
 use crate::{
     model::error::{Error, Reason, Result},
     storage::{PoolUse, memory, sql::dialect::Statement},
@@ -35,15 +35,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A connection that nobody has used for longer may have been forgotten by what stands between.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// All connections of one storage.
+/// All connections of one storage to the database that it writes to.
 pub(super) struct Connections {
-    writers: Arc<Pool>,
-    readers: Arc<Pool>,
+    writers: Pool,
+    readers: Pool,
 }
 
-/// Connections that are alike. They belong to the process that made them: of a forked child, which inherits the sockets and the
+/// Connections that are alike.
+#[derive(Clone)]
+pub(super) struct Pool(Arc<Alike>);
+
+/// What they share. They belong to the process that made them: of a forked child, which inherits the sockets and the
 /// runtime's list of them, whatever it read, wrote or let go of would be its parent's.
-struct Pool {
+struct Alike {
     process: u32,
     options: PgConnectOptions,
     /// Those that nobody uses, with the time since when; the newest last.
@@ -52,32 +56,30 @@ struct Pool {
     permits: Arc<Semaphore>,
     count: usize,
     longest: Duration,
+    /// How long one may take to be made, or to become free.
+    connect: Duration,
     is_closed: AtomicBool,
 }
 
 impl Connections {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self> {
         let longest = options.statement_timeout + PATIENCE;
-        let pool = |options, count| {
-            Arc::new(Pool {
-                process: std::process::id(),
-                options,
-                idle: Mutex::default(),
-                permits: Arc::new(Semaphore::new(count)),
-                count,
-                longest,
-                is_closed: AtomicBool::new(false),
-            })
-        };
         Ok(Self {
-            writers: pool(options.for_writing()?, options.writers),
-            readers: pool(options.for_reading()?, options.readers),
+            writers: Pool::new(options.for_writing()?, options.writers, longest, CONNECT),
+            readers: Pool::new(options.for_reading()?, options.readers, longest, CONNECT),
         })
+    }
+
+    /// Those to a replica, if there is one.
+    pub(super) fn to_replica(options: &PostgresOptions) -> Result<Option<Pool>> {
+        let longest = options.statement_timeout + PATIENCE;
+        let made = options.for_lists()?;
+        Ok(made.map(|made| Pool::new(made, options.readers, longest, replica::CONNECT)))
     }
 
     /// A connection that writes.
     pub(super) async fn writer(&self) -> Result<Connection> {
-        self.writers.clone().take().await
+        self.writers.take().await
     }
 
     /// A connection that writes, apart from the others, for what takes as long as it takes.
@@ -92,13 +94,11 @@ impl Connections {
 
     /// Closes the connections that write and that nobody uses.
     pub(super) fn forget_idle_writers(&self) {
-        self.writers.idle().clear();
+        self.writers.0.idle().clear();
     }
 
-    /// How they are used: whoever has or waits for one holds the permits.
     pub(super) fn uses(&self) -> Vec<PoolUse> {
-        let uses = |name, pool: &Pool| PoolUse::new(name, Arc::strong_count(&pool.permits) - 1, pool.count);
-        vec![uses("writers", &self.writers), uses("readers", &self.readers)]
+        vec![self.writers.uses("writers"), self.readers.uses("readers")]
     }
 
     /// Waits for callers in the middle of something, then closes. Can be repeated.
@@ -108,12 +108,18 @@ impl Connections {
 }
 
 impl Reader for Connections {
+    async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
+        self.readers.read(statement).await
+    }
+}
+
+impl Reader for Pool {
     /// Once more where the connection turns out to be gone, or the server has forgotten what was prepared.
     async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
         // As many as there are may all be gone, after a server was restarted.
-        let mut left = self.readers.count;
+        let mut left = self.0.count;
         loop {
-            let mut connection = self.readers.clone().take().await?;
+            let mut connection = self.take().await?;
             match connection.fetch(statement.clone()).await {
                 Err(Fault::Sql(problem)) if left > 0 && error::is_gone(&problem) => connection.give_up(),
                 Err(Fault::Sql(problem)) if left > 0 && error::is_forgotten(&problem) => connection.give_up(),
@@ -126,36 +132,75 @@ impl Reader for Connections {
 }
 
 impl Pool {
+    pub(super) fn new(options: PgConnectOptions, count: usize, longest: Duration, connect: Duration) -> Self {
+        Self(Arc::new(Alike {
+            process: std::process::id(),
+            options,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(count)),
+            count,
+            longest,
+            connect,
+            is_closed: AtomicBool::new(false),
+        }))
+    }
+
+    /// How they are used: whoever has or waits for one holds the permits.
+    pub(super) fn uses(&self, name: &'static str) -> PoolUse {
+        PoolUse::new(name, Arc::strong_count(&self.0.permits) - 1, self.0.count)
+    }
+
     async fn apart<const COUNT: usize>(&self, options: [(&str, &str); COUNT]) -> Result<PgConnection> {
-        if self.is_inherited() || self.is_closed.load(Ordering::Acquire) {
+        if self.0.is_inherited() || self.0.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
-        let made = timeout(CONNECT, connect(&self.options.clone().options(options))).await;
+        let made = timeout(self.0.connect, connect(&self.0.options.clone().options(options))).await;
         made.map_err(|_| unanswered())?.map_err(error::error)
     }
 
-    fn is_inherited(&self) -> bool {
-        self.process != std::process::id()
-    }
-
-    async fn take(self: Arc<Self>) -> Result<Connection> {
-        if self.is_inherited() {
+    async fn take(&self) -> Result<Connection> {
+        let pool = &self.0;
+        if pool.is_inherited() {
             let message = "the connections are those of the process that this one was forked from: open the store anew";
             return Err(Error::new(Reason::Closed, message));
         }
-        let permit = timeout(CONNECT, self.permits.acquire_arc()).await;
+        let permit = timeout(pool.connect, pool.permits.acquire_arc()).await;
         let permit = permit.map_err(|_| unavailable("no connection to the database became free in time"))?;
-        if self.is_closed.load(Ordering::Acquire) {
+        if pool.is_closed.load(Ordering::Acquire) {
             return Err(memory::closed());
         }
-        let held = match self.newest_idle() {
+        let held = match pool.newest_idle() {
             Some(held) => held,
             None => {
-                let made = timeout(CONNECT, connect(&self.options)).await;
+                let made = timeout(pool.connect, connect(&pool.options)).await;
                 made.map_err(|_| unanswered())?.map_err(error::error)?
             }
         };
-        Ok(Connection { held: Some(held), is_running: false, pool: self, _permit: permit })
+        Ok(Connection { held: Some(held), is_running: false, pool: pool.clone(), _permit: permit })
+    }
+
+    /// Waits for callers in the middle of something, then closes. Can be repeated.
+    pub(super) async fn close(&self) {
+        let pool = &self.0;
+        if pool.is_inherited() {
+            return;
+        }
+        pool.is_closed.store(true, Ordering::Release);
+        let mut permits = Vec::new();
+        for _ in 0..pool.count {
+            permits.push(pool.permits.acquire_arc().await);
+        }
+        let idle = std::mem::take(&mut *pool.idle());
+        for (held, _) in idle {
+            // Whoever does not answer any more is as good as closed.
+            let _ = timeout(CONNECT, held.close()).await;
+        }
+    }
+}
+
+impl Alike {
+    fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
     }
 
     fn newest_idle(&self) -> Option<PgConnection> {
@@ -166,22 +211,6 @@ impl Pool {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn close(&self) {
-        if self.is_inherited() {
-            return;
-        }
-        self.is_closed.store(true, Ordering::Release);
-        let mut permits = Vec::new();
-        for _ in 0..self.count {
-            permits.push(self.permits.acquire_arc().await);
-        }
-        let idle = std::mem::take(&mut *self.idle());
-        for (held, _) in idle {
-            // Whoever does not answer any more is as good as closed.
-            let _ = timeout(CONNECT, held.close()).await;
-        }
     }
 }
 
@@ -195,7 +224,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error
     }
 }
 
-impl Drop for Pool {
+impl Drop for Alike {
     fn drop(&mut self) {
         if self.is_inherited() {
             // Kept for good, as closing a socket would have the parent's runtime forget it.
@@ -210,7 +239,7 @@ pub(super) struct Connection {
     /// None once it was given up.
     held: Option<PgConnection>,
     is_running: bool,
-    pool: Arc<Pool>,
+    pool: Arc<Alike>,
     _permit: SemaphoreGuardArc,
 }
 
@@ -302,12 +331,12 @@ mod tests {
     async fn what_is_inherited_is_left_alone() {
         let mut inherited = Connections::new(&PostgresOptions::new("postgres://app@%2Fnowhere/app")).unwrap();
         for pool in [&mut inherited.writers, &mut inherited.readers] {
-            Arc::get_mut(pool).unwrap().process = 0;
+            Arc::get_mut(&mut pool.0).unwrap().process = 0;
         }
         assert!(matches!(inherited.writer().await, Err(error) if error.reason() == Reason::Closed));
         let read = inherited.read(&("SELECT 1".to_owned(), sea_query::Values(Vec::new()))).await;
         assert!(matches!(read, Err(error) if error.reason() == Reason::Closed));
         inherited.close().await;
-        assert!(!inherited.writers.is_closed.load(Ordering::Acquire), "it was closed");
+        assert!(!inherited.writers.0.is_closed.load(Ordering::Acquire), "it was closed");
     }
 }

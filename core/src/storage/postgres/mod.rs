@@ -13,6 +13,7 @@ mod migrate;
 mod options;
 mod query;
 mod reads;
+mod replica;
 mod rows;
 mod snapshot;
 mod statement;
@@ -25,7 +26,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 pub use self::options::PostgresOptions;
-use self::{commit::Commits, connections::Connections, listener::Listener, reads::Reads};
+use self::{commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica};
 use super::{
     ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
     Rows, Snapshot, Storage, StorageCondition, ledger,
@@ -49,6 +50,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// A storage in a schema of a PostgreSQL database, for any number of instances.
 pub struct PostgresStorage {
     connections: Connections,
+    replica: Option<Replica>,
     commits: Commits,
     listener: Option<Listener>,
     tables: Tables,
@@ -89,6 +91,7 @@ impl PostgresStorage {
         // The first connection of a process begins what all that follow share: a child must not find it half done.
         let _busy = begin().await;
         let connections = Connections::new(&options)?;
+        let replica = Connections::to_replica(&options)?.map(Replica::new);
         migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
         let schema_version = schema.version();
         let commits = Commits::new(options.writers);
@@ -96,7 +99,16 @@ impl PostgresStorage {
         let channel = format!("rolekeep_{}", options.schema);
         let listener = options.for_listening()?.map(|options| Listener::start(options, channel));
         let (statement_timeout, tables) = (options.statement_timeout, Tables(schema.tables));
-        Ok(Self { connections, commits, listener, tables, schema: options.schema, statement_timeout, schema_version })
+        Ok(Self {
+            connections,
+            replica,
+            commits,
+            listener,
+            tables,
+            schema: options.schema,
+            statement_timeout,
+            schema_version,
+        })
     }
 
     /// How PostgreSQL would run a query: the lines of `EXPLAIN`, for tests and tuning.
@@ -174,6 +186,11 @@ impl Storage for PostgresStorage {
     }
 
     async fn query(&self, query: &Query) -> Result<Rows> {
+        if let Some(replica) = self.replica.as_ref().filter(|_| query.is_list && query.group_by.is_empty())
+            && let Some(rows) = replica.list(self.reads(), query).await
+        {
+            return Ok(rows);
+        }
         self.reads().query(query).await
     }
 
@@ -267,7 +284,10 @@ impl Storage for PostgresStorage {
     }
 
     fn condition(&self) -> StorageCondition {
-        StorageCondition::new(Some(self.schema_version), self.connections.uses())
+        let mut condition = StorageCondition::new(Some(self.schema_version), self.connections.uses());
+        condition.pools.extend(self.replica.as_ref().map(Replica::pool));
+        condition.replica = self.replica.as_ref().map(Replica::uses);
+        condition
     }
 
     async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
@@ -283,6 +303,9 @@ impl Storage for PostgresStorage {
             listener.close().await;
         }
         self.commits.close(&self.connections).await;
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.connections.close().await;
         Ok(())
     }

@@ -28,6 +28,7 @@ pub struct PostgresOptions {
     pub(super) migrates: bool,
     /// None: nothing listens.
     listener: Option<Listener>,
+    replica: Option<String>,
 }
 
 /// Where the connection leads that listens.
@@ -61,6 +62,7 @@ impl PostgresOptions {
             statement_timeout: Duration::from_secs(10),
             migrates: true,
             listener: Some(Listener::There),
+            replica: None,
         }
     }
 
@@ -109,6 +111,17 @@ impl PostgresOptions {
     /// would be found half a second later.
     pub fn listener_url(mut self, url: impl Into<String>) -> Self {
         self.listener = Some(Listener::Url(url.into()));
+        self
+    }
+
+    /// Sets the URL of a replica of the database, a hot standby or a copy by logical replication, for lists: their pages and totals are read
+    /// there as soon as it is as far as the database itself, so that they never show less than was committed before they were asked for. The
+    /// database is asked for that first, which costs a round trip. Where the replica is not as far after some 80 ms, or not reached, the
+    /// database gives the list, and the replica is left alone for a second or longer.
+    ///
+    /// What decides anything is never read there: rights, rows that a commit rests on, checks and single rows.
+    pub fn replica_url(mut self, url: impl Into<String>) -> Self {
+        self.replica = Some(url.into());
         self
     }
 
@@ -161,7 +174,13 @@ impl PostgresOptions {
 
     /// Connections that read, planned by the values that are asked for.
     pub(super) fn for_reading(&self) -> Result<PgConnectOptions> {
-        Ok(self.connect()?.options([("default_transaction_read_only", "on")]))
+        Ok(only_reading(self.connect()?))
+    }
+
+    /// Connections that read lists from the replica, if there is one.
+    pub(super) fn for_lists(&self) -> Result<Option<PgConnectOptions>> {
+        let of_replica = |url: &String| Ok(only_reading(self.connect_to(url)?.application_name("rolekeep replica")));
+        self.replica.as_ref().map(of_replica).transpose()
     }
 
     /// The connection that listens and tells; none: none does.
@@ -173,4 +192,8 @@ impl PostgresOptions {
         };
         Ok(Some(self.connect_to(url)?.application_name("rolekeep listener")))
     }
+}
+
+fn only_reading(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([("default_transaction_read_only", "on")])
 }

@@ -1,6 +1,6 @@
 //! Answering a query in one round trip: a page and its total by one statement, so that both are of one moment.
 
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
 use super::reads::{Reader, Reads};
 use crate::{
@@ -24,15 +24,20 @@ use crate::{
 
 pub(super) async fn run<R: Reader>(reads: Reads<'_, R>, query: &Query) -> Result<Rows> {
     let (statement, skip) = statement(reads.tables, query)?;
-    let found = reads.reader.read(&statement).await?;
-    let total = found.first().and_then(|row| row.try_get::<i64, _>(0).ok()).and_then(|total| total.try_into().ok());
-    let is_there = |row: &&sqlx::postgres::PgRow| is_there(query, *row);
-    let read = found.iter().filter(is_there).map(|row| decode::decode(of(query), row, 1));
+    rows(query, &reads.reader.read(&statement).await?, 0, skip)
+}
+
+/// The answer to a query, in rows of a [`statement`] that begin at a column, behind so many that are passed over.
+pub(super) fn rows(query: &Query, found: &[PgRow], first: usize, skip: u64) -> Result<Rows> {
+    let total = found.first().and_then(|row| row.try_get::<i64, _>(first).ok()).and_then(|total| total.try_into().ok());
+    let first = first + 1;
+    let is_there = |row: &&PgRow| is_there(query, *row, first);
+    let read = found.iter().filter(is_there).map(|row| decode::decode(of(query), row, first));
     let mut rows: Vec<Row> = read.collect::<Result<_, _>>()?;
     // A statement that is put together gives its rows in any order.
     let sorting = query.sorting()?;
-    let first = query.beside.map_or(0, |_| query.table.columns.len());
-    rows.sort_by(|left, right| sorting.compare_from(first, left, right));
+    let beside = query.beside.map_or(0, |_| query.table.columns.len());
+    rows.sort_by(|left, right| sorting.compare_from(beside, left, right));
     let limit = query.window.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
     let rows = rows.into_iter().skip(skip.try_into().unwrap_or(usize::MAX)).take(limit).collect();
     Ok(Rows { rows, total: total.filter(|_| query.count > 0), ..Rows::default() })
@@ -57,11 +62,11 @@ fn of(query: &Query) -> impl Iterator<Item = &'static crate::storage::Table> {
     std::iter::once(query.table).chain(query.beside)
 }
 
-/// Whether a row of the answer is one, and does not stand for none.
-fn is_there(query: &Query, row: &impl Cells) -> bool {
+/// Whether a row of the answer, from a column on, is one, and does not stand for none.
+fn is_there(query: &Query, row: &impl Cells, first: usize) -> bool {
     if query.window.limit == Some(0) {
         return false;
     }
     let key: Option<(usize, &Column)> = query.table.key.first().map(|at| (*at, &query.table.columns[*at]));
-    key.is_some_and(|(at, column)| row.value(at + 1, column).is_none_or(|value| value != Value::Null))
+    key.is_some_and(|(at, column)| row.value(first + at, column).is_none_or(|value| value != Value::Null))
 }

@@ -28,11 +28,19 @@ pub(super) trait Reader: Sync {
 }
 
 /// The tables of a store, and what reads them.
-#[derive(Clone, Copy)]
 pub(super) struct Reads<'r, R> {
     pub(super) reader: &'r R,
     pub(super) tables: &'r Tables,
 }
+
+// Not derived, as that would ask the same of what reads.
+impl<R> Clone for Reads<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Reads<'_, R> {}
 
 impl<R: Reader> Reads<'_, R> {
     pub(super) async fn get(self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
