@@ -41,7 +41,7 @@ pub async fn measure() -> Result<()> {
         for clients in [1, 8, 32] {
             let cluster = Cluster::durable();
             cluster.connect().await;
-            let proxy = (late > 0).then(|| Proxy::start(&cluster, 0));
+            let proxy = (late > 0).then(|| Proxy::start(cluster.folder(), 0));
             let slow = Faults { late: 1_000, late_by: Duration::from_millis(late), ..Faults::default() };
             proxy.iter().for_each(|proxy| proxy.set(slow));
             let url = proxy.as_ref().map_or_else(|| cluster.url(), Proxy::url);

@@ -101,7 +101,7 @@ impl Cluster {
 
     /// What leads to it.
     pub fn url(&self) -> String {
-        url(self.folder.path())
+        proxy::url_of(self.folder.path())
     }
 
     /// A connection, as soon as the server takes one.
@@ -116,12 +116,6 @@ impl Cluster {
         }
         panic!("the server does not answer");
     }
-}
-
-/// What leads to the socket in a folder.
-fn url(folder: &Path) -> String {
-    // A URL has no other place for a path.
-    format!("postgres://postgres@{}/postgres", folder.to_string_lossy().replace('/', "%2F"))
 }
 
 fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[&str]) -> Child {

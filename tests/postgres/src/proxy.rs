@@ -1,7 +1,8 @@
-//! Stands between a storage and its server: counts what is answered, and cuts connections around an answer.
+//! Stands between a storage and its server: counts what is answered, and cuts connections around an answer. The tests of the core
+//! count with it, too.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +17,6 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Cluster, url};
 
 /// How often something goes wrong, of a thousand times.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +46,7 @@ pub struct Proxy {
 struct Shared {
     server: PathBuf,
     answers: AtomicU64,
+    trips: AtomicU64,
     cuts: AtomicU64,
     faults: Mutex<Faults>,
     dice: Mutex<fastrand::Rng>,
@@ -59,13 +60,14 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// Begins to listen; what goes wrong later goes wrong by this seed.
-    pub fn start(cluster: &Cluster, seed: u64) -> Self {
+    /// Begins to listen for a server whose socket is in a folder; what goes wrong later goes wrong by this seed.
+    pub fn start(server: &Path, seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).expect("a socket");
         let shared = Arc::new(Shared {
-            server: cluster.folder().join(".s.PGSQL.5432"),
+            server: server.join(".s.PGSQL.5432"),
             answers: AtomicU64::new(0),
+            trips: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
             faults: Mutex::default(),
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -83,12 +85,17 @@ impl Proxy {
 
     /// What leads to the server through it.
     pub fn url(&self) -> String {
-        url(self.folder.path())
+        url_of(self.folder.path())
     }
 
-    /// How many answers the server has come to the end of: round trips.
+    /// How many answers the server has come to the end of: round trips, with those that make a connection or prepare a statement.
     pub fn answers(&self) -> u64 {
         self.shared.answers.load(Ordering::Relaxed)
+    }
+
+    /// How many of them ended a statement: round trips over connections that know their statements.
+    pub fn trips(&self) -> u64 {
+        self.shared.trips.load(Ordering::Relaxed)
     }
 
     /// How many connections it has cut.
@@ -136,7 +143,7 @@ impl Shared {
             false
         };
         let answers = async {
-            let mut head = [0; 5];
+            let (mut head, mut has_ended) = ([0; 5], false);
             while from_server.read_exact(&mut head).await.is_ok() {
                 let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
                 let mut body = vec![0; length.saturating_sub(4)];
@@ -144,8 +151,14 @@ impl Shared {
                     return;
                 }
                 // What was asked is done.
-                if head[0] == b'Z' {
-                    self.answers.fetch_add(1, Ordering::Relaxed);
+                match head[0] {
+                    // Of a statement: complete, an error, none.
+                    b'C' | b'E' | b'I' => has_ended = true,
+                    b'Z' => {
+                        self.answers.fetch_add(1, Ordering::Relaxed);
+                        self.trips.fetch_add(std::mem::take(&mut has_ended).into(), Ordering::Relaxed);
+                    }
+                    _ => {}
                 }
                 if head[0] == b'Z' && self.happens(|faults| faults.late) {
                     let late_by = self.faults.lock().expect("nobody panics with it").late_by;
@@ -174,4 +187,10 @@ impl Shared {
             }
         }
     }
+}
+
+/// What leads to the socket in a folder.
+pub fn url_of(folder: &Path) -> String {
+    // A URL has no other place for a path.
+    format!("postgres://postgres@{}/postgres", folder.to_string_lossy().replace('/', "%2F"))
 }

@@ -239,7 +239,7 @@ async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
     let cluster = Cluster::start();
     cluster.connect().await;
     for seed in 0..4 {
-        let proxy = Proxy::start(&cluster, seed);
+        let proxy = Proxy::start(cluster.folder(), seed);
         let truth = Arc::new(Truth::default());
         let mut clients = Vec::new();
         let mut storages = Vec::new();
@@ -271,7 +271,7 @@ async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
 async fn what_is_sent_again_while_it_waits_takes_place_once() {
     let cluster = Cluster::start();
     let mut other = cluster.connect().await;
-    let proxy = Proxy::start(&cluster, 0);
+    let proxy = Proxy::start(cluster.folder(), 0);
     let storage = Arc::new(open(proxy.url()).await);
     let mut item = Item::new(1, "before");
     storage.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
@@ -352,7 +352,7 @@ async fn what_a_crashed_server_acknowledged_is_there() {
 async fn a_read_a_list_and_a_commit_are_one_round_trip() {
     let cluster = Cluster::start();
     cluster.connect().await;
-    let proxy = Proxy::start(&cluster, 0);
+    let proxy = Proxy::start(cluster.folder(), 0);
     let options = PostgresOptions::new(proxy.url()).listens(false);
     let storage = PostgresStorage::open_for_conformance(options).await.unwrap();
     let mut counts = Vec::new();

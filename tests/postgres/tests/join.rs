@@ -217,7 +217,7 @@ async fn what_has_no_transaction_or_another_store_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_lost_takes_all_with_it() {
     let (cluster, _connection, um) = started().await;
-    let proxy = Proxy::start(&cluster, 0);
+    let proxy = Proxy::start(cluster.folder(), 0);
     let mut connection = PgConnection::connect(&format!("{}?sslmode=disable", proxy.url())).await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
     let work = async |store: UserManagement| {

@@ -112,7 +112,7 @@ async fn trips(proxy: &Proxy, work: impl AsyncFn()) -> u64 {
 async fn who_is_told_asks_for_no_position() {
     let cluster = Cluster::start();
     cluster.connect().await;
-    let (told_proxy, asking_proxy) = (Proxy::start(&cluster, 0), Proxy::start(&cluster, 0));
+    let (told_proxy, asking_proxy) = (Proxy::start(cluster.folder(), 0), Proxy::start(cluster.folder(), 0));
     let told_one = open(PostgresOptions::new(told_proxy.url()).listener_url(cluster.url())).await;
     let asking_one = open(PostgresOptions::new(asking_proxy.url()).listens(false)).await;
     told(&told_one, true).await;
@@ -134,7 +134,7 @@ async fn who_is_told_asks_for_no_position() {
 async fn who_cannot_be_told_asks_before_it_answers() {
     let cluster = Cluster::start();
     cluster.connect().await;
-    let proxy = Proxy::start(&cluster, 0);
+    let proxy = Proxy::start(cluster.folder(), 0);
     let here = open(PostgresOptions::new(cluster.url())).await;
     let there = open(PostgresOptions::new(cluster.url()).listener_url(proxy.url())).await;
     let user = users(&here, 1).await[0];
@@ -163,7 +163,7 @@ async fn who_cannot_be_told_asks_before_it_answers() {
 async fn an_idle_store_only_looks_now_and_then() {
     let cluster = Cluster::start();
     cluster.connect().await;
-    let (proxy, listener) = (Proxy::start(&cluster, 0), Proxy::start(&cluster, 0));
+    let (proxy, listener) = (Proxy::start(cluster.folder(), 0), Proxy::start(cluster.folder(), 0));
     let um = open(PostgresOptions::new(proxy.url()).listener_url(listener.url())).await;
     told(&um, true).await;
     // Its own first commits, and what it looks for at the beginning.

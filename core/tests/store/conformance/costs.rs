@@ -1,5 +1,5 @@
-//! What each operation costs its storage: `docs/costs.md`, counted while every scenario is played on an
-//! SQLite file, so that nobody makes one dearer unseen. `UPDATE_SNAPSHOTS=1` writes it anew.
+//! What each operation costs its storage: `docs/costs.md`, counted while every scenario is played on an SQLite file, and in a PostgreSQL
+//! database behind a proxy (`docs/round-trips.json`), so that nobody makes one dearer unseen. `UPDATE_SNAPSHOTS=1` writes both anew.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,6 +20,8 @@ use rolekeep::{
     },
 };
 
+#[cfg(feature = "postgres")]
+use super::proxy::Proxy;
 use super::{
     AT_ONCE, plans,
     player::{Backend, Outcome, play},
@@ -89,26 +91,55 @@ impl Tally {
 /// A storage whose calls are counted for the operation that makes them. As no other process writes to
 /// it, nobody looks for news in between.
 pub struct Counted {
-    sqlite: SqliteStorage,
-    file: PathBuf,
+    storage: Box<dyn Storage>,
+    counter: Counter,
     /// One call at a time, so that what is given out in the background is not counted with it.
     turn: tokio::sync::Mutex<()>,
 }
 
+/// What counts what a call costs the database.
+enum Counter {
+    /// The statements that SQLite ran on this file.
+    Statements(PathBuf),
+    /// The round trips over connections that know their statements.
+    #[cfg(feature = "postgres")]
+    Trips(Proxy),
+}
+
 impl Counted {
-    pub async fn open(file: PathBuf) -> Result<Self> {
+    pub async fn sqlite(file: PathBuf) -> Result<Self> {
         statements::watch();
-        let sqlite = SqliteStorage::open(SqliteOptions::new(&file)).await?;
+        let storage = SqliteStorage::open(SqliteOptions::new(&file)).await?;
         statements::keep_texts(&file);
-        Ok(Self { sqlite, file, turn: tokio::sync::Mutex::default() })
+        Ok(Self { storage: Box::new(storage), counter: Counter::Statements(file), turn: tokio::sync::Mutex::default() })
     }
 
-    /// An answer, and how many statements SQLite ran for it.
+    /// In a schema of a server whose socket is in a folder.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(socket: &std::path::Path, schema: String) -> Result<Self> {
+        use rolekeep::storage::{PostgresOptions, PostgresStorage};
+        let proxy = Proxy::start(socket, 0);
+        let options = PostgresOptions::new(proxy.url()).schema(schema).listens(false).readers(2).writers(1);
+        let storage = PostgresStorage::open(options).await?;
+        Ok(Self { storage: Box::new(storage), counter: Counter::Trips(proxy), turn: tokio::sync::Mutex::default() })
+    }
+
+    /// An answer, and what it has cost the database.
     async fn run<T>(&self, call: impl Future<Output = T>) -> (T, usize) {
         let _turn = self.turn.lock().await;
-        let before = statements::count(&self.file);
+        let before = self.counter.now();
         let answer = call.await;
-        (answer, statements::count(&self.file) - before)
+        (answer, self.counter.now() - before)
+    }
+}
+
+impl Counter {
+    fn now(&self) -> usize {
+        match self {
+            Counter::Statements(file) => statements::count(file),
+            #[cfg(feature = "postgres")]
+            Counter::Trips(proxy) => proxy.trips().try_into().unwrap(),
+        }
     }
 }
 
@@ -120,7 +151,7 @@ fn count(what: impl FnOnce(&mut Cost)) {
 impl Storage for Counted {
     async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
         let running = RUNNING.try_with(Clone::clone).ok();
-        let (committed, statements) = self.run(self.sqlite.commit(change_set)).await;
+        let (committed, statements) = self.run(self.storage.commit(change_set)).await;
         if let Some(cost) = running {
             let mut cost = cost.lock().unwrap();
             // Another attempt is counted for itself.
@@ -140,7 +171,7 @@ impl Storage for Counted {
     }
 
     async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
-        let (found, statements) = self.run(self.sqlite.get(table, keys)).await;
+        let (found, statements) = self.run(self.storage.get(table, keys)).await;
         count(|cost| cost.read(table, keys.iter().cloned(), statements));
         found
     }
@@ -148,34 +179,34 @@ impl Storage for Counted {
     async fn query(&self, query: &Query) -> Result<Rows> {
         // Whether somebody is still being erased, which is then looked up, is a matter of moments.
         if query.table.name == Erasure::TABLE.name && RUNNING.try_with(|_| ()).is_ok() {
-            while !self.sqlite.query(query).await?.rows.is_empty() {
+            while !self.storage.query(query).await?.rows.is_empty() {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         }
-        let (found, statements) = self.run(self.sqlite.query(query)).await;
+        let (found, statements) = self.run(self.storage.query(query)).await;
         let found = found?;
         count(|cost| cost.read(query.table, found.rows.iter().map(|row| query.table.key_of(row)), statements));
         Ok(found)
     }
 
     async fn position(&self) -> Result<Position> {
-        self.sqlite.position().await
+        self.storage.position().await
     }
 
     async fn changes(&self, since: &Position) -> Result<Changes> {
-        self.sqlite.changes(since).await
+        self.storage.changes(since).await
     }
 
     async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
-        self.sqlite.outcome(id).await
+        self.storage.outcome(id).await
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
-        self.sqlite.prune(retention).await
+        self.storage.prune(retention).await
     }
 
     async fn scrub(&self) -> Result<bool> {
-        self.sqlite.scrub().await
+        self.storage.scrub().await
     }
 
     fn is_shared(&self) -> bool {
@@ -183,7 +214,7 @@ impl Storage for Counted {
     }
 
     async fn close(&self) -> Result<()> {
-        self.sqlite.close().await
+        self.storage.close().await
     }
 }
 
@@ -201,40 +232,73 @@ The most that any scenario of `tests/conformance` needed on an SQLite file, with
 | writes | rows written, beside its audit entries and its line in the change feed |
 | audit | its audit entries |
 | statements | what SQLite itself says that it ran for all of that, `BEGIN` and `COMMIT` too |
+| trips | round trips to PostgreSQL for the same, over connections that know their statements (`docs/round-trips.json`; run `scripts/areas/postgres`) |
 | wasm | bytes of the wasm for browsers that are its own, before the last optimiser (`docs/wasm-bytes.json`, by `scripts/wasm-bytes`) |
 
-`follow`, which looks for news before each operation, asks SQLite for one number more where others may write.
+`follow`, which looks for news before each operation, asks SQLite for one number more where others may write, and
+PostgreSQL for a round trip more while nothing listens to it.
 
-| operation | reads | read twice | checks | writes | audit | statements | wasm |
-|---|---|---|---|---|---|---|---|
+| operation | reads | read twice | checks | writes | audit | statements | trips | wasm |
+|---|---|---|---|---|---|---|---|---|
 ";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn costs_are_as_written() {
+/// What each operation costs, of all scenarios.
+async fn played(backend: impl Fn(Arc<Tally>) -> Backend) -> BTreeMap<String, Cost> {
     let tally = Arc::new(Tally::default());
     let scenarios = scenario::all();
-    let plays = scenarios.iter().map(|scenario| play(scenario, Backend::Counted(tally.clone())));
+    let plays = scenarios.iter().map(|scenario| play(scenario, backend(tally.clone())));
     let outcomes: Vec<Outcome> = futures_util::stream::iter(plays).buffered(AT_ONCE).collect().await;
     for (scenario, outcome) in scenarios.iter().zip(outcomes) {
         if let Outcome::Failed(why) = outcome {
             panic!("{}: {why}", scenario.name);
         }
     }
-    let costs = std::mem::take(&mut *tally.0.lock().unwrap());
-    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let wasm: BTreeMap<String, usize> =
-        serde_json::from_str(&fs::read_to_string(docs.join("wasm-bytes.json")).unwrap()).unwrap();
+    std::mem::take(&mut *tally.0.lock().unwrap())
+}
+
+fn docs() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs")
+}
+
+/// A count for each operation, as a file of `docs` has them.
+fn counts(file: &str) -> BTreeMap<String, usize> {
+    serde_json::from_str(&fs::read_to_string(docs().join(file)).unwrap()).unwrap()
+}
+
+/// `scripts/areas/postgres` starts the server that it needs.
+#[cfg(feature = "postgres")]
+#[ignore = "needs a server, by ROLEKEEP_POSTGRES_SOCKET"]
+#[tokio::test(flavor = "multi_thread")]
+async fn round_trips_are_as_written() {
+    let socket = PathBuf::from(std::env::var_os("ROLEKEEP_POSTGRES_SOCKET").unwrap());
+    let costs = played(|tally| Backend::CountedTrips(socket.clone(), tally)).await;
+    let trips: BTreeMap<_, _> = costs.into_iter().map(|(name, cost)| (name, cost.statements)).collect();
+    let (file, text) = ("round-trips.json", serde_json::to_string_pretty(&trips).unwrap() + "\n");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(docs().join(file), &text).unwrap();
+    }
+    assert_eq!(fs::read_to_string(docs().join(file)).unwrap_or_default(), text, "docs/{file} is stale: UPDATE_SNAPSHOTS=1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn costs_are_as_written() {
+    let costs = played(Backend::Counted).await;
+    let (wasm, trips) = (counts("wasm-bytes.json"), counts("round-trips.json"));
     let mut page = HEAD.to_owned();
     for name in ffi::OPERATIONS {
         let Cost { reads, twice, checks, writes, entries, statements, .. } =
             costs.get(*name).unwrap_or_else(|| panic!("{name}"));
         let twice = twice.len();
         // Measured where there is a wasm: a new operation may have none yet.
-        let wasm = wasm.get(*name).map_or_else(|| "-".to_owned(), usize::to_string);
-        writeln!(page, "| `{name}` | {reads} | {twice} | {checks} | {writes} | {entries} | {statements} | {wasm} |")
-            .unwrap();
+        let of = |all: &BTreeMap<String, usize>| all.get(*name).map_or_else(|| "-".to_owned(), usize::to_string);
+        let (trips, wasm) = (of(&trips), of(&wasm));
+        writeln!(
+            page,
+            "| `{name}` | {reads} | {twice} | {checks} | {writes} | {entries} | {statements} | {trips} | {wasm} |"
+        )
+        .unwrap();
     }
-    let path = docs.join("costs.md");
+    let path = docs().join("costs.md");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, &page).unwrap();
     }

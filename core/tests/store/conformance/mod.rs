@@ -8,6 +8,10 @@ mod matching;
 mod plans;
 pub mod planted;
 mod player;
+#[cfg(feature = "postgres")]
+#[path = "../../../../tests/postgres/src/proxy.rs"]
+#[allow(dead_code, reason = "what it does wrong is for other tests")]
+mod proxy;
 mod scenario;
 pub mod statements;
 mod typed;

@@ -41,6 +41,23 @@ pub enum Backend {
     Redb,
     /// An SQLite file, each call of which is counted.
     Counted(Arc<Tally>),
+    /// A schema of a server whose socket is in this folder, each call of which is counted.
+    #[cfg(feature = "postgres")]
+    CountedTrips(std::path::PathBuf, Arc<Tally>),
+}
+
+impl Backend {
+    /// Where calls are counted.
+    fn tally(&self) -> Option<&Tally> {
+        match self {
+            Backend::Counted(tally) => Some(tally),
+            #[cfg(feature = "postgres")]
+            Backend::CountedTrips(_, tally) => Some(tally),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => None,
+            Backend::Memory | Backend::Sqlite | Backend::Redb => None,
+        }
+    }
 }
 
 pub enum Outcome {
@@ -188,9 +205,9 @@ impl Player {
                 decode::decode(self.filled(login_input)).expect("a login has an identifier and a password");
             let caller = self.um.anonymous(request.clone());
             let login = async { caller.sessions().login(input).await };
-            let answer = match &self.backend {
-                Backend::Counted(tally) if self.is_counted => tally.count("sessions.login", login).await?,
-                _ => login.await?,
+            let answer = match self.tally() {
+                Some(tally) => tally.count("sessions.login", login).await?,
+                None => login.await?,
             };
             if let Some(watched) = &self.watched {
                 watched.exchanged(&self.filled(login_input));
@@ -260,16 +277,21 @@ impl Player {
     }
 
     async fn call(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
-        match &self.backend {
-            Backend::Counted(tally) if self.is_counted => {
+        match self.tally() {
+            Some(tally) => {
                 // Whatever rights have to be read are in memory by then, where requests are not counted.
                 if !self.store.settings.contains_key("requests_per_minute") {
                     let _ = caller.permissions().mine().await;
                 }
                 tally.count(operation, self.call_once(caller, operation, step)).await
             }
-            _ => self.call_once(caller, operation, step).await,
+            None => self.call_once(caller, operation, step).await,
         }
+    }
+
+    /// Where calls are counted, as they are unless several run together.
+    fn tally(&self) -> Option<&Tally> {
+        self.backend.tally().filter(|_| self.is_counted)
     }
 
     async fn call_once(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
@@ -457,7 +479,12 @@ async fn open(
     let builder = match (backend, folder.map(|folder| folder.path().join("store.db"))) {
         // Which guards a row's members have hangs on their ids.
         (Backend::Counted(_), Some(file)) => {
-            builder.environment(SeededWorld::new(1)).storage(Arc::new(Counted::open(file).await?))
+            builder.environment(SeededWorld::new(1)).storage(Arc::new(Counted::sqlite(file).await?))
+        }
+        #[cfg(feature = "postgres")]
+        (Backend::CountedTrips(socket, _), Some(file)) => {
+            let counted = Counted::postgres(socket, schema_of(&file)).await?;
+            builder.environment(SeededWorld::new(1)).storage(Arc::new(counted))
         }
         #[cfg(feature = "postgres")]
         (Backend::Postgres(url), Some(file)) => {

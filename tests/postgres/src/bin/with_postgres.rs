@@ -1,4 +1,5 @@
-//! Runs a command while a PostgreSQL of its own is there, whose URL is in `ROLEKEEP_POSTGRES`.
+//! Runs a command while a PostgreSQL of its own is there, whose URL is in `ROLEKEEP_POSTGRES`, and the folder of its socket in
+//! `ROLEKEEP_POSTGRES_SOCKET`.
 #![allow(clippy::expect_used, reason = "for tests, which panic where they fail")]
 
 use std::process::{Command, ExitCode};
@@ -20,7 +21,9 @@ async fn main() -> ExitCode {
     let mut connection = cluster.connect().await;
     sqlx::raw_sql(ACCOUNTS).execute(&mut connection).await.expect("the accounts are made");
     drop(connection);
-    let status = Command::new(program).args(arguments).env("ROLEKEEP_POSTGRES", cluster.url()).status();
+    let mut command = Command::new(program);
+    command.args(arguments).env("ROLEKEEP_POSTGRES", cluster.url()).env("ROLEKEEP_POSTGRES_SOCKET", cluster.folder());
+    let status = command.status();
     let code = status.expect("the command runs").code().and_then(|code| u8::try_from(code).ok());
     ExitCode::from(code.unwrap_or(1))
 }
