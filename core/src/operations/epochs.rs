@@ -1,10 +1,17 @@
 //! Events after which nothing counts that was proved before: sessions end, steps that a sign-in still owes are void. Each
 //! moves the epoch of the account's credential, and whatever rests on that checks it in its own commit.
 
-use super::{api_keys, notices, passwords::Hashes, plan::Plan, sessions};
+use super::{alive, api_keys, notices, passwords::Hashes, plan::Plan, reads::Ahead, sessions};
 use crate::model::{
-    api_key::ApiKeyEnd, credential::Credential, deferred::unless_page, error::Result, id::UserId, notice::NoticeKind,
-    secret::Secret, session::SessionEnd, user::User,
+    api_key::{ApiKey, ApiKeyEnd},
+    credential::Credential,
+    deferred::unless_page,
+    error::Result,
+    id::UserId,
+    notice::NoticeKind,
+    secret::Secret,
+    session::{Session, SessionEnd},
+    user::{User, UserActivity},
 };
 
 /// What such an event makes of the account's API keys.
@@ -66,6 +73,13 @@ pub(super) async fn advance(
     password: Password,
     keys: ApiKeyFate,
 ) -> Result<Credential> {
+    let ahead = Ahead::new().row::<Credential>(&(user.id,)).row::<UserActivity>(&(user.id,));
+    let ahead = ahead.all::<Session>(alive::not_ended_of(user.id, plan.era()));
+    let ahead = match keys {
+        ApiKeyFate::Ended => ahead.all::<ApiKey>(alive::not_ended_of(user.id, plan.key_era())),
+        ApiKeyFate::Kept => ahead,
+    };
+    plan.reads().ahead(ahead).await?;
     let before = credential_of(plan, user.id).await?;
     if before.is_none() {
         // A credential that is made is deleted with its user, whoever deletes that meanwhile.

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{plan::Plan, reads::Reads};
+use super::{
+    plan::Plan,
+    reads::{Ahead, Reads},
+};
 use crate::{
     model::{
         deferred::{IS_PAGE, unless_page},
@@ -82,6 +85,8 @@ impl Default for Known {
 
 /// All roles that a user holds, whatever their time: its own as the plan leaves them, and those of the groups that it is stored in.
 pub async fn of(plan: &Plan<'_>, user: UserId) -> Result<Vec<Held>> {
+    let members = is_one_of("user_id", [Value::Id(user.0)].into());
+    plan.reads().ahead(Ahead::new().of::<RoleAssignment>("user_id", user).all::<GroupMember>(members)).await?;
     let own: Vec<RoleAssignment> = plan.owned("user_id", &user.into()).await?;
     let mut held = Held::all(&own);
     held.extend(by_groups(plan.reads(), vec![Value::Id(user.0)]).await?);

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::plan::{Memory, Writes};
 use crate::{
     model::{
+        deferred::IS_PAGE,
         error::{Error, Result},
         id::UserId,
         predicate::Predicate,
@@ -12,7 +13,7 @@ use crate::{
         registry::{Claim, Guard},
         value::Value,
     },
-    storage::{Group, GroupBy, Query, Rows, Storage},
+    storage::{BatchRead, Group, GroupBy, Query, Rows, Storage},
 };
 
 /// Typed reads. By key they see what the plan is about to write, by query only what is stored.
@@ -23,6 +24,49 @@ pub struct Reads<'a>(Source<'a>);
 enum Source<'a> {
     Stored(&'a dyn Storage),
     Planned(&'a Memory<'a>, &'a Writes),
+}
+
+/// What is to be read in one call, in this order. A page has its rows in memory, and asks for them one by one.
+#[derive(Default)]
+pub struct Ahead(Vec<BatchRead>);
+
+impl Ahead {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// And a row by its key.
+    pub fn row<R: Record>(self, key: &R::Key) -> Self {
+        self.and(|| BatchRead::Keys(R::TABLE, vec![R::key_of(key)]))
+    }
+
+    /// And a guard.
+    pub fn guard(self, name: String) -> Self {
+        self.row::<Guard>(&(name,))
+    }
+
+    /// And the rows that pass.
+    pub fn all<R: Record>(self, filter: Predicate) -> Self {
+        self.and(|| BatchRead::Filter(R::TABLE, filter))
+    }
+
+    /// And the rows whose column holds this id.
+    pub fn of<R: Record>(self, column: &'static str, id: impl Into<Value>) -> Self {
+        self.of_table(R::TABLE, column, id.into())
+    }
+
+    /// The same of any table.
+    pub(super) fn of_table(self, table: &'static Table, column: &'static str, id: Value) -> Self {
+        self.and(|| BatchRead::Filter(table, Predicate::equals(column, id)))
+    }
+
+    fn and(mut self, part: impl FnOnce() -> BatchRead) -> Self {
+        if !IS_PAGE {
+            self.0.push(part());
+        }
+        self
+    }
 }
 
 impl<'a> Reads<'a> {
@@ -40,6 +84,14 @@ impl<'a> Reads<'a> {
     pub async fn get<R: Record>(&self, key: &R::Key) -> Result<Option<R>> {
         let rows = self.rows(R::TABLE, vec![R::key_of(key)]).await?;
         Ok(rows.into_iter().flatten().next().map(R::from_row).transpose()?)
+    }
+
+    /// Reads what a plan will ask for one by one, in one call; nothing where nobody plans.
+    pub async fn ahead(&self, ahead: Ahead) -> Result<()> {
+        match self.0 {
+            Source::Stored(_) => Ok(()),
+            Source::Planned(memory, _) => memory.read_ahead(ahead.0).await,
+        }
     }
 
     /// One row by key that must be there.

@@ -5,6 +5,7 @@
 //! mean. One rule serves lost updates, races for a unique name and the last administrator alike: a write or a check expects
 //! a version of its row.
 
+mod batch;
 mod change_set;
 mod condition;
 #[cfg(feature = "testing")]
@@ -29,6 +30,7 @@ pub mod sqlite;
 use rolekeep_macros::portable_async;
 use serde::{Deserialize, Serialize};
 
+pub use batch::BatchRead;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub(crate) use change_set::fits;
 pub use change_set::{ChangeSet, Check, CommitError, Write};
@@ -193,6 +195,12 @@ pub trait Storage: MaybeSend + MaybeSync + 'static {
 
     /// Reads the rows of one table that pass a predicate, sorted and limited to a window, or counts them by groups.
     async fn query(&self, query: &Query) -> Result<Rows>;
+
+    /// Reads rows of several tables: for each part those that there are. A storage whose calls take long, as they do over a network, answers
+    /// in one, of one moment; others read one part after the other, in their order.
+    async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        batch::one_by_one(self, batch).await
+    }
 
     /// How far the storage has come, by any process.
     async fn position(&self) -> Result<Position>;

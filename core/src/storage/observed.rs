@@ -12,7 +12,7 @@ use std::{
 use rolekeep_macros::portable_async;
 
 use super::{
-    ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, Storage,
+    BatchRead, ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, Storage,
     StorageCondition, Table,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
@@ -45,6 +45,7 @@ struct Call<'c> {
 enum Tables<'c> {
     None,
     One(&'static Table),
+    Batch(&'c [BatchRead]),
     Of(&'c ChangeSet),
 }
 
@@ -53,18 +54,23 @@ impl std::fmt::Display for Tables<'_> {
         match self {
             Self::None => Ok(()),
             Self::One(table) => out.write_str(table.name),
+            Self::Batch(batch) => listed(out, batch.iter().map(BatchRead::table)),
             Self::Of(change_set) => {
-                let checked = change_set.checks.iter().map(|check| check.table.name);
-                let names: std::collections::BTreeSet<&str> =
-                    change_set.writes.iter().map(|write| write.table.name).chain(checked).collect();
-                for (at, name) in names.iter().enumerate() {
-                    out.write_str(if at == 0 { "" } else { "," })?;
-                    out.write_str(name)?;
-                }
-                Ok(())
+                let checked = change_set.checks.iter().map(|check| check.table);
+                listed(out, change_set.writes.iter().map(|write| write.table).chain(checked))
             }
         }
     }
+}
+
+/// The names of tables, each once.
+fn listed(out: &mut std::fmt::Formatter<'_>, tables: impl Iterator<Item = &'static Table>) -> std::fmt::Result {
+    let names: std::collections::BTreeSet<&str> = tables.map(|table| table.name).collect();
+    for (at, name) in names.iter().enumerate() {
+        out.write_str(if at == 0 { "" } else { "," })?;
+        out.write_str(name)?;
+    }
+    Ok(())
 }
 
 /// How a call ended, in a word.
@@ -157,6 +163,10 @@ impl Storage for Observed {
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.observe("query", Tables::One(query.table), self.storage.query(query)).await
+    }
+
+    async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        self.observe("read_batch", Tables::Batch(batch), self.storage.read_batch(batch)).await
     }
 
     async fn position(&self) -> Result<Position> {

@@ -17,7 +17,6 @@ use tokio::{
     task::JoinHandle,
 };
 
-
 /// How often something goes wrong, of a thousand times.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {

@@ -8,7 +8,7 @@ use crate::{
         registry::Guard,
         user::User,
     },
-    operations::{Visible, plan::Plan, target::TargetRow},
+    operations::{Visible, plan::Plan, reads::Ahead, target::TargetRow},
 };
 
 /// An asset, and whom it is assigned to, as a plan leaves them.
@@ -20,6 +20,7 @@ pub(in crate::operations) async fn assign<R: AssetRecord>(
     asset: R,
     plan: &mut Plan<'_>,
 ) -> Result<Assigned<R>> {
+    read_ahead(plan, &asset, user, None).await?;
     let assigned = assignments_of(plan, &asset).await?;
     crew::read_ahead(plan, &asset, &assigned, Some(user)).await?;
     let user = create::user_named(plan, "user_id", user).await?;
@@ -32,6 +33,7 @@ pub(in crate::operations) async fn unassign<R: AssetRecord>(
     asset: R,
     plan: &mut Plan<'_>,
 ) -> Result<Assigned<R>> {
+    read_ahead(plan, &asset, user, None).await?;
     let mut assigned = assignments_of(plan, &asset).await?;
     crew::read_ahead(plan, &asset, &assigned, Some(user)).await?;
     let held = plan.reads().get::<User>(&(user,)).await?;
@@ -55,6 +57,7 @@ pub(in crate::operations) async fn reassign<R: AssetRecord>(
     asset: R,
     plan: &mut Plan<'_>,
 ) -> Result<Assigned<R>> {
+    read_ahead(plan, &asset, user, asset.operator()).await?;
     let mut assigned = assignments_of(plan, &asset).await?;
     crew::read_ahead(plan, &asset, &assigned, Some(user)).await?;
     let user = create::user_named(plan, "user_id", user).await?;
@@ -65,6 +68,14 @@ pub(in crate::operations) async fn reassign<R: AssetRecord>(
         take::<R>(plan, &mut assigned, operator).await?;
     }
     give(plan, asset, assigned, &user).await
+}
+
+/// Reads at once whom an asset is assigned to, and the users whom it is about.
+async fn read_ahead<R: AssetRecord>(plan: &Plan<'_>, asset: &R, user: UserId, operator: Option<UserId>) -> Result<()> {
+    let ahead = Ahead::new().of::<R::Assignment>(R::Assignment::ASSET, asset.id());
+    let about = [Some(user), operator].into_iter().flatten();
+    let ahead = about.fold(ahead, |ahead, user| ahead.row::<User>(&(user,)).guard(Guard::of_user(user)));
+    plan.reads().ahead(ahead).await
 }
 
 async fn give<R: AssetRecord>(

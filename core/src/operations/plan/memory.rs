@@ -12,7 +12,7 @@ use crate::{
         predicate::Predicate,
         record::{Key, Row, Table},
     },
-    storage::{Query, Rows, Storage},
+    storage::{BatchRead, Query, Rows, Storage},
 };
 
 /// The reads of one attempt.
@@ -58,6 +58,54 @@ impl<'a> Memory<'a> {
         let rows = self.query(&Query::of(table, filter.clone())).await?.rows;
         self.known().answers.push((table.name, filter.clone(), rows.clone()));
         Ok(rows)
+    }
+
+    /// Reads what will be asked for one by one, in one call, so far as it is not known. Where the storage reads one part after the other
+    /// it does so in their order. What asks for one part alone is left to whoever needs it.
+    pub(in crate::operations) async fn read_ahead(&self, batch: Vec<BatchRead>) -> Result<()> {
+        let batch: Vec<BatchRead> = {
+            let known = self.known();
+            let unknown = |part| match part {
+                BatchRead::Keys(table, mut keys) => {
+                    keys.retain(|key| !known.rows.contains_key(&(table.name, key.clone())));
+                    keys.sort_unstable();
+                    keys.dedup();
+                    (!keys.is_empty()).then_some(BatchRead::Keys(table, keys))
+                }
+                BatchRead::Filter(table, filter) => {
+                    let is_same =
+                        |(name, asked, _): &(&str, Predicate, Vec<Row>)| *name == table.name && *asked == filter;
+                    (!known.answers.iter().any(is_same)).then_some(BatchRead::Filter(table, filter))
+                }
+            };
+            batch.into_iter().filter_map(unknown).collect()
+        };
+        if batch.len() < 2 {
+            return Ok(());
+        }
+        let found = self.storage.read_batch(&batch).await?;
+        let mut known = self.known();
+        for (part, rows) in batch.into_iter().zip(found) {
+            let table = part.table();
+            let found = rows.iter().map(|row| (table.key_of(row), Some(row.clone())));
+            match part {
+                BatchRead::Keys(table, keys) => {
+                    let mut found: HashMap<Key, Option<Row>> = found.collect();
+                    for key in keys {
+                        let row = found.remove(&key).flatten();
+                        known.rows.insert((table.name, key), row);
+                    }
+                }
+                BatchRead::Filter(table, filter) => {
+                    for (key, row) in found {
+                        // The version that was read first is the one to rely on.
+                        known.rows.entry((table.name, key)).or_insert(row);
+                    }
+                    known.answers.push((table.name, filter, rows));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The rows of a query, which is asked each time.

@@ -13,9 +13,9 @@ use crate::{
         registry::Guard,
         value::Value,
     },
-    operations::scopes,
+    operations::{reads::Ahead, scopes},
     rules::Scope,
-    storage::tables,
+    storage::{BatchRead, tables},
 };
 
 /// How a row goes.
@@ -61,7 +61,12 @@ impl Plan<'_> {
             self.end_joining_of(table, &row).await?;
             let [key] = table.key else { continue };
             let id = row.0[*key].clone();
-            for (owned, owner) in owned_by(table).filter(|(_, owner)| ending == Ending::Purge || !is_unused(owner)) {
+            let owners = || owned_by(table).filter(|(_, owner)| ending == Ending::Purge || !is_unused(owner));
+            let ahead = owners().fold(Ahead::new(), |ahead, (owned, owner)| {
+                ahead.of_table(owned, owned.columns[owner.column].name, id.clone())
+            });
+            self.reads().ahead(ahead).await?;
+            for (owned, owner) in owners() {
                 let rows = self.belonging(owned, owner.column, &id).await?;
                 self.move_authority_of(rows.iter().flat_map(|row| users_of(owned, row)).collect()).await?;
                 match owner.on_delete {
@@ -144,15 +149,23 @@ impl Plan<'_> {
             seen += 1;
             let [key] = table.key else { continue };
             let ids: Vec<Value> = rows.iter().map(|row| row.0[*key].clone()).collect();
-            for (owned, owner) in owned_by(table).filter(|(_, owner)| goes(owner)) {
+            let of_these = |owned: &'static Table, owner: &Owner| {
+                let name = owned.columns[owner.column].name;
+                Predicate::In(name.into(), Predicate::set(ids.iter().cloned()))
+            };
+            let keys = || ids.iter().map(|id| Key(vec![id.clone()])).collect::<Vec<_>>();
+            let owners = || owned_by(table).filter(|(_, owner)| goes(owner));
+            let batch = owners().map(|(owned, owner)| match owned.key == [owner.column] {
+                true => BatchRead::Keys(owned, keys()),
+                false => BatchRead::Filter(owned, of_these(owned, &owner)),
+            });
+            self.memory.read_ahead(batch.collect()).await?;
+            for (owned, owner) in owners() {
                 let rows = if owned.key == [owner.column] {
                     // By key: some of them have been read.
-                    let keys: Vec<Key> = ids.iter().map(|id| Key(vec![id.clone()])).collect();
-                    self.memory.get(owned, &keys).await?.into_iter().flatten().collect()
+                    self.memory.get(owned, &keys()).await?.into_iter().flatten().collect()
                 } else {
-                    let of_these = Predicate::set(ids.iter().cloned());
-                    let of_these = Predicate::In(owned.columns[owner.column].name.into(), of_these);
-                    self.memory.all(owned, &of_these).await?
+                    self.memory.all(owned, &of_these(owned, &owner)).await?
                 };
                 if !rows.is_empty() {
                     held.push((owned, rows));

@@ -13,7 +13,7 @@ use super::{
     held::Held,
     listing,
     plan::Plan,
-    reads::Reads,
+    reads::{Ahead, Reads},
     services::Services,
     users::existing,
 };
@@ -26,6 +26,7 @@ use crate::{
         invitation::StoredRole,
         page::{Page, PageRequest},
         predicate::Predicate,
+        registry::Guard,
         text,
         time::Time,
         user::User,
@@ -120,6 +121,7 @@ impl Operation for AssignRole {
     const ACCESS: Access = Access::Permission("role:assign");
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        reads.ahead(Ahead::new().row::<User>(&(self.user_id,)).guard(Guard::of_user(self.user_id))).await?;
         existing(reads, self.user_id).await
     }
 
@@ -195,6 +197,7 @@ impl Operation for UnassignRole {
     const ACCESS: Access = Access::Permission("role:assign");
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
+        reads.ahead(Ahead::new().row::<User>(&(self.user_id,)).guard(Guard::of_user(self.user_id))).await?;
         existing(reads, self.user_id).await
     }
 

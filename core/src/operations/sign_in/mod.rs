@@ -32,9 +32,10 @@ use super::{
     limits::{FactorTry, Tries, Try, new_device_token},
     notices, passwords,
     plan::Plan,
+    reads::Ahead,
     services::Services,
     sessions::{self, Begun, Device, Tokens, require_alive_in as require_alive},
-    users::shown,
+    users::{ahead_of_shown, shown},
 };
 use crate::{
     credentials::signed_id::{self, Purpose},
@@ -150,6 +151,7 @@ async fn go_on(
 ) -> Result<SignInResult> {
     // Whoever changes what was proved meanwhile wins, and who gives a role that asks for more.
     epochs::rely_on(plan, credential);
+    plan.reads().ahead(ahead_of_shown(Ahead::new().guard(Guard::of_user(user.id)), user.id)).await?;
     plan.rely_on(&Guard::of_user(user.id)).await?;
     plan.rely_on_policy();
     let Some((step, purpose)) = owed(plan, &user, credential, proved.by).await? else {

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::{
     DroppedAssets, UserView,
     create::{CreateUser, Fields},
-    existing, region_named, shown,
+    existing_to_show, region_named, shown,
 };
 use crate::{
     model::{
@@ -219,7 +219,7 @@ impl Operation for UpdateUser {
     const ACCESS: Access = Access::Permission("user:update");
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
-        existing(reads, self.id).await
+        existing_to_show(reads, self.id).await
     }
 
     async fn validate(self, services: &Services, now: Time) -> Result<ValidChange> {
@@ -243,7 +243,7 @@ impl Operation for ReplaceUser {
     const ACCESS: Access = Access::Permission("user:update");
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
-        existing(reads, self.id).await
+        existing_to_show(reads, self.id).await
     }
 
     async fn validate(self, services: &Services, now: Time) -> Result<ValidChange> {

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::{
     ChangedUser, DroppedAssets,
     change::{ValidChange, user_change},
-    existing, shown,
+    existing_to_show, shown,
     status::NewStatus,
 };
 use crate::{
@@ -64,7 +64,7 @@ impl Operation for EditUser {
     const IS_OF_SERVERS: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
-        existing(reads, self.id).await
+        existing_to_show(reads, self.id).await
     }
 
     async fn validate(self, services: &Services, now: Time) -> Result<Self::Valid> {

@@ -48,12 +48,12 @@ pub use restore::RestoreUser;
 pub use statistics::{DailyCount, GetUserStatistics, UserStatistics};
 pub use status::{ActivateUser, BanUser, DeactivateUser, LiftUser, SuspendUser};
 pub use view::UserView;
-pub(super) use view::shown;
+pub(super) use view::{ahead as ahead_of_shown, shown};
 
 use super::{
     Visible,
     plan::{Plan, no_such},
-    reads::Reads,
+    reads::{Ahead, Reads},
 };
 use crate::model::{
     error::{Error, Result},
@@ -70,6 +70,12 @@ impl Visible for User {
 pub(super) async fn existing(reads: Reads<'_>, id: UserId) -> Result<User> {
     let user: User = reads.require(&(id,), "user").await?;
     if user.status == UserStatus::Deleted { Err(Error::not_found("user")) } else { Ok(user) }
+}
+
+/// The same, to be shown in the end: what is shown of it is read with it.
+async fn existing_to_show(reads: Reads<'_>, id: UserId) -> Result<User> {
+    reads.ahead(ahead_of_shown(Ahead::new().row::<User>(&(id,)), id)).await?;
+    existing(reads, id).await
 }
 
 /// The unique names of an account, by their kinds.

@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{ExternalIdentity, UserView, existing, shown};
+use super::{ExternalIdentity, UserView, existing_to_show, shown};
 use crate::{
     model::{
         check::{Checks, Invalid, wrong},
@@ -35,7 +35,7 @@ impl Operation for GetUser {
     const IS_READ: bool = true;
 
     async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
-        existing(reads, self.id).await
+        existing_to_show(reads, self.id).await
     }
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
@@ -82,7 +82,7 @@ impl Operation for FindUser {
                 return Err(wrong("username", FieldCode::Disagrees, message));
             }
         };
-        existing(reads, id.ok_or_else(|| Error::not_found("user"))?).await
+        existing_to_show(reads, id.ok_or_else(|| Error::not_found("user"))?).await
     }
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
@@ -138,7 +138,7 @@ impl Operation for Me {
 
     async fn plan((): &(), (): (), plan: &mut Plan<'_>) -> Result<UserView> {
         let id = plan.actor.signed_in()?.id;
-        let user = existing(plan.reads(), id).await?;
+        let user = existing_to_show(plan.reads(), id).await?;
         shown(plan, user).await
     }
 }

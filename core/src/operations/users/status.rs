@@ -2,7 +2,7 @@
 
 use rolekeep_macros::{Describe, Input, portable_async};
 
-use super::{StatusAction, UserView, existing, shown};
+use super::{StatusAction, UserView, existing_to_show, shown};
 use crate::{
     model::{
         check::{Checks, Invalid},
@@ -118,7 +118,7 @@ macro_rules! status_operations {
             const ACCESS: Access = Access::Permission("user:set_status");
 
             async fn target(&self, reads: Reads<'_>, _: &Actor) -> Result<User> {
-                existing(reads, self.id).await
+                existing_to_show(reads, self.id).await
             }
 
             async fn validate(self, _: &Services, $now: Time) -> Result<NewStatus> {

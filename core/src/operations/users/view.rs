@@ -17,7 +17,7 @@ use crate::{
         time::Time,
         user::{User, UserActivity, UserStatus, Visibility},
     },
-    operations::plan::Plan,
+    operations::{plan::Plan, reads::Ahead},
 };
 
 /// An account: a person or service that can sign in and hold roles. Its secrets are kept elsewhere.
@@ -79,8 +79,14 @@ pub struct UserView {
     pub version: i64,
 }
 
+/// And what [`shown`] reads of a user.
+pub(in crate::operations) fn ahead(ahead: Ahead, user: UserId) -> Ahead {
+    ahead.row::<UserActivity>(&(user,)).of::<Identity>("user_id", user)
+}
+
 /// The view of one user, as the plan leaves it.
 pub(in crate::operations) async fn shown(plan: &Plan<'_>, user: User) -> Result<UserView> {
+    plan.reads().ahead(ahead(Ahead::new(), user.id)).await?;
     let activity: Option<UserActivity> = plan.reads().get(&(user.id,)).await?;
     let identities: Vec<Identity> = plan.owned("user_id", &user.id.into()).await?;
     Ok(UserView::of(user, identities.into_iter().map(ExternalIdentity::from).collect(), activity.as_ref()))

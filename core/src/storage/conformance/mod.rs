@@ -81,6 +81,7 @@ pub async fn run<S: Storage>(open: impl AsyncFn() -> Result<S>) -> Result<(), Fa
         queries::pages_add_up,
         queries::rows_in_the_order_of_another_table,
         queries::groups_are_counted,
+        queries::batches_are_what_their_parts_are,
         queries::unfit_windows_are_refused,
         queries::big_sets,
         queries::many_alternatives,

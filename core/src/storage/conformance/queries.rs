@@ -7,11 +7,11 @@ use crate::{
     model::{
         error::Reason,
         predicate::{Comparison, Link, Predicate},
-        record::{Record, Row},
+        record::{Key, Record, Row},
         user::UserActivity,
         value::Value,
     },
-    storage::{Direction, Group, GroupBy, Order, Query, Storage, Window, Write},
+    storage::{BatchRead, Direction, Group, GroupBy, Order, Query, Storage, Window, Write},
 };
 
 pub(super) async fn predicates_agree_with_the_evaluator(storage: &impl Storage) -> Outcome {
@@ -255,6 +255,46 @@ pub(super) async fn many_alternatives(storage: &impl Storage) -> Outcome {
         compare(storage, &Query::of(Item::TABLE, filter), &items, &ties).await?;
     }
     Ok(())
+}
+
+pub(super) async fn batches_are_what_their_parts_are(storage: &impl Storage) -> Outcome {
+    let (items, ties) = fill(storage).await?;
+    let missing = Key(vec![Value::Id(uuid::Uuid::from_u128(7))]);
+    // In a key that is of another kind nothing can be.
+    let unfit = Key(vec![Value::from("none")]);
+    let held = items.iter().step_by(5).map(|row| Item::TABLE.key_of(row));
+    let keys: Vec<Key> = held.chain([missing.clone(), unfit.clone()]).collect();
+    let tie = ties.first().map(|tie| Tie::TABLE.key_of(&tie.to_row())).into_iter().collect();
+    let mut filters = samples::predicates().into_iter().peekable();
+    while filters.peek().is_some() {
+        let mut batch = vec![
+            BatchRead::Keys(Item::TABLE, keys.clone()),
+            BatchRead::Keys(Tie::TABLE, Vec::clone(&tie)),
+            BatchRead::Keys(Item::TABLE, vec![unfit.clone()]),
+            BatchRead::Keys(Item::TABLE, Vec::new()),
+            BatchRead::Filter(Tie::TABLE, Predicate::Always),
+        ];
+        batch.extend(filters.by_ref().take(4).map(|filter| BatchRead::Filter(Item::TABLE, filter)));
+        let mut wanted = Vec::new();
+        for part in &batch {
+            wanted.push(match part {
+                BatchRead::Keys(table, keys) => {
+                    let mut rows: Vec<Row> = storage.get(table, keys).await?.into_iter().flatten().collect();
+                    rows.sort_by_key(|row| table.key_of(row));
+                    rows
+                }
+                BatchRead::Filter(table, filter) => storage.query(&Query::of(table, filter.clone())).await?.rows,
+            });
+        }
+        let mut found = storage.read_batch(&batch).await?;
+        for (part, rows) in batch.iter().zip(&mut found) {
+            if let BatchRead::Keys(table, _) = part {
+                rows.sort_by_key(|row| table.key_of(row));
+            }
+        }
+        same("a batch", found, wanted)?;
+    }
+    same("an empty batch", storage.read_batch(&[]).await?, Vec::new())
 }
 
 async fn fill(storage: &impl Storage) -> Result<(Vec<Row>, Vec<Tie>), Problem> {

@@ -26,7 +26,8 @@ use crate::{
         record::{Key, Row, Table},
     },
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage, ledger,
+        BatchRead, ChangeSet, Changes, CommitError, Committed, Position, Pruned, Query, Retention, Rows, Storage,
+        ledger,
         lent::{Lent, refuse_of_all},
         sql::{Tables, dialect::Statement},
     },
@@ -140,6 +141,10 @@ impl Storage for JoinedStorage {
 
     async fn query(&self, query: &Query) -> Result<Rows> {
         self.reads().query(query).await
+    }
+
+    async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        self.reads().batch(batch).await
     }
 
     async fn position(&self) -> Result<Position> {

@@ -28,8 +28,8 @@ use uuid::Uuid;
 pub use self::options::PostgresOptions;
 use self::{commit::Commits, connections::Connections, listener::Listener, reads::Reads, replica::Replica};
 use super::{
-    ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query, Retention,
-    Rows, Snapshot, Storage, StorageCondition, ledger,
+    BatchRead, ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query,
+    Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
     sql::{Tables, decode, dialect::Dialect, migrations::Schema},
 };
 use crate::{
@@ -192,6 +192,10 @@ impl Storage for PostgresStorage {
             return Ok(rows);
         }
         self.reads().query(query).await
+    }
+
+    async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        self.reads().batch(batch).await
     }
 
     async fn position(&self) -> Result<Position> {

@@ -15,7 +15,7 @@ use crate::{
         value::Value,
     },
     storage::{
-        Changes, CommitRecord, Committed, Place, Position, Query, Rows,
+        BatchRead, Changes, CommitRecord, Committed, Place, Position, Query, Rows,
         ledger::{self, number},
         sql::{Tables, decode, dialect::Statement, statement as sql},
     },
@@ -63,6 +63,12 @@ impl<R: Reader> Reads<'_, R> {
         let statement = sql::groups(DIALECT, self.tables, query)?;
         let found = self.reader.read(&statement).await?;
         Ok(Rows { groups: decode::groups(query, &found)?, ..Rows::default() })
+    }
+
+    pub(super) async fn batch(self, parts: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        parts.iter().try_for_each(|part| self.tables.require(part.table()))?;
+        let found = self.reader.read(&sql::batch(DIALECT, self.tables, parts)?).await?;
+        decode::batch(parts, &found)
     }
 
     pub(super) async fn position(self) -> Result<Position> {

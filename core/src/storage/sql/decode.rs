@@ -2,6 +2,11 @@
 
 use std::collections::HashMap;
 
+#[cfg(feature = "postgres")]
+use crate::{
+    model::error::{Error, Reason},
+    storage::BatchRead,
+};
 use crate::{
     model::{
         error::Result,
@@ -45,6 +50,24 @@ pub(in crate::storage) fn groups<C: Cells>(query: &Query, rows: &[C]) -> Result<
     let mut groups: Vec<Group> = rows.iter().map(group).collect::<Result<_, _>>()?;
     groups.sort_unstable();
     Ok(groups)
+}
+
+/// The rows of each part of a batch.
+#[cfg(feature = "postgres")]
+pub(in crate::storage) fn batch<C: Cells>(parts: &[BatchRead], rows: &[C]) -> Result<Vec<Vec<Row>>> {
+    let begins: Vec<usize> =
+        parts.iter().scan(1, |next, part| Some(std::mem::replace(next, *next + part.table().columns.len()))).collect();
+    let mut all = vec![Vec::new(); parts.len()];
+    for row in rows {
+        let part = row.count(0).and_then(|part| usize::try_from(part).ok()).filter(|part| *part < parts.len());
+        let part =
+            part.ok_or_else(|| Error::new(Reason::Internal, "the database answers a part that was not asked for"))?;
+        all[part].push(decode([parts[part].table()], row, begins[part])?);
+    }
+    for (part, rows) in parts.iter().zip(&mut all) {
+        rows.sort_by_cached_key(|row| part.table().key_of(row));
+    }
+    Ok(all)
 }
 
 /// A row whose columns begin at a place.

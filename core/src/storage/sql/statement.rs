@@ -1,5 +1,7 @@
 //! Queries and writes as statements.
 
+#[cfg(feature = "postgres")]
+use sea_query::UnionType;
 use sea_query::{BinOper, Expr, ExprTrait, Query as Sql, SelectStatement};
 #[cfg(feature = "sqlite")]
 use sea_query::{Func, OnConflict, SqliteQueryBuilder};
@@ -16,6 +18,8 @@ use super::{
     tables::Asked,
     text::Writer,
 };
+#[cfg(feature = "postgres")]
+use crate::storage::{BatchRead, sql::decode::is_key};
 use crate::{
     model::{
         error::Result,
@@ -62,16 +66,61 @@ pub(in crate::storage) fn by_keys(dialect: Dialect, table: &'static Table, keys:
         return dialect.select(rows(table).and_where(has_key(dialect, table, key)));
     }
     let mut select = Sql::select();
-    // The list first, so that each of its keys is one look-up.
-    let parts = listed(dialect, table, keys, &mut select);
-    select.cross_join(table.name);
     for column in table.columns {
         select.column((table.name, column.name));
     }
+    having_keys(dialect, table, keys, &mut select);
+    dialect.select(&select)
+}
+
+/// Selects from the rows with these keys.
+fn having_keys(dialect: Dialect, table: &'static Table, keys: &[&Key], select: &mut SelectStatement) {
+    // The list first, so that each of its keys is one look-up.
+    let parts = listed(dialect, table, keys, select);
+    select.cross_join(table.name);
     for (at, part) in table.key.iter().zip(parts) {
         select.and_where(Expr::col((table.name, table.columns[*at].name)).eq(part));
     }
-    dialect.select(&select)
+}
+
+/// Rows of several tables: before them stands the number of their part, and the columns of each part stand behind those of the one
+/// before, null in rows of others.
+#[cfg(feature = "postgres")]
+pub(in crate::storage) fn batch(dialect: Dialect, tables: &Tables, parts: &[BatchRead]) -> Result<Statement> {
+    let mut all: Option<SelectStatement> = None;
+    for (number, part) in parts.iter().enumerate() {
+        let mut select = Sql::select();
+        select.expr(Expr::cust(format!("{number}::bigint")));
+        for (other, column) in
+            parts.iter().enumerate().flat_map(|(at, part)| part.table().columns.iter().map(move |column| (at, column)))
+        {
+            match other == number {
+                true => select.column((part.table().name, column.name)),
+                false => select.expr(Expr::cust(format!("NULL::{}", dialect.column_type(column.kind)))),
+            };
+        }
+        match part {
+            BatchRead::Keys(table, keys) => {
+                let keys: Vec<&Key> = keys.iter().filter(|key| is_key(table, key)).collect();
+                match &keys[..] {
+                    [] => drop(select.from(table.name).and_where(truth(false))),
+                    [key] => drop(select.from(table.name).and_where(has_key(dialect, table, key))),
+                    keys => having_keys(dialect, table, keys, &mut select),
+                }
+            }
+            BatchRead::Filter(table, filter) => {
+                passing(dialect, tables, table, filter, select.from(table.name))?;
+            }
+        }
+        all = Some(match all {
+            Some(mut all) => all.union(UnionType::All, select).take(),
+            None => select,
+        });
+    }
+    let (text, values) =
+        dialect.select(&all.unwrap_or_else(|| Sql::select().expr(Expr::val(0)).and_where(truth(false)).take()));
+    check_count(dialect.of_conditions(), 1, values.0.len())?;
+    Ok((text, values))
 }
 
 /// Selects from a list of keys, bound as few parameters; gives an expression for each part of a key.

@@ -15,8 +15,8 @@ use rolekeep::{
     ChangeSetId, Result, ffi,
     internals::{erasure::Erasure, group::GroupMember, record::Record, registry::Limit},
     storage::{
-        ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows, SqliteOptions,
-        Storage, Table, sqlite::SqliteStorage,
+        BatchRead, ChangeSet, Changes, CommitError, Committed, Key, Position, Pruned, Query, Retention, Row, Rows,
+        SqliteOptions, Storage, Table, sqlite::SqliteStorage,
     },
 };
 
@@ -49,12 +49,16 @@ pub struct Cost {
 
 impl Cost {
     fn read(&mut self, table: &'static Table, keys: impl IntoIterator<Item = Key>, statements: usize) {
+        self.read_all(keys.into_iter().map(|key| (table, key)), statements);
+    }
+
+    fn read_all(&mut self, rows: impl IntoIterator<Item = (&'static Table, Key)>, statements: usize) {
         if self.is_committed {
             return;
         }
         self.reads += 1;
         self.statements += statements;
-        for key in keys {
+        for (table, key) in rows {
             if !self.seen.insert((table.name, key)) {
                 self.twice.push(table.name.to_owned());
             }
@@ -189,6 +193,19 @@ impl Storage for Counted {
         Ok(found)
     }
 
+    async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        let (found, statements) = self.run(self.storage.read_batch(batch)).await;
+        let found = found?;
+        let keys = batch.iter().zip(&found).map(|(part, rows)| match part {
+            BatchRead::Keys(table, keys) => (*table, keys.clone()),
+            BatchRead::Filter(table, _) => (*table, rows.iter().map(|row| table.key_of(row)).collect()),
+        });
+        count(|cost| {
+            cost.read_all(keys.flat_map(|(table, keys)| keys.into_iter().map(move |key| (table, key))), statements)
+        });
+        Ok(found)
+    }
+
     async fn position(&self) -> Result<Position> {
         self.storage.position().await
     }
@@ -277,7 +294,11 @@ async fn round_trips_are_as_written() {
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(docs().join(file), &text).unwrap();
     }
-    assert_eq!(fs::read_to_string(docs().join(file)).unwrap_or_default(), text, "docs/{file} is stale: UPDATE_SNAPSHOTS=1");
+    assert_eq!(
+        fs::read_to_string(docs().join(file)).unwrap_or_default(),
+        text,
+        "docs/{file} is stale: UPDATE_SNAPSHOTS=1"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
