@@ -6,6 +6,7 @@ mod issuers;
 mod layers;
 mod passkeys;
 mod policy;
+mod secrets;
 mod sources;
 mod supabase;
 
@@ -338,6 +339,13 @@ pub struct Config {
     pub audit_signing_key: Option<Secret>,
     /// Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
     pub retired_audit_keys: Vec<Secret>,
+    /// A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
+    /// such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
+    /// loses it loses the store. Values from before there was one are read, and encrypted by and by. Default: none.
+    pub encryption_key: Option<Secret>,
+    /// Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
+    /// encrypts with it; `upkeep` encrypts the rest anew.
+    pub retired_encryption_keys: Vec<Secret>,
     /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
     /// address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
     pub trusted_proxies: Vec<String>,
@@ -499,26 +507,7 @@ impl Config {
                 "`precis` needs tables that a web page does not have: choose it where your server opens the store";
             checks.error("username_profile", Invalid::new(FieldCode::Disagrees, message));
         }
-        if self.signing_key.is_none() && !self.retired_signing_keys.is_empty() {
-            checks.error("retired_signing_keys", Invalid::new(FieldCode::Disagrees, "goes with `signing_key` alone"));
-        }
-        let lists = [
-            ("retired_peppers", &self.retired_peppers),
-            ("retired_signing_keys", &self.retired_signing_keys),
-            ("retired_audit_keys", &self.retired_audit_keys),
-        ];
-        let listed = lists.into_iter().flat_map(|(field, secrets)| {
-            secrets.iter().enumerate().map(move |(at, secret)| (format!("{field}[{at}]"), secret))
-        });
-        let once = [
-            ("signing_key", &self.signing_key),
-            ("password_pepper", &self.password_pepper),
-            ("audit_key", &self.audit_key),
-        ];
-        let once = once.into_iter().filter_map(|(field, secret)| Some((field.to_owned(), secret.as_ref()?)));
-        for (field, _) in once.chain(listed).filter(|(_, secret)| secret.expose().len() < 32) {
-            checks.error(&field, Invalid::new(FieldCode::TooShort, "must have at least 32 bytes"));
-        }
+        self.check_secrets(&mut checks);
         if let Err(problem) = self.issuers() {
             checks.add(problem.fields());
         }

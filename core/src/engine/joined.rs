@@ -7,7 +7,7 @@ use super::{Engine, Hooks};
 use crate::{
     model::error::{Error, Reason, Result},
     operations::store_secrets,
-    storage::Storage,
+    storage::{Storage, encrypted::Encrypted},
 };
 
 /// A storage that an application's transaction can join.
@@ -34,6 +34,8 @@ impl Engine {
             breached_passwords: self.hooks.breached_passwords.clone(),
             ..Hooks::default()
         };
+        let (keys, env) = (self.services.config.encryption_keys()?, self.services.env.clone());
+        let storage = Arc::new(Encrypted::new(storage, keys, env));
         let mut engine = Self::new(self.services.joined(storage), hooks);
         engine.main = Some(self.clone());
         // From there on it follows the feed on its own connection.

@@ -13,6 +13,7 @@ use crate::{
     model::{
         deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
+        registry::StoreSecret,
         secret::Secret,
     },
     operations::{
@@ -23,7 +24,7 @@ use crate::{
         passwords::{BreachedPasswords, Breaches},
         policy::{self, open::Given},
         services::Services,
-        signing_keys, store_secrets,
+        signing_keys, store_secrets, upkeep,
     },
     rules::Policy,
     storage::{MemoryStorage, PersistedStorage, Persister, Storage},
@@ -222,12 +223,18 @@ impl Builder {
 }
 
 impl Place {
-    #[cfg_attr(not(feature = "sql"), expect(unused_variables, reason = "there is no database to be joined"))]
+    #[cfg_attr(
+        not(feature = "sql"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "there is no database to be joined")
+    )]
     async fn open(self, prepared: &mut Prepared) -> Result<Arc<dyn Storage>> {
         Ok(match self {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
-            Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
+            Place::Persister(persister) => {
+                let (keys, env) = (prepared.config.encryption_keys()?, prepared.env.clone());
+                Arc::new(PersistedStorage::open_encrypted(persister, keys, env).await?)
+            }
             #[cfg(feature = "sqlite")]
             Place::Sqlite(options) => {
                 let storage = Arc::new(crate::storage::SqliteStorage::open(options).await?);
@@ -261,7 +268,10 @@ impl Prepared {
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());
         let passwords = (Hasher::new(env.clone(), &config)?, breaches);
         let issuers = Issuers::new(&env, &config, fetch)?;
+        let storage = encrypted(storage, &config, &env)?;
         let secrets = store_secrets::open(&*storage, &env).await?;
+        // From then on who has not the key is refused, before anything else is read.
+        unless_page(Ok(false), || Box::pin(upkeep::encrypt::<StoreSecret>(&*storage, &config, &env))).await?;
         let audit_keys = audit::open(&config, &secrets, &*storage, &env).await?;
         let keys = (signing_keys::open(&config, &*storage, &env).await?, secrets.names, audit_keys);
         let services = Services::new(storage, env, config, passwords, keys, issuers, hooks.notifier.is_some())?;
@@ -277,6 +287,17 @@ impl Prepared {
         engine.spawn_deliveries();
         Ok(UserManagement { engine })
     }
+}
+
+/// The storage, with what is secret in it encrypted. A page has its rows in a persister, which encrypts all of them.
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+fn encrypted(storage: Arc<dyn Storage>, config: &Config, env: &Env) -> Result<Arc<dyn Storage>> {
+    Ok(Arc::new(crate::storage::encrypted::Encrypted::new(storage, config.encryption_keys()?, env.clone())))
+}
+
+#[cfg(all(feature = "deferred", target_arch = "wasm32"))]
+fn encrypted(storage: Arc<dyn Storage>, _: &Config, _: &Env) -> Result<Arc<dyn Storage>> {
+    Ok(storage)
 }
 
 /// The one policy that was given, if any was.

@@ -118,6 +118,8 @@ pub enum Reason {
     StorageDenied,
     /// The storage was written by a newer version of this library.
     SchemaNewer,
+    /// What the storage keeps is encrypted, and not under a key that is given.
+    EncryptionKeyWrong,
     /// The storage does not have this library's tables, or has others of the same name.
     SchemaForeign,
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
@@ -196,6 +198,7 @@ impl Reason {
             | Reason::StorageFull
             | Reason::StorageDenied
             | Reason::SchemaNewer
+            | Reason::EncryptionKeyWrong
             | Reason::SchemaForeign
             | Reason::OutcomeUnknown
             | Reason::NotLoaded

@@ -4,7 +4,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -83,6 +83,8 @@ pub struct Shared {
     pub(crate) supabase: Option<Signer>,
     /// Whether there is somebody who sends notices.
     is_notifying: bool,
+    /// Whether all that is encrypted is so under the key of today: this instance has looked.
+    pub(super) is_encrypted: AtomicBool,
 }
 
 impl Deref for Services {
@@ -136,6 +138,7 @@ impl Services {
             issuers,
             supabase,
             is_notifying,
+            is_encrypted: AtomicBool::new(false),
         };
         let storage = shared.observed(storage);
         Ok(Self { storage, policy, keys, era, key_era, is_joined: false, shared: Arc::new(shared) })

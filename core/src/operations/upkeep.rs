@@ -1,7 +1,11 @@
 //! What a store does for itself now and then: it lets go of what nobody asks for any more.
 
+use std::sync::atomic::Ordering;
+
 use super::{passwords, plan::owned_by, services::Services};
 use crate::{
+    config::Config,
+    environment::Env,
     model::{
         consumer::Consumer,
         deferred::unless_page,
@@ -9,7 +13,7 @@ use crate::{
         id::ChangeSetId,
         noun::{OnDelete, Period, Retention},
         predicate::{Comparison, Predicate},
-        record::{Record as _, Row, Table},
+        record::{Record, Row, Table},
         time::Time,
         value::Value,
     },
@@ -86,10 +90,40 @@ pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
             has_lines = gone == PRUNE_BATCH;
         }
         if all.is_empty() && !has_lines {
-            return Ok(tidied);
+            let has_more = unless_page(Ok(false), || Box::pin(encrypt_all(services))).await?;
+            return Ok(Tidied { has_more, ..tidied });
         }
     }
     Ok(Tidied { has_more: true, ..tidied })
+}
+
+/// Encrypts rows whose secrets are plain or under an older key, a batch of each table; whether there may be more. Once none was found
+/// this instance does not look again: what it writes is under the key of today.
+async fn encrypt_all(services: &Services) -> Result<bool> {
+    if services.config.encryption_key.is_none() || services.is_encrypted.load(Ordering::Acquire) {
+        return Ok(false);
+    }
+    let mut has_more = false;
+    for table in tables() {
+        has_more |= encrypt_table(&*services.storage, &services.config, &services.env, table).await?;
+    }
+    services.is_encrypted.store(!has_more, Ordering::Release);
+    Ok(has_more)
+}
+
+/// The same for the rows of one record.
+pub(crate) async fn encrypt<R: Record>(storage: &dyn Storage, config: &Config, env: &Env) -> Result<bool> {
+    encrypt_table(storage, config, env, R::TABLE).await
+}
+
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+async fn encrypt_table(storage: &dyn Storage, config: &Config, env: &Env, table: &'static Table) -> Result<bool> {
+    storage::encrypted::renew(storage, &config.encryption_keys()?, env, table).await
+}
+
+#[cfg(all(feature = "deferred", target_arch = "wasm32"))]
+async fn encrypt_table(_: &dyn Storage, _: &Config, _: &Env, _: &'static Table) -> Result<bool> {
+    Ok(false)
 }
 
 /// Until when the change feed is not kept any more: for those who have not read it all, it is kept for longer.

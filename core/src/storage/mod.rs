@@ -10,6 +10,8 @@ mod change_set;
 mod condition;
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(crate) mod encrypted;
 mod ledger;
 #[cfg(feature = "sql")]
 pub(crate) mod lent;

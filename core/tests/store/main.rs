@@ -24,6 +24,7 @@ mod config;
 mod conformance;
 mod decisions;
 mod dropped;
+mod encryption;
 mod events;
 mod failover;
 mod filters;

@@ -4,6 +4,7 @@
 //! writer of the same data, such as another tab, is noticed by the position that a batch builds on.
 //! [`Persister`] states the contract.
 
+mod encrypted;
 mod rows;
 
 use std::sync::Arc;
@@ -16,11 +17,11 @@ pub use rows::RowChange;
 
 use super::{
     ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, OneLane, Planned, Position, Pruned, Query,
-    Retention, Rows, Storage, memory::State,
+    Retention, Rows, Storage, Write, memory::State,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{
-    Load, Snapshot, Write,
+    Load, Snapshot,
     memory::{MemoryLoad, MemorySnapshot},
 };
 use crate::{
@@ -49,6 +50,7 @@ const ATTEMPTS: usize = 16;
 ///   loaded. From then on it answers a `load` from before one of these deletions with everything it has, as `load(0)`, and
 ///   sets [`Loaded::is_whole`].
 /// - After an error of `persist`, nothing of that batch may be stored later. If it was stored already, loading shows it.
+/// - With the setting `encryption_key` ids are opaque, and rows too, those that were deleted as well; nothing else is different.
 /// - Failures are typed errors, such as [`Reason::StorageFull`] if a quota is exceeded, otherwise
 ///   [`Reason::StorageUnavailable`].
 ///
@@ -210,11 +212,7 @@ impl<P: Persister> PersistedStorage<P> {
     async fn take(&self, loaded: State) -> Result<()> {
         let mut host = self.newest().await?;
         self.memory.read(State::require_empty)?;
-        let changes = loaded.all().map(|(table, row)| {
-            let key = table.key_of(&row);
-            RowChange::of(&Write { table, key, expected: None, row: Some(row) })
-        });
-        let batch = Batch { base: 0, position: loaded.number(), changes: changes.collect() };
+        let batch = Batch { base: 0, position: loaded.number(), changes: changes_of_all(&loaded).collect() };
         host.is_unsure = true;
         match self.persister.persist(&batch).await {
             Ok(Persisted::Done) => self.memory.take(loaded)?,
@@ -244,6 +242,14 @@ impl<P: Persister> PersistedStorage<P> {
         host.is_unsure = false;
         Ok(host)
     }
+}
+
+/// All rows, as changes.
+fn changes_of_all(state: &State) -> impl Iterator<Item = RowChange> {
+    state.all().map(|(table, row)| {
+        let key = table.key_of(&row);
+        RowChange::of(&Write { table, key, expected: None, row: Some(row) })
+    })
 }
 
 #[portable_async]

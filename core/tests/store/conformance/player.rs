@@ -1,7 +1,7 @@
 //! Plays one scenario on a store of its own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use rolekeep::{
     internals::decode,
     rules::{Context, Scope},
     sessions::Login,
+    storage::{SqliteOptions, SqliteStorage},
     users::ExternalIdentity,
 };
 use serde_json::{Map, Value as Json, json};
@@ -27,7 +28,9 @@ use super::{
     scenario::{Scenario, Step, Store},
     typed,
 };
-use crate::{authenticator, mails::Mails, security_key::SecurityKey, seeded::SeededWorld, shared_token};
+use crate::{
+    authenticator, encryption::secrets, mails::Mails, security_key::SecurityKey, seeded::SeededWorld, shared_token,
+};
 
 /// Where a scenario's store is kept.
 #[derive(Clone)]
@@ -39,6 +42,8 @@ pub enum Backend {
     Postgres(String),
     /// A file of the storage that `examples/redb` writes.
     Redb,
+    /// An SQLite file under a key: the secret columns in which there was anything at the end of a scenario.
+    Encrypted(Arc<Mutex<BTreeSet<String>>>),
     /// An SQLite file, each call of which is counted.
     Counted(Arc<Tally>),
     /// A schema of a server whose socket is in this folder, each call of which is counted.
@@ -55,7 +60,7 @@ impl Backend {
             Backend::CountedTrips(_, tally) => Some(tally),
             #[cfg(feature = "postgres")]
             Backend::Postgres(_) => None,
-            Backend::Memory | Backend::Sqlite | Backend::Redb => None,
+            Backend::Memory | Backend::Sqlite | Backend::Redb | Backend::Encrypted(_) => None,
         }
     }
 }
@@ -95,6 +100,14 @@ pub async fn play_watched(scenario: &Scenario, backend: Backend, watched: Option
         if let Err(error) = um.close().await {
             return Outcome::Failed(format!("its store does not close: {error:?}"));
         }
+    }
+    if let (Backend::Encrypted(seen), Some(folder)) = (&player.backend, &player.folder) {
+        let options = SqliteOptions::new(folder.path().join("store.db"));
+        let secrets = secrets(&SqliteStorage::open(options).await.unwrap()).await;
+        if let Some((column, _)) = secrets.iter().find(|(_, value)| !value.starts_with("e1.")) {
+            return Outcome::Failed(format!("what {column} holds is not encrypted"));
+        }
+        seen.lock().unwrap().extend(secrets.into_iter().map(|(column, _)| column));
     }
     Outcome::Passed
 }
@@ -474,6 +487,9 @@ async fn open(
     // The least that is allowed: a scenario does not wait for passwords.
     let mut all = json!({"hashing_memory_kib": 8, "hashing_iterations": 1});
     all.as_object_mut().unwrap().extend(store.settings.clone());
+    if matches!(backend, Backend::Encrypted(_)) {
+        all["encryption_key"] = "a key of the application's: 32 bytes and more".into();
+    }
     let builder = builder(all)?;
     let builder = if store.notifier { builder.notifier(mails.clone()) } else { builder };
     let builder = match (backend, folder.map(|folder| folder.path().join("store.db"))) {

@@ -1,0 +1,261 @@
+//! Any storage, with the columns that are secret encrypted in it (decision 059).
+//!
+//! Which columns these are says their type: every [`Secret`](crate::model::secret::Secret) of every record. A backup has the values as they
+//! are stored.
+
+use std::sync::Arc;
+
+use rolekeep_macros::portable_async;
+
+use super::{
+    BatchRead, ChangeSet, Changes, CommitError, Committed, GroupBy, Key, Load, Position, Predicate, Pruned, Query,
+    Retention, Row, Rows, Snapshot, Storage, StorageCondition, Table, Write,
+};
+use crate::{
+    credentials::encryption::{EncryptionKeys, PREFIX},
+    environment::{Env, Task},
+    model::{
+        error::{Error, Reason, Result},
+        id::ChangeSetId,
+        record::Column,
+        value::Value,
+    },
+};
+
+/// So many rows of a table are encrypted anew in one commit.
+const BATCH: u64 = 100;
+
+/// A storage whose secret columns are encrypted, where there is a key. Without one, what is encrypted is refused.
+pub(crate) struct Encrypted {
+    storage: Arc<dyn Storage>,
+    keys: EncryptionKeys,
+    env: Env,
+}
+
+impl Encrypted {
+    pub(crate) fn new(storage: Arc<dyn Storage>, keys: EncryptionKeys, env: Env) -> Self {
+        Self { storage, keys, env }
+    }
+
+    fn sealed(&self, write: &Write) -> Result<Write> {
+        let mut write = write.clone();
+        if let Some(row) = &mut write.row {
+            each_secret(write.table, &write.key, row, |place, text| {
+                if text.starts_with(PREFIX) {
+                    return Err(Error::new(Reason::Internal, "a secret looks as if it were encrypted"));
+                }
+                self.keys.seal(place, text, self.env.random()?)
+            })?;
+        }
+        Ok(write)
+    }
+
+    fn opened(&self, table: &'static Table, row: &mut Row) -> Result<()> {
+        if !table.columns.iter().any(|column| column.secret) {
+            return Ok(());
+        }
+        let key = table.key_of(row);
+        let open = |place: &[&[u8]], text: &str| Ok(self.keys.open(place, text)?.map(|text| text.as_str().to_owned()));
+        each_secret(table, &key, row, open)
+    }
+}
+
+/// Replaces what secret columns hold by what this makes of it, where it makes anything of it.
+fn each_secret(
+    table: &Table,
+    key: &Key,
+    row: &mut Row,
+    change: impl Fn(&[&[u8]], &str) -> Result<Option<String>>,
+) -> Result<()> {
+    let mut secrets = table.columns.iter().zip(&mut row.0).filter(|(column, _)| column.secret).peekable();
+    if secrets.peek().is_none() {
+        return Ok(());
+    }
+    let key = serde_json::to_vec(key).map_err(|_| Error::new(Reason::Internal, "a key is no JSON"))?;
+    for (column, value) in secrets {
+        match value {
+            Value::Null => {}
+            Value::Text(text) => {
+                let place: [&[u8]; 4] = [b"column", table.name.as_bytes(), column.name.as_bytes(), &key];
+                if let Some(changed) = change(&place, text)? {
+                    *text = changed;
+                }
+            }
+            _ => return Err(Error::new(Reason::Internal, format!("{} of {} is no text", column.name, table.name))),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to ask what is in a secret column: encrypted, it would be another answer.
+fn require_unasked(query: &Query) -> Result<()> {
+    let is_secret = |name: &str| query.table.columns.iter().any(|column| column.secret && column.name == name);
+    // Nothing decrypts what stands beside a row.
+    let is_beside = query.beside.is_some_and(|table| table.columns.iter().any(|column| column.secret));
+    let groups = query.group_by.iter().any(|by| match by {
+        GroupBy::Column(name) | GroupBy::Day(name) => is_secret(name),
+    });
+    if groups
+        || is_beside
+        || query.order.iter().any(|order| is_secret(&order.column))
+        || asks(&query.filter, &is_secret)
+    {
+        return Err(Error::new(
+            Reason::Internal,
+            format!("a query asks what is in a secret column of {}", query.table.name),
+        ));
+    }
+    Ok(())
+}
+
+fn asks(filter: &Predicate, is_secret: &impl Fn(&str) -> bool) -> bool {
+    match filter {
+        // Whether there is a value is no secret, nor how it is encrypted.
+        Predicate::Always | Predicate::Never | Predicate::Present(_) | Predicate::Search(_) => false,
+        Predicate::StartsWith(name, start) => is_secret(name) && !start.starts_with(PREFIX),
+        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(|part| asks(part, is_secret)),
+        Predicate::Not(part) => asks(part, is_secret),
+        Predicate::Compare(name, ..)
+        | Predicate::In(name, _)
+        | Predicate::Contains(name, _)
+        | Predicate::InRanges(name, _) => is_secret(name),
+        Predicate::CompareColumns(one, _, other, _) | Predicate::ContainsColumn(one, other, _) => {
+            is_secret(one) || is_secret(other)
+        }
+        Predicate::Linked(link, _) => is_secret(&link.own),
+        Predicate::LinkedToColumn(link, name) => is_secret(&link.own) || is_secret(name),
+    }
+}
+
+/// Encrypts rows of a table anew whose secrets are plain or under an older key; whether there may be more.
+///
+/// # Errors
+/// Those of the storage; [`Reason::EncryptionKeyWrong`] for what is under a key that is not given.
+pub(crate) async fn renew(
+    storage: &dyn Storage,
+    keys: &EncryptionKeys,
+    env: &Env,
+    table: &'static Table,
+) -> Result<bool> {
+    let Some(current) = keys.current() else { return Ok(false) };
+    let secrets = table.columns.iter().filter(|column| column.secret);
+    let is_old = |column: &Column| {
+        let as_today = Predicate::StartsWith(column.name.into(), current.clone());
+        Predicate::And(vec![Predicate::Present(column.name.into()), Predicate::Not(Box::new(as_today))])
+    };
+    let old: Vec<Predicate> = secrets.map(is_old).collect();
+    if old.is_empty() {
+        return Ok(false);
+    }
+    let mut query = Query::of(table, Predicate::Or(old));
+    query.window.limit = Some(BATCH);
+    let rows = storage.query(&query).await?.rows;
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    // A full batch, or somebody changed one of them meanwhile: there is more.
+    let is_full = rows.len() as u64 >= BATCH;
+    let writes = rows.into_iter().map(|mut row| {
+        let (key, version) = (table.key_of(&row), table.version_of(&row));
+        if let Some(value) = row.0.get_mut(table.version) {
+            *value = Value::Int(version + 1);
+        }
+        Write { table, key, expected: Some(version), row: Some(row) }
+    });
+    let (id, at, writes): (ChangeSetId, _, _) = (env.new_id()?, env.now(), writes.collect());
+    let change_set = ChangeSet { id, at, checks: Vec::new(), writes, audit: Vec::new(), events: Vec::new() };
+    match storage.commit(&change_set).await {
+        Ok(_) => Ok(is_full),
+        Err(CommitError::Stale { .. } | CommitError::Unknown) => Ok(true),
+        Err(CommitError::Failed(error)) => Err(error),
+    }
+}
+
+#[portable_async]
+impl Storage for Encrypted {
+    async fn commit(&self, change_set: &ChangeSet) -> Result<Committed, CommitError> {
+        if self.keys.current().is_none() {
+            return self.storage.commit(change_set).await;
+        }
+        let writes = change_set.writes.iter().map(|write| self.sealed(write)).collect::<Result<Vec<_>>>()?;
+        let ChangeSet { id, at, checks, writes: _, audit, events } = change_set;
+        let (checks, audit, events) = (checks.clone(), audit.clone(), events.clone());
+        self.storage.commit(&ChangeSet { id: *id, at: *at, checks, writes, audit, events }).await
+    }
+
+    async fn get(&self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        let mut rows = self.storage.get(table, keys).await?;
+        rows.iter_mut().flatten().try_for_each(|row| self.opened(table, row))?;
+        Ok(rows)
+    }
+
+    async fn query(&self, query: &Query) -> Result<Rows> {
+        require_unasked(query)?;
+        let mut found = self.storage.query(query).await?;
+        found.rows.iter_mut().try_for_each(|row| self.opened(query.table, row))?;
+        Ok(found)
+    }
+
+    async fn read_batch(&self, batch: &[BatchRead]) -> Result<Vec<Vec<Row>>> {
+        for part in batch {
+            if let BatchRead::Filter(table, filter) = part {
+                require_unasked(&Query::of(table, filter.clone()))?;
+            }
+        }
+        let mut found = self.storage.read_batch(batch).await?;
+        for (part, rows) in batch.iter().zip(&mut found) {
+            rows.iter_mut().try_for_each(|row| self.opened(part.table(), row))?;
+        }
+        Ok(found)
+    }
+
+    async fn position(&self) -> Result<Position> {
+        self.storage.position().await
+    }
+
+    async fn changes(&self, since: &Position) -> Result<Changes> {
+        self.storage.changes(since).await
+    }
+
+    async fn outcome(&self, id: ChangeSetId) -> Result<Option<Committed>> {
+        self.storage.outcome(id).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        self.storage.prune(retention).await
+    }
+
+    async fn scrub(&self) -> Result<bool> {
+        self.storage.scrub().await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.storage.is_shared()
+    }
+
+    fn hears(&self) -> bool {
+        self.storage.hears()
+    }
+
+    fn news(&self) -> Task {
+        self.storage.news()
+    }
+
+    fn condition(&self) -> StorageCondition {
+        self.storage.condition()
+    }
+
+    /// The values as they are stored.
+    async fn snapshot<'s>(&'s self) -> Result<Box<dyn Snapshot + 's>> {
+        self.storage.snapshot().await
+    }
+
+    /// The values as they were stored.
+    async fn load<'s>(&'s self) -> Result<Box<dyn Load + 's>> {
+        self.storage.load().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.storage.close().await
+    }
+}
