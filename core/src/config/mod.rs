@@ -7,6 +7,7 @@ mod layers;
 mod passkeys;
 mod policy;
 mod sources;
+mod storage;
 mod supabase;
 
 use std::collections::BTreeMap;
@@ -175,6 +176,10 @@ pub struct Config {
     /// to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
     /// others changed would be found half a second later. Default: that of `postgres`.
     pub postgres_listener: Option<Secret>,
+    /// Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
+    /// (`schema_foreign`): the application then migrates it apart. Default: true.
+    #[input(default = true)]
+    pub migrates: bool,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[input(default = false)]
@@ -473,17 +478,7 @@ impl Config {
         }
         checks.optional("link_url", self.link_url.as_deref(), page);
         checks.optional("application_name", self.application_name.as_deref(), |name| text::name(name, 100));
-        if self.exclusive && self.sqlite.is_none() {
-            checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
-        }
-        if self.postgres.is_none() && self.postgres_schema != DEFAULT_SCHEMA {
-            checks.error("postgres_schema", Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
-        } else {
-            checks.field("postgres_schema", text::schema(&self.postgres_schema));
-        }
-        if self.postgres.is_none() && self.postgres_listener.is_some() {
-            checks.error("postgres_listener", Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
-        }
+        self.check_storage(&mut checks);
         if self.token_algorithm != TokenAlgorithm::Hs256 && !cfg!(feature = "asymmetric") {
             let message = "needs the feature `asymmetric`, without which this was built";
             checks.error("token_algorithm", Invalid::new(FieldCode::Disagrees, message));
