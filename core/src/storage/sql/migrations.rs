@@ -192,7 +192,7 @@ impl Schema {
 
     /// Made from declarations at once, by the last of so many scripts.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn generated(dialect: Dialect, tables: Vec<&'static Table>, scripts: &[Script]) -> Self {
+    pub(in crate::storage) fn generated(dialect: Dialect, tables: Vec<&'static Table>, scripts: &[Script]) -> Self {
         let mut migrations = Self::released(scripts).migrations;
         for migration in &mut migrations {
             (migration.up, migration.sha256) = ("".into(), None);
