@@ -88,6 +88,7 @@ impl Migrations {
     /// # Errors
     /// [`Reason::ConfigInvalid`] where it names none, or both, or one that this was built without
     pub fn of(config: &Config) -> Result<Self> {
+        config.check()?;
         let refused = |message| Err(Error::new(Reason::ConfigInvalid, message));
         match (&config.sqlite, &config.postgres) {
             #[cfg(feature = "sqlite")]
