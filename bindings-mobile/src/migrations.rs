@@ -4,13 +4,7 @@ use std::sync::Arc;
 
 use rolekeep::migrations;
 
-use crate::{
-    Result,
-    face::Config,
-    manager::json,
-    runtime::run,
-    types::Timestamp,
-};
+use crate::{Result, face::Config, manager::json, runtime::run, types::Timestamp};
 
 /// The migrations of the database that a config names, which need not be open, and may be.
 ///

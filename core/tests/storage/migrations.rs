@@ -6,9 +6,7 @@ use rolekeep::{
     Config, Reason, RequestContext, UserManagement,
     audit::VerifyAudit,
     migrations::{Checksum, Migrations},
-    storage::{
-        CommitError, Predicate, Query, SqliteOptions, SqliteStorage, Storage, conformance::change_set,
-    },
+    storage::{CommitError, Predicate, Query, SqliteOptions, SqliteStorage, Storage, conformance::change_set},
     users::{CreateUser, ListUsers},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -40,7 +38,8 @@ async fn texts(connection: &mut SqliteConnection, sql: impl Into<String>) -> Vec
 
 /// What a file says that it is made of.
 async fn schema(connection: &mut SqliteConnection) -> Vec<String> {
-    texts(connection, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'rolekeep_schema' ORDER BY name").await
+    texts(connection, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'rolekeep_schema' ORDER BY name")
+        .await
 }
 
 /// The columns of each table of records, with whether they may be null.
@@ -170,7 +169,9 @@ async fn a_plan_is_what_applying_runs() {
     let history = async |folder: &TempDir| {
         let status = steps(folder).status().await.unwrap();
         assert_eq!((status.version, status.pending.len()), (status.newest, 0));
-        assert!(status.history.iter().all(|applied| applied.checksum == Checksum::Fits && applied.applied_at.is_some()));
+        assert!(
+            status.history.iter().all(|applied| applied.checksum == Checksum::Fits && applied.applied_at.is_some())
+        );
         status.history.into_iter().map(|applied| (applied.version, applied.name)).collect::<Vec<_>>()
     };
     let (planned, applied) = (history(&planned).await, history(&applied).await);
@@ -366,7 +367,8 @@ async fn fill(folder: &TempDir) {
     let um = UserManagement::open(config().sqlite(folder.path().join("x.db").to_str().unwrap())).await.unwrap();
     let system = um.system();
     let password = "correct horse battery staple";
-    let ada = CreateUser::new("ada@example.org").password(password).username("ada").full_name("Ada L").roles(["MAIN_HQ"]);
+    let ada =
+        CreateUser::new("ada@example.org").password(password).username("ada").full_name("Ada L").roles(["MAIN_HQ"]);
     system.users().create(ada).await.unwrap();
     system.users().create(CreateUser::new("bob@example.org").password(password)).await.unwrap();
     system.regions().create(rolekeep::regions::CreateRegion::new("east", "East")).await.unwrap();
@@ -388,7 +390,9 @@ async fn dump(file: &mut SqliteConnection) -> String {
     let mut lines = texts(file, made).await;
     lines.insert(0, "-- A store of this schema, to be migrated by tests; never changed.".to_owned());
     let searched = texts(file, "SELECT name FROM sqlite_schema WHERE name GLOB '*_search' AND type = 'table'").await;
-    lines.extend(searched.iter().map(|of| format!("INSERT INTO \"{of}\" (\"{of}\", \"rank\") VALUES ('secure-delete', 1);")));
+    lines.extend(
+        searched.iter().map(|of| format!("INSERT INTO \"{of}\" (\"{of}\", \"rank\") VALUES ('secure-delete', 1);")),
+    );
     let mut all = tables(file).await;
     let seen = vec![("version".to_owned(), "INTEGER".to_owned())];
     all.insert("rolekeep_schema".to_owned(), seen);

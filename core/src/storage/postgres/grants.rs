@@ -25,10 +25,15 @@ pub(crate) fn text(options: &PostgresOptions, schema: &Schema) -> Result<String>
     put(&format!("ALTER SCHEMA {of} OWNER TO {owner};"));
     put(&format!("REVOKE ALL ON SCHEMA {of} FROM PUBLIC;"));
     put(&format!("GRANT USAGE ON SCHEMA {of} TO {app}, {upkeep};"));
-    let records = schema.tables.iter().map(|table| (table.name, match table.name == AuditEntry::TABLE.name {
-        true => "SELECT, INSERT, UPDATE",
-        false => "SELECT, INSERT, UPDATE, DELETE",
-    }));
+    let records = schema.tables.iter().map(|table| {
+        (
+            table.name,
+            match table.name == AuditEntry::TABLE.name {
+                true => "SELECT, INSERT, UPDATE",
+                false => "SELECT, INSERT, UPDATE, DELETE",
+            },
+        )
+    });
     let frame = [("rolekeep_schema", "SELECT"), ("lanes", "SELECT, UPDATE"), ("gaps", "SELECT, UPDATE")];
     for (table, may) in records.chain(frame) {
         let table = format!("{of}.{}", quoted(table));

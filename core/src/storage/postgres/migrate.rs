@@ -48,13 +48,12 @@ fn frame() -> String {
 }
 
 /// What the first tables of versions did not have.
-const ADDED: &str = "ALTER TABLE rolekeep_schema ADD COLUMN IF NOT EXISTS name text, ADD COLUMN IF NOT EXISTS sha256 text;\n";
+const ADDED: &str =
+    "ALTER TABLE rolekeep_schema ADD COLUMN IF NOT EXISTS name text, ADD COLUMN IF NOT EXISTS sha256 text;\n";
 /// An index of many rows takes as long as it takes.
-const PATIENT: &str =
-    "SET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n";
+const PATIENT: &str = "SET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n";
 /// No commit of another instance comes between, and nobody else migrates.
-const ALONE: &str =
-    "LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE;\nSELECT lane FROM lanes ORDER BY lane FOR UPDATE;\n";
+const ALONE: &str = "LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE;\nSELECT lane FROM lanes ORDER BY lane FOR UPDATE;\n";
 
 /// This library's tables.
 pub(crate) fn released() -> Schema {

@@ -213,8 +213,10 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     let written = writer.bind(number(parts.written() as u64), "bigint")?;
 
     writer.put(&format!("WITH made AS MATERIALIZED (SELECT position FROM commits WHERE id = {id}), "));
-    writer.put(&format!("another AS MATERIALIZED (SELECT coalesce(max(version), 0) AS version FROM rolekeep_schema \
-         HAVING max(version) IS DISTINCT FROM {schema})"));
+    writer.put(&format!(
+        "another AS MATERIALIZED (SELECT coalesce(max(version), 0) AS version FROM rolekeep_schema \
+         HAVING max(version) IS DISTINCT FROM {schema})"
+    ));
     for (at, (table, deed, rows)) in parts.groups.iter().enumerate() {
         writer.put(&format!(", g{at} AS MATERIALIZED ("));
         writer.rows(table, *deed, rows)?;

@@ -71,7 +71,9 @@ pub(crate) async fn plan_of(options: &SqliteOptions, schema: &Schema) -> Result<
         return Ok(String::new());
     }
     let text = changes(schema, &history);
-    Ok(format!("-- SQLite: run it with `sqlite3 -bail`, so that it ends at the first error.\n{BEGIN};\n{text}COMMIT;\n"))
+    Ok(format!(
+        "-- SQLite: run it with `sqlite3 -bail`, so that it ends at the first error.\n{BEGIN};\n{text}COMMIT;\n"
+    ))
 }
 
 async fn history_of(options: &SqliteOptions) -> Result<History> {
