@@ -275,7 +275,7 @@ impl UserManagement {
 
 type Objects = (Option<Arc<dyn Persister>>, Option<Arc<dyn Notifier>>, Option<Arc<dyn BreachedPasswords>>);
 
-fn json(config: &Config) -> Result<String> {
+pub(crate) fn json(config: &Config) -> Result<String> {
     serde_json::to_string(config).map_err(|_| RolekeepError::fault("config cannot be written"))
 }
 

@@ -24,6 +24,7 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<rules::Rules>()?;
     module.add_class::<rules::Principal>()?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_function(wrap_pyfunction!(migrate, module)?)?;
     #[cfg(feature = "testing")]
     testing::add(module)?;
     Ok(())
@@ -33,4 +34,11 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn main(arguments: Vec<String>) -> u8 {
     rolekeep::command::main(&arguments)
+}
+
+/// What is to be done to the schema of a database that settings name; answers with JSON.
+#[pyfunction]
+fn migrate(config: &str, places: Option<&str>, word: String) -> answer::Answer {
+    let config = rolekeep::ffi::config(config, places);
+    answer::Answer::new(false, async move { rolekeep::ffi::migrate(&config?, &word).await })
 }

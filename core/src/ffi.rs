@@ -6,6 +6,8 @@ mod events;
 mod filters;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod layers;
+#[cfg(feature = "sql")]
+mod migrate;
 pub mod packed;
 mod questions;
 pub mod rules;
@@ -36,6 +38,8 @@ pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub use layers::{config, of_layers};
+#[cfg(feature = "sql")]
+pub use migrate::migrate;
 pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
 pub use rules_config::RulesConfig;
 

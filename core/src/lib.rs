@@ -39,6 +39,7 @@
 //!   evaluates it.
 //! - [`Error`] has a [`Code`] and a more specific [`Reason`] for programs, and a message for people.
 //! - [`UserManagement::backup`] and [`Builder::restore`] copy a whole store, also from one storage to another ([`backup`]).
+//! - [`migrations`] says how far the schema of a database is, and migrates it apart from opening a store.
 //! - [`Config`] holds all settings. [`storage`] has the backends and the traits for your own, [`observe`], [`limits`] and [`notices`] have
 //!   hooks for metrics, rate limits and mail, [`environment`] is the source of time and randomness.
 //!
@@ -76,6 +77,8 @@ pub mod guide;
 mod manager;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "sql")]
+pub mod migrations;
 mod model;
 mod net;
 mod operations;

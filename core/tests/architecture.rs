@@ -16,7 +16,7 @@ const LAYERS: &[&str] = &[
     "environment forks net metrics",
     "fetch",
     "config storage",
-    "backup",
+    "backup migrations",
     "operations",
     "engine",
     "manager+caller+checks",

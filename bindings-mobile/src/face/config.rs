@@ -66,6 +66,11 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres_listener: Option<String>,
+    /// Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
+    /// (`schema_foreign`): the application then migrates it apart. Default: true.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrates: Option<bool>,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[uniffi(default)]

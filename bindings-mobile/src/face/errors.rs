@@ -277,6 +277,9 @@ pub enum Reason {
     /// The storage does not have this library's tables, or has others of the same name.
     #[serde(rename = "schema_foreign")]
     SchemaForeign,
+    /// The step of the schema cannot be taken back, as what it made room for would be lost; the message says what.
+    #[serde(rename = "data_would_be_lost")]
+    DataWouldBeLost,
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     #[serde(rename = "outcome_unknown")]
     OutcomeUnknown,

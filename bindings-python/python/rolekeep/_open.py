@@ -20,6 +20,7 @@ def open(
     postgres: str | None = None,
     postgres_schema: str | None = None,
     postgres_listener: str | None = None,
+    migrates: bool | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
@@ -112,6 +113,9 @@ def open(
             session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be
             heard, and what others changed would be found half a second later. Default: that of
             `postgres`.
+        migrates: Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it
+            does not, a database that needs it is refused (`schema_foreign`): the application then
+            migrates it apart. Default: true.
         exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
             nobody else's changes are looked for, and rights in memory never grow old: for phones
             and single programs. Default: false.
@@ -304,6 +308,7 @@ def open(
         "postgres": postgres,
         "postgres_schema": postgres_schema,
         "postgres_listener": postgres_listener,
+        "migrates": migrates,
         "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,
@@ -379,6 +384,7 @@ def open_async(
     postgres: str | None = None,
     postgres_schema: str | None = None,
     postgres_listener: str | None = None,
+    migrates: bool | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
     policy_toml: str | None = None,
@@ -471,6 +477,9 @@ def open_async(
             session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be
             heard, and what others changed would be found half a second later. Default: that of
             `postgres`.
+        migrates: Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it
+            does not, a database that needs it is refused (`schema_foreign`): the application then
+            migrates it apart. Default: true.
         exclusive: Whether this process alone uses the SQLite file. Others that open it are refused,
             nobody else's changes are looked for, and rights in memory never grow old: for phones
             and single programs. Default: false.
@@ -663,6 +672,7 @@ def open_async(
         "postgres": postgres,
         "postgres_schema": postgres_schema,
         "postgres_listener": postgres_listener,
+        "migrates": migrates,
         "exclusive": exclusive,
         "preset": preset,
         "policy_toml": policy_toml,

@@ -16,6 +16,7 @@ T = TypeVar("T", covariant=True)
 __version__: str
 
 def main(arguments: Sequence[str]) -> int: ...
+def migrate(settings: str, places: str | None, word: str) -> Answer[str]: ...
 
 class Answer(Generic[T]):
     """A call that starts when it is awaited or waited for."""

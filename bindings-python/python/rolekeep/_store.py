@@ -35,10 +35,10 @@ def start(
     host = None if persister is None else Host(persister)
     mailer = None if notifier is None else Mailer(notifier)
     breaches = None if breached_passwords is None else Breaches(breached_passwords)
-    return _rolekeep.Store._open(encode(config), _places(from_env, config_file), host, mailer, breaches)
+    return _rolekeep.Store._open(encode(config), places_of(from_env, config_file), host, mailer, breaches)
 
 
-def _places(from_env: bool | None, config_file: str | PathLike[str] | None) -> str | None:
+def places_of(from_env: bool | None, config_file: str | PathLike[str] | None) -> str | None:
     """Where settings come from beside the program."""
     if not from_env and config_file is None:
         return None

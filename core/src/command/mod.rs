@@ -1,5 +1,7 @@
 //! The command `rolekeep` of the packages for Python and npm: they read the file and print what this answers.
 
+#[cfg(feature = "sql")]
+mod migrate;
 mod names;
 
 pub use names::{Language, names};
@@ -11,6 +13,23 @@ use crate::{
 };
 
 /// Printed where the arguments cannot be understood.
+#[cfg(feature = "sql")]
+pub const USAGE: &str = "\
+usage: rolekeep check POLICY [--rules]
+       rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust [--rules]
+       rolekeep migrate status | plan | apply | down | grants [--sqlite FILE | --postgres URL] [--schema NAME] [--config FILE]
+
+check prints every problem of a policy; permissions prints its permissions and roles as source code.
+POLICY is a file (.toml or .json), or preset:standard, preset:flyos.
+--rules: the policy is for `Rules`, without a store, and has no resource types but those that it declares.
+
+migrate is about the schema of a database: how far it is (status), the SQL that would be run (plan), running it (apply), taking the
+newest step back (down), and SQL for roles of PostgreSQL (grants). The database may also be named by ROLEKEEP_SQLITE or
+ROLEKEEP_POSTGRES, or by the settings of FILE.
+";
+
+/// Printed where the arguments cannot be understood.
+#[cfg(not(feature = "sql"))]
 pub const USAGE: &str = "\
 usage: rolekeep check POLICY [--rules]
        rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust [--rules]
@@ -71,7 +90,11 @@ pub fn run<T: AsRef<str>>(arguments: &[T], contents: Option<&[u8]>, is_colored: 
 /// Runs it as a process: reads the file, prints, and returns the exit code.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn main<T: AsRef<str>>(arguments: &[T]) -> u8 {
-    use std::io::{IsTerminal, Write};
+    use std::io::IsTerminal;
+    #[cfg(feature = "sql")]
+    if let Some((&migrate::WORD, rest)) = arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>().split_first() {
+        return print(&migrate::run(rest));
+    }
     let contents = match file(arguments).map(|file| (file, std::fs::read(file))) {
         None => None,
         Some((_, Ok(contents))) => Some(contents),
@@ -81,7 +104,13 @@ pub fn main<T: AsRef<str>>(arguments: &[T]) -> u8 {
         }
     };
     let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let output = run(arguments, contents.as_deref(), is_colored);
+    print(&run(arguments, contents.as_deref(), is_colored))
+}
+
+/// Prints it; gives the exit code.
+#[cfg(not(target_arch = "wasm32"))]
+fn print(output: &Output) -> u8 {
+    use std::io::Write;
     eprint!("{}", output.err);
     // Who reads it may have gone, as `head` does.
     match std::io::stdout().write_all(output.out.as_bytes()) {

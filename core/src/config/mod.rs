@@ -8,6 +8,7 @@ mod passkeys;
 mod policy;
 mod secrets;
 mod sources;
+mod storage;
 mod supabase;
 
 use std::collections::BTreeMap;
@@ -178,6 +179,10 @@ pub struct Config {
     pub postgres_listener: Option<Secret>,
     /// The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none.
     pub postgres_replica: Option<Secret>,
+    /// Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
+    /// (`schema_foreign`): the application then migrates it apart. Default: true.
+    #[input(default = true)]
+    pub migrates: bool,
     /// Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
     /// looked for, and rights in memory never grow old: for phones and single programs. Default: false.
     #[input(default = false)]
@@ -483,21 +488,7 @@ impl Config {
         }
         checks.optional("link_url", self.link_url.as_deref(), page);
         checks.optional("application_name", self.application_name.as_deref(), |name| text::name(name, 100));
-        if self.exclusive && self.sqlite.is_none() {
-            checks.error("exclusive", Invalid::new(FieldCode::Disagrees, "goes with `sqlite` alone"));
-        }
-        if self.postgres.is_none() && self.postgres_schema != DEFAULT_SCHEMA {
-            checks.error("postgres_schema", Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
-        } else {
-            checks.field("postgres_schema", text::schema(&self.postgres_schema));
-        }
-        for (setting, given) in
-            [("postgres_listener", &self.postgres_listener), ("postgres_replica", &self.postgres_replica)]
-        {
-            if self.postgres.is_none() && given.is_some() {
-                checks.error(setting, Invalid::new(FieldCode::Disagrees, "goes with `postgres` alone"));
-            }
-        }
+        self.check_storage(&mut checks);
         if self.token_algorithm != TokenAlgorithm::Hs256 && !cfg!(feature = "asymmetric") {
             let message = "needs the feature `asymmetric`, without which this was built";
             checks.error("token_algorithm", Invalid::new(FieldCode::Disagrees, message));

@@ -312,7 +312,7 @@ fn given(policy: Option<Policy>, config: &Config) -> Result<Option<Given>> {
 /// The one place that was given, by the builder or its configuration; memory where none was.
 fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
     if let Some(path) = &config.sqlite {
-        places.push(sqlite(path, config.exclusive)?);
+        places.push(sqlite(path, config)?);
     }
     if let Some(url) = &config.postgres {
         places.push(postgres(url, config)?);
@@ -325,18 +325,20 @@ fn place_of(mut places: Vec<Place>, config: &Config) -> Result<Place> {
 }
 
 #[cfg(feature = "sqlite")]
-fn sqlite(path: &str, is_exclusive: bool) -> Result<Place> {
-    Ok(Place::Sqlite(crate::storage::SqliteOptions::new(path).exclusive(is_exclusive)))
+fn sqlite(path: &str, config: &Config) -> Result<Place> {
+    let options = crate::storage::SqliteOptions::new(path).exclusive(config.exclusive);
+    Ok(Place::Sqlite(options.migrates(config.migrates)))
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn sqlite(_: &str, _: bool) -> Result<Place> {
+fn sqlite(_: &str, _: &Config) -> Result<Place> {
     Err(Error::new(Reason::ConfigInvalid, "there is no SQLite here; give a persister"))
 }
 
 #[cfg(feature = "postgres")]
 fn postgres(url: &Secret, config: &Config) -> Result<Place> {
     let mut options = crate::storage::PostgresOptions::new(url.expose()).schema(&config.postgres_schema);
+    options = options.migrates(config.migrates);
     if let Some(listener) = &config.postgres_listener {
         options = options.listener_url(listener.expose());
     }

@@ -122,6 +122,8 @@ pub enum Reason {
     EncryptionKeyWrong,
     /// The storage does not have this library's tables, or has others of the same name.
     SchemaForeign,
+    /// The step of the schema cannot be taken back, as what it made room for would be lost; the message says what.
+    DataWouldBeLost,
     /// It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
     OutcomeUnknown,
     /// The user's rights are not in memory; `check` reads them.
@@ -180,6 +182,7 @@ impl Reason {
             | Reason::LeaseHeld
             | Reason::LeaseLost
             | Reason::StoreNotEmpty
+            | Reason::DataWouldBeLost
             | Reason::LastAdministrator
             | Reason::InUse
             | Reason::BuiltIn

@@ -25,6 +25,7 @@ mod lint;
 #[path = "../common/lists.rs"]
 mod listed;
 mod lists;
+mod migrations;
 mod model;
 mod nouns;
 mod numbers;

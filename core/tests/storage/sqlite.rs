@@ -316,7 +316,7 @@ async fn a_file_that_a_newer_version_migrates_meanwhile_is_not_written_to() {
     let storage = filled(&folder).await;
     assert_eq!(storage.position().await.unwrap().number(0), 1);
     let mut newer = SqliteConnectOptions::new().filename(folder.path().join("x.db")).connect().await.unwrap();
-    sqlx::query("INSERT INTO rolekeep_schema VALUES (999)").execute(&mut newer).await.unwrap();
+    sqlx::query("INSERT INTO rolekeep_schema (version) VALUES (999)").execute(&mut newer).await.unwrap();
     let insert = change_set(2, vec![Write::insert(&mut Item::new(999, "x"))]);
     for _ in 0..2 {
         assert_eq!(refusal(storage.commit(&insert).await), Reason::SchemaNewer);

@@ -207,6 +207,10 @@ class Reason(Word):
     """The storage was written by a newer version of this library."""
     SCHEMA_FOREIGN = "schema_foreign"
     """The storage does not have this library's tables, or has others of the same name."""
+    DATA_WOULD_BE_LOST = "data_would_be_lost"
+    """The step of the schema cannot be taken back, as what it made room for would be lost; the message
+    says what.
+    """
     OUTCOME_UNKNOWN = "outcome_unknown"
     """It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`."""
     NOT_LOADED = "not_loaded"

@@ -50,6 +50,11 @@ export interface Config {
    */
   readonly postgresListener?: string | null | undefined;
   /**
+   * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
+   * (`schema_foreign`): the application then migrates it apart. Default: true.
+   */
+  readonly migrates?: boolean | null | undefined;
+  /**
    * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
    * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
    */

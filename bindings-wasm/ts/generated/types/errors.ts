@@ -186,6 +186,8 @@ export type Reason =
   | "schema_newer"
   /** The storage does not have this library's tables, or has others of the same name. */
   | "schema_foreign"
+  /** The step of the schema cannot be taken back, as what it made room for would be lost; the message says what. */
+  | "data_would_be_lost"
   /** It is not known whether the write happened; ask `audit.outcome` about the error's `changeId`. */
   | "outcome_unknown"
   /** The user's rights are not in memory; `check` reads them. */

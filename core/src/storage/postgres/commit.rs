@@ -420,9 +420,9 @@ impl Sealed {
                     return Sent::Committed(Committed::before(Place::new(lane, number, change_set.id)));
                 }
                 Answer::Schema(version) => {
-                    let newer = migrate::require_known(*version).err();
-                    let newer = newer.map_or_else(|| stale(change_set, 0), CommitError::Failed);
-                    return Sent::Failed(Failure { error: newer, is_answered: !is_moved });
+                    let moved = migrate::require_current(*version).err();
+                    let moved = moved.map_or_else(|| stale(change_set, 0), CommitError::Failed);
+                    return Sent::Failed(Failure { error: moved, is_answered: !is_moved });
                 }
                 Answer::Stale(place) => {
                     stale_place = Some(stale_place.map_or(*place, |first: usize| first.min(*place)))

@@ -1,11 +1,13 @@
-//! The schema of a database: what version it has, and the scripts that bring it to ours.
+//! The schema of a database: what version it has, and the scripts that bring it to ours or take it one step back.
 
-use sqlx::{AssertSqlSafe, Connection as _, postgres::PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, postgres::PgConnection};
 use tokio::time::timeout;
 
 use super::{
+    PostgresOptions, begin,
     connections::{Connections, Fault},
     error,
+    scripts::SCRIPTS,
     statement::GAPS,
 };
 #[cfg(any(test, feature = "testing"))]
@@ -19,14 +21,11 @@ use crate::{
     storage::{
         MOST_LANES,
         sql::{
-            migrations::{self, Schema},
+            migrations::{self, Deed, History, Schema, Seen, Status, Step},
             quoted,
         },
     },
 };
-
-/// The scripts that were released, in order; a released script never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_initial.sql")];
 
 /// The oldest server.
 const OLDEST: i32 = 130_000;
@@ -36,76 +35,146 @@ const OLDEST: i32 = 130_000;
 fn frame() -> String {
     let guards = Guard::OF_ALL.map(|name| format!("{} bigint NOT NULL DEFAULT 0", quoted(name))).join(", ");
     format!(
-        "CREATE TABLE IF NOT EXISTS rolekeep_schema (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now()); \
+        "CREATE TABLE IF NOT EXISTS rolekeep_schema (version bigint PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), \
+         name text, sha256 text);\n\
          CREATE TABLE IF NOT EXISTS lanes (lane bigint PRIMARY KEY, number bigint NOT NULL DEFAULT 0, \
-         tag bigint NOT NULL DEFAULT 0, until bigint NOT NULL DEFAULT 0, {guards}) WITH (fillfactor = 10); \
-         INSERT INTO lanes (lane) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING; \
-         CREATE TABLE IF NOT EXISTS gaps (bucket bigint PRIMARY KEY, version bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50); \
-         INSERT INTO gaps (bucket) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING;",
+         tag bigint NOT NULL DEFAULT 0, until bigint NOT NULL DEFAULT 0, {guards}) WITH (fillfactor = 10);\n\
+         INSERT INTO lanes (lane) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING;\n\
+         CREATE TABLE IF NOT EXISTS gaps (bucket bigint PRIMARY KEY, version bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);\n\
+         INSERT INTO gaps (bucket) SELECT generate_series(0, {}) ON CONFLICT DO NOTHING;\n",
         MOST_LANES - 1,
         GAPS - 1,
     )
 }
 
-/// The indexes of searches, where the extension for them is there or may be made.
-const SEARCHES: &str = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
+/// What the first tables of versions did not have.
+const ADDED: &str =
+    "ALTER TABLE rolekeep_schema ADD COLUMN IF NOT EXISTS name text, ADD COLUMN IF NOT EXISTS sha256 text;\n";
+/// An index of many rows takes as long as it takes.
+const PATIENT: &str = "SET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n";
+/// No commit of another instance comes between, and nobody else migrates.
+const ALONE: &str = "LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE;\nSELECT lane FROM lanes ORDER BY lane FOR UPDATE;\n";
 
 /// This library's tables.
-pub(super) fn released() -> Schema {
-    Schema::released(MIGRATIONS)
+pub(crate) fn released() -> Schema {
+    Schema::released(SCRIPTS)
 }
 
 /// These tables, made from their declarations at once.
 #[cfg(any(test, feature = "testing"))]
 pub(super) fn generated(tables: Vec<&'static Table>) -> Schema {
-    Schema::generated(Dialect::Postgres, tables, MIGRATIONS.len())
+    Schema::generated(Dialect::Postgres, tables, SCRIPTS)
 }
 
 /// The newest script.
 pub(super) fn known() -> i64 {
-    migrations::newest(MIGRATIONS)
+    migrations::newest(SCRIPTS)
 }
 
-/// Refuses a schema that a newer version of this library has migrated.
+/// Refuses a schema that is another than this library's: somebody migrated it, or took a step back, while it was open.
 ///
 /// # Errors
-/// [`Reason::SchemaNewer`]
-pub(super) fn require_known(version: i64) -> Result<()> {
-    migrations::require_known(version, known())
+/// [`Reason::SchemaNewer`], [`Reason::SchemaForeign`]
+pub(super) fn require_current(version: i64) -> Result<()> {
+    migrations::require_current(version, known())
 }
 
-/// Brings a schema to what this library knows, if it is not there yet; or refuses it, where that is not to be done here.
-pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, migrates: bool) -> Result<()> {
+/// Applies what is pending, or takes the newest step back; gives the steps.
+pub(crate) async fn change_at(options: &PostgresOptions, schema: &Schema, deed: Deed) -> Result<Vec<Step>> {
+    let _busy = begin().await;
+    let connections = Connections::new(options)?;
+    let changed = run(&connections, schema, &options.schema, deed).await;
+    connections.close().await;
+    changed
+}
+
+/// What a schema has seen. One that does not exist has seen nothing, and is not made.
+pub(crate) async fn status_of(options: &PostgresOptions, schema: &Schema) -> Result<Status> {
+    Ok(schema.status(look(options).await?.1))
+}
+
+/// The text of what [`Deed::Apply`] does.
+pub(crate) async fn plan_of(options: &PostgresOptions, schema: &Schema) -> Result<String> {
+    let (is_made, history) = look(options).await?;
+    schema.require_ours(&history)?;
+    if is_done(schema, &history) {
+        return Ok(String::new());
+    }
+    let name = quoted(&options.schema);
+    let make = if is_made { String::new() } else { format!("CREATE SCHEMA {name};\n") };
+    let (before, after) = (prepares(&history), changes(schema, history.version()));
+    Ok(format!(
+        "-- PostgreSQL: run it with `psql -v ON_ERROR_STOP=1`, by the role that is to own the tables.\n\
+         BEGIN;\n{PATIENT}{make}SET LOCAL search_path = {name};\n{before}{ALONE}{after}COMMIT;\n"
+    ))
+}
+
+/// Whether the schema exists, and what it has seen.
+async fn look(options: &PostgresOptions) -> Result<(bool, History)> {
+    let _busy = begin().await;
+    let connections = Connections::new(options)?;
+    let looked = async {
+        let mut writer = connections.writer().await?;
+        let longest = writer.longest();
+        let looked = async {
+            let connection = writer.get()?;
+            Ok((is_schema(connection, &options.schema).await?, history(connection, &options.schema).await?))
+        };
+        let looked = timeout(longest, looked).await;
+        writer.settle(looked).map_err(Error::from)
+    };
+    let looked = looked.await;
+    connections.close().await;
+    looked
+}
+
+/// Whether a schema has seen all, and says so in a table like ours.
+fn is_done(schema: &Schema, history: &History) -> bool {
+    history.version() == schema.version() && history.is_whole
+}
+
+/// What is there before anything is locked.
+fn prepares(history: &History) -> String {
+    frame() + if history.is_there && !history.is_whole { ADDED } else { "" }
+}
+
+/// What brings tables that have seen this to the schema.
+fn changes(schema: &Schema, seen: i64) -> String {
+    schema.text_after(seen, "now()") + &index_searches(&schema.tables)
+}
+
+/// Does it, or finds it done; gives the steps that were applied or taken back.
+pub(super) async fn run(connections: &Connections, schema: &Schema, name: &str, deed: Deed) -> Result<Vec<Step>> {
     // Several that are opened at once make the same things, of which only one succeeds.
     const ATTEMPTS: usize = 20;
-    for attempt in 1.. {
+    let mut attempt = 1;
+    loop {
         let mut writer = connections.writer().await?;
         let longest = writer.longest();
         let server = timeout(longest, server(writer.get().map_err(error::error)?)).await;
         require_fit(&writer.settle(server).map_err(Error::from)?, name)?;
-        let version = timeout(longest, version(writer.get().map_err(error::error)?, name)).await;
-        let version = writer.settle(version).map_err(Error::from)?;
-        require_known(version)?;
-        if version == known() {
-            return Ok(());
+        let seen = timeout(longest, history(writer.get().map_err(error::error)?, name)).await;
+        let seen = writer.settle(seen).map_err(Error::from)?;
+        schema.require_ours(&seen)?;
+        if deed == (Deed::Open { migrates: false }) {
+            schema.require_current(&seen)?;
+            return Ok(Vec::new());
         }
-        if !migrates {
-            let message = format!("the database has schema {version}, and {} is needed: migrate it", known());
-            return Err(Error::new(Reason::SchemaForeign, message));
+        if deed != Deed::Undo && is_done(schema, &seen) {
+            return Ok(Vec::new());
         }
         // Without a time of its own, as an index of many rows takes as long as it takes.
-        let migrated = migrate(writer.get().map_err(error::error)?, schema, name).await;
-        let migrated = writer.settle(Ok(migrated));
-        if migrated.is_err() {
+        let changed = once(writer.get().map_err(error::error)?, schema, name, deed).await;
+        let changed = writer.settle(Ok(changed));
+        if changed.is_err() {
             // A transaction may be open on it.
             writer.give_up();
         }
-        match migrated {
-            Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => {}
-            done => return done.map_err(Error::from),
+        match changed {
+            Err(Fault::Sql(problem)) if attempt < ATTEMPTS && is_race(&problem) => attempt += 1,
+            done => return done.map_err(Error::from)?,
         }
     }
-    Ok(())
 }
 
 /// The server's version, such as 150003, the encoding of the database, and two settings of the session.
@@ -146,52 +215,89 @@ fn is_race(problem: &sqlx::Error) -> bool {
         .is_some_and(|state| matches!(&*state, "23505" | "42P06" | "42P07" | "42710" | "40001" | "40P01"))
 }
 
-async fn migrate(connection: &mut PgConnection, schema: &Schema, name: &str) -> Result<(), sqlx::Error> {
+/// One transaction. What is refused is told apart from what fails: nothing is wrong with the connection then.
+async fn once(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    name: &str,
+    deed: Deed,
+) -> Result<Result<Vec<Step>>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
-        .execute(&mut *transaction)
-        .await?;
+    let before = history(&mut transaction, name).await?;
     // Safe: names that were checked, and scripts of this library.
-    let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(name));
-    if !is_schema(&mut transaction, name).await? {
-        sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut *transaction).await?;
+    let make = match is_schema(&mut transaction, name).await? {
+        true => String::new(),
+        false => format!("CREATE SCHEMA IF NOT EXISTS {};", quoted(name)),
+    };
+    let prepares = if deed == Deed::Undo { String::new() } else { make + &prepares(&before) };
+    if deed == Deed::Undo && !before.is_there {
+        return transaction.rollback().await.map(|()| Ok(Vec::new()));
     }
-    // Safe: names of this library.
-    sqlx::raw_sql(AssertSqlSafe(frame())).execute(&mut *transaction).await?;
-    sqlx::raw_sql("LOCK TABLE rolekeep_schema IN EXCLUSIVE MODE").execute(&mut *transaction).await?;
-    // No commit of another instance comes between.
-    sqlx::query("SELECT lane FROM lanes ORDER BY lane FOR UPDATE").fetch_all(&mut *transaction).await?;
-    let newest = "SELECT coalesce(max(version), 0) FROM rolekeep_schema";
-    let version: i64 = sqlx::query_scalar(newest).fetch_one(&mut *transaction).await?;
-    for (at, script) in (1_i64..).zip(&schema.scripts).filter(|(at, _)| *at > version) {
-        sqlx::raw_sql(AssertSqlSafe(script.clone())).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO rolekeep_schema (version) VALUES ($1)").bind(at).execute(&mut *transaction).await?;
+    sqlx::raw_sql(AssertSqlSafe(format!("{PATIENT}{prepares}{ALONE}"))).execute(&mut *transaction).await?;
+    // Asked again behind the lock: another instance may have been first.
+    let seen = history(&mut transaction, name).await?;
+    let changed = match deed {
+        Deed::Undo => undo(&mut transaction, schema, &seen).await?,
+        Deed::Open { .. } | Deed::Apply => apply(&mut transaction, schema, &seen).await?,
+    };
+    match changed {
+        Ok(steps) => transaction.commit().await.map(|()| Ok(steps)),
+        Err(refused) => transaction.rollback().await.map(|()| Err(refused)),
     }
-    index_searches(&mut transaction, &schema.tables).await?;
-    transaction.commit().await
 }
 
-/// Makes indexes of search texts; without the extension, a search looks at each row.
-async fn index_searches(connection: &mut PgConnection, tables: &[&'static Table]) -> Result<(), sqlx::Error> {
-    // Whoever may not make it may find it made.
-    let mut tries = connection.begin().await?;
-    match sqlx::raw_sql(SEARCHES).execute(&mut *tries).await {
-        Ok(_) => tries.commit().await?,
-        Err(_) => tries.rollback().await?,
+async fn apply(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    seen: &History,
+) -> Result<Result<Vec<Step>>, sqlx::Error> {
+    if let Err(refused) = schema.require_ours(seen) {
+        return Ok(Err(refused));
     }
-    let home = "SELECT n.nspname FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace WHERE o.opcname = 'gin_trgm_ops'";
-    let Some(home) = sqlx::query_scalar::<_, String>(home).fetch_optional(&mut *connection).await? else {
-        return Ok(());
+    // Safe: scripts of this library.
+    sqlx::raw_sql(AssertSqlSafe(changes(schema, seen.version()))).execute(connection).await?;
+    Ok(Ok(schema.steps(|version| version > seen.version())))
+}
+
+async fn undo(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    seen: &History,
+) -> Result<Result<Vec<Step>>, sqlx::Error> {
+    let undoing = match schema.undoing(seen) {
+        Ok(Some(undoing)) => undoing,
+        Ok(None) => return Ok(Ok(Vec::new())),
+        Err(refused) => return Ok(Err(refused)),
     };
-    for table in tables.iter().filter(|table| !table.search.is_empty()) {
+    for (asked, refused) in undoing.losses() {
+        // Safe: names of this library.
+        let found: i32 = sqlx::query_scalar(AssertSqlSafe(asked)).fetch_one(&mut *connection).await?;
+        if found != 0 {
+            return Ok(Err(refused));
+        }
+    }
+    // Safe: scripts of this library, and a number.
+    sqlx::raw_sql(undoing.sql).execute(&mut *connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(undoing.forget())).execute(connection).await?;
+    Ok(Ok(schema.steps(|version| version == undoing.migration.version)))
+}
+
+/// Makes indexes of search texts, where the extension for them is there or may be made; without it, a search looks at each row.
+fn index_searches(tables: &[&'static Table]) -> String {
+    let index = |table: &&Table| {
         let (name, of) = (quoted(&format!("{}_search", table.name)), quoted(table.name));
         let column = quoted(crate::storage::sql::SEARCH_TEXT);
-        let index =
-            format!("CREATE INDEX IF NOT EXISTS {name} ON {of} USING gin ({column} {}.gin_trgm_ops)", quoted(&home));
-        // Safe: names of declarations.
-        sqlx::raw_sql(AssertSqlSafe(index)).execute(&mut *connection).await?;
-    }
-    Ok(())
+        format!(
+            "    EXECUTE format('CREATE INDEX IF NOT EXISTS {name} ON {of} USING gin ({column} %I.gin_trgm_ops)', home);\n"
+        )
+    };
+    let indexes: String = tables.iter().filter(|table| !table.search.is_empty()).map(index).collect();
+    // Whoever may not make it may find it made.
+    format!(
+        "DO $$ BEGIN CREATE EXTENSION IF NOT EXISTS pg_trgm; EXCEPTION WHEN OTHERS THEN NULL; END $$;\n\
+         DO $$ DECLARE home name; BEGIN\n  SELECT n.nspname INTO home FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace \
+         WHERE o.opcname = 'gin_trgm_ops';\n  IF home IS NOT NULL THEN\n{indexes}  END IF;\nEND $$;\n"
+    )
 }
 
 async fn is_schema(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
@@ -199,11 +305,29 @@ async fn is_schema(connection: &mut PgConnection, name: &str) -> Result<bool, sq
     sqlx::query_scalar(asked).bind(name).fetch_one(connection).await
 }
 
-/// The number of the newest script that a schema has seen; 0 if there is none.
-async fn version(connection: &mut PgConnection, name: &str) -> Result<i64, sqlx::Error> {
-    let made = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'rolekeep_schema')";
-    if !sqlx::query_scalar::<_, bool>(made).bind(name).fetch_one(&mut *connection).await? {
-        return Ok(0);
+/// What a schema says of the scripts that it has seen.
+async fn history(connection: &mut PgConnection, name: &str) -> Result<History, sqlx::Error> {
+    let columns = "SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE n.nspname = $1 AND c.relname = 'rolekeep_schema' AND a.attnum > 0 AND NOT a.attisdropped";
+    let columns: i64 = sqlx::query_scalar(columns).bind(name).fetch_one(&mut *connection).await?;
+    if columns == 0 {
+        return Ok(History::default());
     }
-    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM rolekeep_schema").fetch_one(connection).await
+    let is_whole = columns > 2;
+    let others = if is_whole { "name, sha256" } else { "NULL::text, NULL::text" };
+    // Safe: names that were checked.
+    let asked = AssertSqlSafe(format!(
+        "SELECT version, {others}, (extract(epoch FROM applied_at) * 1000000)::bigint FROM {}.rolekeep_schema ORDER BY version",
+        quoted(name)
+    ));
+    let seen = sqlx::query(asked).fetch_all(connection).await?;
+    let seen = seen.iter().map(|row| {
+        Ok(Seen {
+            version: row.try_get(0)?,
+            name: row.try_get(1)?,
+            sha256: row.try_get(2)?,
+            applied_at: row.try_get(3)?,
+        })
+    });
+    Ok(History { is_there: true, is_whole, seen: seen.collect::<Result<_, sqlx::Error>>()? })
 }

@@ -7,14 +7,16 @@
 mod commit;
 mod connections;
 mod error;
+pub(crate) mod grants;
 pub(crate) mod joined;
 mod listener;
-mod migrate;
+pub(crate) mod migrate;
 mod options;
 mod query;
 mod reads;
 mod replica;
 mod rows;
+mod scripts;
 mod snapshot;
 mod statement;
 
@@ -30,7 +32,11 @@ use self::{commit::Commits, connections::Connections, listener::Listener, reads:
 use super::{
     BatchRead, ChangeSet, Changes, Check, CommitError, Committed, Load, PRUNE_BATCH, Place, Position, Pruned, Query,
     Retention, Rows, Snapshot, Storage, StorageCondition, ledger,
-    sql::{Tables, decode, dialect::Dialect, migrations::Schema},
+    sql::{
+        Tables, decode,
+        dialect::Dialect,
+        migrations::{Deed, Schema},
+    },
 };
 use crate::{
     environment::Task,
@@ -69,7 +75,8 @@ impl PostgresStorage {
     /// - [`Reason::StorageDenied`]: it lets nobody in, or the account may not make tables, or TLS is not possible
     /// - [`Reason::StorageMissing`]: there is no such database
     /// - [`Reason::SchemaNewer`]: a newer version of this library has migrated it
-    /// - [`Reason::SchemaForeign`]: it needs to be migrated, and [`PostgresOptions::migrates`] says not here
+    /// - [`Reason::SchemaForeign`]: it needs to be migrated, and [`PostgresOptions::migrates`] says not here; or other scripts than those of
+    ///   this library have made its tables
     pub async fn open(options: PostgresOptions) -> Result<Self> {
         Self::open_with(options, migrate::released()).await
     }
@@ -92,7 +99,8 @@ impl PostgresStorage {
         let _busy = begin().await;
         let connections = Connections::new(&options)?;
         let replica = Connections::to_replica(&options)?.map(Replica::new);
-        migrate::run(&connections, &schema, &options.schema, options.migrates).await?;
+        let deed = Deed::Open { migrates: options.migrates };
+        migrate::run(&connections, &schema, &options.schema, deed).await?;
         let schema_version = schema.version();
         let commits = Commits::new(options.writers);
         // Stores of one database are in schemas of their own.

@@ -91,8 +91,9 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets whether opening makes or migrates the tables. Where the account of the application may not, somebody else opens the
-    /// store once with one that may.
+    /// Sets whether opening makes or migrates the tables. Where it does not, a schema that needs it is refused with
+    /// [`Reason::SchemaForeign`]: the account of the application may then be one that may not make tables, and whoever may uses
+    /// [`Migrations`](crate::migrations::Migrations). Default: true.
     pub fn migrates(mut self, migrates: bool) -> Self {
         self.migrates = migrates;
         self
@@ -130,8 +131,7 @@ impl PostgresOptions {
     }
 
     fn connect_to(&self, url: &str) -> Result<PgConnectOptions> {
-        text::schema(&self.schema)
-            .map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: the schema {}", unfit.message)))?;
+        check_schema(&self.schema)?;
         // The driver's message may quote the URL, and the URL a password.
         let unfit = || {
             Error::new(Reason::ConfigInvalid, "postgres: the URL is not one, such as `postgres://user@host/database`")
@@ -196,4 +196,11 @@ impl PostgresOptions {
 
 fn only_reading(options: PgConnectOptions) -> PgConnectOptions {
     options.options([("default_transaction_read_only", "on")])
+}
+
+/// Refuses what is no name of a schema.
+pub(super) fn check_schema(schema: &str) -> Result<()> {
+    text::schema(schema)
+        .map_err(|unfit| Error::new(Reason::ConfigInvalid, format!("postgres: the schema {}", unfit.message)))?;
+    Ok(())
 }

@@ -140,10 +140,10 @@ pub(super) fn position_of(rows: &[PgRow]) -> Result<Position> {
     rows.iter().filter_map(|row| commit::place_of(row, 1).transpose()).collect()
 }
 
-/// Refuses where a newer library has migrated the schema.
+/// Refuses where the schema is another one than this library knows.
 fn require_schema(rows: &[PgRow]) -> Result<()> {
     let version = rows.first().map(|row| row.try_get::<Option<i64>, _>(0)).transpose().map_err(error::error)?;
-    migrate::require_known(version.flatten().unwrap_or_default())
+    migrate::require_current(version.flatten().unwrap_or_default())
 }
 
 /// What rows of lanes tell, each with a line of it or none: of lanes that moved since.

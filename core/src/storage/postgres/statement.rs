@@ -42,7 +42,7 @@ pub(super) enum Answer {
     Stale(usize),
     /// All is written.
     Written,
-    /// A newer library has migrated the schema.
+    /// The schema is another one than this library knows: it was migrated, or a step was taken back.
     Schema(i64),
     /// Since the statement began somebody added a row in the bucket of a row on whose absence this expectation relies.
     Crowded(usize),
@@ -213,7 +213,10 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     let written = writer.bind(number(parts.written() as u64), "bigint")?;
 
     writer.put(&format!("WITH made AS MATERIALIZED (SELECT position FROM commits WHERE id = {id}), "));
-    writer.put(&format!("newer AS MATERIALIZED (SELECT version FROM rolekeep_schema WHERE version > {schema})"));
+    writer.put(&format!(
+        "another AS MATERIALIZED (SELECT coalesce(max(version), 0) AS version FROM rolekeep_schema \
+         HAVING max(version) IS DISTINCT FROM {schema})"
+    ));
     for (at, (table, deed, rows)) in parts.groups.iter().enumerate() {
         writer.put(&format!(", g{at} AS MATERIALIZED ("));
         writer.rows(table, *deed, rows)?;
@@ -239,7 +242,7 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
     writer.put(&format!(", crowded (place) AS MATERIALIZED ({})", locked.crowded.join(" UNION ALL ")));
     writer.put(
         ", clean AS MATERIALIZED (SELECT 1 WHERE EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM made) \
-         AND NOT EXISTS (SELECT FROM newer) AND NOT EXISTS (SELECT FROM stale) AND NOT EXISTS (SELECT FROM crowded))",
+         AND NOT EXISTS (SELECT FROM another) AND NOT EXISTS (SELECT FROM stale) AND NOT EXISTS (SELECT FROM crowded))",
     );
     let counts = deeds(&mut writer, &parts)?;
     // A row too few, of which a trigger of somebody else may be the reason, divides by zero, which undoes all.
@@ -263,7 +266,7 @@ pub(super) fn commit(change_set: &ChangeSet, behind: &Behind, ledger: &[Write]) 
          SELECT 0 AS kind, position AS value FROM made UNION ALL \
          SELECT 1, number FROM own WHERE NOT EXISTS (SELECT FROM known) UNION ALL \
          SELECT 2, place FROM stale UNION ALL SELECT 3, number FROM moved WHERE lane = {own} UNION ALL \
-         SELECT 4, version FROM newer UNION ALL SELECT 5, place FROM crowded"
+         SELECT 4, version FROM another UNION ALL SELECT 5, place FROM crowded"
     ));
     Ok(Commit { text: writer.text, arguments: writer.arguments })
 }

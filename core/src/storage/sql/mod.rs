@@ -69,7 +69,7 @@ pub(in crate::storage) mod dialect;
 #[cfg(feature = "sql")]
 mod keyset;
 #[cfg(feature = "sql")]
-pub(in crate::storage) mod migrations;
+pub(crate) mod migrations;
 #[cfg(feature = "sql")]
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "SQLite tries several ways"))]
 pub(in crate::storage) mod page;

@@ -107,7 +107,7 @@ enum Written {
 
 async fn write(connection: &mut SqliteConnection, change_set: &ChangeSet) -> Result<Written, Abort> {
     let head = rows::head(connection).await?;
-    migrate::require_known(head.schema).map_err(Foreign)?;
+    migrate::require_current(head.schema).map_err(Foreign)?;
     if let Some(line) = rows::number(connection, seen_before(change_set)?).await? {
         let (lane, number) = Place::of_line(line);
         return Ok(Written::Before(Committed::before(Place::new(lane, number, change_set.id))));

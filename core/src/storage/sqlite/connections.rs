@@ -181,7 +181,7 @@ impl Connections {
         let (newest, read) = watcher.settle(newest)?;
         if let Some((state, head)) = read {
             // What is too new is asked for again each time.
-            migrate::require_known(head.schema)?;
+            migrate::require_current(head.schema)?;
             watcher.slot()?.seen = Some((state, newest));
         }
         Ok(newest)

@@ -11,11 +11,12 @@ mod file;
 pub(crate) mod gate;
 pub(crate) mod joined;
 mod lease;
-mod migrate;
+pub(crate) mod migrate;
 mod options;
 mod prune;
 mod query;
 mod rows;
+mod scripts;
 mod snapshot;
 
 use async_trait::async_trait;
@@ -48,6 +49,8 @@ impl SqliteStorage {
     /// # Errors
     /// - [`Reason::StorageMissing`]: the folder or file does not exist, or the file is not a database
     /// - [`Reason::SchemaNewer`]: a newer version of this library has migrated it
+    /// - [`Reason::SchemaForeign`]: it needs to be migrated, and [`SqliteOptions::migrates`] says not here; or other scripts than those of
+    ///   this library have made its tables
     /// - [`Reason::StorageReadOnly`]: tables have to be created, but the file cannot be written
     /// - [`Reason::StorageUnavailable`]: another process holds a lock, or has opened it exclusively
     ///   ([`SqliteOptions::exclusive`])
@@ -64,7 +67,7 @@ impl SqliteStorage {
 
     async fn open_with(options: SqliteOptions, schema: Schema) -> Result<Self> {
         let connections = Connections::open(&options).await?;
-        migrate::run(&connections, &schema).await?;
+        migrate::run(&connections, &schema, options.migrates).await?;
         let schema_version = schema.version();
         if connections.is_exclusive() {
             // What is known from here on is how others are noticed.

@@ -24,6 +24,7 @@ pub struct SqliteOptions {
     pub(super) readers: usize,
     max_bytes: Option<u64>,
     pub(super) is_exclusive: bool,
+    pub(super) migrates: bool,
 }
 
 /// What an acknowledged commit survives.
@@ -67,6 +68,7 @@ impl SqliteOptions {
             readers: 4,
             max_bytes: None,
             is_exclusive: false,
+            migrates: true,
         }
     }
 
@@ -108,6 +110,13 @@ impl SqliteOptions {
     /// wakes up and rights in memory are never out of date. There is one connection, so queries wait for each other.
     pub fn exclusive(mut self, is_exclusive: bool) -> Self {
         self.is_exclusive = is_exclusive;
+        self
+    }
+
+    /// Sets whether opening makes or migrates the tables. Where it does not, a file that needs it is refused with
+    /// [`Reason::SchemaForeign`], and [`Migrations`](crate::migrations::Migrations) is for that. Default: true.
+    pub fn migrates(mut self, migrates: bool) -> Self {
+        self.migrates = migrates;
         self
     }
 

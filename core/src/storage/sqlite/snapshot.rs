@@ -72,7 +72,7 @@ impl SqliteStorage {
         // The first look is what the transaction sees to its end.
         let head = rows::head(transaction.lease.get()?).await;
         let head = transaction.lease.settle(head)?;
-        migrate::require_known(head.schema)?;
+        migrate::require_current(head.schema)?;
         let position = [head.newest].into_iter().collect();
         Ok(Box::new(SqliteSnapshot { transaction, tables: &self.tables, position }))
     }
@@ -80,7 +80,7 @@ impl SqliteStorage {
     pub(super) async fn begin_load(&self) -> Result<Box<dyn Load + '_>> {
         let mut transaction = Transaction::begin(self.connections.writer().await?, "BEGIN IMMEDIATE").await?;
         let head = rows::head(transaction.lease.get()?).await;
-        migrate::require_known(transaction.lease.settle(head)?.schema)?;
+        migrate::require_current(transaction.lease.settle(head)?.schema)?;
         // Safe: names of declarations.
         let asked = sqlx::query(AssertSqlSafe(snapshot::are_filled(&self.tables)));
         let found = asked.fetch_one(transaction.lease.get()?).await;

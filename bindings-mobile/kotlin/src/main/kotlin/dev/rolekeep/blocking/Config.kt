@@ -9,6 +9,7 @@ class ConfigBuilder() {
     private var postgres: String? = null
     private var postgresSchema: String? = null
     private var postgresListener: String? = null
+    private var migrates: Boolean? = null
     private var exclusive: Boolean? = null
     private var preset: String? = null
     private var policyToml: String? = null
@@ -97,6 +98,12 @@ class ConfigBuilder() {
      * others changed would be found half a second later. Default: that of `postgres`.
      */
     fun postgresListener(value: String?) = apply { postgresListener = value }
+
+    /**
+     * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
+     * (`schema_foreign`): the application then migrates it apart. Default: true.
+     */
+    fun migrates(value: Boolean?) = apply { migrates = value }
 
     /**
      * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
@@ -422,7 +429,7 @@ class ConfigBuilder() {
      */
     fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
 
-    fun build() = Config(sqlite = sqlite, postgres = postgres, postgresSchema = postgresSchema, postgresListener = postgresListener, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, slowStatementMillis = slowStatementMillis, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
+    fun build() = Config(sqlite = sqlite, postgres = postgres, postgresSchema = postgresSchema, postgresListener = postgresListener, migrates = migrates, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, slowStatementMillis = slowStatementMillis, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */

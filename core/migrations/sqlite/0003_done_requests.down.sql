@@ -1,0 +1,3 @@
+-- Takes 0003_done_requests back; never changed once released.
+
+DROP TABLE "done_requests";

@@ -1,0 +1,3 @@
+-- Takes 0008_limits back; never changed once released.
+
+DROP TABLE "limits";

@@ -1,0 +1,3 @@
+-- Takes 0017_invitations back; never changed once released.
+
+DROP TABLE "invitations";

@@ -1,0 +1,3 @@
+-- Takes 0018_registrations back; never changed once released.
+
+DROP TABLE "registrations";

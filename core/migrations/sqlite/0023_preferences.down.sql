@@ -1,0 +1,3 @@
+-- Takes 0023_preferences back; never changed once released.
+
+DROP TABLE "preferences";

@@ -1,0 +1,3 @@
+-- Takes 0037_scopes back; never changed once released.
+
+DROP TABLE "scopes";

@@ -1,0 +1,78 @@
+//! `rolekeep migrate`: the schema of a database, from a terminal.
+
+use serde_json::{Map, json};
+
+use super::{Output, USAGE};
+use crate::{
+    config::Layers,
+    migrations::{Checksum, Migrations, Status, Step},
+    model::error::{Error, Reason, Result},
+};
+
+/// The word that begins it.
+pub(super) const WORD: &str = "migrate";
+
+/// Runs it with the arguments behind the word.
+pub(super) fn run(arguments: &[&str]) -> Output {
+    let Some((word, layers, given)) = asked(arguments) else {
+        return Output { code: 2, out: String::new(), err: USAGE.to_owned() };
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answer = runtime
+        .map_err(|problem| Error::new(Reason::Internal, format!("no thread can be started: {problem}")))
+        .and_then(|runtime| runtime.block_on(answer(word, &layers, &given)));
+    match answer {
+        Ok(out) => Output { code: 0, out, err: String::new() },
+        Err(error) => Output { code: 1, out: String::new(), err: format!("{error}\n") },
+    }
+}
+
+/// What is to be done, and the settings of the environment, of a file and of the arguments.
+fn asked<'a>(arguments: &[&'a str]) -> Option<(&'a str, Layers, String)> {
+    let (word, options) = arguments.split_first()?;
+    let (mut layers, mut given) = (Layers::of_process(), Map::new());
+    for option in options.chunks(2) {
+        let [name, value] = option else { return None };
+        match *name {
+            "--sqlite" => given.insert("sqlite".to_owned(), json!(value)),
+            "--postgres" => given.insert("postgres".to_owned(), json!(value)),
+            "--schema" => given.insert("postgres_schema".to_owned(), json!(value)),
+            "--config" => {
+                layers = layers.file(value);
+                None
+            }
+            _ => return None,
+        };
+    }
+    ["status", "plan", "apply", "down", "grants"]
+        .contains(word)
+        .then(|| (*word, layers, serde_json::Value::Object(given).to_string()))
+}
+
+async fn answer(word: &str, layers: &Layers, given: &str) -> Result<String> {
+    let migrations = Migrations::of(&layers.config(given)?)?;
+    match word {
+        "plan" => migrations.plan().await,
+        "grants" => migrations.grants(),
+        "apply" => Ok(migrations.apply().await?.iter().map(|step| line("applied", step)).collect()),
+        "down" => Ok(migrations.down().await?.iter().map(|step| line("taken back", step)).collect()),
+        _ => Ok(page(&migrations.status().await?)),
+    }
+}
+
+fn line(what: &str, step: &Step) -> String {
+    format!("{what} {:04} {}\n", step.version, step.name)
+}
+
+/// A line for each step.
+fn page(status: &Status) -> String {
+    let mut page = format!("schema {}, newest known {}\n", status.version, status.newest);
+    for applied in &status.history {
+        let at = applied.applied_at.map(|at| at.to_string()).unwrap_or_default();
+        let name = applied.name.as_deref().unwrap_or("?");
+        let differs = if applied.checksum == Checksum::Differs { " (another script)" } else { "" };
+        page.push_str(&format!("applied {:04} {name} {at}{differs}\n", applied.version));
+    }
+    page.extend(status.pending.iter().map(|step| line("pending", step)));
+    page
+}
