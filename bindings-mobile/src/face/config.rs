@@ -66,6 +66,10 @@ pub struct Config {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres_listener: Option<String>,
+    /// The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres_replica: Option<String>,
     /// Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
     /// (`schema_foreign`): the application then migrates it apart. Default: true.
     #[uniffi(default)]
@@ -286,6 +290,16 @@ pub struct Config {
     /// Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
     #[uniffi(default)]
     pub retired_audit_keys: Vec<String>,
+    /// A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
+    /// such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
+    /// loses it loses the store. Values from before there was one are read, and encrypted by and by. Default: none.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<String>,
+    /// Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
+    /// encrypts with it; `upkeep` encrypts the rest anew.
+    #[uniffi(default)]
+    pub retired_encryption_keys: Vec<String>,
     /// Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
     /// address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
     #[uniffi(default)]

@@ -274,6 +274,9 @@ pub enum Reason {
     /// The storage was written by a newer version of this library.
     #[serde(rename = "schema_newer")]
     SchemaNewer,
+    /// What the storage keeps is encrypted, and not under a key that is given.
+    #[serde(rename = "encryption_key_wrong")]
+    EncryptionKeyWrong,
     /// The storage does not have this library's tables, or has others of the same name.
     #[serde(rename = "schema_foreign")]
     SchemaForeign,

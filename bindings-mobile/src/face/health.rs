@@ -130,7 +130,7 @@ pub struct NoticesHealth {
 /// How connections are used.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct PoolUse {
-    /// What they are for: `readers` or `writers`.
+    /// What they are for: `readers`, `writers` or `replica`.
     pub name: String,
     /// How many are in use now.
     pub in_use: i64,

@@ -20,6 +20,7 @@ def open(
     postgres: str | None = None,
     postgres_schema: str | None = None,
     postgres_listener: str | None = None,
+    postgres_replica: str | None = None,
     migrates: bool | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
@@ -68,6 +69,8 @@ def open(
     audit_key: str | None = None,
     audit_signing_key: str | None = None,
     retired_audit_keys: Sequence[str] = (),
+    encryption_key: str | None = None,
+    retired_encryption_keys: Sequence[str] = (),
     trusted_proxies: Sequence[str] = (),
     allowed_networks: Sequence[str] = (),
     denied_networks: Sequence[str] = (),
@@ -113,6 +116,8 @@ def open(
             session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be
             heard, and what others changed would be found half a second later. Default: that of
             `postgres`.
+        postgres_replica: The URL of a replica of that database, for lists, which are read there
+            where it is as far as the database itself. Default: none.
         migrates: Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it
             does not, a database that needs it is refused (`schema_foreign`): the application then
             migrates it apart. Default: true.
@@ -229,6 +234,14 @@ def open(
             `kid`. They need its public part. Default: none.
         retired_audit_keys: Secrets that `audit_key` was before, for what they sealed. Give a new
             one here to every instance before one seals with it.
+        encryption_key: A random secret of at least 32 bytes under which what the storage keeps is
+            encrypted: of a database the columns that are secret, such as seeds of second factors,
+            hashes and signing keys; of a persister every row. Every instance has to have it, and
+            whoever loses it loses the store. Values from before there was one are read, and
+            encrypted by and by. Default: none.
+        retired_encryption_keys: Secrets that `encryption_key` was before, for what is still
+            encrypted under them. Give a new one here to every instance before one encrypts with it;
+            `upkeep` encrypts the rest anew.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
@@ -308,6 +321,7 @@ def open(
         "postgres": postgres,
         "postgres_schema": postgres_schema,
         "postgres_listener": postgres_listener,
+        "postgres_replica": postgres_replica,
         "migrates": migrates,
         "exclusive": exclusive,
         "preset": preset,
@@ -356,6 +370,8 @@ def open(
         "audit_key": audit_key,
         "audit_signing_key": audit_signing_key,
         "retired_audit_keys": retired_audit_keys,
+        "encryption_key": encryption_key,
+        "retired_encryption_keys": retired_encryption_keys,
         "trusted_proxies": trusted_proxies,
         "allowed_networks": allowed_networks,
         "denied_networks": denied_networks,
@@ -384,6 +400,7 @@ def open_async(
     postgres: str | None = None,
     postgres_schema: str | None = None,
     postgres_listener: str | None = None,
+    postgres_replica: str | None = None,
     migrates: bool | None = None,
     exclusive: bool | None = None,
     preset: str | None = None,
@@ -432,6 +449,8 @@ def open_async(
     audit_key: str | None = None,
     audit_signing_key: str | None = None,
     retired_audit_keys: Sequence[str] = (),
+    encryption_key: str | None = None,
+    retired_encryption_keys: Sequence[str] = (),
     trusted_proxies: Sequence[str] = (),
     allowed_networks: Sequence[str] = (),
     denied_networks: Sequence[str] = (),
@@ -477,6 +496,8 @@ def open_async(
             session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be
             heard, and what others changed would be found half a second later. Default: that of
             `postgres`.
+        postgres_replica: The URL of a replica of that database, for lists, which are read there
+            where it is as far as the database itself. Default: none.
         migrates: Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it
             does not, a database that needs it is refused (`schema_foreign`): the application then
             migrates it apart. Default: true.
@@ -593,6 +614,14 @@ def open_async(
             `kid`. They need its public part. Default: none.
         retired_audit_keys: Secrets that `audit_key` was before, for what they sealed. Give a new
             one here to every instance before one seals with it.
+        encryption_key: A random secret of at least 32 bytes under which what the storage keeps is
+            encrypted: of a database the columns that are secret, such as seeds of second factors,
+            hashes and signing keys; of a persister every row. Every instance has to have it, and
+            whoever loses it loses the store. Values from before there was one are read, and
+            encrypted by and by. Default: none.
+        retired_encryption_keys: Secrets that `encryption_key` was before, for what is still
+            encrypted under them. Give a new one here to every instance before one encrypts with it;
+            `upkeep` encrypts the rest anew.
         trusted_proxies: Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a
             request comes from one of them, the client's address is the last one in
             `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
@@ -672,6 +701,7 @@ def open_async(
         "postgres": postgres,
         "postgres_schema": postgres_schema,
         "postgres_listener": postgres_listener,
+        "postgres_replica": postgres_replica,
         "migrates": migrates,
         "exclusive": exclusive,
         "preset": preset,
@@ -720,6 +750,8 @@ def open_async(
         "audit_key": audit_key,
         "audit_signing_key": audit_signing_key,
         "retired_audit_keys": retired_audit_keys,
+        "encryption_key": encryption_key,
+        "retired_encryption_keys": retired_encryption_keys,
         "trusted_proxies": trusted_proxies,
         "allowed_networks": allowed_networks,
         "denied_networks": denied_networks,

@@ -205,6 +205,8 @@ class Reason(Word):
     """The storage does not let the application in, or not do what it needs."""
     SCHEMA_NEWER = "schema_newer"
     """The storage was written by a newer version of this library."""
+    ENCRYPTION_KEY_WRONG = "encryption_key_wrong"
+    """What the storage keeps is encrypted, and not under a key that is given."""
     SCHEMA_FOREIGN = "schema_foreign"
     """The storage does not have this library's tables, or has others of the same name."""
     DATA_WOULD_BE_LOST = "data_would_be_lost"

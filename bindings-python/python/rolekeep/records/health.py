@@ -134,7 +134,7 @@ class PoolUse:
     """How connections are used."""
 
     name: str
-    """What they are for: `readers` or `writers`."""
+    """What they are for: `readers`, `writers` or `replica`."""
     in_use: int
     """How many are in use now."""
     waiting: int

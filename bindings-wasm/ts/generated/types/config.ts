@@ -49,6 +49,8 @@ export interface Config {
    * others changed would be found half a second later. Default: that of `postgres`.
    */
   readonly postgresListener?: string | null | undefined;
+  /** The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none. */
+  readonly postgresReplica?: string | null | undefined;
   /**
    * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
    * (`schema_foreign`): the application then migrates it apart. Default: true.
@@ -229,6 +231,17 @@ export interface Config {
   readonly auditSigningKey?: string | null | undefined;
   /** Secrets that `auditKey` was before, for what they sealed. Give a new one here to every instance before one seals with it. */
   readonly retiredAuditKeys?: readonly string[] | undefined;
+  /**
+   * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
+   * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
+   * loses it loses the store. Values from before there was one are read, and encrypted by and by. Default: none.
+   */
+  readonly encryptionKey?: string | null | undefined;
+  /**
+   * Secrets that `encryptionKey` was before, for what is still encrypted under them. Give a new one here to every instance before one
+   * encrypts with it; `upkeep` encrypts the rest anew.
+   */
+  readonly retiredEncryptionKeys?: readonly string[] | undefined;
   /**
    * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
    * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.

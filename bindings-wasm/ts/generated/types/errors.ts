@@ -184,6 +184,8 @@ export type Reason =
   | "storage_denied"
   /** The storage was written by a newer version of this library. */
   | "schema_newer"
+  /** What the storage keeps is encrypted, and not under a key that is given. */
+  | "encryption_key_wrong"
   /** The storage does not have this library's tables, or has others of the same name. */
   | "schema_foreign"
   /** The step of the schema cannot be taken back, as what it made room for would be lost; the message says what. */

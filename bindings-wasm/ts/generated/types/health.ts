@@ -106,7 +106,7 @@ export interface NoticesHealth {
 
 /** How connections are used. */
 export interface PoolUse {
-  /** What they are for: `readers` or `writers`. */
+  /** What they are for: `readers`, `writers` or `replica`. */
   readonly name: string;
   /** How many are in use now. */
   readonly inUse: number;

@@ -1797,12 +1797,13 @@ fun readSeedDrone(from: JsonElement) = from.record("id", "code", "model", "statu
     )
 }
 
-fun readConfig(from: JsonElement) = from.record("sqlite", "postgres", "postgres_schema", "postgres_listener", "migrates", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "slow_statement_millis", "audit_denials", "audit_decisions", "audit_key", "audit_signing_key", "retired_audit_keys", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
+fun readConfig(from: JsonElement) = from.record("sqlite", "postgres", "postgres_schema", "postgres_listener", "postgres_replica", "migrates", "exclusive", "preset", "policy_toml", "policy_json", "roles", "permissions", "issuer", "audience", "access_token_seconds", "idle_seconds", "session_seconds", "refresh_grace_seconds", "leeway_seconds", "max_sessions", "keep_feed_seconds", "keep_sessions_seconds", "keep_deleted_users_seconds", "names_after_delete", "names_after_purge", "password_min_length", "password_max_length", "password_composition", "second_factor", "registration", "username_profile", "smtputf8", "passkey_domain", "passkey_origins", "mail_sign_in", "password_context_words", "temporary_password_seconds", "password_pepper", "retired_peppers", "hashing_memory_kib", "hashing_iterations", "hashing_lanes", "hashing_parallel", "hashing_queue", "hashing_max_millis", "rights_max_age_millis", "users_in_memory", "slow_statement_millis", "audit_denials", "audit_decisions", "audit_key", "audit_signing_key", "retired_audit_keys", "encryption_key", "retired_encryption_keys", "trusted_proxies", "allowed_networks", "denied_networks", "sign_in_tries", "sign_in_seconds", "requests_per_minute", "reads_per_hour", "writes_per_hour", "lock_after_failures", "link_url", "application_name", "signing_key", "retired_signing_keys", "token_algorithm", "trusted_issuers", "supabase_issuer", "supabase_secret", "supabase_signing_key").let { it ->
     Config(
         sqlite = it.optional("sqlite") { readString(it) },
         postgres = it.optional("postgres") { readString(it) },
         postgresSchema = it.optional("postgres_schema") { readString(it) },
         postgresListener = it.optional("postgres_listener") { readString(it) },
+        postgresReplica = it.optional("postgres_replica") { readString(it) },
         migrates = it.optional("migrates") { readBool(it) },
         exclusive = it.optional("exclusive") { readBool(it) },
         preset = it.optional("preset") { readString(it) },
@@ -1851,6 +1852,8 @@ fun readConfig(from: JsonElement) = from.record("sqlite", "postgres", "postgres_
         auditKey = it.optional("audit_key") { readString(it) },
         auditSigningKey = it.optional("audit_signing_key") { readString(it) },
         retiredAuditKeys = it.list("retired_audit_keys") { readString(it) },
+        encryptionKey = it.optional("encryption_key") { readString(it) },
+        retiredEncryptionKeys = it.list("retired_encryption_keys") { readString(it) },
         trustedProxies = it.list("trusted_proxies") { readString(it) },
         allowedNetworks = it.list("allowed_networks") { readString(it) },
         deniedNetworks = it.list("denied_networks") { readString(it) },
@@ -2305,6 +2308,7 @@ fun writeReason(from: Reason) = writeString(when (from) {
     Reason.STORAGE_FULL -> "storage_full"
     Reason.STORAGE_DENIED -> "storage_denied"
     Reason.SCHEMA_NEWER -> "schema_newer"
+    Reason.ENCRYPTION_KEY_WRONG -> "encryption_key_wrong"
     Reason.SCHEMA_FOREIGN -> "schema_foreign"
     Reason.DATA_WOULD_BE_LOST -> "data_would_be_lost"
     Reason.OUTCOME_UNKNOWN -> "outcome_unknown"

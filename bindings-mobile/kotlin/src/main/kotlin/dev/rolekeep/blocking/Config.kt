@@ -9,6 +9,7 @@ class ConfigBuilder() {
     private var postgres: String? = null
     private var postgresSchema: String? = null
     private var postgresListener: String? = null
+    private var postgresReplica: String? = null
     private var migrates: Boolean? = null
     private var exclusive: Boolean? = null
     private var preset: String? = null
@@ -57,6 +58,8 @@ class ConfigBuilder() {
     private var auditKey: String? = null
     private var auditSigningKey: String? = null
     private var retiredAuditKeys: List<String> = emptyList()
+    private var encryptionKey: String? = null
+    private var retiredEncryptionKeys: List<String> = emptyList()
     private var trustedProxies: List<String> = emptyList()
     private var allowedNetworks: List<String> = emptyList()
     private var deniedNetworks: List<String> = emptyList()
@@ -98,6 +101,9 @@ class ConfigBuilder() {
      * others changed would be found half a second later. Default: that of `postgres`.
      */
     fun postgresListener(value: String?) = apply { postgresListener = value }
+
+    /** The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none. */
+    fun postgresReplica(value: String?) = apply { postgresReplica = value }
 
     /**
      * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
@@ -328,6 +334,19 @@ class ConfigBuilder() {
     fun retiredAuditKeys(value: List<String>) = apply { retiredAuditKeys = value }
 
     /**
+     * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
+     * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
+     * loses it loses the store. Values from before there was one are read, and encrypted by and by. Default: none.
+     */
+    fun encryptionKey(value: String?) = apply { encryptionKey = value }
+
+    /**
+     * Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
+     * encrypts with it; `upkeep` encrypts the rest anew.
+     */
+    fun retiredEncryptionKeys(value: List<String>) = apply { retiredEncryptionKeys = value }
+
+    /**
      * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
      * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
      */
@@ -429,7 +448,7 @@ class ConfigBuilder() {
      */
     fun supabaseSigningKey(value: String?) = apply { supabaseSigningKey = value }
 
-    fun build() = Config(sqlite = sqlite, postgres = postgres, postgresSchema = postgresSchema, postgresListener = postgresListener, migrates = migrates, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, slowStatementMillis = slowStatementMillis, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
+    fun build() = Config(sqlite = sqlite, postgres = postgres, postgresSchema = postgresSchema, postgresListener = postgresListener, postgresReplica = postgresReplica, migrates = migrates, exclusive = exclusive, preset = preset, policyToml = policyToml, policyJson = policyJson, roles = roles, permissions = permissions, issuer = issuer, audience = audience, accessTokenSeconds = accessTokenSeconds, idleSeconds = idleSeconds, sessionSeconds = sessionSeconds, refreshGraceSeconds = refreshGraceSeconds, leewaySeconds = leewaySeconds, maxSessions = maxSessions, keepFeedSeconds = keepFeedSeconds, keepSessionsSeconds = keepSessionsSeconds, keepDeletedUsersSeconds = keepDeletedUsersSeconds, namesAfterDelete = namesAfterDelete, namesAfterPurge = namesAfterPurge, passwordMinLength = passwordMinLength, passwordMaxLength = passwordMaxLength, passwordComposition = passwordComposition, secondFactor = secondFactor, registration = registration, usernameProfile = usernameProfile, smtputf8 = smtputf8, passkeyDomain = passkeyDomain, passkeyOrigins = passkeyOrigins, mailSignIn = mailSignIn, passwordContextWords = passwordContextWords, temporaryPasswordSeconds = temporaryPasswordSeconds, passwordPepper = passwordPepper, retiredPeppers = retiredPeppers, hashingMemoryKib = hashingMemoryKib, hashingIterations = hashingIterations, hashingLanes = hashingLanes, hashingParallel = hashingParallel, hashingQueue = hashingQueue, hashingMaxMillis = hashingMaxMillis, rightsMaxAgeMillis = rightsMaxAgeMillis, usersInMemory = usersInMemory, slowStatementMillis = slowStatementMillis, auditDenials = auditDenials, auditDecisions = auditDecisions, auditKey = auditKey, auditSigningKey = auditSigningKey, retiredAuditKeys = retiredAuditKeys, encryptionKey = encryptionKey, retiredEncryptionKeys = retiredEncryptionKeys, trustedProxies = trustedProxies, allowedNetworks = allowedNetworks, deniedNetworks = deniedNetworks, signInTries = signInTries, signInSeconds = signInSeconds, requestsPerMinute = requestsPerMinute, readsPerHour = readsPerHour, writesPerHour = writesPerHour, lockAfterFailures = lockAfterFailures, linkUrl = linkUrl, applicationName = applicationName, signingKey = signingKey, retiredSigningKeys = retiredSigningKeys, tokenAlgorithm = tokenAlgorithm, trustedIssuers = trustedIssuers, supabaseIssuer = supabaseIssuer, supabaseSecret = supabaseSecret, supabaseSigningKey = supabaseSigningKey)
 }
 
 /** Makes a [TrustedIssuer]; what is not set is left out. */
