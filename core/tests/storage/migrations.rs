@@ -392,7 +392,7 @@ async fn dump(file: &mut SqliteConnection) -> String {
                 AND name NOT GLOB '*_search_content' AND name NOT GLOB '*_search_docsize' AND name NOT GLOB '*_search_config' \
                 ORDER BY type <> 'table', rowid";
     let mut lines = texts(file, made).await;
-    lines.insert(0, "-- A store of this schema, to be migrated by tests; never changed.".to_owned());
+    lines.insert(0, "-- @generated: a store of this schema, to be migrated by tests; never changed.".to_owned());
     let searched = texts(file, "SELECT name FROM sqlite_schema WHERE name GLOB '*_search' AND type = 'table'").await;
     lines.extend(
         searched.iter().map(|of| format!("INSERT INTO \"{of}\" (\"{of}\", \"rank\") VALUES ('secure-delete', 1);")),
