@@ -320,7 +320,11 @@ async fn files_of_released_schemas_are_migrated() {
             // Two columns went elsewhere: when users signed in last, and what hashes cost.
             let signed_in = "SELECT user_id || ' ' || last_login_at FROM user_activity ORDER BY last_login_at";
             let signed_in = texts(&mut file, signed_in).await;
-            assert!(signed_in[0].ends_with(" 0") && signed_in[1].ends_with(" 5") && signed_in[2].ends_with("3 6"));
+            // Of deleted users it is not known.
+            assert!(
+                signed_in[..2].iter().all(|user| user.ends_with(" 0")) && signed_in[2].ends_with(" 5"),
+                "{signed_in:?}"
+            );
             common.remove("credentials");
             let folder = tempfile::tempdir().unwrap();
             let mut before = raw(&folder).await;
@@ -388,7 +392,7 @@ async fn dump(file: &mut SqliteConnection) -> String {
                 AND name NOT GLOB '*_search_content' AND name NOT GLOB '*_search_docsize' AND name NOT GLOB '*_search_config' \
                 ORDER BY type <> 'table', rowid";
     let mut lines = texts(file, made).await;
-    lines.insert(0, "-- A store of this schema, to be migrated by tests; never changed.".to_owned());
+    lines.insert(0, "-- @generated: a store of this schema, to be migrated by tests; never changed.".to_owned());
     let searched = texts(file, "SELECT name FROM sqlite_schema WHERE name GLOB '*_search' AND type = 'table'").await;
     lines.extend(
         searched.iter().map(|of| format!("INSERT INTO \"{of}\" (\"{of}\", \"rank\") VALUES ('secure-delete', 1);")),
