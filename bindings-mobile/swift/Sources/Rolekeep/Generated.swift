@@ -473,6 +473,22 @@ private let UNIFFI_CALLBACK_UNEXPECTED_ERROR: Int32 = 2
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterUInt32: FfiConverterPrimitive {
+    typealias FfiType = UInt32
+    typealias SwiftType = UInt32
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> UInt32 {
+        return try lift(readInt(&buf))
+    }
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterInt32: FfiConverterPrimitive {
     typealias FfiType = Int32
     typealias SwiftType = Int32
@@ -5613,6 +5629,244 @@ func FfiConverterTypeLimits_lift(_ handle: UInt64) throws -> Limits {
 #endif
 func FfiConverterTypeLimits_lower(_ value: Limits) -> UInt64 {
     return FfiConverterTypeLimits.lower(value)
+}
+
+
+
+
+
+
+/**
+ * The migrations of the database that a config names, which need not be open, and may be.
+ *
+ * A store that is opened migrates by itself. This is for applications that migrate on their own, and open with `migrates = false`.
+ * Any number of processes may use it at once.
+ */
+public protocol MigrationsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Applies all steps that are pending, in one transaction; none where another process was first.
+     */
+    func apply() async throws  -> [MigrationStep]
+    
+    /**
+     * Takes the newest step back; null where none has been applied. Close the stores that use it before.
+     *
+     * Throws `CONFLICT` (`DATA_WOULD_BE_LOST`) where the older schema has no place for what is stored.
+     */
+    func down() async throws  -> MigrationStep?
+    
+    /**
+     * What `apply` would run now, as SQL for another tool; empty where nothing is pending.
+     *
+     * Throws `UNAVAILABLE` (`SCHEMA_NEWER`) where a newer version of the library has migrated the database, and (`SCHEMA_FOREIGN`)
+     * where an applied step was another script than this library has. So do `apply` and `down`.
+     */
+    func plan() async throws  -> String
+    
+    /**
+     * How far the schema is. Nothing is changed; a file that does not exist is not made.
+     */
+    func status() async throws  -> MigrationStatus
+    
+}
+/**
+ * The migrations of the database that a config names, which need not be open, and may be.
+ *
+ * A store that is opened migrates by itself. This is for applications that migrate on their own, and open with `migrates = false`.
+ * Any number of processes may use it at once.
+ */
+open class Migrations: MigrationsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_migrations(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_migrations(handle, $0) }
+    }
+
+    
+    /**
+     * Those of the file that the config's `sqlite` names. Nothing is opened yet.
+     *
+     * Throws `VALIDATION_ERROR` (`CONFIG_INVALID`) where it names none.
+     */
+public static func of(config: Config)throws  -> Migrations  {
+    return try  FfiConverterTypeMigrations_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_constructor_migrations_of(
+        FfiConverterTypeConfig_lower(config),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+    /**
+     * Applies all steps that are pending, in one transaction; none where another process was first.
+     */
+open func apply()async throws  -> [MigrationStep]  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_migrations_apply(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterSequenceTypeMigrationStep.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * Takes the newest step back; null where none has been applied. Close the stores that use it before.
+     *
+     * Throws `CONFLICT` (`DATA_WOULD_BE_LOST`) where the older schema has no place for what is stored.
+     */
+open func down()async throws  -> MigrationStep?  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_migrations_down(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterOptionTypeMigrationStep.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * What `apply` would run now, as SQL for another tool; empty where nothing is pending.
+     *
+     * Throws `UNAVAILABLE` (`SCHEMA_NEWER`) where a newer version of the library has migrated the database, and (`SCHEMA_FOREIGN`)
+     * where an applied step was another script than this library has. So do `apply` and `down`.
+     */
+open func plan()async throws  -> String  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_migrations_plan(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterString.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * How far the schema is. Nothing is changed; a file that does not exist is not made.
+     */
+open func status()async throws  -> MigrationStatus  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_migrations_status(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeMigrationStatus_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeMigrations: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Migrations
+
+    public static func lift(_ handle: UInt64) throws -> Migrations {
+        return Migrations(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Migrations) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Migrations {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Migrations, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrations_lift(_ handle: UInt64) throws -> Migrations {
+    return try FfiConverterTypeMigrations.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrations_lower(_ value: Migrations) -> UInt64 {
+    return FfiConverterTypeMigrations.lower(value)
 }
 
 
@@ -13790,6 +14044,95 @@ func FfiConverterTypeApiKeyPage_lower(_ value: ApiKeyPage) -> RustBuffer {
 
 
 /**
+ * A step that was applied.
+ */
+public struct AppliedStep: Equatable, Hashable {
+    /**
+     * Its number.
+     */
+    public let version: UInt32
+    /**
+     * Its name; null where it was applied before names were kept.
+     */
+    public let name: String?
+    /**
+     * When, by the clock of the database; null where it was applied before times were kept.
+     */
+    public let appliedAt: Timestamp?
+    /**
+     * Whether it is the script that this library has.
+     */
+    public let checksum: MigrationChecksum
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its number.
+         */version: UInt32, 
+        /**
+         * Its name; null where it was applied before names were kept.
+         */name: String?, 
+        /**
+         * When, by the clock of the database; null where it was applied before times were kept.
+         */appliedAt: Timestamp?, 
+        /**
+         * Whether it is the script that this library has.
+         */checksum: MigrationChecksum) {
+        self.version = version
+        self.name = name
+        self.appliedAt = appliedAt
+        self.checksum = checksum
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension AppliedStep: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeAppliedStep: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> AppliedStep {
+        return
+            try AppliedStep(
+                version: FfiConverterUInt32.read(from: &buf), 
+                name: FfiConverterOptionString.read(from: &buf), 
+                appliedAt: FfiConverterOptionTypeTimestamp.read(from: &buf), 
+                checksum: FfiConverterTypeMigrationChecksum.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: AppliedStep, into buf: inout [UInt8]) {
+        FfiConverterUInt32.write(value.version, into: &buf)
+        FfiConverterOptionString.write(value.name, into: &buf)
+        FfiConverterOptionTypeTimestamp.write(value.appliedAt, into: &buf)
+        FfiConverterTypeMigrationChecksum.write(value.checksum, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAppliedStep_lift(_ buf: RustBuffer) throws -> AppliedStep {
+    return try FfiConverterTypeAppliedStep.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeAppliedStep_lower(_ value: AppliedStep) -> RustBuffer {
+    return FfiConverterTypeAppliedStep.lower(value)
+}
+
+
+/**
  * An asset with its operator and users, as far as the caller may see them.
  */
 public struct Asset: Equatable, Hashable {
@@ -17298,6 +17641,15 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let postgresListener: String?
     /**
+     * The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none.
+     */
+    public let postgresReplica: String?
+    /**
+     * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
+     * (`schema_foreign`): the application then migrates it apart. Default: true.
+     */
+    public let migrates: Bool?
+    /**
      * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
      * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
      */
@@ -17519,6 +17871,17 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
      */
     public let retiredAuditKeys: [String]
     /**
+     * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
+     * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
+     * loses it loses the store. Values from before there was one are read, and encrypted by and by. Default: none.
+     */
+    public let encryptionKey: String?
+    /**
+     * Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
+     * encrypts with it; `upkeep` encrypts the rest anew.
+     */
+    public let retiredEncryptionKeys: [String]
+    /**
      * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
      * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
      */
@@ -17635,6 +17998,13 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * to a transaction and not to a session (PgBouncer's `pool_mode = transaction`). Through such a one nothing can be heard, and what
          * others changed would be found half a second later. Default: that of `postgres`.
          */postgresListener: String? = nil, 
+        /**
+         * The URL of a replica of that database, for lists, which are read there where it is as far as the database itself. Default: none.
+         */postgresReplica: String? = nil, 
+        /**
+         * Whether opening makes or migrates the tables of `sqlite` or `postgres`. Where it does not, a database that needs it is refused
+         * (`schema_foreign`): the application then migrates it apart. Default: true.
+         */migrates: Bool? = nil, 
         /**
          * Whether this process alone uses the SQLite file. Others that open it are refused, nobody else's changes are
          * looked for, and rights in memory never grow old: for phones and single programs. Default: false.
@@ -17810,6 +18180,15 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
          * Secrets that `audit_key` was before, for what they sealed. Give a new one here to every instance before one seals with it.
          */retiredAuditKeys: [String] = [], 
         /**
+         * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
+         * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
+         * loses it loses the store. Values from before there was one are read, and encrypted by and by. Default: none.
+         */encryptionKey: String? = nil, 
+        /**
+         * Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
+         * encrypts with it; `upkeep` encrypts the rest anew.
+         */retiredEncryptionKeys: [String] = [], 
+        /**
          * Addresses and networks (`10.0.0.0/8`) of the host's own proxies. If a request comes from one of them, the client's
          * address is the last one in `X-Forwarded-For` that is not a trusted proxy. If none are given, the header is ignored.
          */trustedProxies: [String] = [], 
@@ -17891,6 +18270,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.postgres = postgres
         self.postgresSchema = postgresSchema
         self.postgresListener = postgresListener
+        self.postgresReplica = postgresReplica
+        self.migrates = migrates
         self.exclusive = exclusive
         self.preset = preset
         self.policyToml = policyToml
@@ -17938,6 +18319,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         self.auditKey = auditKey
         self.auditSigningKey = auditSigningKey
         self.retiredAuditKeys = retiredAuditKeys
+        self.encryptionKey = encryptionKey
+        self.retiredEncryptionKeys = retiredEncryptionKeys
         self.trustedProxies = trustedProxies
         self.allowedNetworks = allowedNetworks
         self.deniedNetworks = deniedNetworks
@@ -18000,6 +18383,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 postgres: FfiConverterOptionString.read(from: &buf), 
                 postgresSchema: FfiConverterOptionString.read(from: &buf), 
                 postgresListener: FfiConverterOptionString.read(from: &buf), 
+                postgresReplica: FfiConverterOptionString.read(from: &buf), 
+                migrates: FfiConverterOptionBool.read(from: &buf), 
                 exclusive: FfiConverterOptionBool.read(from: &buf), 
                 preset: FfiConverterOptionString.read(from: &buf), 
                 policyToml: FfiConverterOptionString.read(from: &buf), 
@@ -18047,6 +18432,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
                 auditKey: FfiConverterOptionString.read(from: &buf), 
                 auditSigningKey: FfiConverterOptionString.read(from: &buf), 
                 retiredAuditKeys: FfiConverterSequenceString.read(from: &buf), 
+                encryptionKey: FfiConverterOptionString.read(from: &buf), 
+                retiredEncryptionKeys: FfiConverterSequenceString.read(from: &buf), 
                 trustedProxies: FfiConverterSequenceString.read(from: &buf), 
                 allowedNetworks: FfiConverterSequenceString.read(from: &buf), 
                 deniedNetworks: FfiConverterSequenceString.read(from: &buf), 
@@ -18073,6 +18460,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.postgres, into: &buf)
         FfiConverterOptionString.write(value.postgresSchema, into: &buf)
         FfiConverterOptionString.write(value.postgresListener, into: &buf)
+        FfiConverterOptionString.write(value.postgresReplica, into: &buf)
+        FfiConverterOptionBool.write(value.migrates, into: &buf)
         FfiConverterOptionBool.write(value.exclusive, into: &buf)
         FfiConverterOptionString.write(value.preset, into: &buf)
         FfiConverterOptionString.write(value.policyToml, into: &buf)
@@ -18120,6 +18509,8 @@ struct FfiConverterTypeConfig: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.auditKey, into: &buf)
         FfiConverterOptionString.write(value.auditSigningKey, into: &buf)
         FfiConverterSequenceString.write(value.retiredAuditKeys, into: &buf)
+        FfiConverterOptionString.write(value.encryptionKey, into: &buf)
+        FfiConverterSequenceString.write(value.retiredEncryptionKeys, into: &buf)
         FfiConverterSequenceString.write(value.trustedProxies, into: &buf)
         FfiConverterSequenceString.write(value.allowedNetworks, into: &buf)
         FfiConverterSequenceString.write(value.deniedNetworks, into: &buf)
@@ -31471,6 +31862,174 @@ func FfiConverterTypeMailChallenge_lower(_ value: MailChallenge) -> RustBuffer {
 
 
 /**
+ * How far the schema of a database is.
+ */
+public struct MigrationStatus: Equatable, Hashable {
+    /**
+     * The newest step that was applied; 0 where the database has no tables of this library.
+     */
+    public let version: UInt32
+    /**
+     * The newest step that this version of the library knows.
+     */
+    public let newest: UInt32
+    /**
+     * The steps that were applied, oldest first.
+     */
+    public let history: [AppliedStep]
+    /**
+     * The steps that `apply` would apply, in that order.
+     */
+    public let pending: [MigrationStep]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The newest step that was applied; 0 where the database has no tables of this library.
+         */version: UInt32, 
+        /**
+         * The newest step that this version of the library knows.
+         */newest: UInt32, 
+        /**
+         * The steps that were applied, oldest first.
+         */history: [AppliedStep], 
+        /**
+         * The steps that `apply` would apply, in that order.
+         */pending: [MigrationStep]) {
+        self.version = version
+        self.newest = newest
+        self.history = history
+        self.pending = pending
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension MigrationStatus: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeMigrationStatus: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> MigrationStatus {
+        return
+            try MigrationStatus(
+                version: FfiConverterUInt32.read(from: &buf), 
+                newest: FfiConverterUInt32.read(from: &buf), 
+                history: FfiConverterSequenceTypeAppliedStep.read(from: &buf), 
+                pending: FfiConverterSequenceTypeMigrationStep.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: MigrationStatus, into buf: inout [UInt8]) {
+        FfiConverterUInt32.write(value.version, into: &buf)
+        FfiConverterUInt32.write(value.newest, into: &buf)
+        FfiConverterSequenceTypeAppliedStep.write(value.history, into: &buf)
+        FfiConverterSequenceTypeMigrationStep.write(value.pending, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrationStatus_lift(_ buf: RustBuffer) throws -> MigrationStatus {
+    return try FfiConverterTypeMigrationStatus.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrationStatus_lower(_ value: MigrationStatus) -> RustBuffer {
+    return FfiConverterTypeMigrationStatus.lower(value)
+}
+
+
+/**
+ * A step from one schema to the next.
+ */
+public struct MigrationStep: Equatable, Hashable {
+    /**
+     * Its number: 1 for the first.
+     */
+    public let version: UInt32
+    /**
+     * What it is about, such as `events`.
+     */
+    public let name: String
+    /**
+     * Why it can never be taken back; null where it can, at least while nothing is stored that would be lost.
+     */
+    public let irreversible: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its number: 1 for the first.
+         */version: UInt32, 
+        /**
+         * What it is about, such as `events`.
+         */name: String, 
+        /**
+         * Why it can never be taken back; null where it can, at least while nothing is stored that would be lost.
+         */irreversible: String?) {
+        self.version = version
+        self.name = name
+        self.irreversible = irreversible
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension MigrationStep: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeMigrationStep: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> MigrationStep {
+        return
+            try MigrationStep(
+                version: FfiConverterUInt32.read(from: &buf), 
+                name: FfiConverterString.read(from: &buf), 
+                irreversible: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: MigrationStep, into buf: inout [UInt8]) {
+        FfiConverterUInt32.write(value.version, into: &buf)
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterOptionString.write(value.irreversible, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrationStep_lift(_ buf: RustBuffer) throws -> MigrationStep {
+    return try FfiConverterTypeMigrationStep.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrationStep_lower(_ value: MigrationStep) -> RustBuffer {
+    return FfiConverterTypeMigrationStep.lower(value)
+}
+
+
+/**
  * Moves a scope into another one, or out of any, with all that lies within it. From then on roles held in the former outer scope say
  * nothing of it, and those held in the new one do.
  *
@@ -33302,7 +33861,7 @@ func FfiConverterTypePolicyValidation_lower(_ value: PolicyValidation) -> RustBu
  */
 public struct PoolUse: Equatable, Hashable {
     /**
-     * What they are for: `readers` or `writers`.
+     * What they are for: `readers`, `writers` or `replica`.
      */
     public let name: String
     /**
@@ -33322,7 +33881,7 @@ public struct PoolUse: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * What they are for: `readers` or `writers`.
+         * What they are for: `readers`, `writers` or `replica`.
          */name: String, 
         /**
          * How many are in use now.
@@ -48939,6 +49498,91 @@ func FfiConverterTypeIssuerKind_lower(_ value: IssuerKind) -> RustBuffer {
 
 
 /**
+ * Whether a script that was applied is the one of this number that this version of the library has.
+ */
+
+public enum MigrationChecksum: Equatable, Hashable {
+    
+    /**
+     * It is.
+     */
+    case fits
+    /**
+     * It was applied before checksums were kept, or is of a newer version of the library.
+     */
+    case unknown
+    /**
+     * It is not: the store does not open (`SCHEMA_FOREIGN`).
+     */
+    case differs
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension MigrationChecksum: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeMigrationChecksum: FfiConverterRustBuffer {
+    typealias SwiftType = MigrationChecksum
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> MigrationChecksum {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .fits
+        
+        case 2: return .unknown
+        
+        case 3: return .differs
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: MigrationChecksum, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .fits:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .unknown:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .differs:
+            writeInt(&buf, Int32(3))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrationChecksum_lift(_ buf: RustBuffer) throws -> MigrationChecksum {
+    return try FfiConverterTypeMigrationChecksum.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeMigrationChecksum_lower(_ value: MigrationChecksum) -> RustBuffer {
+    return FfiConverterTypeMigrationChecksum.lower(value)
+}
+
+
+
+/**
  * Whether others may take the username and e-mail address of a deleted account, until it is purged.
  */
 
@@ -50495,9 +51139,17 @@ public enum Reason: Equatable, Hashable {
      */
     case schemaNewer
     /**
+     * What the storage keeps is encrypted, and not under a key that is given.
+     */
+    case encryptionKeyWrong
+    /**
      * The storage does not have this library's tables, or has others of the same name.
      */
     case schemaForeign
+    /**
+     * The step of the schema cannot be taken back, as what it made room for would be lost; the message says what.
+     */
+    case dataWouldBeLost
     /**
      * It is not known whether the write happened; ask `audit.outcome` about the error's `change_id`.
      */
@@ -50665,25 +51317,29 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
         
         case 55: return .schemaNewer
         
-        case 56: return .schemaForeign
+        case 56: return .encryptionKeyWrong
         
-        case 57: return .outcomeUnknown
+        case 57: return .schemaForeign
         
-        case 58: return .notLoaded
+        case 58: return .dataWouldBeLost
         
-        case 59: return .deferredNotLoaded
+        case 59: return .outcomeUnknown
         
-        case 60: return .namesNotReady
+        case 60: return .notLoaded
         
-        case 61: return .rightsStale
+        case 61: return .deferredNotLoaded
         
-        case 62: return .notOffered
+        case 62: return .namesNotReady
         
-        case 63: return .closed
+        case 63: return .rightsStale
         
-        case 64: return .corrupt
+        case 64: return .notOffered
         
-        case 65: return .`internal`
+        case 65: return .closed
+        
+        case 66: return .corrupt
+        
+        case 67: return .`internal`
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -50913,44 +51569,52 @@ struct FfiConverterTypeReason: FfiConverterRustBuffer {
             writeInt(&buf, Int32(55))
         
         
-        case .schemaForeign:
+        case .encryptionKeyWrong:
             writeInt(&buf, Int32(56))
         
         
-        case .outcomeUnknown:
+        case .schemaForeign:
             writeInt(&buf, Int32(57))
         
         
-        case .notLoaded:
+        case .dataWouldBeLost:
             writeInt(&buf, Int32(58))
         
         
-        case .deferredNotLoaded:
+        case .outcomeUnknown:
             writeInt(&buf, Int32(59))
         
         
-        case .namesNotReady:
+        case .notLoaded:
             writeInt(&buf, Int32(60))
         
         
-        case .rightsStale:
+        case .deferredNotLoaded:
             writeInt(&buf, Int32(61))
         
         
-        case .notOffered:
+        case .namesNotReady:
             writeInt(&buf, Int32(62))
         
         
-        case .closed:
+        case .rightsStale:
             writeInt(&buf, Int32(63))
         
         
-        case .corrupt:
+        case .notOffered:
             writeInt(&buf, Int32(64))
         
         
-        case .`internal`:
+        case .closed:
             writeInt(&buf, Int32(65))
+        
+        
+        case .corrupt:
+            writeInt(&buf, Int32(66))
+        
+        
+        case .`internal`:
+            writeInt(&buf, Int32(67))
         
         }
     }
@@ -53445,6 +54109,30 @@ fileprivate struct FfiConverterOptionTypeGroupBrief: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeMigrationStep: FfiConverterRustBuffer {
+    typealias SwiftType = MigrationStep?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeMigrationStep.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeMigrationStep.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeRegionBrief: FfiConverterRustBuffer {
     typealias SwiftType = RegionBrief?
 
@@ -54553,6 +55241,31 @@ fileprivate struct FfiConverterSequenceTypeApiKey: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeAppliedStep: FfiConverterRustBuffer {
+    typealias SwiftType = [AppliedStep]
+
+    public static func write(_ value: [AppliedStep], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeAppliedStep.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [AppliedStep] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [AppliedStep]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeAppliedStep.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeAsset: FfiConverterRustBuffer {
     typealias SwiftType = [Asset]
 
@@ -55245,6 +55958,31 @@ fileprivate struct FfiConverterSequenceTypeInvitationRole: FfiConverterRustBuffe
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeInvitationRole.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeMigrationStep: FfiConverterRustBuffer {
+    typealias SwiftType = [MigrationStep]
+
+    public static func write(_ value: [MigrationStep], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeMigrationStep.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [MigrationStep] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [MigrationStep]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeMigrationStep.read(from: &buf))
         }
         return seq
     }
@@ -57265,6 +58003,18 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_system() != 8326) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_migrations_apply() != 42262) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_migrations_down() != 10257) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_migrations_plan() != 19198) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_migrations_status() != 42659) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_notifier_send() != 27665) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -57323,6 +58073,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open_from_env() != 61173) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_constructor_migrations_of() != 16422) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_rules_compile() != 17709) {
