@@ -1,14 +1,13 @@
 //! Secrets that a configuration has: how long they have to be, and what goes with what.
 
 use super::Config;
-use crate::{
-    credentials::encryption::EncryptionKeys,
-    model::{
-        check::{Checks, Invalid},
-        decode::FieldCode,
-        error::Result,
-    },
+use crate::model::{
+    check::{Checks, Invalid},
+    decode::FieldCode,
+    deferred::IS_PAGE,
 };
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+use crate::{credentials::encryption::EncryptionKeys, model::error::Result};
 
 impl Config {
     /// Whether they can be used.
@@ -19,6 +18,9 @@ impl Config {
         if self.encryption_key.is_none() && !self.retired_encryption_keys.is_empty() {
             let message = "goes with `encryption_key` alone";
             checks.error("retired_encryption_keys", Invalid::new(FieldCode::Disagrees, message));
+        }
+        if IS_PAGE && self.encryption_key.is_some() {
+            checks.error("encryption_key", Invalid::new(FieldCode::Disagrees, "is not for web pages yet"));
         }
         let lists = [
             ("retired_peppers", &self.retired_peppers),
@@ -42,6 +44,7 @@ impl Config {
     }
 
     /// What the storage encrypts under.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub(crate) fn encryption_keys(&self) -> Result<EncryptionKeys> {
         let secrets = self.encryption_key.iter().chain(&self.retired_encryption_keys);
         EncryptionKeys::new(secrets.map(|secret| secret.expose().as_bytes()))

@@ -5,6 +5,7 @@ pub mod api_key;
 mod common_passwords;
 pub mod device_token;
 pub mod digits;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub mod encryption;
 pub mod foreign_token;
 pub mod hashing;

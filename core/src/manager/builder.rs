@@ -224,13 +224,16 @@ impl Builder {
 
 impl Place {
     #[cfg_attr(
-        not(feature = "sql"),
-        expect(clippy::needless_pass_by_ref_mut, reason = "there is no database to be joined")
+        all(feature = "deferred", target_arch = "wasm32"),
+        expect(unused_variables, reason = "there is no database to be joined, and nothing is encrypted")
     )]
     async fn open(self, prepared: &mut Prepared) -> Result<Arc<dyn Storage>> {
         Ok(match self {
             Place::Memory => Arc::new(MemoryStorage::new()),
             Place::Storage(storage) => storage,
+            #[cfg(all(feature = "deferred", target_arch = "wasm32"))]
+            Place::Persister(persister) => Arc::new(PersistedStorage::open(persister).await?),
+            #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
             Place::Persister(persister) => {
                 let (keys, env) = (prepared.config.encryption_keys()?, prepared.env.clone());
                 Arc::new(PersistedStorage::open_encrypted(persister, keys, env).await?)
@@ -289,7 +292,7 @@ impl Prepared {
     }
 }
 
-/// The storage, with what is secret in it encrypted. A page has its rows in a persister, which encrypts all of them.
+/// The storage, with what is secret in it encrypted. Pages encrypt nothing yet.
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 fn encrypted(storage: Arc<dyn Storage>, config: &Config, env: &Env) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(crate::storage::encrypted::Encrypted::new(storage, config.encryption_keys()?, env.clone())))

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::plan::{Memory, Writes};
 use crate::{
     model::{
-        deferred::IS_PAGE,
+        deferred::{IS_PAGE, unless_page},
         error::{Error, Result},
         id::UserId,
         predicate::Predicate,
@@ -90,7 +90,7 @@ impl<'a> Reads<'a> {
     pub async fn ahead(&self, ahead: Ahead) -> Result<()> {
         match self.0 {
             Source::Stored(_) => Ok(()),
-            Source::Planned(memory, _) => memory.read_ahead(ahead.0).await,
+            Source::Planned(memory, _) => unless_page(Ok(()), || Box::pin(memory.read_ahead(ahead.0))).await,
         }
     }
 

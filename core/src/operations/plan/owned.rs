@@ -159,7 +159,7 @@ impl Plan<'_> {
                 true => BatchRead::Keys(owned, keys()),
                 false => BatchRead::Filter(owned, of_these(owned, &owner)),
             });
-            self.memory.read_ahead(batch.collect()).await?;
+            unless_page(Ok(()), || Box::pin(self.memory.read_ahead(batch.collect()))).await?;
             for (owned, owner) in owners() {
                 let rows = if owned.key == [owner.column] {
                     // By key: some of them have been read.

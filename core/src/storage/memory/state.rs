@@ -48,6 +48,7 @@ impl State {
     }
 
     /// All rows, those of a table in the order of their keys.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static Table, Row)> {
         self.tables.values().flat_map(|rows| rows.behind(None).map(|row| (rows.table, row.row())))
     }

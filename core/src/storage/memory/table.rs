@@ -157,6 +157,7 @@ impl TableRows {
     }
 
     /// The rows behind a key, in order.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub(super) fn behind(&self, key: Option<&[Value]>) -> impl Iterator<Item = &Stored> {
         let from = key.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
         self.between(Path::Key, from, Bound::Unbounded)

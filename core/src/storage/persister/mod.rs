@@ -4,6 +4,7 @@
 //! writer of the same data, such as another tab, is noticed by the position that a batch builds on.
 //! [`Persister`] states the contract.
 
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod encrypted;
 mod rows;
 
@@ -17,11 +18,11 @@ pub use rows::RowChange;
 
 use super::{
     ChangeSet, Changes, CommitError, CommitRecord, Committed, MemoryStorage, OneLane, Planned, Position, Pruned, Query,
-    Retention, Rows, Storage, Write, memory::State,
+    Retention, Rows, Storage, memory::State,
 };
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use super::{
-    Load, Snapshot,
+    Load, Snapshot, Write,
     memory::{MemoryLoad, MemorySnapshot},
 };
 use crate::{
@@ -245,6 +246,7 @@ impl<P: Persister> PersistedStorage<P> {
 }
 
 /// All rows, as changes.
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 fn changes_of_all(state: &State) -> impl Iterator<Item = RowChange> {
     state.all().map(|(table, row)| {
         let key = table.key_of(&row);
