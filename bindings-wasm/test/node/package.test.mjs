@@ -19,7 +19,7 @@ const manifest = JSON.parse(text("bindings-wasm/package.json"));
  * allows each since, and what came without one. docs/decisions/007 says what that was. A kilobyte is to spare, so that a change of
  * some bytes elsewhere is not refused for them.
  */
-const LIMIT = 538 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
+const LIMIT = 540 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 62) * 1229;
 /** The same of `rolekeep/rules`, which is to have 150 KiB and is over them since policies declare kinds of assets. */
 const RULES_LIMIT = 154 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
