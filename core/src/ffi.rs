@@ -6,7 +6,7 @@ mod events;
 mod filters;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod layers;
-#[cfg(feature = "sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migrate;
 pub mod packed;
 mod questions;
@@ -38,7 +38,7 @@ pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub use layers::{config, of_layers};
-#[cfg(feature = "sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use migrate::migrate;
 pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
 pub use rules_config::RulesConfig;

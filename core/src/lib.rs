@@ -77,7 +77,7 @@ pub mod guide;
 mod manager;
 #[cfg(feature = "metrics")]
 mod metrics;
-#[cfg(feature = "sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod migrations;
 mod model;
 mod net;

@@ -1,6 +1,6 @@
 //! The command `rolekeep` of the packages for Python and npm: they read the file and print what this answers.
 
-#[cfg(feature = "sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migrate;
 mod names;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Printed where the arguments cannot be understood.
-#[cfg(feature = "sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub const USAGE: &str = "\
 usage: rolekeep check POLICY [--rules]
        rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust [--rules]
@@ -29,7 +29,7 @@ ROLEKEEP_POSTGRES, or by the settings of FILE.
 ";
 
 /// Printed where the arguments cannot be understood.
-#[cfg(not(feature = "sql"))]
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 pub const USAGE: &str = "\
 usage: rolekeep check POLICY [--rules]
        rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust [--rules]
@@ -91,7 +91,7 @@ pub fn run<T: AsRef<str>>(arguments: &[T], contents: Option<&[u8]>, is_colored: 
 #[cfg(not(target_arch = "wasm32"))]
 pub fn main<T: AsRef<str>>(arguments: &[T]) -> u8 {
     use std::io::IsTerminal;
-    #[cfg(feature = "sql")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     if let Some((&migrate::WORD, rest)) = arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>().split_first() {
         return print(&migrate::run(rest));
     }
