@@ -23,8 +23,10 @@ use rolekeep::{
 #[cfg(feature = "postgres")]
 use super::proxy::Proxy;
 use super::{
-    AT_ONCE, plans,
-    player::{Backend, Outcome, play},
+    AT_ONCE,
+    backend::Backend,
+    plans,
+    player::{Outcome, play},
     scenario, statements,
 };
 

@@ -3,6 +3,7 @@
 //!
 //! `ROLEKEEP_SCENARIO=text` plays only those whose name holds the text, and then writes no result.
 
+mod backend;
 mod costs;
 mod matching;
 mod plans;
@@ -23,8 +24,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use backend::Backend;
 use futures_util::StreamExt;
-use player::{Backend, Outcome, play};
+use player::{Outcome, play};
 use scenario::Scenario;
 use serde_json::json;
 

@@ -17,7 +17,8 @@ use tracing::{
 };
 
 use super::{
-    player::{Backend, Outcome, play_watched},
+    backend::Backend,
+    player::{Outcome, play_watched},
     scenario,
 };
 

@@ -1,7 +1,7 @@
 //! Plays one scenario on a store of its own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -21,7 +21,10 @@ use rolekeep::{
 use serde_json::{Map, Value as Json, json};
 use tempfile::TempDir;
 
+#[cfg(feature = "postgres")]
+use super::backend::schema_of;
 use super::{
+    backend::Backend,
     costs::{Counted, Tally},
     matching::difference,
     planted::Watched,
@@ -31,39 +34,6 @@ use super::{
 use crate::{
     authenticator, encryption::secrets, mails::Mails, security_key::SecurityKey, seeded::SeededWorld, shared_token,
 };
-
-/// Where a scenario's store is kept.
-#[derive(Clone)]
-pub enum Backend {
-    Memory,
-    Sqlite,
-    /// A database, by a URL; each store in a schema of its own.
-    #[cfg(feature = "postgres")]
-    Postgres(String),
-    /// A file of the storage that `examples/redb` writes.
-    Redb,
-    /// An SQLite file under a key: the secret columns in which there was anything at the end of a scenario.
-    Encrypted(Arc<Mutex<BTreeSet<String>>>),
-    /// An SQLite file, each call of which is counted.
-    Counted(Arc<Tally>),
-    /// A schema of a server whose socket is in this folder, each call of which is counted.
-    #[cfg(feature = "postgres")]
-    CountedTrips(std::path::PathBuf, Arc<Tally>),
-}
-
-impl Backend {
-    /// Where calls are counted.
-    fn tally(&self) -> Option<&Tally> {
-        match self {
-            Backend::Counted(tally) => Some(tally),
-            #[cfg(feature = "postgres")]
-            Backend::CountedTrips(_, tally) => Some(tally),
-            #[cfg(feature = "postgres")]
-            Backend::Postgres(_) => None,
-            Backend::Memory | Backend::Sqlite | Backend::Redb | Backend::Encrypted(_) => None,
-        }
-    }
-}
 
 pub enum Outcome {
     Passed,
@@ -512,13 +482,6 @@ async fn open(
         (_, None) => builder.memory(),
     };
     builder.open().await
-}
-
-/// A schema for what would be kept in a file.
-#[cfg(feature = "postgres")]
-fn schema_of(file: &std::path::Path) -> String {
-    let folder = file.parent().unwrap().file_name().unwrap().as_encoded_bytes();
-    folder.iter().fold("s".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }
 
 fn folder_of(backend: &Backend) -> Option<TempDir> {
