@@ -54,9 +54,9 @@ impl Engine {
         for pool in condition.pools {
             metrics::pool(&pool.name, pool.in_use, pool.waiting, pool.most);
         }
-        if let Some(ReplicaUse { answered, behind, failed }) = condition.replica {
-            metrics::replica([("answered", answered), ("behind", behind), ("failed", failed)]);
-        }
+        // Where there is no replica, none was asked.
+        let ReplicaUse { answered, behind, failed } = condition.replica.unwrap_or_default();
+        metrics::replica([("answered", answered), ("behind", behind), ("failed", failed)]);
         let clock = self.services.env.clock();
         let age = if self.services.storage.is_shared() { self.confirmed.age_millis(&clock) } else { None };
         metrics::instance(age, self.services.hasher.depth().0, self.services.policy().version);

@@ -16,7 +16,7 @@ use sqlx::{
     query::Query,
 };
 
-/// However the tests end, the server does not outlive them by more.
+/// However the tests end, the server does not outlive them by more seconds, unless `ROLEKEEP_SERVER_SECONDS` says how many.
 const LONGEST: &str = "1800";
 
 /// The account that a server asks for a password, once it is made.
@@ -121,7 +121,8 @@ impl Cluster {
 fn serve(programs: &Path, folder: &Path, user: Option<(u32, u32)>, settings: &[&str]) -> Child {
     let mut server = as_user(Path::new("timeout"), user);
     let postgres = programs.join("postgres");
-    server.args(["--foreground", "--signal=QUIT", LONGEST]).arg(postgres).arg("-D").arg(folder.join("data"));
+    let longest = std::env::var("ROLEKEEP_SERVER_SECONDS").unwrap_or_else(|_| LONGEST.to_owned());
+    server.args(["--foreground", "--signal=QUIT", &longest]).arg(postgres).arg("-D").arg(folder.join("data"));
     // Nothing listens on the network.
     server.arg("-k").arg(folder).args(["-c", "listen_addresses="]).args(settings);
     // By which tests tell in what order commits took place.
