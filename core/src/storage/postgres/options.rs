@@ -115,7 +115,7 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets the URL of a replica of the database, a hot standby or a copy by logical replication, for lists: their pages and totals are read
+    /// Sets the URL of a replica of the database, a hot standby, for lists: their pages and totals are read
     /// there as soon as it is as far as the database itself, so that they never show less than was committed before they were asked for. The
     /// database is asked for that first, which costs a round trip. Where the replica is not as far after some 80 ms, or not reached, the
     /// database gives the list, and the replica is left alone for a second or longer.
