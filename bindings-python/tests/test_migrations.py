@@ -1,6 +1,7 @@
 """OPS-2: the schema of a database, forward and back, from Python."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -57,7 +58,9 @@ def test_asyncio_and_settings(tmp_path: Path) -> None:
 def test_ten_processes_at_once(tmp_path: Path) -> None:
     def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
         whole = [sys.executable, "-m", "rolekeep", "migrate", *arguments, "--sqlite", str(tmp_path / "x.db")]
-        return subprocess.run(whole, capture_output=True, text=True, timeout=120)
+        # The command reads its settings from the environment, which also holds variables of the test scripts.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ROLEKEEP_")}
+        return subprocess.run(whole, capture_output=True, text=True, timeout=120, env=environment)
 
     with ThreadPoolExecutor(10) as pool:
         done = list(pool.map(lambda _: command("apply"), range(10)))
