@@ -115,6 +115,10 @@ pub enum EventType {
     /// A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2).
     #[serde(rename = "session.reuse_detected")]
     SessionReuseDetected,
+    /// Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
+    /// `totp` (or a recovery code), `passkey` or `mail`. Told once a minute at most for whoever fails in a row; the audit log has each, and why.
+    #[serde(rename = "login.failed")]
+    LoginFailed,
     /// A user was given a role, or what it holds of it was changed.
     #[serde(rename = "role.assigned")]
     RoleAssigned,

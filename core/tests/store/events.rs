@@ -464,3 +464,43 @@ async fn consumers_that_wait_do_not_keep_each_other_busy() {
     assert_eq!(count().await, before, "nothing happened");
     readers.iter().for_each(|reader| reader.abort());
 }
+
+/// Of an account that there is, once a minute at most, to its own user and to those who hear of everything.
+#[tokio::test]
+async fn failed_sign_ins_are_told() {
+    let clock = Ahead::new();
+    let um = cheap::builder().environment(clock.clone()).policy(Policy::preset("flyos").unwrap()).open().await.unwrap();
+    let host = um.system();
+    let mut callers = Vec::new();
+    for name in ["ada", "bob"] {
+        let new = CreateUser::new(format!("{name}@example.org")).username(name).password(PASSWORD);
+        host.users().create(new).await.unwrap();
+        let tokens = host.sessions().login(Login::new(name, PASSWORD)).await.unwrap().tokens.unwrap();
+        callers.push(um.authenticate(tokens.access_token.expose(), Default::default()).await.unwrap());
+    }
+    let start = now(&host).await;
+    let mut at = start.clone();
+    let fails = async |name: &str, password: &str| {
+        let refused = host.sessions().login(Login::new(name, password)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthorized);
+    };
+    fails("ada", "not the password").await;
+    let failed = behind(&host, &at).await.events;
+    assert_eq!((failed.len(), failed[0].event_type.as_str()), (1, "login.failed"));
+    assert_eq!((failed[0].aggregate.kind.as_str(), failed[0].get("by")), ("credential", Some(&json!("password"))));
+    assert_eq!(told(&host, &mut at).await, ["login.failed by sessions.login"]);
+    clock.go_on(60 - jiff::Timestamp::now().as_second().rem_euclid(60));
+    fails("ada", "not the password").await;
+    assert_eq!(told(&host, &mut at).await, ["login.failed by sessions.login"]);
+    fails("ada", "nor this one").await;
+    assert!(told(&host, &mut at).await.is_empty(), "within a minute");
+    fails("nobody", "not the password").await;
+    assert!(told(&host, &mut at).await.is_empty(), "there is no such account");
+    clock.go_on(60);
+    host.sessions().login(Login::new("ada", PASSWORD)).await.unwrap();
+    fails("ada", "not the password").await;
+    let [of_ada, of_bob] = [&callers[0], &callers[1]];
+    let heard = behind(of_ada, &start).await.events;
+    assert_eq!(heard.iter().filter(|event| event.event_type.as_str() == "login.failed").count(), 3, "{heard:?}");
+    assert!(behind(of_bob, &start).await.events.is_empty());
+}

@@ -70,6 +70,10 @@ pub enum EventType {
     /// A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2).
     #[word("session.reuse_detected")]
     SessionReuseDetected,
+    /// Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
+    /// `totp` (or a recovery code), `passkey` or `mail`. Told once a minute at most for whoever fails in a row; the audit log has each, and why.
+    #[word("login.failed")]
+    LoginFailed,
     /// A user was given a role, or what it holds of it was changed.
     #[word("role.assigned")]
     RoleAssigned,
@@ -251,29 +255,40 @@ impl Change<'_> {
         told.map(|(_, (column, value))| (column.name.to_owned(), value.to_json())).collect()
     }
 
+    /// What others are told that happened to a row which stays as it is.
+    pub fn told(&self, event: EventType, data: Map<String, Json>, cause: &str, actor: &str) -> Option<StoredEvent> {
+        self.stored(event, Vec::new(), data, cause, actor)
+    }
+
+    fn stored(
+        &self,
+        event: EventType,
+        changed: Vec<String>,
+        more: Map<String, Json>,
+        cause: &str,
+        actor: &str,
+    ) -> Option<StoredEvent> {
+        let row = self.after.or(self.before)?;
+        let mut data = self.facts();
+        data.extend(more);
+        Some(StoredEvent {
+            event_type: event.as_str().to_owned(),
+            table: self.table.name.to_owned(),
+            key: self.table.key_of(row),
+            // What goes has a version of its own, too: it comes after all others.
+            version: self.table.version_of(row) + i64::from(self.after.is_none()),
+            cause: cause.to_owned(),
+            actor: actor.to_owned(),
+            changed,
+            data,
+        })
+    }
+
     /// What others are told of it, as the record declares it.
     pub fn events(&self, cause: &str, actor: &str) -> Vec<StoredEvent> {
         let Events::Told(told) = &self.table.noun.events else { return Vec::new() };
         let changed: Vec<&'static str> = self.changed().collect();
-        let Some(row) = self.after.or(self.before) else { return Vec::new() };
-        // What goes has a version of its own, too: it comes after all others.
-        let version = self.table.version_of(row) + i64::from(self.after.is_none());
-        let stored = |event: EventType, changed: Vec<String>, more: Map<String, Json>| {
-            let mut data = self.facts();
-            data.extend(more);
-            let event_type = event.as_str().to_owned();
-            let (table, key) = (self.table.name.to_owned(), self.table.key_of(row));
-            StoredEvent {
-                event_type,
-                table,
-                key,
-                version,
-                cause: cause.to_owned(),
-                actor: actor.to_owned(),
-                changed,
-                data,
-            }
-        };
+        let stored = |event, changed, more| self.stored(event, changed, more, cause, actor);
         match &told.types {
             Types::Each(types) => {
                 let at = match (self.before, self.after) {
@@ -284,11 +299,11 @@ impl Change<'_> {
                     (Some(_), None) => 2,
                 };
                 let changed = changed.into_iter().map(str::to_owned).collect();
-                types[at].map(|event| stored(event, changed, Map::new())).into_iter().collect()
+                types[at].and_then(|event| stored(event, changed, Map::new())).into_iter().collect()
             }
             Types::By(derive) => {
                 let derived = (derive.0)(self.before, self.after, &changed);
-                derived.into_iter().map(|one| stored(one.event, one.changed, one.data)).collect()
+                derived.into_iter().filter_map(|one| stored(one.event, one.changed, one.data)).collect()
             }
         }
     }

@@ -101,6 +101,10 @@ impl Tries for Plan<'_> {
             let expires_at = Time::from_microsecond(*next).unwrap_or(self.now);
             standing.write(self, &lane.key, *next, expires_at);
         }
+        self.is_first_failure = side.in_a_row.iter().all(|(key, _)| {
+            let last = standing.rows.get(key).map(|row| row.expires_at.plus_seconds(-REMEMBERED_SECONDS));
+            last.is_none_or(|last| minute(last) != minute(self.now))
+        });
         let mut is_over = false;
         for (key, most) in &side.in_a_row {
             let count = standing.count(key).saturating_add(1);
@@ -168,6 +172,10 @@ pub(super) async fn rows(reads: Reads<'_>, keys: Vec<String>, now: Time) -> Resu
 /// What it counts in: a device with which too many failed is not known any more.
 fn side<'t>(tried: &'t Try, rows: &Rows) -> &'t Side {
     tried.known.as_ref().filter(|known| !is_full(known, rows)).unwrap_or(&tried.other)
+}
+
+fn minute(at: Time) -> i64 {
+    at.as_second().div_euclid(60)
 }
 
 fn is_full(side: &Side, rows: &Rows) -> bool {

@@ -20,6 +20,8 @@ mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde_json::{Map, Value as Json};
+
 use super::{
     Access,
     actor::{Actor, ActorKind},
@@ -38,6 +40,7 @@ use crate::{
         decode::FieldCode,
         deferred::IS_PAGE,
         error::{Error, Reason, Result},
+        event::EventType,
         id::ChangeSetId,
         noun::Caches,
         record::{Key, Record, Row, Table},
@@ -70,6 +73,10 @@ pub struct Plan<'a> {
     /// A row that was relied on at two versions.
     torn: Option<Check>,
     events: Vec<Event>,
+    /// What happened to rows that are not written.
+    told: Vec<Told>,
+    /// Whether the failed try that was counted last is the first within its minute.
+    pub(super) is_first_failure: bool,
     /// What was written over since a savepoint, if there is one.
     undo: Option<Vec<Undo>>,
     refusal: Option<Error>,
@@ -113,6 +120,14 @@ pub(super) struct Planned {
     pub(super) is_judged: bool,
 }
 
+/// An event of a row that stays as it is.
+struct Told {
+    event: EventType,
+    table: &'static Table,
+    row: Row,
+    data: Map<String, Json>,
+}
+
 /// What the audit log is told beside the operation itself.
 struct Event {
     action: String,
@@ -133,6 +148,8 @@ impl<'a> Plan<'a> {
             checks: BTreeMap::new(),
             torn: None,
             events: Vec::new(),
+            told: Vec::new(),
+            is_first_failure: true,
             undo: None,
             refusal: None,
             is_discreet: false,
@@ -222,7 +239,7 @@ impl<'a> Plan<'a> {
 
     /// Whether nothing is to be written or said.
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.events.is_empty()
+        self.writes.is_empty() && self.events.is_empty() && self.told.is_empty()
     }
 
     /// What it changes of the rows that the rules are about, the relations among them.

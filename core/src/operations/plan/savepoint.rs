@@ -10,13 +10,14 @@ use crate::{
 #[must_use = "a plan that does not go on from a savepoint remembers what it writes over for nothing"]
 pub struct Savepoint {
     events: usize,
+    told: usize,
 }
 
 impl Plan<'_> {
     /// Begins one of many things; the one before has been kept or undone.
     pub fn savepoint(&mut self) -> Savepoint {
         self.undo = Some(Vec::new());
-        Savepoint { events: self.events.len() }
+        Savepoint { events: self.events.len(), told: self.told.len() }
     }
 
     /// Goes on with what was planned since.
@@ -27,6 +28,7 @@ impl Plan<'_> {
     /// Forgets what was planned since. What it relied on stays relied on: that it failed rests on that, too.
     pub fn undo(&mut self, savepoint: Savepoint) {
         self.events.truncate(savepoint.events);
+        self.told.truncate(savepoint.told);
         for (key, before) in self.undo.take().into_iter().flatten().rev() {
             match before {
                 Some(before) => self.writes.insert(key, before),

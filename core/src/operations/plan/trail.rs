@@ -4,16 +4,18 @@ use std::fmt::Display;
 
 use serde_json::Value as Json;
 
-use super::{Event, Plan, Planned};
+use super::{Event, Plan, Planned, Told};
 use crate::{
     audit_chain::{AuditFacts, AuditPayload},
     model::{
         attributes,
+        credential::Credential,
         deferred::IS_PAGE,
-        event::{Change, StoredEvent},
+        event::{Change, EventType, StoredEvent},
         id::UserId,
         noun::{Upkeep, Words},
-        record::{Column, Row},
+        proof::Proof,
+        record::{Column, Record, Row},
         value::Value,
     },
     operations::target::TargetRow,
@@ -53,6 +55,28 @@ impl Plan<'_> {
         });
     }
 
+    /// Tells others of something that happened to a row without changing it.
+    pub fn tell<R: Record>(&mut self, event: EventType, row: &R, data: &[(&str, &str)]) {
+        if !IS_PAGE {
+            let data = data.iter().map(|(name, value)| ((*name).to_owned(), Json::from(*value))).collect();
+            self.told.push(Told { event, table: R::TABLE, row: row.to_row(), data });
+        }
+    }
+
+    /// Tells the audit log that nobody was signed in, and why; and others once a minute that somebody tried, of an account that there is.
+    pub fn login_failed(
+        &mut self,
+        action: &str,
+        user: Option<UserId>,
+        credential: Option<&Credential>,
+        (by, why): (Proof, &str),
+    ) {
+        self.audit(action, user.map(|user| ("user", user.to_string())), Some(why.to_owned()));
+        if let Some(credential) = credential.filter(|one| Some(one.user_id) == user && self.is_first_failure) {
+            self.tell(EventType::LoginFailed, credential, &[("by", by.as_str())]);
+        }
+    }
+
     /// What others are told of the rows, as their records declare it: first of those that were asked for.
     pub(super) fn events_of_writes(&self, cause: &str) -> Vec<StoredEvent> {
         if IS_PAGE {
@@ -65,7 +89,11 @@ impl Plan<'_> {
             let (before, after) = (planned.before.as_ref(), planned.after.as_ref());
             Change { table: planned.table, before, after }.events(cause, &actor)
         });
-        changes.flatten().collect()
+        let told = self.told.iter().filter_map(|told| {
+            let change = Change { table: told.table, before: None, after: Some(&told.row) };
+            change.told(told.event, told.data.clone(), cause, &actor)
+        });
+        changes.flatten().chain(told).collect()
     }
 
     /// The audit entries of the rows: those of the operation's own area under its name, what it takes along

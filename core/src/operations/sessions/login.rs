@@ -3,7 +3,7 @@
 use rolekeep_macros::{Describe, Input, portable_async};
 use uuid::Uuid;
 
-use super::Device;
+use super::{Device, LOGIN_FAILED};
 use crate::{
     model::{
         check::Checks,
@@ -112,12 +112,11 @@ impl Operation for Login {
         };
         let Some(user) = user.filter(|_| failure.is_none()) else {
             // What was typed into the wrong field may be a password: the audit log gets no identifier.
-            let target = owner.map(|id| ("user", id.to_string()));
             if plan.record_failure(&tried, &standing) && !standing.is_known && !standing.is_locked {
-                plan.audit("limits.locked", target.clone(), None);
+                plan.audit("limits.locked", owner.map(|id| ("user", id.to_string())), None);
                 notices::tell_by_name(plan, NoticeKind::SignInLocked, &attempt.identifier)?;
             }
-            plan.audit("sessions.login_failed", target, failure.map(str::to_owned));
+            plan.login_failed(LOGIN_FAILED, owner, credential.as_ref(), (Proof::Password, failure.unwrap_or_default()));
             plan.refuse(refused());
             return Err(refused());
         };

@@ -59,6 +59,9 @@ use crate::{
     storage::{Direction, Order, Query, Window},
 };
 
+/// What the audit log calls a sign-in that failed by what came first.
+pub(super) const LOGIN_FAILED: &str = "sessions.login_failed";
+
 /// So many sessions whose time is over are ended at a time where a user begins another.
 const MOST_OVER: u64 = 500;
 

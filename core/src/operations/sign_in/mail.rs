@@ -27,7 +27,7 @@ use crate::{
         notices,
         plan::Plan,
         services::Services,
-        sessions::Device,
+        sessions::{self, Device},
         users::{check_identifier, existing, is_elsewhere},
         verification,
     },
@@ -151,7 +151,7 @@ impl Operation for SignInByMail {
         if challenge.used_at.is_some() {
             // Whoever has the challenge alone guesses at the code that was used.
             let Some((_, user)) = found else {
-                refuse(plan, &challenge, (&tried, &standing), owner, "wrong code", void());
+                refuse(plan, &challenge, (&tried, &standing), (owner, credential.as_ref()), "wrong code", void());
                 return Err(void());
             };
             let credential = credential.ok_or_else(void)?;
@@ -173,7 +173,14 @@ impl Operation for SignInByMail {
         let (link, user) = match (found, failure) {
             (Some(found), None) => found,
             (_, why) => {
-                refuse(plan, &challenge, (&tried, &standing), owner, why.unwrap_or("wrong code"), refused());
+                refuse(
+                    plan,
+                    &challenge,
+                    (&tried, &standing),
+                    (owner, credential.as_ref()),
+                    why.unwrap_or("wrong code"),
+                    refused(),
+                );
                 return Err(refused());
             }
         };
@@ -233,16 +240,16 @@ fn refuse(
     plan: &mut Plan<'_>,
     challenge: &Challenge,
     (tried, standing): (&Try, &Standing),
-    owner: Option<UserId>,
+    (owner, credential): (Option<UserId>, Option<&Credential>),
     why: &str,
     error: Error,
 ) {
-    let target = owner.map(|id| ("user", id.to_string()));
     if plan.record_failure(tried, standing) && !standing.is_known && !standing.is_locked {
-        plan.audit("limits.locked", target.clone(), Some("codes by mail".to_owned()));
+        let target = owner.map(|id| ("user", id.to_string()));
+        plan.audit("limits.locked", target, Some("codes by mail".to_owned()));
     }
     challenge.count_wrong(plan);
-    plan.audit("sessions.login_failed", target, Some(why.to_owned()));
+    plan.login_failed(sessions::LOGIN_FAILED, owner, credential, (Proof::Mail, why));
     plan.refuse(error);
 }
 

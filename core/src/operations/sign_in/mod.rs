@@ -406,14 +406,13 @@ impl Opened {
 
     /// Plans that a wrong code counts, and is told as this.
     fn refuse_code(&self, plan: &mut Plan<'_>, error: Error) -> Error {
-        self.refuse(plan, "wrong code", error)
+        self.refuse(plan, (Proof::Totp, "wrong code"), error)
     }
 
-    /// Plans that a wrong answer counts, why it is wrong, and that it is told as this.
-    fn refuse(&self, plan: &mut Plan<'_>, why: &str, error: Error) -> Error {
+    /// Plans that a wrong answer counts, what it proves by and why it is wrong, and that it is told as this.
+    fn refuse(&self, plan: &mut Plan<'_>, what: (Proof, &str), error: Error) -> Error {
         self.challenge.count_wrong(plan);
-        let target = Some(("user", self.user.id.to_string()));
-        plan.audit("sign_in.factor_failed", target, Some(why.to_owned()));
+        plan.login_failed("sign_in.factor_failed", Some(self.user.id), Some(&self.credential), what);
         plan.refuse(error.clone());
         error
     }

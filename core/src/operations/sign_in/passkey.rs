@@ -127,7 +127,7 @@ impl SignInByPasskey {
         opened.require_open(plan)?;
         match passkeys::accept(plan, &answer, opened.proofs()).await? {
             Ok(accepted) => plan.take(opened, accepted.by).await,
-            Err(Refused { why, .. }) => Err(opened.refuse(plan, &why, refused())),
+            Err(Refused { why, .. }) => Err(opened.refuse(plan, (Proof::Passkey, &why), refused())),
         }
     }
 
@@ -170,12 +170,15 @@ impl SignInByPasskey {
 
 /// Plans that the log hears of it, where there is room.
 async fn failed(plan: &mut Plan<'_>, Refused { user, why, is_copy, .. }: Refused) -> Result<Error> {
-    let user = user.map(|user| user.to_string());
     if !is_copy {
-        let tried = Try::answer(plan.services, plan.actor, user.as_deref())?;
+        let tried = Try::answer(plan.services, plan.actor, user.map(|user| user.to_string()).as_deref())?;
         plan.count_failed(&tried).await?;
     }
-    plan.audit("sign_in.passkey_failed", user.map(|user| ("user", user)), Some(why));
+    let credential = match user {
+        Some(user) => epochs::credential_of(plan, user).await?,
+        None => None,
+    };
+    plan.login_failed("sign_in.passkey_failed", user, credential.as_ref(), (Proof::Passkey, &why));
     plan.refuse(refused());
     Ok(refused())
 }

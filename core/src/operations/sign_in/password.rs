@@ -4,13 +4,16 @@ use rolekeep_macros::{Describe, Input, portable_async};
 
 use super::{Challenges, SignInResult, void};
 use crate::{
-    model::{credential::ChallengePurpose, error::Result, secret::Secret, session::SessionEnd, time::Time},
+    model::{
+        credential::ChallengePurpose, error::Result, proof::Proof, secret::Secret, session::SessionEnd, time::Time,
+    },
     operations::{
         Access, Operation, epochs,
         limits::Claimed,
         passwords::{self, Guess, GuessOutcome, NewPassword},
         plan::Plan,
         services::Services,
+        sessions,
     },
 };
 
@@ -52,7 +55,12 @@ impl Operation for ChoosePassword {
             if let GuessOutcome::Right(_) = guess.attempt(plan, &claimed, Some(&opened.credential)).await? {
                 return Ok(answer);
             }
-            plan.audit("sessions.login_failed", Some(("user", user.id.to_string())), Some("wrong password".to_owned()));
+            plan.login_failed(
+                sessions::LOGIN_FAILED,
+                Some(user.id),
+                Some(&opened.credential),
+                (Proof::Password, "wrong password"),
+            );
             plan.refuse(void());
             return Err(void());
         }

@@ -43,6 +43,9 @@ pub(super) const NO_LANE: &str =
 /// So often a commit is sent that others may come before; then it makes them wait.
 const FREE_TRIES: usize = 2;
 
+/// So often a commit holds its lane that is in the way of another one of it.
+const TURNS: usize = 3;
+
 /// So long it is waited before a commit whose answer was lost is sent again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(200), Duration::ZERO];
 
@@ -229,14 +232,17 @@ impl Commits {
                 Ok(answers) => return sealed.settle(change_set, &answers, may_be_under_way, last),
                 Err(Fault::Sql(problem)) if !is_last_try && error::is_forgotten(&problem) => connection.forget().await,
                 // What was written in the lane since is read before it is tried again.
-                Err(Fault::Sql(problem)) if error::is_of_lane(&problem) => return Sent::Late,
+                Err(Fault::Sql(problem)) if error::is_of_lane(&problem) || error::is_in_the_way(&problem) => {
+                    return Sent::Late;
+                }
                 Err(fault) => return Sent::Failed(failed(change_set, fault).into()),
             }
         }
         Sent::Late
     }
 
-    /// Waits for all others in the lane, and makes those who come wait.
+    /// Waits for all others in the lane, and makes those who come wait. One that came before may hold rows that this one waits for, and wait
+    /// for the lane: the server ends one of the two.
     async fn commit_in_turn(
         &self,
         connection: &mut Connection,
@@ -245,25 +251,16 @@ impl Commits {
         last: &mut Option<Last>,
     ) -> Result<Committed, Failure> {
         let longest = connection.longest();
-        let commits = async {
-            let mut transaction = connection.get()?.begin().await?;
-            let hold = sqlx::query("SELECT lane FROM lanes WHERE lane = $1 FOR UPDATE").bind(i64::from(lane));
-            hold.fetch_all(&mut *transaction).await?;
-            let known = last_of(&rows::fetch(&mut transaction, last_statement(Lane::Own(lane))).await?);
-            let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
-                Ok(sealed) => sealed,
-                Err(error) => {
-                    // Whoever only lets go of it has it rolled back by the next user.
-                    transaction.rollback().await?;
-                    return Ok(Err(error));
-                }
-            };
-            let answers = run(&mut transaction, sealed.statement(change_set)?).await?;
-            transaction.commit().await?;
-            Ok(Ok((sealed, answers)))
+        let mut tries = 0;
+        let answer = loop {
+            tries += 1;
+            let answer = timeout(longest, hold_and_run(connection, change_set, lane)).await;
+            match connection.settle(answer) {
+                Err(Fault::Sql(problem)) if tries < TURNS && error::is_in_the_way(&problem) => {}
+                answer => break answer,
+            }
         };
-        let answer = timeout(longest, commits).await;
-        match connection.settle(answer) {
+        match answer {
             Ok(Ok((sealed, answers))) => match sealed.settle(change_set, &answers, may_be_under_way, last) {
                 Sent::Committed(committed) => Ok(committed),
                 Sent::Failed(error) => Err(error),
@@ -375,6 +372,29 @@ async fn send_within(
         Err(problem) if error::is_of_lane(&problem) => Sent::Late,
         Err(problem) => Sent::Failed(failed(change_set, Fault::Sql(problem)).into()),
     }
+}
+
+/// One statement in a transaction that first waits for all others in the lane.
+async fn hold_and_run(
+    connection: &mut Connection,
+    change_set: &ChangeSet,
+    lane: u16,
+) -> Result<Result<(Sealed, Vec<Answer>), CommitError>, sqlx::Error> {
+    let mut transaction = connection.get()?.begin().await?;
+    let hold = sqlx::query("SELECT lane FROM lanes WHERE lane = $1 FOR UPDATE").bind(i64::from(lane));
+    hold.fetch_all(&mut *transaction).await?;
+    let known = last_of(&rows::fetch(&mut transaction, last_statement(Lane::Own(lane))).await?);
+    let sealed = match known.map_err(CommitError::Failed).and_then(|known| Sealed::new(change_set, known)) {
+        Ok(sealed) => sealed,
+        Err(error) => {
+            // Whoever only lets go of it has it rolled back by the next user.
+            transaction.rollback().await?;
+            return Ok(Err(error));
+        }
+    };
+    let answers = run(&mut transaction, sealed.statement(change_set)?).await?;
+    transaction.commit().await?;
+    Ok(Ok((sealed, answers)))
 }
 
 /// Never held while anything is waited for, and whole whatever happens to who holds it.

@@ -28,6 +28,11 @@ pub(super) fn is_stale(error: &Sqlx) -> bool {
     state(error).is_some_and(|state| matches!(&*state, "23505" | "22012" | "40001" | "40P01"))
 }
 
+/// Whether the server undid the statement for the sake of others, and may not do so when it is sent again: what it expects may hold.
+pub(super) fn is_in_the_way(error: &Sqlx) -> bool {
+    state(error).is_some_and(|state| matches!(&*state, "40001" | "40P01"))
+}
+
 /// Whether somebody else wrote in the lane, or a row of it is not as it was left.
 pub(super) fn is_of_lane(error: &Sqlx) -> bool {
     let of_lane = [CommitRecord::TABLE, AuditEntry::TABLE, AuditHead::TABLE];

@@ -3387,6 +3387,7 @@ fun writeEventType(from: EventType) = writeString(when (from) {
     EventType.SESSION_STARTED -> "session.started"
     EventType.SESSION_ENDED -> "session.ended"
     EventType.SESSION_REUSE_DETECTED -> "session.reuse_detected"
+    EventType.LOGIN_FAILED -> "login.failed"
     EventType.ROLE_ASSIGNED -> "role.assigned"
     EventType.ROLE_UNASSIGNED -> "role.unassigned"
     EventType.ROLE_CREATED -> "role.created"
