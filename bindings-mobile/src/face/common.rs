@@ -60,6 +60,10 @@ pub struct AuditEntry {
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// The id of the request in the application's own log.
+    #[uniffi(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// Whether something that it said was erased, with the person of whom it was (`users.erase`).
     pub is_erased: bool,
     /// The entry's hash; the next entry contains it.

@@ -73,7 +73,7 @@ class AnyCaller(Asker, _rolekeep.Caller):
             ip: The address of the socket that it came from: limits count by it, and sessions and the audit log record it.
             user_agent: The user agent.
             context: The values that conditions read as `context.NAME`.
-            request_id: The id of the request in your own log; not stored.
+            request_id: The id of the request in your own log; the audit log has it, too.
             idempotency_key: A key that the client chose for this request, 1 to 255 visible ASCII characters (the header
                 `Idempotency-Key`): a request of the same caller for the same operation with this key is done once
                 within 24 hours. Repeated, it fails with the reason `already_done` and the `change_id` of the first,

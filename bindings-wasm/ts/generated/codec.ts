@@ -24,7 +24,7 @@ export const records: { readonly [name: string]: string } = {
   AssignGroupRole: "group_id role scope valid_from:time valid_until:time reason",
   AssignRole: "user_id role scope valid_from:time valid_until:time reason",
   AssignRoles: "assignments:NewRoleAssignment[]",
-  AuditEntry: "id lane seq at:time action actor on_behalf_of session_id target_type target_id before after detail ip user_agent is_erased hash",
+  AuditEntry: "id lane seq at:time action actor on_behalf_of session_id target_type target_id before after detail ip user_agent request_id is_erased hash",
   AuditHeads: "head signed entries sealed_by",
   AuditLine: "lane seq line",
   AuditReport: "is_whole verified fault:ChainFault sealed_by",

@@ -97,6 +97,8 @@ pub struct AuditOrigin {
     pub ip: Option<String>,
     /// With what program.
     pub user_agent: Option<String>,
+    /// Which request it was, as the application's own log names it.
+    pub request_id: Option<String>,
 }
 
 impl AuditPayload {
@@ -120,8 +122,9 @@ impl AuditFacts {
 
 impl AuditOrigin {
     fn document(&self) -> Option<Document<Json>> {
-        let [ip, user_agent] = [&self.ip, &self.user_agent].map(|text| text.clone().map(Json::String));
-        (ip.is_some() || user_agent.is_some()).then(|| object([("ip", ip), ("user_agent", user_agent)]))
+        let all = [("ip", &self.ip), ("user_agent", &self.user_agent), ("request_id", &self.request_id)];
+        let is_known = all.iter().any(|(_, text)| text.is_some());
+        is_known.then(|| object(all.map(|(name, text)| (name, text.clone().map(Json::String)))))
     }
 }
 

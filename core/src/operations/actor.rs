@@ -105,7 +105,7 @@ pub struct RequestContext {
     pub forwarded_for: Option<String>,
     /// The user agent.
     pub user_agent: Option<String>,
-    /// The id of the request in your own log: part of the span of each operation, not stored.
+    /// The id of the request in your own log: part of the span of each operation and of what it writes to the audit log.
     pub request_id: Option<String>,
     /// Identifies a request that may be sent again: see [`RequestContext::idempotency_key`].
     pub idempotency_key: Option<String>,
@@ -180,7 +180,8 @@ impl RequestContext {
 
     /// From where it came, for the audit log.
     pub(crate) fn audited(&self) -> AuditOrigin {
-        AuditOrigin { ip: self.ip.clone(), user_agent: self.user_agent.clone() }
+        let Self { ip, user_agent, request_id, .. } = self;
+        AuditOrigin { ip: ip.clone(), user_agent: user_agent.clone(), request_id: request_id.clone() }
     }
 
     /// Sets the user agent.

@@ -46,6 +46,8 @@ class AuditEntry:
     """The IP address of the request."""
     user_agent: str | None = None
     """The user agent of the request."""
+    request_id: str | None = None
+    """The id of the request in the application's own log."""
     is_erased: bool
     """Whether something that it said was erased, with the person of whom it was (`users.erase`)."""
     hash: str

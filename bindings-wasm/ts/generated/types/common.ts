@@ -36,6 +36,8 @@ export interface AuditEntry {
   readonly ip: string | null;
   /** The user agent of the request. */
   readonly userAgent: string | null;
+  /** The id of the request in the application's own log. */
+  readonly requestId: string | null;
   /** Whether something that it said was erased, with the person of whom it was (`users.erase`). */
   readonly isErased: boolean;
   /** The entry's hash; the next entry contains it. */

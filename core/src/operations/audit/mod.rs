@@ -77,6 +77,8 @@ pub struct AuditView {
     pub ip: Option<String>,
     /// The user agent of the request.
     pub user_agent: Option<String>,
+    /// The id of the request in the application's own log.
+    pub request_id: Option<String>,
     /// Whether something that it said was erased, with the person of whom it was (`users.erase`).
     pub is_erased: bool,
     /// The entry's hash; the next entry contains it.
@@ -214,6 +216,7 @@ impl From<AuditEntry> for AuditView {
             _ => None,
         };
         let (ip, user_agent, detail) = (text("ip"), text("user_agent"), text("detail"));
+        let request_id = text("request_id");
         let mut fields = |name: &str| together(taken(&mut facts, name), taken(&mut payload, name));
         Self {
             id: entry.id,
@@ -231,6 +234,7 @@ impl From<AuditEntry> for AuditView {
             detail,
             ip,
             user_agent,
+            request_id,
             is_erased,
             hash: entry.hash,
         }

@@ -43,7 +43,7 @@ pub(super) const NO_LANE: &str =
 /// So often a commit is sent that others may come before; then it makes them wait.
 const FREE_TRIES: usize = 2;
 
-/// So often a commit holds its lane that is in the way of another one of it.
+/// So often a commit holds its lane that was in the way of another one, or that others add rows beside.
 const TURNS: usize = 3;
 
 /// So long it is waited before a commit whose answer was lost is sent again.
@@ -82,6 +82,8 @@ enum Sent {
     Committed(Committed),
     /// Others were first.
     Late,
+    /// Meanwhile somebody added a row that may be this one, which the statement does not see: when it is sent again it does.
+    Crowded(CommitError),
     Failed(Failure),
 }
 
@@ -186,7 +188,7 @@ impl Commits {
                 Sent::Failed(error) => return Err(error),
                 // Another instance uses this lane.
                 Sent::Late if !stays => self.leave(slot),
-                Sent::Late => {}
+                Sent::Late | Sent::Crowded(_) => {}
             }
         }
         let lane = self.place(connections, slot).await?.place.lane;
@@ -242,7 +244,7 @@ impl Commits {
     }
 
     /// Waits for all others in the lane, and makes those who come wait. One that came before may hold rows that this one waits for, and wait
-    /// for the lane: the server ends one of the two.
+    /// for the lane, so that the server ends one of the two.
     async fn commit_in_turn(
         &self,
         connection: &mut Connection,
@@ -251,26 +253,25 @@ impl Commits {
         last: &mut Option<Last>,
     ) -> Result<Committed, Failure> {
         let longest = connection.longest();
-        let mut tries = 0;
-        let answer = loop {
-            tries += 1;
+        let mut turn = 0;
+        loop {
+            turn += 1;
             let answer = timeout(longest, hold_and_run(connection, change_set, lane)).await;
             match connection.settle(answer) {
-                Err(Fault::Sql(problem)) if tries < TURNS && error::is_in_the_way(&problem) => {}
-                answer => break answer,
-            }
-        };
-        match answer {
-            Ok(Ok((sealed, answers))) => match sealed.settle(change_set, &answers, may_be_under_way, last) {
-                Sent::Committed(committed) => Ok(committed),
-                Sent::Failed(error) => Err(error),
-                // Nobody can be first while the row is held.
-                Sent::Late => Err(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE)).into()),
-            },
-            Ok(Err(error)) => Err(error.into()),
-            Err(fault) => {
-                connection.give_up();
-                Err(failed(change_set, fault).into())
+                Ok(Ok((sealed, answers))) => match sealed.settle(change_set, &answers, may_be_under_way, last) {
+                    Sent::Committed(committed) => return Ok(committed),
+                    Sent::Failed(error) => return Err(error),
+                    Sent::Crowded(_) if turn < TURNS => {}
+                    Sent::Crowded(error) => return Err(Failure { error, is_answered: !may_be_under_way }),
+                    // Nobody can be first while the row is held.
+                    Sent::Late => return Err(CommitError::Failed(Error::new(Reason::Corrupt, NO_LANE)).into()),
+                },
+                Ok(Err(error)) => return Err(error.into()),
+                Err(Fault::Sql(problem)) if turn < TURNS && error::is_in_the_way(&problem) => {}
+                Err(fault) => {
+                    connection.give_up();
+                    return Err(failed(change_set, fault).into());
+                }
             }
         }
     }
@@ -334,6 +335,7 @@ pub(super) async fn within(
             }
             Sent::Failed(failure) => return Err(failure.error),
             Sent::Late => *last = None,
+            Sent::Crowded(_) => {}
         }
     }
     Err(CommitError::Stale { table: ledger::CommitRecord::TABLE, key: Key(Vec::new()) })
@@ -456,10 +458,13 @@ impl Sealed {
         if is_moved && may_be_under_way {
             return Sent::Late;
         }
-        if let Some(place) = stale_place.or(crowded_place) {
+        if let Some(place) = stale_place {
             *last = Some(self.known).filter(|_| !is_moved);
-            let is_answered = stale_place.is_some() || !may_be_under_way;
-            return Sent::Failed(Failure { error: stale(change_set, place), is_answered });
+            return Sent::Failed(Failure::answered(stale(change_set, place)));
+        }
+        if let Some(place) = crowded_place {
+            *last = Some(self.known).filter(|_| !is_moved);
+            return Sent::Crowded(stale(change_set, place));
         }
         if is_moved {
             return Sent::Late;

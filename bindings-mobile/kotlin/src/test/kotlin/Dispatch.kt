@@ -2221,6 +2221,7 @@ fun writeAuditEntry(from: AuditEntry) = json(
     "detail" to from.detail?.let { writeString(it) },
     "ip" to from.ip?.let { writeString(it) },
     "user_agent" to from.userAgent?.let { writeString(it) },
+    "request_id" to from.requestId?.let { writeString(it) },
     "is_erased" to writeBool(from.isErased),
     "hash" to writeString(from.hash),
 )
