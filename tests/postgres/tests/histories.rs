@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use rolekeep::{
     environment::{Env, TokioEnvironment},
     storage::{
-        PostgresOptions, PostgresStorage, Predicate, Query, Storage, Write,
+        ChangeSet, Check, PostgresOptions, PostgresStorage, Predicate, Query, Storage, Write,
         conformance::{self, History, Item, change_set},
     },
 };
@@ -75,5 +75,54 @@ async fn a_commit_whose_caller_left_is_not_out_of_date_when_it_is_asked_for_agai
     assert_eq!(storage.outcome(update.id).await.unwrap().unwrap().place, committed.place);
     let rows = storage.query(&Query::of(Write::delete(&item).table, Predicate::Always)).await.unwrap().rows;
     assert_eq!(rows, [Write::update(&mut Item { version: 1, ..item }).row.unwrap()]);
+    storage.close().await.unwrap();
+}
+
+/// Whoever relies on a row not being there waits for those who add rows that may be it, and goes on where they were others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_not_out_of_date_because_others_added_other_rows() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let options = PostgresOptions::new(cluster.url()).schema("beside").readers(2).writers(2);
+    let storage = Arc::new(PostgresStorage::open_for_conformance(options).await.unwrap());
+    let absent = Write::insert(&mut Item::new(1, "absent"));
+    let checks = vec![Check { table: absent.table, key: absent.key, expected: None }];
+    let commit = ChangeSet { checks, ..change_set(1, vec![Write::insert(&mut Item::new(2, "new"))]) };
+    sqlx::query("BEGIN").execute(&mut other).await.unwrap();
+    sqlx::query("UPDATE beside.gaps SET version = version + 1").execute(&mut other).await.unwrap();
+    let committed = tokio::spawn({
+        let (storage, commit) = (storage.clone(), commit.clone());
+        async move { storage.commit(&commit).await }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!committed.is_finished(), "nothing holds it up");
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    committed.await.unwrap().unwrap();
+    storage.close().await.unwrap();
+}
+
+/// The server ends one of two who wait for each other; if that is the commit, nothing of what it expects has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_not_out_of_date_because_the_server_ended_it_for_another() {
+    let cluster = Cluster::start();
+    let mut other = cluster.connect().await;
+    let options = PostgresOptions::new(cluster.url()).schema("ended").readers(2).writers(2);
+    let storage = Arc::new(PostgresStorage::open_for_conformance(options).await.unwrap());
+    let mut item = Item::new(1, "first");
+    storage.commit(&change_set(1, vec![Write::insert(&mut item)])).await.unwrap();
+    item.name = "second".to_owned();
+    let commit = change_set(2, vec![Write::update(&mut item)]);
+    sqlx::query("BEGIN").execute(&mut other).await.unwrap();
+    sqlx::query("SELECT lane FROM ended.lanes FOR UPDATE").execute(&mut other).await.unwrap();
+    let committed = tokio::spawn({
+        let (storage, commit) = (storage.clone(), commit.clone());
+        async move { storage.commit(&commit).await }
+    });
+    // It has the row and waits for a lane. After `deadlock_timeout`, a second, it is the first to look.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    sqlx::query("SELECT id FROM ended.conformance_items FOR UPDATE").execute(&mut other).await.unwrap();
+    assert!(!committed.is_finished(), "it has not waited");
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    committed.await.unwrap().unwrap();
     storage.close().await.unwrap();
 }
