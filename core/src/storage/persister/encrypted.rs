@@ -8,7 +8,7 @@ use std::{
 use rolekeep_macros::portable_async;
 use serde_json::{Map, Value as Json};
 
-use super::{ATTEMPTS, Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange, changes_of_all};
+use super::{ATTEMPTS, Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange, changes_of_all, rows::SEALED};
 use crate::{
     credentials::encryption::EncryptionKeys,
     environment::Env,
@@ -18,9 +18,6 @@ use crate::{
     },
     storage::{ChangeSet, OneLane, Planned},
 };
-
-/// The table of every change that is encrypted, and the only column of its row.
-const SEALED: &str = "encrypted";
 
 /// A persister of which what it keeps is encrypted. Without a key it gets rows as they are, and what is encrypted is refused.
 pub(crate) struct EncryptedPersister<P> {
