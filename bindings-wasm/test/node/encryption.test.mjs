@@ -107,3 +107,29 @@ test("a store of Node is encrypted by its core: nothing plain is kept, and anoth
   const crypto = await globalThis.crypto.subtle.importKey("raw", new TextEncoder().encode(OTHER), "HKDF", false, ["deriveBits"]);
   assert.equal(await reasonOf(open(crypto)), "invalid_input");
 });
+
+const change = (id, row = { id }) => ({ id: `users/${id}`, table: "users", row });
+
+test("a row that stands in the place of another is corrupt", async () => {
+  const { kept, make } = table();
+  const persister = await encrypted(make(), [SECRET]);
+  await persister.persist({ base: 0, position: 1, changes: [change("a"), change("b")] });
+  const [a, b] = kept.rows.values();
+  [a.row, b.row] = [b.row, a.row];
+  assert.equal(await reasonOf(persister.load(0)), "corrupt");
+});
+
+test("what was deleted under an older key is deleted for who has not heard of it", async () => {
+  const { kept, make } = table();
+  const [old, knowing] = [await encrypted(make(), [SECRET]), await encrypted(make(), [SECRET, OTHER])];
+  await old.persist({ base: 0, position: 1, changes: [change("a"), change("b")] });
+  assert.equal((await knowing.load(0)).position, 1);
+  await old.persist({ base: 1, position: 2, changes: [change("a", null)] });
+  const renewing = await encrypted(make(), [OTHER, SECRET]);
+  assert.equal((await renewing.load(0)).position, 2);
+  assert.equal(kept.position, 3);
+  const { position, changes } = await knowing.load(1);
+  assert.deepEqual([position, changes.find(({ id }) => id === "users/a")], [2, change("a", null)]);
+  assert.equal(await knowing.persist({ base: 2, position: 3, changes: [change("c")] }), "done");
+  assert.equal((await renewing.load(2)).changes.length, 1);
+});
