@@ -1,5 +1,5 @@
 import init, * as functions from "./rolekeep.js";
-import { openOn, type OpenOptions, UserManagement } from "./store.js";
+import { openOn, type OpenOptions, UserManagement, withEncryption } from "./store.js";
 
 export * from "./api.js";
 
@@ -8,5 +8,5 @@ export async function open(options?: OpenOptions): Promise<UserManagement> {
   // Literally so, that bundlers find the files and take them along.
   const wasm = new URL("./rolekeep_bg.wasm", import.meta.url);
   const deferredWasm = new URL("./rolekeep_deferred_bg.wasm", import.meta.url);
-  return new UserManagement(await openOn({ wasm, deferredWasm, init, functions, read: (from) => fetch(from) }, options));
+  return new UserManagement(await openOn({ wasm, deferredWasm, init, functions, read: (from) => fetch(from) }, await withEncryption(options)));
 }

@@ -1,4 +1,4 @@
-import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, type Stored } from "./persister.js";
+import { KEEP_DELETED, type Batch, type Loaded, type Persisted, type Persister, type SealedChange, type Stored } from "./persister.js";
 import { unavailable } from "./raise.js";
 
 /** Events of a page before which its timers may not have run for long. */
@@ -39,7 +39,9 @@ class IndexedDb implements Persister {
   async persist(batch: Batch): Promise<Persisted> {
     const persisted = await this.#within("readwrite", async (rows, head): Promise<Persisted> => {
       if ((await newest(head)) !== batch.base) return "stale";
-      for (const change of batch.changes) rows.put({ ...change, position: batch.position, ...(change.row === null && { gone: batch.position }) });
+      for (const { id, table, row, isDeleted = row === null } of batch.changes as readonly SealedChange[]) {
+        rows.put({ id, table, row, position: batch.position, ...(isDeleted && { gone: batch.position }) });
+      }
       head.put(batch.position, "position");
       return "done";
     });

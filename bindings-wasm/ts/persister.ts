@@ -74,6 +74,9 @@ export interface Persister {
   watch?(changed: () => void): void;
 }
 
+/** @internal A change that is encrypted, so that its row does not say that it was deleted. */
+export type SealedChange = RowChange & { readonly isDeleted?: boolean };
+
 /** @internal A change with the position of its batch, as it is kept. */
 export type Stored = RowChange & { readonly position: number };
 

@@ -49,10 +49,10 @@ export function only(given: object, names: readonly string[]): void {
 }
 
 /** An input that is refused before it goes anywhere. */
-export function invalid(field: string, code: FieldError["code"], message: string): ValidationError {
+export function invalid(field: string, code: FieldError["code"], message: string, reason: Reason = "invalid_input"): ValidationError {
   return new ValidationError({
     code: "VALIDATION_ERROR",
-    reason: "invalid_input",
+    reason,
     message: `invalid input: ${field}`,
     fields: [{ field, code, message }],
     timestamp: new Date(),

@@ -6,12 +6,27 @@ import { RolekeepError } from "./errors.js";
 import { records } from "./generated/codec.js";
 import type { Config, Explanation, ExternalIdentity, SignInResult } from "./generated/types.js";
 import type { Persister } from "./persister.js";
-import { only, text } from "./raise.js";
+import { invalid, only, text } from "./raise.js";
 import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 
+/** A secret that is kept apart from what it encrypts: a random text of at least 32 bytes or, in pages, a `CryptoKey`. */
+// A key where its type is there: in the library `dom`, which programs for Node need not have.
+export type EncryptionKey = string | (typeof globalThis extends { CryptoKey: { prototype: infer K } } ? K : never);
+
 /** The settings of a store. Everything has a safe default. */
-export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive" | "postgres" | "postgresSchema">, WasmSources {
+export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive" | "postgres" | "postgresSchema" | "encryptionKey" | "retiredEncryptionKeys">, WasmSources {
+  /**
+   * A key under which all that the persister keeps is encrypted: each row, with its id. It is a text of at least 32 random bytes or, which
+   * is better, a `CryptoKey` of `HKDF` with the usage `deriveBits` that cannot be extracted. Every tab has to have it, and whoever loses it
+   * loses the store; without it, or with another, opening fails with the reason `encryption_key_wrong`. A store that has rows already is
+   * encrypted when it is opened. Needs a secure context (HTTPS or localhost). Default: none.
+   *
+   * In Node a text alone; there databases are encrypted too, in the columns that are secret. What a page encrypted only pages read.
+   */
+  readonly encryptionKey?: EncryptionKey | null | undefined;
+  /** Keys that `encryptionKey` was before. What is still encrypted under them is encrypted anew when the store is opened. */
+  readonly retiredEncryptionKeys?: readonly EncryptionKey[] | undefined;
   /** Where data is kept: `indexedDB(name)`, `filePersister(path)`, or your own. In memory if not given. */
   readonly persister?: Persister | undefined;
 }
@@ -53,6 +68,19 @@ export async function openOn(platform: Platform<Functions>, options: OpenOptions
   // A failure will show when the store is asked.
   persister?.watch?.(() => void native.refresh().catch(() => {}));
   return native;
+}
+
+/** The options of a page, with a persister that encrypts where there is a key. The core of a page has no cipher. @internal */
+export async function withEncryption(options: OpenOptions = {}): Promise<OpenOptions> {
+  const { encryptionKey, retiredEncryptionKeys = [], ...others } = options;
+  const { persister } = options;
+  if (encryptionKey == null && retiredEncryptionKeys.length > 0) {
+    throw invalid("retiredEncryptionKeys", "disagrees", "goes with `encryptionKey` alone", "config_invalid");
+  }
+  // In memory nothing is kept.
+  if (encryptionKey == null || persister == null) return others;
+  const { encrypted } = await import("./encryption.js");
+  return { ...others, persister: await encrypted(persister, [encryptionKey, ...retiredEncryptionKeys]) };
 }
 
 /** An open store: users, roles, sessions, and the rules that decide. Made by `open`. */

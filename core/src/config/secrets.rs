@@ -20,7 +20,7 @@ impl Config {
             checks.error("retired_encryption_keys", Invalid::new(FieldCode::Disagrees, message));
         }
         if IS_PAGE && self.encryption_key.is_some() {
-            checks.error("encryption_key", Invalid::new(FieldCode::Disagrees, "is not for web pages yet"));
+            checks.error("encryption_key", Invalid::new(FieldCode::Disagrees, "is taken by the `open` of web pages"));
         }
         let lists = [
             ("retired_peppers", &self.retired_peppers),

@@ -8,7 +8,7 @@ use std::{
 use rolekeep_macros::portable_async;
 use serde_json::{Map, Value as Json};
 
-use super::{ATTEMPTS, Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange, changes_of_all};
+use super::{ATTEMPTS, Batch, Loaded, Persisted, PersistedStorage, Persister, RowChange, changes_of_all, rows::SEALED};
 use crate::{
     credentials::encryption::EncryptionKeys,
     environment::Env,
@@ -19,16 +19,23 @@ use crate::{
     storage::{ChangeSet, OneLane, Planned},
 };
 
-/// The table of every change that is encrypted, and the only column of its row.
-const SEALED: &str = "encrypted";
+/// What rows begin with that the TypeScript half of a page encrypted (`bindings-wasm/ts/encryption.ts`).
+const OF_PAGES: &str = "e2.";
 
 /// A persister of which what it keeps is encrypted. Without a key it gets rows as they are, and what is encrypted is refused.
 pub(crate) struct EncryptedPersister<P> {
     persister: P,
     keys: EncryptionKeys,
     env: Env,
-    /// The ids of rows that are kept as they are, or under an older key.
-    old: Mutex<Vec<String>>,
+    old: Mutex<Old>,
+}
+
+/// What is kept as it is, or under an older key.
+#[derive(Clone, Default)]
+struct Old {
+    ids: Vec<String>,
+    /// What was deleted under an older key: another writer may still have it.
+    deleted: Vec<RowChange>,
 }
 
 impl<P: Persister> EncryptedPersister<P> {
@@ -46,18 +53,24 @@ impl<P: Persister> EncryptedPersister<P> {
         let corrupt = || Error::new(Reason::Corrupt, "an encrypted row is not as this library writes it");
         let Some(row) = change.row else { return Ok(None) };
         let stored = row.get(SEALED).and_then(Json::as_str).ok_or_else(corrupt)?;
+        if stored.starts_with(OF_PAGES) {
+            return Err(Error::new(Reason::EncryptionKeyWrong, "the store is encrypted by a web page, and web pages alone read it"));
+        }
         let text = self.keys.open(&[b"row", change.id.as_bytes()], stored)?.ok_or_else(corrupt)?;
         let opened: RowChange = serde_json::from_str(&text).map_err(|_| corrupt())?;
         if !self.keys.hides(&opened.id, &change.id) {
             return Err(corrupt());
         }
         if !self.keys.current().is_some_and(|current| stored.starts_with(&current)) {
-            self.old(|old| old.push(change.id));
+            self.old(|old| {
+                old.ids.push(change.id);
+                old.deleted.extend(opened.row.is_none().then(|| opened.clone()));
+            });
         }
         Ok(Some(opened))
     }
 
-    fn old<T>(&self, with: impl FnOnce(&mut Vec<String>) -> T) -> T {
+    fn old<T>(&self, with: impl FnOnce(&mut Old) -> T) -> T {
         with(&mut self.old.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -74,7 +87,7 @@ impl<P: Persister> Persister for EncryptedPersister<P> {
         let (sealed, plain): (Vec<_>, Vec<_>) =
             changes.map(|(_, change)| change).partition(|change| change.table == SEALED);
         if is_all {
-            self.old(Vec::clear);
+            self.old(|old| *old = Old::default());
         }
         // All rows are encrypted in one batch: afterwards, one that is not was put there by somebody else.
         let is_encrypted =
@@ -98,7 +111,7 @@ impl<P: Persister> Persister for EncryptedPersister<P> {
             self.persister.forget(&gone).await?;
         }
         if self.keys.current().is_some() {
-            self.old(|old| old.extend(plain.iter().map(|change| change.id.clone())));
+            self.old(|old| old.ids.extend(plain.iter().map(|change| change.id.clone())));
         }
         if !is_encrypted {
             opened.extend(plain);
@@ -142,8 +155,8 @@ impl<P: Persister> PersistedStorage<EncryptedPersister<P>> {
         let EncryptedPersister { persister, env, .. } = &self.persister;
         for _ in 0..ATTEMPTS {
             let mut host = self.newest().await?;
-            let old = self.persister.old(|old| old.clone());
-            if old.is_empty() {
+            let Old { ids, deleted } = self.persister.old(|old| old.clone());
+            if ids.is_empty() {
                 return Ok(());
             }
             let id: ChangeSetId = env.new_id()?;
@@ -159,10 +172,10 @@ impl<P: Persister> PersistedStorage<EncryptedPersister<P>> {
             });
             let planned = planned.map_err(|_| Error::new(Reason::Internal, "a commit of nothing failed"))?;
             let Some((committed, rows, writes)) = planned else { return Ok(()) };
-            let rows = rows.into_iter().chain(writes.iter().map(RowChange::of));
+            let rows = rows.into_iter().chain(writes.iter().map(RowChange::of)).chain(deleted);
             let rows = rows.map(|change| self.persister.sealed(&change)).collect::<Result<Vec<_>>>()?;
             // An older key gives a row another id; one that it has now is not to be deleted.
-            let gone = old.into_iter().map(|id| RowChange { id, table: SEALED.to_owned(), row: None });
+            let gone = ids.into_iter().map(|id| RowChange { id, table: SEALED.to_owned(), row: None });
             let changes = gone.chain(rows).collect();
             let batch = Batch { base: committed.place.number - 1, position: committed.place.number, changes };
             host.is_unsure = true;
@@ -172,7 +185,7 @@ impl<P: Persister> PersistedStorage<EncryptedPersister<P>> {
                     Ok::<_, Error>(())
                 })?;
                 host.is_unsure = false;
-                self.persister.old(Vec::clear);
+                self.persister.old(|old| *old = Old::default());
                 return Ok(());
             }
             self.catch_up().await?;

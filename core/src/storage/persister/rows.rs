@@ -16,6 +16,9 @@ use crate::{
 /// Integers beyond this are no longer exact in JavaScript, and are written as text.
 const EXACT: i64 = 9_007_199_254_740_991;
 
+/// The table of every change that is encrypted, and the only column of its row.
+pub(super) const SEALED: &str = "encrypted";
+
 /// A row that was written or deleted: `{"id": "users/0197…", "table": "users", "row": {…}}`.
 ///
 /// Columns are named as declared. Times are microseconds, ids and documents are text.
@@ -56,12 +59,15 @@ impl RowChange {
     /// Reads it back.
     ///
     /// # Errors
-    /// [`Reason::SchemaNewer`] for a table or column that is not known, [`Reason::Corrupt`] for
-    /// values that do not fit their columns.
+    /// [`Reason::SchemaNewer`] for a table or column that is not known, [`Reason::Corrupt`] for values that do not fit their columns,
+    /// [`Reason::EncryptionKeyWrong`] for a row that is still encrypted: in a page nothing below decrypts.
     pub(super) fn decode(
         mut self,
         declared: impl FnOnce(&str) -> Option<&'static Table>,
     ) -> Result<(&'static Table, Key, Option<Row>)> {
+        if self.table == SEALED {
+            return Err(Error::new(Reason::EncryptionKeyWrong, "the store is encrypted, and no `encryption_key` is given"));
+        }
         let table = declared(&self.table).ok_or_else(|| newer(&format!("a table {}", self.table)))?;
         let key = self.key(table)?;
         let Some(named) = &mut self.row else { return Ok((table, key, None)) };

@@ -54,5 +54,6 @@ open class FilePersister(private val file: File, private val millis: Long = 0) :
         Files.move(next.toPath(), file.toPath(), ATOMIC_MOVE)
     }
 
-    private fun change(id: String, row: JsonElement) = RowChange(id, id.substringBefore('/'), row.takeUnless { it is JsonNull }?.toString())
+    /** The table is not kept: it begins the id or, where the store encrypts, is always the same. */
+    private fun change(id: String, row: JsonElement) = RowChange(id, if ('/' in id) id.substringBefore('/') else "encrypted", row.takeUnless { it is JsonNull }?.toString())
 }
