@@ -35,7 +35,7 @@ async fn the_log_says_what_was_restored() {
     // Who may not read the log does not see it.
     let me = um.acting_as(stage.ada).await.unwrap();
     let refused = me.audit().list(ListAudit::new().action(ACTION)).await.unwrap_err();
-    assert_eq!(refused.reason(), Reason::MissingPermission);
+    assert_eq!(refused.reason(), Reason::Denied);
 }
 
 #[tokio::test]
