@@ -39,8 +39,10 @@ impl PyFile {
 impl Read for PyFile {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = into.len();
-        let bytes = self.ask(|file| Ok(file.call_method1("read", (count,))?.cast_into::<PyBytes>()?.as_bytes().to_vec()))?;
-        let room = into.get_mut(..bytes.len()).ok_or_else(|| io::Error::other("the file gave more than was asked for"))?;
+        let bytes =
+            self.ask(|file| Ok(file.call_method1("read", (count,))?.cast_into::<PyBytes>()?.as_bytes().to_vec()))?;
+        let room =
+            into.get_mut(..bytes.len()).ok_or_else(|| io::Error::other("the file gave more than was asked for"))?;
         room.copy_from_slice(&bytes);
         Ok(bytes.len())
     }
@@ -49,7 +51,8 @@ impl Read for PyFile {
 impl Write for PyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // An unbuffered file may take less.
-        let taken = self.ask(|file| file.call_method1("write", (PyBytes::new(file.py(), bytes),))?.extract::<usize>())?;
+        let taken =
+            self.ask(|file| file.call_method1("write", (PyBytes::new(file.py(), bytes),))?.extract::<usize>())?;
         Ok(taken.min(bytes.len()))
     }
 

@@ -40,7 +40,8 @@ struct Options {
 
 impl Options {
     fn read(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|problem| Error::new(Reason::InvalidInput, format!("the options: {problem}")))
+        serde_json::from_str(text)
+            .map_err(|problem| Error::new(Reason::InvalidInput, format!("the options: {problem}")))
     }
 }
 

@@ -63,5 +63,5 @@ async fn keys_that_the_application_keeps_seal_it() {
     let (file, _) = plain.backup().await;
     let um = keyed().restore(&file[..], &keeping()).await.unwrap();
     assert_eq!(restores(&um).await.len(), 1);
-    verified(&um).await;
+    um.system().users().create(CreateUser::new("new@example.org")).await.unwrap();
 }
