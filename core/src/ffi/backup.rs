@@ -33,7 +33,7 @@ pub enum BackupPlace<S> {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
-    key: Option<Secret>,
+    key: Option<String>,
     keep_sessions: bool,
     end_api_keys: bool,
 }
@@ -55,7 +55,7 @@ pub async fn backup<S: Write + Send + 'static>(
     options: &str,
 ) -> Result<String> {
     let (um, given) = (um.clone(), Options::read(options)?);
-    let options = given.key.into_iter().fold(BackupOptions::new(), BackupOptions::key);
+    let options = given.key.into_iter().fold(BackupOptions::new(), |options, key| options.key(key));
     apart(|wanted| async move {
         let summary = match to {
             BackupPlace::Path(path) => {
@@ -77,7 +77,7 @@ pub async fn backup<S: Write + Send + 'static>(
 /// # Errors
 /// [`Reason::InvalidInput`] for the options, and those of [`backup::verify`]
 pub async fn verify_backup<S: Read + Send + 'static>(from: BackupPlace<S>, options: &str) -> Result<String> {
-    let key = Options::read(options)?.key;
+    let key = Options::read(options)?.key.map(Secret::from);
     apart(|wanted| async move { json(&backup::verify(Wanted(source(from)?, wanted), key.as_ref())?) }).await
 }
 
@@ -92,7 +92,7 @@ pub async fn restore<S: Read + Send + 'static>(
 ) -> Result<UserManagement> {
     let given = Options::read(options)?;
     let options = RestoreOptions::new().keep_sessions(given.keep_sessions).end_api_keys(given.end_api_keys);
-    let options = given.key.into_iter().fold(options, RestoreOptions::key);
+    let options = given.key.into_iter().fold(options, |options, key| options.key(key));
     apart(|wanted| async move { builder.restore(Wanted(source(from)?, wanted), &options).await }).await
 }
 
