@@ -39,7 +39,7 @@
 //! | `digest` | what has been written or read so far |
 //! | `write` | a snapshot becomes lines |
 //! | `read` | lines become rows, each verified |
-//! | `restore` | rows become a store |
+//! | `restore` | rows become a store, whose audit log says so |
 
 mod digest;
 mod format;
