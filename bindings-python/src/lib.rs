@@ -1,6 +1,7 @@
 //! The native part of the Python package `rolekeep`: names and JSON in, JSON out. What programs see is in `python/rolekeep`.
 
 mod answer;
+mod backup;
 mod breached;
 mod errors;
 mod host;
@@ -25,6 +26,7 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<rules::Principal>()?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(migrate, module)?)?;
+    module.add_function(wrap_pyfunction!(backup::verify_backup, module)?)?;
     #[cfg(feature = "testing")]
     testing::add(module)?;
     Ok(())

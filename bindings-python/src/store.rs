@@ -7,11 +7,12 @@ use pyo3::{
     sync::PyOnceLock,
     types::{PyDict, PyString},
 };
-use rolekeep::{Config, Error, Reason, RequestContext, Result, UserId, UserManagement, ffi, rules::Context};
+use rolekeep::{Builder, Config, Error, Reason, RequestContext, Result, UserId, UserManagement, ffi, rules::Context};
 use serde::Deserialize;
 
 use crate::{
     answer::{Answer, at_once},
+    backup,
     breached::Breaches,
     errors::{ended, raise, text},
     mapping,
@@ -38,7 +39,7 @@ struct Plan {
 }
 
 impl Plan {
-    async fn open(&self) -> Result<UserManagement> {
+    fn builder(&self) -> Result<Builder> {
         let mut builder = UserManagement::builder().config(self.config.clone()?).environment(Process);
         if let Some(host) = &self.host {
             let host = process::attach(|py| Host::new(py, host)).unwrap_or_else(|| Err(ended()))?;
@@ -52,7 +53,11 @@ impl Plan {
             let list = process::attach(|py| list.clone_ref(py)).ok_or_else(ended)?;
             builder = builder.breached_passwords(Breaches::new(list));
         }
-        builder.open().await
+        Ok(builder)
+    }
+
+    async fn open(&self) -> Result<UserManagement> {
+        self.builder()?.open().await
     }
 }
 
@@ -85,15 +90,21 @@ impl Store {
         host: Option<Py<PyAny>>,
         mailer: Option<Py<PyAny>>,
         breaches: Option<Py<PyAny>>,
-    ) -> Answer {
+        restore: Option<(Bound<'_, PyAny>, String)>,
+    ) -> PyResult<Answer> {
+        let restore = restore.map(|(file, options)| Ok::<_, PyErr>((backup::place(&file)?, options))).transpose()?;
         let config = ffi::config(config, places);
         let is_in_file = config.as_ref().is_ok_and(|config| config.sqlite.is_some() || config.postgres.is_some());
         let is_in_memory = host.is_none() && !is_in_file;
         let plan = Plan { config, host, mailer, breaches, is_in_memory };
-        Answer::new(is_in_memory, async move {
-            let slot = PerProcess::new(plan.open().await?);
+        Ok(Answer::new(is_in_memory, async move {
+            let opened = match restore {
+                Some((place, options)) => ffi::restore(plan.builder()?, place, &options).await?,
+                None => plan.open().await?,
+            };
+            let slot = PerProcess::new(opened);
             Ok(Store(Arc::new(Kept { plan, slot })))
-        })
+        }))
     }
 
     fn _system(&self, py: Python<'_>) -> PyResult<Caller> {
@@ -170,6 +181,11 @@ impl Store {
     fn _refresh(&self, py: Python<'_>) -> PyResult<Answer> {
         let um = self.0.here(py)?.clone();
         Ok(Answer::new(self.0.plan.is_in_memory, async move { um.refresh().await }))
+    }
+
+    fn _backup(&self, file: &Bound<'_, PyAny>, options: String) -> PyResult<Answer> {
+        let (um, place) = (self.0.here(file.py())?.clone(), backup::place(file)?);
+        Ok(Answer::new(self.0.plan.is_in_memory, async move { ffi::backup(&um, place, &options).await }))
     }
 
     fn _close(&self, py: Python<'_>) -> PyResult<Answer> {

@@ -1,5 +1,7 @@
 //! What the bindings call: the name of an operation or of a question and JSON in, JSON out.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod backup;
 mod delivery;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod events;
@@ -34,6 +36,8 @@ pub mod fetch {
     };
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use backup::{BackupPlace, backup, restore, verify_backup};
 pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]

@@ -11,6 +11,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
+from .backup import Restore
 from .records import AuditDecisions, AuditDenials, NamesAfterDelete, NamesAfterPurge, Registration, SecondFactor, TokenAlgorithm, TrustedIssuer, UsernameProfile
 
 
@@ -94,6 +95,7 @@ def open(
     breached_passwords: BreachedPasswords | None = None,
     from_env: bool | None = None,
     config_file: str | PathLike[str] | None = None,
+    restore: Restore | None = None,
 ) -> UserManagement:
     """Opens a store for blocking code; use it with `with`, or `close` it.
 
@@ -315,6 +317,8 @@ def open(
             that is no setting is an error.
         config_file: A file in TOML (where its name ends so) or JSON with settings that neither the
             call nor a variable gives.
+        restore: A backup for the store, which is empty; see `rolekeep.backup`. If it cannot be
+            restored, nothing is left behind.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -391,7 +395,7 @@ def open(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return UserManagement(start(config, persister, notifier, breached_passwords, from_env, config_file).wait())
+    return UserManagement(start(config, persister, notifier, breached_passwords, from_env, config_file, restore).wait())
 
 
 def open_async(
@@ -474,6 +478,7 @@ def open_async(
     breached_passwords: BreachedPasswords | None = None,
     from_env: bool | None = None,
     config_file: str | PathLike[str] | None = None,
+    restore: Restore | None = None,
 ) -> Opening:
     """Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.
 
@@ -695,6 +700,8 @@ def open_async(
             that is no setting is an error.
         config_file: A file in TOML (where its name ends so) or JSON with settings that neither the
             call nor a variable gives.
+        restore: A backup for the store, which is empty; see `rolekeep.backup`. If it cannot be
+            restored, nothing is left behind.
     """
     config: dict[str, object] = {
         "sqlite": sqlite,
@@ -771,4 +778,4 @@ def open_async(
         "supabase_secret": supabase_secret,
         "supabase_signing_key": supabase_signing_key,
     }
-    return Opening(start(config, persister, notifier, breached_passwords, from_env, config_file))
+    return Opening(start(config, persister, notifier, breached_passwords, from_env, config_file, restore))

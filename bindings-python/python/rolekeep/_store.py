@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping, Sequence
 from os import PathLike
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
@@ -14,6 +14,7 @@ from ._breached import BreachedPasswords, Breaches
 from ._codec import decode, encode
 from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
+from .backup import BackupSummary, Restore, _options, _place
 from .areas import Areas, AsyncAreas
 from .errors import Unauthorized
 from .records import Explanation, Health, Reason, SignInResult
@@ -30,12 +31,14 @@ def start(
     breached_passwords: BreachedPasswords | None = None,
     from_env: bool | None = None,
     config_file: str | PathLike[str] | None = None,
+    restore: Restore | None = None,
 ) -> _rolekeep.Answer[_rolekeep.Store]:
     """Opens a store, once awaited or waited for."""
     host = None if persister is None else Host(persister)
     mailer = None if notifier is None else Mailer(notifier)
     breaches = None if breached_passwords is None else Breaches(breached_passwords)
-    return _rolekeep.Store._open(encode(config), places_of(from_env, config_file), host, mailer, breaches)
+    backup = None if restore is None else restore._given()
+    return _rolekeep.Store._open(encode(config), places_of(from_env, config_file), host, mailer, breaches, backup)
 
 
 def places_of(from_env: bool | None, config_file: str | PathLike[str] | None) -> str | None:
@@ -307,6 +310,19 @@ class UserManagement(_AnyStore[Caller]):
         """Whether requests should be sent to this process: `health().is_ready`."""
         return self.health().is_ready
 
+    def backup(self, to: str | PathLike[str] | BinaryIO, *, key: str | None = None) -> BackupSummary:
+        """Writes a backup of the whole store, as it is now, for `rolekeep.open(restore=...)`; see `rolekeep.backup`.
+
+        Args:
+            to: A path, where a file appears once it is whole, for its owner alone; or a file object that takes bytes, which stays open.
+            key: Seals the backup, so that whoever does not have it cannot change the backup unseen. It encrypts nothing.
+
+        Raises:
+            Unavailable: The storage fails, or the file; what was written until then is refused as a backup.
+            ValidationError: The key is empty.
+        """
+        return decode(BackupSummary, self._backup(_place(to), _options(key)).wait())
+
     def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""
         self._close().wait()
@@ -397,6 +413,10 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     async def ready(self) -> bool:
         """Whether requests should be sent to this process: `health().is_ready`."""
         return (await self.health()).is_ready
+
+    async def backup(self, to: str | PathLike[str] | BinaryIO, *, key: str | None = None) -> BackupSummary:
+        """Writes a backup of the whole store, as it is now; as `UserManagement.backup`, without blocking the event loop."""
+        return decode(BackupSummary, await self._backup(_place(to), _options(key)))
 
     async def close(self) -> None:
         """Finishes running commits, refuses further operations and closes the storage."""

@@ -39,7 +39,7 @@
 //! | `digest` | what has been written or read so far |
 //! | `write` | a snapshot becomes lines |
 //! | `read` | lines become rows, each verified |
-//! | `restore` | rows become a store |
+//! | `restore` | rows become a store, whose audit log says so |
 
 mod digest;
 mod format;
@@ -51,6 +51,8 @@ use std::{fmt, io::Read};
 
 pub(crate) use restore::restore;
 pub(crate) use write::write;
+
+use serde::Serialize;
 
 use crate::model::{error::Result, secret::Secret, time::Time};
 
@@ -111,7 +113,7 @@ impl RestoreOptions {
 }
 
 /// What a backup holds.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackupSummary {
     /// The schema of its tables.
@@ -133,7 +135,7 @@ pub struct BackupSummary {
 }
 
 /// What a backup holds of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BackupTable {
     /// Its name.

@@ -183,10 +183,11 @@ impl Builder {
 
     /// Restores a backup that [`UserManagement::backup`] has written, of a store of any kind, into the empty store that this one is to be,
     /// and opens it: all of it, once it is verified to its last line, or nothing. If it is interrupted, the store is as empty as before.
-    /// The backup is read on the thread that polls this.
+    /// The backup is read on the thread that polls this. The audit log has an entry `store.restored` of the same commit.
     ///
     /// # Errors
-    /// Those of [`backup::verify`](crate::backup::verify) and of [`Builder::open`]; [`Reason::StoreNotEmpty`];
+    /// Those of [`backup::verify`](crate::backup::verify) and of [`Builder::open`]; [`Reason::StoreNotEmpty`]; [`Reason::Corrupt`] where the
+    /// keys of the configuration did not seal the end of the audit log that the backup holds;
     /// [`Reason::OutcomeUnknown`] where the storage does not say whether it is done: open the store to see.
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub async fn restore(
@@ -196,8 +197,8 @@ impl Builder {
     ) -> Result<UserManagement> {
         let (place, mut prepared) = self.prepare()?;
         let storage = place.open(&mut prepared).await?;
-        match crate::backup::restore(&*storage, &prepared.env, backup, options).await {
-            Ok(_) => prepared.open(storage).await,
+        match prepared.restore(&*storage, backup, options).await {
+            Ok(()) => prepared.open(storage).await,
             Err(error) => {
                 // What comes of that says nothing beside this error.
                 let _ = storage.close().await;
@@ -266,6 +267,21 @@ struct Prepared {
 }
 
 impl Prepared {
+    /// Restores a backup, and tells the audit log in the same commit.
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    async fn restore(
+        &self,
+        storage: &dyn Storage,
+        backup: impl std::io::Read + crate::environment::MaybeSend,
+        options: &crate::backup::RestoreOptions,
+    ) -> Result<()> {
+        let Self { env, config, .. } = self;
+        let restoring = crate::backup::restore(storage, env, backup, options).await?;
+        let log = encrypted(restoring.log.clone(), config, env)?;
+        audit::tell_of_restore(&*log, config, env, restoring.facts.clone()).await?;
+        restoring.finish().await
+    }
+
     async fn open(self, storage: Arc<dyn Storage>) -> Result<UserManagement> {
         let Self { env, given, config, fetch, hooks } = self;
         let breaches = Breaches::new(env.clone(), hooks.breached_passwords.clone());

@@ -12,11 +12,11 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches, policy::state::PolicyState, reads::Reads,
-    store_secrets::NameKey,
+    audit, hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches, policy::state::PolicyState,
+    reads::Reads, store_secrets::NameKey,
 };
 use crate::{
-    audit_chain::{AuditDraft, AuditFacts, AuditKeys, AuditOrigin, AuditPayload, AuditSalts},
+    audit_chain::{AuditDraft, AuditKeys},
     config::Config,
     credentials::{
         access_token::Expected,
@@ -241,21 +241,7 @@ impl Services {
 
     /// An entry of the audit log of which only this is known yet.
     pub(crate) fn audit_draft(&self, action: impl Into<String>, actor: String, at: Time) -> Result<AuditDraft> {
-        Ok(AuditDraft {
-            id: self.env.new_id()?,
-            at,
-            action: action.into(),
-            actor,
-            on_behalf_of: None,
-            session_id: None,
-            target_type: None,
-            target_id: None,
-            facts: AuditFacts::default(),
-            payload: AuditPayload::default(),
-            origin: AuditOrigin::default(),
-            salts: AuditSalts { payload: self.env.random()?, origin: self.env.random()? },
-            keys: self.audit_keys.clone(),
-        })
+        audit::draft(&self.env, &self.audit_keys, action, actor, at)
     }
 
     /// The time now.

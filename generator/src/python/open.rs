@@ -16,6 +16,7 @@ from ._codec import EMPTY
 from ._notifier import Notifier
 from ._persister import Persister
 from ._store import Opening, UserManagement, start
+from .backup import Restore
 "#;
 
 /// The words and records that config is of.
@@ -46,14 +47,14 @@ pub(super) fn open(catalogue: &Catalogue) -> String {
         "open",
         "UserManagement",
         "Opens a store for blocking code; use it with `with`, or `close` it.",
-        "UserManagement(start(config, persister, notifier, breached_passwords, from_env, config_file).wait())",
+        "UserManagement(start(config, persister, notifier, breached_passwords, from_env, config_file, restore).wait())",
         config,
     );
     let asynchronous = function(
         "open_async",
         "Opening",
         "Opens a store for asyncio: `um = await open_async()`, or `async with open_async() as um:`.",
-        "Opening(start(config, persister, notifier, breached_passwords, from_env, config_file))",
+        "Opening(start(config, persister, notifier, breached_passwords, from_env, config_file, restore))",
         config,
     );
     format!("{HEAD}{}{blocking}{asynchronous}", words(config))
@@ -91,7 +92,12 @@ fn function(name: &str, answer: &str, about: &str, body: &str, config: &[FieldSh
         "A file in TOML (where its name ends so) or JSON with settings that neither the call nor a variable gives.",
         TypeRef::Text,
     );
-    let objects = [persister, notifier, breached, from_env, config_file];
+    let restore = object(
+        "restore",
+        "Restore",
+        "A backup for the store, which is empty; see `rolekeep.backup`. If it cannot be restored, nothing is left behind.",
+    );
+    let objects = [persister, notifier, breached, from_env, config_file, restore];
     let shown: Vec<FieldShape> = config.iter().cloned().chain(objects).collect();
     let about = docstring(&format!("{about}\n\n{ERRORS}"), &shown, "    ");
     let parameters = parameters(&shown, "    ")

@@ -43,6 +43,12 @@ fn keeping() -> RestoreOptions {
     RestoreOptions::new().keep_sessions(true)
 }
 
+/// The tables whose rows are those of the backup: the audit log has an entry more.
+fn but_the_log(summary: &BackupSummary) -> Vec<(&str, &str)> {
+    let tables = summary.tables.iter().map(|table| (table.name.as_str(), table.sha256.as_str()));
+    tables.filter(|(name, _)| !["audit_entries", "audit_heads"].contains(name)).collect()
+}
+
 async fn verified(um: &UserManagement) -> i64 {
     let report = um.system().audit().verify(VerifyAudit::new()).await.unwrap();
     assert!(report.fault.is_none(), "{:?}", report.fault);
@@ -90,13 +96,13 @@ async fn there_and_back_nothing_is_lost() {
 
     let sqlite = builder().sqlite(folder.path().join("x.db")).restore(&file[..], &keeping()).await.unwrap();
     let (again, of_sqlite) = backup(&sqlite).await;
-    assert_eq!(of_sqlite.tables, written.tables, "SQLite holds something else");
+    assert_eq!(but_the_log(&of_sqlite), but_the_log(&written), "SQLite holds something else");
     let second = Arc::new(PostgresStorage::open(on(&cluster, "two")).await.unwrap());
     let back = builder().storage(second.clone()).restore(&again[..], &keeping()).await.unwrap();
-    assert_eq!(backup(&back).await.1.tables, written.tables, "PostgreSQL holds something else");
+    assert_eq!(but_the_log(&backup(&back).await.1), but_the_log(&written), "PostgreSQL holds something else");
 
-    for um in [&sqlite, &back] {
-        assert_eq!(verified(um).await, entries);
+    for (um, restores) in [(&sqlite, 1), (&back, 2)] {
+        assert_eq!(verified(um).await, entries + restores);
         let me = um.authenticate(login.access_token.expose(), RequestContext::default()).await.unwrap();
         assert_eq!(me.users().me().await.unwrap().id, ada);
         assert!(!um.position().includes(&position) && !position.includes(&um.position()));
@@ -202,7 +208,7 @@ async fn a_restore_that_ends_in_the_middle_leaves_an_empty_store() {
         }
     }
     let um = builder().postgres_with(on(&cluster, "one")).restore(&file[..], &keeping()).await.unwrap();
-    assert_eq!(backup(&um).await.1.tables, written.tables);
+    assert_eq!(but_the_log(&backup(&um).await.1), but_the_log(&written));
     // Of two at once one is first.
     let restores = (0..2).map(|_| {
         let (file, options) = (file.clone(), on(&cluster, "three"));

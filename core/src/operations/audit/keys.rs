@@ -1,10 +1,13 @@
 //! What seals the audit log of a store (decision 042).
 
 use crate::{
-    audit_chain::{AuditEntry, AuditHead, AuditKeeper, AuditKey, AuditKeys, chain},
+    audit_chain::{
+        AuditDraft, AuditEntry, AuditFacts, AuditHead, AuditKeeper, AuditKey, AuditKeys, AuditOrigin, AuditPayload,
+        AuditSalts, chain,
+    },
     config::Config,
     environment::Env,
-    model::{error::Result, id::ChangeSetId, predicate::Predicate, record::Record},
+    model::{error::Result, id::ChangeSetId, predicate::Predicate, record::Record, time::Time},
     operations::{reads::Reads, store_secrets::StoreSecrets},
     storage::{ChangeSet, CommitError, Storage, Write},
 };
@@ -51,4 +54,29 @@ async fn adopt(keys: &AuditKeys, storage: &dyn Storage, env: &Env) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// An entry of which only this is known yet.
+pub(crate) fn draft(
+    env: &Env,
+    keys: &AuditKeys,
+    action: impl Into<String>,
+    actor: String,
+    at: Time,
+) -> Result<AuditDraft> {
+    Ok(AuditDraft {
+        id: env.new_id()?,
+        at,
+        action: action.into(),
+        actor,
+        on_behalf_of: None,
+        session_id: None,
+        target_type: None,
+        target_id: None,
+        facts: AuditFacts::default(),
+        payload: AuditPayload::default(),
+        origin: AuditOrigin::default(),
+        salts: AuditSalts { payload: env.random()?, origin: env.random()? },
+        keys: keys.clone(),
+    })
 }

@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `export` | the log for somebody else to verify |
 //! | `keys` | what seals the log of a store |
+//! | `restored` | the entry of a store that came from a backup |
 //! | `verify` | whether it is what was written, and the heads that show it later |
 
 mod export;
 mod keys;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+mod restored;
 mod verify;
 
 use rolekeep_macros::{Describe, Input, portable_async};
@@ -31,7 +34,9 @@ use crate::{
     storage::{Direction, Order, Query, Window},
 };
 
-pub(crate) use keys::open;
+pub(crate) use keys::{draft, open};
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub(crate) use restored::tell_of_restore;
 pub use {
     crate::audit_chain::{AuditKeeper, ChainFault, ChainFaultKind},
     export::{AuditLine, ExportAudit},

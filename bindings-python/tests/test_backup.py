@@ -1,0 +1,205 @@
+"""OPS-4: backups from Python, from one storage to another, and what is refused."""
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import rolekeep
+from conftest import CHEAP
+from rolekeep.backup import BackupSummary, BackupTable, Restore, verify, verify_async
+
+URL = os.environ.get("ROLEKEEP_POSTGRES", "")
+KEY = "what seals backups, kept elsewhere"
+LOG = ("audit_entries", "audit_heads")
+
+
+def filled(path: Path) -> rolekeep.UserManagement:
+    um = rolekeep.open(sqlite=path, preset="standard", **CHEAP)
+    for number in range(20):
+        um.system.users.create(f"u{number}@example.org")
+    return um
+
+
+def but_the_log(summary: BackupSummary) -> list[BackupTable]:
+    return [table for table in summary.tables if table.name not in LOG]
+
+
+def restores(um: rolekeep.UserManagement) -> int:
+    assert um.system.audit.verify().fault is None
+    return len(um.system.audit.list(action="store.restored").items)
+
+
+def is_empty(path: Path) -> None:
+    """A store that nothing was restored into takes a backup."""
+    with rolekeep.open(sqlite=path, preset="standard", **CHEAP) as um:
+        assert um.system.users.list().items == [] and restores(um) == 0
+    path.unlink()
+
+
+def test_there_and_back_by_paths_and_files(tmp_path: Path) -> None:
+    file = tmp_path / "x.backup"
+    with filled(tmp_path / "x.db") as um:
+        written = um.backup(file, key=KEY)
+        assert file.stat().st_size == written.bytes and written.is_sealed
+        assert sorted(path.name for path in tmp_path.iterdir() if "backup" in path.name) == ["x.backup"]
+        if os.name == "posix":
+            assert file.stat().st_mode & 0o777 == 0o600
+        sink = io.BytesIO()
+        assert um.backup(sink, key=KEY).tables == written.tables
+    assert verify(file, key=KEY) == written and verify(io.BytesIO(sink.getvalue())).rows == written.rows
+    with open(file, "rb") as source:
+        restored = rolekeep.open(restore=Restore(source, key=KEY, keep_sessions=True), **CHEAP)
+        assert not source.closed
+    with restored:
+        assert but_the_log(restored.backup(io.BytesIO())) == but_the_log(written)
+        assert restores(restored) == 1
+    assert KEY not in repr(Restore(file, key=KEY))
+
+
+def test_asyncio(tmp_path: Path) -> None:
+    async def run() -> None:
+        filled(tmp_path / "x.db").close()
+        async with rolekeep.open_async(sqlite=tmp_path / "x.db", **CHEAP) as um:
+            written = await um.backup(tmp_path / "x.backup")
+        assert await verify_async(tmp_path / "x.backup") == written
+        async with rolekeep.open_async(restore=Restore(tmp_path / "x.backup"), **CHEAP) as um:
+            assert (await um.system.audit.list(action="store.restored")).items[0].after["sha256"] == written.sha256
+
+    asyncio.run(run())
+
+
+def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    with filled(tmp_path / "x.db") as um:
+        um.backup(tmp_path / "x.backup", key=KEY)
+        whole = (tmp_path / "x.backup").read_bytes()
+        taken = tmp_path / "x.db"
+        with pytest.raises(rolekeep.Conflict) as refused:
+            rolekeep.open(sqlite=taken, restore=Restore(io.BytesIO(whole)), **CHEAP)
+        assert refused.value.reason == "store_not_empty"
+    middle = len(whole) // 2
+    damaged = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    target = tmp_path / "y.db"
+    for content, key, reason in [
+        (damaged, KEY, "backup_invalid"),
+        (whole[:middle], KEY, "backup_invalid"),
+        (whole[: whole.rindex(b"\n", 0, -1) + 1], KEY, "backup_invalid"),
+        (b"PK\x03\x04 something else\n", None, "backup_invalid"),
+        (b"", None, "backup_invalid"),
+        (whole, "another key", "backup_key_wrong"),
+    ]:
+        with pytest.raises(rolekeep.RolekeepError) as refused:
+            verify(io.BytesIO(content), key=key)
+        with pytest.raises(rolekeep.RolekeepError) as again:
+            rolekeep.open(sqlite=target, restore=Restore(io.BytesIO(content), key=key), **CHEAP)
+        assert refused.value.reason == again.value.reason == reason
+        is_empty(target)
+
+
+def test_files_that_fail(tmp_path: Path) -> None:
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, _: object) -> int:
+            raise OSError("the tape tore")
+
+        def write(self, _: object) -> int:
+            raise OSError("the tape tore")
+
+    with filled(tmp_path / "x.db") as um:
+        with pytest.raises(rolekeep.Unavailable, match="the tape tore"):
+            um.backup(Broken())
+        with pytest.raises(rolekeep.Unavailable):
+            um.backup(tmp_path / "nowhere" / "x.backup")
+        # An earlier one stays as it was.
+        (tmp_path / "x.backup").write_text("an earlier one")
+        with pytest.raises(rolekeep.ValidationError):
+            um.backup(tmp_path / "x.backup", key="")
+        assert (tmp_path / "x.backup").read_text() == "an earlier one" and not (tmp_path / "x.backup.part").exists()
+    with pytest.raises(rolekeep.Unavailable, match="the tape tore"):
+        verify(Broken())
+    with pytest.raises(rolekeep.Unavailable):
+        verify(tmp_path / "nowhere")
+
+
+def test_killed_while_it_restores(tmp_path: Path) -> None:
+    with filled(tmp_path / "x.db") as um:
+        written = um.backup(tmp_path / "x.backup")
+    child = """
+import io, os, sys, time
+import rolekeep
+from rolekeep.backup import Restore
+class Slow(io.RawIOBase):
+    def __init__(self, path): self.file = open(path, "rb")
+    def readable(self): return True
+    def readinto(self, into):
+        time.sleep(0.01)
+        print("read", flush=True)
+        return self.file.readinto(memoryview(into)[:2000])
+rolekeep.open(sqlite=sys.argv[2], restore=Restore(Slow(sys.argv[1])))
+"""
+    for number, reads in enumerate([1, 5, 10]):
+        target = tmp_path / f"{number}.db"
+        arguments = [sys.executable, "-c", child, str(tmp_path / "x.backup"), str(target)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(reads):
+                assert process.stdout.readline() == "read\n"
+            process.kill()
+        with rolekeep.open(sqlite=target, restore=Restore(tmp_path / "x.backup", keep_sessions=True), **CHEAP) as um:
+            assert but_the_log(um.backup(io.BytesIO())) == but_the_log(written)
+
+
+def test_given_up_by_asyncio(tmp_path: Path) -> None:
+    with filled(tmp_path / "x.db") as um:
+        um.backup(tmp_path / "x.backup")
+
+    class Slow(io.BytesIO):
+        def read(self, _: int | None = None) -> bytes:
+            time.sleep(0.02)
+            return super().read(100)
+
+    async def run() -> None:
+        slow = Slow((tmp_path / "x.backup").read_bytes())
+        opening = asyncio.ensure_future(_open(slow))
+        await asyncio.sleep(0.3)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await asyncio.sleep(0.3)
+        at = slow.tell()
+        await asyncio.sleep(0.2)
+        assert 0 < at == slow.tell()
+
+    async def _open(slow: io.BytesIO) -> None:
+        await rolekeep.open_async(sqlite=tmp_path / "y.db", restore=Restore(slow), **CHEAP)
+
+    asyncio.run(run())
+    is_empty(tmp_path / "y.db")
+
+
+@pytest.mark.skipif(not URL, reason="needs a server, by ROLEKEEP_POSTGRES")
+def test_sqlite_to_postgres_and_back(tmp_path: Path) -> None:
+    with filled(tmp_path / "x.db") as um:
+        written = um.backup(tmp_path / "1.backup", key=KEY)
+        head = um.system.audit.head().head
+    place = {"postgres": URL, "postgres_schema": f"s{uuid4().hex}"}
+    damaged = (tmp_path / "1.backup").read_bytes()[:-10]
+    with pytest.raises(rolekeep.RolekeepError):
+        rolekeep.open(restore=Restore(io.BytesIO(damaged), key=KEY), **place, **CHEAP)
+    with rolekeep.open(restore=Restore(tmp_path / "1.backup", key=KEY, keep_sessions=True), **place, **CHEAP) as um:
+        second = um.backup(tmp_path / "2.backup", key=KEY)
+        assert restores(um) == 1
+    with rolekeep.open(
+        sqlite=tmp_path / "y.db", restore=Restore(tmp_path / "2.backup", key=KEY, keep_sessions=True), **CHEAP
+    ) as um:
+        third = um.backup(tmp_path / "3.backup", key=KEY)
+        assert restores(um) == 2
+        assert um.system.audit.verify(expected=head).fault is None
+    assert but_the_log(written) == but_the_log(second) == but_the_log(third)

@@ -1,0 +1,203 @@
+//! Backups with their options and what they hold as JSON, on a thread that may wait for whoever reads or writes them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Read, Write},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backup::{self, BackupOptions, RestoreOptions},
+    manager::{Builder, UserManagement},
+    model::{
+        error::{Error, Reason, Result},
+        secret::Secret,
+    },
+};
+
+/// Where a backup is written to, or read from.
+pub enum BackupPlace<S> {
+    /// A file. One that is written is there once it is whole, for its owner alone, in the place of one of before.
+    Path(PathBuf),
+    /// What the host has.
+    Stream(S),
+}
+
+/// The options of all three.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    key: Option<String>,
+    keep_sessions: bool,
+    end_api_keys: bool,
+}
+
+impl Options {
+    fn read(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|problem| Error::new(Reason::InvalidInput, format!("the options: {problem}")))
+    }
+}
+
+/// [`UserManagement::backup`]; answers with the summary.
+///
+/// # Errors
+/// [`Reason::InvalidInput`] for the options, and those of a backup
+pub async fn backup<S: Write + Send + 'static>(
+    um: &UserManagement,
+    to: BackupPlace<S>,
+    options: &str,
+) -> Result<String> {
+    let (um, given) = (um.clone(), Options::read(options)?);
+    let options = given.key.into_iter().fold(BackupOptions::new(), |options, key| options.key(key));
+    apart(|wanted| async move {
+        let summary = match to {
+            BackupPlace::Path(path) => {
+                let mut file = Unfinished::create(path)?;
+                let sink = BufWriter::new(Wanted(&mut file, wanted));
+                let summary = um.backup(sink, &options).await?;
+                file.keep()?;
+                summary
+            }
+            BackupPlace::Stream(stream) => um.backup(BufWriter::new(Wanted(stream, wanted)), &options).await?,
+        };
+        json(&summary)
+    })
+    .await
+}
+
+/// [`backup::verify`]; answers with the summary.
+///
+/// # Errors
+/// [`Reason::InvalidInput`] for the options, and those of [`backup::verify`]
+pub async fn verify_backup<S: Read + Send + 'static>(from: BackupPlace<S>, options: &str) -> Result<String> {
+    let key = Options::read(options)?.key.map(Secret::from);
+    apart(|wanted| async move { json(&backup::verify(Wanted(source(from)?, wanted), key.as_ref())?) }).await
+}
+
+/// [`Builder::restore`].
+///
+/// # Errors
+/// [`Reason::InvalidInput`] for the options, and those of [`Builder::restore`]
+pub async fn restore<S: Read + Send + 'static>(
+    builder: Builder,
+    from: BackupPlace<S>,
+    options: &str,
+) -> Result<UserManagement> {
+    let given = Options::read(options)?;
+    let options = RestoreOptions::new().keep_sessions(given.keep_sessions).end_api_keys(given.end_api_keys);
+    let options = given.key.into_iter().fold(options, |options, key| options.key(key));
+    apart(|wanted| async move { builder.restore(Wanted(source(from)?, wanted), &options).await }).await
+}
+
+/// Runs it where a call that waits keeps nobody else waiting. If this is dropped, the next read or write fails.
+async fn apart<T: Send + 'static, F: Future<Output = Result<T>> + Send>(
+    work: impl FnOnce(Arc<AtomicBool>) -> F + Send + 'static,
+) -> Result<T> {
+    let unavailable = |problem| Error::new(Reason::Internal, format!("no thread for the backup: {problem}"));
+    let runtime = tokio::runtime::Handle::try_current().map_err(|problem| unavailable(problem.to_string()))?;
+    let is_wanted = Arc::new(AtomicBool::new(true));
+    let _until = Until(is_wanted.clone());
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work(is_wanted)));
+    done.await.map_err(|problem| unavailable(problem.to_string()))?
+}
+
+struct Until(Arc<AtomicBool>);
+
+impl Drop for Until {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A stream that somebody still waits for.
+struct Wanted<S>(S, Arc<AtomicBool>);
+
+impl<S> Wanted<S> {
+    fn stream(&mut self) -> io::Result<&mut S> {
+        match self.1.load(Ordering::Relaxed) {
+            true => Ok(&mut self.0),
+            false => Err(io::Error::other("the call was given up")),
+        }
+    }
+}
+
+impl<S: Read> Read for Wanted<S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream()?.read(into)
+    }
+}
+
+impl<S: Write> Write for Wanted<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream()?.flush()
+    }
+}
+
+fn source<S: Read + Send + 'static>(from: BackupPlace<S>) -> Result<Box<dyn Read + Send>> {
+    Ok(match from {
+        BackupPlace::Path(path) => Box::new(File::open(path).map_err(|problem| failed("opened", problem))?),
+        BackupPlace::Stream(stream) => Box::new(stream),
+    })
+}
+
+/// A file under another name, until it is whole.
+struct Unfinished {
+    file: File,
+    path: PathBuf,
+    named: PathBuf,
+}
+
+impl Unfinished {
+    fn create(named: PathBuf) -> Result<Self> {
+        let mut path = named.clone().into_os_string();
+        path.push(".part");
+        let path = PathBuf::from(path);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|problem| failed("written", problem))?;
+        Ok(Self { file, path, named })
+    }
+
+    fn keep(&self) -> Result<()> {
+        let done = self.file.sync_all().and_then(|()| fs::rename(&self.path, &self.named));
+        done.map_err(|problem| failed("written", problem))
+    }
+}
+
+impl Write for &mut Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Of one that was kept there is nothing under this name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn failed(what: &str, problem: io::Error) -> Error {
+    Error::new(Reason::StorageUnavailable, format!("the backup cannot be {what}: {problem}")).with_source(problem)
+}
+
+fn json(answer: &impl Serialize) -> Result<String> {
+    serde_json::to_string(answer).map_err(|_| Error::new(Reason::Internal, "the answer cannot be written"))
+}
