@@ -4,10 +4,7 @@
 use std::collections::BTreeSet;
 
 use rolekeep::{
-    Config, Reason, RequestContext, UserManagement,
-    api_keys::CreateApiKey,
-    storage::tables,
-    users::CreateUser,
+    Config, Reason, RequestContext, UserManagement, api_keys::CreateApiKey, storage::tables, users::CreateUser,
 };
 use rolekeep_postgres_tests::Cluster;
 use sqlx::AssertSqlSafe;
@@ -40,10 +37,11 @@ async fn stored(cluster: &Cluster) -> (Vec<String>, String) {
     let mut connection = cluster.connect().await;
     let (mut secrets, mut all) = (Vec::new(), String::new());
     for table in tables() {
-        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM rolekeep.{} t", table.name)))
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
+        let rows: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM rolekeep.{} t", table.name)))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
         all.extend(rows);
         for column in table.columns.iter().filter(|column| column.secret) {
             let asked = format!("SELECT {0} FROM rolekeep.{1} WHERE {0} IS NOT NULL", column.name, table.name);
@@ -56,7 +54,10 @@ async fn stored(cluster: &Cluster) -> (Vec<String>, String) {
 
 /// The keys that secrets are under; `plain` for those under none.
 fn keys(secrets: &[String]) -> BTreeSet<&str> {
-    secrets.iter().map(|value| value.strip_prefix("e1.").and_then(|rest| rest.split('.').next()).unwrap_or("plain")).collect()
+    secrets
+        .iter()
+        .map(|value| value.strip_prefix("e1.").and_then(|rest| rest.split('.').next()).unwrap_or("plain"))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,10 @@ impl<P: Persister> EncryptedPersister<P> {
         let Some(row) = change.row else { return Ok(None) };
         let stored = row.get(SEALED).and_then(Json::as_str).ok_or_else(corrupt)?;
         if stored.starts_with(OF_PAGES) {
-            return Err(Error::new(Reason::EncryptionKeyWrong, "the store is encrypted by a web page, and web pages alone read it"));
+            return Err(Error::new(
+                Reason::EncryptionKeyWrong,
+                "the store is encrypted by a web page, and web pages alone read it",
+            ));
         }
         let text = self.keys.open(&[b"row", change.id.as_bytes()], stored)?.ok_or_else(corrupt)?;
         let opened: RowChange = serde_json::from_str(&text).map_err(|_| corrupt())?;

@@ -66,7 +66,10 @@ impl RowChange {
         declared: impl FnOnce(&str) -> Option<&'static Table>,
     ) -> Result<(&'static Table, Key, Option<Row>)> {
         if self.table == SEALED {
-            return Err(Error::new(Reason::EncryptionKeyWrong, "the store is encrypted, and no `encryption_key` is given"));
+            return Err(Error::new(
+                Reason::EncryptionKeyWrong,
+                "the store is encrypted, and no `encryption_key` is given",
+            ));
         }
         let table = declared(&self.table).ok_or_else(|| newer(&format!("a table {}", self.table)))?;
         let key = self.key(table)?;

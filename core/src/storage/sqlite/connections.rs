@@ -85,7 +85,8 @@ impl Connections {
         }
         match (connections.probe(options.key.is_some()).await, &options.key) {
             (Err(error), Some(_)) if error::is_no_database(&error) => {
-                Err(Error::new(Reason::EncryptionKeyWrong, "the file is under another key, or not encrypted").with_source(error))
+                Err(Error::new(Reason::EncryptionKeyWrong, "the file is under another key, or not encrypted")
+                    .with_source(error))
             }
             (probed, _) => probed.map(|()| connections),
         }
