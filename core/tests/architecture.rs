@@ -25,7 +25,8 @@ const LAYERS: &[&str] = &[
 ];
 
 const LONGEST_FILE: usize = 600;
-const LONGEST_BINDING: usize = 2_350;
+/// Of which 150 encrypt what a page keeps: in Rust they would be in the wasm of every page (decision 059).
+const LONGEST_BINDING: usize = 2_500;
 
 #[test]
 fn modules_depend_one_way() {

@@ -13,7 +13,7 @@ use rolekeep::{
         Batch, Loaded, MemoryStorage, Persisted, Persister, Predicate, Query, RowChange, SqliteOptions, SqliteStorage,
         Storage, tables,
     },
-    users::{CreateUser, FindUser},
+    users::{CreateUser, DeleteUser, FindUser, ListUsers},
 };
 
 use crate::cheap;
@@ -264,4 +264,62 @@ async fn sto_6_rows_that_are_plain_or_under_an_older_key_are_encrypted_in_one_ba
     }
     assert_eq!(refused(builder(&[]).persister(log.clone())).await, Reason::EncryptionKeyWrong);
     assert_eq!(refused(builder(&[KEY]).persister(log.clone())).await, Reason::EncryptionKeyWrong);
+}
+
+#[tokio::test]
+async fn sto_6_what_was_deleted_under_an_older_key_is_deleted_for_who_has_not_heard_of_it() {
+    let log = Log::default();
+    let open = async |keys: &[&str]| builder(keys).persister(log.clone()).open().await.unwrap();
+    let old = open(&[KEY]).await;
+    let ada = old.system().users().create(CreateUser::new("ada@example.org")).await.unwrap();
+    // Another writer, who knows the next key: as the storage, which hears when it is asked.
+    let knowing = open(&[KEY, OTHER]).await;
+    let before = log.batches.lock().unwrap().len() as u64;
+    old.system().users().delete(DeleteUser::new(ada.id)).await.unwrap();
+    let deleted: BTreeSet<String> = log.batches.lock().unwrap()[before as usize..]
+        .iter()
+        .flat_map(|batch| batch.changes.iter().map(|change| change.id.clone()))
+        .collect();
+    open(&[OTHER, KEY]).await;
+    // All that the deletion changed stands there again, under the new key and other ids, and not only as what is gone.
+    let batches = log.batches.lock().unwrap().clone();
+    let renewed = batches.iter().rev().find(|batch| batch.changes.iter().any(|change| change.row.is_none())).unwrap();
+    let gone = renewed.changes.iter().filter(|change| change.row.is_none()).map(|change| &change.id);
+    let gone: BTreeSet<&String> = gone.collect();
+    assert!(deleted.iter().all(|id| gone.contains(id)));
+    let again = renewed.changes.iter().filter(|change| change.row.is_some()).count();
+    // One is the commit of the change itself.
+    assert_eq!(again, gone.len() + 1, "each row, and each deletion");
+    knowing.refresh().await.unwrap();
+    assert_eq!(knowing.system().users().list(ListUsers::new()).await.unwrap().total, Some(0));
+}
+
+#[tokio::test]
+async fn sto_6_rows_of_a_web_page_are_for_web_pages() {
+    let log = Log::default();
+    let row = r#"{"id":"x","table":"encrypted","row":{"encrypted":"e2.0123456789ab.AAAA"}}"#;
+    log.batches.lock().unwrap().push(Batch { base: 0, position: 1, changes: vec![serde_json::from_str(row).unwrap()] });
+    for keys in [&[][..], &[KEY]] {
+        assert_eq!(refused(builder(keys).persister(log.clone())).await, Reason::EncryptionKeyWrong);
+    }
+}
+
+#[tokio::test]
+async fn sto_6_a_key_of_a_whole_file_is_refused_where_sqlite_would_ignore_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let open = async |options: SqliteOptions| SqliteStorage::open(options).await.map(|_| ()).unwrap_err().reason();
+    assert_eq!(open(SqliteOptions::new(&path).key("it's a passphrase")).await, Reason::ConfigInvalid);
+    // Nothing was written that would have been plain.
+    assert_eq!(std::fs::metadata(&path).map_or(0, |file| file.len()), 0);
+    for key in ["", "a\0b"] {
+        assert_eq!(open(SqliteOptions::new(&path).key(key)).await, Reason::ConfigInvalid);
+    }
+    let shown = format!("{:?}", SqliteOptions::new(&path).key("it's a passphrase"));
+    assert!(!shown.contains("passphrase"), "{shown}");
+    // A file that is there is not touched.
+    SqliteStorage::open(SqliteOptions::new(&path)).await.unwrap().close().await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(open(SqliteOptions::new(&path).key("it's a passphrase")).await, Reason::ConfigInvalid);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }

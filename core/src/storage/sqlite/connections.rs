@@ -13,7 +13,7 @@ use async_lock::{Mutex, Semaphore};
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::{
-    SqliteOptions,
+    SqliteOptions, error,
     file::DatabaseFile,
     gate::{self, Gate},
     lease::{Lease, SharedSlot},
@@ -83,12 +83,28 @@ impl Connections {
                 gate::register(slot);
             }
         }
-        // Opening the file is lazy in SQLite; the first statement tells whether it is a database.
-        let mut writer = connections.writer().await?;
+        match (connections.probe(options.key.is_some()).await, &options.key) {
+            (Err(error), Some(_)) if error::is_no_database(&error) => {
+                Err(Error::new(Reason::EncryptionKeyWrong, "the file is under another key, or not encrypted")
+                    .with_source(error))
+            }
+            (probed, _) => probed.map(|()| connections),
+        }
+    }
+
+    /// Whether the file is a database: opening it is lazy in SQLite, the first statement tells.
+    async fn probe(&self, is_encrypted: bool) -> Result<()> {
+        let mut writer = self.writer().await?;
+        if is_encrypted {
+            let version = sqlx::query_scalar::<_, String>("PRAGMA cipher_version").fetch_optional(writer.get()?).await;
+            if writer.settle(version)?.is_none() {
+                let message = "a key is given, and the SQLite that is linked ignores it: it is not SQLCipher";
+                return Err(Error::new(Reason::ConfigInvalid, message));
+            }
+        }
         let probed = rows::pragma(writer.get()?, "PRAGMA schema_version").await;
         writer.settle(probed)?;
-        drop(writer);
-        Ok(connections)
+        Ok(())
     }
 
     /// The writer last: the last connection moves the log into the file and removes it.

@@ -9,6 +9,9 @@ use crate::model::error::{Error, Reason};
 /// The extended code for a disk too full for the shared memory of the log.
 const IOERR_SHMSIZE: i32 = 4874;
 
+/// The result code for a file that is none of SQLite's.
+const NOTADB: i32 = 26;
+
 /// The extended result code, if it is SQLite that answered.
 fn code(error: &Sqlx) -> Option<i32> {
     error.as_database_error()?.code().as_ref().map(Cow::as_ref)?.parse().ok()
@@ -22,6 +25,12 @@ pub(super) fn is_busy(error: &Sqlx) -> bool {
 /// Whether a failed `COMMIT` surely wrote nothing: it was refused, not broken.
 pub(super) fn is_refusal(error: &Sqlx) -> bool {
     code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 13))
+}
+
+/// Whether the file is none of SQLite's or, as it seems the same, under another key.
+pub(super) fn is_no_database(error: &Error) -> bool {
+    let driver = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Sqlx>());
+    driver.and_then(code).is_some_and(|code| code & 0xff == NOTADB)
 }
 
 /// An error for the caller, which keeps the driver's.
@@ -51,7 +60,7 @@ fn reason(code: i32) -> (Reason, &'static str) {
         11 => (Reason::Corrupt, "the database is damaged"),
         13 => (Reason::StorageFull, "the disk is full"),
         14 => (Reason::StorageMissing, "the database cannot be opened: check that its folder exists and is accessible"),
-        26 => (Reason::StorageMissing, "the file is not a database"),
+        NOTADB => (Reason::StorageMissing, "the file is not a database"),
         _ => (Reason::Internal, "the database refused a statement"),
     }
 }

@@ -7,7 +7,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous},
 };
 
-use crate::model::error::{Error, Reason, Result};
+use crate::model::{
+    error::{Error, Reason, Result},
+    secret::Secret,
+};
 
 /// The SQLite file of a store, and how to open it.
 ///
@@ -25,6 +28,7 @@ pub struct SqliteOptions {
     max_bytes: Option<u64>,
     pub(super) is_exclusive: bool,
     pub(super) migrates: bool,
+    pub(super) key: Option<Secret>,
 }
 
 /// What an acknowledged commit survives.
@@ -69,6 +73,7 @@ impl SqliteOptions {
             max_bytes: None,
             is_exclusive: false,
             migrates: true,
+            key: None,
         }
     }
 
@@ -120,7 +125,29 @@ impl SqliteOptions {
         self
     }
 
+    /// Sets the key of a whole file that SQLCipher encrypts: a passphrase, or `x'…'` with 64 hexadecimal digits. What the setting
+    /// `encryption_key` encrypts are the columns that are secret, in any SQLite; this is everything, and both may be given.
+    ///
+    /// The application chooses SQLCipher for SQLite by what it links, such as with `libsqlite3-sys` and its feature `bundled-sqlcipher`
+    /// among its own dependencies. With any other SQLite, which would ignore a key, opening fails with [`Reason::ConfigInvalid`]. With
+    /// another key than the file's, or for a file that is not encrypted, it fails with [`Reason::EncryptionKeyWrong`]; SQLCipher's
+    /// `sqlcipher_export` encrypts a file, `PRAGMA rekey` changes its key. An encrypted file without a key is
+    /// [`Reason::StorageMissing`], as any other that is no database. Default: none.
+    ///
+    /// ```no_run
+    /// # use rolekeep::storage::SqliteOptions;
+    /// let options = SqliteOptions::new("app.db").key(std::env::var("APP_DB_KEY").unwrap_or_default());
+    /// ```
+    pub fn key(mut self, key: impl Into<Secret>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
     pub(super) fn check(&self) -> Result<()> {
+        // An empty one is none to SQLCipher, and it would read another up to its NUL.
+        if self.key.as_ref().is_some_and(|key| key.expose().is_empty() || key.expose().contains('\0')) {
+            return Err(Error::new(Reason::ConfigInvalid, "sqlite: the key is empty, or has a NUL in it"));
+        }
         if self.is_exclusive && self.is_read_only() {
             let message = "`exclusive` needs write access, so it cannot be combined with read-only access";
             return Err(Error::new(Reason::ConfigInvalid, message));
@@ -170,6 +197,11 @@ impl SqliteOptions {
         let options = match self.is_exclusive {
             true => options.locking_mode(SqliteLockingMode::Exclusive),
             false => options,
+        };
+        // The driver runs it before all else.
+        let options = match &self.key {
+            Some(key) => options.pragma("key", format!("'{}'", key.expose().replace('\'', "''"))),
+            None => options,
         };
         Ok(match self.max_bytes {
             Some(bytes) => options.pragma("max_page_count", (bytes / 4096).max(1).to_string()),
