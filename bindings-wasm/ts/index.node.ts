@@ -2,7 +2,7 @@ import { type BreachedPasswords, breaches } from "./breached.js";
 import { addRecords, fromJson } from "./codec.js";
 import { fetchText } from "./fetch.node.js";
 import { records as ofServers } from "./generated/servers.js";
-import type { Config, Health } from "./generated/types.js";
+import type { Health } from "./generated/types.js";
 import { placesOf } from "./env.node.js";
 import { mailer, type Notifier } from "./notifier.js";
 import { read } from "./read.node.js";
@@ -19,7 +19,7 @@ export type { Delivery, Notifier } from "./notifier.js";
 export { UserManagement as UserManagementOfPages } from "./store.js";
 
 /** The settings of a store on a server. Everything has a safe default. */
-export interface ServerOptions extends Omit<OpenOptions, "encryptionKey" | "retiredEncryptionKeys">, Pick<Config, "encryptionKey" | "retiredEncryptionKeys"> {
+export interface ServerOptions extends OpenOptions {
   /**
    * Sends notices to people. Without one nobody is told of anything, and what is done by mail, such as
    * `passwords.forgot`, is `UNAVAILABLE`.

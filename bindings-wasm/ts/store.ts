@@ -10,25 +10,32 @@ import { invalid, only, text } from "./raise.js";
 import type { StoreFfi } from "./rolekeep.js";
 import { type Functions, type Platform, store, type WasmSources } from "./wasm.js";
 
-/** A secret that is kept apart from what it encrypts: a random text of at least 32 bytes or, in pages, a `CryptoKey`. */
+/** A secret that is kept apart from what it encrypts: a random text of at least 32 bytes, or a `CryptoKey` of a page. */
 // A key where its type is there: in the library `dom`, which programs for Node need not have.
 export type EncryptionKey = string | (typeof globalThis extends { CryptoKey: { prototype: infer K } } ? K : never);
 
 /** The settings of a store. Everything has a safe default. */
-export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive" | "postgres" | "postgresSchema" | "encryptionKey" | "retiredEncryptionKeys">, WasmSources {
+export interface OpenOptions extends Omit<Config, "sqlite" | "exclusive" | "postgres" | "postgresSchema">, WasmSources {
+  /** Where data is kept: `indexedDB(name)`, `filePersister(path)`, or your own. In memory if not given. */
+  readonly persister?: Persister | undefined;
+}
+
+/** The settings of a store in a web page. Everything has a safe default. */
+export interface PageOptions extends Omit<OpenOptions, "encryptionKey" | "retiredEncryptionKeys"> {
   /**
    * A key under which all that the persister keeps is encrypted: each row, with its id. It is a text of at least 32 random bytes or, which
    * is better, a `CryptoKey` of `HKDF` with the usage `deriveBits` that cannot be extracted. Every tab has to have it, and whoever loses it
    * loses the store; without it, or with another, opening fails with the reason `encryption_key_wrong`. A store that has rows already is
-   * encrypted when it is opened. Needs a secure context (HTTPS or localhost). Default: none.
+   * encrypted when it is opened. Needs a secure context (HTTPS or localhost). What a page encrypted only pages read. Default: none.
    *
-   * In Node a text alone; there databases are encrypted too, in the columns that are secret. What a page encrypted only pages read.
+   * ```ts
+   * const encryptionKey = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
+   * const um = await open({ persister: indexedDB("app"), encryptionKey });
+   * ```
    */
   readonly encryptionKey?: EncryptionKey | null | undefined;
   /** Keys that `encryptionKey` was before. What is still encrypted under them is encrypted anew when the store is opened. */
   readonly retiredEncryptionKeys?: readonly EncryptionKey[] | undefined;
-  /** Where data is kept: `indexedDB(name)`, `filePersister(path)`, or your own. In memory if not given. */
-  readonly persister?: Persister | undefined;
 }
 
 /** What a sign-in may be given beside a name and a password. */
@@ -71,7 +78,7 @@ export async function openOn(platform: Platform<Functions>, options: OpenOptions
 }
 
 /** The options of a page, with a persister that encrypts where there is a key. The core of a page has no cipher. @internal */
-export async function withEncryption(options: OpenOptions = {}): Promise<OpenOptions> {
+export async function withEncryption(options: PageOptions = {}): Promise<OpenOptions> {
   const { encryptionKey, retiredEncryptionKeys = [], ...others } = options;
   const { persister } = options;
   if (encryptionKey == null && retiredEncryptionKeys.length > 0) {
