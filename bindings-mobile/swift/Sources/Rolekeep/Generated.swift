@@ -15364,6 +15364,10 @@ public struct AuditEntry: Equatable, Hashable {
      */
     public let userAgent: String?
     /**
+     * The id of the request in the application's own log.
+     */
+    public let requestId: String?
+    /**
      * Whether something that it said was erased, with the person of whom it was (`users.erase`).
      */
     public let isErased: Bool
@@ -15421,6 +15425,9 @@ public struct AuditEntry: Equatable, Hashable {
          * The user agent of the request.
          */userAgent: String? = nil, 
         /**
+         * The id of the request in the application's own log.
+         */requestId: String? = nil, 
+        /**
          * Whether something that it said was erased, with the person of whom it was (`users.erase`).
          */isErased: Bool, 
         /**
@@ -15441,6 +15448,7 @@ public struct AuditEntry: Equatable, Hashable {
         self.detail = detail
         self.ip = ip
         self.userAgent = userAgent
+        self.requestId = requestId
         self.isErased = isErased
         self.hash = hash
     }
@@ -15476,6 +15484,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
                 detail: FfiConverterOptionString.read(from: &buf), 
                 ip: FfiConverterOptionString.read(from: &buf), 
                 userAgent: FfiConverterOptionString.read(from: &buf), 
+                requestId: FfiConverterOptionString.read(from: &buf), 
                 isErased: FfiConverterBool.read(from: &buf), 
                 hash: FfiConverterString.read(from: &buf)
         )
@@ -15497,6 +15506,7 @@ struct FfiConverterTypeAuditEntry: FfiConverterRustBuffer {
         FfiConverterOptionString.write(value.detail, into: &buf)
         FfiConverterOptionString.write(value.ip, into: &buf)
         FfiConverterOptionString.write(value.userAgent, into: &buf)
+        FfiConverterOptionString.write(value.requestId, into: &buf)
         FfiConverterBool.write(value.isErased, into: &buf)
         FfiConverterString.write(value.hash, into: &buf)
     }
@@ -47731,6 +47741,11 @@ public enum EventType: Equatable, Hashable {
      */
     case sessionReuseDetected
     /**
+     * Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
+     * `totp` (or a recovery code), `passkey` or `mail`. Told once a minute at most for whoever fails in a row; the audit log has each, and why.
+     */
+    case loginFailed
+    /**
      * A user was given a role, or what it holds of it was changed.
      */
     case roleAssigned
@@ -47935,79 +47950,81 @@ struct FfiConverterTypeEventType: FfiConverterRustBuffer {
         
         case 18: return .sessionReuseDetected
         
-        case 19: return .roleAssigned
+        case 19: return .loginFailed
         
-        case 20: return .roleUnassigned
+        case 20: return .roleAssigned
         
-        case 21: return .roleCreated
+        case 21: return .roleUnassigned
         
-        case 22: return .roleUpdated
+        case 22: return .roleCreated
         
-        case 23: return .roleDeleted
+        case 23: return .roleUpdated
         
-        case 24: return .permissionCreated
+        case 24: return .roleDeleted
         
-        case 25: return .permissionUpdated
+        case 25: return .permissionCreated
         
-        case 26: return .permissionDeleted
+        case 26: return .permissionUpdated
         
-        case 27: return .assetKindCreated
+        case 27: return .permissionDeleted
         
-        case 28: return .assetKindUpdated
+        case 28: return .assetKindCreated
         
-        case 29: return .assetKindDeleted
+        case 29: return .assetKindUpdated
         
-        case 30: return .policyChanged
+        case 30: return .assetKindDeleted
         
-        case 31: return .groupCreated
+        case 31: return .policyChanged
         
-        case 32: return .groupUpdated
+        case 32: return .groupCreated
         
-        case 33: return .groupDeleted
+        case 33: return .groupUpdated
         
-        case 34: return .groupMemberAdded
+        case 34: return .groupDeleted
         
-        case 35: return .groupMemberRemoved
+        case 35: return .groupMemberAdded
         
-        case 36: return .groupRoleAssigned
+        case 36: return .groupMemberRemoved
         
-        case 37: return .groupRoleUnassigned
+        case 37: return .groupRoleAssigned
         
-        case 38: return .regionCreated
+        case 38: return .groupRoleUnassigned
         
-        case 39: return .regionUpdated
+        case 39: return .regionCreated
         
-        case 40: return .regionDeleted
+        case 40: return .regionUpdated
         
-        case 41: return .scopeCreated
+        case 41: return .regionDeleted
         
-        case 42: return .scopeUpdated
+        case 42: return .scopeCreated
         
-        case 43: return .scopeDeleted
+        case 43: return .scopeUpdated
         
-        case 44: return .droneCreated
+        case 44: return .scopeDeleted
         
-        case 45: return .droneUpdated
+        case 45: return .droneCreated
         
-        case 46: return .droneDeleted
+        case 46: return .droneUpdated
         
-        case 47: return .droneAssigned
+        case 47: return .droneDeleted
         
-        case 48: return .droneUnassigned
+        case 48: return .droneAssigned
         
-        case 49: return .assetCreated
+        case 49: return .droneUnassigned
         
-        case 50: return .assetUpdated
+        case 50: return .assetCreated
         
-        case 51: return .assetDeleted
+        case 51: return .assetUpdated
         
-        case 52: return .assetAssigned
+        case 52: return .assetDeleted
         
-        case 53: return .assetUnassigned
+        case 53: return .assetAssigned
         
-        case 54: return .invitationCreated
+        case 54: return .assetUnassigned
         
-        case 55: return .invitationEnded
+        case 55: return .invitationCreated
+        
+        case 56: return .invitationEnded
         
         default: throw UniffiInternalError.unexpectedEnumCase
         }
@@ -48089,152 +48106,156 @@ struct FfiConverterTypeEventType: FfiConverterRustBuffer {
             writeInt(&buf, Int32(18))
         
         
-        case .roleAssigned:
+        case .loginFailed:
             writeInt(&buf, Int32(19))
         
         
-        case .roleUnassigned:
+        case .roleAssigned:
             writeInt(&buf, Int32(20))
         
         
-        case .roleCreated:
+        case .roleUnassigned:
             writeInt(&buf, Int32(21))
         
         
-        case .roleUpdated:
+        case .roleCreated:
             writeInt(&buf, Int32(22))
         
         
-        case .roleDeleted:
+        case .roleUpdated:
             writeInt(&buf, Int32(23))
         
         
-        case .permissionCreated:
+        case .roleDeleted:
             writeInt(&buf, Int32(24))
         
         
-        case .permissionUpdated:
+        case .permissionCreated:
             writeInt(&buf, Int32(25))
         
         
-        case .permissionDeleted:
+        case .permissionUpdated:
             writeInt(&buf, Int32(26))
         
         
-        case .assetKindCreated:
+        case .permissionDeleted:
             writeInt(&buf, Int32(27))
         
         
-        case .assetKindUpdated:
+        case .assetKindCreated:
             writeInt(&buf, Int32(28))
         
         
-        case .assetKindDeleted:
+        case .assetKindUpdated:
             writeInt(&buf, Int32(29))
         
         
-        case .policyChanged:
+        case .assetKindDeleted:
             writeInt(&buf, Int32(30))
         
         
-        case .groupCreated:
+        case .policyChanged:
             writeInt(&buf, Int32(31))
         
         
-        case .groupUpdated:
+        case .groupCreated:
             writeInt(&buf, Int32(32))
         
         
-        case .groupDeleted:
+        case .groupUpdated:
             writeInt(&buf, Int32(33))
         
         
-        case .groupMemberAdded:
+        case .groupDeleted:
             writeInt(&buf, Int32(34))
         
         
-        case .groupMemberRemoved:
+        case .groupMemberAdded:
             writeInt(&buf, Int32(35))
         
         
-        case .groupRoleAssigned:
+        case .groupMemberRemoved:
             writeInt(&buf, Int32(36))
         
         
-        case .groupRoleUnassigned:
+        case .groupRoleAssigned:
             writeInt(&buf, Int32(37))
         
         
-        case .regionCreated:
+        case .groupRoleUnassigned:
             writeInt(&buf, Int32(38))
         
         
-        case .regionUpdated:
+        case .regionCreated:
             writeInt(&buf, Int32(39))
         
         
-        case .regionDeleted:
+        case .regionUpdated:
             writeInt(&buf, Int32(40))
         
         
-        case .scopeCreated:
+        case .regionDeleted:
             writeInt(&buf, Int32(41))
         
         
-        case .scopeUpdated:
+        case .scopeCreated:
             writeInt(&buf, Int32(42))
         
         
-        case .scopeDeleted:
+        case .scopeUpdated:
             writeInt(&buf, Int32(43))
         
         
-        case .droneCreated:
+        case .scopeDeleted:
             writeInt(&buf, Int32(44))
         
         
-        case .droneUpdated:
+        case .droneCreated:
             writeInt(&buf, Int32(45))
         
         
-        case .droneDeleted:
+        case .droneUpdated:
             writeInt(&buf, Int32(46))
         
         
-        case .droneAssigned:
+        case .droneDeleted:
             writeInt(&buf, Int32(47))
         
         
-        case .droneUnassigned:
+        case .droneAssigned:
             writeInt(&buf, Int32(48))
         
         
-        case .assetCreated:
+        case .droneUnassigned:
             writeInt(&buf, Int32(49))
         
         
-        case .assetUpdated:
+        case .assetCreated:
             writeInt(&buf, Int32(50))
         
         
-        case .assetDeleted:
+        case .assetUpdated:
             writeInt(&buf, Int32(51))
         
         
-        case .assetAssigned:
+        case .assetDeleted:
             writeInt(&buf, Int32(52))
         
         
-        case .assetUnassigned:
+        case .assetAssigned:
             writeInt(&buf, Int32(53))
         
         
-        case .invitationCreated:
+        case .assetUnassigned:
             writeInt(&buf, Int32(54))
         
         
-        case .invitationEnded:
+        case .invitationCreated:
             writeInt(&buf, Int32(55))
+        
+        
+        case .invitationEnded:
+            writeInt(&buf, Int32(56))
         
         }
     }
