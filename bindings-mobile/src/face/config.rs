@@ -292,7 +292,8 @@ pub struct Config {
     pub retired_audit_keys: Vec<String>,
     /// A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
     /// such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
-    /// loses it loses the store. Values from before there was one are read, and encrypted by and by. Not in web pages. Default: none.
+    /// loses it loses the store. Values from before there was one are read, and encrypted by and by. In web pages `open` takes it, and
+    /// encrypts what the persister gets. Default: none.
     #[uniffi(default)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption_key: Option<String>,

@@ -240,7 +240,8 @@ def open(
             encrypted: of a database the columns that are secret, such as seeds of second factors,
             hashes and signing keys; of a persister every row. Every instance has to have it, and
             whoever loses it loses the store. Values from before there was one are read, and
-            encrypted by and by. Not in web pages. Default: none.
+            encrypted by and by. In web pages `open` takes it, and encrypts what the persister gets.
+            Default: none.
         retired_encryption_keys: Secrets that `encryption_key` was before, for what is still
             encrypted under them. Give a new one here to every instance before one encrypts with it;
             `upkeep` encrypts the rest anew.
@@ -623,7 +624,8 @@ def open_async(
             encrypted: of a database the columns that are secret, such as seeds of second factors,
             hashes and signing keys; of a persister every row. Every instance has to have it, and
             whoever loses it loses the store. Values from before there was one are read, and
-            encrypted by and by. Not in web pages. Default: none.
+            encrypted by and by. In web pages `open` takes it, and encrypts what the persister gets.
+            Default: none.
         retired_encryption_keys: Secrets that `encryption_key` was before, for what is still
             encrypted under them. Give a new one here to every instance before one encrypts with it;
             `upkeep` encrypts the rest anew.
