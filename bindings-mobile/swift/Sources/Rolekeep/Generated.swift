@@ -17883,7 +17883,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
     /**
      * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
      * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
-     * loses it loses the store. Values from before there was one are read, and encrypted by and by. Not in web pages. Default: none.
+     * loses it loses the store. Values from before there was one are read, and encrypted by and by. In web pages `open` takes it, and
+     * encrypts what the persister gets. Default: none.
      */
     public let encryptionKey: String?
     /**
@@ -18192,7 +18193,8 @@ public struct Config: Equatable, Hashable, CustomDebugStringConvertible, CustomS
         /**
          * A random secret of at least 32 bytes under which what the storage keeps is encrypted: of a database the columns that are secret,
          * such as seeds of second factors, hashes and signing keys; of a persister every row. Every instance has to have it, and whoever
-         * loses it loses the store. Values from before there was one are read, and encrypted by and by. Not in web pages. Default: none.
+         * loses it loses the store. Values from before there was one are read, and encrypted by and by. In web pages `open` takes it, and
+         * encrypts what the persister gets. Default: none.
          */encryptionKey: String? = nil, 
         /**
          * Secrets that `encryption_key` was before, for what is still encrypted under them. Give a new one here to every instance before one
