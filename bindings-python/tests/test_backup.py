@@ -3,9 +3,11 @@
 import asyncio
 import io
 import os
+import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,6 +103,15 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
         is_empty(target)
 
 
+def test_several_to_one_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.backup"
+    with filled(tmp_path / "x.db") as um, ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: um.backup(path), range(32)))
+    assert verify(path).sha256 in {one.sha256 for one in made}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_files_that_fail(tmp_path: Path) -> None:
     class Broken(io.RawIOBase):
         def readable(self) -> bool:
@@ -121,7 +132,7 @@ def test_files_that_fail(tmp_path: Path) -> None:
         (tmp_path / "x.backup").write_text("an earlier one")
         with pytest.raises(rolekeep.ValidationError):
             um.backup(tmp_path / "x.backup", key="")
-        assert (tmp_path / "x.backup").read_text() == "an earlier one" and not (tmp_path / "x.backup.part").exists()
+        assert (tmp_path / "x.backup").read_text() == "an earlier one" and not list(tmp_path.glob("*.part"))
     with pytest.raises(rolekeep.Unavailable, match="the tape tore"):
         verify(Broken())
     with pytest.raises(rolekeep.Unavailable):

@@ -2,22 +2,14 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
 import { report, scenarioFiles, tables } from "../node/scenarios.mjs";
 import { here, seed, text } from "../node/support.mjs";
 import { forms } from "../shared/forms.mjs";
-import { browser, serve } from "./support.mjs";
+import { opened, serve } from "./support.mjs";
 
-let site, chromium;
-before(async () => {
-  site = await serve(here);
-  chromium = await browser();
-});
-after(async () => {
-  await chromium?.close();
-  site?.close();
-});
+const stage = opened(here);
 
 /** What the pages compare with; assert is Node's alone. */
 const EQUAL = `(given, wanted) => {
@@ -26,7 +18,7 @@ const EQUAL = `(given, wanted) => {
 }`;
 
 test("conformance: every scenario, on IndexedDB", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const outcome = await page.evaluate(async ([files, tables]) => {
     const { open, indexedDB } = await import("rolekeep");
     const { playAll } = await import("/test/shared/player.mjs");
@@ -43,7 +35,7 @@ test("conformance: every scenario, on IndexedDB", async () => {
 });
 
 test("rules without accounts, by a wasm of their own", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const [policy, file] = ["policy.toml", "decisions.json"].map((name) => text(`tests/conformance/rules/${name}`));
   const { given, wanted } = await page.evaluate(async ([equal, policy, file]) => {
     const { compile } = await import("rolekeep/rules");
@@ -57,7 +49,7 @@ test("rules without accounts, by a wasm of their own", async () => {
 });
 
 test("row filters in a browser's SQLite pass what checks allow", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   await page.addScriptTag({ url: "/node_modules/sql.js/dist/sql-wasm-browser.js" });
   const counts = await page.evaluate(async (equal) => {
     const { open } = await import("rolekeep");
@@ -70,7 +62,7 @@ test("row filters in a browser's SQLite pass what checks allow", async () => {
 });
 
 test("normal forms are the browser's, and say what those of the core say", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const inPage = await page.evaluate(async () => {
     const { open } = await import("rolekeep");
     return (await import("/test/shared/forms.mjs")).forms(open);
@@ -81,7 +73,7 @@ test("normal forms are the browser's, and say what those of the core say", async
 });
 
 test("languages are the core's and time zones the browser's, and both say what servers say", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const { wrong, unknown, played } = await page.evaluate(async (lists) => {
     const { open } = await import("rolekeep");
     return (await import("/test/shared/locales.mjs")).locales(open, lists, true);
@@ -95,7 +87,7 @@ test("languages are the core's and time zones the browser's, and both say what s
 });
 
 test("a page opens no store with usernames beyond ASCII", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const wrong = await page.evaluate(async () => {
     const { open } = await import("rolekeep");
     return open({ usernameProfile: "precis" }).then(() => null, ({ reason, fields }) => ({ reason, count: fields.length }));
@@ -105,7 +97,7 @@ test("a page opens no store with usernames beyond ASCII", async () => {
 });
 
 test("IndexedDB keeps the contract", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   await page.evaluate(async (equal) => {
     const { indexedDB } = await import("rolekeep");
     const { contract } = await import("/test/shared/persister.mjs");
@@ -115,7 +107,7 @@ test("IndexedDB keeps the contract", async () => {
 });
 
 test("what is pruned is gone from IndexedDB, and what stays is whole", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   await page.evaluate(async (equal) => {
     const { open, indexedDB } = await import("rolekeep");
     const { retention } = await import("/test/shared/persister.mjs");
@@ -146,12 +138,12 @@ test("FlyOS on IndexedDB survives a reload, and a restart of the browser", async
       const job = await import("/test/shared/flyos.mjs");
       await job[part](open, () => indexedDB("flyos"), seed, eval(equal));
     }, [part, seed(), EQUAL]);
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   await job(page, "mainJob");
   await page.reload();
   await job(page, "afterRestart");
-  await chromium.restart();
-  await job(await chromium.page(site.url), "afterRestart");
+  await stage.chromium.restart();
+  await job(await stage.chromium.page(stage.site.url), "afterRestart");
 });
 
 const CHEAP = { hashingMemoryKib: 7168, hashingIterations: 5, roles: { editor: ["document:edit"] } };
@@ -162,7 +154,7 @@ const openIn = (page, name) =>
   }, [CHEAP, name]);
 
 test("two tabs agree: of two that take one name only one gets it, and each sees the other's work", async () => {
-  const tabs = [await chromium.page(site.url), await chromium.page(site.url)];
+  const tabs = [await stage.chromium.page(stage.site.url), await stage.chromium.page(stage.site.url)];
   for (const tab of tabs) await openIn(tab, "tabs");
   for (let round = 0; round < 10; round += 1) {
     const race = tabs.map((tab, at) =>
@@ -175,7 +167,7 @@ test("two tabs agree: of two that take one name only one gets it, and each sees 
 });
 
 test("a second tab's revocation reaches the first tab's synchronous check, faster than by asking", async () => {
-  const [one, two] = [await chromium.page(site.url), await chromium.page(site.url)];
+  const [one, two] = [await stage.chromium.page(stage.site.url), await stage.chromium.page(stage.site.url)];
   await openIn(one, "revocation");
   await openIn(two, "revocation");
   const id = await two.evaluate(async () => (await um.system.users.create({ email: "ada@example.org", roles: ["editor"] })).id);
@@ -203,7 +195,7 @@ test("a second tab's revocation reaches the first tab's synchronous check, faste
 });
 
 test("a tab whose timers were held back catches up when it is shown, without being asked", async () => {
-  const [hidden, other] = [await chromium.page(site.url), await chromium.page(site.url)];
+  const [hidden, other] = [await stage.chromium.page(stage.site.url), await stage.chromium.page(stage.site.url)];
   // As a browser does in a tab that is hidden for long: a minute or more between two turns of a timer.
   await hidden.evaluate(() => {
     const later = globalThis.setTimeout;
@@ -238,7 +230,7 @@ test("a tab whose timers were held back catches up when it is shown, without bei
 });
 
 test("IndexedDB that cannot be opened is told, and so is one that is deleted", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const reasons = await page.evaluate(async (settings) => {
     const { open, indexedDB } = await import("rolekeep");
     const reasonOf = (promise) => promise.then(() => "no error", (error) => error.reason ?? String(error));
@@ -255,7 +247,7 @@ test("IndexedDB that cannot be opened is told, and so is one that is deleted", a
 
 test("the wasm is given as a URL, as bytes, as a Module; a missing one is told and can be given again", async () => {
   for (const give of ["url", "bytes", "module", "missing"]) {
-    const page = await chromium.page(site.url);
+    const page = await stage.chromium.page(stage.site.url);
     const got = await page.evaluate(async ([give, settings]) => {
       const { open } = await import("rolekeep");
       const url = new URL("/dist/rolekeep_bg.wasm", location.href);
@@ -292,7 +284,7 @@ const onDemand = ([settings, deferred]) => (async () => {
 
 test("what is needed seldom is loaded when it is first needed, once, and given as a URL, as bytes, as a Module", async () => {
   for (const deferred of [undefined, "url", "bytes", "module"]) {
-    const page = await chromium.page(site.url);
+    const page = await stage.chromium.page(stage.site.url);
     const got = await page.evaluate(onDemand, [CHEAP, deferred]);
     const fetched = deferred === "bytes" || deferred === "module" ? 1 : 0;
     assert.deepEqual([got.before, got.after], [fetched, 1], String(deferred));
@@ -305,7 +297,7 @@ test("what is needed seldom is loaded when it is first needed, once, and given a
 
 test("a deferred part that is missing, or of another build, is told, and all else goes on", async () => {
   for (const [deferred, message] of [["/nowhere.wasm", /HTTP 404.*deferredWasm/], ["/dist/rolekeep_rules_deferred_bg.wasm", /import.*deferredWasm/i]]) {
-    const page = await chromium.page(site.url);
+    const page = await stage.chromium.page(stage.site.url);
     const got = await page.evaluate(onDemand, [CHEAP, deferred]);
     assert.deepEqual(got.allowed.slice(0, 2), [true, true]);
     for (const one of got.both) assert.match(one, /^storage_unavailable: /);
@@ -316,7 +308,7 @@ test("a deferred part that is missing, or of another build, is told, and all els
 });
 
 test("rules without accounts load TOML, presets, explanations and row filters on demand", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const got = await page.evaluate(async () => {
     const { compile } = await import("rolekeep/rules");
     const loaded = () => performance.getEntriesByType("resource").filter(({ name }) => name.includes("_deferred_")).length;
@@ -343,7 +335,7 @@ test("under a strict content security policy, and without a word from eval", asy
   const strict = await serve(here, { "content-security-policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" });
   mkdirSync(join(here, "test/browser/out"), { recursive: true });
   writeFileSync(join(here, "test/browser/out/strict.js"), `import { open } from "/dist/index.js"; open(${JSON.stringify(CHEAP)}).then((um) => (document.title = String(um.system.can("document:edit"))), (error) => (document.title = String(error)));`);
-  const page = await chromium.page(`${strict.url}`);
+  const page = await stage.chromium.page(`${strict.url}`);
   await page.evaluate(() => document.head.append(Object.assign(document.createElement("script"), { type: "module", src: "/test/browser/out/strict.js" })));
   await page.waitForFunction(() => document.title !== "rolekeep", null, { timeout: 60_000 });
   assert.equal(await page.title(), "true");
@@ -362,7 +354,7 @@ async function built(name, build) {
   try {
     await build(folder);
     const app = await serve(join(folder, "out"));
-    const page = await chromium.page(app.url);
+    const page = await stage.chromium.page(app.url);
     await page.waitForFunction(() => globalThis.answers?.length >= 2, null, { timeout: 60_000 });
     const answers = await page.evaluate(() => globalThis.answers);
     assert.equal(answers[0], "true false", name);

@@ -1,19 +1,11 @@
 // What a page keeps in IndexedDB is encrypted (docs/decisions/059).
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
 import { here } from "../node/support.mjs";
-import { browser, serve } from "./support.mjs";
+import { opened } from "./support.mjs";
 
-let site, chromium;
-before(async () => {
-  site = await serve(here);
-  chromium = await browser();
-});
-after(async () => {
-  await chromium?.close();
-  site?.close();
-});
+const stage = opened(here);
 
 /** What the page's own assert is: Node's is Node's alone. */
 const EQUAL = `(given, wanted) => {
@@ -39,7 +31,7 @@ const KEPT = `(name, open, indexedDB) => {
 }`;
 
 test("what IndexedDB has is encrypted, with its ids, and read with its key alone", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   await page.evaluate(async ([equal, kept]) => {
     const { open, indexedDB } = await import("rolekeep");
     const { changedRows, encryption, wrongKeys } = await import("/test/shared/encryption.mjs");
@@ -73,7 +65,7 @@ test("two tabs with one key agree, which a reload and a restart of the browser s
     if (encryptionKey.extractable) throw new Error("the key can be extracted");
     globalThis.um = await open({ hashingMemoryKib: 7168, hashingIterations: 5, persister: indexedDB("tabs-of-one-key"), encryptionKey });
   }, isFirst);
-  const tabs = [await chromium.page(site.url), await chromium.page(site.url)];
+  const tabs = [await stage.chromium.page(stage.site.url), await stage.chromium.page(stage.site.url)];
   await openIn(tabs[0], true);
   await openIn(tabs[1], false);
   for (let round = 0; round < 10; round += 1) {
@@ -93,15 +85,15 @@ test("two tabs with one key agree, which a reload and a restart of the browser s
   assert.equal(refused, "encryption_key_wrong");
   await openIn(tab, false);
   assert.deepEqual(await tab.evaluate(state), [10, true]);
-  await chromium.restart();
-  const again = await chromium.page(site.url);
+  await stage.chromium.restart();
+  const again = await stage.chromium.page(stage.site.url);
   await openIn(again, false);
   assert.deepEqual(await again.evaluate(state), [10, true]);
   await again.close();
 });
 
 test("IndexedDB keeps the contract where what it has is encrypted, and lets go of what was deleted long ago", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   await page.evaluate(async (equal) => {
     const { indexedDB } = await import("rolekeep");
     const { encrypted } = await import("/dist/encryption.js");
@@ -119,7 +111,7 @@ test("IndexedDB keeps the contract where what it has is encrypted, and lets go o
 });
 
 test("a page without a key loads nothing of what encrypts", async () => {
-  const page = await chromium.page(site.url);
+  const page = await stage.chromium.page(stage.site.url);
   const loaded = await page.evaluate(async () => {
     const { open, indexedDB } = await import("rolekeep");
     const { SECRET } = await import("/test/shared/encryption.mjs");

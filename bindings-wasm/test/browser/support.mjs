@@ -1,5 +1,6 @@
 // A real Chromium, on pages served from this machine.
 import { createServer } from "node:http";
+import { after, before } from "node:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
@@ -51,4 +52,15 @@ export async function browser() {
       rmSync(profile, { recursive: true, force: true });
     },
   };
+}
+
+/** Has a browser and a site of this folder, `chromium` and `site`, for the tests of a file. */
+export function opened(folder) {
+  const opened = {};
+  before(async () => Object.assign(opened, { site: await serve(folder), chromium: await browser() }));
+  after(async () => {
+    await opened.chromium?.close();
+    opened.site?.close();
+  });
+  return opened;
 }

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -159,16 +159,24 @@ struct Unfinished {
 }
 
 impl Unfinished {
+    /// A new file, so that it is neither one that others may read nor that of a backup to the same place at the same time.
     fn create(named: PathBuf) -> Result<Self> {
-        let mut path = named.clone().into_os_string();
-        path.push(".part");
-        let path = PathBuf::from(path);
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(|problem| failed("written", problem))?;
-        Ok(Self { file, path, named })
+        loop {
+            let mut path = named.clone().into_os_string();
+            path.push(format!(".{}-{}.part", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
+            let path = PathBuf::from(path);
+            match options.open(&path) {
+                Ok(file) => return Ok(Self { file, path, named }),
+                // Left behind by a process of the same id that was killed.
+                Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(problem) => return Err(failed("written", problem)),
+            }
+        }
     }
 
     fn keep(&self) -> Result<()> {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use rolekeep::{
     environment::{Env, TokioEnvironment},
     storage::{
-        ChangeSet, Check, PostgresOptions, PostgresStorage, Predicate, Query, Storage, Write,
+        ChangeSet, Check, CommitError, Committed, PostgresOptions, PostgresStorage, Predicate, Query, Storage, Write,
         conformance::{self, History, Item, change_set},
     },
 };
@@ -78,6 +78,18 @@ async fn a_commit_whose_caller_left_is_not_out_of_date_when_it_is_asked_for_agai
     storage.close().await.unwrap();
 }
 
+/// Begins a commit that waits for others.
+async fn held_up(
+    storage: &Arc<PostgresStorage>,
+    commit: ChangeSet,
+) -> tokio::task::JoinHandle<Result<Committed, CommitError>> {
+    let storage = storage.clone();
+    let committed = tokio::spawn(async move { storage.commit(&commit).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!committed.is_finished(), "nothing holds it up");
+    committed
+}
+
 /// Whoever relies on a row not being there waits for those who add rows that may be it, and goes on where they were others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_is_not_out_of_date_because_others_added_other_rows() {
@@ -90,12 +102,7 @@ async fn a_commit_is_not_out_of_date_because_others_added_other_rows() {
     let commit = ChangeSet { checks, ..change_set(1, vec![Write::insert(&mut Item::new(2, "new"))]) };
     sqlx::query("BEGIN").execute(&mut other).await.unwrap();
     sqlx::query("UPDATE beside.gaps SET version = version + 1").execute(&mut other).await.unwrap();
-    let committed = tokio::spawn({
-        let (storage, commit) = (storage.clone(), commit.clone());
-        async move { storage.commit(&commit).await }
-    });
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(!committed.is_finished(), "nothing holds it up");
+    let committed = held_up(&storage, commit).await;
     sqlx::query("COMMIT").execute(&mut other).await.unwrap();
     committed.await.unwrap().unwrap();
     storage.close().await.unwrap();
@@ -114,12 +121,8 @@ async fn a_commit_is_not_out_of_date_because_the_server_ended_it_for_another() {
     let commit = change_set(2, vec![Write::update(&mut item)]);
     sqlx::query("BEGIN").execute(&mut other).await.unwrap();
     sqlx::query("SELECT lane FROM ended.lanes FOR UPDATE").execute(&mut other).await.unwrap();
-    let committed = tokio::spawn({
-        let (storage, commit) = (storage.clone(), commit.clone());
-        async move { storage.commit(&commit).await }
-    });
     // It has the row and waits for a lane. After `deadlock_timeout`, a second, it is the first to look.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let committed = held_up(&storage, commit).await;
     sqlx::query("SELECT id FROM ended.conformance_items FOR UPDATE").execute(&mut other).await.unwrap();
     assert!(!committed.is_finished(), "it has not waited");
     sqlx::query("COMMIT").execute(&mut other).await.unwrap();

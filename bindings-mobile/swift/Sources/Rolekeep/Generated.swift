@@ -47744,7 +47744,8 @@ public enum EventType: Equatable, Hashable {
     case sessionReuseDetected
     /**
      * Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
-     * `totp` (or a recovery code), `passkey` or `mail`. Told once a minute at most for whoever fails in a row; the audit log has each, and why.
+     * `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes told once a minute at most for whoever fails in a row; the audit
+     * log has each, and why.
      */
     case loginFailed
     /**

@@ -104,8 +104,8 @@ class EventType(Word):
     """A refresh token was used a second time, so that its session was ended (RFC 9700, 4.14.2)."""
     LOGIN_FAILED = "login.failed"
     """Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says
-    with what: `password`, `totp` (or a recovery code), `passkey` or `mail`. Told once a minute at
-    most for whoever fails in a row; the audit log has each, and why.
+    with what: `password`, `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes
+    told once a minute at most for whoever fails in a row; the audit log has each, and why.
     """
     ROLE_ASSIGNED = "role.assigned"
     """A user was given a role, or what it holds of it was changed."""

@@ -71,7 +71,8 @@ pub enum EventType {
     #[word("session.reuse_detected")]
     SessionReuseDetected,
     /// Somebody failed to sign in to an account: by a wrong proof, or as it may not sign in. `by` says with what: `password`,
-    /// `totp` (or a recovery code), `passkey` or `mail`. Told once a minute at most for whoever fails in a row; the audit log has each, and why.
+    /// `totp` (or a recovery code), `passkey` or `mail`. Of passwords and codes told once a minute at most for whoever fails in a row; the audit
+    /// log has each, and why.
     #[word("login.failed")]
     LoginFailed,
     /// A user was given a role, or what it holds of it was changed.
