@@ -8,11 +8,13 @@ mod floor;
 mod imports;
 mod lists;
 mod load;
+mod scale;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use rolekeep_lab::{Size, Variant, Workload, stored::Stored};
+use serde::Serialize;
 
 /// How many questions are drawn.
 const QUERIES: usize = 5_000;
@@ -29,6 +31,37 @@ struct Plan {
 const WHOLE: Plan = Plan { sizes: &[Size::M, Size::L], load_rounds: 5, change_rounds: 30, queries: 300 };
 const QUICK: Plan = Plan { sizes: &[Size::M], load_rounds: 3, change_rounds: 10, queries: 100 };
 
+/// How much of what `scripts/bench storage` measures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole,
+    /// To see that it runs.
+    Quick,
+}
+
+impl Extent {
+    fn of(word: &str) -> Result<Self> {
+        match word {
+            "measure" => Ok(Self::Whole),
+            "quick" => Ok(Self::Quick),
+            _ => bail!("{word} is neither `measure` nor `quick`"),
+        }
+    }
+
+    /// How often what is compared takes turns.
+    fn rounds(self) -> usize {
+        if self == Self::Whole { 5 } else { 1 }
+    }
+
+    fn a_round(self) -> Duration {
+        Duration::from_millis(if self == Self::Whole { 3_000 } else { 300 })
+    }
+}
+
+fn written(out: &str, what: &impl Serialize) -> Result<()> {
+    std::fs::write(out, serde_json::to_string_pretty(what)?).with_context(|| out.to_owned())
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,16 +72,13 @@ async fn main() -> Result<()> {
         ["load", engine, file, asked, policy] => {
             load::child(engine, Path::new(file), Path::new(asked), Path::new(policy)).await
         }
-        ["lists", folder, sizes @ ..] => {
-            for users in lists::sizes(sizes)? {
-                lists::measure(Path::new(folder), users).await?;
-            }
-            Ok(())
+        ["lists", folder, out, sizes @ ..] => {
+            written(out, &lists::measure(Path::new(folder), &lists::sizes(sizes)?).await?)
         }
         ["imports", folder, users] => imports::measure(Path::new(folder), users.parse()?).await,
-        ["commits"] => commits::measure().await,
+        ["commits", out, how] => written(out, &commits::measure(Extent::of(how)?).await?),
         ["watch", file] => changes::child(Path::new(file)).await,
-        _ => bail!("usage: storage measure|quick OUT FOLDER, storage imports FOLDER USERS, storage commits, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
+        _ => bail!("usage: storage measure|quick OUT FOLDER, storage imports FOLDER USERS, storage commits OUT measure|quick, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
     }
 }
 
