@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rolekeep::{Reason, UserId, UserManagement, roles::{AssignRole, UnassignRole}};
+use rolekeep::{
+    Reason, UserId, UserManagement,
+    roles::{AssignRole, UnassignRole},
+};
 use rolekeep_lab::{Edit, Workload, stored::Change};
 use serde::{Deserialize, Serialize};
 

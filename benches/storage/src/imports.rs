@@ -9,6 +9,7 @@ use rolekeep::{
     imports::{BeginImport, ImportFormat},
     storage::{SqliteOptions, SqliteStorage, Storage, sqlite::Durability},
 };
+use serde::{Deserialize, Serialize};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection, TypeInfo, ValueRef,
     sqlite::{SqliteConnectOptions, SqliteRow, SqliteSynchronous},
@@ -57,19 +58,28 @@ fn memory() -> Result<(u64, u64)> {
     Ok(told)
 }
 
-/// Imports users, inserts the same rows by hand, and prints both.
-pub async fn measure(folder: &Path, users: usize) -> Result<()> {
+/// What an import came to.
+#[derive(Serialize, Deserialize)]
+pub struct Imported {
+    pub users: usize,
+    pub rows: usize,
+    pub seconds: f64,
+    /// Of the same rows by hand.
+    pub by_hand: f64,
+    /// What the process took over an open store, in MiB.
+    pub memory: f64,
+}
+
+/// Imports users, and inserts the same rows by hand.
+pub async fn measure(folder: &Path, users: usize) -> Result<Imported> {
     std::fs::create_dir_all(folder)?;
     let (ours, bare) = (folder.join("imported.db"), folder.join("bare.db"));
     let (seconds, memory) = import(&ours, users).await?;
     let (by_hand, rows) = insert(&ours, &bare, users).await?;
-    let rate = |seconds: f64| users as f64 / seconds;
-    println!("{users} users, {:.1} rows a user", rows as f64 / users as f64);
-    println!("| | seconds | users/s | ratio | MiB over an open store |");
-    println!("|---|---|---|---|---|");
-    println!("| import | {seconds:.1} | {:.0} | {:.2} | {:.1} |", rate(seconds), seconds / by_hand, memory as f64 / 1024.0);
-    println!("| the same rows, bare sqlx | {by_hand:.1} | {:.0} | 1 | |", rate(by_hand));
-    Ok(())
+    eprintln!("{users} users, {rows} rows: {seconds:.1} s, by hand {by_hand:.1} s");
+    std::fs::remove_file(ours)?;
+    std::fs::remove_file(bare)?;
+    Ok(Imported { users, rows, seconds, by_hand, memory: memory as f64 / 1024.0 })
 }
 
 async fn import(file: &Path, users: usize) -> Result<(f64, u64)> {

@@ -1,13 +1,15 @@
-//! What storage adds to the rules, one of the steps of `scripts/bench rules`.
+//! What storage costs (`scripts/bench storage`), and what it adds to the rules (a step of `scripts/bench rules`).
 
 mod changes;
 mod commits;
 mod conditions;
 mod file;
 mod floor;
+mod idle;
 mod imports;
 mod lists;
 mod load;
+mod report;
 mod scale;
 
 use std::{path::Path, time::Duration};
@@ -75,10 +77,15 @@ async fn main() -> Result<()> {
         ["lists", folder, out, sizes @ ..] => {
             written(out, &lists::measure(Path::new(folder), &lists::sizes(sizes)?).await?)
         }
-        ["imports", folder, users] => imports::measure(Path::new(folder), users.parse()?).await,
+        ["imports", folder, out, users] => written(out, &imports::measure(Path::new(folder), users.parse()?).await?),
+        ["idle", out, how] => written(out, &idle::measure(Extent::of(how)?).await?),
+        ["report", results, folder] => report::write(Path::new(results), Path::new(folder)),
         ["commits", out, how] => written(out, &commits::measure(Extent::of(how)?).await?),
         ["watch", file] => changes::child(Path::new(file)).await,
-        _ => bail!("usage: storage measure|quick OUT FOLDER, storage imports FOLDER USERS, storage commits OUT measure|quick, or storage lists FOLDER USERS…, where databases of up to 2 GB are made and kept"),
+        _ => bail!(
+            "usage: storage measure|quick OUT FOLDER, commits OUT measure|quick, lists FOLDER OUT USERS…, imports FOLDER OUT USERS, idle OUT \
+             measure|quick, or report RESULTS FOLDER; in FOLDER databases of up to 8 GB are made"
+        ),
     }
 }
 

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rolekeep::{
-    UserManagement,
-    UserId,
+    UserId, UserManagement,
     audit::ListAudit,
     users::{CreateUser, GetUser, UpdateUser},
 };
@@ -62,14 +61,20 @@ struct Case {
 fn cases(users: u64) -> Vec<Case> {
     let who = actor(users, users / 3);
     let (from, until) = (users * ENTRIES / 2, users * ENTRIES / 2 + 500);
-    let time = |at: u64| rolekeep::Time::from_microsecond(i64::try_from(at * 1_000).unwrap_or(0)).unwrap_or(rolekeep::Time::UNIX_EPOCH);
+    let time = |at: u64| {
+        rolekeep::Time::from_microsecond(i64::try_from(at * 1_000).unwrap_or(0)).unwrap_or(rolekeep::Time::UNIX_EPOCH)
+    };
     let case = |name, list, by_hand| Case { name, list, by_hand };
     vec![
         case("the log, newest first", ListAudit::new(), "1 = 1".to_owned()),
         case("of an actor", ListAudit::new().actor(&who), format!("actor = '{who}'")),
         case("of a target", ListAudit::new().target_id(&who), format!("target_id = '{who}'")),
         case("of an action (10 %)", ListAudit::new().action("users.update"), "action = 'users.update'".to_owned()),
-        case("of half a second", ListAudit::new().from(time(from)).until(time(until)), format!("at >= {} AND at < {}", from * 1_000, until * 1_000)),
+        case(
+            "of half a second",
+            ListAudit::new().from(time(from)).until(time(until)),
+            format!("at >= {} AND at < {}", from * 1_000, until * 1_000),
+        ),
     ]
 }
 
@@ -89,7 +94,9 @@ pub async fn measure<B: Base>(base: &mut B, users: u64) -> Result<(Vec<Scaled>, 
             ours: figures(took),
             by_hand: by_hand.map(figures),
         };
-        let hand = one.by_hand.map_or(String::new(), |hand| format!("; by hand {:.2}, {:.2}; {:.1}", hand.0, hand.1, one.ours.0 / hand.0));
+        let hand = one.by_hand.map_or(String::new(), |hand| {
+            format!("; by hand {:.2}, {:.2}; {:.1}", hand.0, hand.1, one.ours.0 / hand.0)
+        });
         eprintln!("{operation}: {:.2}, {:.2}{hand}", one.ours.0, one.ours.1);
         all.push(one);
     };

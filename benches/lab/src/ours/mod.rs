@@ -5,7 +5,13 @@ mod scoped;
 use std::{marker::PhantomData, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use rolekeep::{Reason, Time, Value, rules::{Context, PermissionId, Policy, Principal, PrincipalCache, Question, Resource, Rights, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal, UserHandle}};
+use rolekeep::{
+    Reason, Time, Value,
+    rules::{
+        Context, PermissionId, Policy, Principal, PrincipalCache, Question, Resource, Rights, Role, RowFilter, RuleSet,
+        Schema, Scope, StoredAssignment, StoredPrincipal, UserHandle,
+    },
+};
 
 pub use scoped::{ScopedHandles, ScopedNamed};
 

@@ -1,7 +1,10 @@
 //! About resources, with scopes and conditions.
 
 use anyhow::{Context as _, Result};
-use rolekeep::{Value, rules::{PermissionId, Resource, UserHandle}};
+use rolekeep::{
+    Value,
+    rules::{PermissionId, Resource, UserHandle},
+};
 
 use super::House;
 use crate::{Engine, Query, Workload};

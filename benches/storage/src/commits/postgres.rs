@@ -1,10 +1,17 @@
 //! The same in PostgreSQL: bare sqlx sends statement after statement of a transaction, as programs do.
 
-use std::{str::FromStr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use rolekeep::storage::{PostgresOptions, PostgresStorage, Storage as _};
-use rolekeep_postgres_tests::{Cluster, proxy::{Faults, Proxy}};
+use rolekeep_postgres_tests::{
+    Cluster,
+    proxy::{Faults, Proxy},
+};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
@@ -42,9 +49,11 @@ async fn bare(url: &str, clients: usize) -> Result<Client> {
     // The same tables with the same indexes.
     let options = PostgresOptions::new(url).schema("bare");
     PostgresStorage::open_for_conformance(options).await?.close().await?;
-    let connection = PgConnectOptions::from_str(url)?
-        .ssl_mode(PgSslMode::Disable)
-        .options([("search_path", "bare"), ("jit", "off"), ("plan_cache_mode", "force_generic_plan")]);
+    let connection = PgConnectOptions::from_str(url)?.ssl_mode(PgSslMode::Disable).options([
+        ("search_path", "bare"),
+        ("jit", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ]);
     let pool = PgPoolOptions::new().max_connections((WRITERS + READERS) as u32).test_before_acquire(false);
     let pool = pool.acquire_timeout(Duration::from_secs(60)).connect_with(connection).await?;
     let rows = "INSERT INTO conformance_items (id, name, flag, at, version, search_text) \
@@ -68,7 +77,8 @@ async fn commit(pool: PgPool, lane: i64, number: u64) -> Result<Duration> {
         let mut transaction = pool.begin().await?;
         let change = "UPDATE conformance_items SET note = $1, search_text = $4, version = version + 1 WHERE id = $2 AND version = $3";
         let note = format!("changed by {number}");
-        let changed = sqlx::query(change).bind(note.clone()).bind(id).bind(row.7).bind(note).execute(&mut *transaction).await?;
+        let changed =
+            sqlx::query(change).bind(note.clone()).bind(id).bind(row.7).bind(note).execute(&mut *transaction).await?;
         if changed.rows_affected() == 0 {
             transaction.rollback().await?;
             continue;
@@ -83,7 +93,8 @@ async fn commit(pool: PgPool, lane: i64, number: u64) -> Result<Duration> {
                    hash, key_id, mac, version) VALUES ($7, $1, $2, 1, 'items.change', 'system', 'item', $3, $4, $5, $5, $5, $6, $6, 1)";
         let log = sqlx::query(log).bind(place).bind(id).bind(payload).bind(salt).bind(&hash).bind(&mac).bind(lane);
         log.execute(&mut *transaction).await?;
-        let head = "UPDATE audit_heads SET seq = $2, hash = $3, key_id = $4, mac = $4, version = version + 1 WHERE lane = $1";
+        let head =
+            "UPDATE audit_heads SET seq = $2, hash = $3, key_id = $4, mac = $4, version = version + 1 WHERE lane = $1";
         sqlx::query(head).bind(lane).bind(place).bind(hash).bind(mac).execute(&mut *transaction).await?;
         let line = "INSERT INTO commits (position, id, at, touched, version) VALUES ($1, $2, 1, $3, 1)";
         sqlx::query(line).bind((lane << 48) + place).bind(id).bind(TOUCHED).execute(&mut *transaction).await?;

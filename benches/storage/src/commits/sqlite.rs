@@ -54,7 +54,8 @@ impl Bare {
             let row = "INSERT INTO conformance_items (id, name, flag, at, version, search_text) VALUES (?1, 'an item', 0, 0, 1, 'an item')";
             sqlx::query(row).bind(Uuid::from_u128(at).to_string()).execute(&mut *transaction).await?;
         }
-        let head = "INSERT OR REPLACE INTO audit_heads (lane, seq, hash, key_id, mac, version) VALUES (0, 0, '', '', '', 1)";
+        let head =
+            "INSERT OR REPLACE INTO audit_heads (lane, seq, hash, key_id, mac, version) VALUES (0, 0, '', '', '', 1)";
         sqlx::query(head).execute(&mut *transaction).await?;
         transaction.commit().await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS as u32).test_before_acquire(false);

@@ -6,7 +6,11 @@ mod sqlite;
 use std::{path::Path, time::Instant};
 
 use anyhow::{Result, ensure};
-use rolekeep::{Policy, Time, rules::{Context, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal}, storage::sql::{SqlCondition, SqlValue, TableMapping}};
+use rolekeep::{
+    Policy, Time,
+    rules::{Context, Role, RowFilter, RuleSet, Schema, Scope, StoredAssignment, StoredPrincipal},
+    storage::sql::{SqlCondition, SqlValue, TableMapping},
+};
 use rolekeep_lab::{
     NOW,
     stored::{Condition, Side},

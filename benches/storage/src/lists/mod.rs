@@ -54,7 +54,18 @@ fn rows(from: u64, to: u64, users: u64, random: &mut fastrand::Rng) -> String {
         let status = if random.u8(0..25) == 0 { "inactive" } else { "active" };
         let (email, full) = (format!("{username}@{domain}"), format!("{first} {last}"));
         let region = region(at % REGIONS).to_string();
-        serde_json::json!([user(at).to_string(), username, email, first, last, full, region, status, at * 1_000_000, text])
+        serde_json::json!([
+            user(at).to_string(),
+            username,
+            email,
+            first,
+            last,
+            full,
+            region,
+            status,
+            at * 1_000_000,
+            text
+        ])
     };
     serde_json::Value::Array((from..to).map(row).collect()).to_string()
 }
@@ -144,23 +155,52 @@ fn cases(sql: Sql, users: u64) -> Vec<Case> {
         Case::new("active ones", active(), walked("status = 'active'")),
         Case::new("own region (1 %) or oneself", own(), walked(&of_region)),
         Case::new("the same, by cursor half way", own(), walked(&format!("{of_region} AND {place}"))).goes_on(),
-        Case::new("the same, active", own().and(active()), walked(&format!("{of_region} AND {apart}status = 'active'"))),
-        Case::new("eight regions of a hundred", eight(), walked(&format!("{apart}region_id IN ({})", regions.join(", ")))),
+        Case::new(
+            "the same, active",
+            own().and(active()),
+            walked(&format!("{of_region} AND {apart}status = 'active'")),
+        ),
+        Case::new(
+            "eight regions of a hundred",
+            eight(),
+            walked(&format!("{apart}region_id IN ({})", regions.join(", "))),
+        ),
         Case::new("search: 5 found", search("xylophq"), found(rare, "xylophq", all)),
         Case::new("search: 1 % found", search("quartz"), walked(&has("quartz"))),
         Case::new("search: 90 % found", search("example"), walked(&has("example"))),
         Case::new("search: two letters", search(" ba"), walked(&has(" ba"))),
         Case::new("search: nobody found", search("zzzz"), found(none, "zzzz", all)),
-        Case::new("search of a region: 5 found, hers 5", search("xylophq").and(own()), found(rare, "xylophq", &of_region)),
-        Case::new("search of a region: 1 %", search("quartz").and(own()), match users {
-            0..200_000 => found(some, "quartz", &of_region),
-            _ => walked(&format!("{of_region} AND {}", has("quartz"))),
-        }),
-        Case::new("search of a region: 90 %", search("example").and(own()), walked(&format!("{of_region} AND {}", has("example")))),
+        Case::new(
+            "search of a region: 5 found, hers 5",
+            search("xylophq").and(own()),
+            found(rare, "xylophq", &of_region),
+        ),
+        Case::new(
+            "search of a region: 1 %",
+            search("quartz").and(own()),
+            match users {
+                0..200_000 => found(some, "quartz", &of_region),
+                _ => walked(&format!("{of_region} AND {}", has("quartz"))),
+            },
+        ),
+        Case::new(
+            "search of a region: 90 %",
+            search("example").and(own()),
+            walked(&format!("{of_region} AND {}", has("example"))),
+        ),
         Case::new("search of a region: nobody", search("zzzz").and(own()), found(none, "zzzz", &of_region)),
-        Case::new("search by cursor: 90 %", search("example"), walked(&format!("{} AND {place}", has("example")))).goes_on(),
-        Case::new("search: 90 %, of a status that nobody has", search("example").and(Predicate::equals("status", "banned")), walked(&format!("{} AND status = 'banned'", has("example")))),
-        Case::new("search: 90 %, of what nobody is (no index)", search("example").and(Predicate::equals("email_verified", false)), walked(&format!("{} AND {verified}", has("example")))),
+        Case::new("search by cursor: 90 %", search("example"), walked(&format!("{} AND {place}", has("example"))))
+            .goes_on(),
+        Case::new(
+            "search: 90 %, of a status that nobody has",
+            search("example").and(Predicate::equals("status", "banned")),
+            walked(&format!("{} AND status = 'banned'", has("example"))),
+        ),
+        Case::new(
+            "search: 90 %, of what nobody is (no index)",
+            search("example").and(Predicate::equals("email_verified", false)),
+            walked(&format!("{} AND {verified}", has("example"))),
+        ),
     ]
 }
 
@@ -178,7 +218,10 @@ impl Case {
         let offset = if self.pages > 0 { format!(" OFFSET {}", self.pages * 20) } else { String::new() };
         let nulls = if self.direction == Direction::Ascending { " NULLS FIRST" } else { " NULLS LAST" };
         let nulls = if column == "created_at" { "" } else { nulls };
-        format!("SELECT users.* FROM {} ORDER BY users.{column} {way}{nulls}, users.id {way} LIMIT 21{offset}", self.by_hand)
+        format!(
+            "SELECT users.* FROM {} ORDER BY users.{column} {way}{nulls}, users.id {way} LIMIT 21{offset}",
+            self.by_hand
+        )
     }
 
     /// How many there are, if it is asked.
@@ -265,7 +308,15 @@ async fn of<B: Base>(folder: &Path, users: u64, all: &mut BySize) -> Result<()> 
             }
         }
         let (ours, by_hand) = (figures(ours), figures(by_hand));
-        eprintln!("{}: {:.2}, {:.2}; by hand {:.2}, {:.2}; {:.1}", case.name, ours.0, ours.1, by_hand.0, by_hand.1, ours.0 / by_hand.0);
+        eprintln!(
+            "{}: {:.2}, {:.2}; by hand {:.2}, {:.2}; {:.1}",
+            case.name,
+            ours.0,
+            ours.1,
+            by_hand.0,
+            by_hand.1,
+            ours.0 / by_hand.0
+        );
         all.lists.push(Listed { storage: B::NAME.to_owned(), list: case.name.to_owned(), users, ours, by_hand });
     }
     let (scaled, held) = scale::measure(&mut base, users).await?;

@@ -93,6 +93,8 @@ impl super::Base for Base {
         );
         let insert = sqlx::query(AssertSqlSafe(insert)).bind(users as i64).bind(entries as i64);
         insert.bind("0".repeat(32)).bind("0".repeat(64)).execute(&mut *db).await?;
+        let head = "INSERT INTO audit_heads (lane, seq, hash, version) VALUES (63, $1, '', 1)";
+        sqlx::query(head).bind(entries as i64).execute(&mut *db).await?;
         remake(db, made).await?;
         sqlx::raw_sql("VACUUM ANALYZE audit_entries").execute(db).await?;
         Ok(())

@@ -105,7 +105,8 @@ impl super::Base for Base {
     }
 
     async fn fill_log(&mut self, users: u64, entries: u64) -> Result<()> {
-        let mut db = options(&self.file).synchronous(SqliteSynchronous::Off).pragma("cache_size", "-200000").connect().await?;
+        let mut db =
+            options(&self.file).synchronous(SqliteSynchronous::Off).pragma("cache_size", "-200000").connect().await?;
         let made = made(&mut db, "audit_entries").await?;
         sqlx::raw_sql("BEGIN").execute(&mut db).await?;
         let from = actor(users, 0);
@@ -120,6 +121,8 @@ impl super::Base for Base {
         );
         let insert = sqlx::query(AssertSqlSafe(insert)).bind(users as i64).bind(entries as i64);
         insert.bind("0".repeat(32)).bind("0".repeat(64)).execute(&mut db).await?;
+        let head = "INSERT INTO audit_heads (lane, seq, hash, version) VALUES (7, ?1, '', 1)";
+        sqlx::query(head).bind(entries as i64).execute(&mut db).await?;
         sqlx::raw_sql("COMMIT").execute(&mut db).await?;
         remake(&mut db, &made).await?;
         Ok(db.close().await?)

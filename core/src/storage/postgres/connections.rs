@@ -20,7 +20,12 @@ use sqlx::{
 };
 use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 
-use super::{PostgresOptions, error, reads::Reader, replica, rows};
+use super::{
+    PostgresOptions, error,
+    reads::Reader,
+    replica,
+    rows::{self, Plan},
+};
 use crate::{
     model::error::{Error, Reason, Result},
     storage::{PoolUse, memory, sql::dialect::Statement},
@@ -108,19 +113,19 @@ impl Connections {
 }
 
 impl Reader for Connections {
-    async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
-        self.readers.read(statement).await
+    async fn read_by(&self, statement: &Statement, plan: Plan) -> Result<Vec<PgRow>> {
+        self.readers.read_by(statement, plan).await
     }
 }
 
 impl Reader for Pool {
     /// Once more where the connection turns out to be gone, or the server has forgotten what was prepared.
-    async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
+    async fn read_by(&self, statement: &Statement, plan: Plan) -> Result<Vec<PgRow>> {
         // As many as there are may all be gone, after a server was restarted.
         let mut left = self.0.count;
         loop {
             let mut connection = self.take().await?;
-            match connection.fetch(statement.clone()).await {
+            match connection.fetch(statement.clone(), plan).await {
                 Err(Fault::Sql(problem)) if left > 0 && error::is_gone(&problem) => connection.give_up(),
                 Err(Fault::Sql(problem)) if left > 0 && error::is_forgotten(&problem) => connection.give_up(),
                 Err(fault) => return Err(fault.into()),
@@ -300,9 +305,9 @@ impl Connection {
     }
 
     /// All rows of a statement.
-    pub(super) async fn fetch(&mut self, statement: Statement) -> Result<Vec<PgRow>, Fault> {
+    pub(super) async fn fetch(&mut self, statement: Statement, plan: Plan) -> Result<Vec<PgRow>, Fault> {
         let longest = self.longest();
-        let answer = timeout(longest, rows::fetch(self.get().map_err(Fault::Sql)?, statement)).await;
+        let answer = timeout(longest, rows::fetch(self.get().map_err(Fault::Sql)?, statement, plan)).await;
         self.settle(answer)
     }
 

@@ -17,7 +17,7 @@ use super::{
     commit::{self, Last},
     error, fit,
     reads::{Reader, Reads},
-    rows,
+    rows::{self, Plan},
 };
 use crate::{
     model::{
@@ -108,9 +108,9 @@ impl JoinedStorage {
 }
 
 impl Reader for Lent<PgConnection> {
-    async fn read(&self, statement: &Statement) -> Result<Vec<PgRow>> {
+    async fn read_by(&self, statement: &Statement, plan: Plan) -> Result<Vec<PgRow>> {
         let statement = statement.clone();
-        let rows = self.with(|connection| Box::pin(rows::fetch(connection, statement))).await?;
+        let rows = self.with(move |connection| Box::pin(rows::fetch(connection, statement, plan))).await?;
         rows.map_err(error::error)
     }
 }

@@ -2,7 +2,10 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::reads::{Reader, Reads};
+use super::{
+    reads::{Reader, Reads},
+    rows::Plan,
+};
 use crate::{
     model::{
         error::Result,
@@ -18,13 +21,14 @@ use crate::{
             decode::{self, Cells},
             dialect::{Dialect, Statement},
             page::{self, Way},
+            search,
         },
     },
 };
 
 pub(super) async fn run<R: Reader>(reads: Reads<'_, R>, query: &Query) -> Result<Rows> {
     let (statement, skip) = statement(reads.tables, query)?;
-    rows(query, &reads.reader.read(&statement).await?, 0, skip)
+    rows(query, &reads.reader.read_by(&statement, plan(query)).await?, 0, skip)
 }
 
 /// The answer to a query, in rows of a [`statement`] that begin at a column, behind so many that are passed over.
@@ -41,6 +45,14 @@ pub(super) fn rows(query: &Query, found: &[PgRow], first: usize, skip: u64) -> R
     let limit = query.window.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
     let rows = rows.into_iter().skip(skip.try_into().unwrap_or(usize::MAX)).take(limit).collect();
     Ok(Rows { rows, total: total.filter(|_| query.count > 0), ..Rows::default() })
+}
+
+/// How the rows of a query are to be found.
+pub(super) fn plan(query: &Query) -> Plan {
+    match search::question(query.table, &query.filter) {
+        Some(_) => Plan::Own,
+        None => Plan::Kept,
+    }
 }
 
 /// The statement that gives a page and its total.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use sea_query::Values;
 
-use super::{DIALECT, commit, error, migrate, query};
+use super::{DIALECT, commit, error, migrate, query, rows::Plan};
 use crate::{
     model::{
         error::Result,
@@ -24,7 +24,12 @@ use crate::{
 /// What runs statements.
 pub(super) trait Reader: Sync {
     /// All rows of a statement that only reads.
-    fn read(&self, statement: &Statement) -> impl Future<Output = Result<Vec<PgRow>>> + Send;
+    fn read_by(&self, statement: &Statement, plan: Plan) -> impl Future<Output = Result<Vec<PgRow>>> + Send;
+
+    /// The same, as most are read.
+    fn read(&self, statement: &Statement) -> impl Future<Output = Result<Vec<PgRow>>> + Send {
+        self.read_by(statement, Plan::Kept)
+    }
 }
 
 /// The tables of a store, and what reads them.

@@ -21,6 +21,7 @@ use super::{
     connections::{Connections, Pool},
     error, query,
     reads::{Reader as _, Reads},
+    rows::Plan,
 };
 use crate::{
     model::error::Result,
@@ -67,7 +68,7 @@ impl Replica {
         let (statement, skip) = query::statement(database.tables, query).ok()?;
         let wanted = database.position().await.ok()?;
         let statement = with_position(statement, *wanted.lanes().first()?);
-        let (count, rows) = match self.reached(&wanted, &statement, database).await {
+        let (count, rows) = match self.reached(&wanted, (&statement, query::plan(query)), database).await {
             Ok(Some(found)) => (&self.answered, query::rows(query, &found, PLACE, skip).ok()),
             Ok(None) => (&self.behind, None),
             Err(_) => (&self.failed, None),
@@ -81,13 +82,13 @@ impl Replica {
     async fn reached(
         &self,
         wanted: &Position,
-        statement: &Statement,
+        (statement, plan): (&Statement, Plan),
         database: Reads<'_, Connections>,
     ) -> Result<Option<Vec<PgRow>>> {
         let reads = Reads { reader: &self.connections, tables: database.tables };
         let mut wait = FIRST_WAIT;
         loop {
-            let found = reads.reader.read(statement).await?;
+            let found = reads.reader.read_by(statement, plan).await?;
             let reached = found.first().map(reached).transpose()?.flatten();
             if reached.is_some_and(|reached| reached.includes(wanted)) {
                 return Ok(Some(found));

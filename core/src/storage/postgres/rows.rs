@@ -15,10 +15,24 @@ use crate::{
     storage::sql::{decode::Cells, dialect::Statement},
 };
 
+/// How the server finds the rows of a statement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// As it has found them to be found best for any values.
+    Kept,
+    /// As is best for these values, which is a round trip more: how many rows a search finds depends on nothing else.
+    Own,
+}
+
 /// All rows of a statement. It is read to its end, so that what the server says after the last row is heard.
-pub(super) async fn fetch(connection: &mut PgConnection, (sql, values): Statement) -> Result<Vec<PgRow>, sqlx::Error> {
+pub(super) async fn fetch(
+    connection: &mut PgConnection,
+    (sql, values): Statement,
+    plan: Plan,
+) -> Result<Vec<PgRow>, sqlx::Error> {
     // Safe: the text holds names of declarations only, every value is bound.
-    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values)).fetch_all(connection).await
+    let query = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values));
+    query.persistent(plan == Plan::Kept).fetch_all(connection).await
 }
 
 impl Cells for PgRow {

@@ -10,7 +10,11 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::{DIALECT, PostgresStorage, commit, connections, error, reads, rows, statement};
+use super::{
+    DIALECT, PostgresStorage, commit, connections, error, reads,
+    rows::{self, Plan},
+    statement,
+};
 use crate::{
     model::{
         error::{Error, Reason, Result},
@@ -46,7 +50,7 @@ impl Transaction {
     }
 
     async fn fetch(&mut self, text: String, values: Values) -> Result<Vec<PgRow>> {
-        in_time(self.longest, rows::fetch(&mut self.connection, (text, values))).await
+        in_time(self.longest, rows::fetch(&mut self.connection, (text, values), Plan::Kept)).await
     }
 }
 

@@ -311,6 +311,12 @@ impl Of<'_> {
                 select.and_where(condition.clone());
             }
             self.ordered(self.table.name, &mut select);
+            // SQLite would take any index to go through all, and look up rows that lie anywhere: keys are as old as their rows.
+            if self.order.is_empty() && arm.path == Path::Walked(Predicate::Always) {
+                for at in self.table.key {
+                    select.order_by((self.table.name, self.table.columns[*at].name), Order::Asc);
+                }
+            }
             Ok::<_, Error>(select)
         };
         let mut select = match &arm.path {
