@@ -3,7 +3,6 @@
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod backup;
 mod delivery;
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod events;
 mod filters;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
@@ -16,12 +15,14 @@ pub mod rules;
 mod rules_config;
 mod waiting;
 
+use serde_json::Value as Json;
+
 use crate::{
     caller::Caller,
     credentials,
     engine::{Running, Steps, WhoKind},
     model::{
-        decode::{self, decode_within},
+        decode::{self, Decoder, decode_by},
         deferred::{Deferred, IS_PAGE, Work},
         error::{Error, ForHost, Reason, Result},
         input::{Limits, read},
@@ -73,7 +74,6 @@ macro_rules! dispatch {
         pub fn call<'c>(caller: &'c Caller, operation: &'c str, input: &'c str) -> Work<'c, Result<String>> {
             Box::pin(async move {
                 let stamp = |error: Error| error.at(caller.engine.services.now());
-                #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
                 if operation == events::WAIT {
                     return events::wait(caller, input).await.map_err(stamp);
                 }
@@ -114,7 +114,8 @@ macro_rules! dispatch {
                         _ => "",
                     };
                     let output = <Input as Listed>::Output::describe(&mut types);
-                    OperationShape { name: stringify!($method), about, input, output }
+                    let is_of_servers = <Input as Operation>::IS_OF_SERVERS;
+                    OperationShape { name: stringify!($method), about, input, output, is_of_servers }
                 }),*],
             }),*];
             // What the hand-written parts of a binding speak of.
@@ -169,8 +170,17 @@ fn start<O>(caller: &Caller, _: &str, input: &str) -> Result<Box<dyn Answering>>
 where
     O: Operation + Listed<Output: serde::Serialize>,
 {
-    let limits = limits::<O>(caller);
-    Ok(Box::new(Running::new(decode_within::<O>(read(input, limits)?, limits)?)))
+    read_input(input, limits::<O>(caller), |value, at| Some(Box::new(Running::new(O::from_json(value, at)?))))
+}
+
+// Once, and not in each operation.
+#[inline(never)]
+fn read_input(
+    input: &str,
+    limits: Limits,
+    begun: fn(Json, &mut Decoder) -> Option<Box<dyn Answering>>,
+) -> Result<Box<dyn Answering>> {
+    Ok(decode_by(read(input, limits)?, limits, begun)?)
 }
 
 fn begin_deferred(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>> {
@@ -187,6 +197,7 @@ fn not_offered(_: &Caller, operation: &str, _: &str) -> Result<Box<dyn Answering
 pub fn load_deferred() {
     BEGIN_DEFERRED.load(begin::<true>);
     questions::load_deferred();
+    events::load_deferred();
     credentials::load_deferred();
 }
 
@@ -197,9 +208,15 @@ trait Answering: Steps {
 
 impl<O: Operation + Listed<Output: serde::Serialize>> Answering for Running<O> {
     fn answer(&self) -> Result<String> {
-        serde_json::to_string(self.output()?)
-            .map_err(|_| Error::new(Reason::Internal, format!("the answer of {} cannot be written", O::NAME)))
+        written(self.output()?, O::NAME)
     }
+}
+
+/// An answer as JSON: once for all operations that answer the same.
+#[inline(never)]
+fn written(answer: &impl serde::Serialize, operation: &str) -> Result<String> {
+    serde_json::to_string(answer)
+        .map_err(|_| Error::new(Reason::Internal, format!("the answer of {operation} cannot be written")))
 }
 
 /// How much a caller may give: what only the host may do is no way in for more.

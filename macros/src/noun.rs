@@ -184,14 +184,9 @@ impl Noun {
                         })))
                     }
                 };
-                // A page tells nobody: it carries none of the functions.
-                quote!(if crate::model::deferred::IS_PAGE {
-                    crate::model::noun::Events::Untold("pages tell nobody")
-                } else {
-                    crate::model::noun::Events::Told(crate::model::noun::Told {
-                        kind: #kind, readers: crate::model::event::Readers::#readers, types: #types,
-                    })
-                })
+                quote!(crate::model::noun::Events::Told(crate::model::noun::Told {
+                    kind: #kind, readers: crate::model::event::Readers::#readers, types: #types,
+                }))
             }
         };
         let owners = self.owners.as_ref().ok_or_else(|| missing("owner(…)` or `owner = none"))?;
