@@ -176,12 +176,11 @@ impl Noun {
                         quote!(crate::model::noun::Types::Each([#(#types),*]))
                     }
                     Types::By(function) => {
-                        let read = quote!(|row: &crate::model::record::Row| {
-                            <#name as crate::model::record::Record>::from_row(row.clone()).ok()
-                        });
-                        quote!(crate::model::noun::Types::By(crate::model::noun::Derive(|before, after, changed| {
-                            crate::model::event::derive::#function(before.and_then(#read), after.and_then(#read), changed)
-                        })))
+                        let variant = camel(&function.to_string());
+                        quote!({
+                            const _: crate::model::event::derive::Of<#name> = crate::model::event::derive::#function;
+                            crate::model::noun::Types::By(crate::model::event::derive::Derive::#variant)
+                        })
                     }
                 };
                 quote!(crate::model::noun::Events::Told(crate::model::noun::Told {
