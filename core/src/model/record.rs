@@ -421,3 +421,20 @@ impl<T: Serialize + DeserializeOwned> Field for Document<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Corrupt, Record, Row};
+    use crate::model::{registry::Guard, value::Value};
+
+    /// The first one that is wrong is named, whatever follows; and what is missing is wrong.
+    #[test]
+    fn a_row_that_does_not_fit_names_its_first_wrong_column() {
+        let guard = |row: Vec<Value>| Guard::from_row(Row(row));
+        assert!(guard(vec![Value::Text("policy".into()), Value::Int(3)]).is_ok_and(|guard| guard.version == 3));
+        let wrong = |column| Some(Corrupt { table: "guards", column });
+        assert_eq!(guard(vec![Value::Null, Value::Text("3".into())]).err(), wrong("name"));
+        assert_eq!(guard(vec![Value::Text("policy".into()), Value::Null]).err(), wrong("version"));
+        assert_eq!(guard(vec![Value::Text("policy".into())]).err(), wrong("version"));
+    }
+}
