@@ -63,7 +63,7 @@ fn open_with(
         if !persister.is_undefined() && !persister.is_null() {
             builder = builder.persister(JsPersister::new(persister)?);
         }
-        Ok(StoreFfi { store: more(builder).open().await? })
+        Ok(StoreFfi { store: ffi::open(more(builder)).await? })
     })
 }
 
@@ -82,21 +82,23 @@ impl StoreFfi {
     /// The caller of an access token.
     pub fn authenticate(&self, token: String, context: Option<String>) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(CallerFfi::from(store.authenticate(&token, request(context.as_deref())?).await?)) })
+        promise(
+            async move { Ok(CallerFfi::from(ffi::authenticate(&store, &token, request(context.as_deref())?).await?)) },
+        )
     }
 
     /// A user for whom the host vouches.
     #[wasm_bindgen(js_name = actingAs)]
     pub fn acting_as(&self, user: String) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(CallerFfi::from(store.acting_as(user_id(&user)?).await?)) })
+        promise(async move { Ok(CallerFfi::from(ffi::acting_as(&store, user_id(&user)?).await?)) })
     }
 
     /// The user who stands for a subject of another issuer.
     #[wasm_bindgen(js_name = actingAsIdentity)]
     pub fn acting_as_identity(&self, issuer: String, subject: String) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(CallerFfi::from(store.acting_as_identity(&issuer, &subject).await?)) })
+        promise(async move { Ok(CallerFfi::from(ffi::acting_as_identity(&store, &issuer, &subject).await?)) })
     }
 
     /// Whether any user may do this, both by number: 1 for yes, 0 for no, 2 where it is to be asked in full.
@@ -131,13 +133,13 @@ impl StoreFfi {
     /// Hears what others have written, sooner than the poll does.
     pub fn refresh(&self) -> Promise {
         let store = self.store.clone();
-        promise(async move { store.refresh().await.map(|()| JsValue::UNDEFINED) })
+        promise(async move { ffi::refresh(&store).await.map(|()| JsValue::UNDEFINED) })
     }
 
     /// Finishes running commits and refuses further operations.
     pub fn close(&self) -> Promise {
         let store = self.store.clone();
-        promise(async move { store.close().await.map(|()| JsValue::UNDEFINED) })
+        promise(async move { ffi::close(&store).await.map(|()| JsValue::UNDEFINED) })
     }
 }
 

@@ -15,7 +15,7 @@ const ACKNOWLEDGE_AFTER_MILLIS = 5_000;
 
 /**
  * The events behind a position, and then those that happen, without an end: what the caller may hear of. Break off by leaving the loop, or by
- * the `signal` of the caller's request. Not in web pages.
+ * the `signal` of the caller's request.
  *
  * Throws a `ConflictError` of the reason `position_gone` where the change feed no longer reaches back to the position, and `position_foreign`
  * where it is none of this store: read anew what you keep, and go on from `now`.

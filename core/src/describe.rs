@@ -110,6 +110,8 @@ pub struct OperationShape {
     pub input: TypeRef,
     /// What it answers.
     pub output: TypeRef,
+    /// Web pages do not offer it.
+    pub is_of_servers: bool,
 }
 
 /// A named type.

@@ -3,7 +3,6 @@
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod backup;
 mod delivery;
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod events;
 mod filters;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
@@ -14,14 +13,17 @@ pub mod packed;
 mod questions;
 pub mod rules;
 mod rules_config;
+mod waiting;
+
+use serde_json::Value as Json;
 
 use crate::{
     caller::Caller,
     credentials,
     engine::{Running, Steps, WhoKind},
     model::{
-        decode::{self, decode_within},
-        deferred::{Deferred, IS_PAGE},
+        decode::{self, Decoder, decode_by},
+        deferred::{Deferred, IS_PAGE, Work},
         error::{Error, ForHost, Reason, Result},
         input::{Limits, read},
     },
@@ -46,6 +48,7 @@ pub use layers::{config, of_layers};
 pub use migrate::migrate;
 pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
 pub use rules_config::RulesConfig;
+pub use waiting::{acting_as, acting_as_identity, authenticate, close, open, refresh};
 
 /// What a host that forks calls: `before_fork`, then [`forks::is_ready`] until it is, and one of the others afterwards.
 #[cfg(feature = "sqlite")]
@@ -67,28 +70,29 @@ macro_rules! dispatch {
         /// # Errors
         /// [`Reason::UnknownOperation`], [`Reason::InvalidJson`], [`Reason::InvalidInput`] with all field
         /// errors, and those of the operation.
-        pub async fn call(caller: &Caller, operation: &str, input: &str) -> Result<String> {
-            let stamp = |error: Error| error.at(caller.engine.services.now());
-            #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-            if operation == events::WAIT {
-                return events::wait(caller, input).await.map_err(stamp);
-            }
-            let mut running = begin::<false>(caller, operation, input).map_err(stamp)?;
-            caller.engine.run_steps(&caller.who, &mut *running).await?;
-            running.answer().map_err(stamp)
+        #[inline(never)]
+        pub fn call<'c>(caller: &'c Caller, operation: &'c str, input: &'c str) -> Work<'c, Result<String>> {
+            Box::pin(async move {
+                let stamp = |error: Error| error.at(caller.engine.services.now());
+                if operation == events::WAIT {
+                    return events::wait(caller, input).await.map_err(stamp);
+                }
+                let mut running = begin::<false>(caller, operation, input).map_err(stamp)?;
+                caller.engine.run_steps(&caller.who, &mut *running).await?;
+                running.answer().map_err(stamp)
+            })
         }
 
-        /// An operation by name, with its input: those that are there from the start, or those that browsers load on
-        /// demand.
-        fn begin<const DEFERRED: bool>(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>> {
-            match operation {
-                $($(
-                    concat!(stringify!($area), ".", stringify!($method)) => {
-                        start::<operations::$area::$($input)? $($unit)?, DEFERRED>(caller, operation, input)
-                    }
-                )*)*
-                _ => Err(unknown(operation)),
-            }
+        /// Where each operation begins, by its name: of those that are there from the start, or of those that browsers load on demand.
+        struct Beginnings<const DEFERRED: bool>;
+
+        impl<const DEFERRED: bool> Beginnings<DEFERRED> {
+            const ALL: &[(&str, Begin)] = &[$($(
+                (
+                    concat!(stringify!($area), ".", stringify!($method)),
+                    beginning::<operations::$area::$($input)? $($unit)?, DEFERRED>(),
+                )
+            ),*),*];
         }
 
         /// The names of all operations, in order.
@@ -110,7 +114,8 @@ macro_rules! dispatch {
                         _ => "",
                     };
                     let output = <Input as Listed>::Output::describe(&mut types);
-                    OperationShape { name: stringify!($method), about, input, output }
+                    let is_of_servers = <Input as Operation>::IS_OF_SERVERS;
+                    OperationShape { name: stringify!($method), about, input, output, is_of_servers }
                 }),*],
             }),*];
             // What the hand-written parts of a binding speak of.
@@ -137,33 +142,54 @@ pub fn error_text(error: &Error) -> String {
     text.unwrap_or_else(|_| error.message().to_owned())
 }
 
+/// An operation by name, with its input.
+fn begin<const DEFERRED: bool>(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>> {
+    let found = Beginnings::<DEFERRED>::ALL.iter().find(|(name, _)| *name == operation);
+    let (name, begin) = found.ok_or_else(|| unknown(operation))?;
+    begin(caller, name, input)
+}
+
 /// Those operations that browsers load on demand.
 static BEGIN_DEFERRED: Deferred<Begin> = Deferred::new(begin::<true>);
 
 type Begin = fn(&Caller, &str, &str) -> Result<Box<dyn Answering>>;
 
-fn start<O, const DEFERRED: bool>(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>>
+/// Where an operation begins. What it shares with others is one function, and no other in each of their names.
+const fn beginning<O, const DEFERRED: bool>() -> Begin
 where
     O: Operation + Listed<Output: serde::Serialize>,
 {
-    if O::IS_OF_SERVERS && IS_PAGE {
-        return Err(not_offered(operation));
-    }
-    match (O::IS_DEFERRED, DEFERRED) {
-        (true, false) => BEGIN_DEFERRED.get()?(caller, operation, input),
-        (false, true) => Err(unknown(operation)),
-        _ => {
-            let limits = limits::<O>(caller);
-            Ok(Box::new(Running::new(decode_within::<O>(read(input, limits)?, limits)?)))
-        }
+    match (O::IS_OF_SERVERS && IS_PAGE, O::IS_DEFERRED && IS_PAGE, DEFERRED) {
+        (true, ..) => not_offered,
+        (_, true, false) => begin_deferred,
+        _ => start::<O>,
     }
 }
 
+fn start<O>(caller: &Caller, _: &str, input: &str) -> Result<Box<dyn Answering>>
+where
+    O: Operation + Listed<Output: serde::Serialize>,
+{
+    read_input(input, limits::<O>(caller), |value, at| Some(Box::new(Running::new(O::from_json(value, at)?))))
+}
+
 // Once, and not in each operation.
-#[cold]
 #[inline(never)]
-fn not_offered(operation: &str) -> Error {
-    Error::new(Reason::NotOffered, format!("{operation} is not offered in a web page; ask a server"))
+fn read_input(
+    input: &str,
+    limits: Limits,
+    begun: fn(Json, &mut Decoder) -> Option<Box<dyn Answering>>,
+) -> Result<Box<dyn Answering>> {
+    Ok(decode_by(read(input, limits)?, limits, begun)?)
+}
+
+fn begin_deferred(caller: &Caller, operation: &str, input: &str) -> Result<Box<dyn Answering>> {
+    BEGIN_DEFERRED.get()?(caller, operation, input)
+}
+
+fn not_offered(_: &Caller, operation: &str, _: &str) -> Result<Box<dyn Answering>> {
+    let message = format!("{operation} is not offered in a web page; ask a server");
+    Err(Error::new(Reason::NotOffered, message))
 }
 
 /// Makes those functions work here that browsers load on demand, beside [`rules::load_deferred`]: explanations and row
@@ -171,6 +197,7 @@ fn not_offered(operation: &str) -> Error {
 pub fn load_deferred() {
     BEGIN_DEFERRED.load(begin::<true>);
     questions::load_deferred();
+    events::load_deferred();
     credentials::load_deferred();
 }
 
@@ -181,9 +208,15 @@ trait Answering: Steps {
 
 impl<O: Operation + Listed<Output: serde::Serialize>> Answering for Running<O> {
     fn answer(&self) -> Result<String> {
-        serde_json::to_string(self.output()?)
-            .map_err(|_| Error::new(Reason::Internal, format!("the answer of {} cannot be written", O::NAME)))
+        written(self.output()?, O::NAME)
     }
+}
+
+/// An answer as JSON: once for all operations that answer the same.
+#[inline(never)]
+fn written(answer: &impl serde::Serialize, operation: &str) -> Result<String> {
+    serde_json::to_string(answer)
+        .map_err(|_| Error::new(Reason::Internal, format!("the answer of {operation} cannot be written")))
 }
 
 /// How much a caller may give: what only the host may do is no way in for more.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use rolekeep::describe::{AreaShape, Catalogue, FieldShape, Shape, TypeRef, TypeShape};
+use rolekeep::describe::{AreaShape, Catalogue, FieldShape, OperationShape, Shape, TypeRef, TypeShape};
 
 use crate::{
     Face, STEP,
@@ -294,30 +294,43 @@ fn of_rules(catalogue: &Catalogue) -> BTreeSet<String> {
     homes::reached(catalogue, &named.map(|name| TypeRef::Named(name.to_owned())))
 }
 
-/// What crosses the border where there is a server; no page loads it.
+/// What crosses the border where there is a server alone; no page loads it.
 fn of_servers(catalogue: &Catalogue) -> BTreeSet<String> {
-    homes::reached(catalogue, &[TypeRef::Named("Health".to_owned())])
+    let of_pages =
+        homes::reached(catalogue, of_operations(catalogue, |one| !one.is_of_servers).chain(&types_named(&OF_PAGES)));
+    &shown(catalogue) - &of_pages
 }
+
+/// What hand-written code speaks of in pages, beside what operations take and answer.
+const OF_PAGES: [&str; 10] = [
+    "Config",
+    "RulesConfig",
+    "PrincipalData",
+    "SqlTable",
+    "SqlFilter",
+    "Explanation",
+    "Code",
+    "Reason",
+    "FieldError",
+    "Problem",
+];
+/// The same on servers alone.
+const OF_SERVERS: [&str; 2] = ["Health", "Notice"];
 
 /// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
-    const MORE: [&str; 12] = [
-        "Config",
-        "RulesConfig",
-        "PrincipalData",
-        "SqlTable",
-        "SqlFilter",
-        "Explanation",
-        "Notice",
-        "Health",
-        "Code",
-        "Reason",
-        "FieldError",
-        "Problem",
-    ];
-    let more = MORE.map(|name| TypeRef::Named(name.to_owned()));
+    let more = [types_named(&OF_PAGES), types_named(&OF_SERVERS)].concat();
+    homes::reached(catalogue, of_operations(catalogue, |_| true).chain(&more))
+}
+
+fn types_named(names: &[&str]) -> Vec<TypeRef> {
+    names.iter().map(|name| TypeRef::Named((*name).to_owned())).collect()
+}
+
+/// What some operations take and answer.
+fn of_operations(catalogue: &Catalogue, which: impl Fn(&OperationShape) -> bool) -> impl Iterator<Item = &TypeRef> {
     let operations = catalogue.areas.iter().flat_map(|area| &area.operations);
-    homes::reached(catalogue, operations.flat_map(|operation| [&operation.input, &operation.output]).chain(&more))
+    operations.filter(move |one| which(one)).flat_map(|one| [&one.input, &one.output])
 }
 
 /// Doc comments, with fields and operations under the names that they have here.

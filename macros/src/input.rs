@@ -20,10 +20,6 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         let or_default = default(field).map(|default| quote!(.map(|given| Option::unwrap_or_else(given, || #default))));
         quote!(let #ident = object.field(#key) #or_default;)
     });
-    let unpacked = fields.iter().map(|field| {
-        let ident = &field.ident;
-        quote!(#ident: #ident?)
-    });
     let keys = fields.iter().map(|field| key_of(field));
     let whole = alone(input)?.map(|field| quote!(let value = crate::model::decode::whole(value, #field);));
     let paged = paged(input, &fields);
@@ -31,6 +27,16 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let conversions = conversions(input, &fields);
     let setters = fields.iter().filter_map(|field| setter(field, &apart));
     let others = apart.iter().map(|field| &field.ident);
+    let read: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let whole_input = quote!(Some(Self { #(#read,)* #(#others: Default::default()),* }));
+    // Together: each by itself would let go of all before it in code of its own.
+    let unpacked = match read.as_slice() {
+        [] => whole_input,
+        read => quote!(match (#(#read,)*) {
+            (#(Some(#read),)*) => #whole_input,
+            _ => None,
+        }),
+    };
     Ok(quote! {
         impl crate::model::decode::FromJson for #name {
             fn from_json(value: ::serde_json::Value, at: &mut crate::model::decode::Decoder) -> Option<Self> {
@@ -38,7 +44,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 let mut object = at.object(value, &[#(#keys),*])?;
                 #(#decoded)*
                 object.finish();
-                Some(Self { #(#unpacked,)* #(#others: Default::default()),* })
+                #unpacked
             }
         }
         impl TryFrom<::serde_json::Value> for #name {

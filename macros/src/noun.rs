@@ -176,22 +176,16 @@ impl Noun {
                         quote!(crate::model::noun::Types::Each([#(#types),*]))
                     }
                     Types::By(function) => {
-                        let read = quote!(|row: &crate::model::record::Row| {
-                            <#name as crate::model::record::Record>::from_row(row.clone()).ok()
-                        });
-                        quote!(crate::model::noun::Types::By(crate::model::noun::Derive(|before, after, changed| {
-                            crate::model::event::derive::#function(before.and_then(#read), after.and_then(#read), changed)
-                        })))
+                        let variant = camel(&function.to_string());
+                        quote!({
+                            const _: crate::model::event::derive::Of<#name> = crate::model::event::derive::#function;
+                            crate::model::noun::Types::By(crate::model::event::derive::Derive::#variant)
+                        })
                     }
                 };
-                // A page tells nobody: it carries none of the functions.
-                quote!(if crate::model::deferred::IS_PAGE {
-                    crate::model::noun::Events::Untold("pages tell nobody")
-                } else {
-                    crate::model::noun::Events::Told(crate::model::noun::Told {
-                        kind: #kind, readers: crate::model::event::Readers::#readers, types: #types,
-                    })
-                })
+                quote!(crate::model::noun::Events::Told(crate::model::noun::Told {
+                    kind: #kind, readers: crate::model::event::Readers::#readers, types: #types,
+                }))
             }
         };
         let owners = self.owners.as_ref().ok_or_else(|| missing("owner(…)` or `owner = none"))?;

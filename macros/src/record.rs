@@ -120,11 +120,13 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 crate::model::record::Row(vec![#(crate::model::record::Field::to_value(&self.#columns)),*])
             }
             fn from_row(row: crate::model::record::Row) -> Result<Self, crate::model::record::Corrupt> {
-                let mut values = row.0.into_iter();
-                Ok(Self {
-                    #(#columns: values.next().and_then(<#types as crate::model::record::Field>::from_value)
-                        .ok_or(crate::model::record::Corrupt { table: #table, column: #words })?),*
-                })
+                let mut values = crate::model::record::Values::of(Self::TABLE, row);
+                #(let #columns = values.take::<#types>();)*
+                // Together: each by itself would let go of all before it in code of its own.
+                match (#(#columns,)*) {
+                    (#(Some(#columns),)*) => Ok(Self { #(#columns),* }),
+                    _ => Err(values.corrupt()),
+                }
             }
         }
     })

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 use futures_util::future::Either;
 use uuid::Uuid;
 
@@ -270,7 +269,6 @@ impl Engine {
     }
 
     /// Waits until this instance knows of a commit that a position does not include, for so many milliseconds at most; whether it does.
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     pub(crate) async fn wait_beyond(&self, position: &Position, millis: u64) -> Result<bool> {
         let mut timeout = self.services.env.sleep(millis);
         loop {

@@ -283,8 +283,8 @@ impl Engine {
         if listed.needs_fresh {
             require_fresh(plan).await?;
         }
-        let asked = steps.load(plan).await?;
-        if let Some(asked) = asked.filter(|_| !plan.actor.is_system()) {
+        steps.load(plan).await?;
+        if let Some(asked) = steps.asked(plan).filter(|_| !plan.actor.is_system()) {
             refusal.of(&asked.target);
             let allowed = require_target(plan, &asked.permission, &asked.target, &asked.read).await;
             allowed.map_err(|error| refusal.hidden(error))?;

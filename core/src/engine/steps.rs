@@ -1,13 +1,12 @@
 //! One operation on its way through the five steps, its type forgotten: so the engine's loop exists
 //! once, and not once for each operation.
 
-use std::borrow::Cow;
-
-use rolekeep_macros::portable_async;
+use std::{borrow::Cow, future::ready};
 
 use crate::{
     environment::MaybeSend,
     model::{
+        deferred::Work,
         error::{Error, Reason, Result},
         time::Time,
     },
@@ -15,7 +14,6 @@ use crate::{
 };
 
 /// What the engine asks of an operation, step by step.
-#[portable_async]
 pub(crate) trait Steps: MaybeSend {
     /// What the list says of it.
     fn listed(&self) -> Entry;
@@ -29,14 +27,25 @@ pub(crate) trait Steps: MaybeSend {
     /// The input as text, without its secrets.
     fn input(&self) -> String;
 
-    /// Loads what it is done to; answers what the rules are to be asked about that.
-    async fn load(&mut self, plan: &Plan<'_>) -> Result<Option<Asked>>;
+    /// Loads what it is done to.
+    fn load<'s>(&'s mut self, plan: &'s Plan<'_>) -> Work<'s, Result<()>>;
+
+    /// What the rules are to be asked about what was loaded.
+    fn asked(&self, plan: &Plan<'_>) -> Option<Asked>;
 
     /// Makes the input valid, the first time.
-    async fn validate(&mut self, services: &Services, now: Time) -> Result<()>;
+    fn validate<'s>(&'s mut self, services: &'s Services, now: Time) -> Work<'s, Result<()>>;
 
     /// Plans it, on what was loaded; keeps the answer.
-    async fn plan(&mut self, plan: &mut Plan<'_>) -> Result<()>;
+    fn plan<'s>(&'s mut self, plan: &'s mut Plan<'_>) -> Work<'s, Result<()>>;
+}
+
+/// Keeps what comes of a step. It knows the step's result alone, and exists once for all operations that have the same.
+fn keep<'s, T: MaybeSend>(step: Work<'s, Result<T>>, place: &'s mut Option<T>) -> Work<'s, Result<()>> {
+    Box::pin(async move {
+        *place = Some(step.await?);
+        Ok(())
+    })
 }
 
 /// An operation's place in the list.
@@ -83,7 +92,6 @@ impl<O: Operation> Running<O> {
     }
 }
 
-#[portable_async]
 impl<O: Operation> Steps for Running<O> {
     fn listed(&self) -> Entry {
         Entry {
@@ -108,29 +116,29 @@ impl<O: Operation> Steps for Running<O> {
         format!("{:?}", self.input)
     }
 
-    async fn load(&mut self, plan: &Plan<'_>) -> Result<Option<Asked>> {
-        let target = self.input.target(plan.reads(), plan.actor).await?;
-        let asked = match (named(self.input.access(&target, plan.actor), &self.input), target.row()) {
-            (Some(permission), Some((target, read))) => Some(Asked { permission, target, read }),
-            _ => None,
-        };
-        self.target = Some(target);
-        Ok(asked)
+    fn load<'s>(&'s mut self, plan: &'s Plan<'_>) -> Work<'s, Result<()>> {
+        keep(self.input.target(plan.reads(), plan.actor), &mut self.target)
     }
 
-    async fn validate(&mut self, services: &Services, now: Time) -> Result<()> {
-        if self.valid.is_none() {
-            self.valid = Some(self.input.clone().validate(services, now).await?);
+    fn asked(&self, plan: &Plan<'_>) -> Option<Asked> {
+        let target = self.target.as_ref()?;
+        let permission = named(self.input.access(target, plan.actor), &self.input)?;
+        let (target, read) = target.row()?;
+        Some(Asked { permission, target, read })
+    }
+
+    fn validate<'s>(&'s mut self, services: &'s Services, now: Time) -> Work<'s, Result<()>> {
+        match self.valid {
+            Some(_) => Box::pin(ready(Ok(()))),
+            None => keep(self.input.clone().validate(services, now), &mut self.valid),
         }
-        Ok(())
     }
 
-    async fn plan(&mut self, plan: &mut Plan<'_>) -> Result<()> {
-        let (Some(valid), Some(target)) = (&self.valid, self.target.take()) else {
-            return Err(out_of_order(O::NAME));
-        };
-        self.output = Some(O::plan(valid, target, plan).await?);
-        Ok(())
+    fn plan<'s>(&'s mut self, plan: &'s mut Plan<'_>) -> Work<'s, Result<()>> {
+        match (&self.valid, self.target.take()) {
+            (Some(valid), Some(target)) => keep(O::plan(valid, target, plan), &mut self.output),
+            _ => Box::pin(ready(Err(out_of_order(O::NAME)))),
+        }
     }
 }
 
@@ -144,6 +152,8 @@ fn named<O: Operation>(access: Access, input: &O) -> Option<Cow<'static, str>> {
 }
 
 /// The engine takes the steps in order, so this does not happen.
+#[cold]
+#[inline(never)]
 fn out_of_order(operation: &str) -> Error {
     Error::new(Reason::Internal, format!("a step of {operation} was left out"))
 }

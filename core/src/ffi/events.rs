@@ -1,12 +1,13 @@
 //! What iterators of events in other languages wait by.
 
-use rolekeep_macros::Input;
+use rolekeep_macros::{Input, portable_async};
 
 use crate::{
     caller::Caller,
     model::{
         check::wrong,
         decode::{self, FieldCode},
+        deferred::Deferred,
         error::{Error, Result},
         input::{Limits, read},
     },
@@ -24,10 +25,31 @@ struct Waiting {
 
 /// Answers `true` once there is a commit behind a position, or `false` after so many milliseconds.
 pub(super) async fn wait(caller: &Caller, input: &str) -> Result<String> {
-    let Waiting { position, millis } = decode::decode_within(read(input, Limits::SMALL)?, Limits::SMALL)?;
-    let position: Result<Cursor> = position.parse();
-    let wrong = |error: Error| wrong("position", FieldCode::InvalidFormat, error.message());
-    let cursor = position.map_err(wrong)?;
-    let is_beyond = caller.engine.wait_beyond(&cursor.position, millis.into()).await?;
-    Ok(is_beyond.to_string())
+    WAITS.get()?.wait(caller, input).await
+}
+
+/// Browsers load it with what reads events.
+static WAITS: Deferred<&(dyn Wait + Sync)> = Deferred::new(&Newest);
+
+#[portable_async]
+trait Wait {
+    async fn wait(&self, caller: &Caller, input: &str) -> Result<String>;
+}
+
+struct Newest;
+
+#[portable_async]
+impl Wait for Newest {
+    async fn wait(&self, caller: &Caller, input: &str) -> Result<String> {
+        let Waiting { position, millis } = decode::decode_within(read(input, Limits::SMALL)?, Limits::SMALL)?;
+        let position: Result<Cursor> = position.parse();
+        let wrong = |error: Error| wrong("position", FieldCode::InvalidFormat, error.message());
+        let cursor = position.map_err(wrong)?;
+        let is_beyond = caller.engine.wait_beyond(&cursor.position, millis.into()).await?;
+        Ok(is_beyond.to_string())
+    }
+}
+
+pub(super) fn load_deferred() {
+    WAITS.load(&Newest);
 }

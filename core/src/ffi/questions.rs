@@ -1,5 +1,7 @@
 //! Questions from other languages: whether somebody may do something, and why.
 
+use std::future::ready;
+
 use rolekeep_macros::{Input, portable_async};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -12,7 +14,7 @@ use crate::{
     model::{
         check::wrong,
         decode::{self, FieldCode},
-        deferred::Deferred,
+        deferred::{Deferred, Work},
         error::{Error, Reason, Result},
         id::UserId,
         input::{Limits, read},
@@ -159,25 +161,47 @@ static DEFERRED: Deferred<Answer<Caller>> = Deferred::new(answer_deferred::<Call
 /// Puts a question, by its name and its input, to somebody.
 pub(super) type Answer<W> = fn(&W, &str, &str) -> Result<String>;
 
-static EXPLAIN_USER: Deferred<&(dyn Explain + Sync)> = Deferred::new(&ExplainUser);
+static CONSULT: Deferred<&(dyn Consult + Sync)> = Deferred::new(&Others);
 
 #[portable_async]
-trait Explain {
-    async fn explain(&self, um: &UserManagement, asked: &Asked) -> Result<String>;
+trait Consult {
+    async fn consult(&self, um: &UserManagement, question: &str, input: &str) -> Result<String>;
 }
 
-struct ExplainUser;
+/// Questions about others, which a page seldom asks.
+struct Others;
 
 #[portable_async]
-impl Explain for ExplainUser {
-    async fn explain(&self, um: &UserManagement, asked: &Asked) -> Result<String> {
-        let user = needed("user_id", asked.user_id)?;
-        written(&asked.user_checks(um)?.explain(user, asked.named()?, asked.target()?.as_ref()).await?)
+impl Consult for Others {
+    async fn consult(&self, um: &UserManagement, question: &str, input: &str) -> Result<String> {
+        let asked = Asked::read(input)?;
+        #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+        if question == "health" {
+            return written(&um.health().await);
+        }
+        let user_checks = asked.user_checks(um)?;
+        if question == "check_many" {
+            let checks = asked.checks.iter();
+            let checks = checks.map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
+            let checks = checks.collect::<Result<Vec<_>>>()?;
+            let checks: Vec<_> =
+                checks.iter().map(|(user, name, resource)| (*user, *name, resource.as_ref())).collect();
+            return written(&user_checks.check_many(&checks).await?);
+        }
+        let is_explained = question == "explain_user";
+        if !is_explained && question != "check" {
+            return Err(unknown(question));
+        }
+        let (user, target) = (needed("user_id", asked.user_id)?, asked.target()?);
+        match is_explained {
+            true => written(&user_checks.explain(user, asked.named()?, target.as_ref()).await?),
+            false => written(&user_checks.check(user, asked.named()?, target.as_ref()).await?),
+        }
     }
 }
 
 pub(super) fn load_deferred() {
-    EXPLAIN_USER.load(&ExplainUser);
+    CONSULT.load(&Others);
     DEFERRED.load(answer_deferred::<Caller>);
 }
 
@@ -229,27 +253,12 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 ///
 /// # Errors
 /// Those of [`UserManagement::check_cached`], and as [`ask`].
-pub async fn consult(um: &UserManagement, question: &str, input: &str) -> Result<String> {
-    let asked = Asked::read(input)?;
-    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-    if question == "health" {
-        return written(&um.health().await);
+#[inline(never)]
+pub fn consult<'w>(um: &'w UserManagement, question: &'w str, input: &'w str) -> Work<'w, Result<String>> {
+    match CONSULT.get() {
+        Ok(others) => others.consult(um, question, input),
+        Err(error) => Box::pin(ready(Err(error))),
     }
-    if question == "explain_user" {
-        return EXPLAIN_USER.get()?.explain(um, &asked).await;
-    }
-    let user_checks = asked.user_checks(um)?;
-    if question == "check" {
-        let user = needed("user_id", asked.user_id)?;
-        return written(&user_checks.check(user, asked.named()?, asked.target()?.as_ref()).await?);
-    }
-    if question != "check_many" {
-        return Err(unknown(question));
-    }
-    let checks = asked.checks.iter().map(|one| Ok((needed("user_id", one.user_id)?, one.named()?, one.target()?)));
-    let checks = checks.collect::<Result<Vec<_>>>()?;
-    let checks: Vec<_> = checks.iter().map(|(user, name, resource)| (*user, *name, resource.as_ref())).collect();
-    written(&user_checks.check_many(&checks).await?)
 }
 
 /// A resource in JSON: `{"type": "document", "owner_id": "…"}`.

@@ -206,8 +206,13 @@ pub fn decode<T: FromJson>(value: Json) -> Result<T, FieldErrors> {
 
 /// The same with other limits.
 pub fn decode_within<T: FromJson>(value: Json, limits: Limits) -> Result<T, FieldErrors> {
+    decode_by(value, limits, T::from_json)
+}
+
+/// The same of what is read by a function, so that one that answers what is behind a pointer needs no code of its own here.
+pub fn decode_by<T>(value: Json, limits: Limits, read: fn(Json, &mut Decoder) -> Option<T>) -> Result<T, FieldErrors> {
     let mut decoder = Decoder { path: String::new(), errors: FieldErrors::default(), suggestions: 0, limits };
-    match T::from_json(value, &mut decoder) {
+    match read(value, &mut decoder) {
         Some(input) if decoder.errors.is_empty() => Ok(input),
         _ => Err(decoder.errors),
     }

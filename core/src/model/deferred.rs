@@ -11,10 +11,10 @@ pub(crate) const IS_PAGE: bool = cfg!(all(feature = "deferred", target_arch = "w
 
 /// Work that is done later.
 #[cfg(not(target_arch = "wasm32"))]
-type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
+pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
 /// The same where there are no threads.
 #[cfg(target_arch = "wasm32")]
-type Work<'w, T> = Pin<Box<dyn Future<Output = T> + 'w>>;
+pub type Work<'w, T> = Pin<Box<dyn Future<Output = T> + 'w>>;
 
 /// Does what pages have no use for; in a page this comes of it instead. Behind a box, so that it is left out of their wasm: of an
 /// asynchronous function that returns early all states stay.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::{
-    event::{EventType, Readers, derive::Derived},
+    event::{EventType, Readers, derive::Derive},
     record::Row,
 };
 
@@ -147,27 +147,6 @@ pub enum Types {
     /// Those that this finds.
     By(Derive),
 }
-
-/// Finds the events of a change of a row, by the row before and after and the names of the columns that differ.
-pub struct Derive(pub DeriveFn);
-
-/// Of a [`Derive`].
-pub type DeriveFn = fn(before: Option<&Row>, after: Option<&Row>, changed: &[&'static str]) -> Vec<Derived>;
-
-impl std::fmt::Debug for Derive {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Derive")
-    }
-}
-
-/// Each record has its own.
-impl PartialEq for Derive {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::fn_addr_eq(self.0, other.0)
-    }
-}
-
-impl Eq for Derive {}
 
 /// How the audit log speaks of a row.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    record::{Document, Record},
+    record::{Document, Record, Unread},
     time::Time,
 };
 
@@ -139,7 +139,7 @@ pub struct GivenRow {
     /// The name of the permission, the role or the kind of assets.
     pub name: String,
     /// What it said.
-    pub form: Document<serde_json::Value>,
+    pub form: Unread,
     /// The row's version.
     pub version: i64,
 }

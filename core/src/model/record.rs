@@ -266,6 +266,41 @@ pub struct Corrupt {
     pub column: &'static str,
 }
 
+/// The values of a row, column by column, on their way into a record.
+pub struct Values {
+    table: &'static Table,
+    values: std::vec::IntoIter<Value>,
+    /// How many were taken.
+    taken: usize,
+    /// The first that was not what its column holds.
+    wrong: Option<usize>,
+}
+
+impl Values {
+    /// Those of a row.
+    pub fn of(table: &'static Table, row: Row) -> Self {
+        Self { table, values: row.0.into_iter(), taken: 0, wrong: None }
+    }
+
+    /// The next one; none: it was not written by this library.
+    #[cfg_attr(all(feature = "deferred", target_arch = "wasm32"), inline(never))]
+    pub fn take<T: Field>(&mut self) -> Option<T> {
+        let found = self.values.next().and_then(T::from_value);
+        if found.is_none() {
+            self.wrong = self.wrong.or(Some(self.taken));
+        }
+        self.taken += 1;
+        found
+    }
+
+    /// Which one was wrong.
+    #[cold]
+    pub fn corrupt(&self) -> Corrupt {
+        let column = self.wrong.and_then(|at| self.table.columns.get(at)).map_or("", |column| column.name);
+        Corrupt { table: self.table.name, column }
+    }
+}
+
 /// A type that a column can hold.
 pub trait Field: Sized {
     /// The column's kind.
@@ -384,5 +419,22 @@ impl<T: Serialize + DeserializeOwned> Field for Document<T> {
             Value::Json(text) => serde_json::from_str(&text).ok().map(Document),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Corrupt, Record, Row};
+    use crate::model::{registry::Guard, value::Value};
+
+    /// The first one that is wrong is named, whatever follows; and what is missing is wrong.
+    #[test]
+    fn a_row_that_does_not_fit_names_its_first_wrong_column() {
+        let guard = |row: Vec<Value>| Guard::from_row(Row(row));
+        assert!(guard(vec![Value::Text("policy".into()), Value::Int(3)]).is_ok_and(|guard| guard.version == 3));
+        let wrong = |column| Some(Corrupt { table: "guards", column });
+        assert_eq!(guard(vec![Value::Null, Value::Text("3".into())]).err(), wrong("name"));
+        assert_eq!(guard(vec![Value::Text("policy".into()), Value::Null]).err(), wrong("version"));
+        assert_eq!(guard(vec![Value::Text("policy".into())]).err(), wrong("version"));
     }
 }

@@ -137,7 +137,8 @@ fn not_a_cursor() -> Error {
 
 fn read_cursor(text: &str, order: &str) -> Result<Vec<Value>> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| not_a_cursor())?;
-    let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| not_a_cursor())?;
+    let text = str::from_utf8(&bytes).map_err(|_| not_a_cursor())?;
+    let cursor: Cursor = serde_json::from_str(text).map_err(|_| not_a_cursor())?;
     if cursor.order == order { Ok(cursor.after) } else { Err(not_a_cursor()) }
 }
 

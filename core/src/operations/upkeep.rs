@@ -8,7 +8,7 @@ use crate::{
     environment::Env,
     model::{
         consumer::Consumer,
-        deferred::unless_page,
+        deferred::{IS_PAGE, unless_page},
         error::Result,
         id::ChangeSetId,
         noun::{OnDelete, Period, Retention},
@@ -17,7 +17,10 @@ use crate::{
         time::Time,
         value::Value,
     },
-    storage::{self, ChangeSet, CommitError, Direction, Order, PRUNE_BATCH, Query, Storage, Window, Write, tables},
+    storage::{
+        self, ChangeSet, CommitError, CommitRecord, Direction, LANE, Order, PRUNE_BATCH, Place, Query, Storage, Window,
+        Write, tables,
+    },
 };
 
 /// So many rows of a table go in one commit.
@@ -34,6 +37,9 @@ const INVITATIONS_SECONDS: i64 = 90 * DAY_SECONDS;
 
 /// For so long the change feed is kept at most for consumers that have not read it.
 const CONSUMERS_SECONDS: i64 = 30 * DAY_SECONDS;
+
+/// So many commits a page keeps in its change feed, and up to as many again before they are let go of.
+const PAGE_LINES: u64 = 1_000;
 
 /// So much is done at a time: a store that was never tidied is done in several.
 const ROUNDS: usize = 20;
@@ -126,11 +132,23 @@ async fn encrypt_table(_: &dyn Storage, _: &Config, _: &Env, _: &'static Table) 
     Ok(false)
 }
 
-/// Until when the change feed is not kept any more: for those who have not read it all, it is kept for longer.
+/// Until when the change feed is not kept any more: for those who have not read it all, it is kept for longer. In a page, of which a
+/// browser keeps little, it is kept for no more than [`PAGE_LINES`].
 async fn feed_before(services: &Services, now: Time) -> Result<Time> {
     let before = now.plus_seconds(-services.config.keep_feed_seconds);
+    if IS_PAGE {
+        return Ok(before.max(newest_lines(services, PAGE_LINES).await?.unwrap_or(before)));
+    }
     let oldest = unless_page(Ok(None), || Box::pin(oldest_reader(services))).await?;
     Ok(oldest.map_or(before, |oldest: Time| before.min(oldest.max(now.plus_seconds(-CONSUMERS_SECONDS)))))
+}
+
+/// When the first of so many newest lines of the feed's only lane was planned; none: there are no more.
+async fn newest_lines(services: &Services, count: u64) -> Result<Option<Time>> {
+    let newest = services.storage.position().await?.number(LANE);
+    let Some(first) = newest.checked_sub(count) else { return Ok(None) };
+    let line = services.reads().get::<CommitRecord>(&(Place::line(LANE, first + 1),)).await?;
+    Ok(line.map(|line| line.at))
 }
 
 /// Since when a consumer may have something to read.

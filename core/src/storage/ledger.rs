@@ -18,7 +18,6 @@ use crate::model::{predicate::Predicate, record::Field};
 use crate::{
     audit_chain::{AuditEntry, AuditHead, chain},
     model::{
-        deferred::IS_PAGE,
         error::{Error, Reason, Result},
         id::ChangeSetId,
         record::{Document, Key, Record, Row, Table, Unread},
@@ -73,8 +72,7 @@ pub(crate) fn rows_of(change_set: &ChangeSet, lane: u16, number: u64, head: Opti
         id: change_set.id,
         at: change_set.at,
         touched: Document(touched.collect()),
-        // A page tells nobody.
-        events: (!IS_PAGE && !change_set.events.is_empty()).then(|| Unread(Document(&change_set.events).text().into())),
+        events: (!change_set.events.is_empty()).then(|| Unread(Document(&change_set.events).text().into())),
         version: 1,
     };
     writes.push(Write::insert(&mut commit));
@@ -177,9 +175,7 @@ impl Changes {
             taken += 1;
             known = Some(place);
             self.touched.extend(line.touched.0);
-            if !IS_PAGE {
-                self.lines.push(Line { place, at: line.at, id: line.id, events: line.events });
-            }
+            self.lines.push(Line { place, at: line.at, id: line.id, events: line.events });
         }
         if is_rewound {
             // Nothing is known of what there was; all that there is counts as heard.

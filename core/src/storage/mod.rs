@@ -38,6 +38,7 @@ pub(crate) use change_set::fits;
 pub use change_set::{ChangeSet, Check, CommitError, Write};
 pub use condition::{PoolUse, ReplicaUse, StorageCondition};
 pub use ledger::CommitRecord;
+pub(crate) use ledger::LANE;
 pub use memory::MemoryStorage;
 pub(crate) use observed::Observed;
 pub use one_lane::{OneLane, Planned};

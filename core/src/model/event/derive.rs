@@ -9,6 +9,7 @@ use crate::model::{
     factor::Factor,
     identity::Identity,
     invitation::Invitation,
+    record::{Record, Row},
     registry::Guard,
     session::{Session, SessionEnd},
     user::{User, UserStatus},
@@ -38,6 +39,51 @@ impl Derived {
         self.changed = changed.map(str::to_owned).collect();
         self
     }
+}
+
+/// Finds the events of a change of a record, by the row before and after and the names of the columns that differ.
+pub type Of<R> = fn(before: Option<R>, after: Option<R>, changed: &[&'static str]) -> Vec<Derived>;
+
+/// A function of this module, by its name: declarations of tables are where no events are, and would take the functions along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Derive {
+    /// [`user`]
+    User,
+    /// [`credential`]
+    Credential,
+    /// [`factor`]
+    Factor,
+    /// [`identity`]
+    Identity,
+    /// [`api_key`]
+    ApiKey,
+    /// [`session`]
+    Session,
+    /// [`invitation`]
+    Invitation,
+    /// [`guard`]
+    Guard,
+}
+
+impl Derive {
+    /// The events of a change.
+    pub fn find(self, before: Option<&Row>, after: Option<&Row>, changed: &[&'static str]) -> Vec<Derived> {
+        match self {
+            Self::User => of(user, before, after, changed),
+            Self::Credential => of(credential, before, after, changed),
+            Self::Factor => of(factor, before, after, changed),
+            Self::Identity => of(identity, before, after, changed),
+            Self::ApiKey => of(api_key, before, after, changed),
+            Self::Session => of(session, before, after, changed),
+            Self::Invitation => of(invitation, before, after, changed),
+            Self::Guard => of(guard, before, after, changed),
+        }
+    }
+}
+
+fn of<R: Record>(find: Of<R>, before: Option<&Row>, after: Option<&Row>, changed: &[&'static str]) -> Vec<Derived> {
+    let read = |row: &Row| R::from_row(row.clone()).ok();
+    find(before.and_then(read), after.and_then(read), changed)
 }
 
 /// What is shown of a user to others: all else is data of its account.

@@ -303,7 +303,7 @@ impl Change<'_> {
                 types[at].and_then(|event| stored(event, changed, Map::new())).into_iter().collect()
             }
             Types::By(derive) => {
-                let derived = (derive.0)(self.before, self.after, &changed);
+                let derived = derive.find(self.before, self.after, &changed);
                 derived.into_iter().filter_map(|one| stored(one.event, one.changed, one.data)).collect()
             }
         }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{Cursor, Event, EventBatch, missed};
 use crate::{
     model::{
+        deferred::IS_PAGE,
         error::{Error, Reason, Result},
         event::StoredEvent,
         record::Key,
@@ -60,7 +61,8 @@ impl Feed {
     /// Takes what the storage told behind what was reached.
     fn add(&mut self, changes: Changes) -> Result<()> {
         (self.reached, self.has_more) = (changes.position, changes.has_more);
-        let cut = if self.has_more { last_of_cut_lanes(&changes.lines) } else { None };
+        // A page has one lane, in which nothing can have come before.
+        let cut = if self.has_more && !IS_PAGE { last_of_cut_lanes(&changes.lines) } else { None };
         for line in changes.lines {
             let events = match &line.events {
                 Some(events) => events.read().ok_or_else(corrupt)?,
@@ -68,7 +70,9 @@ impl Feed {
             };
             self.commits.push(Told { line, events });
         }
-        self.commits = in_order(std::mem::take(&mut self.commits));
+        if !IS_PAGE {
+            self.commits = in_order(std::mem::take(&mut self.commits));
+        }
         self.certain = match cut {
             None => self.commits.len(),
             Some(cut) => {

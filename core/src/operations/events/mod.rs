@@ -125,7 +125,6 @@ impl Operation for ReadEvents {
 
     const ACCESS: Access = Access::Public;
     const IS_DEFERRED: bool = true;
-    const IS_OF_SERVERS: bool = true;
     const IS_READ: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<ValidRead> {

@@ -1,7 +1,5 @@
 //! Who hears of what.
 
-use std::collections::{BTreeMap, HashMap};
-
 use crate::{
     model::{
         error::{Reason, Result},
@@ -23,31 +21,30 @@ use crate::{
 pub(super) struct Hearing {
     is_all: bool,
     is_policy: bool,
-    /// Rows of the rules, by table and key.
-    rows: HashMap<(&'static str, Key), bool>,
+    /// Rows of the rules that it may read, by table and key.
+    rows: Vec<(&'static str, Key)>,
 }
 
 impl Hearing {
     pub(super) async fn of(plan: &Plan<'_>, events: impl Iterator<Item = &StoredEvent>) -> Result<Self> {
         let is_all = plan.actor.is_system() || plan.require_administrator().is_ok();
         let is_policy = is_all || plan.may_everywhere("policy:read")?;
-        let mut hearing = Self { is_all, is_policy, rows: HashMap::new() };
+        let mut hearing = Self { is_all, is_policy, rows: Vec::new() };
         if is_all {
             return Ok(hearing);
         }
-        let mut asked: BTreeMap<&'static str, BTreeMap<Key, &StoredEvent>> = BTreeMap::new();
-        for event in events {
-            for (table, key) in asked_about(event).into_iter().flatten() {
-                asked.entry(table.name).or_default().entry(key).or_insert(event);
-            }
-        }
-        for (name, keys) in asked {
-            let Some(table) = storage::table(name) else { continue };
-            let wanted: Vec<Key> = keys.keys().cloned().collect();
-            let rows = plan.reads().rows(table, wanted).await?;
-            for ((key, event), row) in keys.into_iter().zip(rows) {
-                let may = may_read(plan, table, row, event).await?;
-                hearing.rows.insert((table.name, key), may);
+        let about = |event| asked_about(event).into_iter().flatten().map(move |(table, key)| (table, key, event));
+        let mut asked: Vec<(&'static Table, Key, &StoredEvent)> = events.flat_map(about).collect();
+        asked.sort_by(|a, b| (a.0.name, &a.1).cmp(&(b.0.name, &b.1)));
+        // The first event of each row stays.
+        asked.dedup_by(|next, first| next.0.name == first.0.name && next.1 == first.1);
+        for of_table in asked.chunk_by(|a, b| a.0.name == b.0.name) {
+            let Some((table, ..)) = of_table.first() else { continue };
+            let rows = plan.reads().rows(table, of_table.iter().map(|(_, key, _)| key.clone()).collect()).await?;
+            for ((table, key, event), row) in of_table.iter().zip(rows) {
+                if may_read(plan, table, row, event).await? {
+                    hearing.rows.push((table.name, key.clone()));
+                }
             }
         }
         Ok(hearing)
@@ -63,8 +60,8 @@ impl Hearing {
                 Readers::Policy => self.is_policy,
                 Readers::Own => is_own(plan, event),
                 Readers::Rows => asked_about(event).is_some_and(|rows| {
-                    let may = |(table, key): (&'static Table, Key)| self.rows.get(&(table.name, key)).copied();
-                    !rows.is_empty() && rows.into_iter().all(|row| may(row).unwrap_or(false))
+                    let may = |(table, key): (&'static Table, Key)| self.rows.binary_search(&(table.name, key)).is_ok();
+                    !rows.is_empty() && rows.into_iter().all(may)
                 }),
             })
     }

@@ -10,7 +10,6 @@ use crate::{
     model::{
         attributes,
         credential::Credential,
-        deferred::IS_PAGE,
         event::{Change, EventType, StoredEvent},
         id::UserId,
         noun::{Upkeep, Words},
@@ -57,10 +56,8 @@ impl Plan<'_> {
 
     /// Tells others of something that happened to a row without changing it.
     pub fn tell<R: Record>(&mut self, event: EventType, row: &R, data: &[(&str, &str)]) {
-        if !IS_PAGE {
-            let data = data.iter().map(|(name, value)| ((*name).to_owned(), Json::from(*value))).collect();
-            self.told.push(Told { event, table: R::TABLE, row: row.to_row(), data });
-        }
+        let data = data.iter().map(|(name, value)| ((*name).to_owned(), Json::from(*value))).collect();
+        self.told.push(Told { event, table: R::TABLE, row: row.to_row(), data });
     }
 
     /// Tells the audit log that nobody was signed in, and why; and others once a minute that somebody tried, of an account that there is.
@@ -79,9 +76,6 @@ impl Plan<'_> {
 
     /// What others are told of the rows, as their records declare it: first of those that were asked for.
     pub(super) fn events_of_writes(&self, cause: &str) -> Vec<StoredEvent> {
-        if IS_PAGE {
-            return Vec::new();
-        }
         let actor = self.actor.name();
         let mut writes: Vec<&Planned> = self.writes.values().collect();
         writes.sort_by_key(|planned| planned.asked.is_none());

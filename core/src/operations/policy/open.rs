@@ -13,7 +13,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         policy::{AssetKindForm, AssetKindRow, GivenRow, PermissionRow, PolicyRow, RoleForm, RoleRow},
-        record::Document,
+        record::{Document, Unread},
         time::Time,
     },
     operations::{
@@ -141,7 +141,7 @@ async fn import(
         let before = known.get(&(part.as_str(), name.as_str())).copied();
         if given_last.0.get(&(part.clone(), name.clone())) != Some(form) {
             let version = before.map_or(0, |row| row.version);
-            let form = Document(form.to_json());
+            let form = Unread(Document(form.to_json()).text().into());
             plan.follow(before, GivenRow { part: part.clone(), name: name.clone(), form, version });
         }
     }
@@ -193,12 +193,12 @@ impl Form {
     }
 
     /// None: written by another version of this library, so that it counts as changed.
-    fn of_json(part: &str, json: &Json) -> Option<Self> {
+    fn read(part: &str, text: &Unread) -> Option<Self> {
         match part {
-            PERMISSION => json.as_str().map(|about| Form::Permission(about.to_owned())),
-            ROLE => serde_json::from_value(json.clone()).ok().map(Form::Role),
-            ASSET_KIND => serde_json::from_value(json.clone()).ok().map(Form::AssetKind),
-            _ => Some(Form::Rest(json.clone())),
+            PERMISSION => text.read().map(Form::Permission),
+            ROLE => text.read().map(Form::Role),
+            ASSET_KIND => text.read().map(Form::AssetKind),
+            _ => text.read().map(Form::Rest),
         }
     }
 }
@@ -231,8 +231,7 @@ impl Forms {
     }
 
     fn of_given(rows: &[GivenRow]) -> Self {
-        let form =
-            |row: &GivenRow| Some(((row.part.clone(), row.name.clone()), Form::of_json(&row.part, &row.form.0)?));
+        let form = |row: &GivenRow| Some(((row.part.clone(), row.name.clone()), Form::read(&row.part, &row.form)?));
         Self(rows.iter().filter_map(form).collect())
     }
 
