@@ -296,12 +296,12 @@ fn of_rules(catalogue: &Catalogue) -> BTreeSet<String> {
 
 /// What crosses the border where there is a server; no page loads it.
 fn of_servers(catalogue: &Catalogue) -> BTreeSet<String> {
-    homes::reached(catalogue, &[TypeRef::Named("Health".to_owned())])
+    homes::reached(catalogue, &["Health", "Tidied"].map(|name| TypeRef::Named(name.to_owned())))
 }
 
 /// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
-    const MORE: [&str; 12] = [
+    const MORE: [&str; 13] = [
         "Config",
         "RulesConfig",
         "PrincipalData",
@@ -310,6 +310,7 @@ fn shown(catalogue: &Catalogue) -> BTreeSet<String> {
         "Explanation",
         "Notice",
         "Health",
+        "Tidied",
         "Code",
         "Reason",
         "FieldError",

@@ -12,4 +12,5 @@ export const records: { readonly [name: string]: string } = {
   NoticesHealth: "status is_offered waiting overdue_seconds failed_in_a_row",
   PoolUse: "name in_use waiting most",
   StorageHealth: "status reason millis schema_version slow_calls pools:PoolUse[]",
+  Tidied: "lines rows users has_more",
 };

@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// So much is written at a time: a host's stream is in another language.
+const PIECE: usize = 64 * 1024;
+
 /// Where a backup is written to, or read from.
 pub enum BackupPlace<S> {
     /// A file. One that is written is there once it is whole, for its owner alone, in the place of one of before.
@@ -60,12 +63,12 @@ pub async fn backup<S: Write + Send + 'static>(
         let summary = match to {
             BackupPlace::Path(path) => {
                 let mut file = Unfinished::create(path)?;
-                let sink = BufWriter::new(Wanted(&mut file, wanted));
+                let sink = BufWriter::with_capacity(PIECE, Wanted(&mut file, wanted));
                 let summary = um.backup(sink, &options).await?;
                 file.keep()?;
                 summary
             }
-            BackupPlace::Stream(stream) => um.backup(BufWriter::new(Wanted(stream, wanted)), &options).await?,
+            BackupPlace::Stream(stream) => um.backup(BufWriter::with_capacity(PIECE, Wanted(stream, wanted)), &options).await?,
         };
         json(&summary)
     })
@@ -116,31 +119,36 @@ impl Drop for Until {
     }
 }
 
-/// A stream that somebody still waits for.
+/// A stream that somebody still waits for, and that has not failed: what is buffered when it fails is written once more when the buffer
+/// is dropped, and must not reach it.
 struct Wanted<S>(S, Arc<AtomicBool>);
 
 impl<S> Wanted<S> {
-    fn stream(&mut self) -> io::Result<&mut S> {
-        match self.1.load(Ordering::Relaxed) {
-            true => Ok(&mut self.0),
-            false => Err(io::Error::other("the call was given up")),
+    fn ask<T>(&mut self, ask: impl FnOnce(&mut S) -> io::Result<T>) -> io::Result<T> {
+        if !self.1.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the call was given up"));
         }
+        let answer = ask(&mut self.0);
+        if answer.as_ref().is_err_and(|problem| problem.kind() != io::ErrorKind::Interrupted) {
+            self.1.store(false, Ordering::Relaxed);
+        }
+        answer
     }
 }
 
 impl<S: Read> Read for Wanted<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.stream()?.read(into)
+        self.ask(|stream| stream.read(into))
     }
 }
 
 impl<S: Write> Write for Wanted<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream()?.write(bytes)
+        self.ask(|stream| stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream()?.flush()
+        self.ask(|stream| stream.flush())
     }
 }
 
