@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a call of `UserManagement::tidy` has done.
+/// What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`.
 #[derive(Clone, Serialize, Deserialize, uniffi::Record)]
 pub struct Tidied {
     /// How many lines of the change feed went.

@@ -41,7 +41,7 @@ const CONSUMERS_SECONDS: i64 = 30 * DAY_SECONDS;
 /// So much is done at a time: a store that was never tidied is done in several.
 const ROUNDS: usize = 20;
 
-/// What a call of [`UserManagement::tidy`](crate::UserManagement::tidy) has done.
+/// What tidying has done, and whether there is more to do. Made by [`UserManagement::tidy`](crate::UserManagement::tidy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Describe)]
 #[non_exhaustive]
 pub struct Tidied {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tidied:
-    """What a call of `UserManagement::tidy` has done."""
+    """What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`."""
 
     lines: int
     """How many lines of the change feed went."""

@@ -2,7 +2,7 @@
 
 // What a store does for itself now and then.
 
-/** What a call of `UserManagement::tidy` has done. */
+/** What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`. */
 export interface Tidied {
   /** How many lines of the change feed went. */
   readonly lines: number;
