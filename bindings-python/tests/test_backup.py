@@ -114,6 +114,8 @@ def test_several_to_one_file_at_once(tmp_path: Path) -> None:
 
 def test_files_that_fail(tmp_path: Path) -> None:
     class Broken(io.RawIOBase):
+        writes = 0
+
         def readable(self) -> bool:
             return True
 
@@ -121,11 +123,14 @@ def test_files_that_fail(tmp_path: Path) -> None:
             raise OSError("the tape tore")
 
         def write(self, _: object) -> int:
+            self.writes += 1
             raise OSError("the tape tore")
 
     with filled(tmp_path / "x.db") as um:
+        broken = Broken()
         with pytest.raises(rolekeep.Unavailable, match="the tape tore"):
-            um.backup(Broken())
+            um.backup(broken)
+        assert broken.writes == 1
         with pytest.raises(rolekeep.Unavailable):
             um.backup(tmp_path / "nowhere" / "x.backup")
         # An earlier one stays as it was.

@@ -68,7 +68,9 @@ pub async fn backup<S: Write + Send + 'static>(
                 file.keep()?;
                 summary
             }
-            BackupPlace::Stream(stream) => um.backup(BufWriter::with_capacity(PIECE, Wanted(stream, wanted)), &options).await?,
+            BackupPlace::Stream(stream) => {
+                um.backup(BufWriter::with_capacity(PIECE, Wanted(stream, wanted)), &options).await?
+            }
         };
         json(&summary)
     })

@@ -4,20 +4,19 @@
 use std::{fs, path::Path};
 
 use rolekeep::{
-    Config, Error, Reason, RequestContext, Result, UserManagement,
-    regions::CreateRegion,
-    storage::SqliteOptions,
+    Config, Error, Reason, RequestContext, Result, UserManagement, audit::VerifyAudit, storage::SqliteOptions,
     users::CreateUser,
 };
 
 const KEY: &str = "it's a passphrase";
 const PASSWORD: &str = "correct horse battery staple";
 /// What a file of SQLite has in plain: its first bytes, its tables, and what is in them.
-const PLAIN: [&str; 6] = ["SQLite format 3", "CREATE TABLE", "credentials", "ada@example.org", "Far Harbour", "$argon2"];
+const PLAIN: [&str; 6] =
+    ["SQLite format 3", "CREATE TABLE", "credentials", "ada@example.org", "far_harbour", "$argon2"];
 
 async fn open(options: SqliteOptions) -> Result<UserManagement> {
     let config = Config::new().hashing_memory_kib(7168).hashing_iterations(5);
-    UserManagement::builder().config(config).sqlite(options).open().await
+    UserManagement::builder().config(config).sqlite_with(options).open().await
 }
 
 async fn refused(options: SqliteOptions) -> Error {
@@ -25,15 +24,15 @@ async fn refused(options: SqliteOptions) -> Error {
 }
 
 async fn fill(um: &UserManagement) {
-    um.system().users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap();
-    um.system().regions().create(CreateRegion::new("Far Harbour")).await.unwrap();
+    let ada = CreateUser::new("ada@example.org").username("far_harbour").password(PASSWORD);
+    um.system().users().create(ada).await.unwrap();
     use_it(um).await;
 }
 
 async fn use_it(um: &UserManagement) {
     let tokens = um.login("ada@example.org", PASSWORD, RequestContext::default()).await.unwrap().done().unwrap();
     um.authenticate(tokens.access_token.expose(), RequestContext::default()).await.unwrap();
-    assert!(um.system().audit().verify(Default::default()).await.unwrap().is_whole());
+    assert!(um.system().audit().verify(VerifyAudit::new()).await.unwrap().is_whole);
 }
 
 /// What of [`PLAIN`] is in the file, its log and what else is beside it.
@@ -109,7 +108,7 @@ async fn sto_6_both_keys() {
     let path = folder.path().join("app.db");
     let open = |config: Config| {
         let config = config.hashing_memory_kib(7168).hashing_iterations(5);
-        UserManagement::builder().config(config).sqlite(SqliteOptions::new(&path).key(KEY)).open()
+        UserManagement::builder().config(config).sqlite_with(SqliteOptions::new(&path).key(KEY)).open()
     };
     let columns = "a key of the application's: 32 bytes and more";
     let um = open(Config::new().encryption_key(columns)).await.unwrap();

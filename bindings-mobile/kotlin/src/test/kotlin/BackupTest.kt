@@ -7,6 +7,7 @@ import java.nio.file.attribute.PosixFilePermissions
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.random.Random
 import kotlin.test.*
+import kotlin.time.Duration.Companion.microseconds
 
 /** OPS-4: backups from one storage to another, and what is refused. */
 class BackupTest {
@@ -138,8 +139,8 @@ class BackupTest {
             repeat(300) { um.system().users.create(CreateUser(email = "${"x".repeat(50)}$it@example.org")) }
             val whole = ByteArrayOutputStream().also { um.backup(it) }.toByteArray()
             assertTrue(whole.size > 3 * 65_536, "${whole.size}")
-            for (problem in listOf(IOException("the tape tore"), IllegalStateException("the tape tore"), StackOverflowError("the tape tore"))) {
-                for (calls in 0..2) {
+            for (problem in listOf(IOException("the tape tore"), StackOverflowError("the tape tore"))) {
+                for (calls in listOf(0, 2)) {
                     val asked = AtomicInteger()
                     val broken = object : OutputStream() {
                         override fun write(one: Int) = fail("byte by byte")
@@ -153,7 +154,7 @@ class BackupTest {
                     assertEquals(calls + 1, asked.get())
                 }
                 val target = folder.resolve("${problem::class.simpleName}.db").path
-                for (calls in 0..2) {
+                for (calls in listOf(0, 2)) {
                     val asked = AtomicInteger()
                     fun broken() = object : FilterInputStream(whole.inputStream()) {
                         override fun read(into: ByteArray, offset: Int, length: Int): Int {
@@ -244,17 +245,20 @@ class BackupTest {
 
             // At any moment: the file is whole, or there is none.
             val random = Random(7)
-            var whole1 = 0
-            repeat(60) { number ->
+            val began = System.nanoTime()
+            um.backup(folder.resolve("timed.backup").path)
+            val lasts = (System.nanoTime() - began) / 1_000
+            var done = 0
+            repeat(40) { number ->
                 val file = folder.resolve("$number.backup")
                 val job = launch(Dispatchers.Default) { um.backup(file.path) }
-                delay(random.nextLong(40))
+                delay(random.nextLong(2 * lasts).microseconds)
                 job.cancelAndJoin()
-                if (file.exists()) verifyBackup(file.path).also { whole1++ }
+                if (file.exists()) verifyBackup(file.path).also { done++ }
             }
             withTimeout(10_000) { while (folder.names().any { it.endsWith(".part") }) delay(10) }
             folder.names().forEach { verifyBackup(folder.resolve(it).path) }
-            println("of 60 backups that were cancelled $whole1 were whole by then")
+            println("of 40 backups that were cancelled $done were whole by then")
             um.shutdown()
         }
     }
