@@ -286,14 +286,11 @@ impl Builder {
     }
 
     async fn database(config: Config) -> Result<(Arc<dyn Storage>, Prepared)> {
+        if config.sqlite.is_none() && config.postgres.is_none() {
+            return Err(Error::new(Reason::ConfigInvalid, "no database is given: give `sqlite` or `postgres`"));
+        }
         config.check()?;
-        let place = match place_of(Vec::new(), &config)? {
-            Place::Memory => {
-                return Err(Error::new(Reason::ConfigInvalid, "no database is given: give `sqlite` or `postgres`"));
-            }
-            place => place,
-        };
-        let env = environment_or_current(None)?;
+        let (place, env) = (place_of(Vec::new(), &config)?, environment_or_current(None)?);
         let mut prepared = Prepared { env, given: None, config, fetch: None, hooks: Hooks::default() };
         Ok((place.open(&mut prepared).await?, prepared))
     }
