@@ -5,6 +5,7 @@
 
 #![allow(clippy::result_large_err, reason = "uniffi takes an error as it is, not boxed")]
 
+mod backup;
 mod breached;
 mod caller;
 mod direct;
@@ -19,6 +20,10 @@ mod runtime;
 mod sign_in;
 mod types;
 
+pub use backup::{
+    BackupReader, BackupSource, BackupStreamError, BackupSummary, BackupTable, BackupTarget, BackupWriter, Restore,
+    verify_backup,
+};
 pub use breached::{BreachedPasswords, BreachedPasswordsError};
 pub use caller::{Caller, Check, RequestContext, Resource};
 pub use error::RolekeepError;

@@ -9,14 +9,15 @@ use rolekeep::{UserChecks, UserId, rules::Context};
 
 use crate::{
     Result,
+    backup::Restore,
     breached::{self, BreachedPasswords},
     caller::{Caller, RequestContext, Resource, attributes},
     direct,
     error::RolekeepError,
-    face::{Config, Explanation, Health, SignInResult},
+    face::{Config, Explanation, Health, SignInResult, Tidied},
     notifier::{self, Notifier},
     persister::{self, Persister},
-    runtime::run,
+    runtime::{run, run_while_wanted},
     types::{JsonText, Uuid, mirror},
 };
 
@@ -67,19 +68,20 @@ impl UserManagement {
     ///
     /// The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
     /// (`NOT_OFFERED`), and nobody is told of what happens to an account. `breached_passwords` refuses passwords that are
-    /// known from breaches.
+    /// known from breaches. With `restore` the store, which has to be empty, begins with what a backup holds.
     ///
     /// Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
     /// and `UNAVAILABLE` where the storage cannot be used.
-    #[uniffi::constructor(default(persister = None, notifier = None, breached_passwords = None, config))]
+    #[uniffi::constructor(default(persister = None, notifier = None, breached_passwords = None, restore = None, config))]
     pub async fn open(
         config: Config,
         persister: Option<Arc<dyn Persister>>,
         notifier: Option<Arc<dyn Notifier>>,
         breached_passwords: Option<Arc<dyn BreachedPasswords>>,
+        restore: Option<Restore>,
     ) -> Result<Arc<Self>> {
         let settings = rolekeep::Config::from_json(&json(&config)?)?;
-        open(settings, (persister, notifier, breached_passwords)).await
+        open(settings, (persister, notifier, breached_passwords), restore).await
     }
 
     /// The same, where settings that `config` does not give are taken from variables of the process, and those that neither gives from a
@@ -88,17 +90,21 @@ impl UserManagement {
     /// A variable is `ROLEKEEP_SESSION_SECONDS`, a part has two underscores before it (`ROLEKEEP_ROLES__EDITOR`), lists are in JSON.
     /// With `_FILE` at its end it names a file that has the value. One that is no setting is an error. Throws `VALIDATION_ERROR`
     /// (`CONFIG_INVALID`) naming every wrong one.
-    #[uniffi::constructor(default(config_file = None, persister = None, notifier = None, breached_passwords = None, config))]
+    #[uniffi::constructor(default(
+        config_file = None, persister = None, notifier = None, breached_passwords = None, restore = None, config
+    ))]
     pub async fn open_from_env(
         config: Config,
         config_file: Option<String>,
         persister: Option<Arc<dyn Persister>>,
         notifier: Option<Arc<dyn Notifier>>,
         breached_passwords: Option<Arc<dyn BreachedPasswords>>,
+        restore: Option<Restore>,
     ) -> Result<Arc<Self>> {
         let layers = rolekeep::Layers::of_process();
         let layers = config_file.into_iter().fold(layers, rolekeep::Layers::file);
-        open(rolekeep::ffi::of_layers(&layers, &json(&config)?)?, (persister, notifier, breached_passwords)).await
+        let settings = rolekeep::ffi::of_layers(&layers, &json(&config)?)?;
+        open(settings, (persister, notifier, breached_passwords), restore).await
     }
 
     /// The application itself. Rules do not restrict it, invariants do. Never use it to serve somebody else's request.
@@ -256,6 +262,20 @@ impl UserManagement {
         run(async move { Ok(store.ready().await) }).await
     }
 
+    /// Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
+    /// encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody;
+    /// call this to end a change of the setting `encryption_key`.
+    ///
+    /// A call does a part: call it until `has_more` is false. The old key may be taken out of `retired_encryption_keys` once every instance
+    /// has the new key as its `encryption_key` and `has_more` was false after that.
+    ///
+    /// Throws `UNAVAILABLE` if the storage fails, and (`ENCRYPTION_KEY_WRONG`) for what is under a key that is not given; what was done
+    /// until then stays done.
+    pub async fn tidy(&self) -> Result<Tidied> {
+        let store = self.store.clone();
+        run(async move { mirror(&store.tidy().await?) }).await
+    }
+
     /// What Kotlin's `checkCached` asks by: the numbers of this store and of a permission.
     ///
     /// Throws as `check_cached` does for an unknown permission.
@@ -273,25 +293,36 @@ impl UserManagement {
     }
 }
 
+impl UserManagement {
+    pub(crate) const fn store(&self) -> &rolekeep::UserManagement {
+        &self.store
+    }
+}
+
 type Objects = (Option<Arc<dyn Persister>>, Option<Arc<dyn Notifier>>, Option<Arc<dyn BreachedPasswords>>);
 
 pub(crate) fn json(config: &Config) -> Result<String> {
     serde_json::to_string(config).map_err(|_| RolekeepError::fault("config cannot be written"))
 }
 
-async fn open(config: rolekeep::Config, (persister, notifier, list): Objects) -> Result<Arc<UserManagement>> {
-    run(async move {
-        let mut builder = rolekeep::UserManagement::builder().config(config);
-        if let Some(persister) = persister {
-            builder = builder.persister(persister::Host::new(persister));
-        }
-        if let Some(notifier) = notifier {
-            builder = builder.notifier(notifier::Host(notifier));
-        }
-        if let Some(list) = list {
-            builder = builder.breached_passwords(breached::Host(list));
-        }
-        Ok(Arc::new(UserManagement { store: builder.open().await?, number: OnceLock::new() }))
-    })
-    .await
+async fn open(
+    config: rolekeep::Config,
+    (persister, notifier, list): Objects,
+    restore: Option<Restore>,
+) -> Result<Arc<UserManagement>> {
+    let mut builder = rolekeep::UserManagement::builder().config(config);
+    if let Some(persister) = persister {
+        builder = builder.persister(persister::Host::new(persister));
+    }
+    if let Some(notifier) = notifier {
+        builder = builder.notifier(notifier::Host(notifier));
+    }
+    if let Some(list) = list {
+        builder = builder.breached_passwords(breached::Host(list));
+    }
+    let store = match restore {
+        Some(restore) => run_while_wanted(restore.into(builder)).await?,
+        None => run(async move { Ok(builder.open().await?) }).await?,
+    };
+    Ok(Arc::new(UserManagement { store, number: OnceLock::new() }))
 }

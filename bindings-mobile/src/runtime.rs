@@ -3,8 +3,9 @@
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::OnceLock,
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use tokio::runtime::{Builder, Runtime};
@@ -30,16 +31,29 @@ pub(crate) async fn run<T: Send + 'static>(future: impl Future<Output = Result<T
     let runtime = runtime()?;
     let mut whole = Box::pin(future);
     // Most of what memory answers is ready at once; then no thread changes and nobody is called back.
-    let first = poll_fn(|context| {
-        let _inside = runtime.enter();
-        // A panic is an error like any other here, as where the runtime goes on with it.
-        let polled = catch_unwind(AssertUnwindSafe(|| whole.as_mut().poll(context)));
-        Poll::Ready(polled.unwrap_or_else(|_| Poll::Ready(panicked())))
-    });
+    let first = poll_fn(|context| Poll::Ready(poll(runtime, whole.as_mut(), context)));
     if let Poll::Ready(result) = first.await {
         return result;
     }
     runtime.spawn(whole).await.unwrap_or_else(|_| panicked())
+}
+
+/// Runs a future for as long as somebody waits for it: for what leaves nothing behind wherever it ends, and may take long.
+pub(crate) async fn run_while_wanted<T>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    let runtime = runtime()?;
+    let mut future = Box::pin(future);
+    poll_fn(|context| poll(runtime, future.as_mut(), context)).await
+}
+
+/// A panic is an error like any other here, as where the runtime goes on with a future.
+fn poll<T>(
+    runtime: &Runtime,
+    future: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
+    context: &mut Context<'_>,
+) -> Poll<Result<T>> {
+    let _inside = runtime.enter();
+    let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));
+    polled.unwrap_or_else(|_| Poll::Ready(panicked()))
 }
 
 fn panicked<T>() -> Result<T> {

@@ -114,6 +114,8 @@ def test_several_to_one_file_at_once(tmp_path: Path) -> None:
 
 def test_files_that_fail(tmp_path: Path) -> None:
     class Broken(io.RawIOBase):
+        writes = 0
+
         def readable(self) -> bool:
             return True
 
@@ -121,11 +123,14 @@ def test_files_that_fail(tmp_path: Path) -> None:
             raise OSError("the tape tore")
 
         def write(self, _: object) -> int:
+            self.writes += 1
             raise OSError("the tape tore")
 
     with filled(tmp_path / "x.db") as um:
+        broken = Broken()
         with pytest.raises(rolekeep.Unavailable, match="the tape tore"):
-            um.backup(Broken())
+            um.backup(broken)
+        assert broken.writes == 1
         with pytest.raises(rolekeep.Unavailable):
             um.backup(tmp_path / "nowhere" / "x.backup")
         # An earlier one stays as it was.
@@ -193,6 +198,74 @@ def test_given_up_by_asyncio(tmp_path: Path) -> None:
 
     asyncio.run(run())
     is_empty(tmp_path / "y.db")
+
+
+def command(*arguments: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """`python -m rolekeep`, which reads settings from the environment: without the variables of the tests' own scripts."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("ROLEKEEP_")}
+    whole = [sys.executable, "-m", "rolekeep", *map(str, arguments)]
+    return subprocess.run(whole, capture_output=True, text=True, timeout=120, env=others | variables)
+
+
+def test_the_command_there_and_back(tmp_path: Path) -> None:
+    secret = "a key of the application's: 32 bytes and more"
+    with rolekeep.open(sqlite=tmp_path / "x.db", roles={"editor": ["document:edit"]}, encryption_key=secret, **CHEAP) as um:
+        um.system.users.create("ada@example.org", roles=["editor"])
+        um.system.roles.create("scribe")
+        written = um.backup(io.BytesIO())
+    (tmp_path / "key").write_text(KEY + "\n")
+    file, target = tmp_path / "x.backup", tmp_path / "y.db"
+
+    # Of what is encrypted no key is needed, and of the policy nothing changes.
+    done = command("backup", file, "--key-file", tmp_path / "key", ROLEKEEP_SQLITE=str(tmp_path / "x.db"))
+    assert (done.returncode, done.stderr) == (0, "") and f"{written.rows} rows" in done.stdout and "sealed" in done.stdout
+    assert verify(file, key=KEY).tables == written.tables
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600 and not list(tmp_path.glob("*.part"))
+    seen = command("verify", file, "--key-variable", "SEAL", SEAL=KEY)
+    assert seen.returncode == 0 and seen.stdout == done.stdout
+
+    options = ["--sqlite", target, "--key-file", tmp_path / "key", "--keep-sessions"]
+    # The audit log tells of the restore, and its own secrets are encrypted.
+    assert command("restore", file, *options).returncode == 1
+    target.unlink(missing_ok=True)
+    restored = command("restore", file, *options, ROLEKEEP_ENCRYPTION_KEY=secret)
+    assert (restored.returncode, restored.stdout, restored.stderr) == (0, "restored\n", "")
+    again = command("restore", file, *options, ROLEKEEP_ENCRYPTION_KEY=secret)
+    assert again.returncode == 1 and "into an empty one" in again.stderr
+    with rolekeep.open(sqlite=target, roles={"editor": ["document:edit"]}, encryption_key=secret, **CHEAP) as um:
+        assert but_the_log(um.backup(io.BytesIO())) == but_the_log(written)
+        assert restores(um) == 1
+
+
+def test_what_the_command_refuses_leaves_nothing(tmp_path: Path) -> None:
+    filled(tmp_path / "x.db").close()
+    (tmp_path / "x.backup").write_text("an earlier one")
+    sqlite = ["--sqlite", tmp_path / "x.db"]
+    # A key is no argument.
+    for wrong in (
+        ["--key", KEY], ["--key-file"], ["--postgres", "postgres://ada:secret@localhost/x"], ["--end-api-keys"], ["more"],
+        ["--key-file", "a", "--key-variable", "b"],
+    ):
+        refused = command("backup", tmp_path / "x.backup", *sqlite, *wrong)
+        assert refused.returncode == 2 and "usage" in refused.stderr
+    assert command("backup", *sqlite).returncode == 2
+    assert command("verify", tmp_path / "x.backup", *sqlite).returncode == 2
+    for arguments, told in [
+        (["--sqlite", tmp_path / "slip.db"], "there is no file"),
+        ([], "no database is given"),
+        ([*sqlite, "--key-variable", "NOWHERE"], "the key cannot be read"),
+        ([*sqlite, "--key-file", tmp_path / "nowhere"], "the key cannot be read"),
+    ]:
+        refused = command("backup", tmp_path / "x.backup", *arguments)
+        assert refused.returncode == 1 and told in refused.stderr, refused
+    assert (tmp_path / "x.backup").read_text() == "an earlier one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.backup", "x.db"]
+
+    assert command("backup", tmp_path / "x.backup", *sqlite, "--key-variable", "SEAL", SEAL=KEY).returncode == 0
+    wrong_key = command("restore", tmp_path / "x.backup", "--sqlite", tmp_path / "y.db", "--key-variable", "SEAL", SEAL="another key")
+    assert wrong_key.returncode == 1 and "key" in wrong_key.stderr and KEY not in wrong_key.stderr
+    whole = command("restore", tmp_path / "x.backup", "--sqlite", tmp_path / "y.db")
+    assert whole.returncode == 0
 
 
 @pytest.mark.skipif(not URL, reason="needs a server, by ROLEKEEP_POSTGRES")

@@ -1,5 +1,6 @@
 """What is kept is encrypted where there is a key: in a file of SQLite its secrets, of a host's persister every row."""
 
+import asyncio
 import contextlib
 import sqlite3
 
@@ -60,6 +61,53 @@ def test_a_key_is_given_later_and_changed(tmp_path):
         newest |= made
     assert len(newest) == 2
     assert refused(sqlite=path) == refused(sqlite=path, encryption_key=KEY) == "encryption_key_wrong"
+
+
+def rotating(path):
+    return {"sqlite": path, "encryption_key": OTHER, "retired_encryption_keys": [KEY], **CHEAP}
+
+
+def left_under_the_old_key(path) -> set[str]:
+    """A store whose key is being changed, and what its secrets are under."""
+    with rolekeep.open(sqlite=path, encryption_key=KEY, **CHEAP) as um:
+        um.system.users.create("ada@example.org", password=PASSWORD)
+    with rolekeep.open(**rotating(path)):
+        pass
+    # Too soon: there are values under the old key still.
+    assert refused(sqlite=path, encryption_key=OTHER) == "encryption_key_wrong"
+    under = {value.split(".")[1] for value in secrets(path)}
+    assert len(under) == 2
+    return under
+
+
+def test_a_change_of_the_key_is_over_once_nothing_is_left_to_tidy(tmp_path):
+    path = tmp_path / "store.db"
+    before = left_under_the_old_key(path)
+    with rolekeep.open(**rotating(path)) as um:
+        while um.tidy().has_more:
+            pass
+    after = {value.split(".")[1] for value in secrets(path)}
+    assert len(after) == 1 and after < before
+    with rolekeep.open(sqlite=path, encryption_key=OTHER, **CHEAP) as um:
+        use(um)
+        assert um.tidy() == rolekeep.Tidied(lines=0, rows=0, users=0, has_more=False)
+    with pytest.raises(rolekeep.Unavailable) as caught:
+        um.tidy()
+    assert caught.value.reason == "closed"
+
+
+def test_a_change_of_the_key_is_over_for_asyncio(tmp_path):
+    path = tmp_path / "store.db"
+    left_under_the_old_key(path)
+
+    async def tidy():
+        async with rolekeep.open_async(**rotating(path)) as um:
+            while (await um.tidy()).has_more:
+                pass
+
+    asyncio.run(tidy())
+    with rolekeep.open(sqlite=path, encryption_key=OTHER, **CHEAP) as um:
+        use(um)
 
 
 def test_a_persister_sees_nothing_of_a_row(tmp_path):

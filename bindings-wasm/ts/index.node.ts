@@ -1,15 +1,13 @@
 import { type BreachedPasswords, breaches } from "./breached.js";
-import { addRecords, fromJson } from "./codec.js";
+import { addRecords } from "./codec.js";
 import { fetchText } from "./fetch.node.js";
 import { records as ofServers } from "./generated/servers.js";
-import type { Health } from "./generated/types.js";
+import type { Health, Tidied } from "./generated/types.js";
 import { placesOf } from "./env.node.js";
 import { mailer, type Notifier } from "./notifier.js";
 import { read } from "./read.node.js";
 import init, * as functions from "./rolekeep_node.js";
-import type { StoreFfi } from "./rolekeep.js";
 import { openOn, type OpenOptions, UserManagement as Store } from "./store.js";
-import { store } from "./wasm.js";
 import { wasmFile } from "./wasm.node.js";
 
 export * from "./api.js";
@@ -39,14 +37,6 @@ export interface ServerOptions extends OpenOptions {
 
 /** An open store: users, roles, sessions, and the rules that decide. Made by `open`. */
 export class UserManagement extends Store {
-  readonly #native: StoreFfi;
-
-  /** @internal */
-  constructor(native: StoreFfi) {
-    super(native);
-    this.#native = native;
-  }
-
   /**
    * How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
    *
@@ -54,12 +44,27 @@ export class UserManagement extends Store {
    * often this is called. Nothing in it is secret or names anybody. Of a store that was closed it says so.
    */
   async health(): Promise<Health> {
-    return fromJson((await store.asking(() => this.#native.consult("health", "{}"))) as string, "Health") as Health;
+    return this.consult("health", {}, "Health");
   }
 
   /** Whether requests should be sent to this process: `isReady` of its health. */
   async ready(): Promise<boolean> {
     return (await this.health()).isReady;
+  }
+
+  /**
+   * Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
+   * encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody; call
+   * this to end a change of the setting `encryptionKey`.
+   *
+   * A call does a part: `while ((await um.tidy()).hasMore);`. The old key may be taken out of `retiredEncryptionKeys` once every instance
+   * has the new key as its `encryptionKey` and `hasMore` was false after that.
+   *
+   * Rejects with an `UnavailableError` if the storage fails, and with the reason `encryption_key_wrong` for what is under a key that is not
+   * given; what was done until then stays done.
+   */
+  async tidy(): Promise<Tidied> {
+    return this.consult("tidy", {}, "Tidied");
   }
 }
 

@@ -185,20 +185,21 @@ export class UserManagement {
     } catch (error) {
       if (!(error instanceof RolekeepError && ["not_loaded", "rights_stale"].includes(error.reason))) throw error;
     }
-    return this.#consult("check", about({ userId, permission, resource }, circumstances));
+    return this.consult("check", about({ userId, permission, resource }, circumstances));
   }
 
   /** Many checks at one moment, about one user or several. */
   async checkMany(checks: readonly Check[], circumstances?: Circumstances): Promise<boolean[]> {
-    return this.#consult("check_many", { ...under(circumstances), checks: checks.map((check) => about(check)) });
+    return this.consult("check_many", { ...under(circumstances), checks: checks.map((check) => about(check)) });
   }
 
   /** Explains why a user may or may not do this. */
   async explain(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<Explanation> {
-    return this.#consult("explain_user", about({ userId, permission, resource }, circumstances), "Explanation");
+    return this.consult("explain_user", about({ userId, permission, resource }, circumstances), "Explanation");
   }
 
-  async #consult<T>(question: string, input: object, answers = ""): Promise<T> {
+  /** @internal */
+  protected async consult<T>(question: string, input: object, answers = ""): Promise<T> {
     const json = toJson(input, "");
     return fromJson((await store.asking(() => this.#native.consult(question, json))) as string, answers) as T;
   }

@@ -121,6 +121,7 @@ macro_rules! dispatch {
             // What the hand-written parts of a binding speak of.
             crate::config::Config::describe(&mut types);
             crate::engine::health::Health::describe(&mut types);
+            operations::upkeep::Tidied::describe(&mut types);
             RulesConfig::describe(&mut types);
             operations::notices::Notice::describe(&mut types);
             crate::rules::PrincipalData::describe(&mut types);

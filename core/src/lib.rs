@@ -173,7 +173,8 @@ pub use net::TrustedProxies;
 pub use operations::{
     Operation, actor::RequestContext, api_keys, asset_kinds, assets, audit, consumers, drones, email, events, factors,
     groups, identities, imports, invitations, passwords, permissions, policy, preferences, profiles, regions, roles,
-    scopes, sessions, setup, sign_in, signing_keys, target::schema as library_schema, users, validate, verification,
+    scopes, sessions, setup, sign_in, signing_keys, target::schema as library_schema, upkeep::Tidied, users, validate,
+    verification,
 };
 pub use rules::{
     Context, Explanation, PermissionHandle, PermissionName, Policy, PrincipalData, Resource, Rules, Scope,

@@ -9,11 +9,12 @@ use rolekeep::describe::{Catalogue, Shape, TypeRef, TypeShape};
 const ERRORS: &str = "errors";
 
 /// What stands beside the areas: its home, what it is about, and the types that hold all others of it.
-const BESIDE: [(&str, &str, &[&str]); 6] = [
+const BESIDE: [(&str, &str, &[&str]); 7] = [
     (ERRORS, "What errors tell.", &["Code", "FieldError", "Reason"]),
     ("rules", "Rules without accounts.", &["PrincipalData", "RulesConfig"]),
     ("notices", "What an application sends by mail.", &["Notice"]),
     ("health", "How well a store works.", &["Health"]),
+    ("upkeep", "What a store does for itself now and then.", &["Tidied"]),
     ("config", "How a store is opened.", &["Config"]),
     ("sql", "Rules as conditions of a host's own queries.", &["FilteredRows", "SqlFilter", "SqlTable"]),
 ];

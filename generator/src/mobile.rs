@@ -60,7 +60,7 @@ fn outputs(catalogue: &Catalogue) -> Vec<TypeRef> {
     reached(
         catalogue,
         |operation| &operation.output,
-        &["Explanation", "Notice", "Health", "SqlFilter", "Code", "Reason", "FieldError", "Problem"],
+        &["Explanation", "Notice", "Health", "Tidied", "SqlFilter", "Code", "Reason", "FieldError", "Problem"],
     )
 }
 

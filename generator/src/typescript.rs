@@ -315,7 +315,7 @@ const OF_PAGES: [&str; 10] = [
     "Problem",
 ];
 /// The same on servers alone.
-const OF_SERVERS: [&str; 2] = ["Health", "Notice"];
+const OF_SERVERS: [&str; 3] = ["Health", "Notice", "Tidied"];
 
 /// The types that this face speaks of.
 fn shown(catalogue: &Catalogue) -> BTreeSet<String> {

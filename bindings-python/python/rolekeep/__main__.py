@@ -1,4 +1,4 @@
-"""`python -m rolekeep`: what is wrong with a policy file, its names as source text, and the schema of a database."""
+"""`python -m rolekeep`: what is wrong with a policy file, its names as source text, the schema of a database, and backups."""
 
 import sys
 

@@ -17,7 +17,7 @@ from ._persister import Host, Persister
 from .backup import BackupSummary, Restore, _options, _place
 from .areas import Areas, AsyncAreas
 from .errors import Unauthorized
-from .records import Explanation, Health, Reason, SignInResult
+from .records import Explanation, Health, Reason, SignInResult, Tidied
 
 C = TypeVar("C", bound="AnyCaller")
 UserQuestion = tuple[UUID | str, str] | tuple[UUID | str, str, Resource]
@@ -310,6 +310,20 @@ class UserManagement(_AnyStore[Caller]):
         """Whether requests should be sent to this process: `health().is_ready`."""
         return self.health().is_ready
 
+    def tidy(self) -> Tidied:
+        """Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long
+        ago, and encrypts values that are plain or under a retired key.
+
+        A store does all of it by itself, every thousand commits of anybody; call this to end a change of the setting
+        `encryption_key`. A call does a part: `while um.tidy().has_more: pass`. The old key may be taken out of
+        `retired_encryption_keys` once every instance has the new key as its `encryption_key` and `has_more` was false after that.
+
+        Raises:
+            Unavailable: The storage fails, or the reason is `encryption_key_wrong`: something is under a key that is not given. What was
+                done until then stays done.
+        """
+        return decode(Tidied, self._consult("tidy", "{}").wait())
+
     def backup(self, to: str | PathLike[str] | BinaryIO, *, key: str | None = None) -> BackupSummary:
         """Writes a backup of the whole store, as it is now, for `rolekeep.open(restore=...)`; see `rolekeep.backup`.
 
@@ -413,6 +427,10 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
     async def ready(self) -> bool:
         """Whether requests should be sent to this process: `health().is_ready`."""
         return (await self.health()).is_ready
+
+    async def tidy(self) -> Tidied:
+        """Lets go of what nobody asks for any more, and encrypts what is left to be encrypted; as `UserManagement.tidy`."""
+        return decode(Tidied, await self._consult("tidy", "{}"))
 
     async def backup(self, to: str | PathLike[str] | BinaryIO, *, key: str | None = None) -> BackupSummary:
         """Writes a backup of the whole store, as it is now; as `UserManagement.backup`, without blocking the event loop."""

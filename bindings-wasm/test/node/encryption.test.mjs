@@ -108,6 +108,27 @@ test("a store of Node is encrypted by its core: nothing plain is kept, and anoth
   assert.equal(await reasonOf(open(crypto)), "invalid_input");
 });
 
+test("a change of the key is over once nothing is left to tidy", async (t) => {
+  const path = await folder(t);
+  const open = (encryptionKey, ...retiredEncryptionKeys) => openInNode({ ...CHEAP, persister: filePersister(path), encryptionKey, retiredEncryptionKeys });
+  const um = await open(SECRET);
+  await um.system.users.create({ email: "ada@example.org", password: PASSWORD });
+  await um.close();
+  await (await open(OTHER, SECRET)).close();
+  // Too soon: the rows are under the new key since it was opened; values within them are under the old one still.
+  assert.equal(await reasonOf(open(OTHER)), "encryption_key_wrong");
+  const rotating = await open(OTHER, SECRET);
+  let rounds = 1;
+  while ((await rotating.tidy()).hasMore) rounds += 1;
+  assert.ok(rounds < 10, `${rounds}`);
+  await rotating.close();
+  const rotated = await open(OTHER);
+  await rotated.login("ada@example.org", PASSWORD);
+  assert.deepEqual(await rotated.tidy(), { lines: 0, rows: 0, users: 0, hasMore: false });
+  await rotated.close();
+  assert.equal(await reasonOf(rotated.tidy()), "closed");
+});
+
 const change = (id, row = { id }) => ({ id: `users/${id}`, table: "users", row });
 
 test("a row that stands in the place of another is corrupt", async () => {

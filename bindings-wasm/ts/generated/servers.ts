@@ -144,6 +144,7 @@ export const records: { readonly [name: string]: string } = {
   StepUpExternal: "token:secret code:secret",
   StorageHealth: "status reason millis schema_version slow_calls pools:PoolUse[]",
   SupabaseToken: "access_token:secret expires_at:time",
+  Tidied: "lines rows users has_more",
   UnassignAsset: "kind asset user_id",
   UnassignGroupRole: "group_id role scope",
   UnlinkIdentity: "id",

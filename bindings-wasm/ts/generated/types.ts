@@ -5,6 +5,7 @@ export type * from "./types/errors.js";
 export type * from "./types/rules.js";
 export type * from "./types/notices.js";
 export type * from "./types/health.js";
+export type * from "./types/upkeep.js";
 export type * from "./types/config.js";
 export type * from "./types/sql.js";
 export type * from "./types/users.js";

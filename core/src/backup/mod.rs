@@ -40,8 +40,11 @@
 //! | `write` | a snapshot becomes lines |
 //! | `read` | lines become rows, each verified |
 //! | `restore` | rows become a store, whose audit log says so |
+//! | `file` | a file that has its name once it is whole, for other languages and the command |
 
 mod digest;
+#[cfg(all(feature = "bindings", any(feature = "sqlite", feature = "postgres")))]
+pub(crate) mod file;
 mod format;
 mod read;
 mod restore;

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, json};
 
-use super::{Output, USAGE};
+use super::{Output, USAGE, waited};
 use crate::{
     config::Layers,
     migrations::{Checksum, Migrations, Status, Step},
-    model::error::{Error, Reason, Result},
+    model::error::Result,
 };
 
 /// The word that begins it.
@@ -17,14 +17,7 @@ pub(super) fn run(arguments: &[&str]) -> Output {
     let Some((word, layers, given)) = asked(arguments) else {
         return Output { code: 2, out: String::new(), err: USAGE.to_owned() };
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let answer = runtime
-        .map_err(|problem| Error::new(Reason::Internal, format!("no thread can be started: {problem}")))
-        .and_then(|runtime| runtime.block_on(answer(word, &layers, &given)));
-    match answer {
-        Ok(out) => Output { code: 0, out, err: String::new() },
-        Err(error) => Output { code: 1, out: String::new(), err: format!("{error}\n") },
-    }
+    waited(answer(word, &layers, &given))
 }
 
 /// What is to be done, and the settings of the environment, of a file and of the arguments.

@@ -1,6 +1,8 @@
 //! The command `rolekeep` of the packages for Python and npm: they read the file and print what this answers.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod backup;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migrate;
 mod names;
 
@@ -18,6 +20,9 @@ pub const USAGE: &str = "\
 usage: rolekeep check POLICY [--rules]
        rolekeep permissions POLICY --typescript | --python | --kotlin | --swift | --rust [--rules]
        rolekeep migrate status | plan | apply | down | grants [--sqlite FILE | --postgres URL] [--schema NAME] [--config FILE]
+       rolekeep backup BACKUP [--sqlite FILE] [--schema NAME] [--config FILE] [--key-file FILE | --key-variable NAME]
+       rolekeep verify BACKUP [--key-file FILE | --key-variable NAME]
+       rolekeep restore BACKUP [--keep-sessions] [--end-api-keys] [and the options of backup]
 
 check prints every problem of a policy; permissions prints its permissions and roles as source code.
 POLICY is a file (.toml or .json), or preset:standard, preset:flyos.
@@ -26,6 +31,9 @@ POLICY is a file (.toml or .json), or preset:standard, preset:flyos.
 migrate is about the schema of a database: how far it is (status), the SQL that would be run (plan), running it (apply), taking the
 newest step back (down), and SQL for roles of PostgreSQL (grants). The database may also be named by ROLEKEEP_SQLITE or
 ROLEKEEP_POSTGRES, or by the settings of FILE.
+
+backup writes a whole database into the file BACKUP, verify reads one to its end and says what is in it, restore puts one into an empty
+database. The key that seals it is in a file or a variable, never an argument; a URL of PostgreSQL is in ROLEKEEP_POSTGRES, or in FILE.
 ";
 
 /// Printed where the arguments cannot be understood.
@@ -92,8 +100,13 @@ pub fn run<T: AsRef<str>>(arguments: &[T], contents: Option<&[u8]>, is_colored: 
 pub fn main<T: AsRef<str>>(arguments: &[T]) -> u8 {
     use std::io::IsTerminal;
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    if let Some((&migrate::WORD, rest)) = arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>().split_first() {
-        return print(&migrate::run(rest));
+    {
+        let words: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+        match words.split_first() {
+            Some((&migrate::WORD, rest)) => return print(&migrate::run(rest)),
+            Some((word, rest)) if backup::WORDS.contains(word) => return print(&backup::run(word, rest)),
+            _ => {}
+        }
     }
     let contents = match file(arguments).map(|file| (file, std::fs::read(file))) {
         None => None,
@@ -116,6 +129,19 @@ fn print(output: &Output) -> u8 {
     match std::io::stdout().write_all(output.out.as_bytes()) {
         Ok(()) => output.code,
         Err(_) => 1,
+    }
+}
+
+/// What comes of work that waits, on a thread of its own.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn waited(work: impl Future<Output = Result<String>>) -> Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answer = runtime
+        .map_err(|problem| Error::new(Reason::Internal, format!("no thread can be started: {problem}")))
+        .and_then(|runtime| runtime.block_on(work));
+    match answer {
+        Ok(out) => Output { code: 0, out, err: String::new() },
+        Err(error) => Output { code: 1, out: String::new(), err: format!("{error}\n") },
     }
 }
 

@@ -177,6 +177,11 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|problem| format!("{} cannot be read: {}", path.display(), problem.kind()))
 }
 
+/// What a file has that holds one value.
+pub(crate) fn without_line_end(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |text| text.trim_end_matches('\r'))
+}
+
 fn limits() -> Limits {
     // A policy file may be in it, with every second letter escaped.
     Limits { bytes: 2 * Limits::ROWS.bytes, ..Limits::ROWS }
@@ -257,9 +262,7 @@ impl Merged {
             Ok(_) if is_again => {
                 return self.fault(&shown, FieldCode::Disagrees, format!("is given twice, once by a file ({name})"));
             }
-            Ok(text) if name.ends_with(FILE) => {
-                text.strip_suffix('\n').map_or(text.as_str(), |text| text.trim_end_matches('\r'))
-            }
+            Ok(text) if name.ends_with(FILE) => without_line_end(text),
             Ok(text) => text,
         };
         let value = typed(&path, text);

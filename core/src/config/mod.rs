@@ -37,8 +37,10 @@ use crate::{
 };
 
 pub use issuers::{IssuerKind, TrustedIssuer};
-#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub use layers::Layers;
+#[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+#[cfg(all(feature = "bindings", any(feature = "sqlite", feature = "postgres")))]
+pub(crate) use layers::without_line_end;
 #[cfg(feature = "bindings")]
 pub(crate) use policy::ONE_POLICY;
 pub(crate) use policy::policy_of;

@@ -20,7 +20,7 @@ use crate::{
     operations::{
         erasures::{self, Forgotten},
         look_alikes,
-        upkeep::{self, Tidied},
+        upkeep::{self, LooksForOldKeys, Tidied},
         users::PurgeUser,
     },
     storage::{ChangeSet, Committed, Direction, Order, Query, Window, Write},
@@ -54,7 +54,8 @@ impl Engine {
         let tidying = Tidying(self.clone());
         self.services.env.spawn(Box::pin(async move {
             // What fails now is tried again after as many commits.
-            while tidying.0.tidy().await.is_ok_and(|tidied| tidied.has_more) {}
+            let looks = LooksForOldKeys::UntilNoneWasFound;
+            while tidying.0.tidy(looks).await.is_ok_and(|tidied| tidied.has_more) {}
         }));
     }
 
@@ -117,15 +118,16 @@ impl Engine {
     }
 
     /// Lets go of a part of it; several instances may do so at the same time.
-    pub(crate) async fn tidy(self: &Arc<Self>) -> Result<Tidied> {
-        let tidied = upkeep::run(&self.services, self.services.now()).await?;
+    pub(crate) async fn tidy(self: &Arc<Self>, looks: LooksForOldKeys) -> Result<Tidied> {
+        self.require_open()?;
+        let tidied = upkeep::run(&self.services, self.services.now(), looks).await?;
         // In a page there may be a part of a store alone.
         let users = unless_page(Ok(0), || Box::pin(self.purge_due())).await?;
         Ok(Tidied { users, has_more: tidied.has_more || users > 0, ..tidied })
     }
 
     /// Purges users who were deleted so long ago that they are not restored any more; how many.
-    async fn purge_due(self: &Arc<Self>) -> Result<usize> {
+    async fn purge_due(self: &Arc<Self>) -> Result<i64> {
         let keep = self.services.config.keep_deleted_users_seconds;
         let before = Value::Time(self.services.now().plus_seconds(-keep).as_microsecond());
         let query = Query {

@@ -1,25 +1,30 @@
 //! Backups with their options and what they hold as JSON, on a thread that may wait for whoever reads or writes them.
 
 use std::{
-    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Read, Write},
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    backup::{self, BackupOptions, RestoreOptions},
+    backup::{
+        self, BackupOptions, RestoreOptions,
+        file::{self, Unfinished},
+    },
     manager::{Builder, UserManagement},
     model::{
         error::{Error, Reason, Result},
         secret::Secret,
     },
 };
+
+/// So much is written at a time: a host's stream is in another language.
+const PIECE: usize = 64 * 1024;
 
 /// Where a backup is written to, or read from.
 pub enum BackupPlace<S> {
@@ -60,12 +65,14 @@ pub async fn backup<S: Write + Send + 'static>(
         let summary = match to {
             BackupPlace::Path(path) => {
                 let mut file = Unfinished::create(path)?;
-                let sink = BufWriter::new(Wanted(&mut file, wanted));
+                let sink = BufWriter::with_capacity(PIECE, Wanted(&mut file, wanted));
                 let summary = um.backup(sink, &options).await?;
                 file.keep()?;
                 summary
             }
-            BackupPlace::Stream(stream) => um.backup(BufWriter::new(Wanted(stream, wanted)), &options).await?,
+            BackupPlace::Stream(stream) => {
+                um.backup(BufWriter::with_capacity(PIECE, Wanted(stream, wanted)), &options).await?
+            }
         };
         json(&summary)
     })
@@ -116,94 +123,44 @@ impl Drop for Until {
     }
 }
 
-/// A stream that somebody still waits for.
+/// A stream that somebody still waits for, and that has not failed: what is buffered when it fails is written once more when the buffer
+/// is dropped, and must not reach it.
 struct Wanted<S>(S, Arc<AtomicBool>);
 
 impl<S> Wanted<S> {
-    fn stream(&mut self) -> io::Result<&mut S> {
-        match self.1.load(Ordering::Relaxed) {
-            true => Ok(&mut self.0),
-            false => Err(io::Error::other("the call was given up")),
+    fn ask<T>(&mut self, ask: impl FnOnce(&mut S) -> io::Result<T>) -> io::Result<T> {
+        if !self.1.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the call was given up"));
         }
+        let answer = ask(&mut self.0);
+        if answer.as_ref().is_err_and(|problem| problem.kind() != io::ErrorKind::Interrupted) {
+            self.1.store(false, Ordering::Relaxed);
+        }
+        answer
     }
 }
 
 impl<S: Read> Read for Wanted<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.stream()?.read(into)
+        self.ask(|stream| stream.read(into))
     }
 }
 
 impl<S: Write> Write for Wanted<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream()?.write(bytes)
+        self.ask(|stream| stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream()?.flush()
+        self.ask(|stream| stream.flush())
     }
 }
 
 fn source<S: Read + Send + 'static>(from: BackupPlace<S>) -> Result<Box<dyn Read + Send>> {
     Ok(match from {
-        BackupPlace::Path(path) => Box::new(File::open(path).map_err(|problem| failed("opened", problem))?),
+        BackupPlace::Path(path) => Box::new(file::open(&path)?),
         BackupPlace::Stream(stream) => Box::new(stream),
     })
-}
-
-/// A file under another name, until it is whole.
-struct Unfinished {
-    file: File,
-    path: PathBuf,
-    named: PathBuf,
-}
-
-impl Unfinished {
-    /// A new file, so that it is neither one that others may read nor that of a backup to the same place at the same time.
-    fn create(named: PathBuf) -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        loop {
-            let mut path = named.clone().into_os_string();
-            path.push(format!(".{}-{}.part", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
-            let path = PathBuf::from(path);
-            match options.open(&path) {
-                Ok(file) => return Ok(Self { file, path, named }),
-                // Left behind by a process of the same id that was killed.
-                Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(problem) => return Err(failed("written", problem)),
-            }
-        }
-    }
-
-    fn keep(&self) -> Result<()> {
-        let done = self.file.sync_all().and_then(|()| fs::rename(&self.path, &self.named));
-        done.map_err(|problem| failed("written", problem))
-    }
-}
-
-impl Write for &mut Unfinished {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // Of one that was kept there is nothing under this name.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-fn failed(what: &str, problem: io::Error) -> Error {
-    Error::new(Reason::StorageUnavailable, format!("the backup cannot be {what}: {problem}")).with_source(problem)
 }
 
 fn json(answer: &impl Serialize) -> Result<String> {

@@ -38,6 +38,8 @@ pub const QUESTIONS: &[&str] = &[
     "explain_user",
     #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
     "health",
+    #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+    "tidy",
 ];
 
 /// What a question is made of; each takes the part that it names. One form for all of them, as each form is bytes in
@@ -176,8 +178,10 @@ impl Consult for Others {
     async fn consult(&self, um: &UserManagement, question: &str, input: &str) -> Result<String> {
         let asked = Asked::read(input)?;
         #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
-        if question == "health" {
-            return written(&um.health().await);
+        match question {
+            "health" => return written(&um.health().await),
+            "tidy" => return written(&um.tidy().await?),
+            _ => {}
         }
         let user_checks = asked.user_checks(um)?;
         if question == "check_many" {
@@ -250,6 +254,7 @@ pub fn check(um: &UserManagement, user: UserId, permission: &str, circumstances:
 /// | `check_many` | `{"checks": [{"user_id", "permission", "resource"}], "context", "at_least"}` | a list of booleans |
 /// | `explain_user` | as `check` | an explanation |
 /// | `health` | `{}` | a [`Health`](crate::observe::Health); not in a web page |
+/// | `tidy` | `{}` | a [`Tidied`](crate::Tidied); not in a web page |
 ///
 /// # Errors
 /// Those of [`UserManagement::check_cached`], and as [`ask`].

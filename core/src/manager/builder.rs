@@ -257,6 +257,45 @@ impl Place {
     }
 }
 
+/// A database that a configuration names, without opening the store that is in it: that has policies and hooks of its application.
+#[cfg(all(feature = "bindings", any(feature = "sqlite", feature = "postgres")))]
+impl Builder {
+    /// [`UserManagement::backup`].
+    pub(crate) async fn back_up(
+        config: Config,
+        mut sink: impl std::io::Write + crate::environment::MaybeSend,
+        options: &crate::backup::BackupOptions,
+    ) -> Result<crate::backup::BackupSummary> {
+        // What is to be copied is not to be made.
+        let (storage, prepared) = Self::database(config.migrates(false)).await?;
+        let written = crate::backup::write(&*storage, prepared.env.now(), &mut sink, options).await;
+        let closed = storage.close().await;
+        written.and_then(|summary| closed.map(|()| summary))
+    }
+
+    /// [`Builder::restore`].
+    pub(crate) async fn restore_alone(
+        config: Config,
+        backup: impl std::io::Read + crate::environment::MaybeSend,
+        options: &crate::backup::RestoreOptions,
+    ) -> Result<()> {
+        let (storage, prepared) = Self::database(config).await?;
+        let restored = prepared.restore(&*storage, backup, options).await;
+        let closed = storage.close().await;
+        restored.and(closed)
+    }
+
+    async fn database(config: Config) -> Result<(Arc<dyn Storage>, Prepared)> {
+        if config.sqlite.is_none() && config.postgres.is_none() {
+            return Err(Error::new(Reason::ConfigInvalid, "no database is given: give `sqlite` or `postgres`"));
+        }
+        config.check()?;
+        let (place, env) = (place_of(Vec::new(), &config)?, environment_or_current(None)?);
+        let mut prepared = Prepared { env, given: None, config, fetch: None, hooks: Hooks::default() };
+        Ok((place.open(&mut prepared).await?, prepared))
+    }
+}
+
 /// What a store is opened with beside its storage, checked.
 struct Prepared {
     env: Env,

@@ -21,7 +21,13 @@ use crate::{
         id::UserId,
         time::Time,
     },
-    operations::{actor::RequestContext, sessions::Login, sign_in::SignInResult, users::ExternalIdentity},
+    operations::{
+        actor::RequestContext,
+        sessions::Login,
+        sign_in::SignInResult,
+        upkeep::{LooksForOldKeys, Tidied},
+        users::ExternalIdentity,
+    },
     rules::{Pin, RuleSet},
 };
 
@@ -253,11 +259,38 @@ impl UserManagement {
         self.engine.users_in_memory()
     }
 
-    /// Lets go of old lines of the change feed, of sessions that ended long ago and the like, and purges users who were deleted long ago,
-    /// as a store does by itself now and then, for tests.
-    #[cfg(feature = "testing")]
-    pub async fn tidy(&self) -> Result<crate::operations::upkeep::Tidied> {
-        self.engine.tidy().await
+    /// Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago
+    /// ([`Config::keep_deleted_users_seconds`]), and encrypts values that are plain or under a retired key. A store does all of it by itself,
+    /// in the background, every thousand commits of anybody; call this to end a change of [`Config::encryption_key`], or where there are few commits.
+    ///
+    /// A call does a part: up to some ten thousand rows, 100 users, and a hundred encrypted rows of each table. Call it until
+    /// [`Tidied::has_more`] is false. Several instances may do so at the same time. It is for the host alone: no caller can ask for it.
+    ///
+    /// A change of the key is over, and the old one may be taken out of [`Config::retired_encryption_keys`], once every instance has the new key
+    /// as its `encryption_key` and `has_more` was false after that:
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use rolekeep::{Config, UserManagement};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("app.db");
+    /// # let (old_key, new_key) = ("a secret of 32 bytes or more, at random", "another secret of as many bytes");
+    /// # UserManagement::builder().config(Config::new().encryption_key(old_key)).sqlite(&path).open().await?.close().await?;
+    /// let config = Config::new().encryption_key(new_key).retired_encryption_keys([old_key]);
+    /// let um = UserManagement::builder().config(config).sqlite(&path).open().await?;
+    /// while um.tidy().await?.has_more {}
+    /// um.close().await?;
+    ///
+    /// let um = UserManagement::builder().config(Config::new().encryption_key(new_key)).sqlite(&path).open().await?;
+    /// # um.close().await?;
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where the storage fails, or the store was closed; what was done until then stays done.
+    /// [`Reason::EncryptionKeyWrong`](crate::Reason::EncryptionKeyWrong) for what is under a key that is not given.
+    pub async fn tidy(&self) -> Result<Tidied> {
+        self.engine.tidy(LooksForOldKeys::Anew).await
     }
 
     /// How often passwords were hashed or verified, for tests.

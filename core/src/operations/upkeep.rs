@@ -2,6 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use rolekeep_macros::Describe;
+use serde::Serialize;
+
 use super::{passwords, plan::owned_by, services::Services};
 use crate::{
     config::Config,
@@ -44,17 +47,28 @@ const PAGE_LINES: u64 = 1_000;
 /// So much is done at a time: a store that was never tidied is done in several.
 const ROUNDS: usize = 20;
 
-/// What went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What tidying has done, and whether there is more to do. Made by [`UserManagement::tidy`](crate::UserManagement::tidy).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Describe)]
+#[non_exhaustive]
 pub struct Tidied {
-    /// Lines of the change feed.
-    pub lines: usize,
-    /// Rows whose time was over, without those that went with them.
-    pub rows: usize,
-    /// Deleted users whose time to be restored was over.
-    pub users: usize,
-    /// There is more to do: run it again soon.
+    /// How many lines of the change feed went.
+    pub lines: i64,
+    /// How many rows went whose time was over, without those that went with them.
+    pub rows: i64,
+    /// How many deleted users were purged, as the time to restore them was over.
+    pub users: i64,
+    /// Whether there may be more to do: call it again. Once false, no value is plain or under another key than the setting
+    /// `encryption_key`, where there is one.
     pub has_more: bool,
+}
+
+/// When rows are looked for that are not under the encryption key of today.
+#[derive(Clone, Copy)]
+pub enum LooksForOldKeys {
+    /// Until this instance has found none: what it writes is under the key of today.
+    UntilNoneWasFound,
+    /// Whatever it found before: others may have written under an older key since.
+    Anew,
 }
 
 /// Rows of a table that are kept for some time only.
@@ -69,7 +83,7 @@ struct Old {
 ///
 /// # Errors
 /// Those of the storage; what went before stays gone.
-pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
+pub async fn run(services: &Services, now: Time, looks: LooksForOldKeys) -> Result<Tidied> {
     let mut tidied = Tidied::default();
     let retention = storage::Retention { feed_before: feed_before(services, now).await? };
     let mut has_lines = true;
@@ -79,7 +93,7 @@ pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
         for old in all {
             // By each of the columns in turn, so a short batch is not the last.
             if let Some(gone) = old.forget(services, now).await? {
-                tidied.rows += gone;
+                tidied.rows += count(gone);
                 left.push(old);
             }
         }
@@ -92,21 +106,28 @@ pub async fn run(services: &Services, now: Time) -> Result<Tidied> {
         }
         if has_lines {
             let gone = services.storage.prune(&retention).await?.lines;
-            tidied.lines += gone;
+            tidied.lines += count(gone);
             has_lines = gone == PRUNE_BATCH;
         }
         if all.is_empty() && !has_lines {
-            let has_more = unless_page(Ok(false), || Box::pin(encrypt_all(services))).await?;
+            let has_more = unless_page(Ok(false), || Box::pin(encrypt_all(services, looks))).await?;
             return Ok(Tidied { has_more, ..tidied });
         }
     }
     Ok(Tidied { has_more: true, ..tidied })
 }
 
-/// Encrypts rows whose secrets are plain or under an older key, a batch of each table; whether there may be more. Once none was found
-/// this instance does not look again: what it writes is under the key of today.
-async fn encrypt_all(services: &Services) -> Result<bool> {
-    if services.config.encryption_key.is_none() || services.is_encrypted.load(Ordering::Acquire) {
+fn count(rows: usize) -> i64 {
+    rows.try_into().unwrap_or(i64::MAX)
+}
+
+/// Encrypts rows whose secrets are plain or under an older key, a batch of each table; whether there may be more.
+async fn encrypt_all(services: &Services, looks: LooksForOldKeys) -> Result<bool> {
+    let is_sure = match looks {
+        LooksForOldKeys::UntilNoneWasFound => services.is_encrypted.load(Ordering::Acquire),
+        LooksForOldKeys::Anew => false,
+    };
+    if services.config.encryption_key.is_none() || is_sure {
         return Ok(false);
     }
     let mut has_more = false;

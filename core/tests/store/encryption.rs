@@ -118,6 +118,30 @@ async fn sto_6_values_that_are_plain_or_under_an_older_key_are_encrypted_by_upke
 }
 
 #[tokio::test]
+async fn sto_6_tidy_finds_what_others_wrote_under_the_old_key_since() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let [old, new] = [&[KEY, OTHER], &[OTHER, KEY]].map(|keys| builder(keys).storage(storage.clone()));
+    let (old, new) = (old.open().await.unwrap(), new.open().await.unwrap());
+    use_it(&new).await;
+    while new.tidy().await.unwrap().has_more {}
+    // This instance was not told of the new key's turn yet.
+    let eve = CreateUser::new("eve@example.org").password("eve's own long password");
+    old.system().users().create(eve).await.unwrap();
+    drop(old);
+    let hashes = async || {
+        let all = secrets(&*storage).await.into_iter().filter(|(name, _)| name == "credentials.password_hash");
+        all.map(|(_, value)| value.split('.').nth(1).unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(hashes().await.len(), 2);
+    while new.tidy().await.unwrap().has_more {}
+    assert_eq!(hashes().await.len(), 1);
+    let um = builder(&[OTHER]).storage(storage.clone()).open().await.unwrap();
+    sign_in(&um).await.unwrap();
+    um.close().await.unwrap();
+    assert_eq!(um.tidy().await.unwrap_err().reason(), Reason::Closed);
+}
+
+#[tokio::test]
 async fn sto_6_a_value_that_stands_elsewhere_is_corrupt() {
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
     let um = builder(&[KEY]).storage(storage.clone()).open().await.unwrap();

@@ -243,6 +243,27 @@ typedef void (*UniffiForeignFutureCompleteVoid)(uint64_t, UniffiForeignFutureRes
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_BACKUP_READER_METHOD0
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_BACKUP_READER_METHOD0
+typedef void (*UniffiCallbackInterfaceBackupReaderMethod0)(uint64_t, uint32_t, RustBuffer* _Nonnull, 
+        RustCallStatus *_Nonnull uniffiCallStatus
+    );
+
+#endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_BACKUP_WRITER_METHOD0
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_BACKUP_WRITER_METHOD0
+typedef void (*UniffiCallbackInterfaceBackupWriterMethod0)(uint64_t, RustBuffer, void* _Nonnull, 
+        RustCallStatus *_Nonnull uniffiCallStatus
+    );
+
+#endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_BACKUP_WRITER_METHOD1
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_BACKUP_WRITER_METHOD1
+typedef void (*UniffiCallbackInterfaceBackupWriterMethod1)(uint64_t, void* _Nonnull, 
+        RustCallStatus *_Nonnull uniffiCallStatus
+    );
+
+#endif
 #ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_BREACHED_PASSWORDS_METHOD0
 #define UNIFFI_FFIDEF_CALLBACK_INTERFACE_BREACHED_PASSWORDS_METHOD0
 typedef void (*UniffiCallbackInterfaceBreachedPasswordsMethod0)(uint64_t, RustBuffer, UniffiForeignFutureCompleteI8 _Nonnull, uint64_t, UniffiForeignFutureDroppedCallbackStruct* _Nonnull
@@ -280,6 +301,25 @@ typedef void (*UniffiCallbackInterfacePersisterMethod3)(uint64_t, int8_t* _Nonnu
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BACKUP_READER
+#define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BACKUP_READER
+typedef struct UniffiVTableCallbackInterfaceBackupReader {
+    UniffiCallbackInterfaceFree _Nonnull uniffiFree;
+    UniffiCallbackInterfaceClone _Nonnull uniffiClone;
+    UniffiCallbackInterfaceBackupReaderMethod0 _Nonnull read;
+} UniffiVTableCallbackInterfaceBackupReader;
+
+#endif
+#ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BACKUP_WRITER
+#define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BACKUP_WRITER
+typedef struct UniffiVTableCallbackInterfaceBackupWriter {
+    UniffiCallbackInterfaceFree _Nonnull uniffiFree;
+    UniffiCallbackInterfaceClone _Nonnull uniffiClone;
+    UniffiCallbackInterfaceBackupWriterMethod0 _Nonnull write;
+    UniffiCallbackInterfaceBackupWriterMethod1 _Nonnull flush;
+} UniffiVTableCallbackInterfaceBackupWriter;
+
+#endif
 #ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BREACHED_PASSWORDS
 #define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BREACHED_PASSWORDS
 typedef struct UniffiVTableCallbackInterfaceBreachedPasswords {
@@ -309,6 +349,51 @@ typedef struct UniffiVTableCallbackInterfacePersister {
     UniffiCallbackInterfacePersisterMethod3 _Nonnull isShared;
 } UniffiVTableCallbackInterfacePersister;
 
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BACKUPREADER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BACKUPREADER
+uint64_t uniffi_rolekeep_mobile_fn_clone_backupreader(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_BACKUPREADER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_BACKUPREADER
+void uniffi_rolekeep_mobile_fn_free_backupreader(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_BACKUPREADER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_BACKUPREADER
+void uniffi_rolekeep_mobile_fn_init_callback_vtable_backupreader(const UniffiVTableCallbackInterfaceBackupReader* _Nonnull vtable
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BACKUPREADER_READ
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BACKUPREADER_READ
+RustBuffer uniffi_rolekeep_mobile_fn_method_backupreader_read(uint64_t ptr, uint32_t most, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BACKUPWRITER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BACKUPWRITER
+uint64_t uniffi_rolekeep_mobile_fn_clone_backupwriter(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_BACKUPWRITER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_BACKUPWRITER
+void uniffi_rolekeep_mobile_fn_free_backupwriter(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_BACKUPWRITER
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_BACKUPWRITER
+void uniffi_rolekeep_mobile_fn_init_callback_vtable_backupwriter(const UniffiVTableCallbackInterfaceBackupWriter* _Nonnull vtable
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BACKUPWRITER_WRITE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BACKUPWRITER_WRITE
+void uniffi_rolekeep_mobile_fn_method_backupwriter_write(uint64_t ptr, RustBuffer bytes, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BACKUPWRITER_FLUSH
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_BACKUPWRITER_FLUSH
+void uniffi_rolekeep_mobile_fn_method_backupwriter_flush(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BREACHEDPASSWORDS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BREACHEDPASSWORDS
@@ -1787,12 +1872,17 @@ void uniffi_rolekeep_mobile_fn_free_usermanagement(uint64_t handle, RustCallStat
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_USERMANAGEMENT_OPEN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_USERMANAGEMENT_OPEN
-uint64_t uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(RustBuffer config, RustBuffer persister, RustBuffer notifier, RustBuffer breached_passwords
+uint64_t uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(RustBuffer config, RustBuffer persister, RustBuffer notifier, RustBuffer breached_passwords, RustBuffer restore
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_USERMANAGEMENT_OPEN_FROM_ENV
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CONSTRUCTOR_USERMANAGEMENT_OPEN_FROM_ENV
-uint64_t uniffi_rolekeep_mobile_fn_constructor_usermanagement_open_from_env(RustBuffer config, RustBuffer config_file, RustBuffer persister, RustBuffer notifier, RustBuffer breached_passwords
+uint64_t uniffi_rolekeep_mobile_fn_constructor_usermanagement_open_from_env(RustBuffer config, RustBuffer config_file, RustBuffer persister, RustBuffer notifier, RustBuffer breached_passwords, RustBuffer restore
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_BACKUP
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_BACKUP
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_backup(uint64_t ptr, RustBuffer to, RustBuffer key
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_ACTING_AS
@@ -1873,6 +1963,11 @@ uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_shutdown(uint64_t ptr
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_SYSTEM
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_SYSTEM
 uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_system(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_TIDY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_TIDY
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_tidy(uint64_t ptr
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_MIGRATIONS
@@ -2053,6 +2148,16 @@ uint64_t uniffi_rolekeep_mobile_fn_method_rules_anonymous(uint64_t ptr, RustCall
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RULES_PRINCIPAL
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RULES_PRINCIPAL
 uint64_t uniffi_rolekeep_mobile_fn_method_rules_principal(uint64_t ptr, RustBuffer data, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RESTORE_UNIFFI_TRAIT_DEBUG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RESTORE_UNIFFI_TRAIT_DEBUG
+RustBuffer uniffi_rolekeep_mobile_fn_method_restore_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RESTORE_UNIFFI_TRAIT_DISPLAY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RESTORE_UNIFFI_TRAIT_DISPLAY
+RustBuffer uniffi_rolekeep_mobile_fn_method_restore_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_NEWAPIKEY_UNIFFI_TRAIT_DEBUG
@@ -2590,6 +2695,11 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_confirmation_uniffi_trait_debug(Rust
 RustBuffer uniffi_rolekeep_mobile_fn_method_confirmation_uniffi_trait_display(RustBuffer ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FUNC_VERIFY_BACKUP
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FUNC_VERIFY_BACKUP
+uint64_t uniffi_rolekeep_mobile_fn_func_verify_backup(RustBuffer source, RustBuffer key
+);
+#endif
 #ifndef UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUSTBUFFER_ALLOC
 #define UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUSTBUFFER_ALLOC
 RustBuffer ffi_rolekeep_mobile_rustbuffer_alloc(uint64_t size, RustCallStatus *_Nonnull out_status
@@ -2848,6 +2958,30 @@ void ffi_rolekeep_mobile_rust_future_free_void(uint64_t handle
 #ifndef UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUST_FUTURE_COMPLETE_VOID
 #define UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUST_FUTURE_COMPLETE_VOID
 void ffi_rolekeep_mobile_rust_future_complete_void(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_VERIFY_BACKUP
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_VERIFY_BACKUP
+uint16_t uniffi_rolekeep_mobile_checksum_func_verify_backup(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BACKUPREADER_READ
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BACKUPREADER_READ
+uint16_t uniffi_rolekeep_mobile_checksum_method_backupreader_read(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BACKUPWRITER_WRITE
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BACKUPWRITER_WRITE
+uint16_t uniffi_rolekeep_mobile_checksum_method_backupwriter_write(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BACKUPWRITER_FLUSH
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BACKUPWRITER_FLUSH
+uint16_t uniffi_rolekeep_mobile_checksum_method_backupwriter_flush(void
+    
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_BREACHEDPASSWORDS_CONTAIN
@@ -4230,6 +4364,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_verification_send(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_BACKUP
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_BACKUP
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_backup(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_ACTING_AS
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_ACTING_AS
 uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as(void
@@ -4323,6 +4463,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_shutdown(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_SYSTEM
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_SYSTEM
 uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_system(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_TIDY
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_TIDY
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_tidy(void
     
 );
 #endif

@@ -591,6 +591,24 @@ fileprivate struct FfiConverterString: FfiConverter {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterData: FfiConverterRustBuffer {
+    typealias SwiftType = Data
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Data {
+        let len: Int32 = try readInt(&buf)
+        return Data(try readBytes(&buf, count: Int(len)))
+    }
+
+    public static func write(_ value: Data, into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        writeBytes(&buf, value)
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterTimestamp: FfiConverterRustBuffer {
     typealias SwiftType = Date
 
@@ -1699,6 +1717,468 @@ func FfiConverterTypeAudit_lift(_ handle: UInt64) throws -> Audit {
 #endif
 func FfiConverterTypeAudit_lower(_ value: Audit) -> UInt64 {
     return FfiConverterTypeAudit.lower(value)
+}
+
+
+
+
+
+
+/**
+ * What a backup is read from. Calls come one after another, on a thread of the library that may be blocked; none comes after one that threw.
+ */
+public protocol BackupReader: AnyObject, Sendable {
+    
+    /**
+     * The next bytes: as many as there are at once, at least one and at most so many. None at the end.
+     */
+    func read(most: UInt32) throws  -> Data
+    
+}
+/**
+ * What a backup is read from. Calls come one after another, on a thread of the library that may be blocked; none comes after one that threw.
+ */
+open class BackupReaderImpl: BackupReader, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_backupreader(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_backupreader(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * The next bytes: as many as there are at once, at least one and at most so many. None at the end.
+     */
+open func read(most: UInt32)throws  -> Data  {
+    return try  FfiConverterData.lift(try rustCallWithError(FfiConverterTypeBackupStreamError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_backupreader_read(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt32.lower(most),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+}
+
+
+
+// Put the implementation in a struct so we don't pollute the top-level namespace
+fileprivate struct UniffiCallbackInterfaceBackupReader {
+
+    // Create the VTable using a series of closures.
+    // Swift automatically converts these into C callback functions.
+    //
+    // Store the vtable directly.
+    static let vtable: UniffiVTableCallbackInterfaceBackupReader = UniffiVTableCallbackInterfaceBackupReader(
+        uniffiFree: { (uniffiHandle: UInt64) -> () in
+            do {
+                try FfiConverterTypeBackupReader.handleMap.remove(handle: uniffiHandle)
+            } catch {
+                print("Uniffi callback interface BackupReader: handle missing in uniffiFree")
+            }
+        },
+        uniffiClone: { (uniffiHandle: UInt64) -> UInt64 in
+            do {
+                return try FfiConverterTypeBackupReader.handleMap.clone(handle: uniffiHandle)
+            } catch {
+                fatalError("Uniffi callback interface BackupReader: handle missing in uniffiClone")
+            }
+        },
+        read: { (
+            uniffiHandle: UInt64,
+            most: UInt32,
+            uniffiOutReturn: UnsafeMutablePointer<RustBuffer>,
+            uniffiCallStatus: UnsafeMutablePointer<RustCallStatus>
+        ) in
+            let makeCall = {
+                () throws -> Data in
+                guard let uniffiObj = try? FfiConverterTypeBackupReader.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try uniffiObj.read(
+                     most: try FfiConverterUInt32.lift(most)
+                )
+            }
+
+            
+            let writeReturn = { uniffiOutReturn.pointee = FfiConverterData.lower($0) }
+            uniffiTraitInterfaceCallWithError(
+                callStatus: uniffiCallStatus,
+                makeCall: makeCall,
+                writeReturn: writeReturn,
+                lowerError: FfiConverterTypeBackupStreamError_lower
+            )
+        }
+    )
+
+    // Rust stores this pointer for future callback invocations, so it must live
+    // for the process lifetime (not just for the init function call).
+    //
+    // `nonisolated(unsafe)` is needed under Swift 6 strict concurrency.
+    // This is safe because the pointee is initialized once during static init
+    // and never mutated by either side of the FFI.  Its fields are C function pointers.
+    nonisolated(unsafe) static let vtablePtr: UnsafePointer<UniffiVTableCallbackInterfaceBackupReader> = {
+        let ptr = UnsafeMutablePointer<UniffiVTableCallbackInterfaceBackupReader>.allocate(capacity: 1)
+        ptr.initialize(to: vtable)
+        return UnsafePointer(ptr)
+    }()
+}
+
+private func uniffiCallbackInitBackupReader() {
+    uniffi_rolekeep_mobile_fn_init_callback_vtable_backupreader(UniffiCallbackInterfaceBackupReader.vtablePtr)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBackupReader: FfiConverter {
+    fileprivate static let handleMap = UniffiHandleMap<BackupReader>()
+
+    typealias FfiType = UInt64
+    typealias SwiftType = BackupReader
+
+    public static func lift(_ handle: UInt64) throws -> BackupReader {
+        if ((handle & 1) == 0) {
+            // Rust-generated handle, construct a new class that uses the handle to implement the
+            // interface
+            return BackupReaderImpl(unsafeFromHandle: handle)
+        } else {
+            // Swift-generated handle, get the object from the handle map
+            return try handleMap.remove(handle: handle)
+        }
+    }
+
+    public static func lower(_ value: BackupReader) -> UInt64 {
+         if let rustImpl = value as? BackupReaderImpl {
+             // Rust-implemented object.  Clone the handle and return it
+            return rustImpl.uniffiCloneHandle()
+         } else {
+            // Swift object, generate a new vtable handle and return that.
+            return handleMap.insert(obj: value)
+         }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BackupReader {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: BackupReader, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupReader_lift(_ handle: UInt64) throws -> BackupReader {
+    return try FfiConverterTypeBackupReader.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupReader_lower(_ value: BackupReader) -> UInt64 {
+    return FfiConverterTypeBackupReader.lower(value)
+}
+
+
+
+
+
+
+/**
+ * What a backup is written to. Calls come one after another, on a thread of the library that may be blocked; none comes after one that threw.
+ */
+public protocol BackupWriter: AnyObject, Sendable {
+    
+    /**
+     * Writes all of these bytes.
+     */
+    func write(bytes: Data) throws 
+    
+    /**
+     * Called at the end of a backup that is whole, so that nothing is held back.
+     */
+    func flush() throws 
+    
+}
+/**
+ * What a backup is written to. Calls come one after another, on a thread of the library that may be blocked; none comes after one that threw.
+ */
+open class BackupWriterImpl: BackupWriter, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_backupwriter(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_backupwriter(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Writes all of these bytes.
+     */
+open func write(bytes: Data)throws   {try rustCallWithError(FfiConverterTypeBackupStreamError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_backupwriter_write(
+            self.uniffiCloneHandle(),
+        FfiConverterData.lower(bytes),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Called at the end of a backup that is whole, so that nothing is held back.
+     */
+open func flush()throws   {try rustCallWithError(FfiConverterTypeBackupStreamError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_backupwriter_flush(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+
+    
+}
+
+
+
+// Put the implementation in a struct so we don't pollute the top-level namespace
+fileprivate struct UniffiCallbackInterfaceBackupWriter {
+
+    // Create the VTable using a series of closures.
+    // Swift automatically converts these into C callback functions.
+    //
+    // Store the vtable directly.
+    static let vtable: UniffiVTableCallbackInterfaceBackupWriter = UniffiVTableCallbackInterfaceBackupWriter(
+        uniffiFree: { (uniffiHandle: UInt64) -> () in
+            do {
+                try FfiConverterTypeBackupWriter.handleMap.remove(handle: uniffiHandle)
+            } catch {
+                print("Uniffi callback interface BackupWriter: handle missing in uniffiFree")
+            }
+        },
+        uniffiClone: { (uniffiHandle: UInt64) -> UInt64 in
+            do {
+                return try FfiConverterTypeBackupWriter.handleMap.clone(handle: uniffiHandle)
+            } catch {
+                fatalError("Uniffi callback interface BackupWriter: handle missing in uniffiClone")
+            }
+        },
+        write: { (
+            uniffiHandle: UInt64,
+            bytes: RustBuffer,
+            uniffiOutReturn: UnsafeMutableRawPointer,
+            uniffiCallStatus: UnsafeMutablePointer<RustCallStatus>
+        ) in
+            let makeCall = {
+                () throws -> () in
+                guard let uniffiObj = try? FfiConverterTypeBackupWriter.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try uniffiObj.write(
+                     bytes: try FfiConverterData.lift(bytes)
+                )
+            }
+
+            
+            let writeReturn = { () }
+            uniffiTraitInterfaceCallWithError(
+                callStatus: uniffiCallStatus,
+                makeCall: makeCall,
+                writeReturn: writeReturn,
+                lowerError: FfiConverterTypeBackupStreamError_lower
+            )
+        },
+        flush: { (
+            uniffiHandle: UInt64,
+            uniffiOutReturn: UnsafeMutableRawPointer,
+            uniffiCallStatus: UnsafeMutablePointer<RustCallStatus>
+        ) in
+            let makeCall = {
+                () throws -> () in
+                guard let uniffiObj = try? FfiConverterTypeBackupWriter.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try uniffiObj.flush(
+                )
+            }
+
+            
+            let writeReturn = { () }
+            uniffiTraitInterfaceCallWithError(
+                callStatus: uniffiCallStatus,
+                makeCall: makeCall,
+                writeReturn: writeReturn,
+                lowerError: FfiConverterTypeBackupStreamError_lower
+            )
+        }
+    )
+
+    // Rust stores this pointer for future callback invocations, so it must live
+    // for the process lifetime (not just for the init function call).
+    //
+    // `nonisolated(unsafe)` is needed under Swift 6 strict concurrency.
+    // This is safe because the pointee is initialized once during static init
+    // and never mutated by either side of the FFI.  Its fields are C function pointers.
+    nonisolated(unsafe) static let vtablePtr: UnsafePointer<UniffiVTableCallbackInterfaceBackupWriter> = {
+        let ptr = UnsafeMutablePointer<UniffiVTableCallbackInterfaceBackupWriter>.allocate(capacity: 1)
+        ptr.initialize(to: vtable)
+        return UnsafePointer(ptr)
+    }()
+}
+
+private func uniffiCallbackInitBackupWriter() {
+    uniffi_rolekeep_mobile_fn_init_callback_vtable_backupwriter(UniffiCallbackInterfaceBackupWriter.vtablePtr)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBackupWriter: FfiConverter {
+    fileprivate static let handleMap = UniffiHandleMap<BackupWriter>()
+
+    typealias FfiType = UInt64
+    typealias SwiftType = BackupWriter
+
+    public static func lift(_ handle: UInt64) throws -> BackupWriter {
+        if ((handle & 1) == 0) {
+            // Rust-generated handle, construct a new class that uses the handle to implement the
+            // interface
+            return BackupWriterImpl(unsafeFromHandle: handle)
+        } else {
+            // Swift-generated handle, get the object from the handle map
+            return try handleMap.remove(handle: handle)
+        }
+    }
+
+    public static func lower(_ value: BackupWriter) -> UInt64 {
+         if let rustImpl = value as? BackupWriterImpl {
+             // Rust-implemented object.  Clone the handle and return it
+            return rustImpl.uniffiCloneHandle()
+         } else {
+            // Swift object, generate a new vtable handle and return that.
+            return handleMap.insert(obj: value)
+         }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BackupWriter {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: BackupWriter, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupWriter_lift(_ handle: UInt64) throws -> BackupWriter {
+    return try FfiConverterTypeBackupWriter.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupWriter_lower(_ value: BackupWriter) -> UInt64 {
+    return FfiConverterTypeBackupWriter.lower(value)
 }
 
 
@@ -10897,6 +11377,18 @@ func FfiConverterTypeSigningKeys_lower(_ value: SigningKeys) -> UInt64 {
 public protocol UserManagementProtocol: AnyObject, Sendable {
     
     /**
+     * Writes a backup of the whole store, as it is now, for `Restore`. With a key it is sealed, so that whoever does not have the key cannot
+     * change it unseen; it is not encrypted.
+     *
+     * It holds everything, such as hashes of passwords and keys that sign tokens: keep it as you keep the store. If the call is
+     * cancelled, it ends with the call of the stream that is under way.
+     *
+     * Throws `UNAVAILABLE` where the storage or the target fails: there is no file then, and what a stream was given is refused as a
+     * backup; `VALIDATION_ERROR` for an empty key.
+     */
+    func backup(to: BackupTarget, key: String?) async throws  -> BackupSummary
+    
+    /**
      * A caller for a user that the application vouches for, without a session.
      *
      * Throws `RESOURCE_NOT_FOUND`, and `UNAUTHORIZED` for a user who is not active.
@@ -11005,6 +11497,19 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
      */
     func system()  -> Caller
     
+    /**
+     * Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
+     * encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody;
+     * call this to end a change of the setting `encryption_key`.
+     *
+     * A call does a part: call it until `has_more` is false. The old key may be taken out of `retired_encryption_keys` once every instance
+     * has the new key as its `encryption_key` and `has_more` was false after that.
+     *
+     * Throws `UNAVAILABLE` if the storage fails, and (`ENCRYPTION_KEY_WRONG`) for what is under a key that is not given; what was done
+     * until then stays done.
+     */
+    func tidy() async throws  -> Tidied
+    
 }
 /**
  * An open store: users, roles, sessions, and the rules that decide.
@@ -11069,16 +11574,16 @@ open class UserManagement: UserManagementProtocol, @unchecked Sendable {
      *
      * The notifier sends mail. Without one, what is done by mail, such as `passwords.forgot`, throws `UNAVAILABLE`
      * (`NOT_OFFERED`), and nobody is told of what happens to an account. `breached_passwords` refuses passwords that are
-     * known from breaches.
+     * known from breaches. With `restore` the store, which has to be empty, begins with what a backup holds.
      *
      * Throws `VALIDATION_ERROR` (`CONFIG_INVALID`, `POLICY_INVALID` with every problem of the policy)
      * and `UNAVAILABLE` where the storage cannot be used.
      */
-public static func `open`(config: Config = Config(), persister: Persister? = nil, notifier: Notifier? = nil, breachedPasswords: BreachedPasswords? = nil)async throws  -> UserManagement  {
+public static func `open`(config: Config = Config(), persister: Persister? = nil, notifier: Notifier? = nil, breachedPasswords: BreachedPasswords? = nil, restore: Restore? = nil)async throws  -> UserManagement  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
-                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier),FfiConverterOptionTypeBreachedPasswords.lower(breachedPasswords)
+                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open(FfiConverterTypeConfig_lower(config),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier),FfiConverterOptionTypeBreachedPasswords.lower(breachedPasswords),FfiConverterOptionTypeRestore.lower(restore)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
@@ -11097,11 +11602,11 @@ public static func `open`(config: Config = Config(), persister: Persister? = nil
      * With `_FILE` at its end it names a file that has the value. One that is no setting is an error. Throws `VALIDATION_ERROR`
      * (`CONFIG_INVALID`) naming every wrong one.
      */
-public static func openFromEnv(config: Config = Config(), configFile: String? = nil, persister: Persister? = nil, notifier: Notifier? = nil, breachedPasswords: BreachedPasswords? = nil)async throws  -> UserManagement  {
+public static func openFromEnv(config: Config = Config(), configFile: String? = nil, persister: Persister? = nil, notifier: Notifier? = nil, breachedPasswords: BreachedPasswords? = nil, restore: Restore? = nil)async throws  -> UserManagement  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
-                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open_from_env(FfiConverterTypeConfig_lower(config),FfiConverterOptionString.lower(configFile),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier),FfiConverterOptionTypeBreachedPasswords.lower(breachedPasswords)
+                uniffi_rolekeep_mobile_fn_constructor_usermanagement_open_from_env(FfiConverterTypeConfig_lower(config),FfiConverterOptionString.lower(configFile),FfiConverterOptionTypePersister.lower(persister),FfiConverterOptionTypeNotifier.lower(notifier),FfiConverterOptionTypeBreachedPasswords.lower(breachedPasswords),FfiConverterOptionTypeRestore.lower(restore)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_u64,
@@ -11113,6 +11618,32 @@ public static func openFromEnv(config: Config = Config(), configFile: String? = 
 }
     
 
+    
+    /**
+     * Writes a backup of the whole store, as it is now, for `Restore`. With a key it is sealed, so that whoever does not have the key cannot
+     * change it unseen; it is not encrypted.
+     *
+     * It holds everything, such as hashes of passwords and keys that sign tokens: keep it as you keep the store. If the call is
+     * cancelled, it ends with the call of the stream that is under way.
+     *
+     * Throws `UNAVAILABLE` where the storage or the target fails: there is no file then, and what a stream was given is refused as a
+     * backup; `VALIDATION_ERROR` for an empty key.
+     */
+open func backup(to: BackupTarget, key: String? = nil)async throws  -> BackupSummary  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_backup(
+                        self.uniffiCloneHandle(),FfiConverterTypeBackupTarget_lower(to),FfiConverterOptionString.lower(key)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeBackupSummary_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
     
     /**
      * A caller for a user that the application vouches for, without a session.
@@ -11416,6 +11947,33 @@ open func system() -> Caller  {
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 })
+}
+    
+    /**
+     * Lets go of old lines of the change feed, of sessions that ended long ago and the like, purges users who were deleted long ago, and
+     * encrypts values that are plain or under a retired key. A store does all of it by itself, every thousand commits of anybody;
+     * call this to end a change of the setting `encryption_key`.
+     *
+     * A call does a part: call it until `has_more` is false. The old key may be taken out of `retired_encryption_keys` once every instance
+     * has the new key as its `encryption_key` and `has_more` was false after that.
+     *
+     * Throws `UNAVAILABLE` if the storage fails, and (`ENCRYPTION_KEY_WRONG`) for what is under a key that is not given; what was done
+     * until then stays done.
+     */
+open func tidy()async throws  -> Tidied  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_tidy(
+                        self.uniffiCloneHandle()
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeTidied_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
 }
     
 
@@ -16070,6 +16628,214 @@ func FfiConverterTypeAuditReport_lift(_ buf: RustBuffer) throws -> AuditReport {
 #endif
 func FfiConverterTypeAuditReport_lower(_ value: AuditReport) -> RustBuffer {
     return FfiConverterTypeAuditReport.lower(value)
+}
+
+
+/**
+ * What a backup holds.
+ */
+public struct BackupSummary: Equatable, Hashable {
+    /**
+     * The schema of its tables.
+     */
+    public let schema: UInt32
+    /**
+     * The version of the library that wrote it.
+     */
+    public let version: String
+    /**
+     * When it was begun.
+     */
+    public let at: Timestamp
+    /**
+     * The tables in the order of their names.
+     */
+    public let tables: [BackupTable]
+    /**
+     * How many rows there are in all.
+     */
+    public let rows: Int64
+    /**
+     * How many bytes it has.
+     */
+    public let bytes: Int64
+    /**
+     * The SHA-256 of all lines but the last, hexadecimal.
+     */
+    public let sha256: String
+    /**
+     * Whether a key sealed it; that it was the right one is known where one was given.
+     */
+    public let isSealed: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The schema of its tables.
+         */schema: UInt32, 
+        /**
+         * The version of the library that wrote it.
+         */version: String, 
+        /**
+         * When it was begun.
+         */at: Timestamp, 
+        /**
+         * The tables in the order of their names.
+         */tables: [BackupTable], 
+        /**
+         * How many rows there are in all.
+         */rows: Int64, 
+        /**
+         * How many bytes it has.
+         */bytes: Int64, 
+        /**
+         * The SHA-256 of all lines but the last, hexadecimal.
+         */sha256: String, 
+        /**
+         * Whether a key sealed it; that it was the right one is known where one was given.
+         */isSealed: Bool) {
+        self.schema = schema
+        self.version = version
+        self.at = at
+        self.tables = tables
+        self.rows = rows
+        self.bytes = bytes
+        self.sha256 = sha256
+        self.isSealed = isSealed
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension BackupSummary: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBackupSummary: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BackupSummary {
+        return
+            try BackupSummary(
+                schema: FfiConverterUInt32.read(from: &buf), 
+                version: FfiConverterString.read(from: &buf), 
+                at: FfiConverterTypeTimestamp.read(from: &buf), 
+                tables: FfiConverterSequenceTypeBackupTable.read(from: &buf), 
+                rows: FfiConverterInt64.read(from: &buf), 
+                bytes: FfiConverterInt64.read(from: &buf), 
+                sha256: FfiConverterString.read(from: &buf), 
+                isSealed: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: BackupSummary, into buf: inout [UInt8]) {
+        FfiConverterUInt32.write(value.schema, into: &buf)
+        FfiConverterString.write(value.version, into: &buf)
+        FfiConverterTypeTimestamp.write(value.at, into: &buf)
+        FfiConverterSequenceTypeBackupTable.write(value.tables, into: &buf)
+        FfiConverterInt64.write(value.rows, into: &buf)
+        FfiConverterInt64.write(value.bytes, into: &buf)
+        FfiConverterString.write(value.sha256, into: &buf)
+        FfiConverterBool.write(value.isSealed, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupSummary_lift(_ buf: RustBuffer) throws -> BackupSummary {
+    return try FfiConverterTypeBackupSummary.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupSummary_lower(_ value: BackupSummary) -> RustBuffer {
+    return FfiConverterTypeBackupSummary.lower(value)
+}
+
+
+/**
+ * What a backup holds of a table.
+ */
+public struct BackupTable: Equatable, Hashable {
+    /**
+     * Its name.
+     */
+    public let name: String
+    /**
+     * How many rows.
+     */
+    public let rows: Int64
+    /**
+     * The SHA-256 of the rows, hexadecimal: of equal rows it is equal, whatever kept them.
+     */
+    public let sha256: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Its name.
+         */name: String, 
+        /**
+         * How many rows.
+         */rows: Int64, 
+        /**
+         * The SHA-256 of the rows, hexadecimal: of equal rows it is equal, whatever kept them.
+         */sha256: String) {
+        self.name = name
+        self.rows = rows
+        self.sha256 = sha256
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension BackupTable: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBackupTable: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BackupTable {
+        return
+            try BackupTable(
+                name: FfiConverterString.read(from: &buf), 
+                rows: FfiConverterInt64.read(from: &buf), 
+                sha256: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: BackupTable, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterInt64.write(value.rows, into: &buf)
+        FfiConverterString.write(value.sha256, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupTable_lift(_ buf: RustBuffer) throws -> BackupTable {
+    return try FfiConverterTypeBackupTable.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupTable_lower(_ value: BackupTable) -> RustBuffer {
+    return FfiConverterTypeBackupTable.lower(value)
 }
 
 
@@ -36625,6 +37391,120 @@ func FfiConverterTypeResource_lower(_ value: Resource) -> RustBuffer {
 
 
 /**
+ * A backup for the empty store that is opened: all of it, once it is verified to its last line, or nothing.
+ *
+ * Opening then also throws what `verifyBackup` throws, and `CONFLICT` (`STORE_NOT_EMPTY`). The audit log of the store has an entry
+ * `store.restored`.
+ */
+public struct Restore: CustomDebugStringConvertible, CustomStringConvertible {
+    /**
+     * The backup.
+     */
+    public let source: BackupSource
+    /**
+     * Takes a backup only that was sealed with this key.
+     */
+    public let key: String?
+    /**
+     * Whether sessions go on that were open when the backup was made, those included that were ended since.
+     */
+    public let keepSessions: Bool
+    /**
+     * Whether API keys end. Otherwise they go on, those included that were revoked since.
+     */
+    public let endApiKeys: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The backup.
+         */source: BackupSource, 
+        /**
+         * Takes a backup only that was sealed with this key.
+         */key: String? = nil, 
+        /**
+         * Whether sessions go on that were open when the backup was made, those included that were ended since.
+         */keepSessions: Bool = false, 
+        /**
+         * Whether API keys end. Otherwise they go on, those included that were revoked since.
+         */endApiKeys: Bool = false) {
+        self.source = source
+        self.key = key
+        self.keepSessions = keepSessions
+        self.endApiKeys = endApiKeys
+    }
+
+    
+
+    
+// The local Rust `Debug` implementation.
+public var debugDescription: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_restore_uniffi_trait_debug(
+            FfiConverterTypeRestore_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+// The local Rust `Display` implementation.
+public var description: String {
+    return try!  FfiConverterString.lift(
+        try! rustCall() {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_restore_uniffi_trait_display(
+            FfiConverterTypeRestore_lower(self),uniffiCallStatus
+    )
+}
+    )
+}
+}
+
+#if compiler(>=6)
+extension Restore: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeRestore: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Restore {
+        return
+            try Restore(
+                source: FfiConverterTypeBackupSource.read(from: &buf), 
+                key: FfiConverterOptionString.read(from: &buf), 
+                keepSessions: FfiConverterBool.read(from: &buf), 
+                endApiKeys: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Restore, into buf: inout [UInt8]) {
+        FfiConverterTypeBackupSource.write(value.source, into: &buf)
+        FfiConverterOptionString.write(value.key, into: &buf)
+        FfiConverterBool.write(value.keepSessions, into: &buf)
+        FfiConverterBool.write(value.endApiKeys, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRestore_lift(_ buf: RustBuffer) throws -> Restore {
+    return try FfiConverterTypeRestore.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeRestore_lower(_ value: Restore) -> RustBuffer {
+    return FfiConverterTypeRestore.lower(value)
+}
+
+
+/**
  * Restores a deleted user: it is what it was before, with its password, factors, preferences and the identities it is linked to.
  * Sessions, API keys, drones, other assets and roles do not come back: it has the default roles of the policy and those that are named.
  *
@@ -42166,6 +43046,97 @@ func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
 
 
 /**
+ * What a call of `UserManagement::tidy` has done.
+ */
+public struct Tidied: Equatable, Hashable {
+    /**
+     * How many lines of the change feed went.
+     */
+    public let lines: Int64
+    /**
+     * How many rows went whose time was over, without those that went with them.
+     */
+    public let rows: Int64
+    /**
+     * How many deleted users were purged, as the time to restore them was over.
+     */
+    public let users: Int64
+    /**
+     * Whether there may be more to do: call it again. Once false, no value is plain or under another key than the setting
+     * `encryption_key`, where there is one.
+     */
+    public let hasMore: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How many lines of the change feed went.
+         */lines: Int64, 
+        /**
+         * How many rows went whose time was over, without those that went with them.
+         */rows: Int64, 
+        /**
+         * How many deleted users were purged, as the time to restore them was over.
+         */users: Int64, 
+        /**
+         * Whether there may be more to do: call it again. Once false, no value is plain or under another key than the setting
+         * `encryption_key`, where there is one.
+         */hasMore: Bool) {
+        self.lines = lines
+        self.rows = rows
+        self.users = users
+        self.hasMore = hasMore
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Tidied: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeTidied: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Tidied {
+        return
+            try Tidied(
+                lines: FfiConverterInt64.read(from: &buf), 
+                rows: FfiConverterInt64.read(from: &buf), 
+                users: FfiConverterInt64.read(from: &buf), 
+                hasMore: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Tidied, into buf: inout [UInt8]) {
+        FfiConverterInt64.write(value.lines, into: &buf)
+        FfiConverterInt64.write(value.rows, into: &buf)
+        FfiConverterInt64.write(value.users, into: &buf)
+        FfiConverterBool.write(value.hasMore, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTidied_lift(_ buf: RustBuffer) throws -> Tidied {
+    return try FfiConverterTypeTidied.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeTidied_lower(_ value: Tidied) -> RustBuffer {
+    return FfiConverterTypeTidied.lower(value)
+}
+
+
+/**
  * What an access token is good for.
  */
 public struct TokenInspection: Equatable, Hashable {
@@ -46370,6 +47341,264 @@ func FfiConverterTypeAuditKeeper_lift(_ buf: RustBuffer) throws -> AuditKeeper {
 #endif
 func FfiConverterTypeAuditKeeper_lower(_ value: AuditKeeper) -> RustBuffer {
     return FfiConverterTypeAuditKeeper.lower(value)
+}
+
+
+
+/**
+ * Where a backup is read from.
+ */
+
+public enum BackupSource {
+    
+    /**
+     * A file.
+     */
+    case file(
+        /**
+         * Its path.
+         */path: String
+    )
+    /**
+     * What the host has.
+     */
+    case stream(
+        /**
+         * It is read to its end, and not closed.
+         */reader: BackupReader
+    )
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension BackupSource: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBackupSource: FfiConverterRustBuffer {
+    typealias SwiftType = BackupSource
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BackupSource {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .file(path: try FfiConverterString.read(from: &buf)
+        )
+        
+        case 2: return .stream(reader: try FfiConverterTypeBackupReader.read(from: &buf)
+        )
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: BackupSource, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case let .file(path):
+            writeInt(&buf, Int32(1))
+            FfiConverterString.write(path, into: &buf)
+            
+        
+        case let .stream(reader):
+            writeInt(&buf, Int32(2))
+            FfiConverterTypeBackupReader.write(reader, into: &buf)
+            
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupSource_lift(_ buf: RustBuffer) throws -> BackupSource {
+    return try FfiConverterTypeBackupSource.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupSource_lower(_ value: BackupSource) -> RustBuffer {
+    return FfiConverterTypeBackupSource.lower(value)
+}
+
+
+
+/**
+ * What a host's stream throws when it fails; anything else that it throws counts as `Failed`.
+ */
+public 
+enum BackupStreamError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
+
+    
+    
+    /**
+     * It cannot be read or written.
+     */
+    case Failed(
+        /**
+         * In words, without secrets.
+         */detail: String
+    )
+
+    
+
+    
+
+    
+    public var errorDescription: String? {
+        String(reflecting: self)
+    }
+    
+}
+
+#if compiler(>=6)
+extension BackupStreamError: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBackupStreamError: FfiConverterRustBuffer {
+    typealias SwiftType = BackupStreamError
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BackupStreamError {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        
+
+        
+        case 1: return .Failed(
+            detail: try FfiConverterString.read(from: &buf)
+            )
+
+         default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: BackupStreamError, into buf: inout [UInt8]) {
+        switch value {
+
+        
+
+        
+        
+        case let .Failed(detail):
+            writeInt(&buf, Int32(1))
+            FfiConverterString.write(detail, into: &buf)
+            
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupStreamError_lift(_ buf: RustBuffer) throws -> BackupStreamError {
+    return try FfiConverterTypeBackupStreamError.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupStreamError_lower(_ value: BackupStreamError) -> RustBuffer {
+    return FfiConverterTypeBackupStreamError.lower(value)
+}
+
+
+/**
+ * Where a backup is written to.
+ */
+
+public enum BackupTarget {
+    
+    /**
+     * A file, which appears once it is whole, for its owner alone, in the place of one that is there.
+     */
+    case file(
+        /**
+         * Its path.
+         */path: String
+    )
+    /**
+     * What the host has.
+     */
+    case stream(
+        /**
+         * It is flushed at the end, and not closed.
+         */writer: BackupWriter
+    )
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension BackupTarget: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeBackupTarget: FfiConverterRustBuffer {
+    typealias SwiftType = BackupTarget
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> BackupTarget {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .file(path: try FfiConverterString.read(from: &buf)
+        )
+        
+        case 2: return .stream(writer: try FfiConverterTypeBackupWriter.read(from: &buf)
+        )
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: BackupTarget, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case let .file(path):
+            writeInt(&buf, Int32(1))
+            FfiConverterString.write(path, into: &buf)
+            
+        
+        case let .stream(writer):
+            writeInt(&buf, Int32(2))
+            FfiConverterTypeBackupWriter.write(writer, into: &buf)
+            
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupTarget_lift(_ buf: RustBuffer) throws -> BackupTarget {
+    return try FfiConverterTypeBackupTarget.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeBackupTarget_lower(_ value: BackupTarget) -> RustBuffer {
+    return FfiConverterTypeBackupTarget.lower(value)
 }
 
 
@@ -54205,6 +55434,30 @@ fileprivate struct FfiConverterOptionTypeResource: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeRestore: FfiConverterRustBuffer {
+    typealias SwiftType = Restore?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeRestore.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeRestore.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeRoleEdit: FfiConverterRustBuffer {
     typealias SwiftType = RoleEdit?
 
@@ -55432,6 +56685,31 @@ fileprivate struct FfiConverterSequenceTypeAuditLine: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeAuditLine.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeBackupTable: FfiConverterRustBuffer {
+    typealias SwiftType = [BackupTable]
+
+    public static func write(_ value: [BackupTable], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeBackupTable.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [BackupTable] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [BackupTable]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeBackupTable.read(from: &buf))
         }
         return seq
     }
@@ -57273,6 +58551,27 @@ private func uniffiForeignFutureDroppedCallback(handle: UInt64) {
 func uniffiForeignFutureHandleCountRolekeep() -> Int {
     UNIFFI_FOREIGN_FUTURE_HANDLE_MAP.count
 }
+/**
+ * Reads a backup to its end, without a store, and says what is in it.
+ *
+ * Throws `VALIDATION_ERROR` where it is no backup, or not as it was written (`BACKUP_INVALID`; `problems` has the line), or was not sealed
+ * with the key (`BACKUP_KEY_WRONG`); `UNAVAILABLE` where it cannot be read, or another version of the library wrote it, whose
+ * tables are others (`SCHEMA_NEWER`, `SCHEMA_FOREIGN`).
+ */
+public func verifyBackup(source: BackupSource, key: String? = nil)async throws  -> BackupSummary  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_func_verify_backup(FfiConverterTypeBackupSource_lower(source),FfiConverterOptionString.lower(key)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeBackupSummary_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
 
 private enum InitializationResult {
     case ok
@@ -57288,6 +58587,18 @@ private let initializationResult: InitializationResult = {
     let scaffolding_contract_version = ffi_rolekeep_mobile_uniffi_contract_version()
     if bindings_contract_version != scaffolding_contract_version {
         return InitializationResult.contractVersionMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_func_verify_backup() != 24195) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_backupreader_read() != 9438) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_backupwriter_write() != 10650) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_backupwriter_flush() != 1127) {
+        return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_breachedpasswords_contain() != 44873) {
         return InitializationResult.apiChecksumMismatch
@@ -57979,6 +59290,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_verification_send() != 11305) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_backup() != 2168) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_acting_as() != 13791) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -58025,6 +59339,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_system() != 8326) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_tidy() != 10184) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_migrations_apply() != 42262) {
@@ -58093,10 +59410,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_rules_principal() != 26405) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 57716) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 57138) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open_from_env() != 61173) {
+    if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open_from_env() != 38585) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_constructor_migrations_of() != 16422) {
@@ -58106,6 +59423,8 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
 
+    uniffiCallbackInitBackupReader()
+    uniffiCallbackInitBackupWriter()
     uniffiCallbackInitBreachedPasswords()
     uniffiCallbackInitNotifier()
     uniffiCallbackInitPersister()

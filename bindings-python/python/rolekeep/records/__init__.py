@@ -49,6 +49,9 @@ from .health import (
     PoolUse,
     StorageHealth,
 )
+from .upkeep import (
+    Tidied,
+)
 from .config import (
     AuditDecisions,
     AuditDenials,
@@ -403,6 +406,7 @@ __all__ = [
     "TestOutcome",
     "TestTrace",
     "Theme",
+    "Tidied",
     "TimeStorage",
     "TokenAlgorithm",
     "TokenInspection",

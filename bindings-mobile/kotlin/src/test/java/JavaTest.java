@@ -38,7 +38,9 @@ import dev.rolekeep.blocking.ConfigBuilder;
 import dev.rolekeep.blocking.SqlTableBuilder;
 import dev.rolekeep.blocking.UpdateUserBuilder;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -137,6 +139,36 @@ class JavaTest {
         try (var again = RolekeepBlocking.open(file)) {
             assertEquals("ada@example.org", again.actingAs(ada).users().me().getEmail());
         }
+    }
+
+    @Test
+    void aBackupThereAndBack(@TempDir Path folder) {
+        String path = folder.resolve("app.backup").toString();
+        var sink = new ByteArrayOutputStream();
+        try (var um = RolekeepBlocking.open(settings().build())) {
+            um.system().users().create(new CreateUserBuilder("ada@example.org").build());
+            var written = um.backup(path, "a key");
+            assertEquals(written, RolekeepBlocking.verifyBackup(path, "a key"));
+            assertEquals(written.getRows(), um.backup(sink).getRows());
+            assertFalse(um.tidy().getHasMore());
+        }
+        var source = new ByteArrayInputStream(sink.toByteArray());
+        assertEquals(sink.size(), RolekeepBlocking.verifyBackup(source).getBytes());
+        source.reset();
+        var restores = List.of(RolekeepBlocking.restoreFrom(path, "a key"), RolekeepBlocking.restoreFrom(source));
+        for (var restore : restores) {
+            try (var um = RolekeepBlocking.open(settings().build(), null, null, null, restore)) {
+                assertEquals(1, um.system().users().list().getItems().size());
+            }
+        }
+        var torn = new InputStream() {
+            @Override
+            public int read() throws IOException {
+                throw new IOException("the tape tore");
+            }
+        };
+        var failed = assertThrows(RolekeepException.Unavailable.class, () -> RolekeepBlocking.verifyBackup(torn));
+        assertInstanceOf(IOException.class, failed.getCause());
     }
 
     @Test

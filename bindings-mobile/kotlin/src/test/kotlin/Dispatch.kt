@@ -3586,6 +3586,13 @@ fun writeCacheKind(from: CacheKind) = writeString(when (from) {
     CacheKind.TARGETS -> "targets"
 })
 
+fun writeTidied(from: Tidied) = json(
+    "lines" to writeInt(from.lines),
+    "rows" to writeInt(from.rows),
+    "users" to writeInt(from.users),
+    "has_more" to writeBool(from.hasMore),
+)
+
 fun writeSqlFilter(from: SqlFilter) = json(
     "rows" to writeFilteredRows(from.rows),
     "sql" to writeString(from.sql),

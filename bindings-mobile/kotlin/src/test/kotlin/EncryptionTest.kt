@@ -55,6 +55,30 @@ class EncryptionTest {
     }
 
     @Test
+    fun `a change of the key is over once nothing is left to tidy`() = runBlocking<Unit> {
+        inFolder { folder ->
+            suspend fun open(settings: Config) = UserManagement.open(settings.copy(sqlite = folder.resolve("store.db").path))
+            val um = open(keyed(key))
+            um.system().users.create(CreateUser(email = "ada@example.org", password = password))
+            um.shutdown()
+            open(keyed(other, key)).shutdown()
+            // Too soon: there are values under the old key still.
+            assertEquals(Reason.ENCRYPTION_KEY_WRONG, refused { open(keyed(other)) })
+
+            val rotating = open(keyed(other, key))
+            var rounds = 1
+            while (rotating.tidy().hasMore) rounds++
+            println("tidy was called $rounds times")
+            rotating.shutdown()
+            val rotated = open(keyed(other))
+            rotated.use()
+            assertEquals(Tidied(lines = 0, rows = 0, users = 0, hasMore = false), rotated.tidy())
+            rotated.shutdown()
+            assertEquals(Reason.CLOSED, assertFailsWith<RolekeepException.Unavailable> { rotated.tidy() }.reason)
+        }
+    }
+
+    @Test
     fun `without a key a file has secrets in plain`() = runBlocking<Unit> {
         inFolder { folder ->
             val um = UserManagement.open(quick.copy(sqlite = folder.resolve("store.db").path))

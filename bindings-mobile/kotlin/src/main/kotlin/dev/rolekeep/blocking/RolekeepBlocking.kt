@@ -7,6 +7,7 @@ import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.runInterruptible
 import kotlinx.coroutines.withContext
 import java.io.InputStream
+import java.io.OutputStream
 import java.util.UUID
 import java.util.concurrent.CancellationException
 import java.util.function.Consumer
@@ -92,6 +93,25 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
     /** Whether requests should be sent to this process: what its [health] says. */
     fun ready(): Boolean = await { um.ready() }
 
+    /**
+     * Lets go of what nobody asks for any more, and encrypts what is plain or under a retired key, as a store does by itself now and then;
+     * see [UserManagement.tidy]. A call does a part: call it until `hasMore` is false.
+     */
+    fun tidy(): Tidied = await { um.tidy() }
+
+    /**
+     * Writes a backup into a file, which appears once it is whole, for its owner alone, in the place of one that is there.
+     *
+     * @param key seals the backup, so that whoever does not have it cannot change the backup unseen. It encrypts nothing.
+     * @throws RolekeepException.Unavailable where the storage fails, or the file.
+     */
+    @JvmOverloads
+    fun backup(path: String, key: String? = null): BackupSummary = await { um.backup(path, key) }
+
+    /** The same into a stream, which is flushed at the end and stays open. What it throws is the cause of the exception. */
+    @JvmOverloads
+    fun backup(stream: OutputStream, key: String? = null): BackupSummary = await { um.backup(stream, key) }
+
     /** Finishes running commits and closes the storage; later calls throw [RolekeepException.Unavailable]. */
     override fun close() = um.close()
 
@@ -102,6 +122,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
          * @param notifier sends mail. Without one, what is done by mail, such as `passwords().forgot`, throws
          *   [RolekeepException.Unavailable] with the reason `NOT_OFFERED`, and nobody is told of what happens to an account.
          * @param breachedPasswords refuses passwords that are known from breaches.
+         * @param restore a backup for the store, which has to be empty; see [restoreFrom].
          * @throws RolekeepException.Validation for config or a policy that are not valid.
          * @throws RolekeepException.Unavailable where the storage cannot be used.
          */
@@ -112,6 +133,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
             persister: BlockingPersister? = null,
             notifier: BlockingNotifier? = null,
             breachedPasswords: BlockingBreachedPasswords? = null,
+            restore: Restore? = null,
         ): RolekeepBlocking = RolekeepBlocking(
             await {
                 UserManagement.open(
@@ -119,6 +141,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
                     persister?.let(::Adapter),
                     notifier?.let(::NotifierAdapter),
                     breachedPasswords?.let(::BreachedPasswordsAdapter),
+                    restore,
                 )
             },
         )
@@ -137,6 +160,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
             persister: BlockingPersister? = null,
             notifier: BlockingNotifier? = null,
             breachedPasswords: BlockingBreachedPasswords? = null,
+            restore: Restore? = null,
         ): RolekeepBlocking = RolekeepBlocking(
             await {
                 UserManagement.openFromEnv(
@@ -145,6 +169,7 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
                     persister?.let(::Adapter),
                     notifier?.let(::NotifierAdapter),
                     breachedPasswords?.let(::BreachedPasswordsAdapter),
+                    restore,
                 )
             },
         )
@@ -152,6 +177,34 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
         /** Opens a store in memory or in the SQLite file of the config, with a notifier that sends mail. */
         @JvmStatic
         fun open(config: Config, notifier: BlockingNotifier): RolekeepBlocking = open(config, null, notifier)
+
+        /** Reads a backup in a file to its end, without a store, and says what is in it; see [dev.rolekeep.verifyBackup]. */
+        @JvmStatic
+        @JvmOverloads
+        fun verifyBackup(path: String, key: String? = null): BackupSummary = await { dev.rolekeep.verifyBackup(path, key) }
+
+        /** The same from a stream, which stays open. What it throws is the cause of the exception. */
+        @JvmStatic
+        @JvmOverloads
+        fun verifyBackup(stream: InputStream, key: String? = null): BackupSummary = await { dev.rolekeep.verifyBackup(stream, key) }
+
+        /**
+         * A backup in a file, for the store that [open] opens.
+         *
+         * @param key takes a backup only that was sealed with this key.
+         * @param keepSessions whether sessions go on that were open when the backup was made, those included that were ended since.
+         * @param endApiKeys whether API keys end. Otherwise they go on, those included that were revoked since.
+         */
+        @JvmStatic
+        @JvmOverloads
+        fun restoreFrom(path: String, key: String? = null, keepSessions: Boolean = false, endApiKeys: Boolean = false): Restore =
+            Restore(path, key, keepSessions, endApiKeys)
+
+        /** The same from a stream, which stays open. What it throws is the cause of the exception. */
+        @JvmStatic
+        @JvmOverloads
+        fun restoreFrom(stream: InputStream, key: String? = null, keepSessions: Boolean = false, endApiKeys: Boolean = false): Restore =
+            Restore(stream, key, keepSessions, endApiKeys)
 
         /** Compiles a policy without a store. */
         @JvmStatic
