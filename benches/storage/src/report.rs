@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What costs so much more than by hand is no matter, in milliseconds: a question to the index, the statements of a transaction.
-const SMALL: f64 = 0.5;
+const SMALL: f64 = 1.0;
 
 struct All {
     commits: Vec<Outcome>,

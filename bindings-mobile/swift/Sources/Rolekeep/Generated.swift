@@ -43046,7 +43046,7 @@ func FfiConverterTypeTestTrace_lower(_ value: TestTrace) -> RustBuffer {
 
 
 /**
- * What a call of `UserManagement::tidy` has done.
+ * What tidying has done, and whether there is more to do. Made by `UserManagement::tidy`.
  */
 public struct Tidied: Equatable, Hashable {
     /**
