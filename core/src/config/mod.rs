@@ -37,8 +37,8 @@ use crate::{
 };
 
 pub use issuers::{IssuerKind, TrustedIssuer};
-pub use layers::Layers;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
+pub use layers::Layers;
 #[cfg(all(feature = "bindings", any(feature = "sqlite", feature = "postgres")))]
 pub(crate) use layers::without_line_end;
 #[cfg(feature = "bindings")]
