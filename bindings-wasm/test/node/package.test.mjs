@@ -25,7 +25,7 @@ const RULES_LIMIT = 154 * 1024;
 /** The same of what either loads on demand, without which nobody should notice it growing. */
 const DEFERRED_LIMIT = 541 * 1024 + (Object.keys(JSON.parse(text("docs/wasm-bytes.json"))).length - 70) * 1229;
 
-const HOMES = ["api_keys", "asset_kinds", "assets", "audit", "common", "config", "consumers", "drones", "email", "errors", "events", "factors", "groups", "health", "identities", "imports", "invitations", "limits", "notices", "passwords", "permissions", "policy", "preferences", "profiles", "regions", "roles", "rules", "scopes", "sessions", "setup", "sign_in", "signing_keys", "sql", "users", "validate", "verification"];
+const HOMES = ["api_keys", "asset_kinds", "assets", "audit", "common", "config", "consumers", "drones", "email", "errors", "events", "factors", "groups", "health", "identities", "imports", "invitations", "limits", "notices", "passwords", "permissions", "policy", "preferences", "profiles", "regions", "roles", "rules", "scopes", "sessions", "setup", "sign_in", "signing_keys", "sql", "upkeep", "users", "validate", "verification"];
 /** What pages and Workers load, module by module. */
 const MODULES = ["api", "ask", "caller", "codec", "encryption", "errors", "events", "filter", "generated/areas", "generated/codec", "generated/rules", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "imports", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "sign-in", "store", "wasm"];
 /** What else has types: what Node has of its own. */
