@@ -167,8 +167,8 @@ impl All {
             "\n## Commits and reads\n\n\
              Each client reads a row, changes it, adds a row and an entry of the audit log, again and again; bare sqlx writes the line of the feed, the \
              place in its lane and the end of the log as well, as a program would that keeps such. What is ours besides: to compare all that was \
-             relied on, and to seal the log. As many connections for both; SQLite with `synchronous = FULL`, PostgreSQL with `fsync`. Behind a network that is \
-             late, one statement instead of eight is what counts. Medians of the rounds, and of the ratios within each.\n\n\
+             relied on, and to seal the log. As many connections for both; SQLite with `synchronous = FULL`, PostgreSQL with `fsync`. Over a network with \
+             latency, one statement instead of eight is what counts. Medians of the rounds, and of the ratios within each.\n\n\
              | storage | network | clients | bare, commits/s | ours | | a read, bare | ours | | 99 of 100, bare | ours | |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );

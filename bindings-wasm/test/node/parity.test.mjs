@@ -35,7 +35,7 @@ function core() {
     .map(([, , attributes, kind, rust, body = ""]) => ({ kind, rust, name: /^#\[describe\(name = "(\w+)"/m.exec(attributes)?.[1] ?? rust, body }));
   const table = text("docs/operations.md");
   // What the operations take and answer, what that holds, and what the hand-written parts speak of.
-  const open = ["Config", "RulesConfig", "PrincipalData", "SqlTable", "SqlColumn", "SqlFilter", "Code", "Reason", "Problem", "FieldError", "Notice", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
+  const open = ["Config", "RulesConfig", "PrincipalData", "SqlTable", "SqlColumn", "SqlFilter", "Code", "Reason", "Problem", "FieldError", "Notice", "Health", "Tidied", ...[...table.matchAll(/^\| `\w+\.\w+` \| `([^`]*)` \| `([^`]*)`/gm)].flatMap(([, takes, answers]) => [takes, answers.split(" ").at(-1)])];
   const reached = new Set();
   for (let name; (name = open.pop()) !== undefined; ) {
     if (reached.has(name)) continue;
@@ -79,7 +79,7 @@ const generated = "bindings-wasm/ts/generated";
 const face = () => ({
   types: readdirSync(join(root, generated, "types")).map((name) => text(`${generated}/types/${name}`)).join("\n"),
   areas: text(`${generated}/areas.ts`),
-  codec: ["codec", "rules"].map((name) => text(`${generated}/${name}.ts`)).join("\n"),
+  codec: ["codec", "rules", "servers"].map((name) => text(`${generated}/${name}.ts`)).join("\n"),
 });
 
 test("the face has every operation, record, field and word of the core", () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { records as ofStores } from "../../dist/generated/codec.js";
 import { records as ofRules } from "../../dist/generated/rules.js";
+import { records as ofServers } from "../../dist/generated/servers.js";
 import { operationsIn } from "../shared/player.mjs";
 import { root, seed, text } from "./support.mjs";
 
@@ -21,7 +22,7 @@ export function scenarioFiles() {
   return parsed.length > 0 ? parsed : [{ name: "own", file: JSON.parse(text("bindings-wasm/test/shared/own.json")) }];
 }
 
-export const tables = () => ({ records: { ...ofRules, ...ofStores }, operations: operationsIn(text("bindings-wasm/dist/generated/areas.js")), seed: seed() });
+export const tables = () => ({ records: { ...ofRules, ...ofStores, ...ofServers }, operations: operationsIn(text("bindings-wasm/dist/generated/areas.js")), seed: seed() });
 
 export function report(column, { passed, failed }) {
   const out = join(root, "target/conformance");

@@ -3,10 +3,12 @@ import { test } from "node:test";
 import { inspect } from "node:util";
 
 import { addRecords, fromJson } from "../../dist/codec.js";
-import { records } from "../../dist/generated/codec.js";
+import { records as ofPages } from "../../dist/generated/codec.js";
+import { records as ofServers } from "../../dist/generated/servers.js";
 import { open } from "../../dist/index.node.js";
 import { CHEAP, text } from "./support.mjs";
 
+const records = { ...ofPages, ...ofServers };
 const MARK = "correct horse battery staple";
 const secrets = Object.entries(JSON.parse(text("tests/conformance/secrets.json")));
 

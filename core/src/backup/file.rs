@@ -2,12 +2,15 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use crate::model::error::{Error, Reason, Result};
+
+/// How every backup begins (`format::Header`).
+const FIRST: &[u8] = b"{\"rolekeep_backup\":";
 
 /// A file to be read.
 pub(crate) fn open(path: &Path) -> Result<File> {
@@ -23,7 +26,12 @@ pub(crate) struct Unfinished {
 
 impl Unfinished {
     /// A new file, so that it is neither one that others may read nor that of a backup to the same place at the same time.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidInput`] where there is a file that is no backup, such as the database itself;
+    /// [`Reason::StorageUnavailable`] where none can be made
     pub(crate) fn create(named: PathBuf) -> Result<Self> {
+        require_replaceable(&named)?;
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -45,8 +53,29 @@ impl Unfinished {
     /// It is whole: it takes its name, in the place of one of before.
     pub(crate) fn keep(&self) -> Result<()> {
         let done = self.file.sync_all().and_then(|()| fs::rename(&self.path, &self.named));
-        done.map_err(|problem| failed("written", problem))
+        done.and_then(|()| sync_folder(&self.named)).map_err(|problem| failed("written", problem))
     }
+}
+
+/// Refuses to put a backup in the place of anything but another one.
+fn require_replaceable(path: &Path) -> Result<()> {
+    let mut found = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(FIRST.len() as u64).read_to_end(&mut found));
+    match read {
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(problem) => Err(failed("written", problem)),
+        Ok(_) if found.is_empty() || found == FIRST => Ok(()),
+        Ok(_) => {
+            let message = format!("there is a file {} that is no backup, and is not replaced", path.display());
+            Err(Error::new(Reason::InvalidInput, message))
+        }
+    }
+}
+
+/// So that the name is there after a power cut as well.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 impl Write for &mut Unfinished {

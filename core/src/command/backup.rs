@@ -1,6 +1,7 @@
 //! `rolekeep backup`, `verify` and `restore`: a whole database in a file and back, from a terminal.
 
 use std::{
+    env::VarError,
     fs,
     io::BufWriter,
     path::{Path, PathBuf},
@@ -134,7 +135,14 @@ impl Key {
                 Ok(without_line_end(&text).into())
             }
             Self::Variable(name) => {
-                let text = std::env::var(name).map_err(|problem| unread(format!("the variable {name}: {problem}")))?;
+                let text = std::env::var(name).map_err(|problem| {
+                    // What is no text is not printed: it may be the key.
+                    let what = match problem {
+                        VarError::NotPresent => "is not set",
+                        VarError::NotUnicode(_) => "is not UTF-8",
+                    };
+                    unread(format!("the variable {name} {what}"))
+                })?;
                 Ok(text.into())
             }
         }

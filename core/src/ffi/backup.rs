@@ -65,8 +65,10 @@ pub async fn backup<S: Write + Send + 'static>(
         let summary = match to {
             BackupPlace::Path(path) => {
                 let mut file = Unfinished::create(path)?;
-                let sink = BufWriter::with_capacity(PIECE, Wanted(&mut file, wanted));
+                let sink = BufWriter::with_capacity(PIECE, Wanted(&mut file, wanted.clone()));
                 let summary = um.backup(sink, &options).await?;
+                let is_wanted = Wanted((), wanted).ask(|()| Ok(()));
+                is_wanted.map_err(|problem| Error::new(Reason::StorageUnavailable, problem.to_string()))?;
                 file.keep()?;
                 summary
             }

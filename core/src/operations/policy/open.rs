@@ -13,7 +13,7 @@ use crate::{
     model::{
         error::{Error, Reason, Result},
         policy::{AssetKindForm, AssetKindRow, GivenRow, PermissionRow, PolicyRow, RoleForm, RoleRow},
-        record::{Document, Unread},
+        record::{Corrupt, Document, Record as _, Unread},
         time::Time,
     },
     operations::{
@@ -81,7 +81,7 @@ pub async fn open(services: &Services, given: Option<Given>) -> Result<()> {
         };
         let Stored { version, rows, nesting, given: last } = stored.unwrap_or_default();
         let is_same = Forms::of_rows(&rows) == Forms::from_rows(&given.parts);
-        if version > 0 && is_same && Forms::of_given(&last) == Forms::from_rows(&given.parts) {
+        if version > 0 && is_same && Forms::of_given(&last)? == Forms::from_rows(&given.parts) {
             services.replace_policy(Arc::new(PolicyState::of(version, rows, nesting, given.rules.clone())));
             return Ok(());
         }
@@ -116,7 +116,7 @@ async fn import(
     last: &[GivenRow],
 ) -> Result<Option<Import>, CommitError> {
     let now = services.now();
-    let (stored, given_last) = (Forms::of_rows(&actor.policy.rows), Forms::of_given(last));
+    let (stored, given_last) = (Forms::of_rows(&actor.policy.rows), Forms::of_given(last).map_err(Error::from)?);
     let given_now = Forms::from_rows(&given.parts);
     let merged = stored.merge(&given_last, &given_now, |_| false);
     let mut plan = Plan::new(services, actor, now);
@@ -230,9 +230,20 @@ impl Forms {
         Self(permissions.chain(roles).chain(kinds).chain(rest).collect())
     }
 
-    fn of_given(rows: &[GivenRow]) -> Self {
-        let form = |row: &GivenRow| Some(((row.part.clone(), row.name.clone()), Form::read(&row.part, &row.form)?));
-        Self(rows.iter().filter_map(form).collect())
+    /// # Errors
+    /// A row that no version of this library has written: what the host gave is not known, nor what it took back.
+    fn of_given(rows: &[GivenRow]) -> Result<Self, Corrupt> {
+        let mut forms = BTreeMap::new();
+        for row in rows {
+            let Some(form) = Form::read(&row.part, &row.form) else {
+                if row.form.read::<Json>().is_none() {
+                    return Err(Corrupt { table: GivenRow::TABLE.name, column: "form" });
+                }
+                continue;
+            };
+            forms.insert((row.part.clone(), row.name.clone()), form);
+        }
+        Ok(Self(forms))
     }
 
     /// What is stored, with what the host changed since it last gave its policy. Of the parts that it has
