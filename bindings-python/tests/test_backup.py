@@ -106,6 +106,9 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
 def test_several_to_one_file_at_once(tmp_path: Path) -> None:
     path = tmp_path / "x.backup"
     with filled(tmp_path / "x.db") as um, ThreadPoolExecutor(8) as pool:
+        with pytest.raises(rolekeep.RolekeepError) as refused:
+            um.backup(tmp_path / "x.db")
+        assert refused.value.reason == "invalid_input"
         made = list(pool.map(lambda _: um.backup(path), range(32)))
     assert verify(path).sha256 in {one.sha256 for one in made}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -258,8 +261,17 @@ def test_what_the_command_refuses_leaves_nothing(tmp_path: Path) -> None:
     ]:
         refused = command("backup", tmp_path / "x.backup", *arguments)
         assert refused.returncode == 1 and told in refused.stderr, refused
-    assert (tmp_path / "x.backup").read_text() == "an earlier one"
+    # Nothing but a backup is replaced, the database least of all.
+    database = (tmp_path / "x.db").read_bytes()
+    for name in ("x.backup", "x.db"):
+        refused = command("backup", tmp_path / name, *sqlite)
+        assert refused.returncode == 1 and "is no backup" in refused.stderr, refused
+    assert (tmp_path / "x.backup").read_text() == "an earlier one" and (tmp_path / "x.db").read_bytes() == database
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.backup", "x.db"]
+    (tmp_path / "x.backup").unlink()
+    if os.name == "posix":
+        unread = command("backup", tmp_path / "x.backup", *sqlite, "--key-variable", "SEAL", SEAL="\udcff" + KEY)
+        assert unread.returncode == 1 and "SEAL is not UTF-8" in unread.stderr and KEY not in unread.stderr
 
     assert command("backup", tmp_path / "x.backup", *sqlite, "--key-variable", "SEAL", SEAL=KEY).returncode == 0
     wrong_key = command("restore", tmp_path / "x.backup", "--sqlite", tmp_path / "y.db", "--key-variable", "SEAL", SEAL="another key")

@@ -11,6 +11,7 @@ use rolekeep::{
     storage::{MemoryStorage, SqliteOptions, Storage, sqlite::Durability},
     users::CreateUser,
 };
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 use crate::cheap;
 
@@ -205,4 +206,23 @@ async fn rbc_14_an_import_by_an_operation_outlives_the_file() {
     let um = sqlite(&file).policy(policy(&[("reader", &["document:read"])])).open().await.unwrap();
     assert_eq!(stored(&um).await, Policy::from_toml(text).unwrap());
     assert_eq!(um.system().policy().get().await.unwrap().version, 2);
+}
+
+/// What the host gave last is not known: neither whether administrators took a permission away, nor what the host gives no more.
+#[tokio::test]
+async fn rbc_14_a_note_of_what_was_given_that_cannot_be_read_opens_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("damaged.db");
+    let given = || policy(&[("reader", &["document:read"])]);
+    let um = sqlite(&file).policy(given()).open().await.unwrap();
+    um.system().roles().update(UpdateRole::new("reader").grants(grants(&[]))).await.unwrap();
+    um.close().await.unwrap();
+    let mut connection = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    let damage = "UPDATE policy_given SET form = '{\"allow\":' WHERE name = 'reader'";
+    assert_eq!(sqlx::query(damage).execute(&mut connection).await.unwrap().rows_affected(), 1);
+    connection.close().await.unwrap();
+    for given in [given(), policy(&[])] {
+        let refused = sqlite(&file).policy(given).open().await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::Corrupt, "{refused}");
+    }
 }

@@ -189,9 +189,15 @@ class BackupTest {
     fun `a file that is there stays as it was until the new one is whole`() = runBlocking<Unit> {
         inFolder { folder ->
             val um = filled(folder)
-            val file = folder.resolve("x.backup").apply { writeText("an earlier one") }
+            val file = folder.resolve("x.backup")
+            um.backup(file.path)
+            val earlier = file.readText()
             assertFailsWith<RolekeepException.Validation> { um.backup(file.path, "") }
-            assertEquals("an earlier one", file.readText())
+            assertEquals(earlier, file.readText())
+            val other = folder.resolve("x.txt").apply { writeText("no backup") }
+            assertFailsWith<RolekeepException.Validation> { um.backup(other.path) }
+            assertEquals("no backup", other.readText())
+            other.delete()
             assertFailsWith<RolekeepException.Unavailable> { um.backup(folder.resolve("nowhere/x.backup").path) }
             assertFailsWith<RolekeepException.Unavailable> { um.backup(folder.path) }
             assertFailsWith<RolekeepException.Unavailable> { verifyBackup(folder.resolve("nowhere").path) }
