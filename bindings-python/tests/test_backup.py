@@ -259,7 +259,7 @@ def test_what_the_command_refuses_leaves_nothing(tmp_path: Path) -> None:
         ([*sqlite, "--key-variable", "NOWHERE"], "the key cannot be read"),
         ([*sqlite, "--key-file", tmp_path / "nowhere"], "the key cannot be read"),
     ]:
-        refused = command("backup", tmp_path / "x.backup", *arguments)
+        refused = command("backup", tmp_path / "y.backup", *arguments)
         assert refused.returncode == 1 and told in refused.stderr, refused
     # Nothing but a backup is replaced, the database least of all.
     database = (tmp_path / "x.db").read_bytes()
