@@ -222,7 +222,7 @@ async fn rbc_14_a_note_of_what_was_given_that_cannot_be_read_opens_nothing() {
     assert_eq!(sqlx::query(damage).execute(&mut connection).await.unwrap().rows_affected(), 1);
     connection.close().await.unwrap();
     for given in [given(), policy(&[])] {
-        let refused = sqlite(&file).policy(given).open().await.unwrap_err();
+        let refused = sqlite(&file).policy(given).open().await.err().unwrap();
         assert_eq!(refused.reason(), Reason::Corrupt, "{refused}");
     }
 }
