@@ -49,6 +49,8 @@ private fun declarations(loader: ClassLoader, name: String): List<String> {
 
 /** Whether it is public, and so is every class around it. */
 private fun isReached(loader: ClassLoader, name: String): Boolean {
+    // Nobody can name what is made within a function.
+    if (name.startsWith('.')) return false
     val around = name.indices.filter { name[it] == '.' }.map { name.take(it) } + name
     return around.all { outer ->
         val marked = Class.forName(outer.replace('.', '$').replace('/', '.'), false, loader).getAnnotation(Metadata::class.java)
