@@ -274,7 +274,7 @@ impl UserManagement {
     /// # use rolekeep::{Config, UserManagement};
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("app.db");
-    /// # let (old_key, new_key) = ("a secret of 32 bytes or more, at random", "another secret of as many bytes");
+    /// # let (old_key, new_key) = ("a secret of 32 bytes or more, at random", "another secret of 32 bytes or more");
     /// # UserManagement::builder().config(Config::new().encryption_key(old_key)).sqlite(&path).open().await?.close().await?;
     /// let config = Config::new().encryption_key(new_key).retired_encryption_keys([old_key]);
     /// let um = UserManagement::builder().config(config).sqlite(&path).open().await?;
