@@ -191,7 +191,6 @@ impl Operation for ListAssetKinds {
 
     const ACCESS: Access = Access::Everywhere("policy:read");
     const IS_READ: bool = true;
-    const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<()> {
         Ok(())
@@ -208,7 +207,6 @@ impl Operation for PutAssetKind {
     type Valid = PutAssetKind;
 
     const ACCESS: Access = Access::Everywhere("asset_kind:put");
-    const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<PutAssetKind> {
         let mut checks = Checks::default();
@@ -244,7 +242,6 @@ impl Operation for DeleteAssetKind {
     type Valid = DeleteAssetKind;
 
     const ACCESS: Access = Access::Everywhere("asset_kind:delete");
-    const IS_OF_SERVERS: bool = true;
 
     async fn validate(self, _: &Services, _: Time) -> Result<DeleteAssetKind> {
         Ok(self)

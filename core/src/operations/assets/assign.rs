@@ -58,7 +58,6 @@ impl Operation for AssignAsset {
     type Valid = UserId;
 
     const ACCESS: Access = Access::OfKind("assign");
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind
@@ -84,7 +83,6 @@ impl Operation for UnassignAsset {
     type Valid = UserId;
 
     const ACCESS: Access = Access::OfKind("assign");
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind
@@ -110,7 +108,6 @@ impl Operation for ReassignAsset {
     type Valid = UserId;
 
     const ACCESS: Access = Access::OfKind("assign");
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind

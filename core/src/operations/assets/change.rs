@@ -80,7 +80,6 @@ impl Operation for UpdateAsset {
     type Valid = UpdateAsset;
 
     const ACCESS: Access = Access::OfKind("update");
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind
@@ -124,7 +123,6 @@ impl Operation for DeleteAsset {
     type Valid = ();
 
     const ACCESS: Access = Access::OfKind("delete");
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind

@@ -48,7 +48,6 @@ impl Operation for CreateAsset {
     type Valid = (AssetId, CreateAsset);
 
     const ACCESS: Access = Access::OfKind("create");
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind

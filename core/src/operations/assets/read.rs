@@ -63,7 +63,6 @@ impl Operation for GetAsset {
 
     const ACCESS: Access = Access::OfKind("read");
     const IS_READ: bool = true;
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind
@@ -90,7 +89,6 @@ impl Operation for ListAssets {
 
     const ACCESS: Access = Access::OfKind("list");
     const IS_READ: bool = true;
-    const IS_OF_SERVERS: bool = true;
 
     fn kind(&self) -> &str {
         &self.kind

@@ -91,24 +91,43 @@ async fn sec_16_tasks_in_memory() {
 async fn sec_16_tasks_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     for count in [2, 64] {
-        let file = folder.path().join(format!("{count}.db"));
-        all_races(on(builder(), &file).open().await.unwrap(), Tasks(count)).await;
+        let place = Place::File(folder.path().join(format!("{count}.db")));
+        all_races(on(builder(), &place).open().await.unwrap(), Tasks(count)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_16_two_processes_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("race.db");
-    let um = on(builder(), &file).open().await.unwrap();
-    all_races(um, Process::start(&file)).await;
+    let place = Place::File(folder.path().join("race.db"));
+    let um = on(builder(), &place).open().await.unwrap();
+    all_races(um, Process::start(&place)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[ignore = "needs a server, by ROLEKEEP_POSTGRES"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_16_tasks_on_postgres() {
+    for count in [2, 64] {
+        let place = Place::on_the_server(&format!("accounts_{count}"));
+        all_races(on(builder(), &place).open().await.unwrap(), Tasks(count)).await;
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[ignore = "needs a server, by ROLEKEEP_POSTGRES"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_16_two_processes_on_postgres() {
+    let place = Place::on_the_server("accounts");
+    let um = on(builder(), &place).open().await.unwrap();
+    all_races(um, Process::start(&place)).await;
 }
 
 /// A region goes while somebody joins it: whoever is first, nobody is left in a region that is not there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flt_4_nobody_joins_a_region_that_goes() {
     let folder = tempfile::tempdir().unwrap();
-    let um = on(builder(), &folder.path().join("region.db")).open().await.unwrap();
+    let um = on(builder(), &Place::File(folder.path().join("region.db"))).open().await.unwrap();
     let mut joined = 0;
     for round in 0..100 {
         let code = format!("region-{round}");

@@ -181,15 +181,36 @@ async fn sec_16_what_is_good_once_has_one_winner_in_memory() {
 async fn sec_16_what_is_good_once_has_one_winner_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     for count in [2, 64] {
-        stage(on(builder(), &folder.path().join(format!("{count}.db"))), Tasks(count)).await.all().await;
+        let place = Place::File(folder.path().join(format!("{count}.db")));
+        stage(on(builder(), &place), Tasks(count)).await.all().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_16_what_is_good_once_has_one_winner_in_two_processes() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("race.db");
-    let stage = stage(on(builder(), &file), ()).await;
-    let rivals = Process::start(&file);
+    two_processes(&Place::File(folder.path().join("race.db"))).await;
+}
+
+async fn two_processes(place: &Place) {
+    let stage = stage(on(builder(), place), ()).await;
+    let rivals = Process::start(place);
     Stage { um: stage.um, mails: stage.mails, rivals }.all().await;
+}
+
+#[cfg(feature = "postgres")]
+#[ignore = "needs a server, by ROLEKEEP_POSTGRES"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_16_what_is_good_once_has_one_winner_on_postgres() {
+    for count in [2, 64] {
+        let place = Place::on_the_server(&format!("credentials_{count}"));
+        stage(on(builder(), &place), Tasks(count)).await.all().await;
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[ignore = "needs a server, by ROLEKEEP_POSTGRES"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_16_what_is_good_once_has_one_winner_in_two_processes_on_postgres() {
+    two_processes(&Place::on_the_server("credentials")).await;
 }

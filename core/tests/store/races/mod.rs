@@ -1,15 +1,17 @@
-//! Several who want the same at once: exactly one has it (SEC-16). Two and 64 tasks of one store, in memory and on SQLite, and two
-//! processes on one SQLite file. 200 rounds each of two rivals, 20 of 64, or the part of them that `ROLEKEEP_TEST_PERCENT` says.
+//! Several who want the same at once: exactly one has it (SEC-16). Two and 64 tasks of one store, in memory, on SQLite and on PostgreSQL,
+//! and two processes on one SQLite file and on one PostgreSQL. 200 rounds each of two rivals, 20 of 64, or the part of them that `ROLEKEEP_TEST_PERCENT` says.
 
 mod accounts;
 mod credentials;
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::Path,
+    path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+#[cfg(feature = "postgres")]
+use rolekeep::storage::PostgresOptions;
 use rolekeep::{
     Builder, Caller, Error, Policy, Reason, RequestContext, UserManagement, UsernameProfile, ffi,
     storage::{SqliteOptions, sqlite::Durability},
@@ -20,8 +22,26 @@ use serde_json::{Value, json};
 
 use crate::cheap;
 
-/// Names the file on which the worker process works; without it the worker does nothing.
-const WORKER_FILE: &str = "ROLEKEEP_RACE_FILE";
+/// Says as JSON where the worker process works; without it the worker does nothing.
+const WORKER_PLACE: &str = "ROLEKEEP_RACE_PLACE";
+
+/// What more than one process can open.
+#[derive(Clone, Serialize, Deserialize)]
+enum Place {
+    /// An SQLite file.
+    File(PathBuf),
+    /// A schema of a database.
+    #[cfg(feature = "postgres")]
+    Schema { url: String, name: String },
+}
+
+#[cfg(feature = "postgres")]
+impl Place {
+    /// A schema of the server that `scripts/areas/postgres` starts.
+    fn on_the_server(name: &str) -> Self {
+        Self::Schema { url: std::env::var("ROLEKEEP_POSTGRES").unwrap(), name: format!("races_{name}") }
+    }
+}
 
 /// What each of the rivals does at once.
 #[derive(Clone, Serialize, Deserialize)]
@@ -110,10 +130,10 @@ struct Process {
 }
 
 impl Process {
-    fn start(file: &Path) -> Self {
+    fn start(place: &Place) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["races::worker", "--exact", "--nocapture", "--test-threads=1"])
-            .env(WORKER_FILE, file)
+            .env(WORKER_PLACE, serde_json::to_string(place).unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -175,8 +195,12 @@ fn one_wins(round: usize, answers: &[String], losers: &[Reason]) -> Value {
     won[0].strip_prefix("ok ").map_or(json!(null), |answer| serde_json::from_str(answer).unwrap())
 }
 
-fn on(builder: Builder, file: &Path) -> Builder {
-    builder.sqlite_with(SqliteOptions::new(file).durability(Durability::Normal))
+fn on(builder: Builder, place: &Place) -> Builder {
+    match place {
+        Place::File(file) => builder.sqlite_with(SqliteOptions::new(file).durability(Durability::Normal)),
+        #[cfg(feature = "postgres")]
+        Place::Schema { url, name } => builder.postgres_with(PostgresOptions::new(url).schema(name)),
+    }
 }
 
 /// The settings of all processes.
@@ -189,8 +213,8 @@ fn builder() -> Builder {
 /// The second process: does what it is told, line by line. It sends no mail.
 #[tokio::test]
 async fn worker() {
-    let Some(file) = std::env::var_os(WORKER_FILE) else { return };
-    let um = on(builder(), Path::new(&file)).open().await.unwrap();
+    let Ok(place) = std::env::var(WORKER_PLACE) else { return };
+    let um = on(builder(), &serde_json::from_str(&place).unwrap()).open().await.unwrap();
     println!("\n@ready");
     for line in std::io::stdin().lines() {
         let deed: Deed = serde_json::from_str(&line.unwrap()).unwrap();
