@@ -8,6 +8,7 @@ import hmac
 import inspect
 import json
 import keyword
+import logging
 import re
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from uuid import UUID, uuid4
 import rolekeep
 from authenticator import Authenticator
 from mails import AsyncOutbox, Outbox
+from planted import Watch
 from rolekeep import RolekeepError, _store
 from rolekeep._codec import encode
 
@@ -71,9 +73,13 @@ class Player:
         self.um: Any = None
         self.here = ""
         self.others: dict[str, Any] = {}
+        self.watch = Watch()
         self.outbox = (AsyncOutbox() if is_async else Outbox()) if scenario.store.get("notifier") else None
 
     async def play(self) -> None:
+        logger = logging.getLogger("rolekeep")
+        logger.addHandler(self.watch)
+        self.watch.exchanged(self.settings)
         self.um = await self.open(self.settings, self.outbox)
         try:
             if self.scenario.store.get("seed") == "flyos":
@@ -85,8 +91,10 @@ class Player:
                 except AssertionError as wrong:
                     raise AssertionError(f"{self.scenario.name}, step {number} {json.dumps(step)}: {wrong}") from wrong
         finally:
+            logger.removeHandler(self.watch)
             for um in (self.um, *self.others.values()):
                 await settle(um.close())
+        assert (leak := self.watch.leak()) is None, f"{self.scenario.name}: {leak}"
 
     def beside(self, name: str) -> dict[str, Any]:
         """The settings of another store with a file or schema of its own, where the first has one."""
@@ -105,14 +113,22 @@ class Player:
         return rolekeep.UserManagement(_store.start(settings, None, outbox).wait())
 
     async def step(self, step: dict[str, Any]) -> None:
+        for sent in ("with", "login"):
+            self.watch.exchanged(step.get(sent))
         try:
-            answer = plain(await self.act(step))
+            answered = await self.act(step)
         except RolekeepError as error:
+            self.watch.failed(error)
             assert "error" in step, f"{error!r} ({error.code}/{error.reason})"
             wanted, raised = step["error"], shown(error)
             wanted |= {key: {"$unordered": wanted[key]} for key in ("fields", "problems") if key in wanted}
             assert matches(wanted, raised), f"raised {raised}"
             return
+        answer = plain(answered)
+        # Of an untyped call the JSON itself is the answer.
+        if not step.get("raw") and "text" not in step and "together" not in step:
+            self.watch.printed(answered)
+        self.watch.exchanged(answer)
         assert "error" not in step, f"answered {answer}"
         if "expect" in step:
             assert matches(step["expect"], answer), f"answered {answer}"

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import logging
 import pprint
 from pathlib import Path
 
 import pytest
 from conftest import PASSWORD
+from planted import Watch
 from rolekeep import records
 
 SECRETS = json.loads((Path(__file__).parents[2] / "tests/conformance/secrets.json").read_text())
@@ -36,3 +38,16 @@ def test_an_open_store_and_its_callers_show_nothing(open_store):
     um = open_store(signing_key=key)
     for each in (um, um.aio, um.system, um.system.users):
         assert key not in f"{each!r} {getattr(each, '__dict__', '')}"
+
+
+def test_what_is_shown_of_a_secret_is_seen():
+    watch = Watch()
+    watch.exchanged({"identifier": "ada@example.org", "password": PASSWORD, "code": "a word of errors"})
+    watch.exchanged({"codes": ["ABCDE-FGHIJ-KLMNO"], "token": "short", "user": {"full_name": "Ada of Somewhere"}})
+    assert watch.secrets == {PASSWORD, "ABCDE-FGHIJ-KLMNO"}
+    watch.printed("Ada of Somewhere, a word of errors, short")
+    assert watch.leak() is None
+    logging.getLogger("rolekeep").addHandler(watch)
+    logging.getLogger("rolekeep.storage").warning("slow: %s", "ABCDE-FGHIJ-KLMNO")
+    logging.getLogger("rolekeep").removeHandler(watch)
+    assert "ABCDE-FGHIJ-KLMNO" in (watch.leak() or "")

@@ -28,7 +28,9 @@ test("conformance: every scenario, on IndexedDB", async () => {
       const remove = () => new Promise((done) => Object.assign(globalThis.indexedDB.deleteDatabase(name), { onsuccess: done, onerror: done, onblocked: done }));
       return { persister: () => indexedDB(name), remove };
     };
-    return playAll(files, { open, place, ...tables });
+    // What a console shows, no script of the page can tell.
+    const inspect = (value) => (value instanceof Error ? `${value.message} ${value.stack} ${JSON.stringify(value)}` : "");
+    return playAll(files, { open, place, inspect, ...tables });
   }, [scenarioFiles(), tables()]);
   await page.close();
   report("chromium", outcome);

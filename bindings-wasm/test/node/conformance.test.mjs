@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { inspect } from "node:util";
 
 import { importUsers, open } from "rolekeep";
 import { filePersister } from "rolekeep/node";
@@ -13,12 +14,15 @@ import { Authenticator } from "./authenticator.mjs";
 import { Outbox } from "./outbox.mjs";
 import { report, scenarioFiles, tables } from "./scenarios.mjs";
 
+/** As deep as anybody looks. */
+const seen = { inspect: (value) => inspect(value, { depth: 9, maxArrayLength: null, maxStringLength: null }) };
+
 test("conformance: every scenario, on files", async () => {
   const place = () => {
     const path = mkdtempSync(join(tmpdir(), "rolekeep-"));
     return { persister: () => filePersister(path), remove: () => rmSync(path, { recursive: true }) };
   };
-  report("node", await playAll(scenarioFiles(), { open, place, importUsers, outbox: () => new Outbox(), authenticator: () => new Authenticator(), ...tables() }));
+  report("node", await playAll(scenarioFiles(), { open, place, importUsers, outbox: () => new Outbox(), authenticator: () => new Authenticator(), ...seen, ...tables() }));
 });
 
 test("conformance: the player tells what differs", () => {
@@ -43,7 +47,15 @@ test("conformance: the player tells what differs", () => {
 
 test("conformance: a wrong scenario fails", async () => {
   const file = { store: {}, scenarios: [{ name: "wrong", steps: [{ call: "users.list", expect: { total: 1 } }] }] };
-  const { passed, failed } = await playAll([{ name: "own", file }], { open, place: () => ({ persister: () => undefined }), ...tables() });
+  const { passed, failed } = await playAll([{ name: "own", file }], { open, place: () => ({ persister: () => undefined }), ...seen, ...tables() });
   assert.equal(passed.length, 0);
   assert.match(failed[0].why, /total/);
+});
+
+test("conformance: what is shown of a secret is seen", async () => {
+  const password = "correct horse battery staple";
+  const file = { store: {}, scenarios: [{ name: "told", steps: [{ call: "users.create", with: { email: "ada@example.org", password } }] }] };
+  const show = (value) => `${inspect(value)} ${value?.email === undefined ? "" : password}`;
+  const { failed } = await playAll([{ name: "own", file }], { open, place: () => ({ persister: () => undefined }), ...tables(), inspect: show });
+  assert.match(failed[0].why, /"correct horse battery staple" is shown/);
 });

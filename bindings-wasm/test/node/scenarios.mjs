@@ -22,7 +22,7 @@ export function scenarioFiles() {
   return parsed.length > 0 ? parsed : [{ name: "own", file: JSON.parse(text("bindings-wasm/test/shared/own.json")) }];
 }
 
-export const tables = () => ({ records: { ...ofRules, ...ofStores, ...ofServers }, operations: operationsIn(text("bindings-wasm/dist/generated/areas.js")), seed: seed() });
+export const tables = () => ({ records: { ...ofRules, ...ofStores, ...ofServers }, operations: operationsIn(text("bindings-wasm/dist/generated/areas.js")), seed: seed(), secrets: JSON.parse(text("tests/conformance/secrets.json")) });
 
 export function report(column, { passed, failed }) {
   const out = join(root, "target/conformance");

@@ -1,6 +1,7 @@
 // Plays conformance scenarios through the package's own face, in Node and in a browser alike.
 import { matches } from "./matching.mjs";
 import { token } from "./jwt.mjs";
+import { Watch } from "./planted.mjs";
 import { code } from "./totp.mjs";
 
 const CHEAP = { hashing_memory_kib: 7168, hashing_iterations: 5 };
@@ -10,7 +11,8 @@ const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter)
 /**
  * `world`: { open, place(): somewhere new, of which persister() gives the same each time and remove() gets rid;
  *   records, operations: the generated tables; seed: the FlyOS seed; outbox(): a new `Outbox`, where there are notifiers;
- *   authenticator(): a new one that holds a passkey, importUsers, where those are offered }
+ *   authenticator(): a new one that holds a passkey, importUsers, where those are offered;
+ *   secrets: which fields hold some, by record; inspect(value): what anybody sees who prints it }
  */
 export async function playAll(files, world) {
   const passed = [];
@@ -44,6 +46,8 @@ async function play(scenario, world) {
       });
     }
     for (const { um } of player.stores()) await um.close();
+    const leak = player.watch.leak();
+    if (leak) throw new Error(leak);
   } finally {
     for (const { place } of player.stores()) await place.remove?.();
   }
@@ -51,7 +55,7 @@ async function play(scenario, world) {
 
 class Player {
   constructor(scenario, world, place) {
-    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, passkeys: {}, isSeeded: false, here: "", others: {}, outbox: scenario.store.notifier ? world.outbox() : undefined });
+    Object.assign(this, { scenario, world, place, callers: {}, saved: {}, passkeys: {}, isSeeded: false, here: "", others: {}, watch: new Watch(world.secrets), outbox: scenario.store.notifier ? world.outbox() : undefined });
   }
 
   stores() {
@@ -70,6 +74,7 @@ class Player {
   }
 
   async open() {
+    this.watch.exchanged(this.scenario.store.settings);
     const settings = this.settings(this.scenario.store.settings ?? {});
     this.um = await this.world.open({ ...settings, persister: this.place.persister(), ...(this.outbox && { notifier: this.outbox }) });
     // For explanations, which cannot wait for it.
@@ -92,12 +97,14 @@ class Player {
       answer = await this.act(step);
     } catch (problem) {
       if (problem?.code === undefined) throw problem;
+      this.printed(problem);
       const error = this.errorFromFace(problem);
       if (step.error === undefined) throw new Error(`failed: ${JSON.stringify(error)}`);
       const wanted = Object.entries(this.filled(step.error));
       const anyOrder = wanted.map(([key, value]) => [key, Array.isArray(value) ? { $unordered: value } : value]);
       return void matches(Object.fromEntries(anyOrder), error);
     }
+    this.watch.exchanged(answer);
     if (step.error !== undefined) throw new Error(`expected ${JSON.stringify(step.error)}, got ${JSON.stringify(answer)}`);
     for (const [name, path] of Object.entries(step.save ?? {})) {
       const part = path.split(".").filter(Boolean).reduce((part, key) => part?.[key], answer);
@@ -105,6 +112,10 @@ class Player {
       this.saved[name] = part;
     }
     if (step.expect !== undefined) matches(this.filled(step.expect), answer);
+  }
+
+  printed(value) {
+    this.watch.printed(`${this.world.inspect(value)} ${String(value)}`);
   }
 
   async act(step) {
@@ -118,7 +129,7 @@ class Player {
     if (step.import !== undefined) return this.import(this.caller(step), step);
     if (step.call !== undefined) return this.call(this.caller(step), step);
     if (step.login !== undefined) {
-      const answer = await this.um.anonymous(request(step)).sessions.login(this.toFace(this.filled(step.login), "Login"));
+      const answer = await this.um.anonymous(request(step)).sessions.login(this.toFace(this.sent(step.login), "Login"));
       const tokens = answer.done();
       if (step.name) this.callers[step.name] = await this.um.authenticate(tokens.accessToken, request(step));
       return this.fromFace(tokens, "Tokens");
@@ -152,7 +163,7 @@ class Player {
   }
 
   async call(caller, step) {
-    const input = this.filled(step.with ?? {});
+    const input = this.sent(step.with ?? {});
     if (step.raw || step.text !== undefined) return JSON.parse(await caller.call(step.call, step.text ?? JSON.stringify(input)));
     const [area, method] = step.call.split(".").map(toCamel);
     const { takes, answers } = this.world.operations[step.call];
@@ -182,6 +193,13 @@ class Player {
     if (written.$jwt) return token(this.filled(written.$jwt), written.secret);
     if (written.$totp) return code(this.filled(written.$totp), written.step);
     return Object.fromEntries(await Promise.all(Object.entries(written).map(async ([key, value]) => [key, await this.withCodes(value)])));
+  }
+
+  /** What an operation is given. */
+  sent(written) {
+    const input = this.filled(written);
+    this.watch.exchanged(input);
+    return input;
   }
 
   /** What a scenario writes, with `$name`, `$repeat` and the like filled in. */
@@ -220,12 +238,18 @@ class Player {
     );
   }
 
-  fromFace(value, form = "") {
+  /** What the face answered, as JSON; before that as anybody sees it who prints it. */
+  fromFace(value, form) {
+    this.printed(value);
+    return this.fromFields(value, form);
+  }
+
+  fromFields(value, form = "") {
     if (value instanceof Date) return value.toISOString();
-    if (Array.isArray(value)) return value.map((item) => this.fromFace(item, form.replace(/\[\]$/, "")));
+    if (Array.isArray(value)) return value.map((item) => this.fromFields(item, form.replace(/\[\]$/, "")));
     if (value === null || typeof value !== "object") return value;
     if (form.endsWith("@")) {
-      const page = Object.entries({ ...value, items: this.fromFace(value.items, `${form.slice(0, -1)}[]`) });
+      const page = Object.entries({ ...value, items: this.fromFields(value.items, `${form.slice(0, -1)}[]`) });
       return Object.fromEntries(page.map(([key, item]) => [toSnake(key), item]));
     }
     if (!(form in this.world.records)) return value;
@@ -233,7 +257,7 @@ class Player {
     const keys = Object.keys(value).map(toSnake);
     const strange = keys.filter((key) => !fields.has(key));
     if (strange.length) throw new Error(`the answer ${form} has ${strange}`);
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [toSnake(key), this.fromFace(item, fields.get(toSnake(key)))]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [toSnake(key), this.fromFields(item, fields.get(toSnake(key)))]));
   }
 
   errorFromFace(error) {

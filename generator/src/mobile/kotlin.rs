@@ -74,11 +74,11 @@ pub(super) fn names(catalogue: &Catalogue) -> String {
     )
 }
 
-/// Maps an operation's name and JSON to the typed call and its answer to JSON.
+/// Maps an operation's name and JSON to the typed call and its answer to JSON; the answer as it is goes to whoever watches.
 pub(super) fn dispatch(catalogue: &Catalogue) -> String {
     let mut text = format!(
         "{MARK}import dev.rolekeep.*\nimport kotlinx.serialization.json.JsonElement\nimport kotlinx.serialization.json.JsonNull\n\n\
-         suspend fun dispatch(me: Caller, operation: String, input: JsonElement): JsonElement = when (operation) {{\n"
+         suspend fun dispatch(me: Caller, operation: String, input: JsonElement, seen: (Any?) -> Unit): JsonElement = when (operation) {{\n"
     );
     for (area, operation) in operations(catalogue) {
         let method = format!("me.{}.{}", camel(area.name), camel(operation.name));
@@ -88,7 +88,7 @@ pub(super) fn dispatch(catalogue: &Catalogue) -> String {
         };
         let answer = match &operation.output {
             TypeRef::Unit => format!("{call}.let {{ JsonNull }}"),
-            output => write(output, &call),
+            output => write(output, &format!("{call}.also(seen)")),
         };
         let _ = writeln!(text, "    \"{}.{}\" -> {answer}", area.name, operation.name);
     }

@@ -3,9 +3,9 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Debug, Write},
-    sync::{Arc, Mutex, Once},
+    sync::{Arc, LazyLock, Mutex, Once},
 };
 
 use rolekeep::{Error, UserManagement, audit::ListAudit};
@@ -22,26 +22,8 @@ use super::{
     scenario,
 };
 
-/// Fields of inputs and answers that hold nothing but secrets, whatever they are fields of.
-const SECRETS: &[&str] = &[
-    "password",
-    "new_password",
-    "current_password",
-    "password_hash",
-    "access_token",
-    "refresh_token",
-    "reset_token",
-    "device_token",
-    "recovery_codes",
-    "codes",
-    "secret",
-    "uri",
-    "challenge",
-    "token",
-    "signing_key",
-    "password_pepper",
-    "audit_key",
-];
+/// Fields that hold secrets, by the records that declare them.
+const DECLARED: &str = include_str!("../../../../tests/conformance/secrets.json");
 /// Fields of who people are, which the audit log and answers tell, and traces do not.
 const PERSONAL: &[&str] = &["email", "username", "identifier", "full_name", "display_name", "phone", "address"];
 /// Shorter ones are words that stand elsewhere as well.
@@ -60,6 +42,15 @@ struct Known {
     people: BTreeSet<String>,
     told: Vec<(String, String)>,
 }
+
+/// Names of secrets that other things have as well, errors and explanations: codes are short, and what a text tells is told beside it.
+const OF_OTHERS: [&str; 2] = ["code", "text"];
+
+/// Fields that any record declares to be secret: they are, whatever they are fields of.
+static SECRETS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let declared: BTreeMap<String, Vec<String>> = serde_json::from_str(DECLARED).unwrap();
+    declared.into_values().flatten().filter(|name| !OF_OTHERS.contains(&&**name)).collect()
+});
 
 impl Watched {
     /// An input, or an answer as JSON: of these a secret may be a part.
@@ -129,7 +120,7 @@ impl Known {
             Json::Array(items) => items.iter().for_each(|item| self.collect(item, is_secret)),
             Json::Object(fields) => {
                 fields.iter().for_each(|(name, value)| {
-                    self.collect(value, SECRETS.contains(&name.as_str()));
+                    self.collect(value, SECRETS.contains(name));
                     let is_personal = PERSONAL.contains(&name.as_str());
                     self.people.extend(value.as_str().filter(|text| is_personal && text.len() >= 8).map(str::to_owned));
                 });

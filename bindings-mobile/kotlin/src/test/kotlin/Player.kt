@@ -19,10 +19,12 @@ class Player(private val store: JsonObject, private val folder: File) {
     private val saved = mutableMapOf<String, JsonElement>()
     private val passkeys = mutableMapOf<String, Authenticator>()
     private val mailbox = Mailbox()
+    private val watch = Watch()
     private var here = ""
     private val others = mutableMapOf<String, UserManagement>()
 
     suspend fun play(steps: List<JsonObject>) {
+        watch.exchanged(store["settings"])
         um = open(settings())
         when (val seed = store["seed"]?.jsonPrimitive?.contentOrNull) {
             null -> {}
@@ -31,6 +33,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         }
         steps.forEachIndexed { index, step -> step(step)?.let { error("step ${index + 1} ${step.toString().take(200)}: $it") } }
         (others.values + um).forEach { it.shutdown() }
+        watch.leak()?.let { error(it) }
     }
 
     /** Plays a step; what is wrong with its outcome. */
@@ -45,9 +48,11 @@ class Player(private val store: JsonObject, private val folder: File) {
                 else -> act(step)
             }
         } catch (error: RolekeepException) {
+            watch.failed(error)
             if (wanted == null) return "failed: ${error.code}/${error.reason}: ${error.message}"
             return difference(wanted, written(error))?.let { "another error: $it" }
         }
+        watch.exchanged(answer)
         if (wanted != null) return "expected the error $wanted, got $answer"
         step["save"]?.jsonObject?.forEach { (name, path) -> saved[name] = part(answer, path.jsonPrimitive.content) }
         return step["expect"]?.let { difference(filled(it), answer) }
@@ -65,7 +70,8 @@ class Player(private val store: JsonObject, private val folder: File) {
         val request = request(step["request"])
         text("call")?.let { return call(caller(step), it, step) }
         step["login"]?.let {
-            val tokens = um.anonymous(request).sessions.login(readLogin(filled(it))).done()
+            val login = filled(it).also(watch::exchanged)
+            val tokens = um.anonymous(request).sessions.login(readLogin(login)).done().also(watch::printed)
             name(um.authenticate(tokens.accessToken, request))
             return writeTokens(tokens)
         }
@@ -82,7 +88,7 @@ class Player(private val store: JsonObject, private val folder: File) {
             return writeImport(caller(step).importUsers(pieces.asFlow(), readBeginImport(filled(options)), step["resume"]?.let { readId(filled(it)) }))
         }
         step["open"]?.let { UserManagement.open(readConfig(filled(it))).shutdown(); return JsonNull }
-        text("mail")?.let { kind -> return writeNotice(mailbox.take { writeNoticeKind(it.kind) == writeString(kind) && it.address == filled(step.getValue("to")).jsonPrimitive.content }) }
+        text("mail")?.let { kind -> return writeNotice(mailbox.take { writeNoticeKind(it.kind) == writeString(kind) && it.address == filled(step.getValue("to")).jsonPrimitive.content }.also(watch::printed)) }
         step["wait"]?.let { delay((it.jsonPrimitive.double * 1000).toLong()); return JsonNull }
         step["reopen"]?.let {
             um.shutdown()
@@ -136,12 +142,12 @@ class Player(private val store: JsonObject, private val folder: File) {
     private fun bools(answers: List<Boolean>) = JsonArray(answers.map(::JsonPrimitive))
 
     private suspend fun call(me: Caller, operation: String, step: JsonObject): JsonElement {
-        val with = step["with"]?.let(::filled) ?: JsonObject(emptyMap())
+        val with = (step["with"]?.let(::filled) ?: JsonObject(emptyMap())).also(watch::exchanged)
         val text = step["text"]?.jsonPrimitive?.content
         val isRaw = text != null || step["raw"]?.jsonPrimitive?.boolean == true
         if (!isRaw) {
             try {
-                return dispatch(me, operation, with)
+                return dispatch(me, operation, with, watch::printed)
             } catch (_: Inexpressible) {
                 // A program that says so does not compile; what is left is the untyped call.
             }
