@@ -37,6 +37,8 @@ const BEAT_MILLIS: u64 = 500;
 const MAX_AGE_MILLIS: i64 = 1_000;
 /// How often they are looked for at most for tokens that may be anybody's, in microseconds.
 const STRANGERS_MICROS: i64 = 100_000;
+/// How long anything is kept in memory at most where others write, in milliseconds: rows that somebody changes past the library are in no feed.
+const MAX_KEPT_MILLIS: i64 = 300_000;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
@@ -143,7 +145,7 @@ impl Engine {
         if !self.services.storage.is_shared() {
             return Ok(());
         }
-        let asked_at = (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond());
+        let asked_at = self.moment();
         let heard = self.heard();
         // Commits whose rows are not in the feed count, too: somebody may ask for their position.
         let changes = self.services.storage.changes(&heard).await?;
@@ -287,7 +289,7 @@ impl Engine {
 
     /// Starts at the end of the feed: nothing is cached yet.
     pub(crate) async fn start(&self) -> Result<()> {
-        let asked_at = (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond());
+        let asked_at = self.moment();
         let position = self.services.storage.position().await?;
         locked(&self.committed).clone_from(&position);
         *locked(&self.position) = position;
@@ -298,6 +300,7 @@ impl Engine {
             self.renew_signing_keys().await?;
         }
         self.confirmed.confirm(asked_at);
+        self.reread.confirm(asked_at);
         Ok(())
     }
 
@@ -312,6 +315,9 @@ impl Engine {
             }
             // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
             let _ = engine.follow().await;
+            if !IS_PAGE {
+                let _ = engine.reread_now_and_then().await;
+            }
             #[cfg(feature = "metrics")]
             engine.publish();
         }
@@ -407,9 +413,31 @@ impl Engine {
         renewed
     }
 
+    /// Reads anew what has been in memory for long: what callers hold, and the others are let go.
+    async fn reread_now_and_then(&self) -> Result<()> {
+        if self.reread.is_within(MAX_KEPT_MILLIS, &self.services.env.clock()) {
+            return Ok(());
+        }
+        let _turn = self.catching_up.lock().await;
+        let now = self.moment();
+        let reread = self.read_all_anew().await;
+        // What could not be read is not kept, so that this need not be done again at once.
+        self.reread.confirm(now);
+        reread
+    }
+
+    /// Now, by both clocks.
+    fn moment(&self) -> (i64, i64) {
+        (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond())
+    }
+
     /// A part of the feed is gone: anything may have been written.
     async fn hear_of_gap(&self) -> Result<()> {
         self.deliveries.wake();
+        self.read_all_anew().await
+    }
+
+    async fn read_all_anew(&self) -> Result<()> {
         let outdated = Outdated {
             users: self.principals.outdate_all(),
             sessions: self.sessions.outdate_all(),

@@ -40,13 +40,14 @@ use futures_channel::oneshot;
 use crate::{
     environment::MaybeSend,
     model::{
-        deferred::IS_PAGE,
+        deferred::{IS_PAGE, unless_page},
         error::{Error, Reason, Result},
         id::{ApiKeyId, ChangeSetId, SessionId, UserId},
     },
     operations::{
         Operation,
         actor::{Actor, RequestContext},
+        consumers,
         notices::Notifier,
         passwords::BreachedPasswords,
         plan::Plan,
@@ -127,6 +128,8 @@ pub(crate) struct Engine {
     /// Tells who waits for it that either moved, or that the store was closed.
     moved: event_listener::Event,
     confirmed: Confirmed,
+    /// When all that is in memory was last read anew.
+    reread: Confirmed,
     /// How often it was not known whether the policy was changed, and how many of these times were settled.
     doubts: AtomicU64,
     settled: AtomicU64,
@@ -182,6 +185,7 @@ impl Engine {
             committed: Mutex::default(),
             moved: event_listener::Event::new(),
             confirmed: Confirmed::default(),
+            reread: Confirmed::default(),
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             asked_for_strangers: AtomicI64::new(i64::MIN),
@@ -448,6 +452,7 @@ impl Engine {
             // What a store shares with those that join transactions it closes itself.
             if !*is_closed && engine.main.is_none() {
                 engine.write_rest_of_sampled().await;
+                unless_page((), || Box::pin(engine.give_leases_back())).await;
                 engine.services.hasher.close();
                 engine.services.storage.close().await?;
                 *is_closed = true;
@@ -455,5 +460,16 @@ impl Engine {
             Ok(())
         };
         self.to_its_end(whole).await.unwrap_or_else(|| Err(feed::runtime_ended()))
+    }
+
+    /// Lets other processes read for the consumers of this one at once. Where that fails, leases end by themselves.
+    async fn give_leases_back(self: &Arc<Self>) {
+        for leased in self.services.leases.rest() {
+            let actor = self.nobody();
+            let mut plan = Plan::new(&self.services, &actor, self.services.now());
+            if consumers::release(&leased, &mut plan).await.is_ok() {
+                let _ = self.commit_plan(plan).await;
+            }
+        }
     }
 }

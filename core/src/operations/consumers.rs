@@ -1,5 +1,10 @@
 //! Durable readers of events: kept by name, each read for by one process at a time (decision 057).
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use rolekeep_macros::{Describe, Input, portable_async};
 use serde::Serialize;
 
@@ -143,6 +148,41 @@ pub struct ValidClaim {
     lease: Option<LeaseId>,
 }
 
+/// The leases that this process may have, by consumer: it gives them back when the store is closed.
+#[derive(Default)]
+pub(crate) struct Leases(Mutex<BTreeMap<String, LeaseId>>);
+
+impl Leases {
+    /// That a consumer is about to be leased, which its row decides.
+    fn take(&self, name: &str, lease: LeaseId) {
+        self.all().insert(name.to_owned(), lease);
+    }
+
+    fn end(&self, name: &str) {
+        self.all().remove(name);
+    }
+
+    /// Whole whatever happens to who holds it.
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, LeaseId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is left of them, to be given back one by one.
+    pub(crate) fn rest(&self) -> Vec<(String, LeaseId)> {
+        std::mem::take(&mut *self.all()).into_iter().collect()
+    }
+}
+
+/// Gives a lease back, unless another process has the consumer by now.
+pub(crate) async fn release((name, lease): &(String, LeaseId), plan: &mut Plan<'_>) -> Result<()> {
+    let before: Option<Consumer> = plan.reads().get(&(name.clone(),)).await?;
+    if let Some(before) = before.filter(|before| before.lease == Some(*lease)) {
+        plan.tell_of_nothing();
+        plan.follow(Some(&before), Consumer { lease: None, leased_until: None, ..before.clone() });
+    }
+    Ok(())
+}
+
 fn named(name: &str) -> Result<(), Invalid> {
     let is_one = |one: u8| one.is_ascii_lowercase() || one.is_ascii_digit() || matches!(one, b'.' | b'_' | b'-');
     if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_one) {
@@ -203,6 +243,7 @@ impl Operation for ClaimConsumer {
             Some(lease) => lease,
             None => plan.services.env.new_id()?,
         };
+        plan.services.leases.take(&known.name, lease);
         let leased = Consumer { lease: Some(lease), leased_until: Some(now.plus_seconds(LEASE_SECONDS)), ..known };
         Ok(leased_of(&plan.follow(before.as_ref(), leased), lease))
     }
@@ -267,13 +308,9 @@ impl Operation for ReleaseConsumer {
         Ok((checked(self.name)?, self.lease))
     }
 
-    async fn plan((name, lease): &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<()> {
-        let before: Option<Consumer> = plan.reads().get(&(name.clone(),)).await?;
-        if let Some(before) = before.filter(|before| before.lease == Some(*lease)) {
-            plan.tell_of_nothing();
-            plan.follow(Some(&before), Consumer { lease: None, leased_until: None, ..before.clone() });
-        }
-        Ok(())
+    async fn plan(leased: &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<()> {
+        plan.services.leases.end(&leased.0);
+        release(leased, plan).await
     }
 }
 

@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::{
-    audit, hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches, policy::state::PolicyState,
-    reads::Reads, store_secrets::NameKey,
+    audit, consumers::Leases, hasher::Hasher, issuers::Issuers, limits::Places, passwords::Breaches,
+    policy::state::PolicyState, reads::Reads, store_secrets::NameKey,
 };
 use crate::{
     audit_chain::{AuditDraft, AuditKeys},
@@ -81,6 +81,8 @@ pub struct Shared {
     pub(crate) issuers: Issuers,
     /// By what tokens for a Supabase project are signed, where they are made.
     pub(crate) supabase: Option<Signer>,
+    /// The consumers that this process reads for.
+    pub(crate) leases: Leases,
     /// Whether there is somebody who sends notices.
     is_notifying: bool,
     /// Whether all that is encrypted is so under the key of today: this instance has looked.
@@ -137,6 +139,7 @@ impl Services {
             relying_party,
             issuers,
             supabase,
+            leases: Leases::default(),
             is_notifying,
             is_encrypted: AtomicBool::new(false),
         };

@@ -310,6 +310,35 @@ async fn another_process_of_the_same_file_is_heard() {
 }
 
 #[tokio::test]
+async fn ops_9_who_closes_lets_others_read_for_its_consumers_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.sqlite");
+    let [here, there] = [(); 2].map(|()| cheap::builder().sqlite_with(SqliteOptions::new(&file)));
+    let here = here.open().await.unwrap();
+    let there = there.open().await.unwrap();
+    let mails = here.system().consume("mails").await.unwrap();
+    let bills = here.system().consumers().claim(ClaimConsumer::new("bills")).await.unwrap();
+    let lost = here.system().consumers().claim(ClaimConsumer::new("lost")).await.unwrap();
+    here.system().consumers().release(ReleaseConsumer::new("lost", lost.lease)).await.unwrap();
+    let theirs = there.system().consumers().claim(ClaimConsumer::new("lost")).await.unwrap();
+    let held = there.system().consumers().claim(ClaimConsumer::new("bills")).await.unwrap_err();
+    assert_eq!(held.reason(), Reason::LeaseHeld);
+    // Whoever consumes still has its stream, and does not read any more.
+    here.close().await.unwrap();
+    drop(mails);
+    for name in ["bills", "mails"] {
+        let taken = there.system().consumers().claim(ClaimConsumer::new(name)).await.unwrap();
+        assert_ne!(taken.lease, bills.lease);
+    }
+    // What others have by now stays theirs.
+    let listed = there.system().consumers().list(ListConsumers::new()).await.unwrap();
+    assert_eq!(listed.items.iter().filter(|consumer| consumer.leased_until.is_some()).count(), 3);
+    let again = there.system().consumers().claim(ClaimConsumer::new("lost").lease(theirs.lease)).await.unwrap();
+    assert_eq!(again.lease, theirs.lease);
+    there.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn one_process_at_a_time_reads_for_a_consumer_and_the_next_goes_on() {
     let world = Ahead::new();
     let storage = std::sync::Arc::new(MemoryStorage::new());

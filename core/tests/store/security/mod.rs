@@ -53,6 +53,7 @@ mod races;
 mod reach;
 mod registration;
 mod rehash;
+mod reread;
 mod rights;
 mod scopes;
 mod signing_keys;
