@@ -299,7 +299,7 @@ impl UserManagement {
         self.engine.services.hasher.hashed()
     }
 
-    /// Finishes running commits, refuses further operations and lets go of the storage.
+    /// Finishes running commits, refuses further operations, gives back the consumers that this process reads for and lets go of the storage.
     pub async fn close(&self) -> Result<()> {
         self.engine.close().await
     }
