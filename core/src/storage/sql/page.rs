@@ -311,12 +311,6 @@ impl Of<'_> {
                 select.and_where(condition.clone());
             }
             self.ordered(self.table.name, &mut select);
-            // SQLite would take any index to go through all, and look up rows that lie anywhere: keys are as old as their rows.
-            if self.order.is_empty() && arm.path == Path::Walked(Predicate::Always) {
-                for at in self.table.key {
-                    select.order_by((self.table.name, self.table.columns[*at].name), Order::Asc);
-                }
-            }
             Ok::<_, Error>(select)
         };
         let mut select = match &arm.path {
@@ -324,6 +318,17 @@ impl Of<'_> {
             #[cfg(feature = "postgres")]
             _ if self.dialect == Dialect::Postgres => walked(&arm.filter)?,
             Path::Keys => walked(&arm.filter)?,
+            // In the order of their keys rows are where they were made: any index would have them looked up one by one, wherever they lie.
+            Path::Walked(Predicate::Always) if self.order.is_empty() => {
+                let mut walk = Sql::select().expr(Expr::cust("*")).from(rows.name).take();
+                for at in rows.key {
+                    walk.order_by((rows.name, rows.columns[*at].name), Order::Asc);
+                }
+                cut(&mut walk, &Window { limit: Some(steps), ..Window::default() });
+                let mut select = self.columns_of(rows.name).from_subquery(walk, rows.name).take();
+                passing(self.dialect, self.tables, rows, &arm.filter, &mut select)?;
+                select
+            }
             Path::Walked(entry) => {
                 let mut walk = walked(entry)?;
                 cut(&mut walk, &Window { limit: Some(steps), ..Window::default() });
