@@ -8,7 +8,6 @@ use crate::model::{
     error::{Error, Problem, Reason, Result},
     report::{Earlier, Mark, Marked},
 };
-
 use crate::rules::policy::file::literal;
 
 /// Suggestions cost a comparison with every known name, so a file full of mistakes gets some only.

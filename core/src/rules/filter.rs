@@ -10,23 +10,9 @@ use crate::model::{
     time::Time,
     value::Value,
 };
-
 use crate::rules::{
-    authorize::{EvaluationContext, Question},
-    compile::{
-        attribute::{Attribute, ResourceType, Stored},
-        role::NONE,
-        rule_set::{PermissionId, RuleSet},
-    },
-    condition::{
-        parser::Root,
-        tree::{Operand, Path, Source, TestKind, Tree, Values},
-        value::{Base, Type, TypedValue},
-    },
-    policy::Effect,
-    principal::Principal,
-    resource::Context,
-    scope::kind::BoundScope,
+    Attribute, Base, BoundScope, Context, Effect, EvaluationContext, NONE, Operand, Path, PermissionId, Principal,
+    Question, ResourceType, Root, RuleSet, Source, Stored, TestKind, Tree, Type, TypedValue, Values,
 };
 
 /// How long a filter may be used, in seconds: `now` was substituted when it was made.

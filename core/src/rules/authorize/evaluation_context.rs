@@ -6,18 +6,9 @@ use crate::model::{
     error::{Error, Reason, Result},
     value::Value,
 };
-
-use super::Question;
 use crate::rules::{
-    compile::{attribute::ResourceType, reads::TypeReads, role::GrantId, rule_set::RuleSet},
-    condition::{
-        parser::Root,
-        tree::{Condition, Path, Values},
-        value::TypedValue,
-    },
-    principal::Principal,
-    resource::{Context, Resource, ResourceValues, missing},
-    scope::kind::{BoundScope, KindId},
+    BoundScope, Condition, Context, GrantId, KindId, Path, Principal, Question, Resource, ResourceType, ResourceValues,
+    Root, RuleSet, TypeReads, TypedValue, Values, missing,
 };
 
 /// What an explanation supposes to be otherwise, but for what the principal has.

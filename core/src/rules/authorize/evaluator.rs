@@ -1,15 +1,8 @@
 //! What decides about one principal: the rules of docs/rules.md, of what is so and of what an explanation supposes.
 
-use super::{EvaluationContext, Question, Verdict};
 use crate::rules::{
-    compile::{
-        role::{NONE, Special},
-        rule_set::{FieldId, Mark, RuleSet},
-    },
-    condition::parser::Root,
-    policy::Effect,
-    principal::{Assignment, Principal, RoleAssignment},
-    scope::kind::BoundScope,
+    Assignment, BoundScope, Effect, EvaluationContext, FieldId, Mark, NONE, Principal, Question, RoleAssignment, Root,
+    RuleSet, Special, Verdict,
 };
 
 impl RuleSet {

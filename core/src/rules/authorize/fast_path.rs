@@ -1,13 +1,7 @@
 //! The fast path before the evaluator: the principal holds its roles everywhere and always, and roles only allow the
 //! permission, without conditions.
 
-use crate::rules::{
-    compile::{
-        bits,
-        rule_set::{Mark, PermissionId, RuleSet},
-    },
-    principal::Principal,
-};
+use crate::rules::{Mark, PermissionId, Principal, RuleSet, compile::bits};
 
 impl RuleSet {
     /// What [`RuleSet::decide`] answers to a question without resource and fields, where a few roles settle it.

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::error::Result;
-
-use crate::rules::compile::rule_set::{FieldId, PermissionId, RuleSet};
+use crate::rules::{FieldId, PermissionId, RuleSet};
 
 /// The permission of a check: text such as `&str`, which may name fields (`user:update{bio}`), or a reference to a
 /// [`PermissionHandle`]. The trait is sealed.

@@ -24,13 +24,10 @@ pub use effective::EffectiveGrant;
 pub use handle::{PermissionHandle, PermissionName};
 
 use crate::model::{error::Result, time::Time};
-
 use crate::rules::{
-    compile::rule_set::{FieldId, PermissionId, RuleSet},
-    explain::Explanation,
-    principal::Principal,
-    resource::{Context, NO_CONTEXT, Resource, ResourceValues},
+    Context, Explanation, FieldId, NO_CONTEXT, PermissionId, Principal, Resource, ResourceValues, RuleSet,
 };
+
 pub(in crate::rules) use evaluation_context::{EvaluationContext, Supposed};
 
 /// A question to the rules.

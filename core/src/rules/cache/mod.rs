@@ -26,10 +26,8 @@ use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use uuid::Uuid;
 
-use crate::rules::{
-    compile::rule_set::RuleSet,
-    principal::{Principal, StoredPrincipal},
-};
+use crate::rules::{Principal, RuleSet, StoredPrincipal};
+
 pub use rights::{Rights, UserHandle};
 
 /// The principals in memory, and the rules that decide about them: for hosts that keep users themselves.

@@ -4,21 +4,18 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::model::{
-    error::{Error, Reason, Result},
-    id::parse_uuid,
-    time::Time,
-};
-
 use super::{
     Pin,
     id_index::IdIndex,
     page_table::{PageTable, Slot},
 };
-use crate::rules::{
-    compile::rule_set::{PermissionId, RuleSet},
-    principal::Principal,
+
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::parse_uuid,
+    time::Time,
 };
+use crate::rules::{PermissionId, Principal, RuleSet};
 
 /// A user in a [`crate::rules::PrincipalCache`]: faster than the id. A handle of a user who was removed does not find the
 /// user who takes the same place later.

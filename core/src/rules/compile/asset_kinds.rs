@@ -1,22 +1,10 @@
 //! Kinds of assets that a policy declares: resource types whose rows are all of one table, with words of their own.
 
-use super::{
-    attribute::{Attribute, Stored},
-    problems::tell,
-    rule_set::RuleSet,
-    schema::Schema,
-    symbols::Symbols,
-};
-use crate::{
-    model::{decode::nearest, record::Table, text},
-    rules::{
-        condition::value::Base,
-        diagnostics::{Diagnostics, Text, shown},
-        policy::{
-            AssetKindDecl, Policy,
-            name::{ADMIN, is_name},
-        },
-    },
+use super::{problems::tell, schema::Schema};
+
+use crate::model::{decode::nearest, record::Table, text};
+use crate::rules::{
+    ADMIN, AssetKindDecl, Attribute, Base, Diagnostics, Policy, RuleSet, Stored, Symbols, Text, is_name, shown,
 };
 
 /// The most kinds of a policy, and words of one.

@@ -4,11 +4,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::model::{predicate::Link, record::Table};
-
-use crate::rules::{
-    condition::value::{Base, Type},
-    scope::kind::KindId,
-};
+use crate::rules::{Base, KindId, Type};
 
 /// An attribute or relation of a resource type, an attribute of principals, or a context value.
 #[derive(Clone, Debug)]

@@ -4,21 +4,12 @@
 use std::sync::Arc;
 
 use super::{
-    bits,
-    interner::{Interner, place},
-    reads::Reads,
-    role::{Closure, CompiledRole, NONE},
-    rule_set::{RoleId, RuleSet, Stamp},
-};
-use crate::{
-    model::error::{Error, Reason, Result},
-    rules::{
-        diagnostics::{Diagnostics, shown},
-        policy::{Policy, Role},
-    },
+    Budget, bits, compile, conditions, grants, interner::Interner, reads::Reads, role::Closure, roles, sorted,
+    too_large,
 };
 
-use super::{Budget, compile, conditions, grants, roles, sorted, too_large};
+use crate::model::error::{Error, Reason, Result};
+use crate::rules::{CompiledRole, Diagnostics, NONE, Policy, Role, RoleId, RuleSet, Stamp, place, shown};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.

@@ -2,23 +2,12 @@
 
 use hashbrown::HashMap;
 
-use super::{
-    interner::Interner,
-    problems::tell,
-    role::{GrantId, NONE, Own, Special},
-    rule_set::{PermissionId, RuleSet},
-};
-use crate::rules::{
-    condition::{
-        ConditionError,
-        check::Vocabulary,
-        parser::{Root, check_grammar, parse},
-    },
-    diagnostics::{Diagnostics, Text, shown},
-    policy::{Effect, Grant, Role, name::Pattern},
-};
+use super::{Budget, interner::Interner, problems::tell, role::Own, sorted};
 
-use super::{Budget, sorted, symbols::Symbols};
+use crate::rules::{
+    ConditionError, Diagnostics, Effect, Grant, GrantId, NONE, Pattern, PermissionId, Role, Root, RuleSet, Special,
+    Symbols, Text, Vocabulary, check_grammar, condition::parser::parse, shown,
+};
 
 /// What the grants of a role say; none where the policy is too large.
 pub(super) fn own(

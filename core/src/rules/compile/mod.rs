@@ -38,12 +38,6 @@ pub(in crate::rules) mod symbols;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::model::error::{Error, Reason, Result};
-
-use crate::rules::{
-    diagnostics::{Diagnostics, shown},
-    policy::Policy,
-};
 use {
     interner::Interner,
     permission_index::PermissionIndex,
@@ -55,6 +49,9 @@ use {
     specials::Specials,
     symbols::Symbols,
 };
+
+use crate::model::error::{Error, Reason, Result};
+use crate::rules::{Diagnostics, Policy, shown};
 
 /// What the compiled form may take, in bytes, and entries to make it: a policy that multiplies
 /// beyond is refused, not served slowly.

@@ -5,16 +5,10 @@ use hashbrown::HashSet;
 use super::{
     asset_kinds::{self, Problem},
     roles::Hierarchy,
-    symbols::Symbols,
 };
-use crate::{
-    model::deferred::Deferred,
-    rules::{
-        condition::ConditionError,
-        diagnostics::{Diagnostics, Span, Text, shown},
-        policy::{Grant, Role, name::Pattern},
-    },
-};
+
+use crate::model::deferred::Deferred;
+use crate::rules::{ConditionError, Diagnostics, Grant, Pattern, Role, Span, Symbols, Text, shown};
 
 /// How those problems are told.
 pub(super) struct Words {

@@ -6,13 +6,9 @@ use std::collections::BTreeSet;
 use hashbrown::HashSet;
 use smallvec::SmallVec;
 
-use super::{
-    attribute::{ResourceType, Stored},
-    interner::Interner,
-    sorted,
-    symbols::Symbols,
-};
-use crate::rules::condition::{parser::Root, tree::Path};
+use super::{interner::Interner, sorted};
+
+use crate::rules::{Path, ResourceType, Root, Stored, Symbols};
 
 /// What the whole policy reads.
 #[derive(Debug, Default)]

@@ -7,13 +7,11 @@ use smallvec::SmallVec;
 use super::{
     Budget,
     bits::{self, Bits},
-    rule_set::RoleId,
     too_large,
 };
-use crate::{
-    model::error::Result,
-    rules::policy::{Effect, Grant, Role, name::Pattern},
-};
+
+use crate::model::error::Result;
+use crate::rules::{Effect, Grant, Pattern, Role, RoleId};
 
 /// Stands for "no condition" and "not narrowed to fields", and among a principal's roles for "none".
 pub(in crate::rules) const NONE: u32 = u32::MAX;

@@ -4,17 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use smol_str::SmolStr;
 
-use super::{
-    problems::tell,
-    role::{Closure, CompiledRole},
-    rule_set::{RoleId, RoleIds},
-};
-use crate::rules::{
-    diagnostics::{Diagnostics, Span, Text, shown},
-    policy::{Policy, Role, name::is_word},
-};
+use super::{Budget, problems::tell, role::Closure, rule_set::RoleIds, sorted};
 
-use super::{Budget, sorted};
+use crate::rules::{CompiledRole, Diagnostics, Policy, Role, RoleId, Span, Text, is_word, shown};
 
 /// The most roles of a policy.
 const MAX_ROLES: usize = 100_000;

@@ -10,31 +10,22 @@ use rolekeep_macros::Describe;
 use serde::Serialize;
 use smol_str::SmolStr;
 
+use super::{
+    interner::Interner,
+    permission_index::PermissionIndex,
+    reads::Reads,
+    schema::Schema,
+    specials::{Said, Specials},
+    symbols::Permission,
+};
+
 use crate::model::{
     decode::{nearest, nearest_of_many},
     error::{Error, Reason, Result},
 };
-
-use super::{
-    attribute::ResourceType,
-    interner::{Interner, place},
-    permission_index::PermissionIndex,
-    reads::{Reads, TypeReads},
-    role::{CompiledRole, GrantId, OwnGrant},
-    schema::Schema,
-    specials::{Said, Specials},
-    symbols::{Permission, Symbols},
-};
 use crate::rules::{
-    compile,
-    condition::tree::Condition,
-    diagnostics::shown,
-    policy::{Effect, Policy, name::Pattern},
-    scope::{
-        Scope,
-        kind::{BoundScope, ScopeKind, bind},
-        tree::ScopeTree,
-    },
+    BoundScope, CompiledRole, Condition, Effect, GrantId, OwnGrant, Pattern, Policy, ResourceType, Scope, ScopeKind,
+    ScopeTree, Symbols, TypeReads, bind, compile, place, shown,
 };
 
 /// A permission of one rule set.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::role::Special;
+use crate::rules::Special;
 
 /// Permissions in a block: an edit copies the blocks of the permissions that it is about.
 const BLOCK: usize = 16;

@@ -3,27 +3,15 @@
 use std::collections::BTreeMap;
 
 use hashbrown::{HashMap, HashSet};
-
 use smol_str::SmolStr;
 
-use super::{
-    attribute::{Attribute, ResourceType, Stored},
-    interner::place,
-    problems::tell,
-    schema::Schema,
-};
+use super::{problems::tell, roles::Hierarchy, schema::Schema};
+
 use crate::model::attributes;
 use crate::rules::{
-    condition::value::{Base, Type, parse_type, type_names},
-    diagnostics::{Diagnostics, Span, Text, shown},
-    policy::{
-        AttributeDecl, PermissionDecl, Policy, ScopeDecl,
-        name::{ADMIN, Pattern, is_name, split},
-    },
-    scope::kind::{KindId, ScopeKind},
+    ADMIN, Attribute, AttributeDecl, Base, Diagnostics, KindId, Pattern, PermissionDecl, Policy, ResourceType,
+    ScopeDecl, ScopeKind, Span, Stored, Text, Type, is_name, parse_type, place, policy::name::split, shown, type_names,
 };
-
-use super::roles::Hierarchy;
 
 /// The type whose attributes principals have.
 pub(in crate::rules) const USER: &str = "user";

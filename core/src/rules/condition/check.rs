@@ -3,15 +3,13 @@
 use std::cmp::Ordering;
 
 use super::{
-    ConditionError, duration,
-    parser::Root,
-    tree::{Literal, Operand, Path, Source, TestKind},
-    value::{Base, Cidr, Type, parse_ip, parse_time},
+    duration,
+    tree::Literal,
+    value::{Cidr, parse_ip, parse_time},
 };
-use crate::{
-    model::{decode::nearest, id::parse_uuid, predicate::Comparison},
-    rules::{compile::attribute::Attribute, diagnostics::shown},
-};
+
+use crate::model::{decode::nearest, id::parse_uuid, predicate::Comparison};
+use crate::rules::{Attribute, Base, ConditionError, Operand, Path, Root, Source, TestKind, Type, shown};
 
 /// A part whose names are known and whose types fit; parsing goes on where they do not.
 pub(super) type Typed<T> = Result<T, ConditionError>;

@@ -1,7 +1,8 @@
 //! Text to tokens.
 
-use super::{ConditionError, duration};
-use crate::rules::diagnostics::shown;
+use super::duration;
+
+use crate::rules::{ConditionError, shown};
 
 /// A token and the bytes that it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]

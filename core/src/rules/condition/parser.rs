@@ -2,17 +2,14 @@
 //! exhausts the stack.
 
 use super::{
-    ConditionError,
-    check::{Typed, Value, Vocabulary},
+    check::{Typed, Value},
     lexer::{Kind, Token, tokens},
     presence,
-    tree::{Condition, Literal, Path, Source, Test, TestKind, Tree},
-    value::Base,
+    tree::Literal,
 };
-use crate::{
-    model::{decode::nearest, predicate::Comparison},
-    rules::diagnostics::shown,
-};
+
+use crate::model::{decode::nearest, predicate::Comparison};
+use crate::rules::{Base, Condition, ConditionError, Path, Source, Test, TestKind, Tree, Vocabulary, shown};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -4,10 +4,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use uuid::Uuid;
 
-use super::{
-    tree::{Literal, Path, Source, TestKind, Values},
-    value::{Base, TypedValue},
-};
+use super::tree::Literal;
+
+use crate::rules::{Base, Path, Source, TestKind, TypedValue, Values};
 
 /// An id that no policy names.
 const OTHER: u128 = 0x9c4e_7a01_53d2_4b6f_8a10_c2f5_e6b7_d8a9;

@@ -4,11 +4,10 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{
-    parser::Root,
-    value::{Cidr, Type, TypedValue},
-};
+use super::value::Cidr;
+
 use crate::model::predicate::Comparison;
+use crate::rules::{Root, Type, TypedValue};
 
 /// A condition of one grant on one resource type (or on any, where it reads no resource).
 #[derive(Debug)]

@@ -8,7 +8,6 @@ use std::{
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
 use crate::model::{
     decode::integer,
     id::parse_uuid,
@@ -17,6 +16,8 @@ use crate::model::{
     time::{self, Time},
     value::Value,
 };
+
+pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
 
 /// The type of an attribute, of a context value, or of a part of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -22,16 +22,12 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
+use what_if::Inquiry;
+
 use crate::model::time::Time;
+use crate::rules::{Decision, Effect, ResourceValues, Verdict};
 
 pub use changes::{ChangeKind, ProposedChange, TestOutcome};
-
-use crate::rules::{
-    authorize::{Decision, Verdict},
-    policy::Effect,
-    resource::ResourceValues,
-};
-use what_if::Inquiry;
 
 /// The most grants that an explanation lists.
 const MAX_MISSES: usize = 20;

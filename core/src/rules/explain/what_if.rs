@@ -1,21 +1,8 @@
 //! What would be if some things were otherwise: the changes, and the question as the evaluator sees it then.
 
 use crate::rules::{
-    authorize::{EvaluationContext, Question, Supposed},
-    compile::{
-        attribute::Attribute,
-        role::{GrantId, Special},
-        rule_set::{FieldId, RoleId, RuleSet},
-    },
-    condition::{
-        parser::Root,
-        tree::{Condition, Path, Test, TestKind},
-    },
-    principal::Principal,
-    scope::{
-        Scope,
-        kind::{BoundScope, bind},
-    },
+    Attribute, BoundScope, Condition, EvaluationContext, FieldId, GrantId, Path, Principal, Question, RoleId, Root,
+    RuleSet, Scope, Special, Supposed, Test, TestKind, bind,
 };
 
 /// One thing that is otherwise. Assignments are named by their places.

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::{TypeDecl, file::write};
+
 use crate::model::{
     error::{Error, Reason, Result},
     policy::{AssetKindForm, RoleForm, StoredGrant},
 };
-
-use super::{AssetKindDecl, AttributeDecl, Effect, Grant, Policy, Role, ScopeDecl, TypeDecl, file::write};
 use crate::rules::{
-    Schema, compile,
-    diagnostics::{Diagnostic, Span, Text, shown},
+    AssetKindDecl, AttributeDecl, Diagnostic, Effect, Grant, Policy, Role, Schema, ScopeDecl, Span, Text, compile,
+    shown,
 };
 
 /// A policy's permissions, roles and kinds of assets by name, and the rest of it as in a policy file.

@@ -2,16 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::model::time::Time;
+use super::stored::StoredAssignment;
 
-use super::{Principal, stored::StoredAssignment};
-use crate::rules::{
-    compile::{interner::place, role::NONE},
-    scope::{
-        Scope,
-        kind::{BoundScope, ScopeKind, bind},
-    },
-};
+use crate::model::time::Time;
+use crate::rules::{BoundScope, NONE, Principal, Scope, ScopeKind, bind, place};
 
 /// An assignment that has limits, in numbers. There may be millions: what few have stands elsewhere.
 // Half a line of the processor's cache.

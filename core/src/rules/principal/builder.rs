@@ -5,32 +5,20 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use super::{
+    Detail, FIRST, Proved, Rare,
+    assignments::{Assignment, Note, Window},
+    key::Reach,
+    stored::{self, StoredAssignment, StoredPrincipal},
+};
+
 use crate::model::{
     error::{Error, Reason, Result},
     predicate::Name,
     value::Value,
 };
-
-use super::{
-    Detail, FIRST, Principal, Proved, Rare,
-    assignments::{Assignment, Note, Window},
-    key::Reach,
-    stored::{self, StoredAssignment, StoredPrincipal},
-};
 use crate::rules::{
-    compile::{
-        bits,
-        role::NONE,
-        rule_set::{RoleId, RuleSet, Stamp},
-        symbols::Symbols,
-    },
-    condition::{
-        parser::Root,
-        tree::Path,
-        value::{Base, GivenValue},
-    },
-    resource::given::Declared,
-    scope::tree::ScopeTree,
+    Base, Declared, GivenValue, NONE, Path, Principal, RoleId, Root, RuleSet, ScopeTree, Stamp, Symbols, compile::bits,
 };
 
 impl Principal {

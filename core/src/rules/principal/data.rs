@@ -6,6 +6,8 @@ use rolekeep_macros::{Describe, Input};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::stored::{self, StoredAssignment, StoredPrincipal};
+
 use crate::model::{
     check::{Checks, Invalid},
     decode::{self, Decoder, FieldCode, FromJson},
@@ -16,21 +18,7 @@ use crate::model::{
     time::Time,
     value::Value,
 };
-
-use super::{
-    Principal,
-    stored::{self, StoredAssignment, StoredPrincipal},
-};
-use crate::rules::{
-    compile::{
-        rule_set::RuleSet,
-        symbols::{Symbols, USER},
-    },
-    condition::value::{Base, GivenValue},
-    diagnostics::shown,
-    resource::given::Declared,
-    scope::Scope,
-};
+use crate::rules::{Base, Declared, GivenValue, Principal, RuleSet, Scope, Symbols, USER, shown};
 
 /// A user, described by the application: an id, roles, and what conditions read.
 #[derive(Clone, Debug, Input, Describe)]

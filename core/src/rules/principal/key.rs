@@ -4,16 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use super::Principal;
 use crate::model::error::{Error, Reason, Result};
-use crate::rules::{
-    compile::{
-        bits,
-        rule_set::{RuleSet, Stamp},
-    },
-    diagnostics::shown,
-    policy::name::Pattern,
-};
+use crate::rules::{Pattern, Principal, RuleSet, Stamp, compile::bits, shown};
 
 /// What is stored of an API key that the rules are asked by.
 #[derive(Debug)]

@@ -22,24 +22,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::model::time::Time;
+use assignments::{Note, Window};
 
-use crate::rules::{
-    compile::{
-        bits,
-        role::NONE,
-        rule_set::{RuleSet, Stamp},
-    },
-    condition::{
-        parser::Root,
-        tree::Path,
-        value::{Base, GivenValue, TypedValue},
-    },
-    scope::tree::ScopeTree,
-};
+use crate::model::time::Time;
+use crate::rules::{Base, GivenValue, NONE, Path, Root, RuleSet, ScopeTree, Stamp, TypedValue, compile::bits};
 
 pub(super) use assignments::{Assignment, RoleAssignment};
-use assignments::{Note, Window};
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
 pub(crate) use key::KeyFacts;
 pub(crate) use session::SessionFacts;

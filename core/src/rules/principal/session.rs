@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Principal, Proved};
-use crate::{
-    model::{error::Result, proof::Proofs, time::Time, value::Value},
-    rules::{compile::rule_set::RuleSet, condition::value::GivenValue},
-};
+use super::Proved;
+
+use crate::model::{error::Result, proof::Proofs, time::Time, value::Value};
+use crate::rules::{GivenValue, Principal, RuleSet};
 
 /// What a session says of who asks by it.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Principal, Proved, assignments::Assignment};
-use crate::rules::{compile::bits, scope::kind::BoundScope};
+use super::{Proved, assignments::Assignment};
+
+use crate::rules::{BoundScope, Principal, compile::bits};
 
 impl Principal {
     /// Two factors were proved.

@@ -5,12 +5,7 @@ use crate::model::{
     decode::FieldCode,
     error::{Error, Reason},
 };
-
-use crate::rules::{
-    compile::{attribute::Attribute, rule_set::suggestion},
-    condition::value::Type,
-    diagnostics::shown,
-};
+use crate::rules::{Attribute, Type, shown, suggestion};
 
 /// Declared attributes, in whatever order they are asked for; in their own order at little cost.
 pub(in crate::rules) struct Declared<'d> {

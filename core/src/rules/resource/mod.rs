@@ -8,21 +8,15 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use given::{Declared, Problem};
+
 use crate::model::{
     error::{Error, Reason, Result},
     predicate::Name,
     record::{Row, Table},
     value::Value,
 };
-
-use crate::rules::{
-    compile::{
-        attribute::{Attribute, ResourceType},
-        reads::TypeReads,
-    },
-    condition::value::{Base, GivenValue, Type, TypedValue, read_one, read_text},
-};
-use given::{Declared, Problem};
+use crate::rules::{Attribute, Base, GivenValue, ResourceType, Type, TypeReads, TypedValue, read_one, read_text};
 
 /// Most types have no more attributes.
 const FEW: usize = 12;

@@ -3,9 +3,7 @@
 use uuid::Uuid;
 
 use crate::model::value::Value;
-
-use super::Scope;
-use crate::rules::condition::value::Base;
+use crate::rules::{Base, Scope};
 
 /// A kind of scope by its place in the rule set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,15 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::model::value::Value;
-
-use super::{
-    Scope,
-    kind::{BoundScope, KindId, ScopeKind, bind},
-};
-use crate::rules::{
-    compile::rule_set::{PermissionId, RuleSet},
-    principal::Principal,
-};
+use crate::rules::{BoundScope, KindId, PermissionId, Principal, RuleSet, Scope, ScopeKind, bind};
 
 /// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it, and to those made by
 /// editing its roles.

@@ -3,12 +3,10 @@
 use hashbrown::HashMap;
 use serde::de::IgnoredAny;
 
-use crate::{
-    model::{deferred::Deferred, input},
-    rules::diagnostics::{Diagnostics, Span, Text, shown},
-};
-
 use super::{MAX_DEPTH, MAX_PARTS, Node, Tree, too_deep, too_many_parts};
+
+use crate::model::{deferred::Deferred, input};
+use crate::rules::{Diagnostics, Span, Text, shown};
 
 pub(super) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     if let Some(at) = too_many(text) {

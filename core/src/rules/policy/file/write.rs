@@ -3,13 +3,9 @@
 use serde::{Serialize, Serializer};
 
 use super::{Node, Tree};
-use crate::{
-    model::error::{Error, Reason, Result},
-    rules::{
-        diagnostics::{Span, Text},
-        policy::{AttributeDecl, Effect, Policy, Role},
-    },
-};
+
+use crate::model::error::{Error, Reason, Result};
+use crate::rules::{AttributeDecl, Effect, Policy, Role, Span, Text};
 
 pub(in crate::rules) fn to_toml(policy: &Policy) -> Result<String> {
     toml::to_string_pretty(policy).map_err(|error| unwritable(&error))
