@@ -52,7 +52,7 @@ impl RuleSet {
     ) -> Result<T> {
         let mut values = ResourceValues::default();
         let ty = self.find_values(question, &mut values)?;
-        Ok(look(&self.evaluation_context(question, ty, values.by_slot())))
+        Ok(look(&self.evaluation_context(question, ty, &values)))
     }
 
     /// Checks that a question is complete, and finds what it reads of the resource: what comes before anything else.

@@ -168,7 +168,7 @@ impl RuleSet {
                 self.find_values(&whole, &mut values)?;
                 known = Some(about);
             }
-            Ok(self.judge(&question, &self.evaluation_context(&question, ty, values.by_slot())).is_allowed())
+            Ok(self.judge(&question, &self.evaluation_context(&question, ty, &values)).is_allowed())
         });
         answers.collect()
     }

@@ -31,6 +31,11 @@ impl Attribute {
         Self { name: name.into(), ty, is_optional, stored: None }
     }
 
+    /// A relation: a set of ids in a link table.
+    pub(in crate::rules) fn of_link(name: &str, link: &Link) -> Self {
+        Self { stored: Some(Stored::Link(link.clone()).into()), ..Self::new(name, Base::Id.set(), false) }
+    }
+
     /// The position of its column, where a row is stored.
     pub(in crate::rules) fn column(&self) -> Option<usize> {
         if let Some(Stored::Column(at, _)) = self.stored.as_deref() { Some(*at) } else { None }

@@ -62,7 +62,7 @@ impl RuleSet {
         }
         let mut edited = self.clone();
         edited.interner = Arc::new(interner);
-        edited.put(CompiledRole::new(id, Arc::new(role), inherits.into(), closure, Arc::new(own)), &mut budget)?;
+        edited.put(CompiledRole::new(id, Arc::new(role), inherits, closure, Arc::new(own)), &mut budget)?;
         edited.after_edit(self);
         Ok(edited)
     }

@@ -36,7 +36,7 @@ pub(in crate::rules) mod schema;
 pub(in crate::rules) mod specials;
 pub(in crate::rules) mod symbols;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use {
     interner::Interner,
@@ -128,8 +128,8 @@ impl Checked {
 }
 
 /// Conditions that apply to a type, over all roles.
-fn conditions(roles: &[Arc<CompiledRole>]) -> BTreeSet<(u32, u32)> {
-    roles.iter().flat_map(|role| role.own.conditions.iter().copied()).collect()
+fn conditions(roles: &[Arc<CompiledRole>]) -> Box<[(u32, u32)]> {
+    sorted(roles.iter().flat_map(|role| role.own.conditions.iter().copied()).collect())
 }
 
 /// Each once.
@@ -141,28 +141,24 @@ fn sorted<T: Ord>(mut all: Vec<T>) -> Box<[T]> {
 
 /// What is left of the work and space that a policy may cost.
 pub(super) struct Budget {
-    steps: usize,
-    bytes: usize,
+    steps: Left,
+    bytes: Left,
 }
 
 impl Budget {
     fn new() -> Self {
-        Self { steps: MAX_STEPS, bytes: MAX_BYTES }
-    }
-
-    fn takes_steps(&mut self, steps: usize) -> bool {
-        take(&mut self.steps, steps)
-    }
-
-    fn takes_bytes(&mut self, bytes: usize) -> bool {
-        take(&mut self.bytes, bytes)
+        Self { steps: Left(MAX_STEPS), bytes: Left(MAX_BYTES) }
     }
 }
 
-fn take(left: &mut usize, wanted: usize) -> bool {
-    let after = left.checked_sub(wanted);
-    *left = after.unwrap_or(0);
-    after.is_some()
+struct Left(usize);
+
+impl Left {
+    fn takes(&mut self, wanted: usize) -> bool {
+        let after = self.0.checked_sub(wanted);
+        self.0 = after.unwrap_or(0);
+        after.is_some()
+    }
 }
 
 fn too_large() -> Error {

@@ -8,7 +8,6 @@ use std::sync::{
 use hashbrown::HashMap;
 use rolekeep_macros::Describe;
 use serde::Serialize;
-use smol_str::SmolStr;
 
 use super::{
     interner::Interner,
@@ -16,7 +15,7 @@ use super::{
     reads::Reads,
     schema::Schema,
     specials::{Said, Specials},
-    symbols::Permission,
+    symbols::{Ids, Permission},
 };
 
 use crate::model::{
@@ -25,7 +24,7 @@ use crate::model::{
 };
 use crate::rules::{
     BoundScope, CompiledRole, Condition, Effect, GrantId, OwnGrant, Pattern, Policy, ResourceType, Scope, ScopeKind,
-    ScopeTree, Symbols, TypeReads, bind, compile, place, shown,
+    ScopeTree, Symbols, TypeReads, USER, bind, compile, place, shown,
 };
 
 /// A permission of one rule set.
@@ -56,7 +55,7 @@ pub struct RuleSet {
     /// Of each permission, what roles say of it otherwise.
     pub(in crate::rules) specials: Specials,
     /// Deleted roles included.
-    pub(in crate::rules) role_ids: Arc<RoleIds>,
+    pub(in crate::rules) role_ids: Arc<Ids>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
     pub(in crate::rules) numbers: Arc<RoleNumbers>,
     /// Of each permission, the place of its resource type.
@@ -101,9 +100,6 @@ impl Stamp {
         self.0
     }
 }
-
-/// Roles by name, short ones without a detour.
-pub(in crate::rules) type RoleIds = HashMap<SmolStr, u32>;
 
 /// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
 /// set would give two roles the same number, and a principal of the one roles of the other.
@@ -217,7 +213,7 @@ impl RuleSet {
 
     #[cold]
     fn unknown_role(&self, name: &str) -> Error {
-        let roles: Arc<RoleIds> = self.role_ids.clone();
+        let roles: Arc<Ids> = self.role_ids.clone();
         let gone: Vec<u32> = self.roles.iter().filter(|role| role.is_gone).map(|role| role.id).collect();
         Error::unknown(
             Reason::UnknownRole,
@@ -246,24 +242,20 @@ impl RuleSet {
 
     /// A field of a resource type, for questions that name fields.
     pub fn field(&self, resource_type: &str, name: &str) -> Result<FieldId> {
-        let ty = self.type_named(resource_type);
-        match ty.and_then(|ty| ty.slot(name)) {
-            Some(slot) => Ok(FieldId(slot)),
-            None => {
-                let shared = self.shared.clone();
-                let resource_type = resource_type.to_owned();
-                Err(Error::unknown(
-                    Reason::UnknownPermission,
-                    name,
-                    |name| no_such("field", name),
-                    move |name| {
-                        let ty = shared.symbols.type_named(&resource_type);
-                        let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
-                        nearest_of_many(name, known).map(str::to_owned)
-                    },
-                ))
-            }
-        }
+        let slot = self.type_named(resource_type).and_then(|ty| ty.slot(name));
+        slot.map(FieldId).ok_or_else(|| {
+            let (shared, resource_type) = (self.shared.clone(), resource_type.to_owned());
+            Error::unknown(
+                Reason::UnknownPermission,
+                name,
+                |name| no_such("field", name),
+                move |name| {
+                    let ty = shared.symbols.type_named(&resource_type);
+                    let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
+                    nearest_of_many(name, known).map(str::to_owned)
+                },
+            )
+        })
     }
 
     /// The name of a permission.
@@ -341,7 +333,9 @@ impl RuleSet {
 
     /// Whether a condition or scope reads this attribute or relation, so that changing it needs `TYPE:set_authority`.
     pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
-        resource_type == "user" && self.reads.principal_names.contains(attribute)
+        let of_principals =
+            self.reads.principal.iter().filter_map(|slot| self.shared.symbols.principal.get(*slot as usize));
+        resource_type == USER && of_principals.map(|one| &one.name).any(|name| name == attribute)
             || self.reads(resource_type).iter().any(|name| name == attribute)
     }
 
@@ -354,9 +348,7 @@ impl RuleSet {
         let names = || self.shared.symbols.kinds.iter().map(|one| one.name.as_str());
         let message = match names().any(|name| name == kind) {
             true => format!("`{}` names no id of the kind `{kind}`", shown(&scope.to_string())),
-            false => {
-                format!("there is no kind of scope `{}`{}", shown(kind), suggestion(kind, names()))
-            }
+            false => format!("there is no kind of scope `{}`{}", shown(kind), suggestion(kind, names())),
         };
         Err(Error::new(Reason::InvalidInput, message))
     }

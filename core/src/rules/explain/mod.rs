@@ -152,7 +152,7 @@ impl Explanation {
         // A decision exists only for a complete question.
         let mut values = ResourceValues::default();
         let Ok(ty) = rules.find_values(&question, &mut values) else { return explanation };
-        let cx = rules.evaluation_context(&question, ty, values.by_slot());
+        let cx = rules.evaluation_context(&question, ty, &values);
         let inquiry = Inquiry::of(rules, question, cx);
         explanation.permission = inquiry.asked();
         for (who, cx) in inquiry.chain.iter().enumerate() {

@@ -6,6 +6,7 @@ mod members;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value as Json;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use given::{Declared, Problem};
@@ -18,34 +19,9 @@ use crate::model::{
 };
 use crate::rules::{Attribute, Base, GivenValue, ResourceType, Type, TypeReads, TypedValue, read_one, read_text};
 
-/// Most types have no more attributes.
-const FEW: usize = 12;
-
-/// The values of a resource that were given or are read, by the slots of its type; none where no resource was named.
-#[derive(Default)]
-pub(in crate::rules) struct ResourceValues<'a> {
-    few: [Option<TypedValue<'a>>; FEW],
-    /// In place of the few, where there are more.
-    many: Vec<Option<TypedValue<'a>>>,
-}
-
-impl<'a> ResourceValues<'a> {
-    /// Room for so many.
-    #[inline]
-    fn slots(&mut self, count: usize) -> &mut [Option<TypedValue<'a>>] {
-        if count <= FEW {
-            return &mut self.few;
-        }
-        self.many.resize(count, None);
-        &mut self.many
-    }
-
-    /// All of them, by slot.
-    #[inline]
-    pub(in crate::rules) fn by_slot(&self) -> &[Option<TypedValue<'a>>] {
-        if self.many.is_empty() { &self.few } else { &self.many }
-    }
-}
+/// The values of a resource that were given or are read, by the slots of its type; none where no resource was named. Most types have
+/// no more attributes.
+pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Option<TypedValue<'a>>; 12]>;
 
 /// What a check is about: a resource type, with every attribute and relation that the policy reads for it.
 #[derive(Clone, Debug, Default)]
@@ -102,16 +78,6 @@ impl ResourceValue<'_> {
             ResourceValue::Text(_) if ty.is_set => None,
             ResourceValue::Text(text) => Some(read_text(text, ty.base)).filter(|value| !value.is_absent()),
         }
-    }
-}
-
-/// An id as a text; none: no id has such a value.
-fn id_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Id(id) => Some(id.to_string()),
-        Value::Int(int) => Some(int.to_string()),
-        Value::Text(text) => Some(text.clone()),
-        Value::Null | Value::Bool(_) | Value::Time(_) | Value::Json(_) => None,
     }
 }
 
@@ -183,17 +149,12 @@ impl<'r> Resource<'r> {
             let (table, row) = self.row?;
             row.0.get(table.position("id")?).cloned()
         };
-        let given = self.given.iter().find(|(name, _)| name == "id").map(|(_, value)| value);
-        match given {
-            Some(ResourceValue::Text(text)) => Some((*text).to_owned()),
-            Some(ResourceValue::Given(GivenValue::One(value))) => id_text(value),
-            Some(ResourceValue::Given(GivenValue::Stored(value))) => match &**value {
-                GivenValue::One(value) => id_text(value),
-                GivenValue::Set(_) | GivenValue::Ids(_) | GivenValue::Stored(_) => None,
-            },
-            Some(ResourceValue::Given(GivenValue::Set(_) | GivenValue::Ids(_))) => None,
-            None => id_text(&row()?),
-        }
+        let id = match self.given.iter().find(|(name, _)| name == "id").map(|(_, value)| value) {
+            Some(ResourceValue::Text(text)) => return Some((*text).to_owned()),
+            Some(ResourceValue::Given(value)) => value.one()?.clone(),
+            None => row()?,
+        };
+        Base::String.id_of(&id)?.as_text().map(str::to_owned)
     }
 
     /// What was given, and what questions about a type read of it, into `values`, which are empty.
@@ -212,7 +173,7 @@ impl<'r> Resource<'r> {
         }
         let wrong = |problem: Problem<'_>, name: &str| problem.into_error(Reason::ResourceInvalid, &ty.name, name);
         let mut declared = Declared::of(&ty.attributes);
-        let values = values.slots(ty.attributes.len());
+        values.resize(ty.attributes.len(), None);
         for (name, given) in &self.given {
             let Some((slot, attribute)) = declared.find(name).map_err(|problem| wrong(problem, name))? else {
                 continue;

@@ -86,11 +86,8 @@ impl RuleSet {
 
     /// Whether a kind of scope lies within another, or another within it.
     pub(crate) fn is_of_nested_kinds(&self, kind: &str) -> bool {
-        let is_parent = |outer: &KindId| self.kinds().get(outer.0 as usize).is_some_and(|outer| outer.name == kind);
-        self.kinds().iter().any(|one| {
-            let parent = one.parent.as_ref();
-            parent.is_some_and(|outer| one.name == kind || is_parent(outer))
-        })
+        let is_outer = |one: &ScopeKind| self.outer_kind(&one.name) == Some(kind);
+        self.outer_kind(kind).is_some() || self.kinds().iter().any(is_outer)
     }
 
     /// The kind that a kind of scope lies within.

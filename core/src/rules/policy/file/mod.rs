@@ -31,14 +31,12 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 
 /// A value and where it stands.
-#[derive(PartialEq)]
 struct Node {
     span: Span,
     value: Tree,
 }
 
 /// What both formats become.
-#[derive(PartialEq)]
 enum Tree {
     Text(String),
     Int(i64),
