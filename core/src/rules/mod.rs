@@ -72,7 +72,7 @@ use condition::{
     check::Vocabulary,
     parser::{Root, check_grammar},
     satisfiable::is_satisfiable,
-    tree::{Condition, Operand, Path, Source, Test, TestKind, Tree, Values},
+    tree::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree, Values},
     value::{Type, TypedValue, parse_type, read_one, read_text, type_names},
 };
 use diagnostics::{Diagnostic, Diagnostics, Span, Text, shown};
@@ -81,5 +81,5 @@ use policy::{
     name::{ADMIN, Pattern, is_name, is_word},
 };
 use principal::{Assignment, RoleAssignment};
-use resource::{NO_CONTEXT, ResourceValues, given::Declared, missing};
+use resource::{NO_CONTEXT, ResourceValues, given::check_declared, missing};
 use scope::kind::{BoundScope, KindId, ScopeKind, bind};

@@ -72,7 +72,7 @@ impl PermissionHandle {
 
     /// The permission in this rule set; the error names the nearest known one.
     pub fn id(&self, rules: &RuleSet) -> Result<PermissionId> {
-        let stamp = u64::from(rules.stamp.number()) << 32;
+        let stamp = u64::from(rules.stamp.0) << 32;
         let known = self.known.load(Ordering::Relaxed);
         if known & !u64::from(u32::MAX) == stamp && known != 0 {
             #[allow(clippy::cast_possible_truncation, reason = "the lower half")]

@@ -101,10 +101,8 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline(always)]
     pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
-        match self.fast_path(principal, permission) {
-            Some(is_allowed) => Ok(is_allowed),
-            None => self.check_closely(principal, permission, now),
-        }
+        let quick = self.fast_path(principal, permission);
+        quick.map_or_else(|| self.check_closely(principal, permission, now), Ok)
     }
 
     /// Only the answer of [`RuleSet::decide`], which costs less.
@@ -181,11 +179,8 @@ impl RuleSet {
     /// attribute is not declared; `InvalidInput` if the resource does not have the permission's type; `Internal` if the
     /// principal belongs to another rule set.
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
-        Ok(Decision {
-            rules: self,
-            question: *question,
-            verdict: self.evaluate(question, |cx| self.judge(question, cx))?,
-        })
+        let verdict = self.evaluate(question, |cx| self.judge(question, cx))?;
+        Ok(Decision { rules: self, question: *question, verdict })
     }
 
     /// Only whether it is allowed: nothing of the verdict is moved.

@@ -114,29 +114,24 @@ impl Outdated<'_> {
 impl Drop for Outdated<'_> {
     fn drop(&mut self) {
         if !self.ids.is_empty() {
-            self.cache.remove_all(&self.ids);
+            self.cache.change(|rights, writer| remove_all(rights, writer, &self.ids));
         }
     }
 }
 
 /// What others hold, by user, for as long as they do.
+#[derive(Default)]
 struct Kept<T> {
     held: HashMap<Uuid, Weak<T>>,
     /// How many there may be before those are looked for that nobody holds any more.
     before_sweep: usize,
 }
 
-impl<T> Default for Kept<T> {
-    fn default() -> Self {
-        Self { held: HashMap::new(), before_sweep: 64 }
-    }
-}
-
 impl<T: Default> Kept<T> {
     fn of(&mut self, id: Uuid) -> Arc<T> {
-        if self.held.len() >= self.before_sweep {
+        if self.held.len() >= self.before_sweep.max(64) {
             self.held.retain(|_, one| one.strong_count() > 0);
-            self.before_sweep = 64.max(2 * self.held.len());
+            self.before_sweep = 2 * self.held.len();
         }
         if let Some(known) = self.held.get(&id).and_then(Weak::upgrade) {
             return known;
@@ -250,11 +245,7 @@ impl PrincipalCache {
 
     /// Removes a user.
     pub fn remove(&self, id: Uuid) {
-        self.remove_all(&[id]);
-    }
-
-    fn remove_all(&self, ids: &[Uuid]) {
-        self.change(|rights, writer| remove_all(rights, writer, ids));
+        self.change(|rights, writer| remove_all(rights, writer, &[id]));
     }
 
     /// Keeps a user in memory once it is put in.

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Budget, bits, compile, conditions, grants, interner::Interner, reads::Reads, role::Closure, roles, sorted,
-    too_large,
+    Budget, bits, conditions, grants, interner::Interner, reads::Reads, role::Closure, roles, sorted, too_large,
 };
 
 use crate::model::error::{Error, Reason, Result};
@@ -58,7 +57,7 @@ impl RuleSet {
         if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&interner) {
             let mut policy = self.policy();
             policy.roles.retain(|other| other.name != role.name);
-            return compile(&policy.add_role(role), &self.shared.schema);
+            return Self::compile(&policy.add_role(role), &self.shared.schema);
         }
         let mut edited = self.clone();
         edited.interner = Arc::new(interner);
@@ -140,11 +139,9 @@ impl RuleSet {
         }
         self.change(role);
         for senior in seniors {
-            let CompiledRole { id, source, inherits, own, .. } = &*senior;
-            let closure = self.closure(*id, inherits);
-            let role = CompiledRole::new(*id, source.clone(), inherits.clone(), closure, own.clone());
-            let role = role.flattened(&self.roles, &mut row, budget)?;
-            self.change(role);
+            let closure = self.closure(senior.id, &senior.inherits);
+            let role = CompiledRole { closure, ..CompiledRole::clone(&senior) };
+            self.change(role.flattened(&self.roles, &mut row, budget)?);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{Budget, interner::Interner, problems::tell, role::Own, sorted};
 
 use crate::rules::{
     ConditionError, Diagnostics, Effect, Grant, GrantId, NONE, Pattern, PermissionId, Role, Root, RuleSet, Special,
-    Symbols, Text, Vocabulary, check_grammar, condition::parser::parse, shown,
+    Symbols, Text, check_grammar, condition::parser::parse, shown,
 };
 
 /// What the grants of a role say; none where the policy is too large.
@@ -149,13 +149,7 @@ impl Compiler<'_> {
             return Some(known);
         }
         let resource = self.symbols.types.get(ty as usize)?;
-        let vocabulary = Vocabulary {
-            resource_type: &resource.name,
-            resource: &resource.attributes,
-            principal: &self.symbols.principal,
-            context: &self.symbols.context,
-        };
-        match parse(&when.text, is_deny, &vocabulary) {
+        match parse(&when.text, is_deny, &self.symbols.vocabulary(resource)) {
             Ok(condition) => {
                 let ty = condition.reads(Root::Resource).then_some(ty);
                 Some(self.interner.add(condition, ty, is_deny))

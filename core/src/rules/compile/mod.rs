@@ -58,13 +58,6 @@ use crate::rules::{Diagnostics, Policy, shown};
 const MAX_BYTES: usize = 256 * 1024 * 1024;
 const MAX_STEPS: usize = 30_000_000;
 
-pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
-    match check(policy, schema) {
-        Ok(checked) => checked.flatten(policy, schema),
-        Err(diagnostics) => Err(diagnostics.into_error("the policy has errors")),
-    }
-}
-
 /// A policy in which nothing is wrong, its roles not flattened yet.
 pub(in crate::rules) struct Checked {
     symbols: Symbols,
@@ -107,7 +100,6 @@ impl Checked {
         let mut rules = RuleSet {
             stamp: Stamp::new(),
             reads: Arc::new(Reads::of(&symbols, &interner, &conditions(&roles))),
-            types: symbols.permissions.iter().map(|permission| permission.ty).collect(),
             permission_index: PermissionIndex::new(symbols.permissions.len(), roles.iter().map(|role| &role.plain)),
             specials: Specials::new(symbols.permissions.len(), roles.iter().flat_map(|role| &role.own.special)),
             shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
@@ -118,7 +110,6 @@ impl Checked {
             marks: Box::default(),
             administrators: Box::default(),
             second_factors: Box::default(),
-            reads_session: false,
             tree: None,
             anonymous: hierarchy.anonymous,
         };

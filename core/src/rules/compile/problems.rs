@@ -49,7 +49,7 @@ fn unmatched(symbols: &Symbols, grant: &Grant, pattern: &Pattern<'_>, diagnostic
             diagnostics.suggest_as(resource, known, |near| format!("{near}:*"))
         }
         (_, action) => {
-            let known = symbols.actions.keys().map(SmolStr::as_str);
+            let known = symbols.by_action.keys().map(SmolStr::as_str);
             diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"))
         }
     };

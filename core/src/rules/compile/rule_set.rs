@@ -58,16 +58,12 @@ pub struct RuleSet {
     pub(in crate::rules) role_ids: Arc<Ids>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
     pub(in crate::rules) numbers: Arc<RoleNumbers>,
-    /// Of each permission, the place of its resource type.
-    pub(in crate::rules) types: Arc<[u32]>,
     /// Of each permission, what a decision must look at beside the permission index.
     pub(in crate::rules) marks: Box<[Mark]>,
     /// The roles that hold `admin:all`: few, sorted.
     pub(in crate::rules) administrators: Box<[u32]>,
     /// The roles that need a second factor, or inherit one that does: few, sorted.
     pub(in crate::rules) second_factors: Box<[u32]>,
-    /// Whether conditions read what a session says of who asks.
-    pub(in crate::rules) reads_session: bool,
     /// Of principals that come without one of their own.
     pub(in crate::rules) tree: Option<Arc<ScopeTree>>,
     pub(in crate::rules) anonymous: Option<RoleId>,
@@ -77,7 +73,7 @@ pub struct RuleSet {
 /// billion compiled ones it would not. Of a principal whose first plain roles are not all that counts, one
 /// more than that of its rules, so that one comparison tells whether they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) struct Stamp(u32);
+pub(in crate::rules) struct Stamp(pub(in crate::rules) u32);
 
 impl Stamp {
     pub(in crate::rules) fn new() -> Self {
@@ -94,10 +90,6 @@ impl Stamp {
     /// The same of a principal of which more counts.
     pub(in crate::rules) fn with_more(self) -> Self {
         Self(self.0 | 1)
-    }
-
-    pub(in crate::rules) fn number(self) -> u32 {
-        self.0
     }
 }
 
@@ -140,11 +132,6 @@ impl Mark {
     pub(in crate::rules) fn has(self, other: Mark) -> bool {
         self.0 & other.0 != 0
     }
-
-    #[must_use]
-    pub(in crate::rules) const fn or(self, other: Mark) -> Mark {
-        Mark(self.0 | other.0)
-    }
 }
 
 /// A permission and what it is for.
@@ -183,7 +170,10 @@ impl RuleSet {
     /// # Errors
     /// [`Reason::PolicyInvalid`] with every problem of the policy, in the order of the file.
     pub fn compile(policy: &Policy, schema: &Schema) -> Result<Self> {
-        compile::compile(policy, schema)
+        match compile::check(policy, schema) {
+            Ok(checked) => checked.flatten(policy, schema),
+            Err(diagnostics) => Err(diagnostics.into_error("the policy has errors")),
+        }
     }
 
     /// A permission by name; the error names the nearest known one.
@@ -355,10 +345,8 @@ impl RuleSet {
 
     /// The form in which a scope is stored: ids and numbers in their canonical form, anything else as it is.
     pub fn canonical_scope(&self, scope: &Scope) -> Scope {
-        let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.symbols.kinds, scope).id()) else {
-            return scope.clone();
-        };
-        Scope::of(kind, id)
+        let Scope::Of { kind, .. } = scope else { return scope.clone() };
+        bind(self.kinds(), scope).id().map_or_else(|| scope.clone(), |id| Scope::of(kind, id))
     }
 
     /// Those that were not deleted.
@@ -386,7 +374,7 @@ impl RuleSet {
     #[inline]
     pub(in crate::rules) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeReads) {
         // A permission of another rule set may have a number that is too large here.
-        let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
+        let ty = self.all_permissions().get(permission.0 as usize).map_or(0, |one| one.ty as usize);
         (&self.shared.symbols.types[ty], &self.reads.types[ty])
     }
 
@@ -422,14 +410,12 @@ impl RuleSet {
         for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
             let denied = if special.effect == Effect::Deny { Mark::DENIED } else { Mark::default() };
             if let Some(mark) = marks.get_mut(special.permission as usize) {
-                *mark = mark.or(Mark::SPECIAL).or(denied);
+                mark.0 |= Mark::SPECIAL.0 | denied.0;
             }
         }
         self.administrators = self.ids_of(|role| role.is_administrator);
         self.second_factors = self.ids_of(|role| role.needs_second_factor);
         self.marks = marks;
-        self.reads_session =
-            self.shared.symbols.session.is_some_and(|first| self.reads.principal.last() >= Some(&first));
     }
 }
 

@@ -8,7 +8,8 @@ use super::{problems::tell, roles::Hierarchy, schema::Schema};
 use crate::model::{attributes, record::Table};
 use crate::rules::{
     ADMIN, Attribute, AttributeDecl, Base, Diagnostics, KindId, Pattern, PermissionDecl, Policy, ResourceType,
-    ScopeDecl, ScopeKind, Span, Stored, Text, Type, is_name, parse_type, place, policy::name::split, shown, type_names,
+    ScopeDecl, ScopeKind, Span, Stored, Text, Type, Vocabulary, is_name, parse_type, place, policy::name::split, shown,
+    type_names,
 };
 
 /// The type whose attributes principals have.
@@ -36,9 +37,8 @@ pub(in crate::rules) struct Symbols {
     pub(in crate::rules) session: Option<u32>,
     pub(in crate::rules) context: Vec<Attribute>,
     pub(in crate::rules) kinds: Vec<ScopeKind>,
-    /// Every action, and its permissions, whatever their types.
-    pub(in crate::rules) actions: Ids,
-    by_action: Vec<Vec<u32>>,
+    /// Permissions of every action, whatever the type.
+    pub(in crate::rules) by_action: HashMap<SmolStr, Vec<u32>>,
 }
 
 /// Numbers by name, short ones without a detour.
@@ -70,12 +70,11 @@ impl Symbols {
     pub(in crate::rules) const ALWAYS_GIVEN: u32 = 2;
 
     fn type_id(&mut self, name: &str) -> usize {
-        let (known, id) = (self.type_ids.get(name), self.types.len());
-        if let Some(id) = known {
-            return *id as usize;
+        let next = self.types.len();
+        let id = *self.type_ids.entry(name.into()).or_insert(place(next)) as usize;
+        if id == next {
+            self.types.push(ResourceType { name: name.into(), ..ResourceType::default() });
         }
-        self.type_ids.insert(name.into(), place(id));
-        self.types.push(ResourceType { name: name.into(), ..ResourceType::default() });
         id
     }
 
@@ -163,9 +162,7 @@ impl Symbols {
             let (ty, id) = (self.type_id(resource), place(self.permissions.len()));
             if one.name != ADMIN {
                 self.types[ty].permissions.push(id);
-                let action = *self.actions.entry(action.into()).or_insert(place(self.by_action.len())) as usize;
-                self.by_action.resize_with(self.by_action.len().max(action + 1), Vec::new);
-                self.by_action[action].push(id);
+                self.by_action.entry(action.into()).or_default().push(id);
             }
             self.permission_ids.insert(one.name.as_str().into(), id);
             one.ty = place(ty);
@@ -208,15 +205,17 @@ impl Symbols {
         self.types.get(*self.type_ids.get(name)? as usize)
     }
 
-    fn of_action(&self, action: &str) -> Option<&Vec<u32>> {
-        self.by_action.get(*self.actions.get(action)? as usize)
+    /// What the names of a condition on a type mean.
+    pub(in crate::rules) fn vocabulary<'v>(&'v self, ty: &'v ResourceType) -> Vocabulary<'v> {
+        let (principal, context) = (&self.principal, &self.context);
+        Vocabulary { resource_type: &ty.name, resource: &ty.attributes, principal, context }
     }
 
     /// The permissions that a pattern is about, fields aside.
-    pub(super) fn matching(&self, pattern: &Pattern<'_>) -> Vec<u32> {
+    pub(in crate::rules) fn matching(&self, pattern: &Pattern<'_>) -> Vec<u32> {
         match (pattern.resource, pattern.action) {
             (None, None) => self.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
-            (None, Some(action)) => self.of_action(action).cloned().unwrap_or_default(),
+            (None, Some(action)) => self.by_action.get(action).cloned().unwrap_or_default(),
             (Some(resource), None) => self.type_named(resource).map(|ty| ty.permissions.clone()).unwrap_or_default(),
             (Some(resource), Some(action)) => {
                 self.permission_ids.get(format!("{resource}:{action}").as_str()).copied().into_iter().collect()

@@ -220,17 +220,6 @@ impl<'a> TypedValue<'a> {
         }
     }
 
-    /// Whether this is what a column would hold so: the id of a scope.
-    #[inline]
-    pub(in crate::rules) fn is(&self, value: &Value) -> bool {
-        match (self, value) {
-            (TypedValue::Id(own), Value::Id(id)) => own == id,
-            (TypedValue::Text(own), Value::Text(text)) => own == text,
-            (TypedValue::Int(own), Value::Int(int)) => own == int,
-            _ => false,
-        }
-    }
-
     /// Times move; everything else stays.
     #[inline]
     pub(in crate::rules) fn moved(self, micros: i64) -> Self {

@@ -12,7 +12,7 @@ use super::{
 };
 
 use crate::model::id::UserId;
-use crate::rules::{KindId, RoleAssignment, Scope};
+use crate::rules::{KindId, RoleAssignment, Scope, Values};
 
 /// The kind of a change that an explanation proposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Word, Describe)]

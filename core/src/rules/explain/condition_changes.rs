@@ -5,7 +5,7 @@ use super::{
     what_if::{ChangeSet, Inquiry, Outcome, Step, WhatIf, reads},
 };
 
-use crate::rules::{Condition, Path, Root, Supposed, Test, TestKind, Tree, is_satisfiable};
+use crate::rules::{Condition, Path, Root, Supposed, Test, TestKind, Tree, Values, is_satisfiable};
 
 impl<'a> Inquiry<'a> {
     /// With the fewest tests turned that a condition needs to hold (or not to); none where that cannot be. Where a

@@ -5,7 +5,7 @@ use super::{
     what_if::{ChangeSet, Inquiry, Step},
 };
 
-use crate::rules::{ADMIN, BoundScope, CompiledRole, Effect, FieldId, RoleAssignment, Root, Scope, bind};
+use crate::rules::{ADMIN, BoundScope, CompiledRole, Effect, FieldId, RoleAssignment, Root, Scope, Values, bind};
 
 /// Sets of at most so many things are tried out in every part.
 pub(super) const MAX_SEARCH: usize = 10;

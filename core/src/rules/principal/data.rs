@@ -18,7 +18,7 @@ use crate::model::{
     time::Time,
     value::Value,
 };
-use crate::rules::{Base, Declared, GivenValue, Principal, RuleSet, Scope, Symbols, USER, shown};
+use crate::rules::{Base, GivenValue, Principal, RuleSet, Scope, Symbols, USER, check_declared, shown};
 
 /// A user, described by the application: an id, roles, and what conditions read.
 #[derive(Clone, Debug, Input, Describe)]
@@ -186,10 +186,9 @@ impl RuleSet {
 
     fn check_attributes(&self, given: &BTreeMap<String, Value>, checks: &mut Checks) {
         let own = self.shared.symbols.principal.get(Symbols::ALWAYS_GIVEN as usize..).unwrap_or_default();
-        let mut declared = Declared::of(own);
         for (name, value) in given {
             let field = || format!("attributes.{}", shown(name));
-            if let Err(problem) = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)) {
+            if let Err(problem) = check_declared(own, name, |ty| GivenValue::from(value.clone()).is_of(ty)) {
                 checks.error(&field(), problem.into_invalid("principal", name));
             } else if own.is_empty() {
                 let message = "the policy declares no attributes for the type `user`";

@@ -23,9 +23,8 @@ impl RuleSet {
     /// factor where none was proved.
     pub(crate) fn in_session<'p>(&self, principal: &'p Principal, session: SessionFacts) -> Cow<'p, Principal> {
         let mut asking = self.at_level(principal, session.proofs.are_two_factors(), session.needs_two_factors);
-        if self.reads_session
-            && let Some(first) = self.shared.symbols.session
-        {
+        let session_reads = |first: &u32| self.reads.principal.last() >= Some(first);
+        if let Some(first) = self.shared.symbols.session.filter(session_reads) {
             let attributes = &mut asking.to_mut().detail_mut().attributes;
             if let Some(at) = session.authenticated_at {
                 attributes.push((first, GivenValue::One(Value::Time(at.as_microsecond()))));
@@ -55,13 +54,10 @@ impl RuleSet {
         needs_two_factors: bool,
     ) -> Cow<'p, Principal> {
         let mut asking = Cow::Borrowed(principal);
-        if has_two_factors {
-            return asking;
-        }
-        if needs_two_factors {
+        if !has_two_factors && needs_two_factors {
             // What its roles deny, they deny.
             asking = Cow::Owned(self.with_active_roles(principal, &[]));
-        } else if self.has_second_factors() {
+        } else if !has_two_factors && self.has_second_factors() {
             let held_back = asking.to_mut();
             held_back.proved = held_back.proved.set(Proved::TWO_FACTORS, false);
         }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use given::{Declared, Problem};
+use given::{Problem, check_declared, find_declared};
 
 use crate::model::{
     error::{Error, Reason, Result},
@@ -61,17 +61,11 @@ impl ResourceValue<'_> {
             ResourceValue::Given(GivenValue::One(Value::Text(text))) if ty == Base::String.one() => {
                 *place = Some(TypedValue::Text(text));
             }
-            other => other.convert_into(ty, place),
+            other => *place = other.read_given(ty),
         }
     }
 
-    #[inline(never)]
-    fn convert_into<'v>(&'v self, ty: Type, place: &mut Option<TypedValue<'v>>) {
-        *place = self.read_given(ty);
-    }
-
     /// As [`GivenValue::read_given`].
-    #[inline]
     fn read_given(&self, ty: Type) -> Option<TypedValue<'_>> {
         match self {
             ResourceValue::Given(value) => value.read_given(ty),
@@ -100,7 +94,7 @@ impl<'r> Resource<'r> {
 
     /// Sets an attribute to a text without copying it.
     pub fn with_text(self, name: impl Into<Cow<'r, str>>, text: &'r str) -> Self {
-        self.put_value(name.into(), ResourceValue::Text(text))
+        self.put(name.into(), ResourceValue::Text(text))
     }
 
     /// Sets an attribute to a set of values, in any order.
@@ -128,13 +122,9 @@ impl<'r> Resource<'r> {
         self.put(name.into(), GivenValue::Ids(ids.into()))
     }
 
-    fn put(self, name: Cow<'r, str>, value: GivenValue) -> Self {
-        self.put_value(name, ResourceValue::Given(value))
-    }
-
     #[inline]
-    fn put_value(mut self, name: Cow<'r, str>, value: ResourceValue<'r>) -> Self {
-        put(&mut self.given, name, value);
+    fn put(mut self, name: Cow<'r, str>, value: impl Into<ResourceValue<'r>>) -> Self {
+        put(&mut self.given, name, value.into());
         self
     }
 
@@ -172,31 +162,20 @@ impl<'r> Resource<'r> {
             return Err(self.of_other_type(ty));
         }
         let wrong = |problem: Problem<'_>, name: &str| problem.into_error(Reason::ResourceInvalid, &ty.name, name);
-        let mut declared = Declared::of(&ty.attributes);
         values.resize(ty.attributes.len(), None);
         for (name, given) in &self.given {
-            let Some((slot, attribute)) = declared.find(name).map_err(|problem| wrong(problem, name))? else {
-                continue;
-            };
-            given.read_into(attribute.ty, &mut values[slot]);
+            let slot = find_declared(&ty.attributes, name).map_err(|problem| wrong(problem, name))?;
+            let Some(slot) = slot else { continue };
+            given.read_into(ty.attributes[slot].ty, &mut values[slot]);
             if values[slot].is_none() {
-                return Err(wrong(Problem::Type(attribute), name));
+                return Err(wrong(Problem::Type(&ty.attributes[slot]), name));
             }
         }
-        let is_there = |slot: &u32| !matches!(values.get(*slot as usize), None | Some(None | Some(TypedValue::Absent)));
-        if reads.slots.iter().all(is_there) { Ok(()) } else { self.find_others(ty, reads, values) }
-    }
-
-    /// What was not given, or is null.
-    fn find_others<'a>(
-        &'a self,
-        ty: &ResourceType,
-        reads: &TypeReads,
-        values: &mut [Option<TypedValue<'a>>],
-    ) -> Result<()> {
         for slot in reads.slots.iter().map(|slot| *slot as usize) {
-            let Some(attribute) = ty.attributes.get(slot) else { continue };
-            let value = &mut values[slot];
+            let Some(value) = values.get_mut(slot).filter(|one| one.is_none_or(TypedValue::is_absent)) else {
+                continue;
+            };
+            let attribute = &ty.attributes[slot];
             if let (None, Some(row)) = (&value, self.row) {
                 *value = column(row, ty, attribute);
             }
@@ -302,9 +281,8 @@ impl Context {
     /// Checks that every value is of the type that was declared for it.
     #[inline]
     pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
-        let mut declared = Declared::of(declared);
         self.given.iter().try_for_each(|(name, given)| {
-            let checked = declared.check(name, |ty| given.is_of(ty));
+            let checked = check_declared(declared, name, |ty| given.is_of(ty));
             checked.map_err(|problem| problem.into_error(Reason::ContextInvalid, "context", name))
         })
     }
@@ -326,24 +304,4 @@ fn put<'r, V>(given: &mut Vec<(Cow<'r, str>, V)>, name: Cow<'r, str>, held: V) {
 #[cold]
 pub(in crate::rules) fn missing(reason: Reason, of: &str, name: &str) -> Error {
     Error::new(reason, format!("the {of} lacks `{name}`, which the policy reads"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{FEW, ResourceValues, TypedValue};
-
-    #[test]
-    fn values_stand_at_their_slots_however_many_there_are() {
-        for count in [1, FEW, FEW + 1, 3 * FEW] {
-            let mut values = ResourceValues::default();
-            assert!(values.by_slot().iter().all(Option::is_none));
-            for (slot, value) in values.slots(count).iter_mut().enumerate().take(count).step_by(2) {
-                *value = Some(TypedValue::Int(slot as i64));
-            }
-            for slot in 0..count {
-                let wanted = slot.is_multiple_of(2).then_some(TypedValue::Int(slot as i64));
-                assert_eq!(values.by_slot()[slot], wanted, "{slot} of {count}");
-            }
-        }
-    }
 }
