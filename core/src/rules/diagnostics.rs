@@ -8,7 +8,6 @@ use crate::model::{
     error::{Error, Problem, Reason, Result},
     report::{Earlier, Mark, Marked},
 };
-
 use crate::rules::policy::file::literal;
 
 /// Suggestions cost a comparison with every known name, so a file full of mistakes gets some only.
@@ -132,10 +131,7 @@ impl Diagnostics {
     }
 
     pub(crate) fn add(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.add_one(span, message.into())
-    }
-
-    fn add_one(&mut self, span: Span, message: String) -> &mut Diagnostic {
+        let message = message.into();
         if self.list.len() > MAX_TOLD {
             self.list.truncate(MAX_TOLD);
             self.more += 1;
@@ -146,26 +142,17 @@ impl Diagnostics {
     }
 
     /// A problem in some bytes of a text of the policy: escapes are undone to find its column.
-    pub(crate) fn add_inside(
-        &mut self,
-        text: &Text,
-        inside: Range<usize>,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
-        self.add_one_inside(text, inside, message.into())
-    }
-
-    fn add_one_inside(&mut self, text: &Text, inside: Range<usize>, message: String) -> &mut Diagnostic {
+    pub(crate) fn add_inside(&mut self, text: &Text, inside: Range<usize>, message: String) -> &mut Diagnostic {
         let text_start = text.span.start;
         let added = match self.source.as_deref().and_then(|source| source.get(text.span.range())) {
             Some(raw) => {
                 let place = |inside| text_start as usize + literal::offset_of(raw, inside);
-                self.add_one(Span::of(place(inside.start)..place(inside.end)), message)
+                self.add(Span::of(place(inside.start)..place(inside.end)), message)
             }
             None => {
                 let last = self.list.last().and_then(|last| last.condition.clone());
                 let shared = last.filter(|last| **last == *text.text);
-                let added = self.add_one(Span::of(inside), message);
+                let added = self.add(Span::of(inside), message);
                 added.condition = Some(shared.unwrap_or_else(|| text.text.as_str().into()));
                 added
             }

@@ -1,6 +1,8 @@
 //! The same rules as a predicate on rows: a row passes if and only if [`RuleSet::decide`] allows it
 //! (docs/rules.md, "Filters").
 
+use std::collections::BTreeMap;
+
 use smallvec::SmallVec;
 
 use crate::model::{
@@ -10,23 +12,9 @@ use crate::model::{
     time::Time,
     value::Value,
 };
-
 use crate::rules::{
-    authorize::{EvaluationContext, Question},
-    compile::{
-        attribute::{Attribute, ResourceType, Stored},
-        role::NONE,
-        rule_set::{PermissionId, RuleSet},
-    },
-    condition::{
-        parser::Root,
-        tree::{Operand, Path, Source, TestKind, Tree, Values},
-        value::{Base, Type, TypedValue},
-    },
-    policy::Effect,
-    principal::Principal,
-    resource::Context,
-    scope::kind::BoundScope,
+    Attribute, Base, BoundScope, Context, Effect, EvaluationContext, Literal, NONE, Operand, Path, PermissionId,
+    Principal, Question, ResourceType, Root, RuleSet, Source, Stored, TestKind, Tree, Type, TypedValue, Values,
 };
 
 /// How long a filter may be used, in seconds: `now` was substituted when it was made.
@@ -142,8 +130,12 @@ impl FilterAttribute {
 
     /// As the policy calls it.
     pub(crate) fn declared_name(&self) -> &str {
-        attributes::of_predicate(&self.name).map_or(&*self.name, |member| attributes::parts(member).0)
+        declared_name(&self.name)
     }
+}
+
+fn declared_name(name: &Name) -> &str {
+    attributes::of_predicate(name).map_or(&**name, |member| attributes::parts(member).0)
 }
 
 fn attributes_of(predicate: &Predicate, ty: &ResourceType) -> Vec<FilterAttribute> {
@@ -151,11 +143,8 @@ fn attributes_of(predicate: &Predicate, ty: &ResourceType) -> Vec<FilterAttribut
     predicate.columns(&mut names);
     let mut found: Vec<FilterAttribute> = Vec::new();
     for name in names {
-        if found.iter().any(|one| one.name == *name) {
-            continue;
-        }
-        let declared = attributes::of_predicate(name).map_or(&**name, |member| attributes::parts(member).0);
-        if let Some(attribute) = ty.slot(declared).and_then(|slot| ty.attributes.get(slot as usize)) {
+        let attribute = ty.slot(declared_name(name)).and_then(|slot| ty.attributes.get(slot as usize));
+        if let Some(attribute) = attribute.filter(|_| !found.iter().any(|one| one.name == *name)) {
             found.push(FilterAttribute::new(name.clone(), attribute));
         }
     }
@@ -172,7 +161,7 @@ struct Lowering<'l, 'h> {
 struct Reach {
     is_global: bool,
     /// By the slot that they compare with.
-    within: Vec<(u32, Vec<Value>)>,
+    within: BTreeMap<u32, Vec<Value>>,
 }
 
 impl Lowering<'_, '_> {
@@ -195,7 +184,7 @@ impl Lowering<'_, '_> {
             return Ok(Predicate::Always);
         }
         // By effect and condition: fifty scopes of one condition become one set.
-        let mut reaches: Vec<((Effect, u32), Reach)> = Vec::new();
+        let mut reaches: BTreeMap<(Effect, u32), Reach> = BTreeMap::new();
         // Assignments of one role mostly follow each other.
         let (mut role, mut grants) = (NONE, SmallVec::new());
         for held in principal.assignments().filter(|one| rules.counts(*one, cx.now())) {
@@ -204,11 +193,10 @@ impl Lowering<'_, '_> {
             }
             for grant in &grants {
                 let scope = if grant.0 == Effect::Deny { cx.scope_of_deny(held.scope()) } else { held.scope() };
-                self.widen(entry(&mut reaches, *grant), scope);
+                self.widen(reaches.entry(*grant).or_default(), scope);
             }
         }
         // Whatever the order of the assignments.
-        reaches.sort_by_key(|(grant, _)| *grant);
         let (mut allowed, mut denied) = (Vec::new(), Vec::new());
         for ((effect, condition), reach) in reaches {
             let scope = self.reach(reach)?;
@@ -245,9 +233,9 @@ impl Lowering<'_, '_> {
         };
         for (bound, slot) in &self.cx.ty.bound {
             if *bound == kind {
-                entry(&mut reach.within, *slot).push(id.clone());
+                reach.within.entry(*slot).or_default().push(id.clone());
             } else if let Some(tree) = self.cx.rules.tree_of(self.cx.principal) {
-                entry(&mut reach.within, *slot).extend(tree.within(*bound, kind, &id));
+                reach.within.entry(*slot).or_default().extend(tree.within(*bound, kind, &id));
             }
         }
     }
@@ -256,10 +244,8 @@ impl Lowering<'_, '_> {
         if reach.is_global {
             return Ok(Predicate::Always);
         }
-        let mut within = reach.within;
-        within.retain(|(_, ids)| !ids.is_empty());
-        within.sort_by_key(|(slot, _)| *slot);
-        let parts = within.into_iter().filter_map(|(slot, ids)| {
+        let within = reach.within.into_iter().filter(|(_, ids)| !ids.is_empty());
+        let parts = within.filter_map(|(slot, ids)| {
             let name = self.column(self.cx.ty.attributes.get(slot as usize)?);
             Some(name.map(|name| Predicate::In(name, Predicate::set(ids))))
         });
@@ -280,34 +266,34 @@ impl Lowering<'_, '_> {
         if test.paths().all(|path| path.root != Root::Resource) {
             return Ok(if test.holds(self.cx) { Predicate::Always } else { Predicate::Never });
         }
-        let one = match test {
-            TestKind::Has(path) => return self.has(*path),
-            TestKind::InPath(one, path) => return self.in_path(one, *path),
-            TestKind::Compare(left, operator, right) => {
-                return Ok(match (self.side(left)?, self.side(right)?) {
-                    (Side::Column(column, offset), Side::Constant(value)) => {
-                        compare(column, *operator, value.moved(-offset))
-                    }
-                    (Side::Constant(value), Side::Column(column, offset)) => {
-                        compare(column, operator.flipped(), value.moved(-offset))
-                    }
-                    (Side::Column(left, one), Side::Column(right, other)) => {
-                        Predicate::CompareColumns(left, *operator, right, other - one)
-                    }
-                    (Side::Constant(_), Side::Constant(_)) => Predicate::Never,
-                });
+        match test {
+            TestKind::Has(path) => self.has(*path),
+            TestKind::InPath(one, path) => self.in_path(one, *path),
+            TestKind::Compare(left, operator, right) => Ok(match (self.side(left)?, self.side(right)?) {
+                (Side::Column(column, by), Side::Constant(value)) => compare(column, *operator, value.moved(-by)),
+                (Side::Constant(value), Side::Column(column, by)) => {
+                    compare(column, operator.flipped(), value.moved(-by))
+                }
+                (Side::Column(left, one), Side::Column(right, other)) => {
+                    Predicate::CompareColumns(left, *operator, right, other - one)
+                }
+                (Side::Constant(_), Side::Constant(_)) => Predicate::Never,
+            }),
+            TestKind::InLiterals(one, literals) => {
+                self.on_column(one, |column, by| is_in(column, literals.iter().map(Literal::as_value), by))
             }
-            TestKind::InLiterals(one, _) | TestKind::InRanges(one, _) | TestKind::StartsWith(one, _) => one,
-        };
-        let Side::Column(column, offset) = self.side(one)? else { return Ok(Predicate::Never) };
-        Ok(match test {
-            TestKind::InLiterals(_, literals) => {
-                is_in(column, literals.iter().filter_map(|literal| literal.as_value().moved(-offset).to_value()))
+            TestKind::InRanges(one, ranges) => {
+                self.on_column(one, |column, _| Predicate::InRanges(column, ranges.clone()))
             }
-            TestKind::InRanges(_, ranges) => Predicate::InRanges(column, ranges.clone()),
-            TestKind::StartsWith(_, prefix) => Predicate::StartsWith(column, prefix.clone()),
-            _ => Predicate::Never,
-        })
+            TestKind::StartsWith(one, prefix) => {
+                self.on_column(one, |column, _| Predicate::StartsWith(column, prefix.clone()))
+            }
+        }
+    }
+
+    /// What is so of a column, and by how much it is moved; of anything else it never is.
+    fn on_column(&self, one: &Operand, so: impl FnOnce(Name, i64) -> Predicate) -> Result<Predicate> {
+        Ok(if let Side::Column(column, by) = self.side(one)? { so(column, by) } else { Predicate::Never })
     }
 
     fn has(&self, path: Path) -> Result<Predicate> {
@@ -322,8 +308,7 @@ impl Lowering<'_, '_> {
     fn in_path(&self, one: &Operand, set: Path) -> Result<Predicate> {
         if set.root != Root::Resource {
             let Some(elements) = self.cx.at(set).elements(set.ty.base) else { return Ok(Predicate::Never) };
-            let Side::Column(column, offset) = self.side(one)? else { return Ok(Predicate::Never) };
-            return Ok(is_in(column, elements.into_iter().filter_map(|element| element.moved(-offset).to_value())));
+            return self.on_column(one, |column, by| is_in(column, elements.into_iter(), by));
         }
         let Some(attribute) = self.attribute(set) else { return Ok(Predicate::Never) };
         if let Some(Stored::Link(link)) = attribute.stored.as_deref() {
@@ -386,16 +371,7 @@ fn compare(column: Name, operator: Comparison, value: TypedValue<'_>) -> Predica
     value.to_value().map_or(Predicate::Never, |value| Predicate::Compare(column, operator, value))
 }
 
-fn is_in(column: Name, values: impl Iterator<Item = Value>) -> Predicate {
-    let values = Predicate::set(values);
+fn is_in<'v>(column: Name, values: impl Iterator<Item = TypedValue<'v>>, by: i64) -> Predicate {
+    let values = Predicate::set(values.filter_map(|value| value.moved(-by).to_value()));
     if values.is_empty() { Predicate::Never } else { Predicate::In(column, values) }
-}
-
-/// The value of a key among few, new where it is.
-fn entry<K: PartialEq, V: Default>(list: &mut Vec<(K, V)>, key: K) -> &mut V {
-    let at = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-        list.push((key, V::default()));
-        list.len() - 1
-    });
-    &mut list[at].1
 }

@@ -29,7 +29,6 @@ mod standalone;
 
 pub use authorize::{Decision, EffectiveGrant, PermissionHandle, PermissionName, Question};
 pub use cache::{Outdated, Pin, PrincipalCache, Rights, Ticket, UserHandle};
-pub(crate) use compile::asset_kinds::AssetKind;
 pub use compile::{
     lint::LooseDeny,
     rule_set::{FieldId, PermissionId, PermissionInfo, RoleId, RoleInfo, RuleSet},
@@ -41,11 +40,46 @@ pub use explain::{
 pub use filter::RowFilter;
 pub use policy::{Effect, Policy, Role};
 pub use principal::{AssignedRole, Principal, PrincipalData, PrincipalId, StoredAssignment, StoredPrincipal};
-pub(crate) use principal::{KeyFacts, SessionFacts};
 pub use resource::{Context, Resource};
 pub use scope::{NoScope, Scope, tree::ScopeTree};
 pub use standalone::{PrincipalChecks, Rules};
-pub(crate) use {authorize::Check, policy::rows::PolicyRows};
-pub(crate) use {condition::duration::LIMIT as WIDEST_DURATION, condition::value::Base, filter::FilterAttribute};
+
+// For the crate.
+pub(crate) use authorize::Check;
+pub(crate) use compile::asset_kinds::AssetKind;
+pub(crate) use condition::{
+    duration::LIMIT as WIDEST_DURATION,
+    value::{Base, GivenValue},
+};
+pub(crate) use filter::FilterAttribute;
+pub(crate) use policy::rows::PolicyRows;
+pub(crate) use principal::{KeyFacts, SessionFacts};
 #[cfg(feature = "bindings")]
-pub(crate) use {condition::value::GivenValue, resource::ResourceValue};
+pub(crate) use resource::ResourceValue;
+
+// Among the folders, in which each of these names means one thing.
+use authorize::{EvaluationContext, Supposed, Verdict};
+use compile::{
+    attribute::{Attribute, ResourceType, Stored},
+    interner::place,
+    reads::TypeReads,
+    role::{CompiledRole, GrantId, NONE, OwnGrant, Special},
+    rule_set::{Mark, Stamp, suggestion},
+    symbols::{Symbols, USER},
+};
+use condition::{
+    ConditionError,
+    check::Vocabulary,
+    parser::{Root, check_grammar},
+    satisfiable::is_satisfiable,
+    tree::{Condition, Literal, Operand, Path, Source, Test, TestKind, Tree, Values},
+    value::{Type, TypedValue, parse_type, read_one, read_text, type_names},
+};
+use diagnostics::{Diagnostic, Diagnostics, Span, Text, shown};
+use policy::{
+    AssetKindDecl, AttributeDecl, Grant, PermissionDecl, ScopeDecl,
+    name::{ADMIN, Pattern, is_name, is_word},
+};
+use principal::{Assignment, RoleAssignment};
+use resource::{NO_CONTEXT, ResourceValues, given::check_declared, missing};
+use scope::kind::{BoundScope, KindId, ScopeKind, bind};

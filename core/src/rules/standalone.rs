@@ -6,11 +6,11 @@ use crate::model::{
     error::{Error, Reason, Result},
     time::Time,
 };
-
 use crate::rules::{
-    Context, Explanation, PermissionName, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet, Scope,
-    resource::NO_CONTEXT,
+    Context, Explanation, NO_CONTEXT, PermissionName, Principal, PrincipalData, Question, Resource, RowFilter, RuleSet,
+    Scope,
 };
+
 #[cfg(not(target_arch = "wasm32"))]
 use crate::rules::{Policy, Schema};
 

@@ -1,18 +1,9 @@
 //! Whether there could be a resource to which a principal may do something: the rules in a logic of three values, as
 //! what is not known of the resource may be true or false. It is what the row filter folds to, without making one.
 
-use super::EvaluationContext;
 use crate::rules::{
-    compile::{
-        role::Special,
-        rule_set::{PermissionId, RuleSet},
-    },
-    condition::{
-        parser::Root,
-        tree::{Operand, Source, TestKind, Tree, Values},
-    },
-    policy::Effect,
-    scope::kind::BoundScope,
+    BoundScope, Effect, EvaluationContext, Operand, PermissionId, Root, RuleSet, Source, Special, TestKind, Tree,
+    Values,
 };
 
 impl RuleSet {

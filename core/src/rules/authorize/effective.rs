@@ -4,12 +4,7 @@ use rolekeep_macros::Describe;
 use serde::Serialize;
 
 use crate::model::time::Time;
-
-use crate::rules::{
-    compile::{role::OwnGrant, rule_set::RuleSet},
-    policy::Effect,
-    principal::Principal,
-};
+use crate::rules::{Effect, OwnGrant, Principal, RuleSet};
 
 /// A grant that a principal holds now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Describe)]

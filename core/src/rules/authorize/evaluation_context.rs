@@ -1,23 +1,12 @@
 //! The values of one question.
 
-use uuid::Uuid;
-
 use crate::model::{
     error::{Error, Reason, Result},
     value::Value,
 };
-
-use super::Question;
 use crate::rules::{
-    compile::{attribute::ResourceType, reads::TypeReads, role::GrantId, rule_set::RuleSet},
-    condition::{
-        parser::Root,
-        tree::{Condition, Path, Values},
-        value::TypedValue,
-    },
-    principal::Principal,
-    resource::{Context, Resource, ResourceValues, missing},
-    scope::kind::{BoundScope, KindId},
+    BoundScope, Condition, Context, GrantId, KindId, Path, Principal, Question, Resource, ResourceType, ResourceValues,
+    Root, RuleSet, TypeReads, TypedValue, Values, missing,
 };
 
 /// What an explanation supposes to be otherwise, but for what the principal has.
@@ -43,12 +32,10 @@ pub(in crate::rules) struct EvaluationContext<'a> {
     pub(in crate::rules) principal: &'a Principal,
     pub(in crate::rules) resource: Option<&'a Resource<'a>>,
     values: &'a [Option<TypedValue<'a>>],
-    /// Where the resource lies, where its type is bound to one kind of scope, by an id: what most scopes compare with.
-    lies_at: Option<(KindId, Uuid)>,
     pub(in crate::rules) context: &'a Context,
     /// When it is asked, in microseconds.
     now: i64,
-    supposed: Option<&'a dyn Supposed>,
+    pub(super) supposed: Option<&'a dyn Supposed>,
 }
 
 impl RuleSet {
@@ -61,7 +48,7 @@ impl RuleSet {
     ) -> Result<T> {
         let mut values = ResourceValues::default();
         let ty = self.find_values(question, &mut values)?;
-        Ok(look(&self.evaluation_context(question, ty, values.by_slot())))
+        Ok(look(&self.evaluation_context(question, ty, &values)))
     }
 
     /// Checks that a question is complete, and finds what it reads of the resource: what comes before anything else.
@@ -93,34 +80,24 @@ impl RuleSet {
 
     #[inline]
     fn check_context(&self, context: &Context, reads: &TypeReads) -> Result<()> {
-        if context.is_empty() && reads.context.is_empty() {
-            return Ok(());
-        }
         let declared = &self.shared.symbols.context;
         context.check(declared)?;
         let mut read = reads.context.iter().filter_map(|slot| declared.get(*slot as usize));
-        match read.find(|one| context.value(one).is_absent()) {
-            Some(lacking) => Err(missing(Reason::ContextIncomplete, "context", &lacking.name)),
-            None => Ok(()),
-        }
+        let lacking = read.find(|one| context.value(one).is_absent());
+        lacking.map_or(Ok(()), |one| Err(missing(Reason::ContextIncomplete, "context", &one.name)))
     }
 
-    /// Most lack nothing that any condition reads; of others, it matters what this question reads.
+    /// Who is not signed in has no attributes: a policy that grants it anything says what their absence means.
     #[inline]
     fn check_principal(&self, principal: &Principal, reads: &TypeReads) -> Result<()> {
-        if principal.is_complete() {
-            return Ok(());
-        }
         if let Some(problem) = principal.problem() {
             return Err(Error::new(Reason::PrincipalInvalid, problem));
         }
-        match reads.principal.iter().find(|path| principal.attribute(**path).is_absent()) {
-            Some(path) => {
-                let attribute = self.shared.symbols.principal.get(path.slot as usize);
-                Err(missing(Reason::ResourceIncomplete, "principal", attribute.map_or("", |one| &one.name)))
-            }
-            None => Ok(()),
-        }
+        let is_lacking = |path: &&Path| principal.id().is_some() && principal.attribute(**path).is_absent();
+        let lacking = reads.principal.iter().find(is_lacking);
+        let Some(path) = lacking else { return Ok(()) };
+        let attribute = self.shared.symbols.principal.get(path.slot as usize);
+        Err(missing(Reason::ResourceIncomplete, "principal", attribute.map_or("", |one| &one.name)))
     }
 
     /// A question with the values that were found for it.
@@ -132,24 +109,8 @@ impl RuleSet {
         values: &'a [Option<TypedValue<'a>>],
     ) -> EvaluationContext<'a> {
         let Question { principal, resource, context, now, .. } = *question;
-        let lies_at = match &*ty.bound {
-            [(kind, slot)] => match values.get(*slot as usize) {
-                Some(Some(TypedValue::Id(id))) => Some((*kind, *id)),
-                _ => None,
-            },
-            _ => None,
-        };
-        EvaluationContext {
-            rules: self,
-            ty,
-            principal,
-            resource,
-            values,
-            lies_at,
-            context,
-            now: now.as_microsecond(),
-            supposed: None,
-        }
+        let now = now.as_microsecond();
+        EvaluationContext { rules: self, ty, principal, resource, values, context, now, supposed: None }
     }
 }
 
@@ -172,29 +133,14 @@ impl Values for EvaluationContext<'_> {
 }
 
 impl<'a> EvaluationContext<'a> {
-    /// When it is asked, in microseconds.
-    pub(in crate::rules) fn now(&self) -> i64 {
-        self.now
-    }
-
     /// The same question, asked by somebody else.
-    pub(in crate::rules) fn of<'b>(&self, principal: &'b Principal) -> EvaluationContext<'b>
-    where
-        'a: 'b,
-    {
-        EvaluationContext { principal, ..*self }
+    pub(in crate::rules) fn of(self, principal: &'a Principal) -> Self {
+        Self { principal, ..self }
     }
 
     /// The same question, some things being otherwise.
-    pub(in crate::rules) fn supposing<'b>(
-        &self,
-        principal: &'b Principal,
-        supposed: &'b dyn Supposed,
-    ) -> EvaluationContext<'b>
-    where
-        'a: 'b,
-    {
-        EvaluationContext { principal, supposed: Some(supposed), ..*self }
+    pub(in crate::rules) fn supposing(self, principal: &'a Principal, supposed: &'a dyn Supposed) -> Self {
+        Self { principal, supposed: Some(supposed), ..self }
     }
 
     /// Whether the question names a resource.
@@ -206,31 +152,27 @@ impl<'a> EvaluationContext<'a> {
     /// Whether a condition holds.
     #[inline]
     pub(in crate::rules) fn holds(&self, condition: &Condition) -> bool {
-        match self.supposed {
-            None => condition.holds(self),
-            Some(supposed) => supposed.holds(condition),
-        }
-    }
-
-    /// Whether a deny has no say.
-    #[inline]
-    pub(in crate::rules) fn is_lifted(&self, grant: GrantId) -> bool {
-        self.supposed.is_some_and(|supposed| supposed.is_lifted(grant))
-    }
-
-    /// Whether it is granted, whatever the roles say.
-    #[inline]
-    pub(in crate::rules) fn is_granted(&self) -> bool {
-        self.supposed.is_some_and(|supposed| supposed.is_granted())
+        self.supposed.map_or_else(|| condition.holds(self), |supposed| supposed.holds(condition))
     }
 
     /// Whether a scope covers the resource; without one, only `global` does.
     #[inline]
     pub(in crate::rules) fn covers(&self, scope: &BoundScope) -> bool {
-        match (scope, self.lies_at) {
-            (BoundScope::Id(kind, id), Some((own, at))) if own == *kind => at == *id,
-            _ => self.covers_other(scope),
+        // What most scopes compare with.
+        if let (BoundScope::Id(kind, id), [(own, slot)]) = (scope, &*self.ty.bound)
+            && own == kind
+            && let Some(TypedValue::Id(at)) = self.slot_read(*slot)
+        {
+            return at == *id;
         }
+        if let Some(supposed) = self.supposed.filter(|supposed| supposed.names_resource()) {
+            return supposed.covers(scope);
+        }
+        let Some(kind) = scope.kind() else { return *scope == BoundScope::Global };
+        self.ty.bound.iter().any(|(own, slot)| match *own == kind {
+            true => self.slot_read(*slot).is_some_and(|value| scope.is_of(value)),
+            false => self.lies_within(*own, *slot, kind, scope),
+        })
     }
 
     /// Where a deny counts: everywhere, where resources of the type may lie within its scope and nobody says which do. It
@@ -243,36 +185,11 @@ impl<'a> EvaluationContext<'a> {
         if is_unknown() { &BoundScope::Global } else { scope }
     }
 
-    fn covers_other(&self, scope: &BoundScope) -> bool {
-        if let Some(supposed) = self.supposed.filter(|supposed| supposed.names_resource()) {
-            return supposed.covers(scope);
-        }
-        match scope {
-            BoundScope::Global => true,
-            BoundScope::Nowhere => false,
-            BoundScope::Id(kind, id) => {
-                self.lies_in(*kind, scope, |value| matches!(value, TypedValue::Id(own) if own == *id))
-            }
-            BoundScope::Other(kind, id) => self.lies_in(*kind, scope, |value| value.is(id)),
-        }
-    }
-
-    /// Whether the resource lies in a scope of this kind, whose id `is_it` knows.
-    #[inline]
-    fn lies_in(&self, kind: KindId, scope: &BoundScope, is_it: impl Fn(TypedValue<'_>) -> bool) -> bool {
-        self.ty.bound.iter().any(|(own, slot)| match *own == kind {
-            true => self.slot_read(*slot).is_some_and(&is_it),
-            false => self.lies_within(*own, *slot, kind, scope),
-        })
-    }
-
     /// Whether what the resource is bound to by one kind lies within a scope of another.
     fn lies_within(&self, own: KindId, slot: u32, kind: KindId, scope: &BoundScope) -> bool {
-        let Some(tree) = self.rules.tree_of(self.principal).filter(|_| self.rules.lies_under(own, kind)) else {
-            return false;
-        };
-        let (Some(value), Some(wanted)) = (self.slot_value(slot), scope.id()) else { return false };
-        tree.is_within(own, &value, kind, &wanted)
+        let tree = self.rules.tree_of(self.principal).filter(|_| self.rules.lies_under(own, kind));
+        let ids = || Some((self.slot_value(slot)?, scope.id()?));
+        tree.is_some_and(|tree| ids().is_some_and(|(value, wanted)| tree.is_within(own, &value, kind, &wanted)))
     }
 
     /// An attribute that was given, or that conditions or scopes read.

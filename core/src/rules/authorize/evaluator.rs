@@ -1,15 +1,8 @@
 //! What decides about one principal: the rules of docs/rules.md, of what is so and of what an explanation supposes.
 
-use super::{EvaluationContext, Question, Verdict};
 use crate::rules::{
-    compile::{
-        role::{NONE, Special},
-        rule_set::{FieldId, Mark, RuleSet},
-    },
-    condition::parser::Root,
-    policy::Effect,
-    principal::{Assignment, Principal, RoleAssignment},
-    scope::kind::BoundScope,
+    Assignment, BoundScope, Effect, EvaluationContext, FieldId, Mark, NONE, Principal, Question, RoleAssignment, Root,
+    RuleSet, Special, Supposed, Values, Verdict,
 };
 
 impl RuleSet {
@@ -41,13 +34,9 @@ impl RuleSet {
     pub(in crate::rules) fn administration(&self, principal: &Principal, now: i64) -> Option<usize> {
         // Most hold no such role, which is seen at once.
         let is_one = |role: &u32| self.is_administrator(*role);
-        let holds_one = principal.first().iter().any(is_one)
-            || principal.more().iter().any(is_one)
-            || principal.limited().iter().any(|limited| is_one(&limited.role));
-        if !holds_one {
-            return None;
-        }
-        principal.assignments().position(|one| self.administers(principal, one, now))
+        let is_any = principal.plain().any(is_one) || principal.limited().iter().any(|one| is_one(&one.role));
+        let mut held = principal.assignments();
+        if is_any { held.position(|one| self.administers(principal, one, now)) } else { None }
     }
 
     fn verdict_on(&self, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> Verdict {
@@ -72,7 +61,7 @@ impl RuleSet {
         field: Option<FieldId>,
         cx: &EvaluationContext<'_>,
     ) -> Option<usize> {
-        if cx.is_granted() {
+        if cx.supposed.is_some_and(Supposed::is_granted) {
             return Some(0);
         }
         let principal = cx.principal;
@@ -81,7 +70,7 @@ impl RuleSet {
         found.or_else(|| {
             let allows = |held: &Assignment| {
                 cx.covers(&held.scope)
-                    && principal.holds_now(held, cx.now())
+                    && held.is_valid(cx.now())
                     && self.is_effective_in(held.role, &held.scope)
                     && self.role_allows(held.role, permission, field, cx)
             };
@@ -93,19 +82,8 @@ impl RuleSet {
     fn role_allows(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         match cx.principal.active() {
             None => !self.is_held_back(cx.principal, role) && self.gives(role, permission, field, cx),
-            Some(_) => self.active_part_allows(role, permission, field, cx),
+            Some(_) => self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx)),
         }
-    }
-
-    #[cold]
-    fn active_part_allows(
-        &self,
-        role: u32,
-        permission: u32,
-        field: Option<FieldId>,
-        cx: &EvaluationContext<'_>,
-    ) -> bool {
-        self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx))
     }
 
     /// The first assignment that denies.
@@ -184,7 +162,9 @@ impl RuleSet {
         field: Option<FieldId>,
         cx: &EvaluationContext<'_>,
     ) -> bool {
-        if !self.is_on(special.fields, field, true) || cx.is_lifted(special.grant) {
+        if !self.is_on(special.fields, field, true)
+            || cx.supposed.is_some_and(|supposed| supposed.is_lifted(special.grant))
+        {
             return false;
         }
         // Without a resource, whatever might matter there counts: it fails closed.

@@ -2,11 +2,8 @@
 //! permission, without conditions.
 
 use crate::rules::{
-    compile::{
-        bits,
-        rule_set::{Mark, PermissionId, RuleSet},
-    },
-    principal::Principal,
+    Mark, PermissionId, Principal, RuleSet,
+    compile::bits::{self, Bits},
 };
 
 impl RuleSet {
@@ -20,23 +17,9 @@ impl RuleSet {
         if *mark != Mark::default() || !principal.is_plain_of(self) || may_be_held_back {
             return None;
         }
-        match self.permission_index.bits(permission.0) {
-            Some(bits) if !principal.has_more() => Some(bits::has_any(bits, principal.first())),
-            Some(bits) => more_plain(bits, principal),
-            None => self.all_plain(principal, permission),
+        match self.permission_index.roles(permission.0)? {
+            Bits::Many(roles) if !principal.has_more() => Some(bits::has_any(roles, principal.first())),
+            roles => Some(roles.has_any(principal.first()) || principal.more().iter().any(|role| roles.has(*role))),
         }
     }
-
-    /// The same where the index keeps sets instead of bits.
-    #[inline(never)]
-    fn all_plain(&self, principal: &Principal, permission: PermissionId) -> Option<bool> {
-        let roles = self.permission_index.set(permission.0)?;
-        Some(roles.has_any(principal.first()) || principal.more().iter().any(|role| roles.has(*role)))
-    }
-}
-
-/// The same for more plain roles than the principal holds in place.
-#[inline(never)]
-fn more_plain(bits: &[u64], principal: &Principal) -> Option<bool> {
-    Some(bits::has_any(bits, principal.first()) || principal.more().iter().any(|role| bits::has(bits, *role)))
 }

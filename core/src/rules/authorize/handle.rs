@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::error::Result;
-
-use crate::rules::compile::rule_set::{FieldId, PermissionId, RuleSet};
+use crate::rules::{FieldId, PermissionId, RuleSet};
 
 /// The permission of a check: text such as `&str`, which may name fields (`user:update{bio}`), or a reference to a
 /// [`PermissionHandle`]. The trait is sealed.
@@ -73,7 +72,7 @@ impl PermissionHandle {
 
     /// The permission in this rule set; the error names the nearest known one.
     pub fn id(&self, rules: &RuleSet) -> Result<PermissionId> {
-        let stamp = u64::from(rules.stamp.number()) << 32;
+        let stamp = u64::from(rules.stamp.0) << 32;
         let known = self.known.load(Ordering::Relaxed);
         if known & !u64::from(u32::MAX) == stamp && known != 0 {
             #[allow(clippy::cast_possible_truncation, reason = "the lower half")]

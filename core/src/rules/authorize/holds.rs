@@ -1,11 +1,7 @@
 //! What somebody holds, whatever it is for.
 
 use crate::model::time::Time;
-use crate::rules::{
-    Principal, RoleId, RuleSet, Scope,
-    principal::RoleAssignment,
-    scope::kind::{BoundScope, bind},
-};
+use crate::rules::{BoundScope, Principal, RoleAssignment, RoleId, RuleSet, Scope, bind};
 
 impl RuleSet {
     /// Whether a principal holds `admin:all` now.

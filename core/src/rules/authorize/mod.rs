@@ -24,13 +24,10 @@ pub use effective::EffectiveGrant;
 pub use handle::{PermissionHandle, PermissionName};
 
 use crate::model::{error::Result, time::Time};
-
 use crate::rules::{
-    compile::rule_set::{FieldId, PermissionId, RuleSet},
-    explain::Explanation,
-    principal::Principal,
-    resource::{Context, NO_CONTEXT, Resource, ResourceValues},
+    Context, Explanation, FieldId, NO_CONTEXT, PermissionId, Principal, Resource, ResourceValues, RuleSet,
 };
+
 pub(in crate::rules) use evaluation_context::{EvaluationContext, Supposed};
 
 /// A question to the rules.
@@ -104,10 +101,8 @@ impl RuleSet {
     /// As [`RuleSet::decide`].
     #[inline(always)]
     pub fn check(&self, principal: &Principal, permission: PermissionId, now: Time) -> Result<bool> {
-        match self.fast_path(principal, permission) {
-            Some(is_allowed) => Ok(is_allowed),
-            None => self.check_closely(principal, permission, now),
-        }
+        let quick = self.fast_path(principal, permission);
+        quick.map_or_else(|| self.check_closely(principal, permission, now), Ok)
     }
 
     /// Only the answer of [`RuleSet::decide`], which costs less.
@@ -171,7 +166,7 @@ impl RuleSet {
                 self.find_values(&whole, &mut values)?;
                 known = Some(about);
             }
-            Ok(self.judge(&question, &self.evaluation_context(&question, ty, values.by_slot())).is_allowed())
+            Ok(self.judge(&question, &self.evaluation_context(&question, ty, &values)).is_allowed())
         });
         answers.collect()
     }
@@ -184,11 +179,8 @@ impl RuleSet {
     /// attribute is not declared; `InvalidInput` if the resource does not have the permission's type; `Internal` if the
     /// principal belongs to another rule set.
     pub fn decide<'a>(&'a self, question: &Question<'a>) -> Result<Decision<'a>> {
-        Ok(Decision {
-            rules: self,
-            question: *question,
-            verdict: self.evaluate(question, |cx| self.judge(question, cx))?,
-        })
+        let verdict = self.evaluate(question, |cx| self.judge(question, cx))?;
+        Ok(Decision { rules: self, question: *question, verdict })
     }
 
     /// Only whether it is allowed: nothing of the verdict is moved.

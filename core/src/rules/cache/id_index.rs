@@ -1,22 +1,19 @@
-//! Numbers of users by id, in shards that changes share. Kept are only the numbers: whose one is stands in the
-//! pages.
+//! Numbers of users by id, in shards that changes share.
 
 use std::{hash::BuildHasher, sync::Arc};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap};
 use uuid::Uuid;
 
-use super::page_table::{PageTable, Slot};
-
-/// A new user copies one shard, and counts references to all others: of a million some 40 KB.
+/// A new user copies one shard, and counts references to all others: of a million some 100 KB.
 const SHARDS: usize = 256;
 
 /// Where each user stands in the pages.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct IdIndex {
-    /// Differs from process to process, so that nobody can choose ids that collide.
+    /// Differs from process to process, so that nobody can choose ids that meet in one shard.
     hasher: DefaultHashBuilder,
-    shards: Arc<[Arc<HashTable<u32>>]>,
+    shards: Arc<[Arc<HashMap<Uuid, u32>>]>,
 }
 
 impl Default for IdIndex {
@@ -26,44 +23,20 @@ impl Default for IdIndex {
     }
 }
 
-/// By bits that the tables themselves do not look at.
-#[inline]
-fn shard(hash: u64) -> usize {
-    (hash >> 40) as usize % SHARDS
-}
-
-#[inline]
-fn hash(hasher: &DefaultHashBuilder, id: Uuid) -> u64 {
-    hasher.hash_one(id.as_u128())
-}
-
 impl IdIndex {
-    /// The number and the slot of a user.
     #[inline]
-    pub(in crate::rules) fn find<'s>(&self, pages: &'s PageTable, id: Uuid) -> Option<(u32, &'s Slot)> {
-        let hash = hash(&self.hasher, id);
-        let mut found = None;
-        self.shards[shard(hash)].find(hash, |index| {
-            found = pages.get(*index).filter(|slot| slot.principal.is(id)).map(|slot| (*index, slot));
-            found.is_some()
-        });
-        found
+    fn shard(&self, id: Uuid) -> usize {
+        (self.hasher.hash_one(id.as_u128()) >> 40) as usize % SHARDS
     }
 
-    /// Puts in a number that is not here, of a user who stands in the pages already.
-    pub(in crate::rules) fn insert(&mut self, pages: &PageTable, id: Uuid, index: u32) {
-        let hasher = &self.hasher;
-        let own = hash(hasher, id);
-        let of = |index: &u32| pages.get(*index).and_then(|slot| slot.principal.id()).map_or(0, |id| hash(hasher, id));
-        Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard(own)]).insert_unique(own, index, of);
+    #[inline]
+    pub(in crate::rules) fn find(&self, id: Uuid) -> Option<u32> {
+        self.shards[self.shard(id)].get(&id).copied()
     }
 
-    /// Takes a number out.
-    pub(in crate::rules) fn remove(&mut self, id: Uuid, index: u32) {
-        let hash = hash(&self.hasher, id);
-        let table = Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard(hash)]);
-        if let Ok(entry) = table.find_entry(hash, |known| *known == index) {
-            entry.remove();
-        }
+    /// The shard of a user, for a change.
+    pub(in crate::rules) fn shard_mut(&mut self, id: Uuid) -> &mut HashMap<Uuid, u32> {
+        let at = self.shard(id);
+        Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[at])
     }
 }

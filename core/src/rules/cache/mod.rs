@@ -26,10 +26,8 @@ use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use uuid::Uuid;
 
-use crate::rules::{
-    compile::rule_set::RuleSet,
-    principal::{Principal, StoredPrincipal},
-};
+use crate::rules::{RuleSet, StoredPrincipal};
+
 pub use rights::{Rights, UserHandle};
 
 /// The principals in memory, and the rules that decide about them: for hosts that keep users themselves.
@@ -86,6 +84,13 @@ pub struct Ticket {
 /// Whether what is being read of a user changed since the reading began.
 type Reading = AtomicBool;
 
+impl Ticket {
+    /// Whether a record of this user that was read since is still what is stored.
+    fn is_good_for(&self, id: Uuid) -> bool {
+        self.id == id && !self.reading.load(Ordering::Acquire)
+    }
+}
+
 /// Pinned users whose rights changed. Until they are put in again their previous rights count; those that were not when
 /// this is dropped are removed, so that a cancelled or failed read leaves no old rights behind.
 #[must_use = "dropped at once, it lets the users go"]
@@ -109,29 +114,24 @@ impl Outdated<'_> {
 impl Drop for Outdated<'_> {
     fn drop(&mut self) {
         if !self.ids.is_empty() {
-            self.cache.remove_all(&self.ids);
+            self.cache.change(|rights, writer| remove_all(rights, writer, &self.ids));
         }
     }
 }
 
 /// What others hold, by user, for as long as they do.
+#[derive(Default)]
 struct Kept<T> {
     held: HashMap<Uuid, Weak<T>>,
     /// How many there may be before those are looked for that nobody holds any more.
     before_sweep: usize,
 }
 
-impl<T> Default for Kept<T> {
-    fn default() -> Self {
-        Self { held: HashMap::new(), before_sweep: 64 }
-    }
-}
-
 impl<T: Default> Kept<T> {
     fn of(&mut self, id: Uuid) -> Arc<T> {
-        if self.held.len() >= self.before_sweep {
+        if self.held.len() >= self.before_sweep.max(64) {
             self.held.retain(|_, one| one.strong_count() > 0);
-            self.before_sweep = 64.max(2 * self.held.len());
+            self.before_sweep = 2 * self.held.len();
         }
         if let Some(known) = self.held.get(&id).and_then(Weak::upgrade) {
             return known;
@@ -193,10 +193,7 @@ impl PrincipalCache {
     /// must be read again.
     #[must_use = "a user that changed meanwhile was not put in"]
     pub fn put_read(&self, ticket: &Ticket, stored: StoredPrincipal) -> Option<UserHandle> {
-        self.change(|rights, writer| {
-            let is_new = stored.id == ticket.id && !ticket.reading.load(Ordering::Acquire);
-            is_new.then(|| self.insert(rights, writer, stored))
-        })
+        self.change(|rights, writer| ticket.is_good_for(stored.id).then(|| self.insert(rights, writer, stored)))
     }
 
     /// Removes a user who was not found by a read that began with this ticket; false if it has changed in the meantime and must
@@ -204,11 +201,7 @@ impl PrincipalCache {
     #[must_use = "a user that changed meanwhile may be there"]
     pub(crate) fn remove_read(&self, ticket: &Ticket) -> bool {
         self.change(|rights, writer| {
-            let is_so = !ticket.reading.load(Ordering::Acquire);
-            if is_so {
-                remove_all(rights, writer, &[ticket.id]);
-            }
-            is_so
+            ticket.is_good_for(ticket.id).then(|| remove_all(rights, writer, &[ticket.id])).is_some()
         })
     }
 
@@ -252,11 +245,7 @@ impl PrincipalCache {
 
     /// Removes a user.
     pub fn remove(&self, id: Uuid) {
-        self.remove_all(&[id]);
-    }
-
-    fn remove_all(&self, ids: &[Uuid]) {
-        self.change(|rights, writer| remove_all(rights, writer, ids));
+        self.change(|rights, writer| remove_all(rights, writer, &[id]));
     }
 
     /// Keeps a user in memory once it is put in.
@@ -276,14 +265,8 @@ impl PrincipalCache {
     /// [`PrincipalCache::replace_rules_with`].
     pub(crate) fn pinned_without(&self, rules: &RuleSet) -> Vec<Uuid> {
         let writer = lock(&self.writer);
-        self.with_rights(|rights| {
-            let is_akin = rules.is_akin_to(rights.rules());
-            if is_akin && rights.unknown == 0 {
-                return Vec::new();
-            }
-            let going = rights.users().filter(|(_, one)| !is_akin || one.has_unknown_roles());
-            going.filter_map(|(_, one)| one.id()).filter(|id| writer.pins.is_held(*id)).collect()
-        })
+        let going = self.with_rights(|rights| going(rights, rules));
+        going.into_iter().filter(|id| writer.pins.is_held(*id)).collect()
     }
 
     /// [`PrincipalCache::replace_rules`], with users that were read for it: those that have not changed since their tickets were
@@ -295,18 +278,11 @@ impl PrincipalCache {
     ) -> Vec<Uuid> {
         self.change(|rights, writer| {
             let rules = rules();
-            let is_new = |(ticket, stored): &(Ticket, StoredPrincipal)| {
-                stored.id == ticket.id && !ticket.reading.load(Ordering::Acquire)
-            };
-            let read: Vec<StoredPrincipal> = read.into_iter().filter(is_new).map(|(_, stored)| stored).collect();
-            let is_akin = rules.is_akin_to(rights.rules());
-            let goes = |principal: &Principal| !is_akin || principal.has_unknown_roles();
-            let going: Vec<Uuid> = match is_akin && rights.unknown == 0 {
-                true => Vec::new(),
-                false => rights.users().filter(|(_, one)| goes(one)).filter_map(|(_, one)| one.id()).collect(),
-            };
+            let read = read.into_iter().filter(|(ticket, stored)| ticket.is_good_for(stored.id));
+            let read: Vec<StoredPrincipal> = read.map(|(_, stored)| stored).collect();
+            let going = going(rights, &rules);
             remove_all(rights, writer, &going);
-            if !is_akin {
+            if !rules.is_akin_to(rights.rules()) {
                 // What is being read now was asked for by the old rules.
                 writer.reads.outdate_all();
             }
@@ -349,6 +325,16 @@ impl PrincipalCache {
 /// A change that panicked has not stored its rights, and what it left in the writer is only advice.
 fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Those whom other rules cannot take over.
+fn going(rights: &Rights, rules: &RuleSet) -> Vec<Uuid> {
+    let is_akin = rules.is_akin_to(rights.rules());
+    if is_akin && rights.unknown == 0 {
+        return Vec::new();
+    }
+    let going = rights.users().filter(|(_, one)| !is_akin || one.has_unknown_roles());
+    going.filter_map(|(_, one)| one.id()).collect()
 }
 
 /// Takes users out, and whatever is being read of them.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::rights::UserHandle;
-use crate::rules::principal::Principal;
+
+use crate::rules::Principal;
 
 /// Users on a page, and pages in a chapter. A change copies one of each and counts references to all other
 /// chapters, so the three numbers are balanced for a million.

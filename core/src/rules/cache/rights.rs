@@ -4,21 +4,18 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::model::{
-    error::{Error, Reason, Result},
-    id::parse_uuid,
-    time::Time,
-};
-
 use super::{
     Pin,
     id_index::IdIndex,
     page_table::{PageTable, Slot},
 };
-use crate::rules::{
-    compile::rule_set::{PermissionId, RuleSet},
-    principal::Principal,
+
+use crate::model::{
+    error::{Error, Reason, Result},
+    id::parse_uuid,
+    time::Time,
 };
+use crate::rules::{PermissionId, Principal, RuleSet};
 
 /// A user in a [`crate::rules::PrincipalCache`]: faster than the id. A handle of a user who was removed does not find the
 /// user who takes the same place later.
@@ -65,10 +62,16 @@ impl Rights {
         self.count
     }
 
+    #[inline]
+    fn slot(&self, id: Uuid) -> Option<(u32, &Slot)> {
+        let index = self.ids.find(id)?;
+        Some((index, self.pages.get(index)?))
+    }
+
     /// Finds a user by id; none if it is not in memory.
     #[inline]
     pub fn user(&self, id: Uuid) -> Option<UserHandle> {
-        self.ids.find(&self.pages, id).map(|(index, slot)| slot.handle(index))
+        self.slot(id).map(|(index, slot)| slot.handle(index))
     }
 
     /// A user's principal; none if it was removed.
@@ -82,7 +85,7 @@ impl Rights {
     /// A user's principal by id.
     #[inline]
     pub fn principal_of(&self, id: Uuid) -> Option<&Principal> {
-        let (_, slot) = self.ids.find(&self.pages, id)?;
+        let (_, slot) = self.slot(id)?;
         slot.note();
         Some(&slot.principal)
     }
@@ -139,7 +142,7 @@ impl Rights {
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let user = UserHandle { index, generation: self.generation };
         self.replace(user, principal);
-        self.ids.insert(&self.pages, id, index);
+        self.ids.shard_mut(id).insert(id, index);
         user
     }
 
@@ -151,7 +154,7 @@ impl Rights {
     /// Takes a user out.
     pub(in crate::rules) fn remove(&mut self, user: UserHandle) {
         if let Some(id) = self.pages.of(user).and_then(|slot| slot.principal.id()) {
-            self.ids.remove(id, user.index);
+            self.ids.shard_mut(id).remove(&id);
             self.set(user.index, None);
         }
     }

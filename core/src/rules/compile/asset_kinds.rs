@@ -1,23 +1,9 @@
 //! Kinds of assets that a policy declares: resource types whose rows are all of one table, with words of their own.
 
-use super::{
-    attribute::{Attribute, Stored},
-    problems::tell,
-    rule_set::RuleSet,
-    schema::Schema,
-    symbols::Symbols,
-};
-use crate::{
-    model::{decode::nearest, record::Table, text},
-    rules::{
-        condition::value::Base,
-        diagnostics::{Diagnostics, Text, shown},
-        policy::{
-            AssetKindDecl, Policy,
-            name::{ADMIN, is_name},
-        },
-    },
-};
+use super::{problems::tell, schema::Library, symbols::cannot_name};
+
+use crate::model::{decode::nearest, predicate::Link, record::Table, text};
+use crate::rules::{ADMIN, AssetKindDecl, Attribute, Diagnostics, Policy, RuleSet, Symbols, Text, is_name, shown};
 
 /// The most kinds of a policy, and words of one.
 const MOST_KINDS: usize = 64;
@@ -25,81 +11,73 @@ const MOST_WORDS: usize = 256;
 /// The longest word, in characters.
 const LONGEST_WORD: usize = 64;
 
-impl Symbols {
-    pub(super) fn asset_kinds(&mut self, policy: &Policy, schema: &Schema, diagnostics: &mut Diagnostics) {
-        let Some(assets) = &schema.assets else {
-            if let Some(kind) = policy.asset_kinds.first() {
-                diagnostics.add(kind.name.span, "kinds of assets are for a store, which keeps them");
+/// What each kind of assets that a policy declares has.
+#[derive(Clone, Debug)]
+pub(super) struct Assets {
+    pub(super) table: &'static Table,
+    pub(super) relations: Vec<(&'static str, Link)>,
+    /// Actions, and what each is for.
+    pub(super) actions: Vec<(&'static str, &'static str)>,
+}
+
+impl Library {
+    pub(super) fn asset_kinds(&self, assets: &Assets, policy: &Policy, symbols: &mut Symbols, all: &mut Diagnostics) {
+        for (at, AssetKindDecl { name: Text { text: name, span }, models, statuses }) in
+            policy.asset_kinds.iter().enumerate()
+        {
+            let is_new = at < MOST_KINDS && is_name(name) && !is_again(policy, at) && !self.has_type(name);
+            let is_right = is_new && [models, statuses].into_iter().all(|words| are_right(words));
+            if !is_right && at <= MOST_KINDS {
+                tell(*span, all, |words, all| (words.asset_kind)(self, policy, at, all));
             }
-            return;
-        };
-        for (at, kind) in policy.asset_kinds.iter().enumerate() {
-            let name = &kind.name.text;
-            if at >= MOST_KINDS {
-                let problem = Problem { kind, is_first: true, is_ours: false, is_beyond: true };
-                tell(kind.name.span, diagnostics, |words, all| (words.asset_kind)(&problem, all));
-                break;
+            // Also of one that is refused: that there are no such permissions would be the same problem again.
+            if is_name(name) {
+                symbols.authority_of(name);
+                let actions = assets.actions.iter();
+                actions.for_each(|(action, about)| symbols.permission(format!("{name}:{action}"), about));
             }
-            let is_first = !policy.asset_kinds[..at].iter().any(|other| other.name.text == *name);
-            let is_ours = !is_first || is_of_library(schema, name);
-            if is_ours || !is_name(name) || !is_right(&kind.models) || !is_right(&kind.statuses) {
-                let problem = Problem { kind, is_first, is_ours, is_beyond: false };
-                tell(kind.name.span, diagnostics, |words, all| (words.asset_kind)(&problem, all));
-                continue;
-            }
-            let id = self.type_id(name);
-            self.types[id].table = Some(assets.table);
-            self.types[id].attributes = Attribute::of_table(assets.table).collect();
-            for (relation, link) in &assets.relations {
-                let mut relation = Attribute::new(relation, Base::Id.set(), false);
-                relation.stored = Some(Stored::Link(link.clone()).into());
-                self.types[id].attributes.push(relation);
+            if is_right {
+                let ty = symbols.stored_type(name, assets.table);
+                ty.attributes.extend(assets.relations.iter().map(|(name, link)| Attribute::of_link(name, link)));
             }
         }
     }
+
+    /// Whether the library has a type of this name.
+    fn has_type(&self, name: &str) -> bool {
+        let mut permissions = self.permissions.iter().map(|(permission, _)| *permission).chain([ADMIN]);
+        self.records.contains_key(name) || permissions.any(|one| one.split(':').next() == Some(name))
+    }
 }
 
-/// What may be wrong with a kind.
-pub(super) struct Problem<'p> {
-    kind: &'p AssetKindDecl,
-    is_first: bool,
-    is_ours: bool,
-    is_beyond: bool,
+fn is_again(policy: &Policy, at: usize) -> bool {
+    policy.asset_kinds[..at].iter().any(|other| other.name == policy.asset_kinds[at].name)
 }
 
-fn is_of_library(schema: &Schema, name: &str) -> bool {
-    let is_of = |permission: &str| permission.split(':').next() == Some(name);
-    schema.records.contains_key(name)
-        || is_of(ADMIN)
-        || schema.permissions.iter().any(|(permission, _)| is_of(permission))
-}
-
-fn is_right(words: &[Text]) -> bool {
-    let is_new = |at: usize| words[..at].iter().all(|other| other.text != words[at].text);
-    (1..=MOST_WORDS).contains(&words.len()) && (0..words.len()).all(|at| is_new(at) && is_word(&words[at].text))
+fn are_right(words: &[Text]) -> bool {
+    (1..=MOST_WORDS).contains(&words.len())
+        && (0..words.len()).all(|at| is_word(&words[at].text) && !words[..at].contains(&words[at]))
 }
 
 fn is_word(word: &str) -> bool {
     text::name(word, LONGEST_WORD).is_ok_and(|form| form == word)
 }
 
-/// Tells what is wrong with a kind.
-pub(super) fn told(problem: &Problem<'_>, diagnostics: &mut Diagnostics) {
-    let Problem { kind, is_first, is_ours, is_beyond } = *problem;
-    let Text { text: name, span } = &kind.name;
-    if is_beyond {
+/// Tells what is wrong with the kind that stands at this place.
+pub(super) fn told(library: &Library, policy: &Policy, at: usize, diagnostics: &mut Diagnostics) {
+    let AssetKindDecl { name: Text { text: name, span }, models, statuses } = &policy.asset_kinds[at];
+    if at >= MOST_KINDS {
         diagnostics.add(*span, format!("a policy has at most {MOST_KINDS} kinds of assets"));
         return;
     }
-    if !is_first {
+    if is_again(policy, at) {
         diagnostics.add(*span, format!("the kind of assets `{}` is declared twice", shown(name)));
-    } else if is_ours {
+    } else if library.has_type(name) {
         diagnostics.add(*span, format!("`{}` is a type of the library", shown(name)));
     } else if !is_name(name) {
-        let help = "names are small letters, digits, `_` and `-`, begin with a letter, and have at most 64 characters";
-        diagnostics.add(*span, format!("`{}` cannot name a kind of assets", shown(name))).help(help);
+        cannot_name(&policy.asset_kinds[at].name, "a kind of assets", "digits, `_` and `-`", diagnostics);
     }
-    for (what, words) in [("models", &kind.models), ("statuses", &kind.statuses)] {
+    for (what, words) in [("models", models), ("statuses", statuses)] {
         if !(1..=MOST_WORDS).contains(&words.len()) {
             let message = format!("the kind of assets `{}` has {} {what}", shown(name), words.len());
             diagnostics.add(*span, message).help(format!("it must have 1 to {MOST_WORDS}"));
@@ -110,7 +88,7 @@ pub(super) fn told(problem: &Problem<'_>, diagnostics: &mut Diagnostics) {
                 let message = format!("`{}` cannot be one of the {what}", shown(&word.text));
                 let help = format!("they have 1 to {LONGEST_WORD} characters in one line, with no space around them");
                 diagnostics.add(word.span, message).help(help);
-            } else if words[..at].iter().any(|other| other.text == word.text) {
+            } else if words[..at].contains(word) {
                 diagnostics.add(word.span, format!("`{}` is among the {what} twice", shown(&word.text)));
             }
         }

@@ -4,11 +4,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::model::{predicate::Link, record::Table};
-
-use crate::rules::{
-    condition::value::{Base, Type},
-    scope::kind::KindId,
-};
+use crate::rules::{Base, KindId, Type};
 
 /// An attribute or relation of a resource type, an attribute of principals, or a context value.
 #[derive(Clone, Debug)]
@@ -33,6 +29,11 @@ pub(in crate::rules) enum Stored {
 impl Attribute {
     pub(in crate::rules) fn new(name: &str, ty: Type, is_optional: bool) -> Self {
         Self { name: name.into(), ty, is_optional, stored: None }
+    }
+
+    /// A relation: a set of ids in a link table.
+    pub(in crate::rules) fn of_link(name: &str, link: &Link) -> Self {
+        Self { stored: Some(Stored::Link(link.clone()).into()), ..Self::new(name, Base::Id.set(), false) }
     }
 
     /// The position of its column, where a row is stored.

@@ -13,9 +13,6 @@ pub(in crate::rules) enum Bits {
     All,
 }
 
-/// Lists of so many are looked through.
-const SCANNED: usize = 128;
-
 impl Bits {
     /// In the form that takes less space, from one bit each.
     pub(in crate::rules) fn of(words: &[u64]) -> Self {
@@ -43,10 +40,6 @@ impl Bits {
     pub(in crate::rules) fn has_any<const N: usize>(&self, wanted: &[u32; N]) -> bool {
         match self {
             Bits::Many(words) => has_any(words, wanted),
-            // Without a branch, that no processor can guess: several at once, and in less time than they are searched.
-            Bits::Few(numbers) if numbers.len() <= SCANNED => {
-                numbers.iter().fold(false, |any, one| wanted.iter().fold(any, |any, wanted| any | (one == wanted)))
-            }
             _ => wanted.iter().any(|number| self.has(*number)),
         }
     }
@@ -60,27 +53,17 @@ impl Bits {
         }
     }
 
-    /// Every number of it below a bound, in order.
-    pub(in crate::rules) fn each(&self, bound: usize, mut see: impl FnMut(u32)) {
-        let is_below = |number: &u32| (*number as usize) < bound;
-        match self {
-            Bits::Few(numbers) => numbers.iter().copied().take_while(is_below).for_each(see),
-            Bits::Many(words) => each(words, |number| {
-                if is_below(&number) {
-                    see(number);
-                }
-            }),
-            Bits::All => (0..bound as u32).for_each(see),
-        }
-    }
-
-    /// A bound of its numbers, a multiple of 64; of every number none.
-    pub(in crate::rules) fn bound(&self) -> usize {
-        match self {
-            Bits::Few(numbers) => numbers.last().map_or(0, |last| *last as usize + 1).next_multiple_of(64),
+    /// Puts a number in, or takes it out.
+    pub(in crate::rules) fn flip(&mut self, number: u32) {
+        let bound = match self {
+            Bits::Few(numbers) => numbers.last().map_or(0, |last| *last as usize + 1),
             Bits::Many(words) => words.len() * 64,
-            Bits::All => 0,
-        }
+            Bits::All => return,
+        };
+        let mut words = empty(bound.max(number as usize + 1));
+        self.add_to(&mut words);
+        words[number as usize / 64] ^= 1 << (number % 64);
+        *self = if let Bits::Many(_) = self { Bits::Many(words.into()) } else { Bits::of(&words) };
     }
 
     /// Its numbers from 64 times this on, as bits.

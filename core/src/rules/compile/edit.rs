@@ -4,21 +4,11 @@
 use std::sync::Arc;
 
 use super::{
-    bits,
-    interner::{Interner, place},
-    reads::Reads,
-    role::{Closure, CompiledRole, NONE},
-    rule_set::{RoleId, RuleSet, Stamp},
-};
-use crate::{
-    model::error::{Error, Reason, Result},
-    rules::{
-        diagnostics::{Diagnostics, shown},
-        policy::{Policy, Role},
-    },
+    Budget, bits, conditions, grants, interner::Interner, reads::Reads, role::Closure, roles, sorted, too_large,
 };
 
-use super::{Budget, compile, conditions, grants, roles, sorted, too_large};
+use crate::model::error::{Error, Reason, Result};
+use crate::rules::{CompiledRole, Diagnostics, NONE, Policy, Role, RoleId, RuleSet, Stamp, place, shown};
 
 /// What roles that changed or are gone have left (numbers, conditions, sets of fields) stays until so much has gathered;
 /// then the policy is compiled anew.
@@ -67,11 +57,11 @@ impl RuleSet {
         if self.is_for_anonymous(id, &closure) || self.has_much_left_over(&interner) {
             let mut policy = self.policy();
             policy.roles.retain(|other| other.name != role.name);
-            return compile(&policy.add_role(role), &self.shared.schema);
+            return Self::compile(&policy.add_role(role), &self.shared.schema);
         }
         let mut edited = self.clone();
         edited.interner = Arc::new(interner);
-        edited.put(CompiledRole::new(id, Arc::new(role), inherits.into(), closure, Arc::new(own)), &mut budget)?;
+        edited.put(CompiledRole::new(id, Arc::new(role), inherits, closure, Arc::new(own)), &mut budget)?;
         edited.after_edit(self);
         Ok(edited)
     }
@@ -149,11 +139,9 @@ impl RuleSet {
         }
         self.change(role);
         for senior in seniors {
-            let CompiledRole { id, source, inherits, own, .. } = &*senior;
-            let closure = self.closure(*id, inherits);
-            let role = CompiledRole::new(*id, source.clone(), inherits.clone(), closure, own.clone());
-            let role = role.flattened(&self.roles, &mut row, budget)?;
-            self.change(role);
+            let closure = self.closure(senior.id, &senior.inherits);
+            let role = CompiledRole { closure, ..CompiledRole::clone(&senior) };
+            self.change(role.flattened(&self.roles, &mut row, budget)?);
         }
         Ok(())
     }

@@ -1,24 +1,11 @@
 //! A role's own grants, permission by permission: patterns matched, fields found, conditions typed.
 
-use hashbrown::HashMap;
+use super::{Budget, interner::Interner, problems::tell, role::Own, sorted};
 
-use super::{
-    interner::Interner,
-    problems::tell,
-    role::{GrantId, NONE, Own, Special},
-    rule_set::{PermissionId, RuleSet},
-};
 use crate::rules::{
-    condition::{
-        ConditionError,
-        check::Vocabulary,
-        parser::{Root, check_grammar, parse},
-    },
-    diagnostics::{Diagnostics, Text, shown},
-    policy::{Effect, Grant, Role, name::Pattern},
+    ConditionError, Diagnostics, Effect, Grant, GrantId, NONE, Pattern, PermissionId, Role, Root, RuleSet, Special,
+    Symbols, Text, check_grammar, condition::parser::parse, shown,
 };
-
-use super::{Budget, sorted, symbols::Symbols};
 
 /// What the grants of a role say; none where the policy is too large.
 pub(super) fn own(
@@ -85,32 +72,27 @@ impl Compiler<'_> {
             self.wrong(grant, when, error);
             return true;
         }
-        if !self.budget.takes_steps(matched.len()) {
+        if !self.budget.steps.takes(matched.len()) {
             return false;
         }
         if grant.is_plain() {
             self.plain.extend(matched);
             return true;
         }
-        // Permissions of one type share a condition and a set of fields.
-        let mut of_type: HashMap<u32, Option<(u32, u32)>> = HashMap::new();
+        // Permissions of one type share a condition and a set of fields, and stand one after the other.
+        let mut last = (None, None);
         for permission in matched {
             let Some(ty) = self.symbols.permissions.get(permission as usize).map(|one| one.ty) else { continue };
-            let known = match of_type.get(&ty) {
-                Some(known) => *known,
-                None => {
-                    // Every type has a copy of the condition, known by its text, and its tests have theirs.
-                    let length = when.as_ref().map_or(0, |when| when.text.len());
-                    if !self.budget.takes_steps(100 + length / 10) || !self.budget.takes_bytes(3 * length) {
-                        return false;
-                    }
-                    let new = self.on_type(ty, grant, &pattern);
-                    of_type.insert(ty, new);
-                    new
+            if last.0 != Some(ty) {
+                // Every type has a copy of the condition, known by its text, and its tests have theirs.
+                let length = when.as_ref().map_or(0, |when| when.text.len());
+                if !self.budget.steps.takes(100 + length / 10) || !self.budget.bytes.takes(3 * length) {
+                    return false;
                 }
-            };
-            let Some((condition, fields)) = known else { continue };
-            if !self.budget.takes_bytes(size_of::<Special>()) {
+                last = (Some(ty), self.on_type(ty, grant, &pattern));
+            }
+            let Some((condition, fields)) = last.1 else { continue };
+            if !self.budget.bytes.takes(size_of::<Special>()) {
                 return false;
             }
             if condition != NONE {
@@ -167,13 +149,7 @@ impl Compiler<'_> {
             return Some(known);
         }
         let resource = self.symbols.types.get(ty as usize)?;
-        let vocabulary = Vocabulary {
-            resource_type: &resource.name,
-            resource: &resource.attributes,
-            principal: &self.symbols.principal,
-            context: &self.symbols.context,
-        };
-        match parse(&when.text, is_deny, &vocabulary) {
+        match parse(&when.text, is_deny, &self.symbols.vocabulary(resource)) {
             Ok(condition) => {
                 let ty = condition.reads(Root::Resource).then_some(ty);
                 Some(self.interner.add(condition, ty, is_deny))
@@ -194,11 +170,7 @@ impl Compiler<'_> {
 impl RuleSet {
     /// The permissions that a grant of this pattern is about; `admin:all` is about itself.
     pub fn permissions_matching(&self, pattern: &str) -> Vec<PermissionId> {
-        let pattern = Pattern::parse(pattern);
-        pattern
-            .map_or_else(Vec::new, |pattern| self.shared.symbols.matching(&pattern))
-            .into_iter()
-            .map(PermissionId)
-            .collect()
+        let matched = Pattern::parse(pattern).map(|pattern| self.shared.symbols.matching(&pattern));
+        matched.unwrap_or_default().into_iter().map(PermissionId).collect()
     }
 }

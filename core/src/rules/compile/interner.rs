@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::rules::condition::tree::{Condition, Path};
+use crate::rules::{Condition, Path};
 
 /// What the grants of all roles share. Grows with edits; a policy compiled anew has only what it needs.
 #[derive(Clone, Debug, Default)]

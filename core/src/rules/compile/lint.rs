@@ -2,12 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    attribute::Attribute,
-    role::GrantId,
-    rule_set::{PermissionId, RuleSet},
-};
-use crate::rules::{condition::parser::Root, filter::FilterAttribute, policy::Effect};
+use crate::rules::{Attribute, Effect, FilterAttribute, GrantId, PermissionId, Root, RuleSet};
 
 /// A deny that reads an attribute whose column may hold a value of another type. Such a value counts as absent, and a
 /// deny reads what may be absent only after `has`: for that row it does not fire.

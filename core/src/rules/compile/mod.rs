@@ -36,14 +36,8 @@ pub(in crate::rules) mod schema;
 pub(in crate::rules) mod specials;
 pub(in crate::rules) mod symbols;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use crate::model::error::{Error, Reason, Result};
-
-use crate::rules::{
-    diagnostics::{Diagnostics, shown},
-    policy::Policy,
-};
 use {
     interner::Interner,
     permission_index::PermissionIndex,
@@ -56,17 +50,13 @@ use {
     symbols::Symbols,
 };
 
+use crate::model::error::{Error, Reason, Result};
+use crate::rules::{Diagnostics, Policy, shown};
+
 /// What the compiled form may take, in bytes, and entries to make it: a policy that multiplies
 /// beyond is refused, not served slowly.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
 const MAX_STEPS: usize = 30_000_000;
-
-pub(super) fn compile(policy: &Policy, schema: &Schema) -> Result<RuleSet> {
-    match check(policy, schema) {
-        Ok(checked) => checked.flatten(policy, schema),
-        Err(diagnostics) => Err(diagnostics.into_error("the policy has errors")),
-    }
-}
 
 /// A policy in which nothing is wrong, its roles not flattened yet.
 pub(in crate::rules) struct Checked {
@@ -110,7 +100,6 @@ impl Checked {
         let mut rules = RuleSet {
             stamp: Stamp::new(),
             reads: Arc::new(Reads::of(&symbols, &interner, &conditions(&roles))),
-            types: symbols.permissions.iter().map(|permission| permission.ty).collect(),
             permission_index: PermissionIndex::new(symbols.permissions.len(), roles.iter().map(|role| &role.plain)),
             specials: Specials::new(symbols.permissions.len(), roles.iter().flat_map(|role| &role.own.special)),
             shared: Arc::new(Shared { base: policy.without_roles(), schema: schema.clone(), symbols }),
@@ -121,7 +110,6 @@ impl Checked {
             marks: Box::default(),
             administrators: Box::default(),
             second_factors: Box::default(),
-            reads_session: false,
             tree: None,
             anonymous: hierarchy.anonymous,
         };
@@ -131,8 +119,8 @@ impl Checked {
 }
 
 /// Conditions that apply to a type, over all roles.
-fn conditions(roles: &[Arc<CompiledRole>]) -> BTreeSet<(u32, u32)> {
-    roles.iter().flat_map(|role| role.own.conditions.iter().copied()).collect()
+fn conditions(roles: &[Arc<CompiledRole>]) -> Box<[(u32, u32)]> {
+    sorted(roles.iter().flat_map(|role| role.own.conditions.iter().copied()).collect())
 }
 
 /// Each once.
@@ -144,28 +132,24 @@ fn sorted<T: Ord>(mut all: Vec<T>) -> Box<[T]> {
 
 /// What is left of the work and space that a policy may cost.
 pub(super) struct Budget {
-    steps: usize,
-    bytes: usize,
+    steps: Left,
+    bytes: Left,
 }
 
 impl Budget {
     fn new() -> Self {
-        Self { steps: MAX_STEPS, bytes: MAX_BYTES }
-    }
-
-    fn takes_steps(&mut self, steps: usize) -> bool {
-        take(&mut self.steps, steps)
-    }
-
-    fn takes_bytes(&mut self, bytes: usize) -> bool {
-        take(&mut self.bytes, bytes)
+        Self { steps: Left(MAX_STEPS), bytes: Left(MAX_BYTES) }
     }
 }
 
-fn take(left: &mut usize, wanted: usize) -> bool {
-    let after = left.checked_sub(wanted);
-    *left = after.unwrap_or(0);
-    after.is_some()
+struct Left(usize);
+
+impl Left {
+    fn takes(&mut self, wanted: usize) -> bool {
+        let after = self.0.checked_sub(wanted);
+        self.0 = after.unwrap_or(0);
+        after.is_some()
+    }
 }
 
 fn too_large() -> Error {

@@ -1,20 +1,12 @@
 //! Problems that take many words: browsers load them on demand, as few policies have any.
 
 use hashbrown::HashSet;
+use smol_str::SmolStr;
 
-use super::{
-    asset_kinds::{self, Problem},
-    roles::Hierarchy,
-    symbols::Symbols,
-};
-use crate::{
-    model::deferred::Deferred,
-    rules::{
-        condition::ConditionError,
-        diagnostics::{Diagnostics, Span, Text, shown},
-        policy::{Grant, Role, name::Pattern},
-    },
-};
+use super::{asset_kinds, roles::Hierarchy, schema::Library};
+
+use crate::model::deferred::Deferred;
+use crate::rules::{ConditionError, Diagnostics, Grant, Pattern, Policy, Role, Span, Symbols, Text, shown};
 
 /// How those problems are told.
 pub(super) struct Words {
@@ -22,7 +14,7 @@ pub(super) struct Words {
     pub(super) wrong: fn(&Role, &Grant, &Text, ConditionError, &mut Diagnostics),
     pub(super) cycle: fn(&Hierarchy, &[usize], &mut Diagnostics),
     pub(super) unbound: fn(&Symbols, &str, &Text, &mut Diagnostics),
-    pub(super) asset_kind: fn(&Problem<'_>, &mut Diagnostics),
+    pub(super) asset_kind: fn(&Library, &Policy, usize, &mut Diagnostics),
 }
 
 const ALL: &Words = &Words { unmatched, wrong, cycle, unbound, asset_kind: asset_kinds::told };
@@ -57,7 +49,7 @@ fn unmatched(symbols: &Symbols, grant: &Grant, pattern: &Pattern<'_>, diagnostic
             diagnostics.suggest_as(resource, known, |near| format!("{near}:*"))
         }
         (_, action) => {
-            let known = symbols.by_action.keys().map(String::as_str);
+            let known = symbols.by_action.keys().map(SmolStr::as_str);
             diagnostics.suggest_as(action.unwrap_or_default(), known, |near| format!("*:{near}"))
         }
     };

@@ -1,28 +1,19 @@
 //! What questions read, by the conditions and scopes that can apply to them: what a resource must
 //! carry, and which attributes are guarded because they carry authority.
 
-use std::collections::BTreeSet;
-
-use hashbrown::HashSet;
 use smallvec::SmallVec;
 
-use super::{
-    attribute::{ResourceType, Stored},
-    interner::Interner,
-    sorted,
-    symbols::Symbols,
-};
-use crate::rules::condition::{parser::Root, tree::Path};
+use super::{interner::Interner, sorted};
+
+use crate::rules::{Attribute, Path, ResourceType, Root, Stored, Symbols};
 
 /// What the whole policy reads.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Reads {
     /// By resource type.
     pub(in crate::rules) types: Vec<TypeReads>,
-    /// Slots of principal attributes that any condition reads.
-    pub(in crate::rules) principal: BTreeSet<u32>,
-    /// Their names.
-    pub(in crate::rules) principal_names: HashSet<String>,
+    /// Slots of principal attributes that any condition reads, sorted.
+    pub(in crate::rules) principal: Box<[u32]>,
 }
 
 /// What questions about one resource type read.
@@ -40,60 +31,42 @@ pub(in crate::rules) struct TypeReads {
     pub(in crate::rules) principal: Vec<Path>,
 }
 
-impl TypeReads {
-    fn of(ty: &ResourceType, slots: &BTreeSet<u32>, context: Vec<u32>, mut principal: Vec<Path>) -> Self {
-        principal.sort_unstable_by_key(|path| path.slot);
-        principal.dedup();
-        let read = || slots.iter().filter_map(|slot| ty.attributes.get(*slot as usize));
-        let relations = read().filter(|one| matches!(one.stored.as_deref(), Some(Stored::Link(_))));
-        Self {
-            slots: slots.iter().copied().collect(),
-            names: read().map(|one| one.name.to_string()).collect(),
-            relation_names: relations.map(|one| one.name.to_string()).collect(),
-            context: sorted(context),
-            principal,
-        }
-    }
-}
-
 impl Reads {
-    /// From the types and the conditions that apply to them.
-    pub(in crate::rules) fn of(symbols: &Symbols, interner: &Interner, conditions: &BTreeSet<(u32, u32)>) -> Self {
-        let mut slots: Vec<BTreeSet<u32>> =
-            symbols.types.iter().map(|ty| ty.bound.iter().map(|(_, slot)| *slot).collect()).collect();
-        let mut reads = Self::default();
-        let mut others = vec![(Vec::new(), Vec::new()); symbols.types.len()];
-        for (ty, condition) in conditions {
-            let (Some((context, principal)), Some(slots)) = (others.get_mut(*ty as usize), slots.get_mut(*ty as usize))
-            else {
-                continue;
-            };
-            for path in interner.condition(*condition).into_iter().flat_map(|condition| &condition.paths) {
+    /// From the types and the conditions that apply to them, sorted.
+    pub(in crate::rules) fn of(symbols: &Symbols, interner: &Interner, conditions: &[(u32, u32)]) -> Self {
+        let mut own = Vec::new();
+        let types = (0..).zip(&symbols.types).map(|(id, ty)| {
+            let mut slots: Vec<u32> = ty.bound.iter().map(|(_, slot)| *slot).collect();
+            let (mut context, mut principal) = (Vec::new(), Vec::new());
+            let start = conditions.partition_point(|(of, _)| *of < id);
+            let applying = conditions.iter().skip(start).take_while(|(of, _)| *of == id);
+            for path in applying.filter_map(|(_, one)| interner.condition(*one)).flat_map(|one| &one.paths) {
+                let must_be_there = |of: &[Attribute]| of.get(path.slot as usize).is_some_and(|one| !one.is_optional);
                 match path.root {
-                    Root::Resource => {
-                        slots.insert(path.slot);
-                    }
-                    Root::Context => {
-                        if symbols.context.get(path.slot as usize).is_some_and(|one| !one.is_optional) {
-                            context.push(path.slot);
-                        }
-                    }
+                    Root::Resource => slots.push(path.slot),
+                    Root::Context => context.extend(must_be_there(&symbols.context).then_some(path.slot)),
                     Root::Principal => {
-                        reads.principal.insert(path.slot);
+                        own.push(path.slot);
                         // `id` and `verified` are always there.
                         let is_given = path.slot >= Symbols::ALWAYS_GIVEN;
-                        if symbols.principal.get(path.slot as usize).is_some_and(|one| is_given && !one.is_optional) {
-                            principal.push(*path);
-                        }
+                        principal.extend((is_given && must_be_there(&symbols.principal)).then_some(*path));
                     }
                 }
             }
-        }
-        for ((ty, slots), (context, principal)) in symbols.types.iter().zip(&slots).zip(others) {
-            reads.types.push(TypeReads::of(ty, slots, context, principal));
-        }
-        let name = |slot: &u32| symbols.principal.get(*slot as usize).map(|one| one.name.to_string());
-        reads.principal_names = reads.principal.iter().filter_map(name).collect();
-        reads
+            principal.sort_unstable_by_key(|path: &Path| path.slot);
+            principal.dedup();
+            TypeReads::of(ty, sorted(slots), sorted(context), principal)
+        });
+        Self { types: types.collect(), principal: sorted(own) }
+    }
+}
+
+impl TypeReads {
+    fn of(ty: &ResourceType, slots: Box<[u32]>, context: Box<[u32]>, principal: Vec<Path>) -> Self {
+        let read = || slots.iter().filter_map(|slot| ty.attributes.get(*slot as usize));
+        let relations = read().filter(|one| matches!(one.stored.as_deref(), Some(Stored::Link(_))));
+        let names = read().map(|one| one.name.to_string()).collect();
+        let relation_names = relations.map(|one| one.name.to_string()).collect();
+        Self { slots: SmallVec::from_slice(&slots), names, relation_names, context, principal }
     }
 }

@@ -7,13 +7,11 @@ use smallvec::SmallVec;
 use super::{
     Budget,
     bits::{self, Bits},
-    rule_set::RoleId,
     too_large,
 };
-use crate::{
-    model::error::Result,
-    rules::policy::{Effect, Grant, Role, name::Pattern},
-};
+
+use crate::model::error::Result;
+use crate::rules::{Effect, Grant, Pattern, Role, RoleId};
 
 /// Stands for "no condition" and "not narrowed to fields", and among a principal's roles for "none".
 pub(in crate::rules) const NONE: u32 = u32::MAX;
@@ -92,13 +90,13 @@ impl CompiledRole {
             self.is_administrator |= junior.is_administrator;
             self.needs_second_factor |= junior.needs_second_factor;
             // A word of it holds 64 permissions and costs next to nothing.
-            if !budget.takes_steps(row.len() / 8) {
+            if !budget.steps.takes(row.len() / 8) {
                 return Err(too_large());
             }
         }
         // It matches every permission, and nothing narrows it.
         self.plain = if self.is_administrator { Bits::All } else { Bits::of(row) };
-        if budget.takes_bytes(self.plain.bytes()) { Ok(self) } else { Err(too_large()) }
+        if budget.bytes.takes(self.plain.bytes()) { Ok(self) } else { Err(too_large()) }
     }
 
     pub(in crate::rules) fn name(&self) -> &str {

@@ -1,27 +1,19 @@
 //! The hierarchy: names, juniors, cycles.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::{
-    problems::tell,
-    role::{Closure, CompiledRole},
-    rule_set::{RoleId, RoleIds},
-};
-use crate::rules::{
-    diagnostics::{Diagnostics, Span, Text, shown},
-    policy::{Policy, Role, name::is_word},
-};
+use super::{Budget, problems::tell, role::Closure, sorted, symbols::Ids};
 
-use super::{Budget, sorted};
+use crate::rules::{CompiledRole, Diagnostics, Policy, Role, RoleId, Span, Text, is_word, shown};
 
 /// The most roles of a policy.
 const MAX_ROLES: usize = 100_000;
 
 #[derive(Default)]
 pub(super) struct Hierarchy {
-    pub(super) ids: RoleIds,
+    pub(super) ids: Ids,
     /// Sorted by name, with their juniors; what they grant is not known yet.
     pub(super) roles: Vec<CompiledRole>,
     /// Juniors before their seniors.
@@ -68,7 +60,7 @@ fn resolve(policy: &Policy, hierarchy: &mut Hierarchy, diagnostics: &mut Diagnos
     let find = |name: &str| ids.get(name).copied().map(RoleId);
     let known = || ids.keys().map(SmolStr::as_str);
     for role in &mut hierarchy.roles {
-        role.inherits = juniors(&role.source, policy.limited_hierarchy, &find, known, diagnostics).into();
+        role.inherits = juniors(&role.source, policy.limited_hierarchy, &find, known, diagnostics);
     }
     hierarchy.anonymous = policy.anonymous.as_ref().and_then(|name| named(name, &find, known, diagnostics));
 }
@@ -80,9 +72,8 @@ pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
     find: &impl Fn(&str) -> Option<RoleId>,
     known: impl Fn() -> N,
     diagnostics: &mut Diagnostics,
-) -> Vec<RoleId> {
-    let inherits = role.inherits.iter().filter_map(|junior| named(junior, find, &known, diagnostics));
-    let inherits: BTreeSet<RoleId> = inherits.collect();
+) -> Box<[RoleId]> {
+    let inherits = role.inherits.iter().filter_map(|junior| named(junior, find, &known, diagnostics)).collect();
     for holder in &role.grantable_by {
         named(holder, find, &known, diagnostics);
     }
@@ -101,7 +92,7 @@ pub(super) fn juniors<'n, N: Iterator<Item = &'n str>>(
             diagnostics.add(span, format!("`{key}` of role `{name}` is not enforced yet, so it is refused"));
         }
     }
-    inherits.into_iter().collect()
+    sorted(inherits)
 }
 
 fn named<'n, N: Iterator<Item = &'n str>>(
@@ -143,7 +134,7 @@ fn close(hierarchy: &mut Hierarchy, budget: &mut Budget, diagnostics: &mut Diagn
             closure.extend_from_slice(&hierarchy.roles[junior.0 as usize].closure);
         }
         let closure = sorted(closure);
-        if !budget.takes_bytes(closure.len() * 4) || !budget.takes_steps(closure.len()) {
+        if !budget.bytes.takes(closure.len() * 4) || !budget.steps.takes(closure.len()) {
             diagnostics.add(hierarchy.span(role), "the hierarchy of this policy is too large");
             return;
         }

@@ -8,33 +8,23 @@ use std::sync::{
 use hashbrown::HashMap;
 use rolekeep_macros::Describe;
 use serde::Serialize;
-use smol_str::SmolStr;
+
+use super::{
+    interner::Interner,
+    permission_index::PermissionIndex,
+    reads::Reads,
+    schema::Schema,
+    specials::{Said, Specials},
+    symbols::{Ids, Permission},
+};
 
 use crate::model::{
     decode::{nearest, nearest_of_many},
     error::{Error, Reason, Result},
 };
-
-use super::{
-    attribute::ResourceType,
-    interner::{Interner, place},
-    permission_index::PermissionIndex,
-    reads::{Reads, TypeReads},
-    role::{CompiledRole, GrantId, OwnGrant},
-    schema::Schema,
-    specials::{Said, Specials},
-    symbols::{Permission, Symbols},
-};
 use crate::rules::{
-    compile,
-    condition::tree::Condition,
-    diagnostics::shown,
-    policy::{Effect, Policy, name::Pattern},
-    scope::{
-        Scope,
-        kind::{BoundScope, ScopeKind, bind},
-        tree::ScopeTree,
-    },
+    BoundScope, CompiledRole, Condition, Effect, GrantId, OwnGrant, Pattern, Policy, ResourceType, Scope, ScopeKind,
+    ScopeTree, Symbols, TypeReads, USER, bind, compile, place, shown,
 };
 
 /// A permission of one rule set.
@@ -65,19 +55,15 @@ pub struct RuleSet {
     /// Of each permission, what roles say of it otherwise.
     pub(in crate::rules) specials: Specials,
     /// Deleted roles included.
-    pub(in crate::rules) role_ids: Arc<RoleIds>,
+    pub(in crate::rules) role_ids: Arc<Ids>,
     /// Numbers of roles that edits of this rule set, and of those that it came of, added.
     pub(in crate::rules) numbers: Arc<RoleNumbers>,
-    /// Of each permission, the place of its resource type.
-    pub(in crate::rules) types: Arc<[u32]>,
     /// Of each permission, what a decision must look at beside the permission index.
     pub(in crate::rules) marks: Box<[Mark]>,
     /// The roles that hold `admin:all`: few, sorted.
     pub(in crate::rules) administrators: Box<[u32]>,
     /// The roles that need a second factor, or inherit one that does: few, sorted.
     pub(in crate::rules) second_factors: Box<[u32]>,
-    /// Whether conditions read what a session says of who asks.
-    pub(in crate::rules) reads_session: bool,
     /// Of principals that come without one of their own.
     pub(in crate::rules) tree: Option<Arc<ScopeTree>>,
     pub(in crate::rules) anonymous: Option<RoleId>,
@@ -87,7 +73,7 @@ pub struct RuleSet {
 /// billion compiled ones it would not. Of a principal whose first plain roles are not all that counts, one
 /// more than that of its rules, so that one comparison tells whether they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) struct Stamp(u32);
+pub(in crate::rules) struct Stamp(pub(in crate::rules) u32);
 
 impl Stamp {
     pub(in crate::rules) fn new() -> Self {
@@ -105,14 +91,7 @@ impl Stamp {
     pub(in crate::rules) fn with_more(self) -> Self {
         Self(self.0 | 1)
     }
-
-    pub(in crate::rules) fn number(self) -> u32 {
-        self.0
-    }
 }
-
-/// Roles by name, short ones without a detour.
-pub(in crate::rules) type RoleIds = HashMap<SmolStr, u32>;
 
 /// Gives each name of a role one number among all rule sets that are akin: else two edits of one rule
 /// set would give two roles the same number, and a principal of the one roles of the other.
@@ -153,11 +132,6 @@ impl Mark {
     pub(in crate::rules) fn has(self, other: Mark) -> bool {
         self.0 & other.0 != 0
     }
-
-    #[must_use]
-    pub(in crate::rules) const fn or(self, other: Mark) -> Mark {
-        Mark(self.0 | other.0)
-    }
 }
 
 /// A permission and what it is for.
@@ -196,7 +170,10 @@ impl RuleSet {
     /// # Errors
     /// [`Reason::PolicyInvalid`] with every problem of the policy, in the order of the file.
     pub fn compile(policy: &Policy, schema: &Schema) -> Result<Self> {
-        compile::compile(policy, schema)
+        match compile::check(policy, schema) {
+            Ok(checked) => checked.flatten(policy, schema),
+            Err(diagnostics) => Err(diagnostics.into_error("the policy has errors")),
+        }
     }
 
     /// A permission by name; the error names the nearest known one.
@@ -226,7 +203,7 @@ impl RuleSet {
 
     #[cold]
     fn unknown_role(&self, name: &str) -> Error {
-        let roles: Arc<RoleIds> = self.role_ids.clone();
+        let roles: Arc<Ids> = self.role_ids.clone();
         let gone: Vec<u32> = self.roles.iter().filter(|role| role.is_gone).map(|role| role.id).collect();
         Error::unknown(
             Reason::UnknownRole,
@@ -255,24 +232,20 @@ impl RuleSet {
 
     /// A field of a resource type, for questions that name fields.
     pub fn field(&self, resource_type: &str, name: &str) -> Result<FieldId> {
-        let ty = self.type_named(resource_type);
-        match ty.and_then(|ty| ty.slot(name)) {
-            Some(slot) => Ok(FieldId(slot)),
-            None => {
-                let shared = self.shared.clone();
-                let resource_type = resource_type.to_owned();
-                Err(Error::unknown(
-                    Reason::UnknownPermission,
-                    name,
-                    |name| no_such("field", name),
-                    move |name| {
-                        let ty = shared.symbols.type_named(&resource_type);
-                        let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
-                        nearest_of_many(name, known).map(str::to_owned)
-                    },
-                ))
-            }
-        }
+        let slot = self.type_named(resource_type).and_then(|ty| ty.slot(name));
+        slot.map(FieldId).ok_or_else(|| {
+            let (shared, resource_type) = (self.shared.clone(), resource_type.to_owned());
+            Error::unknown(
+                Reason::UnknownPermission,
+                name,
+                |name| no_such("field", name),
+                move |name| {
+                    let ty = shared.symbols.type_named(&resource_type);
+                    let known = ty.into_iter().flat_map(|ty| &ty.attributes).map(|one| one.name.as_str());
+                    nearest_of_many(name, known).map(str::to_owned)
+                },
+            )
+        })
     }
 
     /// The name of a permission.
@@ -350,7 +323,9 @@ impl RuleSet {
 
     /// Whether a condition or scope reads this attribute or relation, so that changing it needs `TYPE:set_authority`.
     pub fn is_guarded(&self, resource_type: &str, attribute: &str) -> bool {
-        resource_type == "user" && self.reads.principal_names.contains(attribute)
+        let of_principals =
+            self.reads.principal.iter().filter_map(|slot| self.shared.symbols.principal.get(*slot as usize));
+        resource_type == USER && of_principals.map(|one| &one.name).any(|name| name == attribute)
             || self.reads(resource_type).iter().any(|name| name == attribute)
     }
 
@@ -363,19 +338,15 @@ impl RuleSet {
         let names = || self.shared.symbols.kinds.iter().map(|one| one.name.as_str());
         let message = match names().any(|name| name == kind) {
             true => format!("`{}` names no id of the kind `{kind}`", shown(&scope.to_string())),
-            false => {
-                format!("there is no kind of scope `{}`{}", shown(kind), suggestion(kind, names()))
-            }
+            false => format!("there is no kind of scope `{}`{}", shown(kind), suggestion(kind, names())),
         };
         Err(Error::new(Reason::InvalidInput, message))
     }
 
     /// The form in which a scope is stored: ids and numbers in their canonical form, anything else as it is.
     pub fn canonical_scope(&self, scope: &Scope) -> Scope {
-        let (Scope::Of { kind, .. }, Some(id)) = (scope, bind(&self.shared.symbols.kinds, scope).id()) else {
-            return scope.clone();
-        };
-        Scope::of(kind, id)
+        let Scope::Of { kind, .. } = scope else { return scope.clone() };
+        bind(self.kinds(), scope).id().map_or_else(|| scope.clone(), |id| Scope::of(kind, id))
     }
 
     /// Those that were not deleted.
@@ -403,7 +374,7 @@ impl RuleSet {
     #[inline]
     pub(in crate::rules) fn type_of(&self, permission: PermissionId) -> (&ResourceType, &TypeReads) {
         // A permission of another rule set may have a number that is too large here.
-        let ty = self.types.get(permission.0 as usize).map_or(0, |ty| *ty as usize);
+        let ty = self.all_permissions().get(permission.0 as usize).map_or(0, |one| one.ty as usize);
         (&self.shared.symbols.types[ty], &self.reads.types[ty])
     }
 
@@ -439,14 +410,12 @@ impl RuleSet {
         for special in self.roles.iter().flat_map(|role| role.own.special.iter()) {
             let denied = if special.effect == Effect::Deny { Mark::DENIED } else { Mark::default() };
             if let Some(mark) = marks.get_mut(special.permission as usize) {
-                *mark = mark.or(Mark::SPECIAL).or(denied);
+                mark.0 |= Mark::SPECIAL.0 | denied.0;
             }
         }
         self.administrators = self.ids_of(|role| role.is_administrator);
         self.second_factors = self.ids_of(|role| role.needs_second_factor);
         self.marks = marks;
-        self.reads_session =
-            self.shared.symbols.session.is_some_and(|first| self.reads.principal.last() >= Some(&first));
     }
 }
 

@@ -1,26 +1,28 @@
 //! What the library brings itself: its record types, their relations and its permissions.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::asset_kinds::Assets;
 
 use crate::model::{predicate::Link, record::Table};
+use crate::rules::{Attribute, Diagnostics, Policy, Symbols};
 
 /// Resource types and permissions that a policy has without declaring them. [`crate::library_schema`] gives those of the
 /// library's operations.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
-    pub(in crate::rules) records: BTreeMap<&'static str, &'static Table>,
-    pub(in crate::rules) relations: Vec<(&'static str, &'static str, Link)>,
-    pub(in crate::rules) permissions: Vec<(&'static str, &'static str)>,
-    pub(in crate::rules) assets: Option<Assets>,
+    library: Option<Arc<Library>>,
 }
 
-/// What each kind of assets that a policy declares has.
+/// What a schema holds, once it holds something.
 #[derive(Clone, Debug)]
-pub(in crate::rules) struct Assets {
-    pub(in crate::rules) table: &'static Table,
-    pub(in crate::rules) relations: Vec<(&'static str, Link)>,
-    /// Actions, and what each is for.
-    pub(in crate::rules) actions: Vec<(&'static str, &'static str)>,
+pub(super) struct Library {
+    pub(super) records: BTreeMap<&'static str, &'static Table>,
+    relations: Vec<(&'static str, &'static str, Link)>,
+    pub(super) permissions: Vec<(&'static str, &'static str)>,
+    assets: Option<Assets>,
+    /// Declares all that. By a pointer, so that rules without it leave it out of their wasm.
+    declare: fn(&Library, &Policy, &mut Symbols, &mut Diagnostics),
 }
 
 impl Schema {
@@ -32,13 +34,13 @@ impl Schema {
     /// Adds a stored type: its columns, except JSON, are its attributes. It declares `TYPE:set_authority`, too. The
     /// attributes of the type `user` are those of `principal`.
     pub fn record(mut self, resource_type: &'static str, table: &'static Table) -> Self {
-        self.records.insert(resource_type, table);
+        self.library().records.insert(resource_type, table);
         self
     }
 
     /// Adds a relation, a set of ids in a link table: `resource.assigned_users`.
     pub fn relation(mut self, resource_type: &'static str, name: &'static str, link: Link) -> Self {
-        self.relations.push((resource_type, name, link));
+        self.library().relations.push((resource_type, name, link));
         self
     }
 
@@ -50,13 +52,47 @@ impl Schema {
         actions: impl IntoIterator<Item = (&'static str, &'static str)>,
     ) -> Self {
         let (relations, actions) = (relations.into_iter().collect(), actions.into_iter().collect());
-        self.assets = Some(Assets { table, relations, actions });
+        self.library().assets = Some(Assets { table, relations, actions });
         self
     }
 
     /// Adds a permission: `user:create`.
     pub fn permission(mut self, name: &'static str, about: &'static str) -> Self {
-        self.permissions.push((name, about));
+        self.library().permissions.push((name, about));
         self
+    }
+
+    fn library(&mut self) -> &mut Library {
+        Arc::make_mut(self.library.get_or_insert_with(|| {
+            let (records, relations, permissions) = (BTreeMap::new(), Vec::new(), Vec::new());
+            Arc::new(Library { records, relations, permissions, assets: None, declare: Library::declare })
+        }))
+    }
+
+    /// Declares what a policy has without saying so, and its kinds of assets.
+    pub(super) fn declare(&self, policy: &Policy, symbols: &mut Symbols, diagnostics: &mut Diagnostics) {
+        if let Some(library) = &self.library {
+            (library.declare)(library, policy, symbols, diagnostics);
+        }
+        let has_assets = self.library.as_ref().is_some_and(|library| library.assets.is_some());
+        if let Some(kind) = policy.asset_kinds.first().filter(|_| !has_assets) {
+            diagnostics.add(kind.name.span, "kinds of assets are for a store, which keeps them");
+        }
+    }
+}
+
+impl Library {
+    fn declare(&self, policy: &Policy, symbols: &mut Symbols, diagnostics: &mut Diagnostics) {
+        for (name, table) in &self.records {
+            symbols.authority_of(name);
+            symbols.stored_type(name, table);
+        }
+        for (resource_type, name, link) in &self.relations {
+            symbols.type_mut(resource_type).attributes.push(Attribute::of_link(name, link));
+        }
+        if let Some(assets) = &self.assets {
+            self.asset_kinds(assets, policy, symbols, diagnostics);
+        }
+        self.permissions.iter().for_each(|(name, about)| symbols.permission((*name).to_owned(), about));
     }
 }

@@ -2,72 +2,43 @@
 
 use std::sync::Arc;
 
-use super::role::Special;
+use super::sorted;
+
+use crate::rules::Special;
 
 /// Permissions in a block: an edit copies the blocks of the permissions that it is about.
 const BLOCK: usize = 16;
 
-/// The grants of all roles that need a closer look. Cheap to clone.
+/// Of each permission the grants of all roles that need a closer look, sorted. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(in crate::rules) struct Specials(Vec<Arc<Block>>);
-
-/// Those of some permissions.
-#[derive(Clone, Debug, Default)]
-struct Block {
-    /// Where those of each permission end.
-    ends: [u32; BLOCK],
-    /// Sorted.
-    all: Vec<Special>,
-}
-
-impl Block {
-    fn of(mut all: Vec<Special>) -> Arc<Self> {
-        all.sort_unstable();
-        let mut ends = [0; BLOCK];
-        for (at, end) in ends.iter_mut().enumerate() {
-            let count = all.partition_point(|one| one.permission as usize % BLOCK <= at);
-            *end = u32::try_from(count).unwrap_or(u32::MAX);
-        }
-        Arc::new(Self { ends, all })
-    }
-}
+pub(in crate::rules) struct Specials(Vec<Arc<[Box<[Special]>]>>);
 
 impl Specials {
     /// Of so many permissions.
     pub(super) fn new<'s>(permissions: usize, all: impl Iterator<Item = &'s Special>) -> Self {
-        let mut blocks = vec![Vec::new(); permissions.div_ceil(BLOCK)];
-        for one in all {
-            if let Some(block) = blocks.get_mut(one.permission as usize / BLOCK) {
-                block.push(*one);
-            }
-        }
-        Self(blocks.into_iter().map(Block::of).collect())
-    }
-
-    /// Those of a permission, by the roles that say them.
-    #[inline]
-    fn of(&self, permission: u32) -> &[Special] {
-        let (block, at) = (permission as usize / BLOCK, permission as usize % BLOCK);
-        let Some(block) = self.0.get(block) else { return &[] };
-        let start = if at == 0 { 0 } else { block.ends[at - 1] };
-        block.all.get(start as usize..block.ends[at] as usize).unwrap_or_default()
+        let mut own = vec![Vec::new(); permissions];
+        all.for_each(|one| own.get_mut(one.permission as usize).into_iter().for_each(|own| own.push(*one)));
+        let own: Vec<Box<[Special]>> = own.into_iter().map(sorted).collect();
+        Self(own.chunks(BLOCK).map(Arc::from).collect())
     }
 
     /// Those of a permission that one of these roles says, which are sorted.
     #[inline]
     pub(in crate::rules) fn of_roles<'s>(&'s self, permission: u32, roles: &'s [u32]) -> Said<'s> {
-        Said { all: self.of(permission), roles }
+        let block = self.0.get(permission as usize / BLOCK);
+        let all = block.and_then(|block| block.get(permission as usize % BLOCK)).map(|all| &**all).unwrap_or_default();
+        Said { all, roles }
     }
 
     /// What a role says from now on, and said before.
     pub(super) fn change(&mut self, role: u32, before: &[Special], after: &[Special]) {
-        let blocks: std::collections::BTreeSet<usize> =
-            before.iter().chain(after).map(|one| one.permission as usize / BLOCK).collect();
-        for at in blocks {
-            let Some(block) = self.0.get_mut(at) else { continue };
-            let others = block.all.iter().filter(|one| one.grant.role != role);
-            let own = after.iter().filter(|one| one.permission as usize / BLOCK == at);
-            *block = Block::of(others.chain(own).copied().collect());
+        for permission in sorted(before.iter().chain(after).map(|one| one.permission).collect()) {
+            let Some(block) = self.0.get_mut(permission as usize / BLOCK) else { continue };
+            let Some(all) = Arc::make_mut(block).get_mut(permission as usize % BLOCK) else { continue };
+            let others = all.iter().filter(|one| one.grant.role != role);
+            let start = after.partition_point(|one| one.permission < permission);
+            let own = after.iter().skip(start).take_while(|one| one.permission == permission);
+            *all = sorted(others.chain(own).copied().collect());
         }
     }
 }

@@ -1,29 +1,16 @@
 //! What a policy may speak of: types and their attributes, permissions, the context, kinds of scope.
 
-use std::collections::BTreeMap;
-
-use hashbrown::{HashMap, HashSet};
-
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
-use super::{
-    attribute::{Attribute, ResourceType, Stored},
-    interner::place,
-    problems::tell,
-    schema::Schema,
-};
-use crate::model::attributes;
-use crate::rules::{
-    condition::value::{Base, Type, parse_type, type_names},
-    diagnostics::{Diagnostics, Span, Text, shown},
-    policy::{
-        AttributeDecl, PermissionDecl, Policy, ScopeDecl,
-        name::{ADMIN, Pattern, is_name, split},
-    },
-    scope::kind::{KindId, ScopeKind},
-};
+use super::{problems::tell, roles::Hierarchy, schema::Schema};
 
-use super::roles::Hierarchy;
+use crate::model::{attributes, record::Table};
+use crate::rules::{
+    ADMIN, Attribute, AttributeDecl, Base, Diagnostics, KindId, Pattern, PermissionDecl, Policy, ResourceType,
+    ScopeDecl, ScopeKind, Span, Stored, Text, Type, Vocabulary, is_name, parse_type, place, policy::name::split, shown,
+    type_names,
+};
 
 /// The type whose attributes principals have.
 pub(in crate::rules) const USER: &str = "user";
@@ -41,9 +28,9 @@ const SESSION: [(&str, Type); 2] = [("authenticated_at", Base::Time.one()), ("fa
 pub(in crate::rules) struct Symbols {
     /// Sorted by name.
     pub(in crate::rules) permissions: Vec<Permission>,
-    pub(in crate::rules) permission_ids: HashMap<SmolStr, u32>,
+    pub(in crate::rules) permission_ids: Ids,
     pub(in crate::rules) types: Vec<ResourceType>,
-    pub(in crate::rules) type_ids: HashMap<String, u32>,
+    pub(in crate::rules) type_ids: Ids,
     /// `id`, `verified`, then the other attributes of the type `user`.
     pub(in crate::rules) principal: Vec<Attribute>,
     /// The place of `authenticated_at` among them, where sessions are ours; `factors` follows, and nothing after that.
@@ -51,8 +38,11 @@ pub(in crate::rules) struct Symbols {
     pub(in crate::rules) context: Vec<Attribute>,
     pub(in crate::rules) kinds: Vec<ScopeKind>,
     /// Permissions of every action, whatever the type.
-    pub(in crate::rules) by_action: HashMap<String, Vec<u32>>,
+    pub(in crate::rules) by_action: HashMap<SmolStr, Vec<u32>>,
 }
+
+/// Numbers by name, short ones without a detour.
+pub(in crate::rules) type Ids = HashMap<SmolStr, u32>;
 
 /// A permission, and the place of its resource type.
 #[derive(Debug)]
@@ -64,10 +54,10 @@ pub(in crate::rules) struct Permission {
 
 pub(in crate::rules) fn symbols(policy: &Policy, schema: &Schema, diagnostics: &mut Diagnostics) -> Symbols {
     let mut symbols = Symbols::default();
-    symbols.schema_types(schema);
-    symbols.asset_kinds(policy, schema, diagnostics);
+    symbols.permission(ADMIN.to_owned(), "Everything");
+    schema.declare(policy, &mut symbols, diagnostics);
     symbols.policy_types(policy, diagnostics);
-    symbols.permissions(policy, schema, diagnostics);
+    symbols.permissions(policy, diagnostics);
     symbols.principal(policy, diagnostics);
     let context = attributes_of(&policy.context, "a context value", diagnostics);
     symbols.context = context.into_iter().map(|(attribute, _)| attribute).collect();
@@ -79,39 +69,46 @@ impl Symbols {
     /// `principal.id` and `principal.verified` come first, and every account has them.
     pub(in crate::rules) const ALWAYS_GIVEN: u32 = 2;
 
-    pub(super) fn type_id(&mut self, name: &str) -> usize {
-        if let Some(id) = self.type_ids.get(name) {
-            return *id as usize;
+    fn type_id(&mut self, name: &str) -> usize {
+        let next = self.types.len();
+        let id = *self.type_ids.entry(name.into()).or_insert(place(next)) as usize;
+        if id == next {
+            self.types.push(ResourceType { name: name.into(), ..ResourceType::default() });
         }
-        let id = self.types.len();
-        self.type_ids.insert(name.to_owned(), place(id));
-        self.types.push(ResourceType { name: name.into(), ..ResourceType::default() });
         id
     }
 
-    fn schema_types(&mut self, schema: &Schema) {
-        for (name, table) in &schema.records {
-            let id = self.type_id(name);
-            self.types[id].table = Some(table);
-            self.types[id].attributes = Attribute::of_table(table).collect();
-        }
-        for (resource_type, name, link) in &schema.relations {
-            let id = self.type_id(resource_type);
-            let mut relation = Attribute::new(name, Base::Id.set(), false);
-            relation.stored = Some(Stored::Link(link.clone()).into());
-            self.types[id].attributes.push(relation);
-        }
+    pub(super) fn type_mut(&mut self, name: &str) -> &mut ResourceType {
+        let id = self.type_id(name);
+        &mut self.types[id]
+    }
+
+    /// A type whose rows are kept in this table.
+    pub(super) fn stored_type(&mut self, name: &str, table: &'static Table) -> &mut ResourceType {
+        let ty = self.type_mut(name);
+        (ty.table, ty.attributes) = (Some(table), Attribute::of_table(table).collect());
+        ty
+    }
+
+    /// The permission to change what rules read of the rows of a type.
+    pub(super) fn authority_of(&mut self, name: &str) {
+        self.permission(format!("{name}:set_authority"), &format!("Change attributes of a {name} that rules read"));
+    }
+
+    /// Adds a permission; they are numbered once all are there.
+    pub(super) fn permission(&mut self, name: String, about: &str) {
+        self.permissions.push(Permission { name, about: about.to_owned(), ty: 0 });
     }
 
     fn policy_types(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         for declared in &policy.types {
             let name = &declared.name.text;
             if !is_name(name) {
                 cannot_name(&declared.name, "a resource type", "digits, `_` and `-`", diagnostics);
                 continue;
             }
-            if !seen.insert(name) {
+            if seen.insert(name, declared.name.span).is_some() {
                 diagnostics.add(declared.name.span, format!("type `{name}` is declared twice"));
             }
             let id = self.type_id(name);
@@ -137,21 +134,8 @@ impl Symbols {
         }
     }
 
-    fn permissions(&mut self, policy: &Policy, schema: &Schema, diagnostics: &mut Diagnostics) {
-        let mut all: BTreeMap<String, String> = BTreeMap::new();
-        all.insert(ADMIN.to_owned(), "Everything".to_owned());
-        let kinds = policy.asset_kinds.iter().filter(|_| schema.assets.is_some()).map(|kind| &*kind.name.text);
-        // One whose name is wrong was told of.
-        let kinds = kinds.filter(|kind| is_name(kind));
-        for name in schema.records.keys().copied().chain(kinds.clone()) {
-            all.insert(format!("{name}:set_authority"), format!("Change attributes of a {name} that rules read"));
-        }
-        for (kind, (action, about)) in kinds
-            .flat_map(|kind| schema.assets.iter().flat_map(|assets| &assets.actions).map(move |action| (kind, action)))
-        {
-            all.insert(format!("{kind}:{action}"), (*about).to_owned());
-        }
-        all.extend(schema.permissions.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())));
+    /// Those of the policy, then the number of each.
+    fn permissions(&mut self, policy: &Policy, diagnostics: &mut Diagnostics) {
         let mut seen = HashMap::new();
         for PermissionDecl { name: Text { text: name, span }, about } in &policy.permissions {
             if split(name).is_none() {
@@ -161,21 +145,28 @@ impl Symbols {
                 let twice = diagnostics.add(*span, format!("permission `{name}` is declared twice"));
                 twice.label("declared again").first(first, "first declared");
             } else {
-                let known = all.entry(name.clone()).or_default();
-                if !about.is_empty() {
-                    known.clone_from(about);
-                }
+                self.permission(name.clone(), about);
             }
         }
-        for (name, about) in all {
-            let Some((resource, action)) = split(&name) else { continue };
-            let (ty, id) = (self.type_id(resource), place(self.permissions.len()));
-            if name != ADMIN {
-                self.types[ty].permissions.push(id);
-                self.by_action.entry(action.to_owned()).or_default().push(id);
+        let mut all = std::mem::take(&mut self.permissions);
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all.dedup_by(|later, earlier| {
+            let is_same = later.name == earlier.name;
+            if is_same && !later.about.is_empty() {
+                std::mem::swap(&mut later.about, &mut earlier.about);
             }
-            self.permission_ids.insert(name.as_str().into(), id);
-            self.permissions.push(Permission { name, about, ty: place(ty) });
+            is_same
+        });
+        for mut one in all {
+            let Some((resource, action)) = split(&one.name) else { continue };
+            let (ty, id) = (self.type_id(resource), place(self.permissions.len()));
+            if one.name != ADMIN {
+                self.types[ty].permissions.push(id);
+                self.by_action.entry(action.into()).or_default().push(id);
+            }
+            self.permission_ids.insert(one.name.as_str().into(), id);
+            one.ty = place(ty);
+            self.permissions.push(one);
         }
     }
 
@@ -214,8 +205,14 @@ impl Symbols {
         self.types.get(*self.type_ids.get(name)? as usize)
     }
 
+    /// What the names of a condition on a type mean.
+    pub(in crate::rules) fn vocabulary<'v>(&'v self, ty: &'v ResourceType) -> Vocabulary<'v> {
+        let (principal, context) = (&self.principal, &self.context);
+        Vocabulary { resource_type: &ty.name, resource: &ty.attributes, principal, context }
+    }
+
     /// The permissions that a pattern is about, fields aside.
-    pub(super) fn matching(&self, pattern: &Pattern<'_>) -> Vec<u32> {
+    pub(in crate::rules) fn matching(&self, pattern: &Pattern<'_>) -> Vec<u32> {
         match (pattern.resource, pattern.action) {
             (None, None) => self.types.iter().flat_map(|ty| &ty.permissions).copied().collect(),
             (None, Some(action)) => self.by_action.get(action).cloned().unwrap_or_default(),
@@ -334,13 +331,13 @@ fn attributes_of<'p>(
     diagnostics: &mut Diagnostics,
 ) -> Vec<(Attribute, &'p AttributeDecl)> {
     let mut attributes = Vec::with_capacity(declared.len());
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     for decl in declared {
         let AttributeDecl { name, ty } = decl;
         if name.text.contains('-') || !is_name(&name.text) {
             cannot_name(name, what, "digits and `_`", diagnostics);
         }
-        if !seen.insert(&name.text) {
+        if seen.insert(&name.text, name.span).is_some() {
             diagnostics.add(name.span, format!("`{}` is declared twice", shown(&name.text)));
         }
         match parse_type(&ty.text) {
@@ -363,7 +360,7 @@ fn span_of(policy: &Policy, attribute: &str) -> Span {
 }
 
 /// `signs`: what a name of its kind has beside letters.
-fn cannot_name(name: &Text, what: &str, signs: &str, diagnostics: &mut Diagnostics) {
+pub(super) fn cannot_name(name: &Text, what: &str, signs: &str, diagnostics: &mut Diagnostics) {
     let help = format!("names are small letters, {signs}, begin with a letter, and have at most 64 characters");
     diagnostics.add(name.span, format!("`{}` cannot name {what}", shown(&name.text))).help(help);
 }

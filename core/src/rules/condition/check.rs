@@ -2,15 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    ConditionError, duration,
-    parser::Root,
-    tree::{Literal, Operand, Path, Source, TestKind},
-    value::{Base, Cidr, Type, parse_ip, parse_time},
-};
-use crate::{
-    model::{decode::nearest, id::parse_uuid, predicate::Comparison},
-    rules::{compile::attribute::Attribute, diagnostics::shown},
+use super::value::Cidr;
+
+use crate::model::{decode::nearest, predicate::Comparison, value::Value as Stored};
+use crate::rules::{
+    Attribute, Base, ConditionError, Literal, Operand, Path, Root, Source, TestKind, Type, read_text, shown,
 };
 
 /// A part whose names are known and whose types fit; parsing goes on where they do not.
@@ -25,8 +21,8 @@ pub(in crate::rules) struct Vocabulary<'v> {
     pub(in crate::rules) context: &'v [Attribute],
 }
 
-impl Vocabulary<'_> {
-    fn of(&self, root: Root) -> &[Attribute] {
+impl<'v> Vocabulary<'v> {
+    fn of(&self, root: Root) -> &'v [Attribute] {
         match root {
             Root::Principal => self.principal,
             Root::Resource => self.resource,
@@ -35,7 +31,7 @@ impl Vocabulary<'_> {
     }
 
     /// The attribute that a path reads.
-    pub(super) fn attribute(&self, path: Path) -> Option<&Attribute> {
+    pub(in crate::rules) fn attribute(&self, path: Path) -> Option<&'v Attribute> {
         self.of(path.root).get(path.slot as usize)
     }
 
@@ -77,8 +73,8 @@ impl Value {
         Self { start, kind: Kind::Open(text) }
     }
 
-    pub(super) fn literal(start: usize, value: Literal, base: Base) -> Self {
-        Self { start, kind: Kind::Known(literal(value), base.one()) }
+    pub(super) fn literal(start: usize, value: impl Into<Stored>, base: Base) -> Self {
+        Self { start, kind: Kind::Known(literal(value, base), base.one()) }
     }
 
     /// A path or the time, moved by microseconds.
@@ -101,22 +97,24 @@ impl Value {
         let (at, right_at) = (self.start, right.start);
         let (left, right, ty) = match (self.kind, right.kind) {
             (Kind::Open(one), Kind::Open(other)) => {
-                (literal(Literal::Text(one)), literal(Literal::Text(other)), Base::String.one())
+                (literal(one, Base::String), literal(other, Base::String), Base::String.one())
             }
-            (Kind::Open(text), Kind::Known(other, ty)) => (literal(closed(&text, at, ty)?), other, ty),
-            (Kind::Known(other, ty), Kind::Open(text)) => (other, literal(closed(&text, right_at, ty)?), ty),
+            (Kind::Open(text), Kind::Known(other, ty)) => (closed(&text, at, ty)?, other, ty),
+            (Kind::Known(other, ty), Kind::Open(text)) => (other, closed(&text, right_at, ty)?, ty),
             (Kind::Known(left, one), Kind::Known(right, other)) if one == other => (left, right, one),
             (Kind::Known(_, one), Kind::Known(_, other)) => {
-                let error = ConditionError::new(right_at, format!("`{one}` cannot be compared with `{other}`"));
-                return Err(error.help("both sides must have the same type"));
+                return ConditionError::helped(
+                    right_at,
+                    format!("`{one}` cannot be compared with `{other}`"),
+                    "both sides must have the same type",
+                );
             }
         };
         if ty.is_set {
             return Err(ConditionError::new(at, "sets cannot be compared").help("write `contains` or `in`"));
         }
         if !matches!(operator, Comparison::Equal | Comparison::NotEqual) && !ty.base.is_ordered() {
-            let error = ConditionError::new(at, format!("values of type `{ty}` have no order"));
-            return Err(error.help("write `==` or `!=`"));
+            return ConditionError::helped(at, format!("values of type `{ty}` have no order"), "write `==` or `!=`");
         }
         Ok(TestKind::Compare(left, operator, right))
     }
@@ -125,7 +123,7 @@ impl Value {
         let start = self.start;
         let (operand, ty) = match self.kind {
             Kind::Known(operand, ty) => (operand, ty),
-            Kind::Open(text) => (literal(Literal::Text(text)), Base::String.one()),
+            Kind::Open(text) => (literal(text, Base::String), Base::String.one()),
         };
         if ty.is_set {
             return Err(ConditionError::new(start, "a set cannot be in a set").help("write `contains`"));
@@ -139,8 +137,7 @@ impl Value {
             let one = one?;
             let start = one.start;
             let Source::Literal(literal) = one.of_type(ty)?.source else {
-                let error = ConditionError::new(start, "a list holds literals only");
-                return Err(error.help("compare paths with `==`"));
+                return ConditionError::helped(start, "a list holds literals only", "compare paths with `==`");
             };
             Ok(literal)
         });
@@ -153,8 +150,7 @@ impl Value {
     /// `at` is where the set stands.
     pub(super) fn in_path(one: Typed<Self>, set: Path, at: usize) -> Typed<TestKind> {
         if !set.ty.is_set {
-            let error = ConditionError::new(at, format!("expected a set, found `{}`", set.ty));
-            return Err(error.help("write `==`"));
+            return ConditionError::helped(at, format!("expected a set, found `{}`", set.ty), "write `==`");
         }
         Ok(TestKind::InPath(one?.of_type(set.ty.base.one())?, set))
     }
@@ -174,7 +170,7 @@ impl Value {
     /// As an operand of this type.
     fn of_type(self, wanted: Type) -> Typed<Operand> {
         match self.kind {
-            Kind::Open(text) => Ok(literal(closed(&text, self.start, wanted)?)),
+            Kind::Open(text) => closed(&text, self.start, wanted),
             Kind::Known(operand, ty) if ty == wanted => Ok(operand),
             Kind::Known(_, ty) => {
                 let message = format!("expected a value of type `{wanted}`, found `{ty}`");
@@ -195,28 +191,23 @@ impl Value {
     }
 }
 
-fn literal(literal: Literal) -> Operand {
-    Operand { source: Source::Literal(literal), offset: 0 }
+fn literal(value: impl Into<Stored>, base: Base) -> Operand {
+    Operand { source: Source::Literal(Literal { value: value.into(), base }), offset: 0 }
 }
 
 /// A string literal as the type of the other side.
-fn closed(text: &str, at: usize, ty: Type) -> Typed<Literal> {
+fn closed(text: &str, at: usize, ty: Type) -> Typed<Operand> {
     if ty.is_set {
-        let error = ConditionError::new(at, "a set cannot be compared with one value");
-        return Err(error.help("write `contains` or `in`"));
+        return ConditionError::helped(at, "a set cannot be compared with one value", "write `contains` or `in`");
     }
-    let (read, help) = match ty.base {
-        Base::String => (Some(Literal::Text(text.to_owned())), ""),
-        Base::Id => (parse_uuid(text).map(Literal::Id), "an id is a UUID"),
-        Base::Time => {
-            (parse_time(text).map(Literal::Time), "a time is written as in RFC 3339, such as 2026-01-31T12:00:00Z")
-        }
-        Base::Ip => {
-            let help = "an address is written 10.0.0.1 or 2001:db8::1; a range is written after `in`";
-            (parse_ip(text).map(Literal::Ip), help)
-        }
-        Base::Duration => (duration::parse(text).map(Literal::Duration), "leave the quotes out"),
-        Base::Bool | Base::Int => (None, "leave the quotes out"),
+    let help = match ty.base {
+        Base::String => "",
+        Base::Id => "an id is a UUID",
+        Base::Time => "a time is written as in RFC 3339, such as 2026-01-31T12:00:00Z",
+        Base::Ip => "an address is written 10.0.0.1 or 2001:db8::1; a range is written after `in`",
+        Base::Duration | Base::Bool | Base::Int => "leave the quotes out",
     };
-    read.ok_or_else(|| ConditionError::new(at, format!("this text is not of type `{ty}`")).help(help))
+    let value = read_text(text, ty.base).to_value();
+    let value = value.ok_or_else(|| ConditionError::new(at, format!("this text is not of type `{ty}`")).help(help))?;
+    Ok(literal(value, ty.base))
 }

@@ -2,11 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::{
-    tree::{Condition, Literal, Operand, Source, Test, TestKind, Tree, Values},
-    value::TypedValue,
-};
 use crate::model::predicate::Comparison;
+use crate::rules::{Condition, Literal, Operand, Source, Test, TestKind, Tree, TypedValue, Values};
 
 impl Condition {
     /// Whether it holds for these values of attributes.

@@ -1,7 +1,8 @@
 //! Text to tokens.
 
-use super::{ConditionError, duration};
-use crate::rules::diagnostics::shown;
+use super::duration;
+
+use crate::rules::{ConditionError, shown};
 
 /// A token and the bytes that it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,8 +133,11 @@ fn string(rest: &str, at: usize, quote: char) -> Result<(Kind, usize), Condition
                 Some((_, 't')) => out.push('\t'),
                 Some((_, escaped @ ('\\' | '\'' | '"'))) => out.push(escaped),
                 _ => {
-                    let error = ConditionError::new(at + index, "there is no such escape");
-                    return Err(error.help("there are \\\\ \\\" \\' \\n \\t"));
+                    return ConditionError::helped(
+                        at + index,
+                        "there is no such escape",
+                        "there are \\\\ \\\" \\' \\n \\t",
+                    );
                 }
             },
             letter => out.push(letter),

@@ -39,6 +39,11 @@ impl ConditionError {
         Self { at, end: None, message: message.into(), help: None }
     }
 
+    /// An error at once, with what to do about it.
+    fn helped<T>(at: usize, message: impl Into<String>, help: &str) -> Result<T, Self> {
+        Err(Self::new(at, message).help(help))
+    }
+
     fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }

@@ -2,17 +2,13 @@
 //! exhausts the stack.
 
 use super::{
-    ConditionError,
-    check::{Typed, Value, Vocabulary},
+    check::{Typed, Value},
     lexer::{Kind, Token, tokens},
     presence,
-    tree::{Condition, Literal, Path, Source, Test, TestKind, Tree},
-    value::Base,
 };
-use crate::{
-    model::{decode::nearest, predicate::Comparison},
-    rules::diagnostics::shown,
-};
+
+use crate::model::{decode::nearest, predicate::Comparison};
+use crate::rules::{Base, Condition, ConditionError, Path, Source, Test, TestKind, Tree, Vocabulary, shown};
 
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -132,8 +128,11 @@ impl<'c> Parser<'c> {
             return self.relation(depth);
         }
         if self.is_word("not") {
-            let error = ConditionError::new(self.start(), "`not` cannot follow `not`");
-            return Err(error.help("write `not (not …)`, or neither"));
+            return ConditionError::helped(
+                self.start(),
+                "`not` cannot follow `not`",
+                "write `not (not …)`, or neither",
+            );
         }
         Ok(Tree::Not(Box::new(self.relation(depth)?)))
     }
@@ -154,8 +153,11 @@ impl<'c> Parser<'c> {
         let start = self.start();
         self.count += 1;
         if self.count > MAX_TESTS {
-            let error = ConditionError::new(start, format!("a condition has at most {MAX_TESTS} comparisons"));
-            return Err(error.help("many values of one attribute are written `resource.id in [\"…\", \"…\"]`"));
+            return ConditionError::helped(
+                start,
+                format!("a condition has at most {MAX_TESTS} comparisons"),
+                "many values of one attribute are written `resource.id in [\"…\", \"…\"]`",
+            );
         }
         let kind = if self.takes("has") { self.path()?.map(TestKind::Has) } else { self.comparison(start)? };
         Ok(match kind {
@@ -246,16 +248,12 @@ impl<'c> Parser<'c> {
             Kind::Int(int) => {
                 let signed = if is_negative { 0_i64.checked_sub_unsigned(int) } else { i64::try_from(int).ok() };
                 let int = signed.ok_or_else(|| ConditionError::new(start, "this integer is beyond 64 bits"))?;
-                Value::literal(start, Literal::Int(int), Base::Int)
+                Value::literal(start, int, Base::Int)
             }
-            Kind::Duration(micros) => {
-                Value::literal(start, Literal::Duration(if is_negative { -micros } else { micros }), Base::Duration)
-            }
+            Kind::Duration(micros) => Value::literal(start, if is_negative { -micros } else { micros }, Base::Duration),
             _ if is_negative => return Err(self.expected("an integer or a duration")),
             Kind::Text(text) => Value::open(start, text),
-            Kind::Word(word) if word == "true" || word == "false" => {
-                Value::literal(start, Literal::Bool(word == "true"), Base::Bool)
-            }
+            Kind::Word(word) if word == "true" || word == "false" => Value::literal(start, word == "true", Base::Bool),
             Kind::Word(word) if word == "now" => {
                 self.take();
                 let offset = self.offset()?;

@@ -1,12 +1,8 @@
 //! Absence opens no door: in a deny, under `not` and with `!=`, an optional path is read only where
 //! `has` says first that it is present (docs/rules.md, "Absent values").
 
-use super::{
-    ConditionError,
-    check::Vocabulary,
-    tree::{Condition, Path, Test, TestKind, Tree},
-};
 use crate::model::predicate::Comparison;
+use crate::rules::{Condition, ConditionError, Path, Test, TestKind, Tree, Vocabulary};
 
 /// The tests that read an optional path though nothing says that it is present.
 pub(super) fn undecided(condition: &Condition, is_deny: bool, vocabulary: &Vocabulary<'_>) -> Vec<ConditionError> {

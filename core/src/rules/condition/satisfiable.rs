@@ -1,13 +1,11 @@
 //! Whether tests are satisfiable: whether some value makes them turn out as said.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use uuid::Uuid;
 
-use super::{
-    tree::{Literal, Path, Source, TestKind, Values},
-    value::{Base, TypedValue},
-};
+use crate::model::value::Value;
+use crate::rules::{Base, Operand, Path, Source, TestKind, TypedValue, Values, read_one};
 
 /// An id that no policy names.
 const OTHER: u128 = 0x9c4e_7a01_53d2_4b6f_8a10_c2f5_e6b7_d8a9;
@@ -40,13 +38,13 @@ pub(in crate::rules) fn is_satisfiable(
 /// One value, all others absent.
 struct OneValue<'v> {
     path: Path,
-    value: Option<&'v Literal>,
+    value: Option<&'v Value>,
     now: i64,
 }
 
 impl Values for OneValue<'_> {
     fn at(&self, path: Path) -> TypedValue<'_> {
-        self.value.filter(|_| path == self.path).map_or(TypedValue::Absent, Literal::as_value)
+        self.value.filter(|_| path == self.path).map_or(TypedValue::Absent, |value| read_one(value, path.ty))
     }
 
     fn now(&self) -> i64 {
@@ -55,7 +53,7 @@ impl Values for OneValue<'_> {
 }
 
 /// Values of a path that turn out in every way that its tests can; none where that is not known.
-fn candidates(path: Path, outcomes: &[(&TestKind, bool)]) -> Option<Vec<Literal>> {
+fn candidates(path: Path, outcomes: &[(&TestKind, bool)]) -> Option<Vec<Value>> {
     let tests = || outcomes.iter().map(|(test, _)| *test);
     let is_open = |test: &TestKind| match test {
         TestKind::InRanges(_, ranges) => !ranges.is_empty(),
@@ -65,42 +63,42 @@ fn candidates(path: Path, outcomes: &[(&TestKind, bool)]) -> Option<Vec<Literal>
         return None;
     }
     let some = match path.ty.base {
-        Base::Bool => Literal::Bool(false),
-        Base::Int => Literal::Int(0),
-        Base::String => Literal::Text(String::new()),
-        Base::Id => Literal::Id(Uuid::from_u128(OTHER)),
-        Base::Time => Literal::Time(0),
-        Base::Duration => Literal::Duration(0),
-        Base::Ip => Literal::Ip(IpAddr::V6(Ipv6Addr::from(OTHER))),
+        Base::Bool => Value::Bool(false),
+        Base::Int | Base::Duration => Value::Int(0),
+        Base::String => Value::Text(String::new()),
+        Base::Id => Value::Id(Uuid::from_u128(OTHER)),
+        Base::Time => Value::Time(0),
+        Base::Ip => Value::Text(Ipv6Addr::from(OTHER).to_string()),
     };
     let offsets: Vec<i64> = tests().flat_map(TestKind::operands).map(|one| one.offset).chain([0]).collect();
     let all = tests().flat_map(literals).chain([some]);
-    Some(all.flat_map(|literal| offsets.iter().flat_map(move |by| near(&literal, *by))).collect())
+    Some(all.flat_map(|value| offsets.iter().flat_map(move |by| near(&value, path.ty.base, *by))).collect())
 }
 
 /// What a test compares with.
-fn literals(test: &TestKind) -> Vec<Literal> {
-    let sides = test.operands().filter_map(|one| match &one.source {
-        Source::Literal(literal) => Some(literal.clone()),
-        _ => None,
-    });
+fn literals(test: &TestKind) -> Vec<Value> {
     match test {
-        TestKind::InLiterals(_, literals) => literals.clone(),
-        TestKind::StartsWith(_, prefix) => vec![Literal::Text(prefix.clone())],
-        _ => sides.collect(),
+        TestKind::InLiterals(_, literals) => literals.iter().map(|one| one.value.clone()).collect(),
+        TestKind::StartsWith(_, prefix) => vec![Value::Text(prefix.clone())],
+        test => {
+            let literal =
+                |one: &Operand| if let Source::Literal(one) = &one.source { Some(one.value.clone()) } else { None };
+            test.operands().filter_map(literal).collect()
+        }
     }
 }
 
 /// A value, and those next to it, before it is moved.
-fn near(literal: &Literal, by: i64) -> Vec<Literal> {
+fn near(value: &Value, base: Base, by: i64) -> Vec<Value> {
     let next = |at: i64| [at.saturating_sub(1), at, at.saturating_add(1)];
-    match literal {
-        Literal::Bool(_) => vec![Literal::Bool(false), Literal::Bool(true)],
-        Literal::Int(int) => next(*int).map(Literal::Int).into(),
-        Literal::Time(time) => next(time.saturating_sub(by)).map(Literal::Time).into(),
-        Literal::Duration(duration) => next(*duration).map(Literal::Duration).into(),
+    match value {
+        Value::Bool(_) => vec![Value::Bool(false), Value::Bool(true)],
+        Value::Int(int) => next(*int).map(Value::Int).into(),
+        Value::Time(time) => next(time.saturating_sub(by)).map(Value::Time).into(),
         // The next one after it, and one that begins with it but is neither.
-        Literal::Text(text) => [format!("{text}\0"), format!("{text}x"), text.clone()].map(Literal::Text).into(),
-        Literal::Id(_) | Literal::Ip(_) => vec![literal.clone()],
+        Value::Text(text) if base == Base::String => {
+            [format!("{text}\0"), format!("{text}x"), text.clone()].map(Value::Text).into()
+        }
+        other => vec![other.clone()],
     }
 }

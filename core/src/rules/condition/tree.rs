@@ -1,14 +1,9 @@
 //! A typed condition: a tree of tests.
 
-use std::net::IpAddr;
+use super::value::Cidr;
 
-use uuid::Uuid;
-
-use super::{
-    parser::Root,
-    value::{Cidr, Type, TypedValue},
-};
-use crate::model::predicate::Comparison;
+use crate::model::{predicate::Comparison, value::Value};
+use crate::rules::{Base, Root, Type, TypedValue, read_one};
 
 /// A condition of one grant on one resource type (or on any, where it reads no resource).
 #[derive(Debug)]
@@ -133,29 +128,16 @@ pub(in crate::rules) struct Path {
     pub(in crate::rules) ty: Type,
 }
 
-/// A constant.
+/// A value as a column would hold it, and what it is read as.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum Literal {
-    Bool(bool),
-    Int(i64),
-    Text(String),
-    Id(Uuid),
-    Time(i64),
-    Duration(i64),
-    Ip(IpAddr),
+pub(in crate::rules) struct Literal {
+    pub(in crate::rules) value: Value,
+    pub(in crate::rules) base: Base,
 }
 
 impl Literal {
     pub(in crate::rules) fn as_value(&self) -> TypedValue<'_> {
-        match self {
-            Literal::Bool(bool) => TypedValue::Bool(*bool),
-            Literal::Int(int) => TypedValue::Int(*int),
-            Literal::Text(text) => TypedValue::Text(text),
-            Literal::Id(id) => TypedValue::Id(*id),
-            Literal::Time(micros) => TypedValue::Time(*micros),
-            Literal::Duration(micros) => TypedValue::Duration(*micros),
-            Literal::Ip(ip) => TypedValue::ip(*ip),
-        }
+        read_one(&self.value, self.base.one())
     }
 }
 

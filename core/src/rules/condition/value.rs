@@ -8,7 +8,8 @@ use std::{
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
+use super::duration;
+
 use crate::model::{
     decode::integer,
     id::parse_uuid,
@@ -17,6 +18,8 @@ use crate::model::{
     time::{self, Time},
     value::Value,
 };
+
+pub(in crate::rules) use crate::model::ip::{IpRange as Cidr, parse_ip};
 
 /// The type of an attribute, of a context value, or of a part of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,16 +106,10 @@ impl std::fmt::Display for Type {
 
 /// `string`, `set<id>`, and whether it may be absent (`string?`).
 pub(in crate::rules) fn parse_type(text: &str) -> Option<(Type, bool)> {
-    let (name, is_optional) = match text.strip_suffix('?') {
-        Some(name) => (name, true),
-        None => (text, false),
-    };
-    let (name, is_set) = match name.strip_prefix("set<").and_then(|name| name.strip_suffix('>')) {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
-    let base = BASES.iter().find(|(known, _)| *known == name)?.1;
-    Some((Type { base, is_set }, is_optional))
+    let name = text.strip_suffix('?').unwrap_or(text);
+    let element = name.strip_prefix("set<").and_then(|name| name.strip_suffix('>'));
+    let base = BASES.iter().find(|(known, _)| *known == element.unwrap_or(name))?.1;
+    Some((Type { base, is_set: element.is_some() }, name.len() < text.len()))
 }
 
 /// The names of all types, for suggestions.
@@ -223,17 +220,6 @@ impl<'a> TypedValue<'a> {
         }
     }
 
-    /// Whether this is what a column would hold so: the id of a scope.
-    #[inline]
-    pub(in crate::rules) fn is(&self, value: &Value) -> bool {
-        match (self, value) {
-            (TypedValue::Id(own), Value::Id(id)) => own == id,
-            (TypedValue::Text(own), Value::Text(text)) => own == text,
-            (TypedValue::Int(own), Value::Int(int)) => own == int,
-            _ => false,
-        }
-    }
-
     /// Times move; everything else stays.
     #[inline]
     pub(in crate::rules) fn moved(self, micros: i64) -> Self {
@@ -289,7 +275,7 @@ impl std::fmt::Display for TypedValue<'_> {
                 Ok(time) => write!(f, "{time}"),
                 Err(_) => f.write_str("a time out of range"),
             },
-            TypedValue::Duration(micros) => f.write_str(&crate::rules::condition::duration::write(*micros)),
+            TypedValue::Duration(micros) => f.write_str(&duration::write(*micros)),
             TypedValue::Ip4(ip) => write!(f, "{ip}"),
             TypedValue::Ip6(ip) => write!(f, "{ip}"),
             TypedValue::Set(items) => write!(f, "a set of {}", items.len()),
@@ -314,6 +300,15 @@ impl GivenValue {
         let value = self.read(ty);
         let may_be_absent = || matches!(self, GivenValue::One(Value::Null) | GivenValue::Stored(_));
         (!value.is_absent() || may_be_absent()).then_some(value)
+    }
+
+    /// What it is, where it is no set.
+    pub(in crate::rules) fn one(&self) -> Option<&Value> {
+        match self {
+            GivenValue::One(value) => Some(value),
+            GivenValue::Stored(held) => held.one(),
+            GivenValue::Set(_) | GivenValue::Ids(_) => None,
+        }
     }
 
     /// Whether it may be handed in for an attribute of the type: a value of it, or null.
@@ -356,9 +351,7 @@ fn convert(value: &Value, base: Base) -> TypedValue<'_> {
         (_, Value::Text(text)) => read_text(text, base),
         (Base::Bool, Value::Bool(bool)) => TypedValue::Bool(*bool),
         (Base::Time, Value::Time(micros)) => TypedValue::Time(*micros),
-        (Base::Duration, Value::Int(micros)) if crate::rules::condition::duration::is_in_range(*micros) => {
-            TypedValue::Duration(*micros)
-        }
+        (Base::Duration, Value::Int(micros)) if duration::is_in_range(*micros) => TypedValue::Duration(*micros),
         _ => TypedValue::Absent,
     }
 }
@@ -369,7 +362,7 @@ pub(in crate::rules) fn read_text(text: &str, base: Base) -> TypedValue<'_> {
         Base::String => Some(TypedValue::Text(text)),
         Base::Id => parse_uuid(text).map(TypedValue::Id),
         Base::Time => parse_time(text).map(TypedValue::Time),
-        Base::Duration => crate::rules::condition::duration::parse(text).map(TypedValue::Duration),
+        Base::Duration => duration::parse(text).map(TypedValue::Duration),
         Base::Ip => parse_ip(text).map(TypedValue::ip),
         Base::Bool | Base::Int => None,
     };

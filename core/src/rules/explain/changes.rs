@@ -6,18 +6,13 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
-use crate::{
-    model::id::UserId,
-    rules::{
-        principal::RoleAssignment,
-        scope::{Scope, kind::KindId},
-    },
-};
-
 use super::{
     AssignmentTrace, text,
     what_if::{ChangeSet, Inquiry, Outcome, Step},
 };
+
+use crate::model::id::UserId;
+use crate::rules::{KindId, RoleAssignment, Scope, Values};
 
 /// The kind of a change that an explanation proposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Word, Describe)]

@@ -1,18 +1,11 @@
 //! Which tests of a condition would have to turn out otherwise for it to hold, or not to hold.
 
-use crate::rules::{
-    authorize::Supposed,
-    condition::{
-        parser::Root,
-        satisfiable::is_satisfiable,
-        tree::{Condition, Path, Test, TestKind, Tree},
-    },
-};
-
 use super::{
     minimal_changes::{MAX_SEARCH, shrink, smallest},
     what_if::{ChangeSet, Inquiry, Outcome, Step, WhatIf, reads},
 };
+
+use crate::rules::{Condition, Path, Root, Supposed, Test, TestKind, Tree, Values, is_satisfiable};
 
 impl<'a> Inquiry<'a> {
     /// With the fewest tests turned that a condition needs to hold (or not to); none where that cannot be. Where a

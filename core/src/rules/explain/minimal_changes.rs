@@ -1,20 +1,11 @@
 //! The smallest set of things that, were they otherwise, would turn a denial into an allow.
 
-use crate::rules::{
-    compile::{role::CompiledRole, rule_set::FieldId},
-    condition::parser::Root,
-    policy::{Effect, name::ADMIN},
-    principal::RoleAssignment,
-    scope::{
-        Scope,
-        kind::{BoundScope, bind},
-    },
-};
-
 use super::{
     trace::Candidate,
     what_if::{ChangeSet, Inquiry, Step},
 };
+
+use crate::rules::{ADMIN, BoundScope, CompiledRole, Effect, FieldId, RoleAssignment, Root, Scope, Values, bind};
 
 /// Sets of at most so many things are tried out in every part.
 pub(super) const MAX_SEARCH: usize = 10;

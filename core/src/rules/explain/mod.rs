@@ -22,16 +22,12 @@ use std::collections::BTreeMap;
 use rolekeep_macros::{Describe, Word};
 use serde::Serialize;
 
+use what_if::Inquiry;
+
 use crate::model::time::Time;
+use crate::rules::{Decision, Effect, Verdict};
 
 pub use changes::{ChangeKind, ProposedChange, TestOutcome};
-
-use crate::rules::{
-    authorize::{Decision, Verdict},
-    policy::Effect,
-    resource::ResourceValues,
-};
-use what_if::Inquiry;
 
 /// The most grants that an explanation lists.
 const MAX_MISSES: usize = 20;
@@ -131,46 +127,38 @@ pub struct TestTrace {
 impl Explanation {
     /// The host itself may do everything.
     pub fn of_host(permission: &str) -> Self {
-        Self {
-            allowed: true,
-            permission: permission.to_owned(),
-            cause: Cause::Administrator,
-            text: "the application itself asks, which no rule restricts".to_owned(),
-            decided_by: None,
-            misses: Vec::new(),
-            changes: Vec::new(),
-        }
+        let text = "the application itself asks, which no rule restricts".to_owned();
+        Self { text, ..Self::begun(true, permission, Cause::Administrator) }
+    }
+
+    fn begun(allowed: bool, permission: &str, cause: Cause) -> Self {
+        let (permission, text) = (permission.to_owned(), String::new());
+        Self { allowed, permission, cause, text, decided_by: None, misses: Vec::new(), changes: Vec::new() }
     }
 
     pub(super) fn of(decision: &Decision<'_>) -> Self {
         let Decision { rules, question, verdict } = *decision;
-        let mut explanation = Self {
-            allowed: verdict.is_allowed(),
-            permission: rules.permission_name(question.permission).to_owned(),
-            cause: Cause::NothingGrants,
-            text: String::new(),
-            decided_by: None,
-            misses: Vec::new(),
-            changes: Vec::new(),
-        };
+        let name = rules.permission_name(question.permission);
+        let begun = Self::begun(verdict.is_allowed(), name, Cause::NothingGrants);
         // A decision exists only for a complete question.
-        let mut values = ResourceValues::default();
-        let Ok(ty) = rules.find_values(&question, &mut values) else { return explanation };
-        let cx = rules.evaluation_context(&question, ty, values.by_slot());
-        let inquiry = Inquiry::of(rules, question, cx);
-        explanation.permission = inquiry.asked();
+        let explained = rules.evaluate(&question, |cx| begun.clone().told(&Inquiry::of(question, *cx)));
+        explained.unwrap_or(begun)
+    }
+
+    fn told(mut self, inquiry: &Inquiry<'_>) -> Self {
+        self.permission = inquiry.asked();
         for (who, cx) in inquiry.chain.iter().enumerate() {
-            let verdict = rules.verdict(&question, cx);
+            let verdict = inquiry.rules.verdict(&inquiry.question, cx);
             // What is allowed is told of who asks; what is denied of everybody who may not.
             if who == 0 || !verdict.is_allowed() {
-                explanation.add(&inquiry, who, verdict);
+                self.add(inquiry, who, verdict);
             }
         }
-        if !explanation.allowed {
-            explanation.changes = inquiry.described(&inquiry.minimal_changes());
+        if !self.allowed {
+            self.changes = inquiry.described(&inquiry.minimal_changes());
         }
-        text::close(&mut explanation);
-        explanation
+        text::close(&mut self);
+        self
     }
 
     /// What the principal, or one on whose behalf it acts, has to do with it.

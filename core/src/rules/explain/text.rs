@@ -2,16 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::{
-    model::value::Value,
-    rules::{
-        condition::value::GivenValue,
-        policy::{Effect, name::Pattern},
-        principal::Principal,
-    },
-};
+use super::{Cause, GrantTrace, TestOutcome, what_if::Inquiry};
 
-use super::{Cause, Explanation, GrantTrace, TestOutcome, what_if::Inquiry};
+use crate::model::value::Value;
+use crate::rules::{Effect, Explanation, GivenValue, Pattern, Principal};
 
 /// So many near misses are told; the data has more.
 const MAX_TOLD: usize = 3;

@@ -2,23 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::rules::{
-    authorize::Verdict,
-    compile::{
-        role::{GrantId, NONE, OwnGrant, Special},
-        rule_set::{FieldId, RoleId},
-    },
-    condition::{
-        parser::Root,
-        tree::{Test, Values},
-    },
-    policy::Effect,
-    principal::RoleAssignment,
-};
-
 use super::{
     AssignmentTrace, Cause, GrantTrace, MAX_MISSES, TestTrace,
     what_if::{ChangeSet, Inquiry, Step},
+};
+
+use crate::rules::{
+    Effect, FieldId, GrantId, NONE, OwnGrant, RoleAssignment, RoleId, Root, Special, Test, Values, Verdict,
 };
 
 /// A grant that matches the permission: of a role that is held, with the assignment, or of one that nobody gave.

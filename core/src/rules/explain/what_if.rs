@@ -1,21 +1,8 @@
 //! What would be if some things were otherwise: the changes, and the question as the evaluator sees it then.
 
 use crate::rules::{
-    authorize::{EvaluationContext, Question, Supposed},
-    compile::{
-        attribute::Attribute,
-        role::{GrantId, Special},
-        rule_set::{FieldId, RoleId, RuleSet},
-    },
-    condition::{
-        parser::Root,
-        tree::{Condition, Path, Test, TestKind},
-    },
-    principal::Principal,
-    scope::{
-        Scope,
-        kind::{BoundScope, bind},
-    },
+    Assignment, Attribute, BoundScope, Condition, EvaluationContext, FieldId, GrantId, Path, Principal, Question,
+    RoleId, Root, RuleSet, Scope, Special, Supposed, Test, TestKind, bind,
 };
 
 /// One thing that is otherwise. Assignments are named by their places.
@@ -128,13 +115,13 @@ pub(super) struct Inquiry<'a> {
 }
 
 impl<'a> Inquiry<'a> {
-    pub(super) fn of(rules: &'a RuleSet, question: Question<'a>, cx: EvaluationContext<'a>) -> Self {
+    pub(super) fn of(question: Question<'a>, cx: EvaluationContext<'a>) -> Self {
         let chain: Vec<EvaluationContext<'a>> = question.principal.chain().map(|principal| cx.of(principal)).collect();
         let first = |own: &EvaluationContext<'a>| {
             chain.iter().position(|one| is_same_account(one.principal, own.principal)).unwrap_or_default()
         };
         let accounts = chain.iter().map(first).collect();
-        Self { rules, question, chain, accounts }
+        Self { rules: cx.rules, question, chain, accounts }
     }
 
     /// Whom a change of the account itself is about: who stands twice in a chain changes once.
@@ -159,8 +146,8 @@ impl<'a> Inquiry<'a> {
             match step {
                 Step::Activate if *of == account => principal.activate(),
                 Step::AssignRole(role) if *of == account => principal.assign(*role),
-                Step::MoveWindow(at) if *of == account => principal.hold_always(*at),
-                Step::MoveScope(at, place) if *of == account => principal.hold_in(*at, bound(place)),
+                Step::MoveWindow(at) if *of == account => principal.change(*at, Assignment::hold_always),
+                Step::MoveScope(at, place) if *of == account => principal.change(*at, |held| held.scope = bound(place)),
                 Step::WidenKey if *of == who => principal.widen_key(self.question.permission.0),
                 Step::DropKey if *of == who => principal.drop_key(),
                 Step::Prove if *of == who => principal.prove(),
@@ -178,13 +165,7 @@ impl<'a> Inquiry<'a> {
 
     /// What a path reads, as declared.
     pub(super) fn attribute(&self, path: Path) -> Option<&'a Attribute> {
-        let symbols = &self.rules.shared.symbols;
-        let attributes = match path.root {
-            Root::Principal => &symbols.principal,
-            Root::Resource => &self.cx(0).ty.attributes,
-            Root::Context => &symbols.context,
-        };
-        attributes.get(path.slot as usize)
+        self.rules.shared.symbols.vocabulary(self.cx(0).ty).attribute(path)
     }
 
     /// Whether it may be absent.

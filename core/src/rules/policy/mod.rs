@@ -9,8 +9,7 @@ use std::sync::Arc;
 use rolekeep_macros::{Describe, Word};
 
 use crate::model::error::Result;
-
-use crate::rules::diagnostics::{Diagnostics, Text};
+use crate::rules::{Diagnostics, Text};
 
 /// Resource types, permissions and roles, as written: not yet checked.
 ///

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::{TypeDecl, file::write};
+
 use crate::model::{
     error::{Error, Reason, Result},
     policy::{AssetKindForm, RoleForm, StoredGrant},
 };
-
-use super::{AssetKindDecl, AttributeDecl, Effect, Grant, Policy, Role, ScopeDecl, TypeDecl, file::write};
 use crate::rules::{
-    Schema, compile,
-    diagnostics::{Diagnostic, Span, Text, shown},
+    AssetKindDecl, AttributeDecl, Diagnostic, Effect, Grant, Policy, Role, Schema, ScopeDecl, Span, Text, compile,
+    shown,
 };
 
 /// A policy's permissions, roles and kinds of assets by name, and the rest of it as in a policy file.
@@ -133,15 +133,15 @@ impl Policy {
         }
         for AssetKindDecl { name, models, statuses } in &mut policy.asset_kinds {
             let field = parts.named("asset_kinds", name);
-            (0..).zip(models).for_each(|(at, text)| parts.add(text, format!("{field}.models[{at}]")));
-            (0..).zip(statuses).for_each(|(at, text)| parts.add(text, format!("{field}.statuses[{at}]")));
+            parts.each(models, &format!("{field}.models"));
+            parts.each(statuses, &format!("{field}.statuses"));
         }
         policy.permissions.iter_mut().for_each(|one| drop(parts.named("permissions", &mut one.name)));
         for Role { name, inherits, grants, grantable_by, .. } in policy.roles.iter_mut().map(Arc::make_mut) {
             parts.role = Some(name.text.clone());
             parts.add(name, String::new());
-            (0..).zip(inherits).for_each(|(at, text)| parts.add(text, format!("inherits[{at}]")));
-            (0..).zip(grantable_by).for_each(|(at, text)| parts.add(text, format!("grantable_by[{at}]")));
+            parts.each(inherits, "inherits");
+            parts.each(grantable_by, "grantable_by");
             for (at, Grant { pattern, when, .. }) in (0..).zip(grants) {
                 parts.add(pattern, format!("grants[{at}].permission"));
                 when.iter_mut().for_each(|when| parts.add(when, format!("grants[{at}].when")));
@@ -173,6 +173,10 @@ impl Parts {
         field
     }
 
+    fn each(&mut self, texts: &mut [Text], field: &str) {
+        (0..).zip(texts).for_each(|(at, text)| self.add(text, format!("{field}[{at}]")));
+    }
+
     fn attributes(&mut self, attributes: &mut [AttributeDecl], under: &str) {
         for AttributeDecl { name, ty } in attributes {
             let field = self.named(under, name);
@@ -181,10 +185,13 @@ impl Parts {
     }
 }
 
+fn words(texts: &[Text]) -> Vec<String> {
+    texts.iter().map(|one| one.text.clone()).collect()
+}
+
 impl AssetKindForm {
     /// The words of a kind of a policy.
     fn of(kind: &AssetKindDecl) -> Self {
-        let words = |texts: &[Text]| texts.iter().map(|one| one.text.clone()).collect();
         Self { models: words(&kind.models), statuses: words(&kind.statuses) }
     }
 }
@@ -192,7 +199,6 @@ impl AssetKindForm {
 impl RoleForm {
     /// What a role of a policy says.
     fn of(role: &Role) -> Self {
-        let names = |texts: &[Text]| texts.iter().map(|one| one.text.clone()).collect();
         let grant = |grant: &Grant| StoredGrant {
             permission: grant.pattern.text.clone(),
             is_deny: grant.effect == Effect::Deny,
@@ -202,10 +208,10 @@ impl RoleForm {
             description: role.description.clone(),
             is_default: role.is_default,
             needs_second_factor: role.needs_second_factor,
-            inherits: names(&role.inherits),
+            inherits: words(&role.inherits),
             grants: role.grants.iter().map(grant).collect(),
             max_holders: role.max_holders,
-            grantable_by: names(&role.grantable_by),
+            grantable_by: words(&role.grantable_by),
         }
     }
 }

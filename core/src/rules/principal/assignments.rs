@@ -2,24 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::model::time::Time;
+use super::stored::StoredAssignment;
 
-use super::{Principal, stored::StoredAssignment};
-use crate::rules::{
-    compile::{interner::place, role::NONE},
-    scope::{
-        Scope,
-        kind::{BoundScope, ScopeKind, bind},
-    },
-};
+use crate::model::time::Time;
+use crate::rules::{BoundScope, NONE, Principal, Scope, ScopeKind, bind};
 
 /// An assignment that has limits, in numbers. There may be millions: what few have stands elsewhere.
-// Half a line of the processor's cache.
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Assignment {
     pub(in crate::rules) role: u32,
-    /// The place of its window in [`Detail::windows`](super::Detail), or [`NONE`]: always.
-    window: u32,
+    /// None: always.
+    window: Option<Box<Window>>,
     pub(in crate::rules) scope: BoundScope,
 }
 
@@ -28,22 +21,10 @@ pub(in crate::rules) struct Assignment {
 pub(super) struct Window(i64, i64);
 
 impl Window {
-    const ALWAYS: Window = Window(i64::MIN, i64::MAX);
-
-    pub(super) fn of(stored: &StoredAssignment) -> Self {
+    fn of(stored: &StoredAssignment) -> Option<Box<Self>> {
         let from = stored.from.map_or(i64::MIN, Time::as_microsecond);
-        Self(from, stored.until.map_or(i64::MAX, Time::as_microsecond))
-    }
-
-    fn has(self, now: i64) -> bool {
-        self.0 <= now && now < self.1
-    }
-
-    /// When it begins or ends next, in microseconds.
-    pub(super) fn next_edge(self, now: i64) -> Option<i64> {
-        let Window(from, until) = self;
-        let next = if from > now { from } else { until };
-        (next > now && next != i64::MAX).then_some(next)
+        let until = stored.until.map_or(i64::MAX, Time::as_microsecond);
+        (stored.from.is_some() || stored.until.is_some()).then(|| Box::new(Self(from, until)))
     }
 }
 
@@ -72,31 +53,34 @@ fn written(bound: &BoundScope, kinds: &[ScopeKind]) -> Scope {
 }
 
 impl Assignment {
-    /// As stored, but for its window.
     pub(super) fn new(role: u32, stored: &StoredAssignment, kinds: &[ScopeKind]) -> Self {
-        Self { role, window: NONE, scope: bind(kinds, &stored.scope) }
+        Self { role, window: Window::of(stored), scope: bind(kinds, &stored.scope) }
     }
 
     /// A role that is held everywhere and always.
     pub(super) fn plain(role: u32) -> Self {
-        Self { role, window: NONE, scope: BoundScope::Global }
-    }
-
-    /// It holds then, of these windows.
-    pub(super) fn within(&mut self, window: Window, windows: &mut Vec<Window>) {
-        if window != Window::ALWAYS {
-            self.window = place(windows.len());
-            windows.push(window);
-        }
+        Self { role, window: None, scope: BoundScope::Global }
     }
 
     /// Whether it is held everywhere and always.
     pub(super) fn is_plain(&self) -> bool {
-        self.scope == BoundScope::Global && self.window == NONE
+        self.scope == BoundScope::Global && self.window.is_none()
     }
 
-    pub(super) fn hold_always(&mut self) {
-        self.window = NONE;
+    pub(in crate::rules) fn hold_always(&mut self) {
+        self.window = None;
+    }
+
+    #[inline]
+    pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
+        self.window.as_deref().is_none_or(|Window(from, until)| (*from..*until).contains(&now))
+    }
+
+    /// When it begins or ends next, in microseconds.
+    pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
+        let Window(from, until) = **self.window.as_ref()?;
+        let next = if from > now { from } else { until };
+        (next > now && next != i64::MAX).then_some(next)
     }
 
     /// Whether rows of another kind may lie within its scope.
@@ -129,20 +113,6 @@ impl Principal {
     pub(in crate::rules) fn plain(&self) -> impl Iterator<Item = &u32> + Clone {
         self.first().iter().filter(|role| **role != NONE).chain(self.more())
     }
-
-    /// When one that has limits holds.
-    #[inline]
-    fn window(&self, limits: Option<&Assignment>) -> Window {
-        let window =
-            limits.filter(|limits| limits.window != NONE).and_then(|limits| self.windows().get(limits.window as usize));
-        window.copied().unwrap_or(Window::ALWAYS)
-    }
-
-    /// Whether one that has limits holds now.
-    #[inline]
-    pub(in crate::rules) fn holds_now(&self, limits: &Assignment, now: i64) -> bool {
-        limits.window == NONE || self.window(Some(limits)).has(now)
-    }
 }
 
 impl<'a> RoleAssignment<'a> {
@@ -153,7 +123,7 @@ impl<'a> RoleAssignment<'a> {
 
     #[inline]
     pub(in crate::rules) fn is_valid(&self, now: i64) -> bool {
-        self.limits.is_none_or(|limits| self.principal.holds_now(limits, now))
+        self.limits.is_none_or(|limits| limits.is_valid(now))
     }
 
     #[inline]
@@ -163,11 +133,8 @@ impl<'a> RoleAssignment<'a> {
 
     fn note(&self) -> Option<&'a Note> {
         let notes = &self.principal.rare()?.notes;
-        notes
-            .binary_search_by_key(&self.at, |(at, _)| *at)
-            .ok()
-            .and_then(|found| notes.get(found))
-            .map(|(_, note)| note)
+        let found = notes.binary_search_by_key(&self.at, |(at, _)| *at).ok()?;
+        notes.get(found).map(|(_, note)| note)
     }
 
     /// As stored.
@@ -182,10 +149,10 @@ impl<'a> RoleAssignment<'a> {
 
     /// Ends of its window, for people.
     pub(in crate::rules) fn window(&self) -> (Option<Time>, Option<Time>) {
-        let Window(from, until) = self.principal.window(self.limits);
-        let time = |micros: i64, unbounded: i64| {
-            if micros == unbounded { None } else { Time::from_microsecond(micros).ok() }
+        let Some(Window(from, until)) = self.limits.and_then(|limits| limits.window.as_deref()) else {
+            return (None, None);
         };
-        (time(from, i64::MIN), time(until, i64::MAX))
+        // What no time is, is no bound.
+        (Time::from_microsecond(*from).ok(), Time::from_microsecond(*until).ok())
     }
 }

@@ -5,32 +5,20 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use super::{
+    Detail, FIRST, Proved, Rare,
+    assignments::{Assignment, Note},
+    key::Reach,
+    stored::{self, StoredAssignment, StoredPrincipal},
+};
+
 use crate::model::{
     error::{Error, Reason, Result},
     predicate::Name,
     value::Value,
 };
-
-use super::{
-    Detail, FIRST, Principal, Proved, Rare,
-    assignments::{Assignment, Note, Window},
-    key::Reach,
-    stored::{self, StoredAssignment, StoredPrincipal},
-};
 use crate::rules::{
-    compile::{
-        bits,
-        role::NONE,
-        rule_set::{RoleId, RuleSet, Stamp},
-        symbols::Symbols,
-    },
-    condition::{
-        parser::Root,
-        tree::Path,
-        value::{Base, GivenValue},
-    },
-    resource::given::Declared,
-    scope::tree::ScopeTree,
+    Base, GivenValue, NONE, Principal, RoleId, RuleSet, ScopeTree, Stamp, Symbols, check_declared, compile::bits,
 };
 
 impl Principal {
@@ -45,7 +33,6 @@ impl Principal {
             is_signed_in: false,
             is_active: true,
             proved: Proved::NOTHING,
-            is_complete: true,
         }
     }
 
@@ -99,27 +86,24 @@ impl RuleSet {
         if self.bind_roles(stored.assignments, tree, &mut principal) {
             principal.rare_mut().has_unknown_roles = true;
         }
-        if !is_active || good_from.is_some() || good_until.is_some() {
+        if good_from.is_some() || good_until.is_some() {
+            let rare = principal.rare_mut();
+            (rare.good_from, rare.good_until) = (good_from, good_until);
             principal.with_more();
         }
         let attributes = self.attributes_read(&stored.attributes);
         if !attributes.is_empty() {
             principal.detail_mut().attributes = attributes;
         }
-        principal.is_complete = self.must_have().all(|path| !principal.attribute(path).is_absent());
         if let Some(problem) = self.problem_of(&stored.attributes) {
             principal.rare_mut().problem = Some(problem.into());
-            principal.is_complete = false;
             principal.with_more();
         }
         if stored.status != stored::ACTIVE {
             principal.rare_mut().status = Some(stored.status.into());
         }
-        if let Some(good_from) = good_from {
-            principal.rare_mut().good_from = good_from.as_microsecond();
-        }
-        if let Some(good_until) = good_until {
-            principal.rare_mut().good_until = good_until.as_microsecond();
+        if !is_active {
+            principal.with_more();
         }
         principal
     }
@@ -132,11 +116,9 @@ impl RuleSet {
         principal: &mut Principal,
     ) -> bool {
         let (kinds, count) = (&self.shared.symbols.kinds, stored.len());
-        let mut windows = Vec::new();
         let known = stored.into_iter().filter_map(|one| {
-            let mut bound = Assignment::new(*self.role_ids.get(&*one.role)?, &one, kinds);
-            bound.within(Window::of(&one), &mut windows);
-            Some((bound, one))
+            let role = *self.role_ids.get(&*one.role)?;
+            Some((Assignment::new(role, &one, kinds), one))
         });
         let (plain, limited): (Bound, Bound) = known.partition(|(bound, _)| bound.is_plain());
         let has_unknown = plain.len() + limited.len() < count;
@@ -145,9 +127,6 @@ impl RuleSet {
         if !limited.is_empty() {
             principal.with_more();
             principal.detail_mut().assignments = limited.iter().map(|(bound, _)| bound.clone()).collect();
-        }
-        if !windows.is_empty() {
-            principal.detail_mut().windows = windows.into();
         }
         if let Some(tree) = tree.filter(|_| limited.iter().any(|(bound, _)| bound.lies_above(kinds))) {
             principal.rare_mut().tree = Some(tree.clone());
@@ -182,18 +161,9 @@ impl RuleSet {
         if declared.len() <= Symbols::ALWAYS_GIVEN as usize {
             return None;
         }
-        let mut declared = Declared::of(declared);
         given.iter().filter(|(name, _)| !name.contains(':')).find_map(|(name, value)| {
-            let problem = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)).err()?;
+            let problem = check_declared(declared, name, |ty| GivenValue::from(value.clone()).is_of(ty)).err()?;
             Some(problem.of("principal", name))
-        })
-    }
-
-    /// The attributes that conditions read and that an account must have.
-    fn must_have(&self) -> impl Iterator<Item = Path> + '_ {
-        self.reads.principal.iter().filter_map(|slot| {
-            let attribute = self.shared.symbols.principal.get(*slot as usize)?;
-            (!attribute.is_optional).then_some(Path { root: Root::Principal, slot: *slot, ty: attribute.ty })
         })
     }
 

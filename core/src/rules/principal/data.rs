@@ -6,6 +6,8 @@ use rolekeep_macros::{Describe, Input};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::stored::{self, StoredAssignment, StoredPrincipal};
+
 use crate::model::{
     check::{Checks, Invalid},
     decode::{self, Decoder, FieldCode, FromJson},
@@ -16,21 +18,7 @@ use crate::model::{
     time::Time,
     value::Value,
 };
-
-use super::{
-    Principal,
-    stored::{self, StoredAssignment, StoredPrincipal},
-};
-use crate::rules::{
-    compile::{
-        rule_set::RuleSet,
-        symbols::{Symbols, USER},
-    },
-    condition::value::{Base, GivenValue},
-    diagnostics::shown,
-    resource::given::Declared,
-    scope::Scope,
-};
+use crate::rules::{Base, GivenValue, Principal, RuleSet, Scope, Symbols, USER, check_declared, shown};
 
 /// A user, described by the application: an id, roles, and what conditions read.
 #[derive(Clone, Debug, Input, Describe)]
@@ -198,10 +186,9 @@ impl RuleSet {
 
     fn check_attributes(&self, given: &BTreeMap<String, Value>, checks: &mut Checks) {
         let own = self.shared.symbols.principal.get(Symbols::ALWAYS_GIVEN as usize..).unwrap_or_default();
-        let mut declared = Declared::of(own);
         for (name, value) in given {
             let field = || format!("attributes.{}", shown(name));
-            if let Err(problem) = declared.check(name, |ty| GivenValue::from(value.clone()).is_of(ty)) {
+            if let Err(problem) = check_declared(own, name, |ty| GivenValue::from(value.clone()).is_of(ty)) {
                 checks.error(&field(), problem.into_invalid("principal", name));
             } else if own.is_empty() {
                 let message = "the policy declares no attributes for the type `user`";

@@ -4,16 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use super::Principal;
 use crate::model::error::{Error, Reason, Result};
-use crate::rules::{
-    compile::{
-        bits,
-        rule_set::{RuleSet, Stamp},
-    },
-    diagnostics::shown,
-    policy::name::Pattern,
-};
+use crate::rules::{ADMIN, Pattern, Principal, RuleSet, Stamp, compile::bits, shown};
 
 /// What is stored of an API key that the rules are asked by.
 #[derive(Debug)]
@@ -70,13 +62,12 @@ impl RuleSet {
 
     /// Adds what a pattern of an API key matches.
     pub(super) fn add_pattern(&self, text: &str, words: &mut [u64]) -> Result<()> {
-        let pattern = Pattern::parse(text).filter(|pattern| pattern.fields.is_none());
-        let is_matched = |name: &str| pattern.as_ref().is_some_and(|pattern| pattern.matches(name));
-        let mut matched = (0_u32..).zip(self.all_permissions()).filter(|(_, one)| is_matched(&one.name)).peekable();
-        if matched.peek().is_none() {
+        let pattern = Pattern::parse(text).filter(|pattern| pattern.fields.is_none() && text != ADMIN);
+        let matched = pattern.map(|pattern| self.shared.symbols.matching(&pattern)).unwrap_or_default();
+        if matched.is_empty() {
             return Err(Error::new(Reason::UnknownPermission, format!("`{}` matches no permission", shown(text))));
         }
-        matched.for_each(|(permission, _)| bits::set(words, permission));
+        matched.into_iter().for_each(|permission| bits::set(words, permission));
         Ok(())
     }
 }

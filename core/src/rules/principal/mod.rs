@@ -22,24 +22,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::model::time::Time;
+use assignments::Note;
 
-use crate::rules::{
-    compile::{
-        bits,
-        role::NONE,
-        rule_set::{RuleSet, Stamp},
-    },
-    condition::{
-        parser::Root,
-        tree::Path,
-        value::{Base, GivenValue, TypedValue},
-    },
-    scope::tree::ScopeTree,
-};
+use crate::model::time::Time;
+use crate::rules::{Base, GivenValue, NONE, Path, Root, RuleSet, ScopeTree, Stamp, TypedValue, compile::bits};
 
 pub(super) use assignments::{Assignment, RoleAssignment};
-use assignments::{Note, Window};
 pub use data::{AssignedRole, PrincipalData, PrincipalId};
 pub(crate) use key::KeyFacts;
 pub(crate) use session::SessionFacts;
@@ -63,9 +51,6 @@ pub struct Principal {
     is_signed_in: bool,
     is_active: bool,
     proved: Proved,
-    /// It has every attribute that conditions read and that must be there. Who is not signed in has none: a
-    /// policy that grants it anything says what their absence means.
-    is_complete: bool,
 }
 
 /// What was proved of somebody, as bits.
@@ -99,19 +84,16 @@ struct Detail {
     attributes: SmallVec<[(u32, GivenValue); 1]>,
     /// Plain roles after the first ones.
     more: Box<[u32]>,
-    /// When assignments hold that do not always.
-    windows: Box<[Window]>,
     rare: Option<Box<Rare>>,
 }
 
 /// What few principals have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Rare {
     /// None: active.
     status: Option<Box<str>>,
-    /// In microseconds.
-    good_from: i64,
-    good_until: i64,
+    good_from: Option<Time>,
+    good_until: Option<Time>,
     /// What few assignments have, by their places.
     notes: Box<[(u32, Note)]>,
     tree: Option<Arc<ScopeTree>>,
@@ -123,23 +105,6 @@ struct Rare {
     /// What is wrong with an attribute that was said of it.
     problem: Option<Box<str>>,
     has_unknown_roles: bool,
-}
-
-impl Default for Rare {
-    fn default() -> Self {
-        Self {
-            status: None,
-            good_from: i64::MIN,
-            good_until: i64::MAX,
-            notes: Box::default(),
-            tree: None,
-            active: None,
-            key: None,
-            on_behalf_of: None,
-            problem: None,
-            has_unknown_roles: false,
-        }
-    }
 }
 
 impl Principal {
@@ -155,12 +120,6 @@ impl Principal {
         attributes.iter().find(|(slot, _)| *slot == 0).map(|(_, held)| held)
     }
 
-    /// Whether it is the principal of this account.
-    #[inline]
-    pub(super) fn is(&self, id: Uuid) -> bool {
-        self.id == id && self.is_signed_in
-    }
-
     /// Whether the account may do anything at all.
     #[inline]
     pub fn is_active(&self) -> bool {
@@ -174,12 +133,15 @@ impl Principal {
 
     /// Whether its record is out of date and must be read again, because a suspension has ended or the clock was set back.
     pub fn is_outdated(&self, now: Time) -> bool {
-        self.rare().is_some_and(|rare| !(rare.good_from..rare.good_until).contains(&now.as_microsecond()))
+        let is_beside = |rare: &Rare| {
+            rare.good_from.is_some_and(|from| now < from) || rare.good_until.is_some_and(|until| until <= now)
+        };
+        self.rare().is_some_and(is_beside)
     }
 
     /// Whether its facts are good at some times only.
     pub(crate) fn grows_outdated(&self) -> bool {
-        self.rare().is_some_and(|rare| rare.good_from > i64::MIN || rare.good_until < i64::MAX)
+        self.rare().is_some_and(|rare| rare.good_from.is_some() || rare.good_until.is_some())
     }
 
     /// Whether it holds a role that its rule set does not know.
@@ -190,12 +152,6 @@ impl Principal {
     /// What is wrong with an attribute that was said of it.
     pub(super) fn problem(&self) -> Option<&str> {
         self.rare()?.problem.as_deref()
-    }
-
-    /// Whether no question can find it without an attribute, or with a wrong one.
-    #[inline]
-    pub(super) fn is_complete(&self) -> bool {
-        self.is_complete
     }
 
     /// The principal on whose behalf it acts.
@@ -211,7 +167,7 @@ impl Principal {
 
     /// When the window of an assignment begins or ends next, in microseconds.
     pub(super) fn next_edge(&self, now: i64) -> Option<i64> {
-        self.windows().iter().filter_map(|window| window.next_edge(now)).min()
+        self.limited().iter().filter_map(|one| one.next_edge(now)).min()
     }
 
     /// Whether these rules, or those that they are akin to, made it.
@@ -249,10 +205,6 @@ impl Principal {
     #[inline]
     pub(super) fn limited(&self) -> &[Assignment] {
         self.detail.as_deref().map(|detail| &*detail.assignments).unwrap_or_default()
-    }
-
-    fn windows(&self) -> &[Window] {
-        self.detail.as_deref().map(|detail| &*detail.windows).unwrap_or_default()
     }
 
     fn rare(&self) -> Option<&Rare> {
@@ -309,21 +261,7 @@ impl Principal {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use uuid::Uuid;
-
     use super::Principal;
-    use super::stored::StoredPrincipal;
-    use crate::rules::{Policy, RuleSet, Schema};
-
-    /// By it the cache tells an account from another whose id happens to hash alike.
-    #[test]
-    fn is_the_principal_of_its_own_account_alone() {
-        let rules = RuleSet::compile(&Policy::new(), &Schema::new()).unwrap();
-        let (one, nobody) = (rules.resolve_stored(StoredPrincipal::new(Uuid::from_u128(1))), rules.anonymous());
-        assert!(one.is(Uuid::from_u128(1)) && !one.is(Uuid::from_u128(2)) && !one.is(Uuid::nil()));
-        assert!(!nobody.is(Uuid::nil()) && nobody.id().is_none());
-    }
 
     #[test]
     fn fits_into_a_line_of_the_cache_with_what_the_principal_cache_adds() {

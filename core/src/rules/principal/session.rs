@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Principal, Proved};
-use crate::{
-    model::{error::Result, proof::Proofs, time::Time, value::Value},
-    rules::{compile::rule_set::RuleSet, condition::value::GivenValue},
-};
+use super::Proved;
+
+use crate::model::{error::Result, proof::Proofs, time::Time, value::Value};
+use crate::rules::{GivenValue, Principal, RuleSet};
 
 /// What a session says of who asks by it.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +23,8 @@ impl RuleSet {
     /// factor where none was proved.
     pub(crate) fn in_session<'p>(&self, principal: &'p Principal, session: SessionFacts) -> Cow<'p, Principal> {
         let mut asking = self.at_level(principal, session.proofs.are_two_factors(), session.needs_two_factors);
-        if self.reads_session
-            && let Some(first) = self.shared.symbols.session
-        {
+        let session_reads = |first: &u32| self.reads.principal.last() >= Some(first);
+        if let Some(first) = self.shared.symbols.session.filter(session_reads) {
             let attributes = &mut asking.to_mut().detail_mut().attributes;
             if let Some(at) = session.authenticated_at {
                 attributes.push((first, GivenValue::One(Value::Time(at.as_microsecond()))));
@@ -56,13 +54,10 @@ impl RuleSet {
         needs_two_factors: bool,
     ) -> Cow<'p, Principal> {
         let mut asking = Cow::Borrowed(principal);
-        if has_two_factors {
-            return asking;
-        }
-        if needs_two_factors {
+        if !has_two_factors && needs_two_factors {
             // What its roles deny, they deny.
             asking = Cow::Owned(self.with_active_roles(principal, &[]));
-        } else if self.has_second_factors() {
+        } else if !has_two_factors && self.has_second_factors() {
             let held_back = asking.to_mut();
             held_back.proved = held_back.proved.set(Proved::TWO_FACTORS, false);
         }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::model::{predicate::Name, time::Time, value::Value};
-
-use crate::rules::scope::Scope;
+use crate::rules::Scope;
 
 /// The status of an account that may ask; explanations of others name theirs.
 pub(in crate::rules) const ACTIVE: &str = "active";

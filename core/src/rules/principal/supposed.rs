@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Principal, Proved, assignments::Assignment};
-use crate::rules::{compile::bits, scope::kind::BoundScope};
+use super::{Proved, assignments::Assignment};
+
+use crate::rules::{Principal, compile::bits};
 
 impl Principal {
     /// Two factors were proved.
@@ -20,18 +21,8 @@ impl Principal {
         self.detail_mut().assignments.push(Assignment::plain(role));
     }
 
-    /// Holds always what stands at this place.
-    pub(in crate::rules) fn hold_always(&mut self, place: usize) {
-        self.change(place, Assignment::hold_always);
-    }
-
-    /// Holds there what stands at this place.
-    pub(in crate::rules) fn hold_in(&mut self, place: usize, scope: BoundScope) {
-        self.change(place, |held| held.scope = scope);
-    }
-
-    /// Plain assignments come first, and have nothing to change.
-    fn change(&mut self, place: usize, change: impl FnOnce(&mut Assignment)) {
+    /// Holds otherwise what stands at this place. Plain assignments come first, and have nothing to change.
+    pub(in crate::rules) fn change(&mut self, place: usize, change: impl FnOnce(&mut Assignment)) {
         let plain = self.plain().count();
         if let Some(held) = place.checked_sub(plain).and_then(|at| self.detail_mut().assignments.get_mut(at)) {
             change(held);

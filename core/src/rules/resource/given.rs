@@ -5,46 +5,23 @@ use crate::model::{
     decode::FieldCode,
     error::{Error, Reason},
 };
+use crate::rules::{Attribute, Type, shown, suggestion};
 
-use crate::rules::{
-    compile::{attribute::Attribute, rule_set::suggestion},
-    condition::value::Type,
-    diagnostics::shown,
-};
-
-/// Declared attributes, in whatever order they are asked for; in their own order at little cost.
-pub(in crate::rules) struct Declared<'d> {
-    attributes: &'d [Attribute],
-    next: usize,
+/// The slot of a declared attribute. Where nothing is declared, there is none, and anything may be given.
+#[inline]
+pub(in crate::rules) fn find_declared<'d>(declared: &'d [Attribute], name: &str) -> Result<Option<usize>, Problem<'d>> {
+    let found = declared.iter().position(|one| one.name == name);
+    if found.is_some() || declared.is_empty() { Ok(found) } else { Err(Problem::Undeclared(declared)) }
 }
 
-impl<'d> Declared<'d> {
-    pub(in crate::rules) fn of(attributes: &'d [Attribute]) -> Self {
-        Self { attributes, next: 0 }
-    }
-
-    /// An attribute and its slot. Where nothing is declared, there is none, and anything may be given.
-    #[cfg_attr(not(target_family = "wasm"), inline(always))]
-    pub(in crate::rules) fn find(&mut self, name: &str) -> Result<Option<(usize, &'d Attribute)>, Problem<'d>> {
-        let at = match self.attributes.get(self.next) {
-            Some(next) if next.name == name => self.next,
-            _ => match self.attributes.iter().position(|one| one.name == name) {
-                Some(at) => at,
-                None if self.attributes.is_empty() => return Ok(None),
-                None => return Err(Problem::Undeclared(self.attributes)),
-            },
-        };
-        self.next = at + 1;
-        Ok(Some((at, &self.attributes[at])))
-    }
-
-    /// Whether the value of this name is of its declared type.
-    pub(in crate::rules) fn check(&mut self, name: &str, is_of: impl FnOnce(Type) -> bool) -> Result<(), Problem<'d>> {
-        match self.find(name)? {
-            Some((_, attribute)) if !is_of(attribute.ty) => Err(Problem::Type(attribute)),
-            _ => Ok(()),
-        }
-    }
+/// Whether the value of this name is of its declared type.
+pub(in crate::rules) fn check_declared<'d>(
+    declared: &'d [Attribute],
+    name: &str,
+    is_of: impl FnOnce(Type) -> bool,
+) -> Result<(), Problem<'d>> {
+    let attribute = find_declared(declared, name)?.and_then(|slot| declared.get(slot));
+    attribute.filter(|one| !is_of(one.ty)).map_or(Ok(()), |one| Err(Problem::Type(one)))
 }
 
 /// What is wrong with a value that was handed in.

@@ -4,20 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::Resource;
-use crate::{
-    model::{
-        attributes,
-        check::Invalid,
-        decode::FieldCode,
-        record::{Row, Table},
-        value::Value,
-    },
-    rules::{
-        compile::{attribute::Attribute, rule_set::RuleSet},
-        condition::value::{GivenValue, TypedValue},
-    },
+use crate::model::{
+    attributes,
+    check::Invalid,
+    decode::FieldCode,
+    record::{Row, Table},
+    value::Value,
 };
+use crate::rules::{Attribute, GivenValue, Resource, RuleSet, TypedValue};
 
 impl RuleSet {
     /// A stored row, with what its document holds of the attributes that the policy adds to its type. Relations are added by

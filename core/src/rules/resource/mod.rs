@@ -6,7 +6,10 @@ mod members;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value as Json;
+use smallvec::SmallVec;
 use uuid::Uuid;
+
+use given::{Problem, check_declared, find_declared};
 
 use crate::model::{
     error::{Error, Reason, Result},
@@ -14,44 +17,11 @@ use crate::model::{
     record::{Row, Table},
     value::Value,
 };
+use crate::rules::{Attribute, Base, GivenValue, ResourceType, Type, TypeReads, TypedValue, read_one, read_text};
 
-use crate::rules::{
-    compile::{
-        attribute::{Attribute, ResourceType},
-        reads::TypeReads,
-    },
-    condition::value::{Base, GivenValue, Type, TypedValue, read_one, read_text},
-};
-use given::{Declared, Problem};
-
-/// Most types have no more attributes.
-const FEW: usize = 12;
-
-/// The values of a resource that were given or are read, by the slots of its type; none where no resource was named.
-#[derive(Default)]
-pub(in crate::rules) struct ResourceValues<'a> {
-    few: [Option<TypedValue<'a>>; FEW],
-    /// In place of the few, where there are more.
-    many: Vec<Option<TypedValue<'a>>>,
-}
-
-impl<'a> ResourceValues<'a> {
-    /// Room for so many.
-    #[inline]
-    fn slots(&mut self, count: usize) -> &mut [Option<TypedValue<'a>>] {
-        if count <= FEW {
-            return &mut self.few;
-        }
-        self.many.resize(count, None);
-        &mut self.many
-    }
-
-    /// All of them, by slot.
-    #[inline]
-    pub(in crate::rules) fn by_slot(&self) -> &[Option<TypedValue<'a>>] {
-        if self.many.is_empty() { &self.few } else { &self.many }
-    }
-}
+/// The values of a resource that were given or are read, by the slots of its type; none where no resource was named. Most types have
+/// no more attributes.
+pub(in crate::rules) type ResourceValues<'a> = SmallVec<[Option<TypedValue<'a>>; 12]>;
 
 /// What a check is about: a resource type, with every attribute and relation that the policy reads for it.
 #[derive(Clone, Debug, Default)]
@@ -91,33 +61,17 @@ impl ResourceValue<'_> {
             ResourceValue::Given(GivenValue::One(Value::Text(text))) if ty == Base::String.one() => {
                 *place = Some(TypedValue::Text(text));
             }
-            other => other.convert_into(ty, place),
+            other => *place = other.read_given(ty),
         }
     }
 
-    #[inline(never)]
-    fn convert_into<'v>(&'v self, ty: Type, place: &mut Option<TypedValue<'v>>) {
-        *place = self.read_given(ty);
-    }
-
     /// As [`GivenValue::read_given`].
-    #[inline]
     fn read_given(&self, ty: Type) -> Option<TypedValue<'_>> {
         match self {
             ResourceValue::Given(value) => value.read_given(ty),
             ResourceValue::Text(_) if ty.is_set => None,
             ResourceValue::Text(text) => Some(read_text(text, ty.base)).filter(|value| !value.is_absent()),
         }
-    }
-}
-
-/// An id as a text; none: no id has such a value.
-fn id_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Id(id) => Some(id.to_string()),
-        Value::Int(int) => Some(int.to_string()),
-        Value::Text(text) => Some(text.clone()),
-        Value::Null | Value::Bool(_) | Value::Time(_) | Value::Json(_) => None,
     }
 }
 
@@ -140,7 +94,7 @@ impl<'r> Resource<'r> {
 
     /// Sets an attribute to a text without copying it.
     pub fn with_text(self, name: impl Into<Cow<'r, str>>, text: &'r str) -> Self {
-        self.put_value(name.into(), ResourceValue::Text(text))
+        self.put(name.into(), ResourceValue::Text(text))
     }
 
     /// Sets an attribute to a set of values, in any order.
@@ -168,13 +122,9 @@ impl<'r> Resource<'r> {
         self.put(name.into(), GivenValue::Ids(ids.into()))
     }
 
-    fn put(self, name: Cow<'r, str>, value: GivenValue) -> Self {
-        self.put_value(name, ResourceValue::Given(value))
-    }
-
     #[inline]
-    fn put_value(mut self, name: Cow<'r, str>, value: ResourceValue<'r>) -> Self {
-        put(&mut self.given, name, value);
+    fn put(mut self, name: Cow<'r, str>, value: impl Into<ResourceValue<'r>>) -> Self {
+        put(&mut self.given, name, value.into());
         self
     }
 
@@ -189,17 +139,12 @@ impl<'r> Resource<'r> {
             let (table, row) = self.row?;
             row.0.get(table.position("id")?).cloned()
         };
-        let given = self.given.iter().find(|(name, _)| name == "id").map(|(_, value)| value);
-        match given {
-            Some(ResourceValue::Text(text)) => Some((*text).to_owned()),
-            Some(ResourceValue::Given(GivenValue::One(value))) => id_text(value),
-            Some(ResourceValue::Given(GivenValue::Stored(value))) => match &**value {
-                GivenValue::One(value) => id_text(value),
-                GivenValue::Set(_) | GivenValue::Ids(_) | GivenValue::Stored(_) => None,
-            },
-            Some(ResourceValue::Given(GivenValue::Set(_) | GivenValue::Ids(_))) => None,
-            None => id_text(&row()?),
-        }
+        let id = match self.given.iter().find(|(name, _)| name == "id").map(|(_, value)| value) {
+            Some(ResourceValue::Text(text)) => return Some((*text).to_owned()),
+            Some(ResourceValue::Given(value)) => value.one()?.clone(),
+            None => row()?,
+        };
+        Base::String.id_of(&id)?.as_text().map(str::to_owned)
     }
 
     /// What was given, and what questions about a type read of it, into `values`, which are empty.
@@ -217,31 +162,20 @@ impl<'r> Resource<'r> {
             return Err(self.of_other_type(ty));
         }
         let wrong = |problem: Problem<'_>, name: &str| problem.into_error(Reason::ResourceInvalid, &ty.name, name);
-        let mut declared = Declared::of(&ty.attributes);
-        let values = values.slots(ty.attributes.len());
+        values.resize(ty.attributes.len(), None);
         for (name, given) in &self.given {
-            let Some((slot, attribute)) = declared.find(name).map_err(|problem| wrong(problem, name))? else {
-                continue;
-            };
-            given.read_into(attribute.ty, &mut values[slot]);
+            let slot = find_declared(&ty.attributes, name).map_err(|problem| wrong(problem, name))?;
+            let Some(slot) = slot else { continue };
+            given.read_into(ty.attributes[slot].ty, &mut values[slot]);
             if values[slot].is_none() {
-                return Err(wrong(Problem::Type(attribute), name));
+                return Err(wrong(Problem::Type(&ty.attributes[slot]), name));
             }
         }
-        let is_there = |slot: &u32| !matches!(values.get(*slot as usize), None | Some(None | Some(TypedValue::Absent)));
-        if reads.slots.iter().all(is_there) { Ok(()) } else { self.find_others(ty, reads, values) }
-    }
-
-    /// What was not given, or is null.
-    fn find_others<'a>(
-        &'a self,
-        ty: &ResourceType,
-        reads: &TypeReads,
-        values: &mut [Option<TypedValue<'a>>],
-    ) -> Result<()> {
         for slot in reads.slots.iter().map(|slot| *slot as usize) {
-            let Some(attribute) = ty.attributes.get(slot) else { continue };
-            let value = &mut values[slot];
+            let Some(value) = values.get_mut(slot).filter(|one| one.is_none_or(TypedValue::is_absent)) else {
+                continue;
+            };
+            let attribute = &ty.attributes[slot];
             if let (None, Some(row)) = (&value, self.row) {
                 *value = column(row, ty, attribute);
             }
@@ -347,9 +281,8 @@ impl Context {
     /// Checks that every value is of the type that was declared for it.
     #[inline]
     pub(in crate::rules) fn check(&self, declared: &[Attribute]) -> Result<()> {
-        let mut declared = Declared::of(declared);
         self.given.iter().try_for_each(|(name, given)| {
-            let checked = declared.check(name, |ty| given.is_of(ty));
+            let checked = check_declared(declared, name, |ty| given.is_of(ty));
             checked.map_err(|problem| problem.into_error(Reason::ContextInvalid, "context", name))
         })
     }
@@ -371,24 +304,4 @@ fn put<'r, V>(given: &mut Vec<(Cow<'r, str>, V)>, name: Cow<'r, str>, held: V) {
 #[cold]
 pub(in crate::rules) fn missing(reason: Reason, of: &str, name: &str) -> Error {
     Error::new(reason, format!("the {of} lacks `{name}`, which the policy reads"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{FEW, ResourceValues, TypedValue};
-
-    #[test]
-    fn values_stand_at_their_slots_however_many_there_are() {
-        for count in [1, FEW, FEW + 1, 3 * FEW] {
-            let mut values = ResourceValues::default();
-            assert!(values.by_slot().iter().all(Option::is_none));
-            for (slot, value) in values.slots(count).iter_mut().enumerate().take(count).step_by(2) {
-                *value = Some(TypedValue::Int(slot as i64));
-            }
-            for slot in 0..count {
-                let wanted = slot.is_multiple_of(2).then_some(TypedValue::Int(slot as i64));
-                assert_eq!(values.by_slot()[slot], wanted, "{slot} of {count}");
-            }
-        }
-    }
 }

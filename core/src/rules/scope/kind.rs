@@ -3,9 +3,7 @@
 use uuid::Uuid;
 
 use crate::model::value::Value;
-
-use super::Scope;
-use crate::rules::condition::value::Base;
+use crate::rules::{Base, Scope, TypedValue};
 
 /// A kind of scope by its place in the rule set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +53,16 @@ impl BoundScope {
         match self {
             BoundScope::Id(kind, _) | BoundScope::Other(kind, _) => Some(*kind),
             BoundScope::Global | BoundScope::Nowhere => None,
+        }
+    }
+
+    /// Whether this is what the attribute of its kind holds where a row lies in it.
+    pub(in crate::rules) fn is_of(&self, value: TypedValue<'_>) -> bool {
+        match (self, value) {
+            (BoundScope::Id(_, id), TypedValue::Id(own)) => own == *id,
+            (BoundScope::Other(_, id), TypedValue::Text(own)) => id.as_text() == Some(own),
+            (BoundScope::Other(_, id), TypedValue::Int(own)) => id.as_int() == Some(own),
+            _ => false,
         }
     }
 

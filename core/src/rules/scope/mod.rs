@@ -11,8 +11,7 @@ use crate::model::{
     id::parse_uuid,
     value::Value,
 };
-
-use crate::rules::policy::name::is_name;
+use crate::rules::is_name;
 
 /// Where a role is held. [`guide::principals`](crate::guide::principals) lists every kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,15 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::model::value::Value;
-
-use super::{
-    Scope,
-    kind::{BoundScope, KindId, ScopeKind, bind},
-};
-use crate::rules::{
-    compile::rule_set::{PermissionId, RuleSet},
-    principal::Principal,
-};
+use crate::rules::{BoundScope, KindId, PermissionId, Principal, RuleSet, Scope, ScopeKind, bind};
 
 /// The rows of nested kinds of scope, and where each lies. Belongs to the [`RuleSet`] that made it, and to those made by
 /// editing its roles.
@@ -94,11 +86,8 @@ impl RuleSet {
 
     /// Whether a kind of scope lies within another, or another within it.
     pub(crate) fn is_of_nested_kinds(&self, kind: &str) -> bool {
-        let is_parent = |outer: &KindId| self.kinds().get(outer.0 as usize).is_some_and(|outer| outer.name == kind);
-        self.kinds().iter().any(|one| {
-            let parent = one.parent.as_ref();
-            parent.is_some_and(|outer| one.name == kind || is_parent(outer))
-        })
+        let is_outer = |one: &ScopeKind| self.outer_kind(&one.name) == Some(kind);
+        self.outer_kind(kind).is_some() || self.kinds().iter().any(is_outer)
     }
 
     /// The kind that a kind of scope lies within.

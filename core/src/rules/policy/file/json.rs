@@ -3,12 +3,10 @@
 use hashbrown::HashMap;
 use serde::de::IgnoredAny;
 
-use crate::{
-    model::{deferred::Deferred, input},
-    rules::diagnostics::{Diagnostics, Span, Text, shown},
-};
-
 use super::{MAX_DEPTH, MAX_PARTS, Node, Tree, too_deep, too_many_parts};
+
+use crate::model::{deferred::Deferred, input};
+use crate::rules::{Diagnostics, Span, Text, shown};
 
 pub(super) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     if let Some(at) = too_many(text) {
@@ -148,36 +146,39 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// How long the string, list or object is that a text begins with.
-fn length_of(text: &str) -> usize {
-    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
-    let last = text.bytes().position(|byte| {
+/// The signs of JSON, each with its place and whether a string goes on after it: all bytes outside strings, and the quotes around them.
+fn signs(text: &str) -> impl Iterator<Item = (usize, u8, bool)> {
+    let (mut is_text, mut is_escaped) = (false, false);
+    text.bytes().enumerate().filter_map(move |(at, byte)| {
+        let was_text = is_text;
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if is_text => is_escaped = true,
             b'"' => is_text = !is_text,
-            b'[' | b'{' if !is_text => depth += 1,
-            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (!was_text || !is_text).then_some((at, byte, is_text))
+    })
+}
+
+/// How long the string, list or object is that a text begins with.
+fn length_of(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let last = signs(text).find(|(_, byte, is_text)| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         depth == 0 && !is_text
     });
-    last.map_or(text.len(), |last| last + 1)
+    last.map_or(text.len(), |(last, ..)| last + 1)
 }
 
 /// Where the parts outnumber [`MAX_PARTS`], strings apart.
 fn too_many(text: &str) -> Option<usize> {
-    let (mut parts, mut is_text, mut is_escaped) = (0, false, false);
-    text.bytes().position(|byte| {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b',' | b':' | b'[' | b'{' if !is_text => parts += 1,
-            _ => {}
-        }
-        parts > MAX_PARTS
-    })
+    let parts = signs(text).filter(|(_, byte, _)| matches!(byte, b',' | b':' | b'[' | b'{'));
+    parts.map(|(at, ..)| at).nth(MAX_PARTS)
 }
 
 /// What is wrong with a file of which the part that begins at `start` is not valid JSON.

@@ -34,16 +34,10 @@ fn opening(raw: &str) -> (usize, bool) {
         Some(rest) if rest.starts_with('\n') => at + 1,
         _ => at,
     };
-    if raw.len() >= 6 && raw.starts_with("\"\"\"") {
-        (newline(3), true)
-    } else if raw.len() >= 6 && raw.starts_with("'''") {
-        (newline(3), false)
-    } else if raw.starts_with('"') {
-        (1, true)
-    } else if raw.starts_with('\'') {
-        (1, false)
-    } else {
-        (0, false)
+    let quotes = [("\"\"\"", true), ("'''", false), ("\"", true), ("'", false)];
+    match quotes.into_iter().find(|(quote, _)| raw.len() >= 2 * quote.len() && raw.starts_with(quote)) {
+        Some((quote, escapes)) => (if quote.len() > 1 { newline(quote.len()) } else { 1 }, escapes),
+        None => (0, false),
     }
 }
 

@@ -13,9 +13,7 @@ use crate::model::{
     deferred::Deferred,
     error::{Error, Reason, Result},
 };
-
-use super::Policy;
-use crate::rules::diagnostics::{Diagnostics, Span, Text};
+use crate::rules::{Diagnostics, Policy, Span, Text};
 
 /// The largest policy file, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -33,14 +31,12 @@ const PRESETS: &[(&str, &str)] = &[
 ];
 
 /// A value and where it stands.
-#[derive(PartialEq)]
 struct Node {
     span: Span,
     value: Tree,
 }
 
 /// What both formats become.
-#[derive(PartialEq)]
 enum Tree {
     Text(String),
     Int(i64),

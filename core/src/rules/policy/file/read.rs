@@ -1,11 +1,11 @@
 //! The tree to the policy. What does not fit is a problem; the rest is read on.
 
-use crate::rules::{
-    diagnostics::{Diagnostics, Text, shown},
-    policy::{AssetKindDecl, AttributeDecl, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, TypeDecl},
-};
-
 use super::{Node, Tree};
+
+use crate::rules::{
+    AssetKindDecl, AttributeDecl, Diagnostics, Effect, Grant, PermissionDecl, Policy, Role, ScopeDecl, Text,
+    policy::TypeDecl, shown,
+};
 
 // What may stand where: `policies/policy.schema.json` tells editors the same, and a test compares them.
 const POLICY: &[&str] = &[

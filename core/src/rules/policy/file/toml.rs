@@ -7,9 +7,9 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::rules::diagnostics::{Diagnostics, Span, Text, shown};
-
 use super::{MAX_DEPTH, MAX_PARTS, Node, Tree, too_deep, too_many_parts};
+
+use crate::rules::{Diagnostics, Span, Text, shown};
 
 /// Of a file that is not valid TOML and has more parts, the first error alone is told.
 const MAX_PARTS_TOLD: usize = 20_000;

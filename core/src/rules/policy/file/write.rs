@@ -3,13 +3,9 @@
 use serde::{Serialize, Serializer};
 
 use super::{Node, Tree};
-use crate::{
-    model::error::{Error, Reason, Result},
-    rules::{
-        diagnostics::{Span, Text},
-        policy::{AttributeDecl, Effect, Policy, Role},
-    },
-};
+
+use crate::model::error::{Error, Reason, Result};
+use crate::rules::{AttributeDecl, Effect, Policy, Role, Span, Text};
 
 pub(in crate::rules) fn to_toml(policy: &Policy) -> Result<String> {
     toml::to_string_pretty(policy).map_err(|error| unwritable(&error))
@@ -45,23 +41,12 @@ impl Serialize for Tree {
 /// Equal when they say the same, in whatever order, wherever they were read from.
 impl PartialEq for Policy {
     fn eq(&self, other: &Self) -> bool {
-        let [mut one, mut two] = [tree(self), tree(other)];
-        one.sort();
-        two.sort();
-        one == two
+        // Maps of JSON have no order.
+        serde_json::to_value(self).ok() == serde_json::to_value(other).ok()
     }
 }
 
 impl Eq for Policy {}
-
-impl Tree {
-    fn sort(&mut self) {
-        if let Tree::Table(entries) = self {
-            entries.sort_by(|(one, _), (two, _)| one.text.cmp(&two.text));
-            entries.iter_mut().for_each(|(_, node)| node.value.sort());
-        }
-    }
-}
 
 /// Plain values first: TOML has no other order.
 fn tree(policy: &Policy) -> Tree {
