@@ -19,7 +19,13 @@ impl RuleSet {
         }
         match self.permission_index.roles(permission.0)? {
             Bits::Many(roles) if !principal.has_more() => Some(bits::has_any(roles, principal.first())),
-            roles => Some(roles.has_any(principal.first()) || principal.more().iter().any(|role| roles.has(*role))),
+            roles => any_has(roles, principal),
         }
     }
+}
+
+/// The same for more roles than the principal holds in place, and for a permission that few roles have.
+#[inline(never)]
+fn any_has(roles: &Bits, principal: &Principal) -> Option<bool> {
+    Some(roles.has_any(principal.first()) || principal.more().iter().any(|role| roles.has(*role)))
 }
