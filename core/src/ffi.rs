@@ -73,7 +73,7 @@ macro_rules! dispatch {
         #[inline(never)]
         pub fn call<'c>(caller: &'c Caller, operation: &'c str, input: &'c str) -> Work<'c, Result<String>> {
             Box::pin(async move {
-                let stamp = |error: Error| error.at(caller.engine.services.now());
+                let stamp = |error: Error| caller.engine.stamped(error, &caller.who.request);
                 if operation == events::WAIT {
                     return events::wait(caller, input).await.map_err(stamp);
                 }
@@ -136,6 +136,11 @@ macro_rules! dispatch {
     };
 }
 operations::operation_list!(dispatch);
+
+/// The id of the request that a caller serves, as errors have it.
+pub fn request_id(caller: &Caller) -> Option<&str> {
+    caller.who.request.request_id.as_deref()
+}
 
 /// An error as the bindings take it: its JSON, with what only the host may know.
 pub fn error_text(error: &Error) -> String {

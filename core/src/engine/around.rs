@@ -115,16 +115,18 @@ impl Engine {
         let on_behalf_of = who.kind.on_behalf_of();
         let request = Request { operation, asker, on_behalf_of, context: &who.request };
         let attempt = Attempt { request, account, now: self.services.now(), storage: &*self.services.storage };
+        let stamped = |error| self.stamped(error, request.context);
         let steps = limited(self.hooks.limiter.as_deref(), &attempt, steps);
         let observer = self.hooks.observer.as_ref();
         if observer.is_none() && !cfg!(feature = "metrics") {
-            return in_span(request, steps).await;
+            return in_span(request, steps).await.map_err(stamped);
         }
         let began = self.services.env.elapsed();
         let result = match observer.map_or(Ok(()), |observer| observer.admit(&request)) {
             Ok(()) => in_span(request, steps).await,
             Err(refusal) => Err(refusal),
         };
+        let result = result.map_err(stamped);
         let took = self.services.env.elapsed().saturating_sub(began);
         let error = result.as_ref().err();
         if let Some(observer) = observer {
