@@ -7,6 +7,10 @@ mod events;
 mod filters;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod layers;
+#[cfg(feature = "telemetry")]
+pub mod logs;
+#[cfg(feature = "telemetry")]
+mod metrics;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migrate;
 pub mod packed;
@@ -44,6 +48,8 @@ pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub use layers::{config, of_layers};
+#[cfg(feature = "telemetry")]
+pub use metrics::metrics;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use migrate::migrate;
 pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
@@ -55,8 +61,18 @@ pub use waiting::{acting_as, acting_as_identity, authenticate, close, open, refr
 pub mod forks {
     pub use crate::{
         forks::{after_fork_in_parent, before_fork},
-        storage::sqlite::gate::{after_fork_in_child, is_ready},
+        storage::sqlite::gate::is_ready,
     };
+
+    /// In the child.
+    pub fn after_fork_in_child() {
+        crate::storage::sqlite::gate::after_fork_in_child();
+        #[cfg(feature = "telemetry")]
+        {
+            super::logs::after_fork_in_child();
+            super::metrics::after_fork_in_child();
+        }
+    }
 }
 
 macro_rules! dispatch {

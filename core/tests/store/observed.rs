@@ -164,7 +164,10 @@ fn ops_8_an_error_has_the_id_of_its_request() {
             assert_eq!((&sent["request_id"], error.to_string().contains("req-7")), (&"req-7".into(), false), "{what}");
         }
         let without = um.anonymous(RequestContext::default()).users().list(ListUsers::new()).await.unwrap_err();
-        assert_eq!((without.request_id(), serde_json::to_value(&without).unwrap()["request_id"].is_null()), (None, true));
+        assert_eq!(
+            (without.request_id(), serde_json::to_value(&without).unwrap()["request_id"].is_null()),
+            (None, true)
+        );
     });
 }
 
