@@ -104,7 +104,7 @@ pub fn runtime(py: Python<'_>) -> PyResult<&'static Runtime> {
     }
 }
 
-fn running() -> Option<&'static Runtime> {
+pub fn running() -> Option<&'static Runtime> {
     RUNTIME.get().and_then(PerProcess::get)
 }
 
@@ -147,6 +147,7 @@ fn after_fork_in_parent() {
 fn after_fork_in_child() {
     FORKS.store(0, Ordering::SeqCst);
     forks::after_fork_in_child();
+    crate::logs::after_fork_in_child();
     IN_MEMORY.store(0, Ordering::Relaxed);
     WANTING.store(0, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -155,6 +156,7 @@ fn after_fork_in_child() {
 /// A thread that waits for an ending interpreter would be killed in the middle of its frames.
 #[pyfunction]
 fn at_exit(py: Python<'_>) {
+    crate::logs::tell(py);
     IS_ENDING.store(true, Ordering::SeqCst);
     wait_until(py, || WANTING.load(Ordering::SeqCst) == 0);
 }

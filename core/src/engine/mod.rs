@@ -401,6 +401,9 @@ impl Engine {
         &self,
         whole: impl Future<Output = T> + MaybeSend + 'static,
     ) -> Option<T> {
+        // What is told of it belongs to the operation, also once that is over.
+        #[cfg(feature = "tracing")]
+        let whole = tracing::Instrument::in_current_span(whole);
         let mut whole = Box::pin(whole);
         // In memory it is done at once, and no task is needed.
         let first = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;
