@@ -1,4 +1,5 @@
-import { invalid, safely, toCamel } from "./raise.js";
+import { safely } from "./ask.js";
+import { invalid, toCamel } from "./raise.js";
 import type * as native from "./rolekeep_node.js";
 import { store } from "./wasm.js";
 
@@ -36,7 +37,7 @@ let isMeasured = false;
 export function onLog(listener: (record: LogRecord) => unknown, { level = "warn" }: { readonly level?: LogLevel } = {}): () => void {
   if (typeof listener !== "function") throw invalid("listener", "invalid_type", "expected a function");
   const rank = LEVELS.indexOf(level);
-  if (rank < 1) throw invalid("level", "not_allowed", `there is no such level; there are ${LEVELS.slice(1).join(", ")}`);
+  if (rank < 1) throw invalid("level", "unknown_value", `there is no such level; there are ${LEVELS.slice(1).join(", ")}`);
   const entry = { rank, hear: listener };
   listeners.add(entry);
   listen();

@@ -127,6 +127,7 @@ pub fn next() -> Option<LogRecord> {
 }
 
 /// To be called in a child: what waits is told by its parent.
+#[cfg(feature = "sqlite")]
 pub fn after_fork_in_child() {
     // Left where it is: its lock may be held by a thread that is not here.
     std::mem::forget(QUEUE.swap(Arc::default()));

@@ -60,6 +60,7 @@ pub fn metrics() -> Result<String> {
 }
 
 /// To be called in a child.
+#[cfg(feature = "sqlite")]
 pub fn after_fork_in_child() {
     if COUNTING.load().is_none() {
         return;
