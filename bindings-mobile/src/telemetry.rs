@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rolekeep::ffi::logs;
@@ -106,8 +103,8 @@ pub trait LogSink: Send + Sync + fmt::Debug {
 }
 
 static SINK: Mutex<Option<Arc<dyn LogSink>>> = Mutex::new(None);
-/// A thread tells what waits.
-static IS_TELLING: AtomicBool = AtomicBool::new(false);
+/// Held by who tells, so that records come one after another.
+static TELLING: Mutex<()> = Mutex::new(());
 
 /// Gives the records of all stores of this process, of this level or of more weight, to a sink, instead of to the one before. Without one
 /// nothing is recorded, as at the beginning. Of records that come faster than the sink takes them the first thousand wait, and it is told how many
@@ -131,20 +128,12 @@ pub fn metrics() -> Result<String> {
 }
 
 fn wake() {
-    if !IS_TELLING.swap(true, Ordering::SeqCst) {
-        apart(tell);
-    }
-}
-
-fn tell() {
-    while let Some(record) = logs::next() {
-        let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Of a log that fails nobody can be told.
-        let _ = sink.map(|sink| sink.log(record.into()));
-    }
-    IS_TELLING.store(false, Ordering::SeqCst);
-    // One that came in between asked nobody.
-    if logs::waiting() > 0 {
-        wake();
-    }
+    apart(|| {
+        let _alone = TELLING.lock().unwrap_or_else(PoisonError::into_inner);
+        logs::drain(|record| {
+            let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            // Of a log that fails nobody can be told.
+            let _ = sink.map(|sink| sink.log(record.into()));
+        });
+    });
 }

@@ -1,11 +1,7 @@
 //! Log records, for Python's `logging`. A thread of ours that makes one never waits for the interpreter: the record is told where a call
 //! comes back to Python, or a moment later.
 
-use std::{
-    str::FromStr,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{str::FromStr, time::Duration};
 
 use pyo3::{prelude::*, sync::PyOnceLock};
 use rolekeep::ffi::logs::{self, LogLevel, LogRecord};
@@ -14,9 +10,6 @@ use crate::process;
 
 /// After so long a record is told that no call has told on its way back.
 const LATER: Duration = Duration::from_millis(20);
-
-/// What waits is going to be told.
-static IS_COMING: AtomicBool = AtomicBool::new(false);
 
 /// Records what Python's loggers hear now. Whether one does is asked here, so that nothing crosses the border that none does.
 pub fn listen(py: Python<'_>) {
@@ -31,24 +24,19 @@ pub fn listen(py: Python<'_>) {
 
 fn wake() {
     let Some(runtime) = process::running() else { return };
-    if IS_COMING.swap(true, Ordering::SeqCst) {
-        return;
-    }
     runtime.spawn(async {
         tokio::time::sleep(LATER).await;
-        // From here on a further record asks anew.
-        IS_COMING.store(false, Ordering::SeqCst);
-        if logs::waiting() > 0 {
+        if logs::is_waiting() {
             tokio::task::spawn_blocking(|| process::attach(tell));
         }
     });
 }
 
-/// Tells what waits now; not what comes of telling it, which might never end.
+/// Tells what waits now.
 pub fn tell(py: Python<'_>) {
-    for record in std::iter::from_fn(logs::next).take(logs::waiting()) {
+    if logs::is_waiting() {
         // What it raises is swallowed there.
-        let _ = tell_one(py, record);
+        logs::drain(|record| drop(tell_one(py, record)));
     }
 }
 
@@ -58,11 +46,6 @@ fn tell_one(py: Python<'_>, record: LogRecord) -> PyResult<()> {
     let seconds = record.time.as_microsecond() as f64 / 1e6;
     let told = (record.level.as_str(), record.logger, record.message, seconds, fields);
     TELL.import(py, "rolekeep._logs", "tell")?.call1(told).map(drop)
-}
-
-/// In a child nobody is coming.
-pub fn after_fork_in_child() {
-    IS_COMING.store(false, Ordering::SeqCst);
 }
 
 /// All metrics of this process, as text.

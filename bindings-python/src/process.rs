@@ -147,7 +147,6 @@ fn after_fork_in_parent() {
 fn after_fork_in_child() {
     FORKS.store(0, Ordering::SeqCst);
     forks::after_fork_in_child();
-    crate::logs::after_fork_in_child();
     IN_MEMORY.store(0, Ordering::Relaxed);
     WANTING.store(0, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);

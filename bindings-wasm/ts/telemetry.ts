@@ -55,8 +55,7 @@ export function onLog(listener: (record: LogRecord) => unknown, { level = "warn"
  */
 export function metrics(): string {
   isMeasured = true;
-  const functions = loaded();
-  return functions === undefined ? "" : safely(() => functions.metrics());
+  return safely(() => loaded()?.metrics() ?? "");
 }
 
 /** What was asked for before the wasm was there. @internal */
@@ -65,9 +64,7 @@ export function begin(): void {
   if (isMeasured) metrics();
 }
 
-function loaded(): Native | undefined {
-  return store.functions as typeof store.functions & Native;
-}
+const loaded = () => store.functions as (typeof store.functions & Native) | undefined;
 
 function listen(): void {
   const rank = Math.max(0, ...[...listeners].map((listener) => listener.rank));
@@ -78,14 +75,7 @@ function tell(json: string): void {
   const { time, fields, ...record } = JSON.parse(json);
   const named = Object.fromEntries(Object.entries(fields).map(([name, value]) => [toCamel(name), value]));
   const whole: LogRecord = { ...record, time: new Date(time), fields: named };
-  for (const { rank, hear } of listeners) if (rank >= LEVELS.indexOf(whole.level)) void quietly(() => hear(whole));
-}
-
-/** A rejection that nobody handles would end the process. */
-async function quietly(hear: () => unknown): Promise<void> {
-  try {
-    await hear();
-  } catch {
-    // Of a log that fails nobody can be told.
-  }
+  // Of a log that fails nobody can be told; a rejection that nobody handles would end the process.
+  const tellOne = async (hear: Listener["hear"]) => hear(whole);
+  for (const { rank, hear } of listeners) if (rank >= LEVELS.indexOf(whole.level)) tellOne(hear).catch(() => {});
 }

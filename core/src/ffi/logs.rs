@@ -7,7 +7,7 @@ use std::{
     fmt::Debug,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
 };
 
@@ -73,14 +73,22 @@ struct Queue {
     lost: u64,
 }
 
+impl Queue {
+    fn counted(&self) {
+        WAITING.store(self.records.len() + usize::from(self.lost > 0), Ordering::SeqCst);
+    }
+}
+
 /// Those that wait. A child that was forked has one of its own, as another thread may have held this one.
 static QUEUE: LazyLock<ArcSwap<Mutex<Queue>>> = LazyLock::new(ArcSwap::default);
 /// How many wait, for who asks often.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// The binding was told that some do, and has not come for them yet.
+static IS_AWAKE: AtomicBool = AtomicBool::new(false);
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Off as u8);
 
-/// From now on calls `wake` for every record that waits, on the thread that made it, which must go on at once: [`next`] has the records.
-/// Records nothing until [`set_level`] says what.
+/// From now on calls `wake` when records wait and [`drain`] was not called since it was, on a thread that must go on at once. Records nothing
+/// until [`set_level`] says what.
 ///
 /// # Errors
 /// Where something else receives what goes through `tracing` in this process.
@@ -101,28 +109,27 @@ pub fn set_level(level: LogLevel) {
     }
 }
 
-/// How many records wait to be told.
-pub fn waiting() -> usize {
-    WAITING.load(Ordering::Relaxed)
+/// Whether records wait.
+pub fn is_waiting() -> bool {
+    WAITING.load(Ordering::Relaxed) > 0
 }
 
-/// The next record. Between those that were lost and later ones there is one that says how many.
-pub fn next() -> Option<LogRecord> {
+/// Tells the records that wait now; not what comes of telling them, which might never end. Behind them one says how many were lost.
+pub fn drain(tell: impl FnMut(LogRecord)) {
+    IS_AWAKE.store(false, Ordering::SeqCst);
+    std::iter::from_fn(next).take(WAITING.load(Ordering::SeqCst)).for_each(tell);
+}
+
+fn next() -> Option<LogRecord> {
     let queue = QUEUE.load();
     let mut queue = locked(&queue);
-    let record = queue.records.pop_front();
-    if record.is_none() && queue.lost > 0 {
-        let message = format!("{} log records were lost, as they came faster than they were told", queue.lost);
-        queue.lost = 0;
-        return Some(LogRecord {
-            level: LogLevel::Warn,
-            logger: NAME.to_owned(),
-            message,
-            time: now(),
-            fields: BTreeMap::new(),
-        });
-    }
-    WAITING.store(queue.records.len(), Ordering::Relaxed);
+    let record = queue.records.pop_front().or_else(|| {
+        let lost = Some(std::mem::take(&mut queue.lost)).filter(|lost| *lost > 0)?;
+        let message = format!("{lost} log records were lost, as they came faster than they were told");
+        let (logger, fields) = (NAME.to_owned(), BTreeMap::new());
+        Some(LogRecord { level: LogLevel::Warn, logger, message, time: now(), fields })
+    });
+    queue.counted();
     record
 }
 
@@ -131,7 +138,8 @@ pub fn next() -> Option<LogRecord> {
 pub fn after_fork_in_child() {
     // Left where it is: its lock may be held by a thread that is not here.
     std::mem::forget(QUEUE.swap(Arc::default()));
-    WAITING.store(0, Ordering::Relaxed);
+    WAITING.store(0, Ordering::SeqCst);
+    IS_AWAKE.store(false, Ordering::SeqCst);
 }
 
 /// What is ours begins so, and so does the name of each span of an operation.
@@ -203,7 +211,9 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Listener {
         };
         let (level, logger) = (of_tracing(*event.metadata().level()), event.metadata().target().replace("::", "."));
         push(LogRecord { level, logger, message, time: now(), fields: fields.0 });
-        (self.0)();
+        if !IS_AWAKE.swap(true, Ordering::SeqCst) {
+            (self.0)();
+        }
     }
 }
 
@@ -212,10 +222,10 @@ fn push(record: LogRecord) {
     let mut queue = locked(&queue);
     if queue.records.len() >= MAX_WAITING {
         queue.lost = queue.lost.saturating_add(1);
-        return;
+    } else {
+        queue.records.push_back(record);
     }
-    queue.records.push_back(record);
-    WAITING.store(queue.records.len(), Ordering::Relaxed);
+    queue.counted();
 }
 
 fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
