@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Debug,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
+        LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
 };
@@ -137,7 +137,7 @@ fn next() -> Option<LogRecord> {
 #[cfg(feature = "sqlite")]
 pub fn after_fork_in_child() {
     // Left where it is: its lock may be held by a thread that is not here.
-    std::mem::forget(QUEUE.swap(Arc::default()));
+    std::mem::forget(QUEUE.swap(std::sync::Arc::default()));
     WAITING.store(0, Ordering::SeqCst);
     IS_AWAKE.store(false, Ordering::SeqCst);
 }
