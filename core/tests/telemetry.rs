@@ -97,10 +97,13 @@ async fn ops_8_each_level_has_those_that_matter_more() {
             assert_eq!(done.fields.get("request_id"), None);
         }
     }
-    let _alone = listening(LogLevel::Off);
     um.close().await.unwrap();
-    fail().await;
-    assert!(told().is_empty() && WOKEN.load(Ordering::SeqCst) == 0);
+    // Of a closed store it is a warning.
+    for (level, expected) in [(LogLevel::Off, 0), (LogLevel::Error, 0), (LogLevel::Warn, 1)] {
+        let _alone = listening(level);
+        fail().await;
+        assert_eq!((told().len(), WOKEN.load(Ordering::SeqCst)), (expected, expected), "{level:?}");
+    }
 }
 
 /// Nobody tells them: memory stays as it is.

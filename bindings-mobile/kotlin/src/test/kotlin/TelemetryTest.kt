@@ -95,7 +95,7 @@ class TelemetryTest {
         um.system().users.create(CreateUser(email = "ada@example.org", password = "correct horse battery staple"))
         listen(LogLevel.DEBUG)
         val tokens = um.login("ada@example.org", "correct horse battery staple", request("kt-5")).done()
-        um.anonymous(request("kt-5")).sessions.refresh(RefreshSession(tokens.refreshToken))
+        um.anonymous(request("kt-5")).sessions.refresh(Refresh(tokens.refreshToken))
         assertFailsWith<RolekeepException.Unauthorized> { um.login("grace@example.org", "a wrong password", request("kt-5")) }
         assertEquals(3, of("kt-5", 3).size)
         val secrets = listOf("correct horse", "a wrong password", "example.org", tokens.accessToken, tokens.refreshToken)
