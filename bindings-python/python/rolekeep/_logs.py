@@ -23,7 +23,7 @@ def level() -> str:
 
 
 def tell(level: str, name: str, message: str, seconds: float, fields: str) -> None:
-    """Gives a record to its logger. What that raises never reaches the call that it tells of."""
+    """Gives a record to its logger. What that raises, the native part swallows."""
     try:
         logger, number = logging.getLogger(name), NUMBERS[level]
         if not logger.isEnabledFor(number):
@@ -33,8 +33,6 @@ def tell(level: str, name: str, message: str, seconds: float, fields: str) -> No
         record.relativeCreated -= (record.created - seconds) * 1000
         record.created, record.msecs = seconds, seconds % 1 * 1000
         logger.handle(record)
-    except Exception:
-        pass
     except KeyboardInterrupt:
         # Heard once the call has its answer.
         _thread.interrupt_main()

@@ -108,7 +108,8 @@ test("SEC-13 no record holds a secret or says who somebody is", async () => {
   await um.system.users.create({ email: "ada@example.org", password: "correct horse battery" });
   const secrets = ["correct horse battery", "a wrong password", "example.org"];
   const records = await heard({ level: "debug" }, async () => {
-    const { accessToken, refreshToken } = await um.login("ada@example.org", "correct horse battery", { requestId: "req-9" });
+    const { tokens } = await um.login("ada@example.org", "correct horse battery", { requestId: "req-9" });
+    const { accessToken, refreshToken } = tokens;
     const renewed = await um.anonymous().sessions.refresh({ refreshToken });
     secrets.push(accessToken, refreshToken, renewed.refreshToken);
     await assert.rejects(um.login("grace@example.org", "a wrong password"), UnauthorizedError);
