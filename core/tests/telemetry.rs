@@ -4,10 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use rolekeep::{
@@ -18,6 +15,7 @@ use rolekeep::{
     },
     users::{CreateUser, ListUsers},
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 static WOKEN: AtomicUsize = AtomicUsize::new(0);
 
@@ -25,15 +23,18 @@ fn wake() {
     WOKEN.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Alone, with nothing told yet, at a level.
-fn listening(level: LogLevel) -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+/// One test after another.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    ONE.lock().await
+}
+
+/// From now on at a level, with nothing told yet.
+fn listen(level: LogLevel) {
     logs::listen(wake).unwrap();
     logs::set_level(level);
     logs::drain(drop);
     WOKEN.store(0, Ordering::SeqCst);
-    alone
 }
 
 fn told() -> Vec<LogRecord> {
@@ -55,7 +56,8 @@ fn request() -> RequestContext {
 
 #[tokio::test]
 async fn ops_8_a_store_that_fails_is_a_warning_with_its_operation_and_request() {
-    let _alone = listening(LogLevel::Warn);
+    let _alone = alone().await;
+    listen(LogLevel::Warn);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.db");
     let um = open(Some(&path)).await;
@@ -84,10 +86,11 @@ async fn ops_8_a_store_that_fails_is_a_warning_with_its_operation_and_request() 
 
 #[tokio::test]
 async fn ops_8_each_level_has_those_that_matter_more() {
+    let _alone = alone().await;
     let um = open(None).await;
     let fail = async || um.anonymous(request()).users().list(ListUsers::new()).await.unwrap_err();
     for (level, expected) in [(LogLevel::Off, 0), (LogLevel::Error, 0), (LogLevel::Info, 0), (LogLevel::Debug, 2)] {
-        let _alone = listening(level);
+        listen(level);
         fail().await;
         um.system().users().list(ListUsers::new()).await.unwrap();
         let told = told();
@@ -100,7 +103,7 @@ async fn ops_8_each_level_has_those_that_matter_more() {
     um.close().await.unwrap();
     // Of a closed store it is a warning.
     for (level, expected) in [(LogLevel::Off, 0), (LogLevel::Error, 0), (LogLevel::Warn, 1)] {
-        let _alone = listening(level);
+        listen(level);
         fail().await;
         assert_eq!((told().len(), WOKEN.load(Ordering::SeqCst)), (expected, expected), "{level:?}");
     }
@@ -109,7 +112,8 @@ async fn ops_8_each_level_has_those_that_matter_more() {
 /// Nobody tells them: memory stays as it is.
 #[tokio::test]
 async fn ops_8_of_too_many_the_number_is_told() {
-    let _alone = listening(LogLevel::Debug);
+    let _alone = alone().await;
+    listen(LogLevel::Debug);
     let um = open(None).await;
     logs::drain(drop);
     for _ in 0..1_100 {
@@ -138,7 +142,8 @@ fn parse(text: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
 
 #[tokio::test]
 async fn ops_1_the_text_counts_from_when_it_was_asked_for_and_a_child_counts_for_itself() {
-    let _alone = listening(LogLevel::Off);
+    let _alone = alone().await;
+    listen(LogLevel::Off);
     let um = open(None).await;
     um.system().users().list(ListUsers::new()).await.unwrap();
     assert!(!ffi::metrics().unwrap().contains("users.list"), "nothing is counted before somebody asks");
