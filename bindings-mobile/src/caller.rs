@@ -25,7 +25,7 @@ pub struct RequestContext {
     /// The user agent.
     #[uniffi(default)]
     pub user_agent: Option<String>,
-    /// The id of the request in your own log; not stored.
+    /// The id of the request in your own log; the audit log, log records and errors have it, too.
     #[uniffi(default)]
     pub request_id: Option<String>,
     /// A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):

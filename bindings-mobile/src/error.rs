@@ -37,6 +37,8 @@ macro_rules! kinds {
                 retry_after: Option<i32>,
                 /// The permission that was denied, for your log; the client must not learn it.
                 permission: Option<String>,
+                /// The id of the request that failed, where it was called with one; truncated to 128 characters.
+                request_id: Option<String>,
             },)*
         }
 
@@ -46,9 +48,11 @@ macro_rules! kinds {
                 let Body { code, reason, fields, problems, timestamp, change_id, retry_after } = Body::of(&error);
                 let http_status = error.http_status().into();
                 let permission = error.permission().map(str::to_owned);
+                let request_id = error.request_id().map(str::to_owned);
                 match error.code() {
                     $(rolekeep::Code::$kind => Self::$kind {
-                        detail, code, reason, fields, problems, timestamp, http_status, change_id, retry_after, permission
+                        detail, code, reason, fields, problems, timestamp, http_status, change_id, retry_after, permission,
+                        request_id
                     },)*
                 }
             }

@@ -18,6 +18,7 @@ mod persister;
 mod rules;
 mod runtime;
 mod sign_in;
+mod telemetry;
 mod types;
 
 pub use backup::{
@@ -33,6 +34,7 @@ pub use migrations::{AppliedStep, MigrationChecksum, MigrationStatus, MigrationS
 pub use notifier::{Delivery, Notifier, NotifierError};
 pub use persister::{Batch, Loaded, Persisted, Persister, PersisterError, RowChange};
 pub use rules::{Principal, Rules};
+pub use telemetry::{LogLevel, LogRecord, LogSink, LogSinkError, log_to, metrics};
 pub use types::{CalendarDate, JsonText, Timestamp, Uuid};
 
 uniffi::setup_scaffolding!("rolekeep");

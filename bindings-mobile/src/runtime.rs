@@ -38,6 +38,13 @@ pub(crate) async fn run<T: Send + 'static>(future: impl Future<Output = Result<T
     runtime.spawn(whole).await.unwrap_or_else(|_| panicked())
 }
 
+/// Runs what may block on a thread of its own; not at all where no threads can be started.
+pub(crate) fn apart(work: impl FnOnce() + Send + 'static) {
+    if let Ok(runtime) = runtime() {
+        runtime.spawn_blocking(work);
+    }
+}
+
 /// Runs a future for as long as somebody waits for it: for what leaves nothing behind wherever it ends, and may take long.
 pub(crate) async fn run_while_wanted<T>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let runtime = runtime()?;

@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 
 use crate::{
     errors::raise,
+    logs,
     process::{self, Counted},
 };
 
@@ -52,6 +53,7 @@ impl Answer {
     fn start(&self, py: Python<'_>) -> PyResult<Work> {
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         let work = work.ok_or_else(|| PyRuntimeError::new_err("cannot await the same answer twice"))?;
+        logs::listen(py);
         if !self.is_in_memory {
             return Ok(work);
         }
@@ -97,6 +99,7 @@ impl Answer {
 }
 
 fn finish(py: Python<'_>, result: Result<Finish>) -> PyResult<Py<PyAny>> {
+    logs::tell(py);
     match result {
         Ok(finish) => finish(py),
         Err(error) => Err(raise(py, &error)),

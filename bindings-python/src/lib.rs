@@ -5,6 +5,7 @@ mod backup;
 mod breached;
 mod errors;
 mod host;
+mod logs;
 mod mapping;
 mod notifier;
 mod persister;
@@ -27,6 +28,7 @@ fn _rolekeep(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(migrate, module)?)?;
     module.add_function(wrap_pyfunction!(backup::verify_backup, module)?)?;
+    module.add_function(wrap_pyfunction!(logs::metrics, module)?)?;
     #[cfg(feature = "testing")]
     testing::add(module)?;
     Ok(())

@@ -104,7 +104,7 @@ pub fn runtime(py: Python<'_>) -> PyResult<&'static Runtime> {
     }
 }
 
-fn running() -> Option<&'static Runtime> {
+pub fn running() -> Option<&'static Runtime> {
     RUNTIME.get().and_then(PerProcess::get)
 }
 
@@ -155,6 +155,7 @@ fn after_fork_in_child() {
 /// A thread that waits for an ending interpreter would be killed in the middle of its frames.
 #[pyfunction]
 fn at_exit(py: Python<'_>) {
+    crate::logs::tell(py);
     IS_ENDING.store(true, Ordering::SeqCst);
     wait_until(py, || WANTING.load(Ordering::SeqCst) == 0);
 }

@@ -343,6 +343,12 @@ impl Caller {
         !matches!(self.0.origin, Origin::Anonymous)
     }
 
+    /// The id of the request that it serves.
+    #[getter]
+    fn _request_id(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        Ok(ffi::request_id(self.0.here(py)?).map(str::to_owned))
+    }
+
     /// The questions that come as JSON.
     fn _ask(&self, py: Python<'_>, question: &str, input: &Bound<'_, PyString>) -> PyResult<String> {
         let caller = self.0.here(py)?;

@@ -110,6 +110,12 @@ impl CallerFfi {
         self.caller.is_signed_in()
     }
 
+    /// The id of the request that it serves.
+    #[wasm_bindgen(js_name = requestId)]
+    pub fn request_id(&self) -> Option<String> {
+        ffi::request_id(&self.caller).map(str::to_owned)
+    }
+
     /// The questions that come as JSON.
     pub fn ask(&self, question: &str, input: &str) -> Result<String, JsValue> {
         ffi::ask(&self.caller, question, input).map_err(stamped)

@@ -22,3 +22,5 @@ mod persister;
 mod rules;
 #[cfg(not(feature = "rules"))]
 mod store;
+#[cfg(feature = "node")]
+mod telemetry;

@@ -41,14 +41,15 @@ export function safely<T>(ask: () => T): T {
 }
 
 /** @internal */
-export function required(isAllowed: boolean, isSignedIn: boolean, permission: string | null = null): void {
+export function required(isAllowed: boolean, me: { isKnown(): boolean; serves(): string | undefined } | null | undefined, permission: string | null = null): void {
   if (isAllowed) return;
-  const timestamp = new Date();
-  if (!isSignedIn) {
+  const [timestamp, requestId] = [new Date(), me?.serves() ?? null];
+  if (!me?.isKnown()) {
     const nobody = { code: "UNAUTHORIZED", reason: "not_signed_in", message: "this needs a signed-in user" } as const;
-    throw new UnauthorizedError({ ...nobody, timestamp, httpStatus: 401 });
+    throw new UnauthorizedError({ ...nobody, timestamp, httpStatus: 401, requestId });
   }
-  throw new ForbiddenError({ code: "FORBIDDEN", reason: "denied", message: "you may not do this", permission, timestamp, httpStatus: 403 });
+  const denied = { code: "FORBIDDEN", reason: "denied", message: "you may not do this" } as const;
+  throw new ForbiddenError({ ...denied, permission, timestamp, httpStatus: 403, requestId });
 }
 
 /** What a caller and a principal of rules without accounts are asked alike. */
@@ -63,8 +64,13 @@ export abstract class Asker {
   protected abstract learn(permission: string): void;
 
   /** Whether who is denied something has signed in; rules without accounts know no other. @internal */
-  protected isKnown(): boolean {
+  isKnown(): boolean {
     return true;
+  }
+
+  /** The id of the request; rules without accounts know of none. @internal */
+  serves(): string | undefined {
+    return undefined;
   }
 
   /** Whether they may do this, to a resource or to all there could be. */
@@ -74,7 +80,7 @@ export abstract class Asker {
   /** Throws a `ForbiddenError` unless `can` is true, and an `UnauthorizedError` of a caller who is not signed in. */
   require(permission: string, ...on: [] | [resource: Resource]): void;
   require(permission: string, resource?: Resource): void {
-    required(resource === undefined ? this.can(permission) : this.can(permission, resource), this.isKnown(), permission);
+    required(resource === undefined ? this.can(permission) : this.can(permission, resource), this, permission);
   }
 
   /**
@@ -106,7 +112,7 @@ export abstract class Asker {
 
   /** Throws a `ForbiddenError` unless `hasRole` is true, and an `UnauthorizedError` of a caller who is not signed in. */
   requireRole(role: string, scope?: string): void {
-    required(this.hasRole(role, scope), this.isKnown());
+    required(this.hasRole(role, scope), this);
   }
 
   /**

@@ -12,7 +12,7 @@ export interface RequestContext {
   readonly ip?: string | undefined;
   /** The user agent. */
   readonly userAgent?: string | undefined;
-  /** The id of the request in your own log; not stored. */
+  /** The id of the request in your own log; the audit log, log records and errors have it, too. */
   readonly requestId?: string | undefined;
   /**
    * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`): a
@@ -125,8 +125,13 @@ export class Caller extends Areas {
   }
 
   /** @internal */
-  protected override isKnown(): boolean {
+  override isKnown(): boolean {
     return this.isSignedIn;
+  }
+
+  /** @internal */
+  override serves(): string | undefined {
+    return this.#native.requestId();
   }
 
   /** @internal */
@@ -141,7 +146,7 @@ export class Caller extends Areas {
 
   /** Throws a `ForbiddenError` unless `isAdministrator` is true, and an `UnauthorizedError` of a caller who is not signed in. */
   requireAdmin(): void {
-    required(this.isAdministrator(), this.isKnown(), "admin:all");
+    required(this.isAdministrator(), this, "admin:all");
   }
 
   /** The same caller with this request context; fields that are not given keep their values. */

@@ -13,6 +13,7 @@ export interface ErrorBody {
   readonly changeId?: string | null;
   readonly retryAfter?: number | null;
   readonly permission?: string | null;
+  readonly requestId?: string | null;
 }
 
 /** The one error of the library; each code has a class of its own. */
@@ -38,6 +39,8 @@ export class RolekeepError extends Error {
   readonly retryAfter: number | null;
   /** The permission that was denied, for your log; not in `toJSON`, since the client must not learn it. */
   readonly permission: string | null;
+  /** The id of the request that failed, where it was called with one; truncated to 128 characters. */
+  readonly requestId: string | null;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.report ? `${body.message}\n\n${body.report}` : body.message, options);
@@ -51,13 +54,14 @@ export class RolekeepError extends Error {
     this.changeId = body.changeId ?? null;
     this.retryAfter = body.retryAfter ?? null;
     this.permission = body.permission ?? null;
+    this.requestId = body.requestId ?? null;
   }
 
   /** What a service may send to a client. */
   toJSON(): ErrorBody {
-    const { code, reason, message, fields, problems, timestamp, httpStatus, changeId, retryAfter } = this;
-    const seldom = { ...(changeId === null ? {} : { changeId }), ...(retryAfter === null ? {} : { retryAfter }) };
-    return { code, reason, message, fields, problems, timestamp, httpStatus, ...seldom };
+    const { code, reason, message, fields, problems, timestamp, httpStatus, changeId, retryAfter, requestId } = this;
+    const seldom = Object.entries({ changeId, retryAfter, requestId }).filter(([, value]) => value !== null);
+    return { code, reason, message, fields, problems, timestamp, httpStatus, ...Object.fromEntries(seldom) };
   }
 }
 

@@ -11,6 +11,7 @@ export interface HttpRequest {
     readonly authorization?: string | undefined;
     readonly "user-agent"?: string | undefined;
     readonly "x-forwarded-for"?: string | string[] | undefined;
+    readonly "x-request-id"?: string | string[] | undefined;
   };
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
@@ -36,7 +37,8 @@ export interface Guard<Q> {
 
 /**
  * The caller of a request: the user of the bearer token, or without a token a caller who is not signed in. Where the socket is that of one
- * of the store's `trustedProxies`, the address is the one that it forwards.
+ * of the store's `trustedProxies`, the address is the one that it forwards. The header `X-Request-ID` is the request's id, which log
+ * records, errors and the audit log have.
  */
 export async function callerOf(um: UserManagement, request: HttpRequest): Promise<Caller> {
   const token = /^bearer +(.*)$/i.exec(request.headers.authorization ?? "")?.[1];
@@ -52,9 +54,9 @@ export function anonymousOf(um: UserManagement, request: HttpRequest): Caller {
 }
 
 function originOf({ headers, socket }: HttpRequest) {
-  const forwarded = headers["x-forwarded-for"];
-  const forwardedFor = Array.isArray(forwarded) ? forwarded.join(", ") : forwarded;
-  return { ip: socket.remoteAddress, userAgent: headers["user-agent"], forwardedFor };
+  const whole = (header: string | string[] | undefined) => (Array.isArray(header) ? header.join(", ") : header);
+  const [forwardedFor, requestId] = [whole(headers["x-forwarded-for"]), whole(headers["x-request-id"])];
+  return { ip: socket.remoteAddress, userAgent: headers["user-agent"], forwardedFor, requestId };
 }
 
 /**

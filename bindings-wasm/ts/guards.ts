@@ -13,7 +13,7 @@ export interface Permitted<P extends string> {
 
 /** Asserts that the caller is a user or the application itself; otherwise throws an `UnauthorizedError`. */
 export function assertSignedIn(me: Caller | null | undefined): asserts me is Caller {
-  required(me?.isSignedIn === true, false);
+  required(me?.isSignedIn === true, me);
 }
 
 /** Asserts that a caller may do this, at all or to a resource; else an `UnauthorizedError` or a `ForbiddenError`. */

@@ -8,11 +8,13 @@ import { mailer, type Notifier } from "./notifier.js";
 import { read } from "./read.node.js";
 import init, * as functions from "./rolekeep_node.js";
 import { openOn, type OpenOptions, UserManagement as Store } from "./store.js";
+import { begin } from "./telemetry.js";
 import { wasmFile } from "./wasm.node.js";
 
 export * from "./api.js";
 export type { BreachedPasswords } from "./breached.js";
 export type { Delivery, Notifier } from "./notifier.js";
+export { type LogLevel, type LogRecord, metrics, onLog } from "./telemetry.js";
 /** What a store can do in web pages, too. */
 export { UserManagement as UserManagementOfPages } from "./store.js";
 
@@ -74,7 +76,10 @@ export async function open(options: ServerOptions = {}): Promise<UserManagement>
   const places = await placesOf(fromEnv, configFile);
   const send = notifier == null ? undefined : mailer(notifier);
   const contain = breachedPasswords == null ? undefined : breaches(breachedPasswords);
-  const open: typeof functions.open = (config, persister) => functions.openInNode(config, places, persister, fetchText, send, contain);
+  const open: typeof functions.open = (config, persister) => {
+    begin();
+    return functions.openInNode(config, places, persister, fetchText, send, contain);
+  };
   addRecords(ofServers);
   const native = await openOn({ wasm: wasmFile(), init, functions: { ...functions, open }, read }, anywhere);
   return new UserManagement(native);

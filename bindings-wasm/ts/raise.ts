@@ -34,6 +34,7 @@ export function toError(thrown: unknown, named = toCamel): RolekeepError {
       httpStatus: body.http_status,
       changeId: body.change_id,
       retryAfter: body.retry_after,
+      requestId: body.request_id,
     };
     return new classes[body.code as Code](values, options);
   }

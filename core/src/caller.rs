@@ -294,8 +294,9 @@ impl Caller {
             Ok(Some(answer)) => Ok(answer),
             other => {
                 // What does not exist is told first, whoever asks.
-                exists(&self.engine.services.rules())?;
-                other.map(|_| of_host())
+                let answer = exists(&self.engine.services.rules()).and(other);
+                let request_id = self.who.request.request_id.as_deref();
+                answer.map(|_| of_host()).map_err(|error| error.in_request(request_id))
             }
         }
     }
@@ -310,7 +311,7 @@ impl Caller {
         }
         // As the library's own operations answer.
         let error = if self.is_signed_in() { denied() } else { Error::not_signed_in() };
-        Err(error.at(self.engine.services.now()))
+        Err(self.engine.stamped(error, &self.who.request))
     }
 }
 

@@ -7,6 +7,10 @@ mod events;
 mod filters;
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 mod layers;
+#[cfg(feature = "telemetry")]
+pub mod logs;
+#[cfg(feature = "telemetry")]
+mod metrics;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migrate;
 pub mod packed;
@@ -44,6 +48,8 @@ pub use delivery::{delivery, notice};
 pub use filters::{FilteredRows, SqlColumn, SqlFilter, SqlKind, SqlParameter, SqlTable};
 #[cfg(not(all(feature = "deferred", target_arch = "wasm32")))]
 pub use layers::{config, of_layers};
+#[cfg(feature = "telemetry")]
+pub use metrics::metrics;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use migrate::migrate;
 pub use questions::{QUESTIONS, ask, at_least, can, check, consult, resource};
@@ -55,8 +61,18 @@ pub use waiting::{acting_as, acting_as_identity, authenticate, close, open, refr
 pub mod forks {
     pub use crate::{
         forks::{after_fork_in_parent, before_fork},
-        storage::sqlite::gate::{after_fork_in_child, is_ready},
+        storage::sqlite::gate::is_ready,
     };
+
+    /// In the child.
+    pub fn after_fork_in_child() {
+        crate::storage::sqlite::gate::after_fork_in_child();
+        #[cfg(feature = "telemetry")]
+        {
+            super::logs::after_fork_in_child();
+            super::metrics::after_fork_in_child();
+        }
+    }
 }
 
 macro_rules! dispatch {
@@ -73,7 +89,7 @@ macro_rules! dispatch {
         #[inline(never)]
         pub fn call<'c>(caller: &'c Caller, operation: &'c str, input: &'c str) -> Work<'c, Result<String>> {
             Box::pin(async move {
-                let stamp = |error: Error| error.at(caller.engine.services.now());
+                let stamp = |error: Error| caller.engine.stamped(error, &caller.who.request);
                 if operation == events::WAIT {
                     return events::wait(caller, input).await.map_err(stamp);
                 }
@@ -136,6 +152,11 @@ macro_rules! dispatch {
     };
 }
 operations::operation_list!(dispatch);
+
+/// The id of the request that a caller serves, as errors have it.
+pub fn request_id(caller: &Caller) -> Option<&str> {
+    caller.who.request.request_id.as_deref()
+}
 
 /// An error as the bindings take it: its JSON, with what only the host may know.
 pub fn error_text(error: &Error) -> String {

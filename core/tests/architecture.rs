@@ -25,8 +25,9 @@ const LAYERS: &[&str] = &[
 ];
 
 const LONGEST_FILE: usize = 600;
-/// Of which 150 encrypt what a page keeps: in Rust they would be in the wasm of every page (decision 059).
-const LONGEST_BINDING: usize = 2_500;
+/// Of which 150 encrypt what a page keeps: in Rust they would be in the wasm of every page (decision 059). 100 hand on what the library tells
+/// its host (decision 062).
+const LONGEST_BINDING: usize = 2_600;
 
 #[test]
 fn modules_depend_one_way() {

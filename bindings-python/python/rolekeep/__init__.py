@@ -9,6 +9,7 @@ from ._breached import BreachedPasswords
 from ._codec import UNSET, Unset
 from ._events import consume, consume_async, subscribe, subscribe_async
 from ._imports import AsyncBinaryReader, BinaryReader, import_users, import_users_async
+from ._metrics import metrics
 from ._notifier import Delivery, Notifier
 from ._open import open, open_async
 from ._persister import Batch, Loaded, Persisted, Persister, RowChange
@@ -22,6 +23,6 @@ from .records import *  # noqa: F403
 __all__ = [
     "UNSET", "AsyncBinaryReader", "AsyncCaller", "AsyncUserManagement", "Batch", "BinaryReader", "BreachedPasswords", "Caller",
     "Delivery", "Loaded", "Notifier", "Opening", "Persisted", "Persister", "Principal", "Question", "Resource", "RowChange",
-    "RowFilter", "Rules", "Unset", "UserManagement", "consume", "consume_async", "import_users", "import_users_async", "open",
+    "RowFilter", "Rules", "Unset", "UserManagement", "consume", "consume_async", "import_users", "import_users_async", "metrics", "open",
     "open_async", "require_admin", "require_permission", "require_role", "subscribe", "subscribe_async", *errors.__all__, *records.__all__,
 ]

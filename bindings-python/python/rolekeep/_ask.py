@@ -99,7 +99,11 @@ class Asker:
 
     def _required(self, is_allowed: bool, permission: str | None = None) -> None:
         if not is_allowed:
-            raise Forbidden("you may not do this", permission=permission)
+            raise Forbidden("you may not do this", permission=permission, request_id=self._serves())
+
+    def _serves(self) -> str | None:
+        """The id of the request; rules without accounts know of none."""
+        return None
 
     def has_role(self, role: str, scope: str | None = None) -> bool:
         """Whether they hold a role now, directly or by a role that inherits it: everywhere or, if a scope

@@ -28,6 +28,7 @@ class RolekeepError(Exception):
         fields: Sequence[FieldError] = (),
         problems: Sequence[Problem] = (), report: str | None = None, timestamp: datetime | None = None,
         change_id: UUID | None = None, retry_after: int | None = None, permission: str | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message: str = message
@@ -48,6 +49,8 @@ class RolekeepError(Exception):
         """With the code `RATE_LIMIT_EXCEEDED`: after how many seconds to ask again."""
         self.permission: str | None = permission
         """The permission that was denied, for the host's log; who was denied must not learn it."""
+        self.request_id: str | None = request_id
+        """The id of the request that failed, where it was called with one; truncated to 128 characters."""
 
     def __str__(self) -> str:
         wrong = [f"\n  {each.field}: {each.message}" for each in self.fields]
@@ -69,4 +72,5 @@ def from_json(text: str) -> RolekeepError:
         change_id=UUID(given["change_id"]) if given.get("change_id") else None,
         retry_after=given.get("retry_after"),
         permission=given.get("permission"),
+        request_id=given.get("request_id"),
     )

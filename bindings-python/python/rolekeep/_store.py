@@ -76,7 +76,7 @@ class AnyCaller(Asker, _rolekeep.Caller):
             ip: The address of the socket that it came from: limits count by it, and sessions and the audit log record it.
             user_agent: The user agent.
             context: The values that conditions read as `context.NAME`.
-            request_id: The id of the request in your own log; the audit log has it, too.
+            request_id: The id of the request in your own log; the audit log, log records and errors have it, too.
             idempotency_key: A key that the client chose for this request, 1 to 255 visible ASCII characters (the header
                 `Idempotency-Key`): a request of the same caller for the same operation with this key is done once
                 within 24 hours. Repeated, it fails with the reason `already_done` and the `change_id` of the first,
@@ -97,8 +97,11 @@ class AnyCaller(Asker, _rolekeep.Caller):
 
     def _required(self, is_allowed: bool, permission: str | None = None) -> None:
         if not is_allowed and not self.is_signed_in:
-            raise Unauthorized("this needs a signed-in user", reason=Reason.NOT_SIGNED_IN)
+            raise Unauthorized("this needs a signed-in user", reason=Reason.NOT_SIGNED_IN, request_id=self._serves())
         super()._required(is_allowed, permission)
+
+    def _serves(self) -> str | None:
+        return self._request_id
 
 
 def _about(
@@ -194,7 +197,7 @@ class UserManagement(_AnyStore[Caller]):
                 setting `trusted_proxies`, the client's address is taken from it.
             user_agent: The user agent.
             context: The values that conditions read as `context.NAME`.
-            request_id: The id of the request in your own log.
+            request_id: The id of the request in your own log; the audit log, log records and errors have it, too.
             idempotency_key: The key that the client chose for the request; see `Caller.with_request`.
 
         Raises:
@@ -231,12 +234,12 @@ class UserManagement(_AnyStore[Caller]):
 
     def login(
         self, identifier: str, password: str, *, device_token: str | None = None, ip: str | None = None,
-        user_agent: str | None = None, forwarded_for: str | None = None,
+        user_agent: str | None = None, forwarded_for: str | None = None, request_id: str | None = None,
     ) -> SignInResult:
         """Signs in with an e-mail address or username and the password; short for `anonymous(ip=ip).sessions.login`.
 
         Give the `device_token` of an earlier sign-in on this device, if there was one: strangers who guess at the account do
-        not use up this device's tries.
+        not use up this device's tries. The other parameters are those of `Caller.with_request`.
 
         The answer has the tokens (`done()`), or names the `step` that is owed next.
 
@@ -244,7 +247,7 @@ class UserManagement(_AnyStore[Caller]):
             Unauthorized: The same for an unknown account, a wrong password and an inactive account.
             RateLimited: Too many failed; `retry_after` says for how many seconds to wait.
         """
-        somebody = self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for)
+        somebody = self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for, request_id=request_id)
         return somebody.sessions.login(identifier, password, device_token=device_token)
 
     def check(
@@ -378,10 +381,10 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
 
     async def login(
         self, identifier: str, password: str, *, device_token: str | None = None, ip: str | None = None,
-        user_agent: str | None = None, forwarded_for: str | None = None,
+        user_agent: str | None = None, forwarded_for: str | None = None, request_id: str | None = None,
     ) -> SignInResult:
         """Signs in with an e-mail address or username and the password; as `UserManagement.login`."""
-        somebody = self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for)
+        somebody = self.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded_for, request_id=request_id)
         return await somebody.sessions.login(identifier, password, device_token=device_token)
 
     async def check(

@@ -11,7 +11,7 @@ async def delete(id: int, me: Me) -> None: ...
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
@@ -46,25 +46,24 @@ class Rolekeep:
     async def caller(self, request: Request, bearer: _Bearer) -> AsyncCaller:
         """The caller of a request: the user of the bearer token, or without a token a caller who is not signed in.
 
-        Where the socket is that of one of the store's `trusted_proxies`, the address is the one that it forwards.
+        Where the socket is that of one of the store's `trusted_proxies`, the address is the one that it forwards. The header
+        `X-Request-ID` is the request's id, which log records, errors and the audit log have.
         """
         if bearer is None:
             return await self.anonymous(request)
-        ip, user_agent, forwarded = _origin(request)
-        return await self.um.authenticate(bearer.credentials, ip=ip, user_agent=user_agent, forwarded_for=forwarded)
+        return await self.um.authenticate(bearer.credentials, **_origin(request))
 
     async def anonymous(self, request: Request) -> AsyncCaller:
         """A caller who is not signed in, from where the request came, whatever token it has: for `sessions.login`, whose tries
         are counted by address.
         """
-        ip, user_agent, forwarded = _origin(request)
-        return self.um.anonymous(ip=ip, user_agent=user_agent, forwarded_for=forwarded)
+        return self.um.anonymous(**_origin(request))
 
     async def current_user(self, request: Request, bearer: _Bearer) -> AsyncCaller:
         """The user of the bearer token; without a valid token the answer is 401."""
         if bearer is None:
             missing = "sign in first: the header `Authorization: Bearer …` is missing"
-            raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN)
+            raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN, request_id=request.headers.get("x-request-id"))
         return await self.caller(request, bearer)
 
     def require_permission(self, permission: str, resource: Callable[..., Any] | None = None) -> Guard:
@@ -106,9 +105,20 @@ class Rolekeep:
         return permitted
 
 
-def _origin(request: Request) -> tuple[str | None, str | None, str]:
-    ip = request.client.host if request.client else None
-    return ip, request.headers.get("user-agent"), ", ".join(request.headers.getlist("x-forwarded-for"))
+class _Origin(TypedDict):
+    ip: str | None
+    user_agent: str | None
+    forwarded_for: str
+    request_id: str | None
+
+
+def _origin(request: Request) -> _Origin:
+    return {
+        "ip": request.client.host if request.client else None,
+        "user_agent": request.headers.get("user-agent"),
+        "forwarded_for": ", ".join(request.headers.getlist("x-forwarded-for")),
+        "request_id": request.headers.get("x-request-id"),
+    }
 
 
 # What a client is to do: get a new token (RFC 6750, 3.1), or prove again who is there (RFC 9470, 3), which is good for five minutes.
@@ -141,4 +151,6 @@ async def error_response(_: Request, error: Exception) -> JSONResponse:
     }
     if error.retry_after is not None:
         body["retry_after"] = error.retry_after
+    if error.request_id is not None:
+        body["request_id"] = error.request_id
     return JSONResponse(jsonable_encoder(body), error.http_status, error_headers(error))

@@ -29,7 +29,7 @@ const HOMES = ["api_keys", "asset_kinds", "assets", "audit", "common", "config",
 /** What pages and Workers load, module by module. */
 const MODULES = ["api", "ask", "caller", "codec", "encryption", "errors", "events", "filter", "generated/areas", "generated/codec", "generated/rules", "generated/types", ...HOMES.map((home) => `generated/types/${home}`), "guards", "imports", "index", "index.workerd", "indexeddb", "packed", "page", "pages", "persister", "raise", "rules/api", "rules/index", "rules/index.workerd", "rules/rules", "sign-in", "store", "wasm"];
 /** What else has types: what Node has of its own. */
-const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "breached", "guarded", "index.node", "node", "notifier"];
+const TYPED = [...MODULES.filter((name) => !name.endsWith(".workerd")), "breached", "guarded", "index.node", "node", "notifier", "telemetry"];
 const FILES = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
   ...MODULES.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`]),

@@ -77,6 +77,6 @@ impl CallerFilter {
             return Ok(());
         }
         let message = "the rights or the policy have changed since this row filter was made; make a new one";
-        Err(Error::new(Reason::RightsStale, message).at(self.caller.engine.services.now()))
+        Err(self.caller.engine.stamped(Error::new(Reason::RightsStale, message), &self.caller.who.request))
     }
 }

@@ -71,10 +71,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`Reason::InvalidToken`](crate::Reason::InvalidToken), the same whatever is wrong.
-    pub(crate) async fn by_key(self: &Arc<Self>, text: &str, request: RequestContext) -> Result<Who> {
+    pub(crate) async fn by_key(self: &Arc<Self>, text: &str, request: &Arc<RequestContext>) -> Result<Who> {
         self.require_open()?;
-        let request = Arc::new(request);
-        let unknown = |error: &Error| self.tell_of_token(&request, error);
+        let unknown = |error: &Error| self.tell_of_token(request, error);
         let given = api_key::read(text).inspect_err(unknown)?;
         self.keep_up().await?;
         // Nothing is kept of keys that nobody has: whoever guesses does not push out those that are used.
@@ -85,11 +84,11 @@ impl Engine {
         };
         let key: ApiKey = key.ok_or_else(api_key::refused).inspect_err(unknown)?;
         if !given.is(&key.hash) {
-            return Err(self.refuse_key(&key, &request, KeyRefusal::Secret));
+            return Err(self.refuse_key(&key, request, KeyRefusal::Secret));
         }
         let (pin, slot) = (self.principals.pin(key.user_id.0), self.keys.slot(key.id));
         let by = By::Key(WhoKey { id: key.id, slot });
-        let who = Who { kind: WhoKind::User { id: key.user_id, pin, by }, request };
+        let who = Who { kind: WhoKind::User { id: key.user_id, pin, by }, request: request.clone() };
         self.actor(&who).await?;
         Ok(who)
     }

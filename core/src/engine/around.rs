@@ -7,8 +7,10 @@ use super::{
     Engine, Who, WhoKind,
     limit::{Attempt, limited},
 };
+#[cfg(feature = "tracing")]
+use crate::model::error::{Code, Reason};
 use crate::{
-    environment::{MaybeSend, MaybeSync},
+    environment::{Env, MaybeSend, MaybeSync},
     model::{
         error::{Error, Result},
         id::UserId,
@@ -115,16 +117,18 @@ impl Engine {
         let on_behalf_of = who.kind.on_behalf_of();
         let request = Request { operation, asker, on_behalf_of, context: &who.request };
         let attempt = Attempt { request, account, now: self.services.now(), storage: &*self.services.storage };
+        let stamped = |error| self.stamped(error, request.context);
         let steps = limited(self.hooks.limiter.as_deref(), &attempt, steps);
         let observer = self.hooks.observer.as_ref();
         if observer.is_none() && !cfg!(feature = "metrics") {
-            return in_span(request, steps).await;
+            return in_span(request, &self.services.env, steps).await.map_err(stamped);
         }
         let began = self.services.env.elapsed();
         let result = match observer.map_or(Ok(()), |observer| observer.admit(&request)) {
-            Ok(()) => in_span(request, steps).await,
+            Ok(()) => in_span(request, &self.services.env, steps).await,
             Err(refusal) => Err(refusal),
         };
+        let result = result.map_err(stamped);
         let took = self.services.env.elapsed().saturating_sub(began);
         let error = result.as_ref().err();
         if let Some(observer) = observer {
@@ -140,7 +144,7 @@ impl Engine {
 }
 
 #[cfg(feature = "tracing")]
-async fn in_span(request: Request<'_>, steps: impl Future<Output = Result<()>>) -> Result<()> {
+async fn in_span(request: Request<'_>, env: &Env, steps: impl Future<Output = Result<()>>) -> Result<()> {
     use tracing::{Instrument, field};
 
     let span = tracing::info_span!(
@@ -154,15 +158,44 @@ async fn in_span(request: Request<'_>, steps: impl Future<Output = Result<()>>) 
     if let Asker::User(user) = request.asker {
         span.record("user", field::display(user));
     }
+    let began = env.elapsed();
     let result = steps.instrument(span.clone()).await;
-    if let Err(error) = &result {
+    let millis = u64::try_from(env.elapsed().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
+    let reason = result.as_ref().err().map(Error::reason);
+    if let Some(reason) = reason {
         // The message may name what a log should not hold.
-        span.record("reason", field::display(error.reason()));
+        span.record("reason", field::display(reason));
     }
+    span.in_scope(|| ended(request.operation, reason, millis));
     result
 }
 
+/// Tells how an operation ended: louder where it is the host that has to do something.
+#[cfg(feature = "tracing")]
+fn ended(operation: &str, reason: Option<Reason>, millis: u64) {
+    macro_rules! tell {
+        ($level:ident, $reason:expr) => {
+            tracing::$level!(target: "rolekeep", millis, "{operation} failed: {}", $reason)
+        };
+    }
+    match reason.map(|reason| (reason.code(), reason)) {
+        None => tracing::debug!(target: "rolekeep", millis, "{operation} done"),
+        Some((Code::Internal, reason)) => tell!(error, reason),
+        Some((Code::Unavailable, reason)) => tell!(warn, reason),
+        Some((
+            Code::Validation
+            | Code::Unauthorized
+            | Code::Forbidden
+            | Code::NotFound
+            | Code::Duplicate
+            | Code::Conflict
+            | Code::RateLimited,
+            reason,
+        )) => tell!(debug, reason),
+    }
+}
+
 #[cfg(not(feature = "tracing"))]
-async fn in_span(_: Request<'_>, steps: impl Future<Output = Result<()>>) -> Result<()> {
+async fn in_span(_: Request<'_>, _: &Env, steps: impl Future<Output = Result<()>>) -> Result<()> {
     steps.await
 }

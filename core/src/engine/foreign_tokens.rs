@@ -68,9 +68,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Reason::InvalidToken`], [`Reason::TokenExpired`], [`Reason::IssuerUnavailable`]
-    pub(crate) async fn by_token(self: &Arc<Self>, text: &str, request: RequestContext) -> Result<Who> {
-        let request = Arc::new(request);
-        self.bearer(text, &request).await.inspect_err(|error| self.tell_of_token(&request, error))
+    pub(crate) async fn by_token(self: &Arc<Self>, text: &str, request: &Arc<RequestContext>) -> Result<Who> {
+        self.bearer(text, request).await.inspect_err(|error| self.tell_of_token(request, error))
     }
 
     async fn bearer(self: &Arc<Self>, text: &str, request: &Arc<RequestContext>) -> Result<Who> {

@@ -218,8 +218,12 @@ impl Engine {
         let operation = steps.listed().name;
         let account = self.hooks.limiter.as_ref().and_then(|_| steps.account().map(str::to_owned));
         // Boxed, so that the future of each operation is small.
-        let result = Box::pin(self.around(operation, account.as_deref(), who, self.take_steps(who, steps))).await;
-        result.map_err(|error| error.at(self.services.now()))
+        Box::pin(self.around(operation, account.as_deref(), who, self.take_steps(who, steps))).await
+    }
+
+    /// An error with the time and the request in which it happened: every error of a call with a request gets them here.
+    pub(crate) fn stamped(&self, error: Error, request: &RequestContext) -> Error {
+        error.at(self.services.now()).in_request(request.request_id.as_deref())
     }
 
     async fn take_steps(self: &Arc<Self>, who: &Who, steps: &mut dyn Steps) -> Result<()> {
@@ -401,6 +405,9 @@ impl Engine {
         &self,
         whole: impl Future<Output = T> + MaybeSend + 'static,
     ) -> Option<T> {
+        // What is told of it belongs to the operation, also once that is over.
+        #[cfg(feature = "tracing")]
+        let whole = tracing::Instrument::in_current_span(whole);
         let mut whole = Box::pin(whole);
         // In memory it is done at once, and no task is needed.
         let first = poll_fn(|context| Poll::Ready(whole.as_mut().poll(context))).await;

@@ -80,15 +80,15 @@ impl UserManagement {
     /// `UNAUTHORIZED`: [`Reason::InvalidToken`], also for an API key that is not good, whatever the reason, [`Reason::TokenExpired`],
     /// [`Reason::SessionEnded`].
     pub async fn authenticate(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
-        let stamp = |error: Error| error.at(self.engine.services.now());
-        self.signed_in(access_token, request).await.map_err(stamp)
+        let request = Arc::new(self.engine.kept(request));
+        let caller = self.signed_in(access_token, &request).await;
+        caller.map_err(|error| self.engine.stamped(error, &request))
     }
 
-    async fn signed_in(&self, access_token: &str, request: RequestContext) -> Result<Caller> {
+    async fn signed_in(&self, access_token: &str, request: &Arc<RequestContext>) -> Result<Caller> {
         let services = &self.engine.services;
         self.engine.require_open()?;
         if !IS_PAGE && api_key::is_claimed(access_token) {
-            let request = self.engine.kept(request);
             let work = || Box::pin(self.engine.by_key(access_token, request)) as _;
             let who = unless_page(Err(api_key::refused()), work).await?;
             return Ok(Caller { engine: self.engine.clone(), who });
@@ -100,7 +100,6 @@ impl UserManagement {
         let verified = services.keys().verify(access_token, &services.expected(services.now()));
         let is_of_others = |error: &Error| error.reason() == Reason::InvalidToken && services.issuers.are_for_access();
         if !IS_PAGE && verified.as_ref().err().is_some_and(is_of_others) {
-            let request = self.engine.kept(request);
             let work = || Box::pin(self.engine.by_token(access_token, request)) as _;
             let who = unless_page(Err(api_key::refused()), work).await?;
             return Ok(Caller { engine: self.engine.clone(), who });
@@ -108,7 +107,7 @@ impl UserManagement {
         let (claims, key) = match verified {
             Ok(verified) => verified,
             Err(error) => {
-                self.engine.tell_of_token(&Arc::new(self.engine.kept(request)), &error);
+                self.engine.tell_of_token(request, &error);
                 return Err(error);
             }
         };
@@ -124,7 +123,8 @@ impl UserManagement {
             token_key: key,
             impersonator,
         };
-        let caller = self.caller(WhoKind::User { id: user, pin, by: By::Session(session) }, self.engine.kept(request));
+        let kind = WhoKind::User { id: user, pin, by: By::Session(session) };
+        let caller = Caller { engine: self.engine.clone(), who: Who { kind, request: request.clone() } };
         self.engine.actor(&caller.who).await?;
         Ok(caller)
     }

@@ -108,6 +108,7 @@ struct Body {
     change_id: Option<ChangeSetId>,
     retry_after: Option<u32>,
     permission: Option<Box<str>>,
+    request_id: Option<Box<str>>,
     source: Option<Cause>,
 }
 
@@ -157,6 +158,7 @@ impl Error {
             change_id: None,
             retry_after: None,
             permission: None,
+            request_id: None,
             source: None,
         }))
     }
@@ -336,6 +338,14 @@ impl Error {
         self
     }
 
+    /// Says in which request it happened, unless that is said.
+    pub(crate) fn in_request(mut self, request_id: Option<&str>) -> Self {
+        if self.0.request_id.is_none() {
+            self.0.request_id = request_id.map(Into::into);
+        }
+        self
+    }
+
     /// The kind.
     pub fn code(&self) -> Code {
         self.0.reason.code()
@@ -407,6 +417,22 @@ impl Error {
         self.0.permission.as_deref()
     }
 
+    /// The id of the request that failed ([`RequestContext::request_id`](crate::RequestContext::request_id)), truncated to 128
+    /// characters. None if the request had no id. It is not part of the message; log it beside it.
+    ///
+    /// ```
+    /// # use rolekeep::{RequestContext, UserManagement, users::ListUsers};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let um = UserManagement::builder().open().await?;
+    /// let request = RequestContext::default().request_id("req-7");
+    /// let error = um.anonymous(request).users().list(ListUsers::new()).await.unwrap_err();
+    /// assert_eq!(error.request_id(), Some("req-7"));
+    /// # rolekeep::Result::<()>::Ok(()) }).unwrap();
+    /// ```
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
     /// The HTTP status that a service answers with.
     pub fn http_status(&self) -> u16 {
         self.code().http_status()
@@ -465,7 +491,7 @@ impl Serialize for ForHost<'_> {
 impl Error {
     fn write<S: serde::Serializer>(&self, serializer: S, permission: Option<&str>) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut body = serializer.serialize_struct("Error", 11)?;
+        let mut body = serializer.serialize_struct("Error", 12)?;
         body.serialize_field("code", &self.code())?;
         body.serialize_field("reason", &self.reason())?;
         body.serialize_field("message", self.message())?;
@@ -476,6 +502,7 @@ impl Error {
         body.serialize_field("http_status", &self.http_status())?;
         body.serialize_field("change_id", &self.change_id())?;
         body.serialize_field("retry_after", &self.retry_after())?;
+        body.serialize_field("request_id", &self.request_id())?;
         if let Some(permission) = permission {
             body.serialize_field("permission", permission)?;
         }

@@ -105,7 +105,8 @@ pub struct RequestContext {
     pub forwarded_for: Option<String>,
     /// The user agent.
     pub user_agent: Option<String>,
-    /// The id of the request in your own log: part of the span of each operation and of what it writes to the audit log.
+    /// The id of the request in your own log: part of the span of each operation, of what it writes to the audit log, and of the
+    /// errors that it ends with ([`Error::request_id`]).
     pub request_id: Option<String>,
     /// Identifies a request that may be sent again: see [`RequestContext::idempotency_key`].
     pub idempotency_key: Option<String>,

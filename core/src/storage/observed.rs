@@ -141,7 +141,15 @@ async fn in_span<T>(_: Call<'_>, work: impl Future<Output = T>) -> T {
 #[cfg(feature = "tracing")]
 fn slow(call: Call<'_>, took: Duration, outcome: &'static str) {
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::warn!(call = call.name, tables = %call.tables, millis, outcome, "a slow call of the storage");
+    tracing::warn!(
+        target: "rolekeep::storage",
+        call = call.name,
+        tables = %call.tables,
+        millis,
+        outcome,
+        "a slow call of the storage: {} took {millis} ms",
+        call.name,
+    );
 }
 
 #[cfg(not(feature = "tracing"))]

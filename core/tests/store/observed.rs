@@ -10,7 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use rolekeep::{
-    RequestContext, Result, UserManagement,
+    Error, RequestContext, Result, UserManagement, ffi,
+    observe::{Ended, Observer},
     storage::{
         ChangeSet, Changes, CommitError, Committed, Key, MemoryStorage, Position, Pruned, Query, Retention, Row, Rows,
         Storage, Table,
@@ -131,6 +132,67 @@ fn ops_8_a_request_s_id_comes_out_in_its_span() {
     assert!(span.contains("request_id=\"req-7\"") && told.contains("reason=not_signed_in"), "{told}");
 }
 
+/// Whatever fails, by whichever way it was asked.
+#[test]
+fn ops_8_an_error_has_the_id_of_its_request() {
+    runtime().block_on(async {
+        let um = cheap::builder().open().await.unwrap();
+        let ada = um.system().users().create(CreateUser::new("ada@example.org").password(PASSWORD)).await.unwrap();
+        let request = || RequestContext::default().request_id("req-7\n");
+        let stranger = um.anonymous(request());
+        let me = um.acting_as(ada.id).await.unwrap().with_request(request());
+        let system = um.system().with_request(request());
+        let call = |caller, operation, input| async move { ffi::call(caller, operation, input).await.unwrap_err() };
+        let errors = [
+            ("an operation", stranger.users().list(ListUsers::new()).await.unwrap_err()),
+            ("an input", system.users().create(CreateUser::new("nobody")).await.unwrap_err()),
+            ("an input by name", call(&system, "users.create", r#"{"email": 1}"#).await),
+            ("an unknown operation", call(&system, "users.cerate", "{}").await),
+            ("waiting", call(&system, "events.wait", "{}").await),
+            ("a check", me.can("user:raed", None).unwrap_err()),
+            ("a requirement", me.require("user:delete", None).unwrap_err()),
+            ("a role", me.require_role("admin", None).unwrap_err()),
+            ("a question by name", ffi::ask(&me, "has_role", r#"{"role": "nobody"}"#).unwrap_err()),
+            ("a token", um.authenticate("no token", request()).await.err().unwrap()),
+            ("a key", um.authenticate("rkk_1_2", request()).await.err().unwrap()),
+            ("a sign-in", um.login("ada@example.org", "wrong", request()).await.unwrap_err()),
+        ];
+        for (what, error) in errors {
+            assert_eq!(error.request_id(), Some("req-7"), "{what}: {error:?}");
+            assert!(error.timestamp().is_some() || ["a check", "a question by name"].contains(&what), "{what}");
+            let sent: serde_json::Value = serde_json::to_value(&error).unwrap();
+            assert_eq!((&sent["request_id"], error.to_string().contains("req-7")), (&"req-7".into(), false), "{what}");
+        }
+        let without = um.anonymous(RequestContext::default()).users().list(ListUsers::new()).await.unwrap_err();
+        assert_eq!(
+            (without.request_id(), serde_json::to_value(&without).unwrap()["request_id"].is_null()),
+            (None, true)
+        );
+    });
+}
+
+/// An observer is told what the caller is told.
+#[test]
+fn ops_8_an_observer_hears_of_the_id_in_the_error() {
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Option<Error>>);
+
+    impl Observer for Heard {
+        fn ended(&self, ended: &Ended<'_>) {
+            *self.0.lock().unwrap() = ended.error.cloned();
+        }
+    }
+
+    let heard = Arc::new(Heard::default());
+    runtime().block_on(async {
+        let um = cheap::builder().observer(heard.clone()).open().await.unwrap();
+        let stranger = um.anonymous(RequestContext::default().request_id("req-8"));
+        stranger.users().list(ListUsers::new()).await.unwrap_err();
+    });
+    let heard = heard.0.lock().unwrap().take().unwrap();
+    assert!(heard.request_id() == Some("req-8") && heard.timestamp().is_some());
+}
+
 #[cfg(feature = "metrics")]
 mod measured {
     use std::{
@@ -143,7 +205,7 @@ mod measured {
         Unit,
     };
     use rolekeep::{
-        Error, Reason,
+        Reason,
         notices::{Delivery, Notice, Notifier},
         passwords::ForgotPassword,
     };

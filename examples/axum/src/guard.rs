@@ -204,5 +204,8 @@ fn context(parts: &Parts) -> RequestContext {
     context.forwarded_for = Some(forwarded.collect::<Vec<_>>().join(", "));
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     context.user_agent = user_agent.map(str::to_owned);
+    // In errors, spans and the audit log.
+    let request_id = parts.headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    context.request_id = request_id.map(str::to_owned);
     context
 }

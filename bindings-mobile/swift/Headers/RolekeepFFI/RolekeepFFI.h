@@ -301,6 +301,13 @@ typedef void (*UniffiCallbackInterfacePersisterMethod3)(uint64_t, int8_t* _Nonnu
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_CALLBACK_INTERFACE_LOG_SINK_METHOD0
+#define UNIFFI_FFIDEF_CALLBACK_INTERFACE_LOG_SINK_METHOD0
+typedef void (*UniffiCallbackInterfaceLogSinkMethod0)(uint64_t, RustBuffer, void* _Nonnull, 
+        RustCallStatus *_Nonnull uniffiCallStatus
+    );
+
+#endif
 #ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BACKUP_READER
 #define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_BACKUP_READER
 typedef struct UniffiVTableCallbackInterfaceBackupReader {
@@ -348,6 +355,15 @@ typedef struct UniffiVTableCallbackInterfacePersister {
     UniffiCallbackInterfacePersisterMethod2 _Nonnull forget;
     UniffiCallbackInterfacePersisterMethod3 _Nonnull isShared;
 } UniffiVTableCallbackInterfacePersister;
+
+#endif
+#ifndef UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_LOG_SINK
+#define UNIFFI_FFIDEF_V_TABLE_CALLBACK_INTERFACE_LOG_SINK
+typedef struct UniffiVTableCallbackInterfaceLogSink {
+    UniffiCallbackInterfaceFree _Nonnull uniffiFree;
+    UniffiCallbackInterfaceClone _Nonnull uniffiClone;
+    UniffiCallbackInterfaceLogSinkMethod0 _Nonnull log;
+} UniffiVTableCallbackInterfaceLogSink;
 
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_BACKUPREADER
@@ -2150,6 +2166,26 @@ uint64_t uniffi_rolekeep_mobile_fn_method_rules_anonymous(uint64_t ptr, RustCall
 uint64_t uniffi_rolekeep_mobile_fn_method_rules_principal(uint64_t ptr, RustBuffer data, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_LOGSINK
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_CLONE_LOGSINK
+uint64_t uniffi_rolekeep_mobile_fn_clone_logsink(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_LOGSINK
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FREE_LOGSINK
+void uniffi_rolekeep_mobile_fn_free_logsink(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_LOGSINK
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_INIT_CALLBACK_VTABLE_LOGSINK
+void uniffi_rolekeep_mobile_fn_init_callback_vtable_logsink(const UniffiVTableCallbackInterfaceLogSink* _Nonnull vtable
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_LOGSINK_LOG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_LOGSINK_LOG
+void uniffi_rolekeep_mobile_fn_method_logsink_log(uint64_t ptr, RustBuffer record, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RESTORE_UNIFFI_TRAIT_DEBUG
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_RESTORE_UNIFFI_TRAIT_DEBUG
 RustBuffer uniffi_rolekeep_mobile_fn_method_restore_uniffi_trait_debug(RustBuffer ptr, RustCallStatus *_Nonnull out_status
@@ -2700,6 +2736,17 @@ RustBuffer uniffi_rolekeep_mobile_fn_method_confirmation_uniffi_trait_display(Ru
 uint64_t uniffi_rolekeep_mobile_fn_func_verify_backup(RustBuffer source, RustBuffer key
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FUNC_LOG_TO
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FUNC_LOG_TO
+void uniffi_rolekeep_mobile_fn_func_log_to(RustBuffer level, RustBuffer sink, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FUNC_METRICS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_FUNC_METRICS
+RustBuffer uniffi_rolekeep_mobile_fn_func_metrics(RustCallStatus *_Nonnull out_status
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUSTBUFFER_ALLOC
 #define UNIFFI_FFIDEF_FFI_ROLEKEEP_MOBILE_RUSTBUFFER_ALLOC
 RustBuffer ffi_rolekeep_mobile_rustbuffer_alloc(uint64_t size, RustCallStatus *_Nonnull out_status
@@ -2963,6 +3010,18 @@ void ffi_rolekeep_mobile_rust_future_complete_void(uint64_t handle, RustCallStat
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_VERIFY_BACKUP
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_VERIFY_BACKUP
 uint16_t uniffi_rolekeep_mobile_checksum_func_verify_backup(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_LOG_TO
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_LOG_TO
+uint16_t uniffi_rolekeep_mobile_checksum_func_log_to(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_METRICS
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_FUNC_METRICS
+uint16_t uniffi_rolekeep_mobile_checksum_func_metrics(void
     
 );
 #endif
@@ -4601,6 +4660,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_rules_anonymous(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_RULES_PRINCIPAL
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_RULES_PRINCIPAL
 uint16_t uniffi_rolekeep_mobile_checksum_method_rules_principal(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_LOGSINK_LOG
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_LOGSINK_LOG
+uint16_t uniffi_rolekeep_mobile_checksum_method_logsink_log(void
     
 );
 #endif

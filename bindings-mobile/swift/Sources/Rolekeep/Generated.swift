@@ -6117,6 +6117,219 @@ func FfiConverterTypeLimits_lower(_ value: Limits) -> UInt64 {
 
 
 /**
+ * Where log records go: the application's own log.
+ */
+public protocol LogSink: AnyObject, Sendable {
+    
+    /**
+     * Logs a record. It is called on a thread of the library, a moment after what it tells of, one record after another, and may block. What
+     * it throws is ignored.
+     */
+    func log(record: LogRecord) throws 
+    
+}
+/**
+ * Where log records go: the application's own log.
+ */
+open class LogSinkImpl: LogSink, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // Not `private`, because in Swift
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_rolekeep_mobile_fn_clone_logsink(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_rolekeep_mobile_fn_free_logsink(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Logs a record. It is called on a thread of the library, a moment after what it tells of, one record after another, and may block. What
+     * it throws is ignored.
+     */
+open func log(record: LogRecord)throws   {try rustCallWithError(FfiConverterTypeLogSinkError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_logsink_log(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeLogRecord_lower(record),uniffiCallStatus
+    )
+}
+}
+    
+
+    
+}
+
+
+
+// Put the implementation in a struct so we don't pollute the top-level namespace
+fileprivate struct UniffiCallbackInterfaceLogSink {
+
+    // Create the VTable using a series of closures.
+    // Swift automatically converts these into C callback functions.
+    //
+    // Store the vtable directly.
+    static let vtable: UniffiVTableCallbackInterfaceLogSink = UniffiVTableCallbackInterfaceLogSink(
+        uniffiFree: { (uniffiHandle: UInt64) -> () in
+            do {
+                try FfiConverterTypeLogSink.handleMap.remove(handle: uniffiHandle)
+            } catch {
+                print("Uniffi callback interface LogSink: handle missing in uniffiFree")
+            }
+        },
+        uniffiClone: { (uniffiHandle: UInt64) -> UInt64 in
+            do {
+                return try FfiConverterTypeLogSink.handleMap.clone(handle: uniffiHandle)
+            } catch {
+                fatalError("Uniffi callback interface LogSink: handle missing in uniffiClone")
+            }
+        },
+        log: { (
+            uniffiHandle: UInt64,
+            record: RustBuffer,
+            uniffiOutReturn: UnsafeMutableRawPointer,
+            uniffiCallStatus: UnsafeMutablePointer<RustCallStatus>
+        ) in
+            let makeCall = {
+                () throws -> () in
+                guard let uniffiObj = try? FfiConverterTypeLogSink.handleMap.get(handle: uniffiHandle) else {
+                    throw UniffiInternalError.unexpectedStaleHandle
+                }
+                return try uniffiObj.log(
+                     record: try FfiConverterTypeLogRecord_lift(record)
+                )
+            }
+
+            
+            let writeReturn = { () }
+            uniffiTraitInterfaceCallWithError(
+                callStatus: uniffiCallStatus,
+                makeCall: makeCall,
+                writeReturn: writeReturn,
+                lowerError: FfiConverterTypeLogSinkError_lower
+            )
+        }
+    )
+
+    // Rust stores this pointer for future callback invocations, so it must live
+    // for the process lifetime (not just for the init function call).
+    //
+    // `nonisolated(unsafe)` is needed under Swift 6 strict concurrency.
+    // This is safe because the pointee is initialized once during static init
+    // and never mutated by either side of the FFI.  Its fields are C function pointers.
+    nonisolated(unsafe) static let vtablePtr: UnsafePointer<UniffiVTableCallbackInterfaceLogSink> = {
+        let ptr = UnsafeMutablePointer<UniffiVTableCallbackInterfaceLogSink>.allocate(capacity: 1)
+        ptr.initialize(to: vtable)
+        return UnsafePointer(ptr)
+    }()
+}
+
+private func uniffiCallbackInitLogSink() {
+    uniffi_rolekeep_mobile_fn_init_callback_vtable_logsink(UniffiCallbackInterfaceLogSink.vtablePtr)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeLogSink: FfiConverter {
+    fileprivate static let handleMap = UniffiHandleMap<LogSink>()
+
+    typealias FfiType = UInt64
+    typealias SwiftType = LogSink
+
+    public static func lift(_ handle: UInt64) throws -> LogSink {
+        if ((handle & 1) == 0) {
+            // Rust-generated handle, construct a new class that uses the handle to implement the
+            // interface
+            return LogSinkImpl(unsafeFromHandle: handle)
+        } else {
+            // Swift-generated handle, get the object from the handle map
+            return try handleMap.remove(handle: handle)
+        }
+    }
+
+    public static func lower(_ value: LogSink) -> UInt64 {
+         if let rustImpl = value as? LogSinkImpl {
+             // Rust-implemented object.  Clone the handle and return it
+            return rustImpl.uniffiCloneHandle()
+         } else {
+            // Swift object, generate a new vtable handle and return that.
+            return handleMap.insert(obj: value)
+         }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LogSink {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: LogSink, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogSink_lift(_ handle: UInt64) throws -> LogSink {
+    return try FfiConverterTypeLogSink.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogSink_lower(_ value: LogSink) -> UInt64 {
+    return FfiConverterTypeLogSink.lower(value)
+}
+
+
+
+
+
+
+/**
  * The migrations of the database that a config names, which need not be open, and may be.
  *
  * A store that is opened migrates by itself. This is for applications that migrate on their own, and open with `migrates = false`.
@@ -32421,6 +32634,105 @@ func FfiConverterTypeLoaded_lower(_ value: Loaded) -> RustBuffer {
 
 
 /**
+ * What the library has to tell. No secret is in it, no name and no address.
+ */
+public struct LogRecord: Equatable, Hashable {
+    /**
+     * How much it matters.
+     */
+    public let level: LogLevel
+    /**
+     * The logger: `rolekeep`, or `rolekeep.storage` for calls of the storage.
+     */
+    public let logger: String
+    /**
+     * What happened, in words; may change between versions.
+     */
+    public let message: String
+    /**
+     * When.
+     */
+    public let time: Timestamp
+    /**
+     * The `operation`, the `request_id`, the id of the `user`, the `reason` of a failure, the `millis` that it took, and the like.
+     */
+    public let fields: [String: String]
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * How much it matters.
+         */level: LogLevel, 
+        /**
+         * The logger: `rolekeep`, or `rolekeep.storage` for calls of the storage.
+         */logger: String, 
+        /**
+         * What happened, in words; may change between versions.
+         */message: String, 
+        /**
+         * When.
+         */time: Timestamp, 
+        /**
+         * The `operation`, the `request_id`, the id of the `user`, the `reason` of a failure, the `millis` that it took, and the like.
+         */fields: [String: String]) {
+        self.level = level
+        self.logger = logger
+        self.message = message
+        self.time = time
+        self.fields = fields
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension LogRecord: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeLogRecord: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LogRecord {
+        return
+            try LogRecord(
+                level: FfiConverterTypeLogLevel.read(from: &buf), 
+                logger: FfiConverterString.read(from: &buf), 
+                message: FfiConverterString.read(from: &buf), 
+                time: FfiConverterTypeTimestamp.read(from: &buf), 
+                fields: FfiConverterDictionaryStringString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: LogRecord, into buf: inout [UInt8]) {
+        FfiConverterTypeLogLevel.write(value.level, into: &buf)
+        FfiConverterString.write(value.logger, into: &buf)
+        FfiConverterString.write(value.message, into: &buf)
+        FfiConverterTypeTimestamp.write(value.time, into: &buf)
+        FfiConverterDictionaryStringString.write(value.fields, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogRecord_lift(_ buf: RustBuffer) throws -> LogRecord {
+    return try FfiConverterTypeLogRecord.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogRecord_lower(_ value: LogRecord) -> RustBuffer {
+    return FfiConverterTypeLogRecord.lower(value)
+}
+
+
+/**
  * Signs in with an e-mail address or username and the password.
  *
  * The answer has the tokens, or names the step that the sign-in owes.
@@ -37057,7 +37369,7 @@ public struct RequestContext: Equatable, Hashable {
      */
     public let userAgent: String?
     /**
-     * The id of the request in your own log; not stored.
+     * The id of the request in your own log; the audit log, log records and errors have it, too.
      */
     public let requestId: String?
     /**
@@ -37087,7 +37399,7 @@ public struct RequestContext: Equatable, Hashable {
          * The user agent.
          */userAgent: String? = nil, 
         /**
-         * The id of the request in your own log; not stored.
+         * The id of the request in your own log; the audit log, log records and errors have it, too.
          */requestId: String? = nil, 
         /**
          * A key that the client chose for this request, 1 to 255 visible ASCII characters (the header `Idempotency-Key`):
@@ -50751,6 +51063,195 @@ func FfiConverterTypeIssuerKind_lower(_ value: IssuerKind) -> RustBuffer {
 
 
 /**
+ * How much a record matters, from the most.
+ */
+
+public enum LogLevel: Equatable, Hashable {
+    
+    /**
+     * Nothing is recorded.
+     */
+    case off
+    /**
+     * A fault of the library, or of the application that embeds it.
+     */
+    case error
+    /**
+     * Something that is needed does not work, or is slow.
+     */
+    case warn
+    /**
+     * What the application may want to know.
+     */
+    case info
+    /**
+     * Every operation.
+     */
+    case debug
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension LogLevel: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeLogLevel: FfiConverterRustBuffer {
+    typealias SwiftType = LogLevel
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LogLevel {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .off
+        
+        case 2: return .error
+        
+        case 3: return .warn
+        
+        case 4: return .info
+        
+        case 5: return .debug
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: LogLevel, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .off:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .error:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .warn:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .info:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .debug:
+            writeInt(&buf, Int32(5))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogLevel_lift(_ buf: RustBuffer) throws -> LogLevel {
+    return try FfiConverterTypeLogLevel.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogLevel_lower(_ value: LogLevel) -> RustBuffer {
+    return FfiConverterTypeLogLevel.lower(value)
+}
+
+
+
+/**
+ * What a log may throw; nobody is told of it.
+ */
+public 
+enum LogSinkError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError {
+
+    
+    
+    /**
+     * The record could not be logged.
+     */
+    case Failed(
+        /**
+         * In words.
+         */detail: String
+    )
+
+    
+
+    
+
+    
+    public var errorDescription: String? {
+        String(reflecting: self)
+    }
+    
+}
+
+#if compiler(>=6)
+extension LogSinkError: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+struct FfiConverterTypeLogSinkError: FfiConverterRustBuffer {
+    typealias SwiftType = LogSinkError
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LogSinkError {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+
+        
+
+        
+        case 1: return .Failed(
+            detail: try FfiConverterString.read(from: &buf)
+            )
+
+         default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: LogSinkError, into buf: inout [UInt8]) {
+        switch value {
+
+        
+
+        
+        
+        case let .Failed(detail):
+            writeInt(&buf, Int32(1))
+            FfiConverterString.write(detail, into: &buf)
+            
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogSinkError_lift(_ buf: RustBuffer) throws -> LogSinkError {
+    return try FfiConverterTypeLogSinkError.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+func FfiConverterTypeLogSinkError_lower(_ value: LogSinkError) -> RustBuffer {
+    return FfiConverterTypeLogSinkError.lower(value)
+}
+
+
+/**
  * Whether a script that was applied is the one of this number that this version of the library has.
  */
 
@@ -53091,7 +53592,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * Nobody is signed in, or the session has ended.
@@ -53126,7 +53630,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * The caller may not do this.
@@ -53161,7 +53668,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * It does not exist, or the caller may not know that it exists.
@@ -53196,7 +53706,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * The name is taken.
@@ -53231,7 +53744,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * The row has changed since it was read, or an invariant forbids the change.
@@ -53266,7 +53782,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * Too many attempts; try again later.
@@ -53301,7 +53820,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * The storage, or something else that is needed, is not available.
@@ -53336,7 +53858,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
     /**
      * A fault of the library, or of the application that embeds it.
@@ -53371,7 +53896,10 @@ enum RolekeepError: Swift.Error, Equatable, Hashable, Foundation.LocalizedError 
          */retryAfter: Int32?, 
         /**
          * The permission that was denied, for your log; the client must not learn it.
-         */permission: String?
+         */permission: String?, 
+        /**
+         * The id of the request that failed, where it was called with one; truncated to 128 characters.
+         */requestId: String?
     )
 
     
@@ -53412,7 +53940,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 2: return .Unauthorized(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53424,7 +53953,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 3: return .Forbidden(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53436,7 +53966,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 4: return .NotFound(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53448,7 +53979,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 5: return .Duplicate(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53460,7 +53992,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 6: return .Conflict(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53472,7 +54005,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 7: return .RateLimited(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53484,7 +54018,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 8: return .Unavailable(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53496,7 +54031,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
         case 9: return .Internal(
             detail: try FfiConverterString.read(from: &buf), 
@@ -53508,7 +54044,8 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             httpStatus: try FfiConverterInt32.read(from: &buf), 
             changeId: try FfiConverterOptionTypeUuid.read(from: &buf), 
             retryAfter: try FfiConverterOptionInt32.read(from: &buf), 
-            permission: try FfiConverterOptionString.read(from: &buf)
+            permission: try FfiConverterOptionString.read(from: &buf), 
+            requestId: try FfiConverterOptionString.read(from: &buf)
             )
 
          default: throw UniffiInternalError.unexpectedEnumCase
@@ -53522,7 +54059,7 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
 
         
         
-        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .Validation(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(1))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53534,9 +54071,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .Unauthorized(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(2))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53548,9 +54086,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .Forbidden(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(3))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53562,9 +54101,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .NotFound(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(4))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53576,9 +54116,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .Duplicate(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(5))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53590,9 +54131,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .Conflict(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(6))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53604,9 +54146,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .RateLimited(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(7))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53618,9 +54161,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .Unavailable(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(8))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53632,9 +54176,10 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         
-        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission):
+        case let .Internal(detail,code,reason,fields,problems,timestamp,httpStatus,changeId,retryAfter,permission,requestId):
             writeInt(&buf, Int32(9))
             FfiConverterString.write(detail, into: &buf)
             FfiConverterTypeCode.write(code, into: &buf)
@@ -53646,6 +54191,7 @@ struct FfiConverterTypeRolekeepError: FfiConverterRustBuffer {
             FfiConverterOptionTypeUuid.write(changeId, into: &buf)
             FfiConverterOptionInt32.write(retryAfter, into: &buf)
             FfiConverterOptionString.write(permission, into: &buf)
+            FfiConverterOptionString.write(requestId, into: &buf)
             
         }
     }
@@ -55162,6 +55708,30 @@ fileprivate struct FfiConverterOptionTypeBreachedPasswords: FfiConverterRustBuff
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeBreachedPasswords.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeLogSink: FfiConverterRustBuffer {
+    typealias SwiftType = LogSink?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeLogSink.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeLogSink.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -58572,6 +59142,33 @@ public func verifyBackup(source: BackupSource, key: String? = nil)async throws  
             errorHandler: FfiConverterTypeRolekeepError_lift
         )
 }
+/**
+ * Gives the records of all stores of this process, of this level or of more weight, to a sink, instead of to the one before. Without one
+ * nothing is recorded, as at the beginning. Of records that come faster than the sink takes them the first thousand wait, and it is told how many
+ * others there were.
+ */
+public func logTo(level: LogLevel, sink: LogSink?)throws   {try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_func_log_to(
+        FfiConverterTypeLogLevel_lower(level),
+        FfiConverterOptionTypeLogSink.lower(sink),uniffiCallStatus
+    )
+}
+}
+/**
+ * All metrics of this process, of every store in it, in the text format of Prometheus: serve it at `/metrics`, with the content type
+ * `text/plain; version=0.0.4`, to whoever may know how much happens. No label is an id.
+ *
+ * Nothing is measured before the first call, so that whoever never asks pays nothing; ask once at the start, where the first minutes are to
+ * count. Synchronous checks (`can`) are not counted.
+ */
+public func metrics()throws  -> String  {
+    return try  FfiConverterString.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_func_metrics(uniffiCallStatus
+    )
+})
+}
 
 private enum InitializationResult {
     case ok
@@ -58589,6 +59186,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.contractVersionMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_func_verify_backup() != 24195) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_func_log_to() != 32100) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_func_metrics() != 63224) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_backupreader_read() != 9438) {
@@ -59410,6 +60013,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_rules_principal() != 26405) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_rolekeep_mobile_checksum_method_logsink_log() != 48138) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_rolekeep_mobile_checksum_constructor_usermanagement_open() != 57138) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -59426,6 +60032,7 @@ private let initializationResult: InitializationResult = {
     uniffiCallbackInitBackupReader()
     uniffiCallbackInitBackupWriter()
     uniffiCallbackInitBreachedPasswords()
+    uniffiCallbackInitLogSink()
     uniffiCallbackInitNotifier()
     uniffiCallbackInitPersister()
     return InitializationResult.ok

@@ -22,24 +22,26 @@ extension RolekeepError: CustomStringConvertible, CustomDebugStringConvertible {
     public var retryAfter: Int32? { facts.retryAfter }
     /// The permission that was denied, for the host's log; who was denied must not learn it.
     public var permission: String? { facts.permission }
+    /// The id of the request that failed, where it was called with one; truncated to 128 characters.
+    public var requestId: String? { facts.requestId }
 
     private typealias Facts = (
         detail: String, code: Code, reason: Reason, fields: [FieldError], problems: [Problem], timestamp: Timestamp?,
-        httpStatus: Int32, changeId: Uuid?, retryAfter: Int32?, permission: String?
+        httpStatus: Int32, changeId: Uuid?, retryAfter: Int32?, permission: String?, requestId: String?
     )
 
     private var facts: Facts {
         switch self {
-        case let .Validation(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .Unauthorized(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .Forbidden(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .NotFound(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .Duplicate(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .Conflict(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .RateLimited(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .Unavailable(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission),
-            let .Internal(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission):
-            return (detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission)
+        case let .Validation(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .Unauthorized(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .Forbidden(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .NotFound(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .Duplicate(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .Conflict(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .RateLimited(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .Unavailable(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId),
+            let .Internal(detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId):
+            return (detail, code, reason, fields, problems, timestamp, httpStatus, changeId, retryAfter, permission, requestId)
         }
     }
 }

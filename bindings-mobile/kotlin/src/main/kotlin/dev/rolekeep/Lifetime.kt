@@ -30,4 +30,5 @@ internal fun closed(name: String): RolekeepException = RolekeepException.Unavail
     changeId = null,
     retryAfter = null,
     permission = null,
+    requestId = null,
 )

@@ -206,6 +206,17 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
         fun restoreFrom(stream: InputStream, key: String? = null, keepSessions: Boolean = false, endApiKeys: Boolean = false): Restore =
             Restore(stream, key, keepSessions, endApiKeys)
 
+        /**
+         * Gives the log records of all stores of this process, of this level or of more weight, to a sink, instead of to the one before; null
+         * ends it. What the sink throws is ignored.
+         */
+        @JvmStatic
+        fun logTo(level: LogLevel, sink: LogSink?) = dev.rolekeep.logTo(level, sink)
+
+        /** All metrics of this process, in the text format of Prometheus; see [dev.rolekeep.metrics]. Nothing is measured before the first call. */
+        @JvmStatic
+        fun metrics(): String = dev.rolekeep.metrics()
+
         /** Compiles a policy without a store. */
         @JvmStatic
         fun rules(config: RulesConfig): Rules = Rules.compile(config)
