@@ -51,9 +51,9 @@ impl Answer {
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<Work> {
+        logs::listen(py)?;
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         let work = work.ok_or_else(|| PyRuntimeError::new_err("cannot await the same answer twice"))?;
-        logs::listen(py);
         if !self.is_in_memory {
             return Ok(work);
         }
@@ -98,8 +98,13 @@ impl Answer {
     }
 }
 
+/// The answer, once what there is to log is logged.
 fn finish(py: Python<'_>, result: Result<Finish>) -> PyResult<Py<PyAny>> {
-    logs::tell(py);
+    logs::tell(py)?;
+    answered(py, result)
+}
+
+fn answered(py: Python<'_>, result: Result<Finish>) -> PyResult<Py<PyAny>> {
     match result {
         Ok(finish) => finish(py),
         Err(error) => Err(raise(py, &error)),
@@ -118,7 +123,8 @@ fn later(py: Python<'_>, work: Work) -> PyResult<Bound<'_, PyAny>> {
     let task = process::runtime(py)?.spawn(async move {
         let result = work.await;
         process::attach(move |py| {
-            let (value, has_failed) = match finish(py, result) {
+            // Nothing is logged on a thread of the runtime, where a log that takes its time would hold up all others.
+            let (value, has_failed) = match answered(py, result) {
                 Ok(value) => (value, false),
                 Err(error) => (error.into_value(py).into_any(), true),
             };
@@ -133,10 +139,11 @@ fn later(py: Python<'_>, work: Work) -> PyResult<Bound<'_, PyAny>> {
 
 #[pyfunction]
 fn settle(future: &Bound<'_, PyAny>, value: Py<PyAny>, has_failed: bool) -> PyResult<()> {
+    let told = logs::tell(future.py());
     if !future.call_method0("done")?.is_truthy()? {
         future.call_method1(if has_failed { "set_exception" } else { "set_result" }, (value,))?;
     }
-    Ok(())
+    told
 }
 
 /// Drops the call when its asyncio future is cancelled; a commit that has begun runs to its end all the same.

@@ -155,7 +155,8 @@ fn after_fork_in_child() {
 /// A thread that waits for an ending interpreter would be killed in the middle of its frames.
 #[pyfunction]
 fn at_exit(py: Python<'_>) {
-    crate::logs::tell(py);
+    // What ends the program is under way already.
+    let _ = crate::logs::tell(py);
     IS_ENDING.store(true, Ordering::SeqCst);
     wait_until(py, || WANTING.load(Ordering::SeqCst) == 0);
 }

@@ -12,7 +12,8 @@ from rolekeep import RolekeepError
 
 DECLARED = json.loads((Path(__file__).parents[2] / "tests/conformance/secrets.json").read_text())
 # Names that other things have as well, errors and explanations: codes are short, and what a text tells is told beside it.
-SECRETS = {name for names in DECLARED.values() for name in names} - {"code", "text"}
+OF_OTHERS = {"code", "text"}
+SECRETS = {name for names in DECLARED.values() for name in names} - OF_OTHERS
 # Shorter ones are words that stand elsewhere as well.
 SHORTEST = 12
 
@@ -23,22 +24,33 @@ class Watch(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.secrets: set[str] = set()
-        # What stands beside them is no secret: a password that is somebody's name is told as that.
+        # What callers give beside them, which is no secret: a password may be somebody's name.
         self.open: set[str] = set()
         self.shown: list[str] = []
 
-    def exchanged(self, value: Any, is_secret: bool = False) -> None:
-        """An input, or an answer as JSON."""
+    def given(self, value: Any, is_secret: bool = False, is_answer: bool = False) -> None:
+        """Settings, or an input."""
         match value:
             case str() if len(value) >= SHORTEST:
                 is_token = value.startswith("eyJ") and "." in value
-                (self.secrets if is_secret or is_token else self.open).add(value)
+                if is_secret or is_token:
+                    self.secrets.add(value)
+                elif is_answer:
+                    self.shown.append(value)
+                else:
+                    self.open.add(value)
             case list():
                 for item in value:
-                    self.exchanged(item, is_secret)
+                    self.given(item, is_secret, is_answer)
             case dict():
                 for name, item in value.items():
-                    self.exchanged(item, name in SECRETS)
+                    # What a notice tells has its secrets in it.
+                    if not is_answer or name not in OF_OTHERS:
+                        self.given(item, name in SECRETS, is_answer)
+
+    def answered(self, value: Any) -> None:
+        """An answer as JSON: what is in it beside its secrets is shown."""
+        self.given(value, is_answer=True)
 
     def printed(self, value: Any) -> None:
         self.shown.append(f"{value!r} {value}")

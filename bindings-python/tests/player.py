@@ -79,7 +79,7 @@ class Player:
     async def play(self) -> None:
         logger = logging.getLogger("rolekeep")
         logger.addHandler(self.watch)
-        self.watch.exchanged(self.settings)
+        self.watch.given(self.settings)
         self.um = await self.open(self.settings, self.outbox)
         try:
             if self.scenario.store.get("seed") == "flyos":
@@ -113,8 +113,9 @@ class Player:
         return rolekeep.UserManagement(_store.start(settings, None, outbox).wait())
 
     async def step(self, step: dict[str, Any]) -> None:
-        for sent in ("with", "login"):
-            self.watch.exchanged(step.get(sent))
+        for each in [step, *step.get("together", [])]:
+            for sent in ("with", "login", "import"):
+                self.watch.given(each.get(sent))
         try:
             answered = await self.act(step)
         except RolekeepError as error:
@@ -128,7 +129,7 @@ class Player:
         # Of an untyped call the JSON itself is the answer.
         if not step.get("raw") and "text" not in step and "together" not in step:
             self.watch.printed(answered)
-        self.watch.exchanged(answer)
+        self.watch.answered(answer)
         assert "error" not in step, f"answered {answer}"
         if "expect" in step:
             assert matches(step["expect"], answer), f"answered {answer}"

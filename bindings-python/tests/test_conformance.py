@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,12 @@ def report():
     folder.mkdir(parents=True, exist_ok=True)
     for column, outcome in outcomes.items():
         (folder / f"{column}.json").write_text(json.dumps(outcome, indent=1))
+
+
+@pytest.fixture(autouse=True)
+def everything_is_logged(caplog):
+    """For those who look for secrets in it."""
+    caplog.set_level(logging.DEBUG, "rolekeep")
 
 
 @pytest.mark.parametrize("column", COLUMNS)

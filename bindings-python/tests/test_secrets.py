@@ -42,8 +42,8 @@ def test_an_open_store_and_its_callers_show_nothing(open_store):
 
 def test_what_is_shown_of_a_secret_is_seen():
     watch = Watch()
-    watch.exchanged({"identifier": "ada@example.org", "password": PASSWORD, "code": "a word of errors"})
-    watch.exchanged({"codes": ["ABCDE-FGHIJ-KLMNO"], "token": "short", "user": {"full_name": "Ada of Somewhere"}})
+    watch.given({"identifier": "ada@example.org", "password": PASSWORD, "code": "a word of errors"})
+    watch.answered({"codes": ["ABCDE-FGHIJ-KLMNO"], "token": "short", "user": {"full_name": "Ada of Somewhere"}})
     assert watch.secrets == {PASSWORD, "ABCDE-FGHIJ-KLMNO"}
     watch.printed("Ada of Somewhere, a word of errors, short")
     assert watch.leak() is None
@@ -51,3 +51,7 @@ def test_what_is_shown_of_a_secret_is_seen():
     logging.getLogger("rolekeep.storage").warning("slow: %s", "ABCDE-FGHIJ-KLMNO")
     logging.getLogger("rolekeep").removeHandler(watch)
     assert "ABCDE-FGHIJ-KLMNO" in (watch.leak() or "")
+    echo = Watch()
+    echo.given({"password": PASSWORD})
+    echo.answered({"display_name": PASSWORD})
+    assert PASSWORD in (echo.leak() or "")

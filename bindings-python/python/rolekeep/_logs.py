@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import json
 import logging
 
@@ -23,16 +22,12 @@ def level() -> str:
 
 
 def tell(level: str, name: str, message: str, seconds: float, fields: str) -> None:
-    """Gives a record to its logger. What that raises, the native part swallows."""
-    try:
-        logger, number = logging.getLogger(name), NUMBERS[level]
-        if not logger.isEnabledFor(number):
-            return
-        record = logger.makeRecord(name, number, "rolekeep", 0, message, (), None, extra=json.loads(fields))
-        # When it happened, not when it was told.
-        record.relativeCreated -= (record.created - seconds) * 1000
-        record.created, record.msecs = seconds, seconds % 1 * 1000
-        logger.handle(record)
-    except KeyboardInterrupt:
-        # Heard once the call has its answer.
-        _thread.interrupt_main()
+    """Gives a record to its logger. The native part ignores what that raises, unless it is to end the program."""
+    logger, number = logging.getLogger(name), NUMBERS[level]
+    if not logger.isEnabledFor(number):
+        return
+    record = logger.makeRecord(name, number, "rolekeep", 0, message, (), None, extra=json.loads(fields))
+    # When it happened, not when it was told.
+    record.relativeCreated -= (record.created - seconds) * 1000
+    record.created, record.msecs = seconds, seconds % 1 * 1000
+    logger.handle(record)

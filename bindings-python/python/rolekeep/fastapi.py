@@ -47,7 +47,8 @@ class Rolekeep:
         """The caller of a request: the user of the bearer token, or without a token a caller who is not signed in.
 
         Where the socket is that of one of the store's `trusted_proxies`, the address is the one that it forwards. The header
-        `X-Request-ID` is the request's id, which log records, errors and the audit log have.
+        `X-Request-ID` is the request's id, which log records, errors and the audit log have, up to 128 characters. Who may not choose
+        it is for a proxy to say, which sets or removes the header.
         """
         if bearer is None:
             return await self.anonymous(request)
@@ -63,7 +64,7 @@ class Rolekeep:
         """The user of the bearer token; without a valid token the answer is 401."""
         if bearer is None:
             missing = "sign in first: the header `Authorization: Bearer …` is missing"
-            raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN, request_id=request.headers.get("x-request-id"))
+            raise Unauthorized(missing, reason=Reason.NOT_SIGNED_IN, request_id=(await self.anonymous(request))._serves())
         return await self.caller(request, bearer)
 
     def require_permission(self, permission: str, resource: Callable[..., Any] | None = None) -> Guard:

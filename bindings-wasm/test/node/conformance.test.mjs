@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { inspect } from "node:util";
 
-import { importUsers, open } from "rolekeep";
+import { importUsers, onLog, open } from "rolekeep";
 import { filePersister } from "rolekeep/node";
 
 import { matches } from "../shared/matching.mjs";
@@ -15,7 +15,10 @@ import { Outbox } from "./outbox.mjs";
 import { report, scenarioFiles, tables } from "./scenarios.mjs";
 
 /** As deep as anybody looks. */
-const seen = { inspect: (value) => inspect(value, { depth: 9, maxArrayLength: null, maxStringLength: null }) };
+const seen = {
+  inspect: (value) => inspect(value, { depth: 9, maxArrayLength: null, maxStringLength: null }),
+  hear: (listener) => onLog(listener, { level: "debug" }),
+};
 
 test("conformance: every scenario, on files", async () => {
   const place = () => {

@@ -10,21 +10,30 @@ export class Watch {
   constructor(declared) {
     this.names = new Set(Object.values(declared).flat().filter((name) => !OF_OTHERS.includes(name)));
     this.secrets = new Set();
-    // What stands beside them is no secret: a password that is somebody's name is told as that.
+    // What callers give beside them, which is no secret: a password may be somebody's name.
     this.open = new Set();
     this.shown = [];
   }
 
-  /** An input, or an answer as JSON. */
-  exchanged(value, isSecret = false) {
+  /** Settings, or an input. */
+  given(value, isSecret = false, isAnswer = false) {
     if (typeof value === "string" && value.length >= SHORTEST) {
       const isToken = value.startsWith("eyJ") && value.includes(".");
-      (isSecret || isToken ? this.secrets : this.open).add(value);
+      if (isSecret || isToken) this.secrets.add(value);
+      else if (isAnswer) this.shown.push(value);
+      else this.open.add(value);
     } else if (Array.isArray(value)) {
-      for (const item of value) this.exchanged(item, isSecret);
+      for (const item of value) this.given(item, isSecret, isAnswer);
     } else if (value !== null && typeof value === "object") {
-      for (const [name, item] of Object.entries(value)) this.exchanged(item, this.names.has(name));
+      // What a notice tells has its secrets in it.
+      const looked = Object.entries(value).filter(([name]) => !isAnswer || !OF_OTHERS.includes(name));
+      for (const [name, item] of looked) this.given(item, this.names.has(name), isAnswer);
     }
+  }
+
+  /** An answer as JSON: what is in it beside its secrets is shown. */
+  answered(value) {
+    this.given(value, false, true);
   }
 
   printed(text) {

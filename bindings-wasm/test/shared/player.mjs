@@ -12,7 +12,8 @@ const toSnake = (name) => name.replace(/([a-z0-9])([A-Z])/g, (_, before, letter)
  * `world`: { open, place(): somewhere new, of which persister() gives the same each time and remove() gets rid;
  *   records, operations: the generated tables; seed: the FlyOS seed; outbox(): a new `Outbox`, where there are notifiers;
  *   authenticator(): a new one that holds a passkey, importUsers, where those are offered;
- *   secrets: which fields hold some, by record; inspect(value): what anybody sees who prints it }
+ *   secrets: which fields hold some, by record; inspect(value): what anybody sees who prints it;
+ *   hear(listener): calls it with all that is logged until what it answers is called, where there is a log }
  */
 export async function playAll(files, world) {
   const passed = [];
@@ -38,6 +39,7 @@ export async function playAll(files, world) {
 async function play(scenario, world) {
   const place = world.place();
   const player = new Player(scenario, world, place);
+  const stop = world.hear?.((record) => player.printed(record));
   try {
     await player.open();
     for (const [at, step] of scenario.steps.entries()) {
@@ -49,6 +51,7 @@ async function play(scenario, world) {
     const leak = player.watch.leak();
     if (leak) throw new Error(leak);
   } finally {
+    stop?.();
     for (const { place } of player.stores()) await place.remove?.();
   }
 }
@@ -74,7 +77,7 @@ class Player {
   }
 
   async open() {
-    this.watch.exchanged(this.scenario.store.settings);
+    this.watch.given(this.scenario.store.settings);
     const settings = this.settings(this.scenario.store.settings ?? {});
     this.um = await this.world.open({ ...settings, persister: this.place.persister(), ...(this.outbox && { notifier: this.outbox }) });
     // For explanations, which cannot wait for it.
@@ -104,7 +107,7 @@ class Player {
       const anyOrder = wanted.map(([key, value]) => [key, Array.isArray(value) ? { $unordered: value } : value]);
       return void matches(Object.fromEntries(anyOrder), error);
     }
-    this.watch.exchanged(answer);
+    this.watch.answered(answer);
     if (step.error !== undefined) throw new Error(`expected ${JSON.stringify(step.error)}, got ${JSON.stringify(answer)}`);
     for (const [name, path] of Object.entries(step.save ?? {})) {
       const part = path.split(".").filter(Boolean).reduce((part, key) => part?.[key], answer);
@@ -198,7 +201,7 @@ class Player {
   /** What an operation is given. */
   sent(written) {
     const input = this.filled(written);
-    this.watch.exchanged(input);
+    this.watch.given(input);
     return input;
   }
 

@@ -37,7 +37,8 @@ const BEAT_MILLIS: u64 = 500;
 const MAX_AGE_MILLIS: i64 = 1_000;
 /// How often they are looked for at most for tokens that may be anybody's, in microseconds.
 const STRANGERS_MICROS: i64 = 100_000;
-/// How long anything is kept in memory at most where others write, in milliseconds: rows that somebody changes past the library are in no feed.
+/// How long users, sessions and keys are kept in memory at most where others write, in milliseconds: what somebody changes past the library is in no
+/// feed.
 const MAX_KEPT_MILLIS: i64 = 300_000;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
@@ -316,7 +317,7 @@ impl Engine {
             // What fails now is tried again; meanwhile checks turn `RIGHTS_STALE` by themselves.
             let _ = engine.follow().await;
             if !IS_PAGE {
-                let _ = engine.reread_now_and_then().await;
+                engine.reread_now_and_then();
             }
             #[cfg(feature = "metrics")]
             engine.publish();
@@ -413,17 +414,22 @@ impl Engine {
         renewed
     }
 
-    /// Reads anew what has been in memory for long: what callers hold, and the others are let go.
-    async fn reread_now_and_then(&self) -> Result<()> {
-        if self.reread.is_within(MAX_KEPT_MILLIS, &self.services.env.clock()) {
-            return Ok(());
+    /// Reads anew what has been in memory for long: what callers hold, and the others are let go. Beside the feed, which is followed meanwhile.
+    fn reread_now_and_then(self: &Arc<Self>) {
+        if self.reread.is_within(MAX_KEPT_MILLIS, &self.services.env.clock())
+            || self.is_rereading.swap(true, Ordering::AcqRel)
+        {
+            return;
         }
-        let _turn = self.catching_up.lock().await;
-        let now = self.moment();
-        let reread = self.read_all_anew().await;
-        // What could not be read is not kept, so that this need not be done again at once.
-        self.reread.confirm(now);
-        reread
+        let rereading = Rereading(self.clone());
+        self.services.env.spawn(Box::pin(async move {
+            let engine = &rereading.0;
+            let now = engine.moment();
+            // What fails is tried again at the next look.
+            if engine.read_all_anew().await.is_ok() {
+                engine.reread.confirm(now);
+            }
+        }));
     }
 
     /// Now, by both clocks.
@@ -514,6 +520,15 @@ impl Engine {
         if self.services.storage.is_shared() {
             self.services.env.spawn(Box::pin(Self::poll(Arc::downgrade(self))));
         }
+    }
+}
+
+/// That this instance reads all anew, until it is dropped.
+struct Rereading(Arc<Engine>);
+
+impl Drop for Rereading {
+    fn drop(&mut self) {
+        self.0.is_rereading.store(false, Ordering::Release);
     }
 }
 

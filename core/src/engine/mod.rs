@@ -130,6 +130,8 @@ pub(crate) struct Engine {
     confirmed: Confirmed,
     /// When all that is in memory was last read anew.
     reread: Confirmed,
+    /// That is under way.
+    is_rereading: AtomicBool,
     /// How often it was not known whether the policy was changed, and how many of these times were settled.
     doubts: AtomicU64,
     settled: AtomicU64,
@@ -186,6 +188,7 @@ impl Engine {
             moved: event_listener::Event::new(),
             confirmed: Confirmed::default(),
             reread: Confirmed::default(),
+            is_rereading: AtomicBool::new(false),
             doubts: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             asked_for_strangers: AtomicI64::new(i64::MIN),
@@ -469,13 +472,13 @@ impl Engine {
         self.to_its_end(whole).await.unwrap_or_else(|| Err(feed::runtime_ended()))
     }
 
-    /// Lets other processes read for the consumers of this one at once. Where that fails, leases end by themselves.
+    /// Lets other processes read for the consumers of this one at once. Where that fails, leases end by themselves, and nobody waits for others.
     async fn give_leases_back(self: &Arc<Self>) {
         for leased in self.services.leases.rest() {
             let actor = self.nobody();
             let mut plan = Plan::new(&self.services, &actor, self.services.now());
-            if consumers::release(&leased, &mut plan).await.is_ok() {
-                let _ = self.commit_plan(plan).await;
+            if consumers::release(&leased, &mut plan).await.is_err() || self.commit_plan(plan).await.is_err() {
+                return;
             }
         }
     }

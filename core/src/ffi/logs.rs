@@ -20,7 +20,7 @@ use tracing::{
     field::{Field, Visit},
     level_filters::LevelFilter,
     span::{Attributes, Id, Record as Recorded},
-    subscriber::Interest,
+    subscriber::{Interest, NoSubscriber},
 };
 use tracing_subscriber::{
     Layer, Registry,
@@ -114,10 +114,13 @@ pub fn is_waiting() -> bool {
     WAITING.load(Ordering::Relaxed) > 0
 }
 
-/// Tells the records that wait now; not what comes of telling them, which might never end. Behind them one says how many were lost.
+/// Tells the records that wait now. Behind them one says how many were lost. Of what is done meanwhile in the same thread nothing is recorded:
+/// whoever is told, and calls the library, would be told of that without an end.
 pub fn drain(tell: impl FnMut(LogRecord)) {
     IS_AWAKE.store(false, Ordering::SeqCst);
-    std::iter::from_fn(next).take(WAITING.load(Ordering::SeqCst)).for_each(tell);
+    let waiting = WAITING.load(Ordering::SeqCst);
+    let nobody = tracing::Dispatch::new(NoSubscriber::default());
+    tracing::dispatcher::with_default(&nobody, || std::iter::from_fn(next).take(waiting).for_each(tell));
 }
 
 fn next() -> Option<LogRecord> {

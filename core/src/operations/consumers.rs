@@ -148,28 +148,28 @@ pub struct ValidClaim {
     lease: Option<LeaseId>,
 }
 
-/// The leases that this process may have, by consumer: it gives them back when the store is closed.
+/// The leases that this process may have, with the names of their consumers: it gives them back when the store is closed.
 #[derive(Default)]
-pub(crate) struct Leases(Mutex<BTreeMap<String, LeaseId>>);
+pub(crate) struct Leases(Mutex<BTreeMap<LeaseId, String>>);
 
 impl Leases {
-    /// That a consumer is about to be leased, which its row decides.
+    /// That a consumer is about to be leased: its row decides whether it is, as two may try at once.
     fn take(&self, name: &str, lease: LeaseId) {
-        self.all().insert(name.to_owned(), lease);
+        self.all().insert(lease, name.to_owned());
     }
 
-    fn end(&self, name: &str) {
-        self.all().remove(name);
+    fn end(&self, lease: LeaseId) {
+        self.all().remove(&lease);
     }
 
     /// Whole whatever happens to who holds it.
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, LeaseId>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<LeaseId, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is left of them, to be given back one by one.
     pub(crate) fn rest(&self) -> Vec<(String, LeaseId)> {
-        std::mem::take(&mut *self.all()).into_iter().collect()
+        std::mem::take(&mut *self.all()).into_iter().map(|(lease, name)| (name, lease)).collect()
     }
 }
 
@@ -309,7 +309,7 @@ impl Operation for ReleaseConsumer {
     }
 
     async fn plan(leased: &Self::Valid, (): (), plan: &mut Plan<'_>) -> Result<()> {
-        plan.services.leases.end(&leased.0);
+        plan.services.leases.end(leased.1);
         release(leased, plan).await
     }
 }

@@ -36,7 +36,7 @@ pub struct Watched(Arc<Mutex<Known>>);
 #[derive(Default)]
 struct Known {
     secrets: BTreeSet<String>,
-    /// What stands beside them, as it is no secret: a password that is somebody's name is one all the same.
+    /// What callers give beside them, which is no secret: a password may be somebody's name.
     open: BTreeSet<String>,
     /// Who people are.
     people: BTreeSet<String>,
@@ -53,9 +53,14 @@ static SECRETS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
 });
 
 impl Watched {
-    /// An input, or an answer as JSON: of these a secret may be a part.
-    pub fn exchanged(&self, json: &Json) {
-        self.known().collect(json, false);
+    /// Settings, or an input: of these a secret may be a part.
+    pub fn given(&self, json: &Json) {
+        self.known().collect(json, false, false);
+    }
+
+    /// An answer as JSON: what is in it beside its secrets is shown.
+    pub fn answered(&self, json: &Json) {
+        self.known().collect(json, false, true);
     }
 
     /// What anybody may print of it.
@@ -104,7 +109,7 @@ impl Watched {
 }
 
 impl Known {
-    fn collect(&mut self, json: &Json, is_secret: bool) {
+    fn collect(&mut self, json: &Json, is_secret: bool, is_answer: bool) {
         match json {
             Json::String(text) if text.len() < SHORTEST => {}
             Json::String(text) => {
@@ -112,15 +117,18 @@ impl Known {
                 let is_jwt = text.starts_with("eyJ") && text.contains('.');
                 // Shorter is what a key starts with, by which people tell keys apart.
                 let is_token = is_jwt || text.len() >= 40 && text.starts_with("rk") && text[2..].find('_') == Some(1);
-                match is_secret || is_token {
-                    true => self.secrets.insert(text.clone()),
-                    false => self.open.insert(text.clone()),
-                };
+                match (is_secret || is_token, is_answer) {
+                    (true, _) => drop(self.secrets.insert(text.clone())),
+                    (false, true) => self.told.push(("an answer".to_owned(), text.clone())),
+                    (false, false) => drop(self.open.insert(text.clone())),
+                }
             }
-            Json::Array(items) => items.iter().for_each(|item| self.collect(item, is_secret)),
+            Json::Array(items) => items.iter().for_each(|item| self.collect(item, is_secret, is_answer)),
             Json::Object(fields) => {
-                fields.iter().for_each(|(name, value)| {
-                    self.collect(value, SECRETS.contains(name));
+                // What a notice tells has its secrets in it.
+                let is_looked_at = |name: &&String| !is_answer || !OF_OTHERS.contains(&name.as_str());
+                fields.iter().filter(|(name, _)| is_looked_at(name)).for_each(|(name, value)| {
+                    self.collect(value, SECRETS.contains(name), is_answer);
                     let is_personal = PERSONAL.contains(&name.as_str());
                     self.people.extend(value.as_str().filter(|text| is_personal && text.len() >= 8).map(str::to_owned));
                 });

@@ -62,7 +62,7 @@ pub async fn play_watched(scenario: &Scenario, backend: Backend, watched: Option
         }
     }
     if let Some(watched) = &player.watched {
-        watched.exchanged(&Json::Object(player.store.settings.clone()));
+        watched.given(&Json::Object(player.store.settings.clone()));
         watched.log(&player.um).await;
     }
     let others = player.others.values().map(|(um, _)| um);
@@ -193,8 +193,8 @@ impl Player {
                 None => login.await?,
             };
             if let Some(watched) = &self.watched {
-                watched.exchanged(&self.filled(login_input));
-                watched.exchanged(&serde_json::to_value(&answer).unwrap());
+                watched.given(&self.filled(login_input));
+                watched.answered(&serde_json::to_value(&answer).unwrap());
                 watched.printed("sessions.login", format!("{answer:?}"));
             }
             let tokens = answer.done()?;
@@ -224,7 +224,7 @@ impl Player {
         if let Some(kind) = &step.mail {
             let notice = self.mails.take(kind, step.to.as_ref().expect("a mail goes `to` somebody")).await;
             if let Some(watched) = &self.watched {
-                watched.exchanged(&json!(notice));
+                watched.answered(&json!(notice));
                 watched.printed("a notice", format!("{notice:?}"));
             }
             return Ok((json!(notice), None));
@@ -280,7 +280,7 @@ impl Player {
     async fn call_once(&self, caller: &Caller, operation: &str, step: &Step) -> Result<Json, Error> {
         let with = step.with.as_ref().map_or_else(|| json!({}), |with| self.filled(with));
         if let Some(watched) = &self.watched {
-            watched.exchanged(&with);
+            watched.given(&with);
         }
         if step.raw || step.text.is_some() {
             let input = step.text.clone().unwrap_or_else(|| with.to_string());
@@ -290,7 +290,7 @@ impl Player {
         let answer = typed::call(caller, operation, with).await;
         let answer = answer.unwrap_or_else(|| panic!("there is no method {operation}; mark it as `raw`"))?;
         if let Some(watched) = &self.watched {
-            watched.exchanged(&answer.json);
+            watched.answered(&answer.json);
             watched.printed(operation, answer.printed);
         }
         Ok(answer.json)

@@ -1,9 +1,13 @@
+import dev.rolekeep.LogLevel
+import dev.rolekeep.logTo
 import kotlinx.coroutines.runBlocking
 import kotlinx.serialization.json.*
 import org.junit.jupiter.api.AfterAll
+import org.junit.jupiter.api.BeforeAll
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.TestFactory
 import java.io.File
+import java.util.concurrent.CopyOnWriteArraySet
 import java.util.concurrent.Executors
 import kotlin.test.Test
 import kotlin.test.assertEquals
@@ -59,15 +63,32 @@ class ConformanceTest {
         assertTrue(isFit("""{"${'$'}not": 1}""", "2") && !isFit("""{"${'$'}not": 1}""", "1"))
     }
 
-    private fun play(scenario: Scenario) = runBlocking { inFolder { Player(scenario.store, it).play(scenario.steps) } }
+    private fun play(scenario: Scenario) = runBlocking {
+        inFolder {
+            val player = Player(scenario.store, it)
+            watches += player.watch
+            try {
+                player.play(scenario.steps)
+            } finally {
+                watches -= player.watch
+            }
+        }
+    }
 
     companion object {
         private val passed = mutableListOf<String>()
         private val failed = mutableListOf<String>()
+        private val watches = CopyOnWriteArraySet<Watch>()
+
+        /** Whatever is logged, each player looks through. */
+        @JvmStatic
+        @BeforeAll
+        fun listen() = logTo(LogLevel.DEBUG) { record -> watches.forEach { it.printed(record) } }
 
         @JvmStatic
         @AfterAll
         fun write() {
+            logTo(LogLevel.OFF, null)
             if (passed.isEmpty() && failed.isEmpty()) return
             val column = json("column" to JsonPrimitive("kotlin"), "passed" to writeList(passed, ::writeString), "failed" to writeList(failed, ::writeString))
             val folder = repository.resolve("target/conformance").also { it.mkdirs() }

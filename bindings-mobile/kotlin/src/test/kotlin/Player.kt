@@ -19,12 +19,12 @@ class Player(private val store: JsonObject, private val folder: File) {
     private val saved = mutableMapOf<String, JsonElement>()
     private val passkeys = mutableMapOf<String, Authenticator>()
     private val mailbox = Mailbox()
-    private val watch = Watch()
+    val watch = Watch()
     private var here = ""
     private val others = mutableMapOf<String, UserManagement>()
 
     suspend fun play(steps: List<JsonObject>) {
-        watch.exchanged(store["settings"])
+        watch.given(store["settings"])
         um = open(settings())
         when (val seed = store["seed"]?.jsonPrimitive?.contentOrNull) {
             null -> {}
@@ -52,7 +52,7 @@ class Player(private val store: JsonObject, private val folder: File) {
             if (wanted == null) return "failed: ${error.code}/${error.reason}: ${error.message}"
             return difference(wanted, written(error))?.let { "another error: $it" }
         }
-        watch.exchanged(answer)
+        watch.answered(answer)
         if (wanted != null) return "expected the error $wanted, got $answer"
         step["save"]?.jsonObject?.forEach { (name, path) -> saved[name] = part(answer, path.jsonPrimitive.content) }
         return step["expect"]?.let { difference(filled(it), answer) }
@@ -70,7 +70,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         val request = request(step["request"])
         text("call")?.let { return call(caller(step), it, step) }
         step["login"]?.let {
-            val login = filled(it).also(watch::exchanged)
+            val login = filled(it).also(watch::given)
             val tokens = um.anonymous(request).sessions.login(readLogin(login)).done().also(watch::printed)
             name(um.authenticate(tokens.accessToken, request))
             return writeTokens(tokens)
@@ -142,7 +142,7 @@ class Player(private val store: JsonObject, private val folder: File) {
     private fun bools(answers: List<Boolean>) = JsonArray(answers.map(::JsonPrimitive))
 
     private suspend fun call(me: Caller, operation: String, step: JsonObject): JsonElement {
-        val with = (step["with"]?.let(::filled) ?: JsonObject(emptyMap())).also(watch::exchanged)
+        val with = (step["with"]?.let(::filled) ?: JsonObject(emptyMap())).also(watch::given)
         val text = step["text"]?.jsonPrimitive?.content
         val isRaw = text != null || step["raw"]?.jsonPrimitive?.boolean == true
         if (!isRaw) {

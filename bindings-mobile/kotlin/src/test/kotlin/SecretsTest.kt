@@ -24,6 +24,18 @@ class SecretsTest {
         assertContains(made(Class.forName("dev.rolekeep.User")).toString(), MARK)
     }
 
+    @Test
+    fun `what is shown of a secret is seen`() {
+        fun seen(show: Watch.() -> Unit) = Watch().also {
+            it.given(Json.parseToJsonElement("""{"password": "$MARK", "full_name": "Ada of Somewhere"}"""))
+            it.show()
+        }.leak()
+        assertNull(seen { printed("Ada of Somewhere") })
+        assertContains(seen { printed(listOf(MARK)) }.orEmpty(), MARK)
+        assertContains(seen { answered(Json.parseToJsonElement("""{"display_name": "$MARK"}""")) }.orEmpty(), MARK)
+        assertNull(seen { answered(Json.parseToJsonElement("""{"text": "$MARK"}""")) })
+    }
+
     /** A record with this text wherever it holds one; in maps as JSON, which some hold. */
     private fun made(type: Type): Any = when {
         type is ParameterizedType && type.rawType == Map::class.java ->
