@@ -37,9 +37,6 @@ const BEAT_MILLIS: u64 = 500;
 const MAX_AGE_MILLIS: i64 = 1_000;
 /// How often they are looked for at most for tokens that may be anybody's, in microseconds.
 const STRANGERS_MICROS: i64 = 100_000;
-/// How long users, sessions and keys are kept in memory at most where others write, in milliseconds: what somebody changes past the library is in no
-/// feed.
-const MAX_KEPT_MILLIS: i64 = 300_000;
 /// How often who waits for a position looks for it, in milliseconds.
 const WAIT_MILLIS: u64 = 25;
 
@@ -60,7 +57,7 @@ impl Default for Confirmed {
 const NEVER: i64 = i64::MIN;
 
 impl Confirmed {
-    fn confirm(&self, (elapsed, wall): (i64, i64)) {
+    pub(super) fn confirm(&self, (elapsed, wall): (i64, i64)) {
         if self.elapsed.fetch_max(elapsed, Ordering::AcqRel) < elapsed {
             self.wall.store(wall, Ordering::Release);
         }
@@ -68,7 +65,7 @@ impl Confirmed {
 
     /// Whether that was so many milliseconds ago at most. By the clock that has gone further: to set the one
     /// on the wall back makes nothing fresh.
-    fn is_within(&self, millis: i64, clock: &Clock<'_>) -> bool {
+    pub(super) fn is_within(&self, millis: i64, clock: &Clock<'_>) -> bool {
         let micros = millis.saturating_mul(1000);
         let (elapsed, wall) = (self.elapsed.load(Ordering::Acquire), self.wall.load(Ordering::Acquire));
         let is_recent = |then: i64, now: i64| then != NEVER && now.saturating_sub(then) <= micros;
@@ -414,26 +411,8 @@ impl Engine {
         renewed
     }
 
-    /// Reads anew what has been in memory for long: what callers hold, and the others are let go. Beside the feed, which is followed meanwhile.
-    fn reread_now_and_then(self: &Arc<Self>) {
-        if self.reread.is_within(MAX_KEPT_MILLIS, &self.services.env.clock())
-            || self.is_rereading.swap(true, Ordering::AcqRel)
-        {
-            return;
-        }
-        let rereading = Rereading(self.clone());
-        self.services.env.spawn(Box::pin(async move {
-            let engine = &rereading.0;
-            let now = engine.moment();
-            // What fails is tried again at the next look.
-            if engine.read_all_anew().await.is_ok() {
-                engine.reread.confirm(now);
-            }
-        }));
-    }
-
     /// Now, by both clocks.
-    fn moment(&self) -> (i64, i64) {
+    pub(super) fn moment(&self) -> (i64, i64) {
         (micros_of(self.services.env.elapsed()), self.services.now().as_microsecond())
     }
 
@@ -443,7 +422,7 @@ impl Engine {
         self.read_all_anew().await
     }
 
-    async fn read_all_anew(&self) -> Result<()> {
+    pub(super) async fn read_all_anew(&self) -> Result<()> {
         let outdated = Outdated {
             users: self.principals.outdate_all(),
             sessions: self.sessions.outdate_all(),
@@ -520,15 +499,6 @@ impl Engine {
         if self.services.storage.is_shared() {
             self.services.env.spawn(Box::pin(Self::poll(Arc::downgrade(self))));
         }
-    }
-}
-
-/// That this instance reads all anew, until it is dropped.
-struct Rereading(Arc<Engine>);
-
-impl Drop for Rereading {
-    fn drop(&mut self) {
-        self.0.is_rereading.store(false, Ordering::Release);
     }
 }
 

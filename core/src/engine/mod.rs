@@ -20,6 +20,7 @@ pub(crate) mod limit;
 mod of_servers;
 mod once;
 mod rates;
+mod reread;
 mod rights;
 mod sampled;
 mod steps;

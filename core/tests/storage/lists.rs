@@ -107,13 +107,13 @@ async fn sto_5_searches_and_what_several_rules_allow_are_on_indexes() {
                 assert!(plan.iter().any(|found| found.starts_with(line)), "{line} {shown}");
             }
             // All users are gone through by an index alone, and as far as needed. Their number is found in the order of their keys where
-            // a search alone narrows them, as the rows of an index lie anywhere.
+            // a search alone narrows them, as the rows of an index lie anywhere: the rows themselves, and once more what came of them.
             let counted = plan.iter().position(|line| line == "CO-ROUTINE counted").unwrap_or(plan.len());
             let (page, count) = plan.split_at(counted);
             let scans = |of: &[String]| of.iter().filter(|line| scans_users(line)).count();
             let narrowed = format!("{:?}", query.filter).contains("region_id");
             assert_eq!(scans(page), 0, "{shown}");
-            assert!(scans(count) <= usize::from(!narrowed), "{shown}");
+            assert!(scans(count) <= 2 * usize::from(!narrowed), "{shown}");
             assert!(!plan.iter().any(|line| line.contains("MULTI-INDEX")), "{shown}");
         }
     }
