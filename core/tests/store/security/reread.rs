@@ -57,7 +57,7 @@ async fn ops_3_nothing_is_in_memory_for_more_than_five_minutes() {
     assert!(may_edit(&ada).await, "it was read again too early");
     assert_eq!(found(), 2);
     clock.pass(2);
-    for _ in 0..500 {
+    for _ in 0..3_000 {
         if !may_edit(&ada).await {
             assert_eq!(found(), 1, "who is held by nobody stays");
             assert!(!um.check(held[1], "document:edit", None).await.unwrap());
