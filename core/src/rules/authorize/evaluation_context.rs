@@ -94,8 +94,7 @@ impl RuleSet {
             return Err(Error::new(Reason::PrincipalInvalid, problem));
         }
         let is_lacking = |path: &&Path| principal.id().is_some() && principal.attribute(**path).is_absent();
-        let lacking = reads.principal.iter().find(is_lacking);
-        let Some(path) = lacking else { return Ok(()) };
+        let Some(path) = reads.principal.iter().find(is_lacking) else { return Ok(()) };
         let attribute = self.shared.symbols.principal.get(path.slot as usize);
         Err(missing(Reason::ResourceIncomplete, "principal", attribute.map_or("", |one| &one.name)))
     }

@@ -82,19 +82,8 @@ impl RuleSet {
     fn role_allows(&self, role: u32, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> bool {
         match cx.principal.active() {
             None => !self.is_held_back(cx.principal, role) && self.gives(role, permission, field, cx),
-            Some(_) => self.active_part_allows(role, permission, field, cx),
+            Some(_) => self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx)),
         }
-    }
-
-    #[cold]
-    fn active_part_allows(
-        &self,
-        role: u32,
-        permission: u32,
-        field: Option<FieldId>,
-        cx: &EvaluationContext<'_>,
-    ) -> bool {
-        self.parts(cx.principal, role).any(|role| self.gives(role, permission, field, cx))
     }
 
     /// The first assignment that denies.

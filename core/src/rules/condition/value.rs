@@ -361,17 +361,13 @@ pub(in crate::rules) fn read_text(text: &str, base: Base) -> TypedValue<'_> {
     let read = match base {
         Base::String => Some(TypedValue::Text(text)),
         Base::Id => parse_uuid(text).map(TypedValue::Id),
-        Base::Time => parse_time(text).map(TypedValue::Time),
+        // RFC 3339, years 1 to 9999, in microseconds.
+        Base::Time => time::parse(text).ok().map(|time| TypedValue::Time(time.as_microsecond())),
         Base::Duration => duration::parse(text).map(TypedValue::Duration),
         Base::Ip => parse_ip(text).map(TypedValue::ip),
         Base::Bool | Base::Int => None,
     };
     read.unwrap_or(TypedValue::Absent)
-}
-
-/// RFC 3339, years 1 to 9999, in microseconds.
-pub(in crate::rules) fn parse_time(text: &str) -> Option<i64> {
-    time::parse(text).ok().map(Time::as_microsecond)
 }
 
 #[cfg(test)]
