@@ -87,6 +87,8 @@ impl RuleSet {
     }
 
     /// The first assignment that denies.
+    // Few permissions are denied: inlined, it would have all others keep its places.
+    #[inline(never)]
     fn denial(&self, permission: u32, field: Option<FieldId>, cx: &EvaluationContext<'_>) -> Option<usize> {
         cx.principal.assignments().position(|held| self.denials(held, permission, field, cx).next().is_some())
     }

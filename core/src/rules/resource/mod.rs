@@ -163,12 +163,16 @@ impl<'r> Resource<'r> {
         }
         let wrong = |problem: Problem<'_>, name: &str| problem.into_error(Reason::ResourceInvalid, &ty.name, name);
         values.resize(ty.attributes.len(), None);
+        // As a slice, of which it is known where it begins.
+        let values = &mut **values;
         for (name, given) in &self.given {
             let slot = find_declared(&ty.attributes, name).map_err(|problem| wrong(problem, name))?;
-            let Some(slot) = slot else { continue };
-            given.read_into(ty.attributes[slot].ty, &mut values[slot]);
-            if values[slot].is_none() {
-                return Err(wrong(Problem::Type(&ty.attributes[slot]), name));
+            let Some((attribute, place)) = slot.and_then(|at| ty.attributes.get(at).zip(values.get_mut(at))) else {
+                continue;
+            };
+            given.read_into(attribute.ty, place);
+            if place.is_none() {
+                return Err(wrong(Problem::Type(attribute), name));
             }
         }
         for slot in reads.slots.iter().map(|slot| *slot as usize) {

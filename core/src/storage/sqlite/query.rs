@@ -165,9 +165,8 @@ type Whole = (Vec<SqliteRow>, u64, Option<u64>);
 impl Reading<'_> {
     async fn whole(&mut self, connection: &mut SqliteConnection, plain: Option<Page>) -> Result<Whole, Fault> {
         let mut transaction = connection.begin().await?;
-        let whole = self.parts(&mut transaction, plain).await?;
-        transaction.commit().await?;
-        Ok(whole)
+        // It has only read: dropped, it is rolled back before the connection's next statement, and nobody waits for that.
+        self.parts(&mut transaction, plain).await
     }
 
     async fn parts(&mut self, connection: &mut SqliteConnection, plain: Option<Page>) -> Result<Whole, Fault> {
