@@ -203,9 +203,13 @@ impl Caller {
     }
 
     /// Explains why the caller may or may not do this. For operators: it tells more than the caller may know.
-    #[uniffi::method(default(resource = None))]
-    pub fn explain(&self, permission: String, resource: Option<Resource>) -> Result<Explanation> {
-        mirror(&self.caller.explain(&permission, resource.map(Into::into).as_ref())?)
+    pub fn explain(&self, permission: String) -> Result<Explanation> {
+        mirror(&self.caller.explain(&permission, None)?)
+    }
+
+    /// `explain` with a resource.
+    pub fn explain_on(&self, permission: String, resource: Resource) -> Result<Explanation> {
+        mirror(&self.caller.explain(&permission, &rolekeep::Resource::from(resource))?)
     }
 
     /// What Kotlin's `can` asks by: the numbers of this caller and of a permission.

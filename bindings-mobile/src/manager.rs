@@ -50,6 +50,32 @@ impl Circumstances {
     }
 }
 
+async fn ask_about(
+    store: rolekeep::UserManagement,
+    user: Uuid,
+    permission: String,
+    resource: Option<Resource>,
+    circumstances: Circumstances,
+) -> Result<bool> {
+    let resource = resource.map(Into::into);
+    run(async move { Ok(circumstances.under(&store)?.check(UserId(user), &permission, resource.as_ref()).await?) })
+        .await
+}
+
+async fn explain_about(
+    store: rolekeep::UserManagement,
+    user: Uuid,
+    permission: String,
+    resource: Option<Resource>,
+    circumstances: Circumstances,
+) -> Result<Explanation> {
+    let resource = resource.map(Into::into);
+    run(async move {
+        mirror(&circumstances.under(&store)?.explain(UserId(user), &permission, resource.as_ref()).await?)
+    })
+    .await
+}
+
 /// One of many checks about users.
 #[derive(uniffi::Record)]
 pub struct UserCheck {
@@ -165,40 +191,48 @@ impl UserManagement {
         run(async move { Ok(Caller::new(store.acting_as_identity(&issuer, &subject).await?)) }).await
     }
 
-    /// Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
+    /// Whether a user may do this to all resources there could be. A user who is not active may do nothing.
     ///
     /// Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
     /// same storage, rights may be as old as the setting `rights_max_age_millis`; `at_least` asks for newer ones.
     ///
     /// Throws `RESOURCE_NOT_FOUND` if there is no such user, and as `can` of a caller.
-    #[uniffi::method(default(resource = None, circumstances))]
-    pub async fn check(
+    #[uniffi::method(default(circumstances))]
+    pub async fn check(&self, user_id: Uuid, permission: String, circumstances: Circumstances) -> Result<bool> {
+        ask_about(self.store.clone(), user_id, permission, None, circumstances).await
+    }
+
+    /// `check` with a resource: whether a user may do this to it.
+    #[uniffi::method(default(circumstances))]
+    pub async fn check_on(
         &self,
         user_id: Uuid,
         permission: String,
-        resource: Option<Resource>,
+        resource: Resource,
         circumstances: Circumstances,
     ) -> Result<bool> {
-        let (store, resource) = (self.store.clone(), resource.map(Into::into));
-        run(async move {
-            Ok(circumstances.under(&store)?.check(UserId(user_id), &permission, resource.as_ref()).await?)
-        })
-        .await
+        ask_about(self.store.clone(), user_id, permission, Some(resource), circumstances).await
     }
 
     /// Like `check`, but synchronous: it uses the rights in memory and never waits.
     ///
     /// Throws `UNAVAILABLE` (`NOT_LOADED`) if the rights are not in memory, and as `can` of a caller.
-    #[uniffi::method(default(resource = None, circumstances))]
-    pub fn check_cached(
+    #[uniffi::method(default(circumstances))]
+    pub fn check_cached(&self, user_id: Uuid, permission: String, circumstances: Circumstances) -> Result<bool> {
+        Ok(circumstances.under(&self.store)?.check_cached(UserId(user_id), &permission, None)?)
+    }
+
+    /// `check_cached` with a resource.
+    #[uniffi::method(default(circumstances))]
+    pub fn check_cached_on(
         &self,
         user_id: Uuid,
         permission: String,
-        resource: Option<Resource>,
+        resource: Resource,
         circumstances: Circumstances,
     ) -> Result<bool> {
-        let resource = resource.map(Into::into);
-        Ok(circumstances.under(&self.store)?.check_cached(UserId(user_id), &permission, resource.as_ref())?)
+        let resource = rolekeep::Resource::from(resource);
+        Ok(circumstances.under(&self.store)?.check_cached(UserId(user_id), &permission, &resource)?)
     }
 
     /// Many checks at one moment, about one user or several.
@@ -217,20 +251,26 @@ impl UserManagement {
     }
 
     /// Explains why a user may or may not do this.
-    #[uniffi::method(default(resource = None, circumstances))]
+    #[uniffi::method(default(circumstances))]
     pub async fn explain(
         &self,
         user_id: Uuid,
         permission: String,
-        resource: Option<Resource>,
         circumstances: Circumstances,
     ) -> Result<Explanation> {
-        let (store, resource) = (self.store.clone(), resource.map(Into::into));
-        run(async move {
-            let checks = circumstances.under(&store)?;
-            mirror(&checks.explain(UserId(user_id), &permission, resource.as_ref()).await?)
-        })
-        .await
+        explain_about(self.store.clone(), user_id, permission, None, circumstances).await
+    }
+
+    /// `explain` with a resource.
+    #[uniffi::method(default(circumstances))]
+    pub async fn explain_on(
+        &self,
+        user_id: Uuid,
+        permission: String,
+        resource: Resource,
+        circumstances: Circumstances,
+    ) -> Result<Explanation> {
+        explain_about(self.store.clone(), user_id, permission, Some(resource), circumstances).await
     }
 
     /// How far the commits of the storage are known here, as an opaque text: up to the newest ones that this instance has made

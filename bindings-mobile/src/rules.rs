@@ -115,10 +115,13 @@ impl Principal {
     }
 
     /// Explains why the principal may or may not do this. For operators: it tells more than the user may know.
-    #[uniffi::method(default(resource = None))]
-    pub fn explain(&self, permission: String, resource: Option<Resource>) -> Result<Explanation> {
-        let resource = resource.map(Into::into);
-        mirror(&self.0.checks().explain(self.0.principal(), &permission, resource.as_ref())?)
+    pub fn explain(&self, permission: String) -> Result<Explanation> {
+        mirror(&self.0.checks().explain(self.0.principal(), &permission, None)?)
+    }
+
+    /// `explain` with a resource.
+    pub fn explain_on(&self, permission: String, resource: Resource) -> Result<Explanation> {
+        mirror(&self.0.checks().explain(self.0.principal(), &permission, &rolekeep::Resource::from(resource))?)
     }
 
     /// What Kotlin's `can` asks by: the numbers of this principal and of a permission.

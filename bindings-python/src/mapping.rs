@@ -72,10 +72,17 @@ pub fn ask(
     at_once(permission.py(), || Ok(as_it_is()))
 }
 
-/// A resource that is given. `None` is what was not found, not a question without a resource: as JSON it is refused.
+/// A resource that is given. `None` is what was not found, not a question without a resource: [`known`] refuses it.
 #[expect(clippy::unnecessary_wraps, reason = "the form that pyo3 asks for")]
 pub fn given<'py>(resource: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     Ok(Some(resource.clone()))
+}
+
+/// A resource, refused where it is `None`.
+pub fn known<'py>(resource: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static KNOWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = resource.py();
+    if resource.is_none() { KNOWN.import(py, "rolekeep._ask", "known")?.call1((resource,)) } else { Ok(resource) }
 }
 
 /// Whether something may be done, to a mapping or at all.
@@ -89,7 +96,7 @@ pub fn can(
     if let Some(is_allowed) = ask(permission, &resource, |permission, resource| can(permission, Some(resource)))? {
         return Ok(is_allowed);
     }
-    let json = encode(&resource)?;
+    let json = encode(&known(resource)?)?;
     at_once(py, || can(text(permission)?, Some(&ffi::resource(&json)?)))
 }
 

@@ -143,7 +143,7 @@ impl Store {
         &self,
         user: &Bound<'_, PyAny>,
         permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
+        #[pyo3(from_py_with = mapping::given)] resource: Option<Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
         at_least: Option<&str>,
     ) -> PyResult<bool> {
@@ -157,7 +157,7 @@ impl Store {
         &self,
         user: &Bound<'_, PyAny>,
         permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
+        #[pyo3(from_py_with = mapping::given)] resource: Option<Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
         at_least: Option<&str>,
     ) -> PyResult<Option<bool>> {
@@ -200,7 +200,7 @@ impl Store {
         &self,
         user: &Bound<'_, PyAny>,
         permission: &Bound<'_, PyString>,
-        resource: Option<&Bound<'_, PyAny>>,
+        resource: Option<Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
         at_least: Option<&str>,
     ) -> PyResult<rolekeep::Result<bool>> {
@@ -209,14 +209,16 @@ impl Store {
         let given = match (resource, context, at_least) {
             (None, None, None) => None,
             (resource, context, at_least) => {
-                if let (Some(resource), None, None, Ok(id)) = (resource, context, at_least, user_id(user))
+                if let (Some(resource), None, None, Ok(id)) = (&resource, context, at_least, user_id(user))
                     && let Some(is_allowed) =
                         mapping::ask(permission, resource, |name, one| um.check_cached(id, name, one))?
                 {
                     return Ok(Ok(is_allowed));
                 }
                 let given = PyDict::new(py);
-                given.set_item("resource", resource)?;
+                if let Some(resource) = resource {
+                    given.set_item("resource", mapping::known(resource)?)?;
+                }
                 given.set_item("context", context.map_or_else(|| PyDict::new(py).into_any(), Bound::clone))?;
                 given.set_item("at_least", at_least)?;
                 Some(encode(&given)?)

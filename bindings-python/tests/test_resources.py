@@ -250,6 +250,16 @@ def test_a_resource_that_was_not_found_is_not_taken_for_none(open_store):
         for none in ("document:edit", 5, None, {"document:edit": found}):
             with pytest.raises(ValidationError, match="a list, each of it a permission"):
                 asker.can_many(none)
+    for check in (um.check, um.check_cached, lambda *about, **given: um.explain(*about, **given).allowed):
+        for given in ({}, {"context": {}}, {"at_least": um.position}):
+            assert check(id, "document:edit", **given) and check(id, "document:edit", found, **given)
+            for none in (None, 5):
+                with pytest.raises(ValidationError, match="resource"):
+                    check(id, "document:edit", none, **given)
+    for ask, about in ((um.acting_as(id).can, ()), (um.check, (id,)), (um.check_cached, (id,)), (um.explain, (id,))):
+        with pytest.raises(ValidationError, match="there is no resource") as refused:
+            ask(*about, "document:edit", None)
+        assert [one.field for one in refused.value.fields] == ["resource"]
     assert um.check_many([(id, "document:edit"), (id, "document:edit", found)]) == [True, True]
     for each in ((id, "document:edit", None), (id,), (id, "document:edit", found, 1), (), 5, None, "abc"):
         with pytest.raises(ValidationError, match=r"checks\[1\]"):

@@ -1,7 +1,9 @@
 """Rules without accounts."""
 
+import inspect
 import json
 import multiprocessing
+import re
 import runpy
 from datetime import datetime, timezone
 from uuid import UUID
@@ -81,6 +83,19 @@ def test_a_principal_is_asked_as_a_caller_is():
         ada.can("note:read")
     assert refused.value.reason is Reason.CONTEXT_INCOMPLETE
     assert ada.with_context({"on_site": True}).can("note:read")
+
+
+def test_a_principal_is_described_by_all_that_the_core_reads():
+    api = (REPOSITORY / "docs/api/rust.txt").read_text()
+    fields = set(re.findall(r"^pub rolekeep::rules::PrincipalData::(\w+):", api, re.MULTILINE))
+    parameters = inspect.signature(Rules.principal).parameters
+    assert "second_factor" in fields and fields == set(parameters) - {"self"}
+
+
+def test_a_role_may_need_a_second_factor():
+    rules = Rules(policy_toml='[permissions]\n"a:b" = "?"\n[roles.safe]\nsecond_factor = true\nallow = ["a:b"]\n')
+    assert not rules.principal("ada", roles=["safe"]).can("a:b")
+    assert rules.principal("ada", roles=["safe"], second_factor=True).can("a:b")
 
 
 def test_the_program_of_the_guide(monkeypatch, capsys):

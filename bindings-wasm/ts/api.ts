@@ -9,5 +9,5 @@ export * from "./guards.js";
 export { importUsers, type ImportData, type ImportOptions } from "./imports.js";
 export { indexedDB } from "./indexeddb.js";
 export type * from "./persister.js";
-export { UserManagement, type Check, type Circumstances, type EncryptionKey, type LoginOptions, type OpenOptions, type PageOptions } from "./store.js";
+export { UserManagement, type About, type Check, type Circumstances, type EncryptionKey, type LoginOptions, type OpenOptions, type PageOptions } from "./store.js";
 export type { WasmSource, WasmSources } from "./wasm.js";

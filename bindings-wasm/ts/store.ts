@@ -59,6 +59,12 @@ export interface Check {
   readonly resource?: Resource | undefined;
 }
 
+/**
+ * What a check is about. A resource that may not have been found does not compile: without one it is another question.
+ * Circumstances alone stand behind an `undefined`.
+ */
+export type About = [] | [resource: Resource, circumstances?: Circumstances | undefined] | [resource: undefined, circumstances: Circumstances];
+
 /** The numbers by which the wasm knows users; when there are too many, they are given anew. */
 const users = new Map<string, number>();
 const MAX_USERS = 100_000;
@@ -153,6 +159,7 @@ export class UserManagement {
    *
    * Throws an `UnavailableError` with the reason `not_loaded` if the rights are not in memory: `check` reads them.
    */
+  checkCached(userId: string, permission: string, ...about: About): boolean;
   checkCached(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): boolean {
     const [user, number] = [users.get(userId), numberOf(permission)];
     if (user !== undefined && number !== undefined && circumstances === undefined) {
@@ -179,9 +186,10 @@ export class UserManagement {
    * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
    * same storage, rights may be as old as the setting `rightsMaxAgeMillis`; `atLeast` asks for newer ones.
    */
+  check(userId: string, permission: string, ...about: About): Promise<boolean>;
   async check(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<boolean> {
     try {
-      return this.checkCached(userId, permission, resource, circumstances);
+      return this.checkCached(userId, permission, ...([resource, circumstances] as unknown as About));
     } catch (error) {
       if (!(error instanceof RolekeepError && ["not_loaded", "rights_stale"].includes(error.reason))) throw error;
     }
@@ -194,6 +202,7 @@ export class UserManagement {
   }
 
   /** Explains why a user may or may not do this. */
+  explain(userId: string, permission: string, ...about: About): Promise<Explanation>;
   async explain(userId: string, permission: string, resource?: Resource, circumstances?: Circumstances): Promise<Explanation> {
     return this.consult("explain_user", about({ userId, permission, resource }, circumstances), "Explanation");
   }

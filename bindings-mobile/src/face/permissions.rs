@@ -232,6 +232,8 @@ pub struct GrantTrace {
     pub assignment: AssignmentTrace,
     /// Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case.
     pub is_active: bool,
+    /// Whether the role needs a second factor, and none was proved. Denies count in any case.
+    pub lacks_second_factor: bool,
     /// The roles from the one that is held to the one that has the grant.
     #[uniffi(default)]
     pub role_path: Vec<String>,

@@ -25,7 +25,8 @@ class RowFilter:
     rows: FilteredRows
     """Whether all rows pass, none (no query is needed), or some."""
     sql: str
-    """The condition for a `WHERE`, `TRUE` or `FALSE` where all rows pass or none; in parentheses where it needs them."""
+    """The condition for a `WHERE`; where all rows pass or none `TRUE` or `FALSE`, in SQLite `1` or `0`. It is in parentheses
+    where it needs them, so that it can stand beside other conditions."""
     parameters: tuple[Any, ...]
     """Its parameters, in the order of their numbers."""
     kinds: tuple[SqlKind, ...]

@@ -48,7 +48,7 @@ class Store:
         self,
         user: UUID | str,
         permission: str,
-        resource: Mapping[str, Any] | None = None,
+        resource: Mapping[str, Any] = ...,
         *,
         context: Mapping[str, Any] | None = None,
         at_least: str | None = None,
@@ -65,7 +65,7 @@ class Store:
         self,
         user: UUID | str,
         permission: str,
-        resource: Mapping[str, Any] | None = None,
+        resource: Mapping[str, Any] = ...,
         *,
         context: Mapping[str, Any] | None = None,
         at_least: str | None = None,
@@ -75,7 +75,7 @@ class Store:
         Args:
             user: The user's id.
             permission: `document:edit`, or with fields: `document:edit{title,body}`.
-            resource: The resource: `{"type": "document", …}`.
+            resource: The resource: `{"type": "document", …}`. `None` is a resource that was not found, and refused.
             context: The values that conditions read as `context.NAME`.
             at_least: A `position`: everything committed up to it counts.
 

@@ -60,6 +60,7 @@ class Rules(_rolekeep.Rules):
         attributes: Mapping[str, Any] = EMPTY,
         status: str = "active",
         verified: bool = True,
+        second_factor: bool = False,
     ) -> Principal:
         """A principal, validated against the policy. Keep it for as long as its description stays the same.
 
@@ -71,13 +72,15 @@ class Rules(_rolekeep.Rules):
             attributes: What conditions read as `principal.NAME`, declared by the policy for the type `user`.
             status: Whoever is not `active` may do nothing, and explanations name it.
             verified: `principal.verified`.
+            second_factor: Whether they have proved a second factor: roles that need one allow nothing without.
 
         Raises:
             ValidationError: Names every wrong field: roles and kinds of scope that the policy does not have, attributes
                 that it does not declare or that have another type, and missing attributes that it reads.
         """
         whom = {"id": id, "roles": roles, "groups": groups, "attributes": attributes}
-        return Principal(self._principal(encode({**whom, "status": status, "verified": verified})))
+        proved = {"status": status, "verified": verified, "second_factor": second_factor}
+        return Principal(self._principal(encode({**whom, **proved})))
 
     def anonymous(self) -> Principal:
         """The principal of somebody who is not signed in. It holds the policy's `anonymous` role, if there is one."""

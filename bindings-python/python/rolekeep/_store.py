@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, Generic, TypeVar
 from uuid import UUID
 
 from . import _rolekeep
-from ._ask import Asker, Resource, named, several
+from ._ask import Asker, Resource, known, named, several
 from ._breached import BreachedPasswords, Breaches
-from ._codec import decode, encode
+from ._codec import UNSET, Unset, decode, encode
 from ._notifier import Mailer, Notifier
 from ._persister import Host, Persister
 from .backup import BackupSummary, Restore, _options, _place
@@ -105,9 +105,9 @@ class AnyCaller(Asker, _rolekeep.Caller):
 
 
 def _about(
-    user: UUID | str, permission: str, resource: Resource | None, context: Resource | None, at_least: str | None
+    user: UUID | str, permission: str, resource: Resource | Unset, context: Resource | None, at_least: str | None
 ) -> str:
-    about = {"user_id": user, "permission": permission, "resource": resource}
+    about = {"user_id": user, "permission": permission, "resource": known(resource)}
     return encode(about | {"context": context or {}, "at_least": at_least})
 
 
@@ -251,7 +251,7 @@ class UserManagement(_AnyStore[Caller]):
         return somebody.sessions.login(identifier, password, device_token=device_token)
 
     def check(
-        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        self, user: UUID | str, permission: str, resource: Resource | Unset = UNSET, *, context: Resource | None = None,
         at_least: str | None = None,
     ) -> bool:
         """Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
@@ -262,7 +262,7 @@ class UserManagement(_AnyStore[Caller]):
         Args:
             user: The user's id.
             permission: `document:edit`, or with fields: `document:edit{title,body}`.
-            resource: The resource: `{"type": "document", …}`.
+            resource: The resource: `{"type": "document", …}`. `None` is a resource that was not found, and refused.
             context: The values that conditions read as `context.NAME`.
             at_least: A `position`: everything committed up to it counts.
 
@@ -270,9 +270,10 @@ class UserManagement(_AnyStore[Caller]):
             NotFound: There is no such user.
             ValidationError: An unknown permission, a resource that lacks what the policy reads.
         """
-        known = self._check(user, permission, resource, context=context, at_least=at_least)
-        if known is not None:
-            return known
+        given = () if resource is UNSET else (resource,)
+        answer = self._check(user, permission, *given, context=context, at_least=at_least)
+        if answer is not None:
+            return answer
         return decode(bool, self._consult("check", _about(user, permission, resource, context, at_least)).wait())
 
     def check_many(
@@ -285,7 +286,7 @@ class UserManagement(_AnyStore[Caller]):
         return decode(list[bool], self._consult("check_many", _about_many(checks, context, at_least)).wait())
 
     def explain(
-        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        self, user: UUID | str, permission: str, resource: Resource | Unset = UNSET, *, context: Resource | None = None,
         at_least: str | None = None,
     ) -> Explanation:
         """Explains why a user may or may not do this."""
@@ -388,13 +389,14 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         return await somebody.sessions.login(identifier, password, device_token=device_token)
 
     async def check(
-        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        self, user: UUID | str, permission: str, resource: Resource | Unset = UNSET, *, context: Resource | None = None,
         at_least: str | None = None,
     ) -> bool:
         """Whether a user may do this; as `UserManagement.check`, without blocking."""
-        known = self._check(user, permission, resource, context=context, at_least=at_least)
-        if known is not None:
-            return known
+        given = () if resource is UNSET else (resource,)
+        answer = self._check(user, permission, *given, context=context, at_least=at_least)
+        if answer is not None:
+            return answer
         return decode(bool, await self._consult("check", _about(user, permission, resource, context, at_least)))
 
     async def check_many(
@@ -407,7 +409,7 @@ class AsyncUserManagement(_AnyStore[AsyncCaller]):
         return decode(list[bool], await self._consult("check_many", _about_many(checks, context, at_least)))
 
     async def explain(
-        self, user: UUID | str, permission: str, resource: Resource | None = None, *, context: Resource | None = None,
+        self, user: UUID | str, permission: str, resource: Resource | Unset = UNSET, *, context: Resource | None = None,
         at_least: str | None = None,
     ) -> Explanation:
         """Explains why a user may or may not do this."""

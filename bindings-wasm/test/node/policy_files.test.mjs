@@ -84,7 +84,7 @@ export function may(me: Caller): boolean {
 }
 
 export const about = async (um: UserManagement): Promise<boolean> =>
-  typed(um).checkCached("a", drone) && (await typed(um).check("a", "drone:read", { type: "drone", id: "1" }));
+  typed(um).checkCached("a", drone) && (await typed(um).check("a", "drone:read", { type: "drone", id: "1" })) && (await typed(um).explain("a", drone)).allowed;
 `;
 
 test("names are types: a misspelt one does not compile", async (t) => {

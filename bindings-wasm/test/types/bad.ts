@@ -15,5 +15,8 @@ um.system.can("document:edit", documents.get(ada.id));
 um.system.require("document:edit", documents.get(ada.id));
 um.system.explain("document:edit", documents.get(ada.id));
 um.system.canMany([["document:edit", documents.get(ada.id)]]);
+await um.check(ada.id, "document:edit", documents.get(ada.id));
+um.checkCached(ada.id, "document:edit", documents.get(ada.id), {});
+await um.explain(ada.id, "document:edit", documents.get(ada.id));
 um.system.canMany([["document:edit"]]);
 um.system.canMany([["document:edit", { type: "document" }, 1]]);

@@ -23,5 +23,7 @@ const postgres: PostgresValue[] = um.system.filter("drone:list", { dialect: "pos
 if (filter.rows !== "none") console.log(filter.sql, bound, postgres, filter.expires.getTime());
 const answers: boolean[] = um.system.canMany(["drone:read", ["drone:update", { type: "drone" }]]);
 if (answers[0]) console.log(um.system.explain("drone:read").text, um.system.explain("drone:update", { type: "drone" }).text);
+const may: boolean = um.checkCached(ada.id, "drone:read", undefined, { atLeast: um.position }) && (await um.check(ada.id, "drone:read", { type: "drone" }));
+if (may) console.log((await um.explain(ada.id, "drone:read", { type: "drone" }, { context: {} })).text);
 const imported: Import = await importUsers(um.system, new Blob(["email\n"]), { source: "old", format: "csv", resume: undefined, onProgress: ({ items }) => items.length });
 if (imported.status === "stopped") console.log(await importUsers(um.system, [new Uint8Array(1)], { source: "old", format: "json_lines", shape: "auth0" }));

@@ -90,3 +90,21 @@ fn aut_10_a_role_that_needs_a_second_factor_brings_nothing_that_it_inherits_with
     assert!(rules.rule_set().roles().find(|role| role.name == "owner").unwrap().needs_second_factor);
     assert!(!rules.check(&owner, "note:write", None).unwrap(), "admin:all by the password alone");
 }
+
+/// The reason is the factor that is missing, not the session, which there is none of here.
+#[test]
+fn aut_10_an_explanation_says_that_a_second_factor_is_missing() {
+    let rules = rules();
+    let guardian = rules.resolve_principal(&who("guardian")).unwrap();
+    let explanation = rules.explain(&guardian, "note:write", None).unwrap();
+    let miss = explanation.misses.first().unwrap();
+    assert!(miss.is_active && miss.lacks_second_factor, "{}", explanation.text);
+    assert!(explanation.text.contains("held everywhere, but a second factor is missing"), "{}", explanation.text);
+    let set = rules.rule_set();
+    let other = set.with_active_roles(&guardian, &[]);
+    let explanation = rules.explain(&other, "note:write", None).unwrap();
+    let miss = explanation.misses.first().unwrap();
+    assert!(!miss.is_active && miss.lacks_second_factor, "{}", explanation.text);
+    let proved = rules.resolve_principal(&who("guardian").second_factor(true)).unwrap();
+    assert!(rules.check(&proved, "note:write", None).unwrap());
+}

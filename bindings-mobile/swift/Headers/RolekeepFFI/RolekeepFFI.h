@@ -468,7 +468,12 @@ int8_t uniffi_rolekeep_mobile_fn_method_caller_can_somewhere(uint64_t ptr, RustB
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_EXPLAIN
-RustBuffer uniffi_rolekeep_mobile_fn_method_caller_explain(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_rolekeep_mobile_fn_method_caller_explain(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_EXPLAIN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_EXPLAIN_ON
+RustBuffer uniffi_rolekeep_mobile_fn_method_caller_explain_on(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_CALLER_FILTER
@@ -1923,12 +1928,17 @@ uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_authenticate(uint64_t p
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK
-uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer circumstances
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_CACHED
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_CACHED
-int8_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_cached(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances, RustCallStatus *_Nonnull out_status
+int8_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_cached(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer circumstances, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_CACHED_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_CACHED_ON
+int8_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_cached_on(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_MANY
@@ -1936,9 +1946,19 @@ int8_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_cached(uint64_t ptr
 uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_many(uint64_t ptr, RustBuffer checks, RustBuffer circumstances
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_CHECK_ON
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_check_on(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN
-uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_explain(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_explain(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer circumstances
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_EXPLAIN_ON
+uint64_t uniffi_rolekeep_mobile_fn_method_usermanagement_explain_on(uint64_t ptr, RustBuffer user_id, RustBuffer permission, RustBuffer resource, RustBuffer circumstances
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_USERMANAGEMENT_HEALTH
@@ -2108,7 +2128,12 @@ int8_t uniffi_rolekeep_mobile_fn_method_principal_can_somewhere(uint64_t ptr, Ru
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_EXPLAIN
-RustBuffer uniffi_rolekeep_mobile_fn_method_principal_explain(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_rolekeep_mobile_fn_method_principal_explain(uint64_t ptr, RustBuffer permission, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_EXPLAIN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_EXPLAIN_ON
+RustBuffer uniffi_rolekeep_mobile_fn_method_principal_explain_on(uint64_t ptr, RustBuffer permission, RustBuffer resource, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_FN_METHOD_PRINCIPAL_FILTER
@@ -3082,6 +3107,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_caller_can_somewhere(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_EXPLAIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_caller_explain(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_EXPLAIN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_CALLER_EXPLAIN_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_caller_explain_on(void
     
 );
 #endif
@@ -4465,15 +4496,33 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_CACHED_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_CACHED_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached_on(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_MANY
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_MANY
 uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_CHECK_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_check_on(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_explain(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_USERMANAGEMENT_EXPLAIN_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_usermanagement_explain_on(void
     
 );
 #endif
@@ -4612,6 +4661,12 @@ uint16_t uniffi_rolekeep_mobile_checksum_method_principal_can_somewhere(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_EXPLAIN
 #define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_EXPLAIN
 uint16_t uniffi_rolekeep_mobile_checksum_method_principal_explain(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_EXPLAIN_ON
+#define UNIFFI_FFIDEF_UNIFFI_ROLEKEEP_MOBILE_CHECKSUM_METHOD_PRINCIPAL_EXPLAIN_ON
+uint16_t uniffi_rolekeep_mobile_checksum_method_principal_explain_on(void
     
 );
 #endif

@@ -2485,7 +2485,12 @@ public protocol CallerProtocol: AnyObject, Sendable {
     /**
      * Explains why the caller may or may not do this. For operators: it tells more than the caller may know.
      */
-    func explain(permission: String, resource: Resource?) throws  -> Explanation
+    func explain(permission: String) throws  -> Explanation
+    
+    /**
+     * `explain` with a resource.
+     */
+    func explain(permission: String, resource: Resource) throws  -> Explanation
     
     /**
      * The rows of your own table to which the caller may do this, as a condition in SQL: the rows that pass are
@@ -2833,13 +2838,26 @@ open func canSomewhere(permission: String)throws  -> Bool  {
     /**
      * Explains why the caller may or may not do this. For operators: it tells more than the caller may know.
      */
-open func explain(permission: String, resource: Resource? = nil)throws  -> Explanation  {
+open func explain(permission: String)throws  -> Explanation  {
     return try  FfiConverterTypeExplanation_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_caller_explain(
             self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `explain` with a resource.
+     */
+open func explain(permission: String, resource: Resource)throws  -> Explanation  {
+    return try  FfiConverterTypeExplanation_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_caller_explain_on(
+            self.uniffiCloneHandle(),
         FfiConverterString.lower(permission),
-        FfiConverterOptionTypeResource.lower(resource),uniffiCallStatus
+        FfiConverterTypeResource_lower(resource),uniffiCallStatus
     )
 })
 }
@@ -8433,7 +8451,12 @@ public protocol PrincipalProtocol: AnyObject, Sendable {
     /**
      * Explains why the principal may or may not do this. For operators: it tells more than the user may know.
      */
-    func explain(permission: String, resource: Resource?) throws  -> Explanation
+    func explain(permission: String) throws  -> Explanation
+    
+    /**
+     * `explain` with a resource.
+     */
+    func explain(permission: String, resource: Resource) throws  -> Explanation
     
     /**
      * The rows of your own table to which the principal may do this, as a condition in SQL: the rows that pass are
@@ -8592,13 +8615,26 @@ open func canSomewhere(permission: String)throws  -> Bool  {
     /**
      * Explains why the principal may or may not do this. For operators: it tells more than the user may know.
      */
-open func explain(permission: String, resource: Resource? = nil)throws  -> Explanation  {
+open func explain(permission: String)throws  -> Explanation  {
     return try  FfiConverterTypeExplanation_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_principal_explain(
             self.uniffiCloneHandle(),
+        FfiConverterString.lower(permission),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `explain` with a resource.
+     */
+open func explain(permission: String, resource: Resource)throws  -> Explanation  {
+    return try  FfiConverterTypeExplanation_lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_principal_explain_on(
+            self.uniffiCloneHandle(),
         FfiConverterString.lower(permission),
-        FfiConverterOptionTypeResource.lower(resource),uniffiCallStatus
+        FfiConverterTypeResource_lower(resource),uniffiCallStatus
     )
 })
 }
@@ -11630,21 +11666,26 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func authenticate(accessToken: String, request: RequestContext) async throws  -> Caller
     
     /**
-     * Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
+     * Whether a user may do this to all resources there could be. A user who is not active may do nothing.
      *
      * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
      * same storage, rights may be as old as the setting `rights_max_age_millis`; `at_least` asks for newer ones.
      *
      * Throws `RESOURCE_NOT_FOUND` if there is no such user, and as `can` of a caller.
      */
-    func check(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Bool
+    func check(userId: Uuid, permission: String, circumstances: Circumstances) async throws  -> Bool
     
     /**
      * Like `check`, but synchronous: it uses the rights in memory and never waits.
      *
      * Throws `UNAVAILABLE` (`NOT_LOADED`) if the rights are not in memory, and as `can` of a caller.
      */
-    func checkCached(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) throws  -> Bool
+    func checkCached(userId: Uuid, permission: String, circumstances: Circumstances) throws  -> Bool
+    
+    /**
+     * `check_cached` with a resource.
+     */
+    func checkCached(userId: Uuid, permission: String, resource: Resource, circumstances: Circumstances) throws  -> Bool
     
     /**
      * Many checks at one moment, about one user or several.
@@ -11652,9 +11693,19 @@ public protocol UserManagementProtocol: AnyObject, Sendable {
     func checkMany(checks: [UserCheck], circumstances: Circumstances) async throws  -> [Bool]
     
     /**
+     * `check` with a resource: whether a user may do this to it.
+     */
+    func check(userId: Uuid, permission: String, resource: Resource, circumstances: Circumstances) async throws  -> Bool
+    
+    /**
      * Explains why a user may or may not do this.
      */
-    func explain(userId: Uuid, permission: String, resource: Resource?, circumstances: Circumstances) async throws  -> Explanation
+    func explain(userId: Uuid, permission: String, circumstances: Circumstances) async throws  -> Explanation
+    
+    /**
+     * `explain` with a resource.
+     */
+    func explain(userId: Uuid, permission: String, resource: Resource, circumstances: Circumstances) async throws  -> Explanation
     
     /**
      * How well the store works, with everything that it depends on: for a page that says so, and for whoever restarts it.
@@ -11937,19 +11988,19 @@ open func authenticate(accessToken: String, request: RequestContext = RequestCon
 }
     
     /**
-     * Whether a user may do this, to a resource or to all there could be. A user who is not active may do nothing.
+     * Whether a user may do this to all resources there could be. A user who is not active may do nothing.
      *
      * Answers from memory, and reads the user's rights first if they are not there. If other processes write to the
      * same storage, rights may be as old as the setting `rights_max_age_millis`; `at_least` asks for newer ones.
      *
      * Throws `RESOURCE_NOT_FOUND` if there is no such user, and as `can` of a caller.
      */
-open func check(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
+open func check(userId: Uuid, permission: String, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_usermanagement_check(
-                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterOptionTypeResource.lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterTypeCircumstances_lower(circumstances)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_i8,
@@ -11965,14 +12016,29 @@ open func check(userId: Uuid, permission: String, resource: Resource? = nil, cir
      *
      * Throws `UNAVAILABLE` (`NOT_LOADED`) if the rights are not in memory, and as `can` of a caller.
      */
-open func checkCached(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())throws  -> Bool  {
+open func checkCached(userId: Uuid, permission: String, circumstances: Circumstances = Circumstances())throws  -> Bool  {
     return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
         uniffiCallStatus in
     uniffi_rolekeep_mobile_fn_method_usermanagement_check_cached(
             self.uniffiCloneHandle(),
         FfiConverterTypeUuid_lower(userId),
         FfiConverterString.lower(permission),
-        FfiConverterOptionTypeResource.lower(resource),
+        FfiConverterTypeCircumstances_lower(circumstances),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * `check_cached` with a resource.
+     */
+open func checkCached(userId: Uuid, permission: String, resource: Resource, circumstances: Circumstances = Circumstances())throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeRolekeepError_lift) {
+        uniffiCallStatus in
+    uniffi_rolekeep_mobile_fn_method_usermanagement_check_cached_on(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeUuid_lower(userId),
+        FfiConverterString.lower(permission),
+        FfiConverterTypeResource_lower(resource),
         FfiConverterTypeCircumstances_lower(circumstances),uniffiCallStatus
     )
 })
@@ -11998,14 +12064,52 @@ open func checkMany(checks: [UserCheck], circumstances: Circumstances = Circumst
 }
     
     /**
+     * `check` with a resource: whether a user may do this to it.
+     */
+open func check(userId: Uuid, permission: String, resource: Resource, circumstances: Circumstances = Circumstances())async throws  -> Bool  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_check_on(
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterTypeResource_lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_i8,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_i8,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_i8,
+            liftFunc: FfiConverterBool.lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
      * Explains why a user may or may not do this.
      */
-open func explain(userId: Uuid, permission: String, resource: Resource? = nil, circumstances: Circumstances = Circumstances())async throws  -> Explanation  {
+open func explain(userId: Uuid, permission: String, circumstances: Circumstances = Circumstances())async throws  -> Explanation  {
     return
         try  await uniffiRustCallAsync(
             rustFutureFunc: {
                 uniffi_rolekeep_mobile_fn_method_usermanagement_explain(
-                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterOptionTypeResource.lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterTypeCircumstances_lower(circumstances)
+                )
+            },
+            pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
+            completeFunc: ffi_rolekeep_mobile_rust_future_complete_rust_buffer,
+            freeFunc: ffi_rolekeep_mobile_rust_future_free_rust_buffer,
+            liftFunc: FfiConverterTypeExplanation_lift,
+            errorHandler: FfiConverterTypeRolekeepError_lift
+        )
+}
+    
+    /**
+     * `explain` with a resource.
+     */
+open func explain(userId: Uuid, permission: String, resource: Resource, circumstances: Circumstances = Circumstances())async throws  -> Explanation  {
+    return
+        try  await uniffiRustCallAsync(
+            rustFutureFunc: {
+                uniffi_rolekeep_mobile_fn_method_usermanagement_explain_on(
+                        self.uniffiCloneHandle(),FfiConverterTypeUuid_lower(userId),FfiConverterString.lower(permission),FfiConverterTypeResource_lower(resource),FfiConverterTypeCircumstances_lower(circumstances)
                 )
             },
             pollFunc: ffi_rolekeep_mobile_rust_future_poll_rust_buffer,
@@ -59221,7 +59325,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_caller_can_somewhere() != 40793) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 43332) {
+    if (uniffi_rolekeep_mobile_checksum_method_caller_explain() != 43437) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_caller_explain_on() != 38912) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_caller_filter() != 32438) {
@@ -59908,16 +60015,25 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_authenticate() != 7508) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 58601) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check() != 47938) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached() != 60290) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached() != 27617) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_cached_on() != 61835) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_many() != 35218) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 21236) {
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_check_on() != 23425) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain() != 42231) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_usermanagement_explain_on() != 36478) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_usermanagement_health() != 5263) {
@@ -59986,7 +60102,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_rolekeep_mobile_checksum_method_principal_can_somewhere() != 11177) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_rolekeep_mobile_checksum_method_principal_explain() != 36114) {
+    if (uniffi_rolekeep_mobile_checksum_method_principal_explain() != 53902) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_rolekeep_mobile_checksum_method_principal_explain_on() != 34053) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_rolekeep_mobile_checksum_method_principal_filter() != 3372) {

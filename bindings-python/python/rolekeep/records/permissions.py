@@ -144,6 +144,8 @@ class GrantTrace:
     """Whether the role is active, for a session with active roles or an API key; otherwise true.
     Denies count in any case.
     """
+    lacks_second_factor: bool
+    """Whether the role needs a second factor, and none was proved. Denies count in any case."""
     role_path: builtins.list[str] = field(default_factory=builtins.list)
     """The roles from the one that is held to the one that has the grant."""
     permission: str

@@ -177,6 +177,8 @@ export interface GrantTrace {
   readonly assignment: AssignmentTrace;
   /** Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case. */
   readonly isActive: boolean;
+  /** Whether the role needs a second factor, and none was proved. Denies count in any case. */
+  readonly lacksSecondFactor: boolean;
   /** The roles from the one that is held to the one that has the grant. */
   readonly rolePath: readonly string[];
   /** The grant's permission or pattern. */

@@ -133,20 +133,33 @@ impl RuleSet {
             && self.parts(principal, held.role).any(|role| self.is_administrator(role))
     }
 
-    /// The roles that allow, of an assigned one: itself, or the active ones among its juniors.
+    /// The roles that allow, of an assigned one: those that are active, unless it needs a second factor that was not proved.
     pub(in crate::rules) fn parts(&self, principal: &Principal, role: u32) -> impl Iterator<Item = u32> {
-        let active = principal.active();
         let is_held_back = self.is_held_back(principal, role);
-        let whole = (active.is_none() && !is_held_back).then_some(role);
-        let held = self.roles.get(role as usize).filter(|_| !is_held_back);
+        self.active_parts(principal, role).filter(move |_| !is_held_back)
+    }
+
+    /// The active roles of an assigned one: itself, or the active ones among its juniors.
+    fn active_parts(&self, principal: &Principal, role: u32) -> impl Iterator<Item = u32> {
+        let active = principal.active();
+        let whole = active.is_none().then_some(role);
+        let held = self.roles.get(role as usize);
         let parts = active.into_iter().flatten().copied();
         whole.into_iter().chain(parts.filter(move |part| held.is_some_and(|held| held.has_junior(*part))))
     }
 
+    /// Whether a junior of an assigned role (or itself) is active by it.
+    pub(in crate::rules) fn is_active(&self, principal: &Principal, role: u32, junior: u32) -> bool {
+        self.active_parts(principal, role).any(|part| self.inherits(part, junior))
+    }
+
+    fn inherits(&self, role: u32, junior: u32) -> bool {
+        self.roles.get(role as usize).is_some_and(|role| role.has_junior(junior))
+    }
+
     /// Whether an assigned role allows what a junior of it (or itself) does: in a session, as active ones do.
     pub(in crate::rules) fn brings(&self, principal: &Principal, role: u32, junior: u32) -> bool {
-        let has_junior = |part: u32| self.roles.get(part as usize).is_some_and(|part| part.has_junior(junior));
-        self.parts(principal, role).any(has_junior)
+        self.parts(principal, role).any(|part| self.inherits(part, junior))
     }
 
     /// Whether a grant allows that is held where the resource is.

@@ -170,6 +170,7 @@ fn flaws(trace: &GrantTrace, inquiry: &Inquiry<'_>, who: usize) -> Vec<String> {
     [
         (!trace.assignment.is_valid, "not at this time".to_owned()),
         (is_allow && !trace.is_active, format!("not {is_not}")),
+        (is_allow && trace.lacks_second_factor, "a second factor is missing".to_owned()),
         (is_allow && is_beyond(inquiry, &trace.permission), "only on these fields".to_owned()),
         (is_elsewhere && has_resource, format!("not where this {ty} is")),
         (is_allow && is_elsewhere && !has_resource, format!("the question names no {ty}")),

@@ -144,7 +144,8 @@ impl<'a> Inquiry<'a> {
                 },
                 ..self.assignment_trace(who, held)
             }),
-            is_active: self.rules.brings(cx.principal, role, grant.role.id),
+            is_active: self.rules.is_active(cx.principal, role, grant.role.id),
+            lacks_second_factor: self.rules.is_held_back(cx.principal, role),
             role_path: self.role_path(role, grant.role.id),
             permission: grant.written.pattern.text.clone(),
             condition: grant.written.when.as_ref().map(|when| when.text.clone()),

@@ -203,7 +203,8 @@ impl RuleSet {
             let is_given =
                 given.get(name).is_some_and(|value| GivenValue::from(value.clone()) != GivenValue::One(Value::Null));
             if !is_given && !is_optional {
-                checks.error(&format!("attributes.{name}"), Invalid::new(FieldCode::Required, "the policy reads it"));
+                let message = format!("is required: conditions of the policy read `principal.{}`", shown(name));
+                checks.error(&format!("attributes.{name}"), Invalid::new(FieldCode::Required, message));
             }
         }
     }

@@ -67,13 +67,19 @@ class CompileTest {
     fun `a resource that may not have been found is no resource`() {
         val guard = """
             import dev.rolekeep.*
-            fun guarded(me: Caller, documents: Map<String, Resource>) {
+            import java.util.UUID
+            suspend fun guarded(um: UserManagement, ada: UUID, me: Caller, documents: Map<String, Resource>) {
                 me.require("document:read", documents.getValue("1"))
                 check(me.can("document:read", documents.getValue("1")) && me.can("document:read"))
+                check(me.explain("document:read", documents.getValue("1")).allowed && me.explain("document:read").allowed)
+                check(um.check(ada, "document:read", documents.getValue("1")) && um.check(ada, "document:read"))
+                check(um.checkCached(ada, "document:read", documents.getValue("1")) && um.checkCached(ada, "document:read"))
+                check(um.explain(ada, "document:read", documents.getValue("1")).allowed && um.explain(ada, "document:read").allowed)
             }
         """.trimIndent()
         assertEquals(ExitCode.OK to "", compile(guard))
-        for (place in listOf("require(\"document:read\", ", "can(\"document:read\", ")) {
+        val about = listOf("me.require(", "me.can(", "me.explain(", "um.check(ada, ", "um.checkCached(ada, ", "um.explain(ada, ")
+        for (place in about.map { "$it\"document:read\", " }) {
             assertTrue(place in guard)
             val (code, said) = compile(guard.replace(place + "documents.getValue(\"1\")", place + "documents[\"1\"]"))
             assertEquals(ExitCode.COMPILATION_ERROR, code, place)

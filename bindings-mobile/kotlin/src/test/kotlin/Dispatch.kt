@@ -2919,6 +2919,7 @@ fun writeGrantTrace(from: GrantTrace) = json(
     "effect" to writeEffect(from.effect),
     "assignment" to writeAssignmentTrace(from.assignment),
     "is_active" to writeBool(from.isActive),
+    "lacks_second_factor" to writeBool(from.lacksSecondFactor),
     "role_path" to writeList(from.rolePath) { writeString(it) },
     "permission" to writeString(from.permission),
     "condition" to from.condition?.let { writeString(it) },

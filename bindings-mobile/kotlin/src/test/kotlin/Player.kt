@@ -106,7 +106,7 @@ class Player(private val store: JsonObject, private val folder: File) {
         val resource = step["resource"]?.let { resourceOf(filled(it).jsonObject) }
         text("can")?.let { return JsonPrimitive(if (resource == null) caller(step).can(it) else caller(step).can(it, resource)) }
         text("require")?.let { if (resource == null) caller(step).require(it) else caller(step).require(it, resource); return JsonNull }
-        text("explain")?.let { return writeExplanation(caller(step).explain(it, resource)) }
+        text("explain")?.let { return writeExplanation(if (resource == null) caller(step).explain(it) else caller(step).explain(it, resource)) }
         text("can_somewhere")?.let { return JsonPrimitive(caller(step).canSomewhere(it)) }
         step["can_many"]?.let { checks ->
             return bools(caller(step).canMany(checksOf(checks) { one, resource -> Check(one.getValue("permission").jsonPrimitive.content, resource) }))
@@ -126,9 +126,15 @@ class Player(private val store: JsonObject, private val folder: File) {
         fun user() = readId(filled(step.getValue("user")))
         val context = step["context"]?.jsonObject.orEmpty().mapValues { jsonText(plain(filled(it.value))) }
         val circumstances = Circumstances(context, step["at_least"]?.let { filled(it).jsonPrimitive.content })
-        text("check_cached")?.let { return JsonPrimitive(um.checkCached(user(), it, resource, circumstances)) }
-        text("check")?.let { return JsonPrimitive(um.check(user(), it, resource, circumstances)) }
-        text("explain_user")?.let { return writeExplanation(um.explain(user(), it, resource, circumstances)) }
+        text("check_cached")?.let {
+            return JsonPrimitive(if (resource == null) um.checkCached(user(), it, circumstances) else um.checkCached(user(), it, resource, circumstances))
+        }
+        text("check")?.let {
+            return JsonPrimitive(if (resource == null) um.check(user(), it, circumstances) else um.check(user(), it, resource, circumstances))
+        }
+        text("explain_user")?.let {
+            return writeExplanation(if (resource == null) um.explain(user(), it, circumstances) else um.explain(user(), it, resource, circumstances))
+        }
         val checks = checksOf(step["check_many"] ?: return null) { one, of ->
             UserCheck(readId(one.getValue("user")), one.getValue("permission").jsonPrimitive.content, of)
         }

@@ -74,14 +74,13 @@ internal class FastPrincipalChecks(principal: Principal) : Fast(principal::numbe
 
 /** [UserManagement.check] under no circumstances. */
 internal class FastUserChecks(um: UserManagement) : Fast(um::numbers) {
-    fun checkCached(user: UUID, permission: String, resource: Resource?, circumstances: Circumstances): Boolean? {
-        val (high, low) = user.mostSignificantBits to user.leastSignificantBits
-        return when {
-            circumstances != none -> null
-            resource == null -> ask(permission) { own, known -> Direct.rolekeep_check(own, high, low, known) }
-            else -> askOn(permission, resource) { own, known, buffer, length -> Direct.rolekeep_check_on(own, high, low, known, buffer, length) }
+    fun checkCached(user: UUID, permission: String, circumstances: Circumstances): Boolean? = if (circumstances != none) null else
+        ask(permission) { own, known -> Direct.rolekeep_check(own, user.mostSignificantBits, user.leastSignificantBits, known) }
+
+    fun checkCached(user: UUID, permission: String, resource: Resource, circumstances: Circumstances): Boolean? = if (circumstances != none) null else
+        askOn(permission, resource) { own, known, buffer, length ->
+            Direct.rolekeep_check_on(own, user.mostSignificantBits, user.leastSignificantBits, known, buffer, length)
         }
-    }
 
     private companion object {
         val none = Circumstances()

@@ -66,9 +66,14 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
      */
     fun actingAsIdentity(issuer: String, subject: String) = BlockingCaller(await { um.actingAsIdentity(issuer, subject) })
 
-    /** Whether a user may do this, to a resource or to all there could be. Reads the user's rights if they are not in memory. */
+    /** Whether a user may do this to all resources there could be. Reads the user's rights if they are not in memory. */
     @JvmOverloads
-    fun check(userId: UUID, permission: String, resource: Resource? = null, circumstances: Circumstances = Circumstances()): Boolean =
+    fun check(userId: UUID, permission: String, circumstances: Circumstances = Circumstances()): Boolean =
+        await { um.check(userId, permission, circumstances) }
+
+    /** The same with a resource. */
+    @JvmOverloads
+    fun check(userId: UUID, permission: String, resource: Resource, circumstances: Circumstances = Circumstances()): Boolean =
         await { um.check(userId, permission, resource, circumstances) }
 
     /** Many checks at one moment, about one user or several. */
@@ -78,7 +83,12 @@ class RolekeepBlocking private constructor(private val um: UserManagement) : Aut
 
     /** Explains why a user may or may not do this. */
     @JvmOverloads
-    fun explain(userId: UUID, permission: String, resource: Resource? = null, circumstances: Circumstances = Circumstances()): Explanation =
+    fun explain(userId: UUID, permission: String, circumstances: Circumstances = Circumstances()): Explanation =
+        await { um.explain(userId, permission, circumstances) }
+
+    /** The same with a resource. */
+    @JvmOverloads
+    fun explain(userId: UUID, permission: String, resource: Resource, circumstances: Circumstances = Circumstances()): Explanation =
         await { um.explain(userId, permission, resource, circumstances) }
 
     /** How far the commits of the storage are known here, as an opaque text: see [circumstances]. */
@@ -285,8 +295,10 @@ class BlockingCaller internal constructor(private val caller: Caller) : Blocking
     fun filter(permission: String, table: SqlTable): SqlFilter = caller.filter(permission, table)
 
     /** Explains why the caller may or may not do this. For operators: it tells more than the caller may know. */
-    @JvmOverloads
-    fun explain(permission: String, resource: Resource? = null): Explanation = caller.explain(permission, resource)
+    fun explain(permission: String): Explanation = caller.explain(permission)
+
+    /** The same with a resource. */
+    fun explain(permission: String, resource: Resource): Explanation = caller.explain(permission, resource)
 
     /**
      * Imports users from data of any size, of which no more than a piece is in memory; answers the import as it ended.
