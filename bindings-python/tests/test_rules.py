@@ -93,7 +93,7 @@ def test_a_principal_is_described_by_all_that_the_core_reads():
 
 
 def test_a_role_may_need_a_second_factor():
-    rules = Rules(policy_toml='[permissions]\n"a:b" = "?"\n[roles.safe]\nsecond_factor = true\nallow = ["a:b"]\n')
+    rules = Rules(policy_toml='[types.user]\nattributes = { id = "string" }\n[permissions]\n"a:b" = "?"\n[roles.safe]\nsecond_factor = true\nallow = ["a:b"]\n')
     assert not rules.principal("ada", roles=["safe"]).can("a:b")
     assert rules.principal("ada", roles=["safe"], second_factor=True).can("a:b")
 
