@@ -31,6 +31,17 @@ allow = [{ permission = "document:edit", when = "resource.owner == principal.id"
 allow = [{ permission = "note:read", when = "context.on_site == true" }]
 """
 
+DEMANDING = """
+[types.user]
+attributes = { id = "string", ward = "int" }
+[types.ward]
+attributes = { number = "int" }
+[permissions]
+"ward:enter" = "Enter a ward"
+[roles.nurse]
+allow = [{ permission = "ward:enter", when = "resource.number == principal.ward" }]
+"""
+
 
 def document(owner: str) -> dict[str, object]:
     return {"type": "document", "owner": owner, "tenant": "acme"}
@@ -123,10 +134,16 @@ def test_all_that_is_wrong_is_told():
     with pytest.raises(ValidationError):
         rules.principal("ada", roles=["author"] * 20_000)
     nested: list = []
-    for _ in range(500):
+    for _ in range(1_000):
         nested = [nested]
-    with pytest.raises(ValidationError):
-        rules.principal("ada", attributes={"level": nested})
+    for level in (nested, "x" * 10_000_000):
+        with pytest.raises(ValidationError):
+            rules.principal("ada", attributes={"level": level})
+    demanding = Rules(policy_toml=DEMANDING)
+    with pytest.raises(ValidationError, match="read `principal.ward`") as missing:
+        demanding.principal("ada", roles=["nurse"])
+    assert [each.field for each in missing.value.fields] == ["attributes.ward"]
+    assert demanding.principal("ada", roles=["nurse"], attributes={"ward": 3}).can("ward:enter", {"type": "ward", "number": 3})
 
 
 def test_other_rules_refuse_a_principal_and_a_fork_goes_on():

@@ -18,6 +18,17 @@ allow = [{ permission = "document:edit", when = "resource.owner == principal.id"
 allow = [{ permission = "note:read", when = "context.on_site == true" }]
 `;
 
+const DEMANDING = `
+[types.user]
+attributes = { id = "string", ward = "int" }
+[types.ward]
+attributes = { number = "int" }
+[permissions]
+"ward:enter" = "Enter a ward"
+[roles.nurse]
+allow = [{ permission = "ward:enter", when = "resource.number == principal.ward" }]
+`;
+
 /** What each question of the file is answered, and what the file says. */
 export async function decisions(compile, policyToml, { principals, questions }) {
   const rules = await compile({ policyToml, libraryTypes: true });
@@ -61,7 +72,12 @@ export async function asked(compile, equal) {
   const wrong = { id: "ada", roles: ["auhtor", { role: "author", scope: "tennant:acme", validFrom: new Date(2), validUntil: new Date(1) }], attributes: { level: "high" } };
   equal(refused(() => rules.principal(wrong)), ["invalid_input", "attributes.level", "roles[0].role", "roles[1].scope", "roles[1].validUntil"]);
   equal(refused(() => rules.principal({ id: "ada", role: ["author"] })), ["invalid_input", "role"]);
-  equal(refused(() => rules.principal({ id: "ada", attributes: { level: "x".repeat(2_000_000) } })), ["invalid_json"]);
+  let nested = [];
+  for (let level = 0; level < 1_000; level++) nested = [nested];
+  for (const level of ["x".repeat(2_000_000), "x".repeat(10_000_000), nested]) equal(refused(() => rules.principal({ id: "ada", attributes: { level } })), ["invalid_json"]);
+  const demanding = await compile({ policyToml: DEMANDING });
+  equal(refused(() => demanding.principal({ id: "ada", roles: ["nurse"] })), ["invalid_input", "attributes.ward"]);
+  equal(demanding.principal({ id: "ada", roles: ["nurse"], attributes: { ward: 3 } }).can("ward:enter", { type: "ward", number: 3 }), true);
   const settings = [{}, { policyToml: POLICY, preset: "standard" }, { policyToml: "[roles" }];
   const reasons = settings.map((one) => compile(one).then(() => "none", (error) => error.reason));
   equal(await Promise.all(reasons), ["config_invalid", "config_invalid", "policy_invalid"]);

@@ -67,6 +67,9 @@ class BadInputTest {
         val policy = assertFailsWith<RolekeepException.Validation> { runBlocking { UserManagement.open(Config(policyToml = "[roles.editor]\nallow = [1]\n")) } }
         assertEquals(Reason.POLICY_INVALID, policy.reason)
         assertTrue(policy.problems.single().line in 1..2, policy.message)
+        for (path in listOf(":memory:", "", "file:app.db?mode=ro", "sqlite://app.db")) {
+            assertEquals(Reason.CONFIG_INVALID, reason { UserManagement.open(Config(sqlite = path)) }, path)
+        }
         assertEquals(Reason.STORAGE_MISSING, reason { UserManagement.open(Config(sqlite = "/no/such/folder/store.db")) })
     }
 

@@ -24,6 +24,17 @@ class RulesTest {
         allow = [{ permission = "note:read", when = "context.on_site == true" }]
     """.trimIndent()
 
+    private val demanding = """
+        [types.user]
+        attributes = { id = "string", ward = "int" }
+        [types.ward]
+        attributes = { number = "int" }
+        [permissions]
+        "ward:enter" = "Enter a ward"
+        [roles.nurse]
+        allow = [{ permission = "ward:enter", when = "resource.number == principal.ward" }]
+    """.trimIndent()
+
     private fun document(owner: String) = resource("document", "owner" to owner, "tenant" to "acme")
 
     @Test
@@ -99,6 +110,13 @@ class RulesTest {
         val refused = assertFailsWith<RolekeepException.Validation> { rules.principal(wrong) }
         assertEquals(listOf("attributes.level", "roles[0].role", "roles[1].scope"), refused.fields.map { it.field })
         assertContains(refused.message, "did you mean `author`?")
+        for (level in listOf("[".repeat(1_000) + "]".repeat(1_000), "\"${"x".repeat(10_000_000)}\"")) {
+            assertFailsWith<RolekeepException.Validation> { rules.principal(PrincipalData("ada", attributes = mapOf("level" to level))) }
+        }
+        val strict = Rules.compile(RulesConfig(policyToml = demanding))
+        val missing = assertFailsWith<RolekeepException.Validation> { strict.principal("ada", listOf("nurse")) }
+        assertEquals(listOf("attributes.ward"), missing.fields.map { it.field })
+        assertTrue(strict.principal("ada", listOf("nurse"), mapOf("ward" to 3)).can("ward:enter", resource("ward", "number" to 3)))
         for (settings in listOf(RulesConfig(), RulesConfig(policyToml = policy, preset = "standard"), RulesConfig(policyToml = "[roles"))) {
             assertFailsWith<RolekeepException.Validation> { Rules.compile(settings) }
         }
