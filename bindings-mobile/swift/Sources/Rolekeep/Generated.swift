@@ -27173,6 +27173,10 @@ public struct GrantTrace: Equatable, Hashable {
      */
     public let isActive: Bool
     /**
+     * Whether the role needs a second factor, and none was proved. Denies count in any case.
+     */
+    public let lacksSecondFactor: Bool
+    /**
      * The roles from the one that is held to the one that has the grant.
      */
     public let rolePath: [String]
@@ -27206,6 +27210,9 @@ public struct GrantTrace: Equatable, Hashable {
          * Whether the role is active, for a session with active roles or an API key; otherwise true. Denies count in any case.
          */isActive: Bool, 
         /**
+         * Whether the role needs a second factor, and none was proved. Denies count in any case.
+         */lacksSecondFactor: Bool, 
+        /**
          * The roles from the one that is held to the one that has the grant.
          */rolePath: [String] = [], 
         /**
@@ -27223,6 +27230,7 @@ public struct GrantTrace: Equatable, Hashable {
         self.effect = effect
         self.assignment = assignment
         self.isActive = isActive
+        self.lacksSecondFactor = lacksSecondFactor
         self.rolePath = rolePath
         self.permission = permission
         self.condition = condition
@@ -27249,6 +27257,7 @@ struct FfiConverterTypeGrantTrace: FfiConverterRustBuffer {
                 effect: FfiConverterTypeEffect.read(from: &buf), 
                 assignment: FfiConverterTypeAssignmentTrace.read(from: &buf), 
                 isActive: FfiConverterBool.read(from: &buf), 
+                lacksSecondFactor: FfiConverterBool.read(from: &buf), 
                 rolePath: FfiConverterSequenceString.read(from: &buf), 
                 permission: FfiConverterString.read(from: &buf), 
                 condition: FfiConverterOptionString.read(from: &buf), 
@@ -27261,6 +27270,7 @@ struct FfiConverterTypeGrantTrace: FfiConverterRustBuffer {
         FfiConverterTypeEffect.write(value.effect, into: &buf)
         FfiConverterTypeAssignmentTrace.write(value.assignment, into: &buf)
         FfiConverterBool.write(value.isActive, into: &buf)
+        FfiConverterBool.write(value.lacksSecondFactor, into: &buf)
         FfiConverterSequenceString.write(value.rolePath, into: &buf)
         FfiConverterString.write(value.permission, into: &buf)
         FfiConverterOptionString.write(value.condition, into: &buf)

@@ -7,6 +7,7 @@ use crate::rules::{Attribute, Effect, FilterAttribute, GrantId, PermissionId, Ro
 /// A deny that reads an attribute whose column may hold a value of another type. Such a value counts as absent, and a
 /// deny reads what may be absent only after `has`: for that row it does not fire.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LooseDeny {
     /// The role whose grant it is.
     pub role: String,
